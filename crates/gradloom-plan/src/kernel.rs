@@ -1,0 +1,223 @@
+//! The second narrow waist: [`Kernel`], what a backend executes, and [`Plan`], a list of them with
+//! their memory.
+
+use gradloom_tensor::op::{ArgReduction, Window2d};
+use gradloom_tensor::{DType, Shape};
+
+use crate::program::{Program, Space, ValueId};
+use crate::view::View;
+
+/// Where a kernel reads or writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BufferRef {
+    /// Value of a leaf, in the order of [`Prepared::inputs`](crate::Prepared::inputs).
+    Input(usize),
+    /// Value of a node that keeps it, in the order of [`Prepared::outputs`](crate::Prepared::outputs).
+    Output(usize),
+    /// A temporary. Temporaries that live at different times share a slot.
+    Slot(usize),
+}
+
+/// An operand of a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KernelInput {
+    /// Where it is.
+    pub buffer: BufferRef,
+    /// Its dtype.
+    pub dtype: DType,
+    /// Number of elements in it.
+    pub len: usize,
+}
+
+/// A result of a kernel: contiguous over the iteration space (of level `Element`) or over its kept
+/// axes (of level `Row`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KernelOutput {
+    /// Where it goes.
+    pub buffer: BufferRef,
+    /// Its dtype.
+    pub dtype: DType,
+    /// Number of elements.
+    pub len: usize,
+    /// The program's value that is stored.
+    pub value: ValueId,
+}
+
+/// One piece of work.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kernel {
+    /// What it does around its program.
+    pub kind: KernelKind,
+    /// The elementwise part. For kinds without a program of their own it is the epilogue, which starts
+    /// from [`Operation::Accumulator`](crate::program::Operation::Accumulator).
+    pub program: Program,
+    /// The space the program runs over.
+    pub space: Space,
+    /// Operands: first those of the kind, in its order, then those of the program's loads.
+    pub inputs: Vec<KernelInput>,
+    /// Results, at least one.
+    pub outputs: Vec<KernelOutput>,
+    /// The graph node that the kernel's last output is, see [`Prepared::nodes`](crate::Prepared::nodes).
+    pub node: usize,
+}
+
+/// The shapes of work. All but `Map`, `Reduce` and `Row` are followed by the kernel's program as an
+/// epilogue over the kind's own result, whose dtype is that of the `Accumulator` instruction.
+#[derive(Clone, Debug, PartialEq)]
+pub enum KernelKind {
+    /// The program at every element.
+    Map,
+    /// The program with reductions that do not depend on one another, all outputs of level `Row`:
+    /// the reduced axes may be split among workers and combined in a fixed order.
+    Reduce,
+    /// The program with reductions whose results are used again in the same row (softmax, norms), or
+    /// with outputs of both levels. Reduced axes are the trailing ones.
+    Row,
+    /// Inputs 0 and 1 multiplied: views `[batch.., m, k]` and `[batch.., k, n]`, both without mask, of
+    /// one dtype. The space is `[batch.., m, n]`.
+    Matmul {
+        /// Index arithmetic of input 0.
+        lhs: View,
+        /// Index arithmetic of input 1.
+        rhs: View,
+    },
+    /// Input `[N, C, H, W]`, weight `[O, C / groups, KH, KW]`, both contiguous; space `[N, O, OH, OW]`.
+    Convolution(Convolution),
+    /// Weight, output gradient; space `[N, C, H, W]`.
+    ConvolutionInput(Convolution),
+    /// Input, output gradient; space `[O, C / groups, KH, KW]`.
+    ConvolutionWeight(Convolution),
+    /// Input `[N, C, H, W]` contiguous (as all operands of pooling); space `[N, C, OH, OW]`.
+    PoolMax(Pool),
+    /// Input, values; space `[N, C, H, W]`.
+    PoolMaxScatter(Pool),
+    /// Input, source; space `[N, C, OH, OW]`.
+    PoolMaxGather(Pool),
+    /// Input; space `[N, C, OH, OW]`.
+    PoolSum(Pool),
+    /// Values; space `[N, C, H, W]`.
+    PoolSumScatter(Pool),
+    /// Data (contiguous, of `data` shape), index (`i32`, through its view, whose shape is the space's).
+    /// Indices are checked before; executors clamp them for memory safety.
+    Gather {
+        /// Shape of the data.
+        data: Shape,
+        /// The axis that is addressed.
+        axis: usize,
+        /// Index arithmetic of input 1.
+        index: View,
+    },
+    /// Index (`i32`), updates, both through views of one shape; space: the result's. Sums in the order
+    /// of the updates; executors skip indices out of range.
+    ScatterAdd {
+        /// The axis that is addressed.
+        axis: usize,
+        /// Index arithmetic of input 0.
+        index: View,
+        /// Index arithmetic of input 1.
+        updates: View,
+    },
+    /// Running sum of input 0 (contiguous, of the space's shape).
+    Scan {
+        /// The axis that is summed along.
+        axis: usize,
+        /// From the end.
+        reverse: bool,
+    },
+    /// `i32` index of the first extreme of input 0 (contiguous); the space is `input` with size one at
+    /// `axis`.
+    ArgReduce {
+        /// Which extreme.
+        reduction: ArgReduction,
+        /// Shape of the input.
+        input: Shape,
+        /// The axis that is searched.
+        axis: usize,
+    },
+    /// `i32` permutation that sorts input 0 (contiguous, of the space's shape).
+    ArgSort {
+        /// The axis that is sorted.
+        axis: usize,
+        /// Largest first.
+        descending: bool,
+    },
+    /// Inputs (contiguous, of `parts` shapes) one after another along an axis.
+    Concat {
+        /// The axis whose sizes add up.
+        axis: usize,
+        /// Shapes of the inputs.
+        parts: Vec<Shape>,
+    },
+}
+
+/// Sizes of a convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Convolution {
+    /// Windows.
+    pub window: Window2d,
+    /// Groups of channels.
+    pub groups: usize,
+    /// Images.
+    pub batch: usize,
+    /// Channels of the input.
+    pub channels: usize,
+    /// Channels of the output.
+    pub outputs: usize,
+    /// Height and width of the input.
+    pub input_size: [usize; 2],
+    /// Height and width of the output.
+    pub output_size: [usize; 2],
+}
+
+/// Sizes of a pooling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Pool {
+    /// Windows.
+    pub window: Window2d,
+    /// Images times channels.
+    pub planes: usize,
+    /// Height and width of the input.
+    pub input_size: [usize; 2],
+    /// Height and width of the output.
+    pub output_size: [usize; 2],
+}
+
+/// What an evaluation of one structure does, in order. Immutable and shared by all evaluations of
+/// that structure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Number that no other plan of this process has, for caches keyed by plan.
+    pub id: u64,
+    /// Kernels in order of execution.
+    pub kernels: Vec<Kernel>,
+    /// Inputs: dtype and number of elements.
+    pub inputs: Vec<(DType, usize)>,
+    /// Outputs: dtype and number of elements.
+    pub outputs: Vec<PlanOutput>,
+    /// Bytes of each temporary slot, for elements of [`DType::size`] bytes.
+    pub slots: Vec<Slot>,
+    /// Dtypes of the arguments; each is one word, or a f64.
+    pub arguments: Vec<DType>,
+}
+
+/// A value that outlives the evaluation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlanOutput {
+    /// Its dtype.
+    pub dtype: DType,
+    /// Number of elements.
+    pub len: usize,
+    /// It takes over the memory of this input, which nobody else holds.
+    pub reuses: Option<usize>,
+    /// It is the same memory as this input or output (views of a whole buffer): nothing is computed.
+    pub alias: Option<BufferRef>,
+}
+
+/// Memory of temporaries that live at different times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// The widest dtype stored in it decides what a backend with other storage sizes allocates.
+    pub elements_max: usize,
+    /// Bytes in packed host layout.
+    pub bytes: usize,
+}

@@ -1,0 +1,196 @@
+//! The third narrow waist: [`Backend`], what runs graphs, [`Device`], a cheap handle on one, and
+//! [`Buffer`], elements in a device's memory.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use crate::{DType, Result, Tensor};
+
+/// Something that evaluates graphs: the CPU, or one GPU adapter.
+///
+/// Object-safe, so nothing above this crate is generic over backends.
+pub trait Backend: Send + Sync + 'static {
+    /// A short name for people: `cpu`, `vulkan: NVIDIA H100`.
+    fn name(&self) -> String;
+
+    /// What this backend can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Copies elements in host order to the device.
+    ///
+    /// # Errors
+    /// When memory runs out, the dtype is unsupported, or the device is lost.
+    fn upload(&self, dtype: DType, bytes: &[u8]) -> Result<Buffer>;
+
+    /// Copies all elements to the host, in host order, packed as [`DType::size`] says.
+    ///
+    /// # Errors
+    /// When the device is lost or an earlier kernel failed.
+    fn download(&self, buffer: &Buffer) -> Result<Vec<u8>>;
+
+    /// Computes every root that has no value yet and stores the values in the nodes.
+    ///
+    /// # Errors
+    /// When memory runs out, a kernel is unsupported, an index is out of range, or the device is lost.
+    fn evaluate(&self, roots: &[Tensor], retention: Retention) -> Result<()>;
+
+    /// Waits for all work submitted so far.
+    ///
+    /// # Errors
+    /// When the device is lost.
+    fn synchronize(&self) -> Result<()>;
+
+    /// Memory and work counters since the backend was made.
+    fn statistics(&self) -> Statistics;
+
+    /// Gives cached memory that nothing uses back to the system.
+    fn trim(&self);
+
+    /// For downcasts to the concrete backend.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// What an evaluation leaves behind besides its roots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Retention {
+    /// Stored intermediates of tracked nodes stay, so a later gradient does not recompute them.
+    Keep,
+    /// Only the roots stay, and the memory of leaves that only this graph holds may be reused for
+    /// them: what [`commit`](crate::commit) does.
+    Release,
+}
+
+/// What a backend can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// True for the CPU backend: buffers are host memory.
+    pub host: bool,
+    /// True if `f16` tensors can live there.
+    pub f16: bool,
+    /// True if `f64` tensors can live there.
+    pub f64: bool,
+    /// The largest buffer in bytes.
+    pub buffer_bytes_max: u64,
+    /// Lanes of a subgroup if the device has subgroup operations.
+    pub subgroup_size: Option<u32>,
+}
+
+/// Counters of a backend. All but `bytes_in_use` and `bytes_cached` only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Bytes in live buffers.
+    pub bytes_in_use: u64,
+    /// Bytes kept by the caching allocator for reuse.
+    pub bytes_cached: u64,
+    /// Highest `bytes_in_use` so far.
+    pub bytes_peak: u64,
+    /// Buffers requested from the operating system or the driver.
+    pub system_allocations: u64,
+    /// Kernels executed (dispatches on a GPU).
+    pub kernels: u64,
+    /// Submissions to the device's queue; evaluations on the CPU.
+    pub submissions: u64,
+    /// Plans made because the structure of a graph was new.
+    pub plans: u64,
+    /// Evaluations that reused a plan.
+    pub replays: u64,
+}
+
+/// Elements in a device's memory, shared by reference count.
+#[derive(Clone)]
+pub struct Buffer {
+    storage: Arc<dyn Any + Send + Sync>,
+    dtype: DType,
+    len: usize,
+}
+
+impl Buffer {
+    /// Wraps a backend's own storage.
+    pub fn new(storage: Arc<dyn Any + Send + Sync>, dtype: DType, len: usize) -> Self {
+        Buffer { storage, dtype, len }
+    }
+
+    /// The backend's storage, if it is a `T`.
+    pub fn storage<T: 'static>(&self) -> Option<&T> {
+        self.storage.downcast_ref()
+    }
+
+    /// The shared handle on the storage, to compare or count holders.
+    pub fn shared(&self) -> &Arc<dyn Any + Send + Sync> {
+        &self.storage
+    }
+
+    /// Element type.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// True without elements.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+impl std::fmt::Debug for Buffer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Buffer({}, {} elements)", self.dtype, self.len)
+    }
+}
+
+/// A cheap handle on a backend. Tensors of one graph must be on one device.
+#[derive(Clone)]
+pub struct Device(Arc<dyn Backend>);
+
+impl Device {
+    /// A handle on a backend.
+    pub fn new(backend: Arc<dyn Backend>) -> Self {
+        Device(backend)
+    }
+
+    /// The backend behind the handle.
+    pub fn backend(&self) -> &dyn Backend {
+        &*self.0
+    }
+
+    /// Name for people.
+    pub fn name(&self) -> String {
+        self.0.name()
+    }
+
+    /// What the device can do.
+    pub fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+
+    /// Waits for all submitted work.
+    ///
+    /// # Errors
+    /// When the device is lost.
+    pub fn synchronize(&self) -> Result<()> {
+        self.0.synchronize()
+    }
+
+    /// Memory and work counters.
+    pub fn statistics(&self) -> Statistics {
+        self.0.statistics()
+    }
+}
+
+impl PartialEq for Device {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Device {}
+
+impl std::fmt::Debug for Device {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Device({})", self.0.name())
+    }
+}

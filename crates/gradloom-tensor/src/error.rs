@@ -1,0 +1,165 @@
+//! [`Error`]: what can go wrong with the world (devices, memory, indices found at run time) and with
+//! shapes that a caller chose to check first.
+//!
+//! A contract broken in the caller's own program panics at the call instead.
+
+use std::panic::Location;
+
+/// Why an operation on tensors or devices failed.
+///
+/// Opaque: ask the predicates, or print it.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Error(#[from] Box<Kind>);
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+enum Kind {
+    #[error("{0}")]
+    Shape(String),
+    #[error("{message}")]
+    Device { message: String, reason: Reason },
+    #[error("{op}: index {index} out of range for axis of size {size} (made at {location})")]
+    Index { op: &'static str, index: i64, size: usize, location: &'static Location<'static> },
+    #[error("{op}: first {found} found in the result {shape} of the op made at {location}")]
+    NotFinite {
+        op: String,
+        found: &'static str,
+        shape: String,
+        location: &'static Location<'static>,
+    },
+    #[error("{context}")]
+    Context {
+        context: String,
+        #[source]
+        source: Error,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reason {
+    NotFound,
+    OutOfMemory,
+    Lost,
+    Unsupported,
+    Backend,
+}
+
+impl Error {
+    fn new(kind: Kind) -> Self {
+        Error(Box::new(kind))
+    }
+
+    /// Shapes, dtypes or axes that do not fit an op.
+    pub fn shape(message: impl Into<String>) -> Self {
+        Error::new(Kind::Shape(message.into()))
+    }
+
+    /// A device that was asked for does not exist.
+    pub fn device_not_found(message: impl Into<String>) -> Self {
+        Error::device(message.into(), Reason::NotFound)
+    }
+
+    /// The device has no memory left for this.
+    pub fn out_of_memory(message: impl Into<String>) -> Self {
+        Error::device(message.into(), Reason::OutOfMemory)
+    }
+
+    /// The device is gone: its driver crashed or was reset.
+    pub fn device_lost(message: impl Into<String>) -> Self {
+        Error::device(message.into(), Reason::Lost)
+    }
+
+    /// The device cannot do this, ever.
+    pub fn unsupported(message: impl Into<String>) -> Self {
+        Error::device(message.into(), Reason::Unsupported)
+    }
+
+    /// Any other failure of a backend.
+    pub fn backend(message: impl Into<String>) -> Self {
+        Error::device(message.into(), Reason::Backend)
+    }
+
+    /// An index read at run time was outside `0..size`.
+    pub fn index_out_of_range(
+        op: &'static str,
+        index: i64,
+        size: usize,
+        location: &'static Location<'static>,
+    ) -> Self {
+        Error::new(Kind::Index { op, index, size, location })
+    }
+
+    /// A NaN or infinity was found while `GRADLOOM_CHECK=nan` looks for the first one.
+    pub fn not_finite(
+        op: impl Into<String>,
+        found: &'static str,
+        shape: impl std::fmt::Display,
+        location: &'static Location<'static>,
+    ) -> Self {
+        Error::new(Kind::NotFinite { op: op.into(), found, shape: shape.to_string(), location })
+    }
+
+    /// The same error, said to have happened while doing `context`.
+    #[must_use]
+    pub fn context(self, context: impl Into<String>) -> Self {
+        Error::new(Kind::Context { context: context.into(), source: self })
+    }
+
+    fn device(message: String, reason: Reason) -> Self {
+        Error::new(Kind::Device { message, reason })
+    }
+
+    fn reason(&self) -> Option<Reason> {
+        match &*self.0 {
+            Kind::Device { reason, .. } => Some(*reason),
+            Kind::Context { source, .. } => source.reason(),
+            Kind::Shape(_) | Kind::Index { .. } | Kind::NotFinite { .. } => None,
+        }
+    }
+
+    /// No such device.
+    pub fn is_device_not_found(&self) -> bool {
+        self.reason() == Some(Reason::NotFound)
+    }
+
+    /// Out of device memory.
+    pub fn is_out_of_memory(&self) -> bool {
+        self.reason() == Some(Reason::OutOfMemory)
+    }
+
+    /// The device was lost; make a new one.
+    pub fn is_device_lost(&self) -> bool {
+        self.reason() == Some(Reason::Lost)
+    }
+
+    /// The device cannot do this.
+    pub fn is_unsupported(&self) -> bool {
+        self.reason() == Some(Reason::Unsupported)
+    }
+
+    /// Shapes, dtypes or axes that do not fit.
+    pub fn is_shape(&self) -> bool {
+        matches!(&*self.0, Kind::Shape(_))
+    }
+
+    /// An index was out of range at run time.
+    pub fn is_index_out_of_range(&self) -> bool {
+        match &*self.0 {
+            Kind::Index { .. } => true,
+            Kind::Context { source, .. } => source.is_index_out_of_range(),
+            Kind::Shape(_) | Kind::Device { .. } | Kind::NotFinite { .. } => false,
+        }
+    }
+
+    /// A NaN or infinity was found by the check.
+    pub fn is_not_finite(&self) -> bool {
+        match &*self.0 {
+            Kind::NotFinite { .. } => true,
+            Kind::Context { source, .. } => source.is_not_finite(),
+            Kind::Shape(_) | Kind::Device { .. } | Kind::Index { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The lazy tensor of Gradloom.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod backend;
+mod display;
+pub mod dtype;
+pub mod elementwise;
+pub mod error;
+pub mod eval;
+pub mod op;
+pub mod ops;
+mod random;
+pub mod shape;
+pub mod shape_rules;
+mod tensor;
+
+pub use backend::{Backend, Buffer, Capabilities, Device, Retention, Statistics};
+pub use dtype::{DType, Element, Scalar};
+pub use error::{Error, Result};
+pub use eval::{Tensors, commit, eval};
+pub use half::{bf16, f16};
+pub use op::Op;
+pub use ops::slice::{Slice, SliceRange};
+pub use random::Key;
+pub use shape::{RANK_MAX, Shape};
+pub use tensor::Tensor;

@@ -1,0 +1,419 @@
+//! The first narrow waist: [`Op`], the closed list of what a tensor can be.
+//!
+//! Matches on it have no `_` arm, so the compiler lists what a new op still lacks. Ops are explicit:
+//! operands of an elementwise op have one shape (methods insert [`Op::Expand`]), reductions keep their
+//! axes with size one (methods insert [`Op::Reshape`]). Row-wise layers such as softmax and layer norm
+//! are no ops: the planner finds them as reductions whose result is read again in the same row.
+
+use std::sync::{Arc, Mutex};
+
+pub use crate::elementwise::{Binary, Unary};
+use crate::shape::RANK_MAX;
+use crate::{Scalar, Tensor};
+
+/// What a tensor is. The node's own shape and dtype complete it.
+#[derive(Clone, Debug)]
+pub enum Op {
+    // Leaves.
+    /// Elements already on the device.
+    Buffer,
+    /// One value everywhere, part of the structure of a graph: the constants of formulas.
+    Constant(Scalar),
+    /// One value everywhere, an argument of the plan: learning rates and whatever changes step by step.
+    Argument(Scalar),
+    /// The index along an axis, `i32`.
+    Iota {
+        /// The axis that counts.
+        axis: usize,
+    },
+    /// Threefry-2x32-20 of the linear element index, `u32`: first output word for the counter
+    /// `(index, 0)`. The key is an argument of the plan.
+    Random {
+        /// The key's two words.
+        key: [u32; 2],
+    },
+
+    // Elementwise.
+    /// One operand.
+    Unary(Unary),
+    /// Two operands of one shape and dtype.
+    Binary(Binary),
+    /// Condition (bool), value if true, value if false.
+    Select,
+    /// Conversion to the node's dtype; floats to integers truncate and saturate, NaN gives 0.
+    Cast,
+    /// The operand (integers) unchanged; an element outside `0..size` fails the evaluation.
+    CheckIndex {
+        /// First value that is out of range.
+        size: usize,
+        /// The op on whose behalf the check is made, for the message.
+        op: &'static str,
+    },
+
+    // Reductions; reduced axes stay with size one.
+    /// Sum, maximum or minimum over axes.
+    Reduce(Reduction, Axes),
+    /// Index of the first largest or smallest element along an axis, `i32`; NaN wins.
+    ArgReduce(ArgReduction, usize),
+    /// Running sum along an axis.
+    Scan {
+        /// The axis that is summed along.
+        axis: usize,
+        /// From the end towards the start.
+        reverse: bool,
+    },
+
+    // Views: no arithmetic, only other index arithmetic.
+    /// The same elements in row-major order under the node's shape.
+    Reshape,
+    /// Output axis `i` is input axis `permutation[i]`.
+    Permute(Permutation),
+    /// Axes of size one repeated to the node's shape (same rank).
+    Expand,
+    /// Every `step`-th element from `start` along each axis; the node's shape gives the counts.
+    Slice {
+        /// First index per axis.
+        starts: [usize; RANK_MAX],
+        /// Distance between elements per axis, at least 1.
+        steps: [usize; RANK_MAX],
+    },
+    /// Zeros (false) around the operand; the node's shape gives what comes after.
+    Pad {
+        /// Zeros before the operand per axis.
+        before: [usize; RANK_MAX],
+    },
+    /// Reversed order along the axes.
+    Flip(Axes),
+
+    // Structured.
+    /// Operands one after another along an axis.
+    Concat {
+        /// The axis whose sizes add up.
+        axis: usize,
+    },
+    /// `[batch.., M, K] x [batch.., K, N] -> [batch.., M, N]`, equal batch axes.
+    Matmul,
+    /// `input [N, C, H, W], weight [O, C / groups, KH, KW] -> [N, O, OH, OW]` (cross-correlation).
+    Convolution(Window2d, Groups),
+    /// `weight, output gradient -> input gradient`: the transpose of [`Op::Convolution`] in the input.
+    ConvolutionInput(Window2d, Groups),
+    /// `input, output gradient -> weight gradient`.
+    ConvolutionWeight(Window2d, Groups),
+    /// `[N, C, H, W] -> [N, C, OH, OW]`: maximum of each window; padding never wins.
+    PoolMax(Window2d),
+    /// `input [N, C, H, W], values [N, C, OH, OW] -> [N, C, H, W]`: each value added where the maximum
+    /// of its window is (the first in row-major order), zeros elsewhere.
+    PoolMaxScatter(Window2d),
+    /// `input [N, C, H, W], source [N, C, H, W] -> [N, C, OH, OW]`: the source's element where the
+    /// input's maximum is. The transpose of [`Op::PoolMaxScatter`] in the values.
+    PoolMaxGather(Window2d),
+    /// Sum of each window; padding counts as zero.
+    PoolSum(Window2d),
+    /// `[N, C, OH, OW] -> [N, C, H, W]`: each value added to every element of its window. The transpose
+    /// of [`Op::PoolSum`].
+    PoolSumScatter(Window2d),
+    /// `data, index (i32) -> data[.., index, ..]`; data and index agree in every axis but this one,
+    /// the result has the index's shape.
+    Gather {
+        /// The axis that the index addresses.
+        axis: usize,
+    },
+    /// `index (i32), updates -> sum of the updates at each index`, in the order of the updates. The
+    /// node's shape gives the size of the axis. The transpose of [`Op::Gather`].
+    ScatterAdd {
+        /// The axis that the index addresses.
+        axis: usize,
+    },
+    /// The permutation (`i32`) that sorts along an axis; stable, NaN counts as largest.
+    ArgSort {
+        /// The axis that is sorted.
+        axis: usize,
+        /// Largest first.
+        descending: bool,
+    },
+
+    // Structure.
+    /// The source's value without its history.
+    Detach(Detached),
+    /// The first operand's value; a gradient comes from the rule instead of from its history.
+    Custom(CustomGrad),
+}
+
+/// How a reduction combines elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reduction {
+    /// Sum; 0 of nothing.
+    Sum,
+    /// Maximum, NaN wins; negative infinity (or the least integer) of nothing.
+    Max,
+    /// Minimum, NaN wins; infinity (or the largest integer) of nothing.
+    Min,
+}
+
+impl Reduction {
+    /// `sum`, `max` or `min`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Reduction::Sum => "sum",
+            Reduction::Max => "max",
+            Reduction::Min => "min",
+        }
+    }
+}
+
+/// Which element's index an arg-reduction gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ArgReduction {
+    /// The first largest.
+    Max,
+    /// The first smallest.
+    Min,
+}
+
+/// A set of axes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Axes(u8);
+
+impl Axes {
+    /// No axis.
+    pub const NONE: Axes = Axes(0);
+
+    /// The axes below `rank`.
+    pub fn all(rank: usize) -> Axes {
+        (0..rank).collect()
+    }
+
+    /// True if `axis` is in the set.
+    pub fn contains(self, axis: usize) -> bool {
+        axis < RANK_MAX && self.0 >> axis & 1 == 1
+    }
+
+    /// The axes in ascending order.
+    pub fn iter(self) -> impl DoubleEndedIterator<Item = usize> + Clone {
+        (0..RANK_MAX).filter(move |&axis| self.contains(axis))
+    }
+
+    /// Number of axes.
+    pub fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
+    /// True without axes.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The set as bits, axis 0 lowest.
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+}
+
+impl FromIterator<usize> for Axes {
+    fn from_iter<I: IntoIterator<Item = usize>>(axes: I) -> Self {
+        Axes(axes.into_iter().fold(0, |bits, axis| {
+            assert!(axis < RANK_MAX, "axes: {axis} is not below {RANK_MAX}");
+            bits | 1 << axis
+        }))
+    }
+}
+
+impl std::fmt::Debug for Axes {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// An order of axes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Permutation {
+    rank: u8,
+    axes: [u8; RANK_MAX],
+}
+
+impl Permutation {
+    /// From distinct axes `0..n` in their new order.
+    ///
+    /// # Panics
+    /// If they are not a permutation.
+    #[track_caller]
+    pub fn new(order: &[usize]) -> Self {
+        let mut axes = [0; RANK_MAX];
+        let mut seen = Axes::NONE.bits();
+        assert!(order.len() <= RANK_MAX, "permute: more than {RANK_MAX} axes: {order:?}");
+        for (slot, &axis) in axes.iter_mut().zip(order) {
+            let fresh = axis < order.len() && seen >> axis & 1 == 0;
+            assert!(fresh, "permute: not a permutation of 0..{}: {order:?}", order.len());
+            seen |= 1 << axis;
+            *slot = axis as u8;
+        }
+        Permutation { rank: order.len() as u8, axes }
+    }
+
+    /// The order that undoes this one.
+    #[must_use]
+    pub fn inverse(&self) -> Self {
+        let mut axes = [0; RANK_MAX];
+        for (position, axis) in self.iter().enumerate() {
+            axes[axis] = position as u8;
+        }
+        Permutation { rank: self.rank, axes }
+    }
+
+    /// Input axes in output order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
+        self.axes[..usize::from(self.rank)].iter().map(|&axis| usize::from(axis))
+    }
+}
+
+impl std::fmt::Debug for Permutation {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// Where windows lie on the last two axes, for convolution and pooling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Window2d {
+    /// Height and width of the window in elements.
+    pub kernel: [usize; 2],
+    /// Distance between windows.
+    pub stride: [usize; 2],
+    /// Padding before and after, per axis: `[[top, bottom], [left, right]]`.
+    pub padding: [[usize; 2]; 2],
+    /// Distance between a window's elements.
+    pub dilation: [usize; 2],
+}
+
+impl Window2d {
+    /// Windows of `kernel` elements side by side at distance one, without padding.
+    pub fn new(kernel: [usize; 2]) -> Self {
+        Window2d { kernel, stride: [1, 1], padding: [[0, 0]; 2], dilation: [1, 1] }
+    }
+
+    /// Number of windows along the two axes of an input of `size`; `None` if none fits.
+    pub fn output(&self, size: [usize; 2]) -> Option<[usize; 2]> {
+        let mut output = [0; 2];
+        for axis in 0..2 {
+            let extent = self.dilation[axis] * self.kernel[axis].checked_sub(1)? + 1;
+            let padded = size[axis] + self.padding[axis][0] + self.padding[axis][1];
+            output[axis] = padded.checked_sub(extent)? / self.stride[axis] + 1;
+        }
+        Some(output)
+    }
+}
+
+/// Number of independent groups of channels of a convolution.
+pub type Groups = usize;
+
+/// The source of [`Op::Detach`]: emptied once the value is there, so that the history can go.
+#[derive(Clone)]
+pub struct Detached(Arc<Mutex<Option<Tensor>>>);
+
+impl Detached {
+    pub(crate) fn new(source: Tensor) -> Self {
+        Detached(Arc::new(Mutex::new(Some(source))))
+    }
+
+    /// The source, while the node has no value.
+    pub fn source(&self) -> Option<Tensor> {
+        self.0.lock().ok().and_then(|source| source.clone())
+    }
+
+    pub(crate) fn clear(&self) -> Option<Tensor> {
+        self.0.lock().ok().and_then(|mut source| source.take())
+    }
+}
+
+impl std::fmt::Debug for Detached {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Detached")
+    }
+}
+
+/// A gradient rule: from the operands after the first, the value and the gradient of the value to
+/// the gradients of those operands.
+pub type CustomRule = dyn Fn(&[Tensor], &Tensor, &Tensor) -> Vec<Option<Tensor>> + Send + Sync;
+
+/// The rule of [`Op::Custom`].
+#[derive(Clone)]
+pub struct CustomGrad(Arc<CustomRule>);
+
+impl CustomGrad {
+    /// Wraps a rule.
+    pub fn new(rule: Arc<CustomRule>) -> Self {
+        CustomGrad(rule)
+    }
+
+    /// Gradients of the operands, one each; `None` means zero.
+    pub fn apply(
+        &self,
+        operands: &[Tensor],
+        value: &Tensor,
+        gradient: &Tensor,
+    ) -> Vec<Option<Tensor>> {
+        (self.0)(operands, value, gradient)
+    }
+}
+
+impl std::fmt::Debug for CustomGrad {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("CustomGrad")
+    }
+}
+
+impl Op {
+    /// A short name for messages and plans.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Op::Buffer => "buffer",
+            Op::Constant(_) => "constant",
+            Op::Argument(_) => "argument",
+            Op::Iota { .. } => "iota",
+            Op::Random { .. } => "random",
+            Op::Unary(unary) => unary.name(),
+            Op::Binary(binary) => binary.name(),
+            Op::Select => "select",
+            Op::Cast => "cast",
+            Op::CheckIndex { .. } => "check_index",
+            Op::Reduce(reduction, _) => reduction.name(),
+            Op::ArgReduce(ArgReduction::Max, _) => "argmax",
+            Op::ArgReduce(ArgReduction::Min, _) => "argmin",
+            Op::Scan { .. } => "cumsum",
+            Op::Reshape => "reshape",
+            Op::Permute(_) => "permute",
+            Op::Expand => "expand",
+            Op::Slice { .. } => "slice",
+            Op::Pad { .. } => "pad",
+            Op::Flip(_) => "flip",
+            Op::Concat { .. } => "concat",
+            Op::Matmul => "matmul",
+            Op::Convolution(..) => "convolution",
+            Op::ConvolutionInput(..) => "convolution_input",
+            Op::ConvolutionWeight(..) => "convolution_weight",
+            Op::PoolMax(_) => "pool_max",
+            Op::PoolMaxScatter(_) => "pool_max_scatter",
+            Op::PoolMaxGather(_) => "pool_max_gather",
+            Op::PoolSum(_) => "pool_sum",
+            Op::PoolSumScatter(_) => "pool_sum_scatter",
+            Op::Gather { .. } => "gather",
+            Op::ScatterAdd { .. } => "scatter_add",
+            Op::ArgSort { .. } => "argsort",
+            Op::Detach(_) => "detach",
+            Op::Custom(_) => "custom",
+        }
+    }
+
+    /// True for ops that only change index arithmetic.
+    pub fn is_view(&self) -> bool {
+        matches!(
+            self,
+            Op::Reshape
+                | Op::Permute(_)
+                | Op::Expand
+                | Op::Slice { .. }
+                | Op::Pad { .. }
+                | Op::Flip(_)
+        )
+    }
+}

@@ -1,0 +1,240 @@
+//! [`Tensor`]: a shared handle on an immutable node of the lazy graph.
+//!
+//! A node is an op, its inputs, a shape, a dtype and a device; its value appears when a backend
+//! evaluates it. Methods that make ops stand in `ops/`, methods that ask for values in `eval.rs`.
+
+use std::panic::Location;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crate::op::{Detached, Op};
+use crate::{Buffer, DType, Device, Shape};
+
+/// An n-dimensional array on a device, computed when its elements are asked for.
+///
+/// Cloning is cheap: it copies a handle. See the crate's page for how graphs are evaluated.
+#[derive(Clone)]
+pub struct Tensor(pub(crate) Arc<Node>);
+
+pub(crate) struct Node {
+    id: u64,
+    op: Op,
+    inputs: Vec<Tensor>,
+    shape: Shape,
+    dtype: DType,
+    device: Device,
+    tracked: bool,
+    location: &'static Location<'static>,
+    value: OnceLock<Buffer>,
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+
+impl Tensor {
+    /// A node from parts that the caller has checked: the door for crates that build graphs, such as
+    /// autodiff. Prefer the methods.
+    #[track_caller]
+    pub fn from_op(
+        op: Op,
+        inputs: Vec<Tensor>,
+        shape: Shape,
+        dtype: DType,
+        device: &Device,
+    ) -> Tensor {
+        let tracked = !matches!(op, Op::Detach(_)) && inputs.iter().any(|input| input.0.tracked);
+        for input in &inputs {
+            assert!(
+                input.device() == device,
+                "{}: operands are on different devices: {} and {}; move one with `to_device`",
+                op.name(),
+                device.name(),
+                input.device().name()
+            );
+        }
+        Tensor(Arc::new(Node {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            op,
+            inputs,
+            shape,
+            dtype,
+            device: device.clone(),
+            tracked,
+            location: Location::caller(),
+            value: OnceLock::new(),
+        }))
+    }
+
+    /// A leaf on elements that are already on the device.
+    ///
+    /// # Panics
+    /// If the buffer's length is not the shape's count.
+    #[track_caller]
+    pub fn from_buffer(buffer: Buffer, shape: impl Into<Shape>, device: &Device) -> Tensor {
+        Tensor::leaf(buffer, shape.into(), device, false)
+    }
+
+    #[track_caller]
+    fn leaf(buffer: Buffer, shape: Shape, device: &Device, tracked: bool) -> Tensor {
+        assert_eq!(buffer.len(), shape.count(), "from_buffer: elements against shape {shape}");
+        let dtype = buffer.dtype();
+        Tensor(Arc::new(Node {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            op: Op::Buffer,
+            inputs: Vec::new(),
+            shape,
+            dtype,
+            device: device.clone(),
+            tracked,
+            location: Location::caller(),
+            value: OnceLock::from(buffer),
+        }))
+    }
+
+    /// Sizes of the axes.
+    pub fn shape(&self) -> &Shape {
+        &self.0.shape
+    }
+
+    /// Number of axes.
+    pub fn rank(&self) -> usize {
+        self.0.shape.rank()
+    }
+
+    /// Number of elements.
+    pub fn count(&self) -> usize {
+        self.0.shape.count()
+    }
+
+    /// Size of one axis; negative axes count from the end.
+    ///
+    /// # Panics
+    /// If the axis is out of range.
+    #[track_caller]
+    pub fn size(&self, axis: isize) -> usize {
+        self.0.shape
+            [crate::shape_rules::axis("size", axis, self.rank()).unwrap_or_else(crate::ops::fail)]
+    }
+
+    /// Element type.
+    pub fn dtype(&self) -> DType {
+        self.0.dtype
+    }
+
+    /// Where the tensor lives.
+    pub fn device(&self) -> &Device {
+        &self.0.device
+    }
+
+    /// What the tensor is.
+    pub fn op(&self) -> &Op {
+        &self.0.op
+    }
+
+    /// Operands, in the op's order.
+    pub fn inputs(&self) -> &[Tensor] {
+        &self.0.inputs
+    }
+
+    /// A number that no other node of this process has.
+    pub fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// Where in the caller's program the node was made.
+    pub fn location(&self) -> &'static Location<'static> {
+        self.0.location
+    }
+
+    /// Number of handles on this node, for planners that look for the last one.
+    pub fn handles(&self) -> usize {
+        Arc::strong_count(&self.0)
+    }
+
+    /// True if a gradient may be asked through this node: it descends from a [`Tensor::tracked`] leaf.
+    pub fn is_tracked(&self) -> bool {
+        self.0.tracked
+    }
+
+    /// The elements, if they have been computed.
+    pub fn value(&self) -> Option<&Buffer> {
+        self.0.value.get()
+    }
+
+    /// Stores the elements: for backends, once per node. A second value is dropped.
+    pub fn set_value(&self, value: Buffer) {
+        debug_assert_eq!(value.len(), self.count());
+        debug_assert_eq!(value.dtype(), self.dtype());
+        // A second evaluation that ran at the same time got the same elements, so either may stay.
+        let _ = self.0.value.set(value);
+        if let Op::Detach(source) = &self.0.op {
+            drop(source.clear());
+        }
+    }
+
+    /// The same value without history: gradients stop here.
+    #[track_caller]
+    pub fn detach(&self) -> Tensor {
+        match self.value() {
+            Some(value) => Tensor::leaf(value.clone(), *self.shape(), self.device(), false),
+            None => Tensor::from_op(
+                Op::Detach(Detached::new(self.clone())),
+                Vec::new(),
+                *self.shape(),
+                self.dtype(),
+                self.device(),
+            ),
+        }
+    }
+
+    /// A leaf of this value (evaluated or not) whose descendants keep what a later gradient needs
+    /// when they are evaluated. `gradloom-nn` marks trainable weights with it.
+    ///
+    /// Gradients can be taken with respect to any tensor; tracking only decides what is stored.
+    #[track_caller]
+    pub fn tracked(&self) -> Tensor {
+        let source = self.detach();
+        match source.value() {
+            Some(value) => Tensor::leaf(value.clone(), *self.shape(), self.device(), true),
+            None => {
+                let node = Node {
+                    id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+                    op: source.op().clone(),
+                    inputs: Vec::new(),
+                    shape: *self.shape(),
+                    dtype: self.dtype(),
+                    device: self.device().clone(),
+                    tracked: true,
+                    location: Location::caller(),
+                    value: OnceLock::new(),
+                };
+                Tensor(Arc::new(node))
+            }
+        }
+    }
+
+    /// Replaces an evaluated node by a leaf of its value, keeping whether it is tracked.
+    pub(crate) fn cut(&mut self, tracked: bool) {
+        if let Some(value) = self.value() {
+            let leaf = Tensor::leaf(value.clone(), *self.shape(), self.device(), tracked);
+            *self = leaf;
+        }
+    }
+}
+
+impl Drop for Node {
+    /// Frees long histories with a loop: the default would recurse once per node.
+    fn drop(&mut self) {
+        let mut pending = std::mem::take(&mut self.inputs);
+        if let Op::Detach(source) = &self.op {
+            pending.extend(source.clear());
+        }
+        while let Some(tensor) = pending.pop() {
+            if let Some(mut node) = Arc::into_inner(tensor.0) {
+                pending.append(&mut node.inputs);
+                if let Op::Detach(source) = &node.op {
+                    pending.extend(source.clear());
+                }
+            }
+        }
+    }
+}
