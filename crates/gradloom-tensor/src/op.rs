@@ -137,6 +137,9 @@ pub enum Op {
     Detach(Detached),
     /// The first operand's value; a gradient comes from the rule instead of from its history.
     Custom(CustomGrad),
+    /// The first operand's value, used only after the others are computed: keeps a recomputation from
+    /// being merged with the original or done too early.
+    Barrier,
 }
 
 /// How a reduction combines elements.
@@ -401,6 +404,7 @@ impl Op {
             Op::ArgSort { .. } => "argsort",
             Op::Detach(_) => "detach",
             Op::Custom(_) => "custom",
+            Op::Barrier => "barrier",
         }
     }
 
