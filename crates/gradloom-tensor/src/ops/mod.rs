@@ -1,6 +1,21 @@
 //! The methods that make ops, one file per family.
 
+pub mod creation;
+pub mod random;
+pub mod elementwise;
+pub mod activation;
+pub mod reduce;
+pub mod views;
 pub mod slice;
+pub mod join;
+pub mod matmul;
+pub mod convolution;
+pub mod pooling;
+pub mod indexing;
+pub mod sort;
+pub mod normalization;
+pub mod attention;
+pub mod loss;
 
 /// Turns a shape error into the panic that a broken contract in the caller's program deserves.
 #[track_caller]

@@ -16,3 +16,5 @@ pub fn axis(op: &str, axis: isize, rank: usize) -> Result<usize> {
     }
     Ok(index as usize)
 }
+
+pub mod structured;

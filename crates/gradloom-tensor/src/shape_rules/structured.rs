@@ -1,0 +1,1 @@
+//! Shape rules of structured ops: products, convolutions, pooling, indexing.
