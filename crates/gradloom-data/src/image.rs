@@ -1,0 +1,94 @@
+//! [`Image`]: one picture in host memory, channel by channel, row by row.
+
+use crate::{Error, Result};
+
+/// A picture of `channels` planes of `height` rows of `width` pixels.
+///
+/// `u8` as files have it, or `f32` as models read it. [`Batch`](crate::Batch) gathers many of one size.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Image<T = u8> {
+    pixels: Vec<T>,
+    size: [usize; 3],
+}
+
+impl<T> Image<T> {
+    /// An image of pixels in the order channel, row, column, and its `[channels, height, width]`.
+    ///
+    /// # Errors
+    /// If the number of pixels does not fit the size.
+    pub fn new(pixels: Vec<T>, size: [usize; 3]) -> Result<Self> {
+        let count = size.iter().try_fold(1usize, |product, &part| product.checked_mul(part));
+        if count != Some(pixels.len()) {
+            return Err(Error::invalid(format!(
+                "image: {} pixels do not make channels, height and width {size:?}",
+                pixels.len()
+            )));
+        }
+        Ok(Image { pixels, size })
+    }
+
+    /// Channels, height and width.
+    pub fn size(&self) -> [usize; 3] {
+        self.size
+    }
+
+    /// Number of planes.
+    pub fn channels(&self) -> usize {
+        self.size[0]
+    }
+
+    /// Number of rows.
+    pub fn height(&self) -> usize {
+        self.size[1]
+    }
+
+    /// Number of columns.
+    pub fn width(&self) -> usize {
+        self.size[2]
+    }
+
+    /// All pixels in the order channel, row, column.
+    pub fn pixels(&self) -> &[T] {
+        &self.pixels
+    }
+
+    /// All pixels, to change.
+    pub fn pixels_mut(&mut self) -> &mut [T] {
+        &mut self.pixels
+    }
+
+    /// The pixels without the image.
+    pub fn into_pixels(self) -> Vec<T> {
+        self.pixels
+    }
+}
+
+/// A number that can be a pixel: `u8` or `f32`.
+pub trait Pixel: Copy + Default + Send + Sync + 'static {
+    /// The value as a float, not scaled.
+    fn to_f32(self) -> f32;
+
+    /// The nearest value of this type.
+    fn from_f32(value: f32) -> Self;
+}
+
+impl Pixel for u8 {
+    fn to_f32(self) -> f32 {
+        f32::from(self)
+    }
+
+    fn from_f32(value: f32) -> Self {
+        // A cast from float saturates, and takes NaN to zero.
+        value.round() as u8
+    }
+}
+
+impl Pixel for f32 {
+    fn to_f32(self) -> f32 {
+        self
+    }
+
+    fn from_f32(value: f32) -> Self {
+        value
+    }
+}

@@ -1,0 +1,291 @@
+//! [`Loader`]: batches of a dataset, made on background threads, in order.
+//!
+//! Worker `w` of `n` makes batches `w`, `w + n`, `w + 2n`... and has a short queue of its own, so the
+//! order needs no sorting and memory is bounded. Threads live for one epoch. Processes and asynchronous
+//! I/O are absent on purpose.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
+
+use crate::batch::{Collate, CollateImages};
+use crate::dataset::Dataset;
+use crate::random::permutation;
+use crate::transform::{OnInput, Transform, key_of_sample};
+use crate::{Error, Result};
+use gradloom_tensor::Key;
+
+/// Batches of a dataset: samples are read, transformed and put side by side on background threads.
+///
+/// The batches of an epoch depend on the dataset, the options and the key, not on the number of
+/// workers. PyTorch: `torch.utils.data.DataLoader`.
+#[derive(Debug)]
+pub struct Loader<D, T, C> {
+    dataset: Arc<D>,
+    transform: Arc<T>,
+    collate: Arc<C>,
+    batch_size: usize,
+    shuffle: bool,
+    key: Key,
+    drop_last: bool,
+    workers: usize,
+    prefetch: usize,
+}
+
+impl<D, T, C> Clone for Loader<D, T, C> {
+    fn clone(&self) -> Self {
+        Loader {
+            dataset: Arc::clone(&self.dataset),
+            transform: Arc::clone(&self.transform),
+            collate: Arc::clone(&self.collate),
+            ..*self
+        }
+    }
+}
+
+impl<D, T> Loader<D, OnInput<T>, CollateImages> {
+    /// A loader of labelled images (or rows of numbers): `transform` acts on the inputs.
+    pub fn images(dataset: D, transform: T) -> Self {
+        Loader::new(dataset, OnInput(transform), CollateImages::default())
+    }
+}
+
+impl<D, T, C> Loader<D, T, C> {
+    /// A loader from its parts, in batches of 32, in the dataset's order, with one worker.
+    pub fn new(dataset: D, transform: T, collate: C) -> Self {
+        Loader {
+            dataset: Arc::new(dataset),
+            transform: Arc::new(transform),
+            collate: Arc::new(collate),
+            batch_size: 32,
+            shuffle: false,
+            key: Key::new(0),
+            drop_last: false,
+            workers: 1,
+            prefetch: 2,
+        }
+    }
+
+    /// Samples per batch.
+    ///
+    /// # Panics
+    /// If it is zero.
+    #[must_use]
+    #[track_caller]
+    pub fn batch_size(mut self, batch_size: usize) -> Self {
+        assert!(batch_size > 0, "loader: the batch size is zero");
+        self.batch_size = batch_size;
+        self
+    }
+
+    /// A new order in every epoch, drawn from `key`, as is what transforms draw.
+    #[must_use]
+    pub fn shuffle(mut self, key: Key) -> Self {
+        self.shuffle = true;
+        self.key(key)
+    }
+
+    /// What transforms draw from, without shuffling.
+    #[must_use]
+    pub fn key(mut self, key: Key) -> Self {
+        self.key = key;
+        self
+    }
+
+    /// Leaves out a last batch that is not full.
+    #[must_use]
+    pub fn drop_last(mut self, drop_last: bool) -> Self {
+        self.drop_last = drop_last;
+        self
+    }
+
+    /// Number of background threads. With zero, batches are made when they are asked for.
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// How many batches each worker may be ahead.
+    ///
+    /// # Panics
+    /// If it is zero.
+    #[must_use]
+    #[track_caller]
+    pub fn prefetch(mut self, batches: usize) -> Self {
+        assert!(batches > 0, "loader: the prefetch is zero");
+        self.prefetch = batches;
+        self
+    }
+
+    /// The dataset.
+    pub fn dataset(&self) -> &D {
+        &self.dataset
+    }
+}
+
+impl<D, T, C> Loader<D, T, C>
+where
+    D: Dataset + 'static,
+    T: Transform<D::Item> + 'static,
+    C: Collate<T::Output> + 'static,
+    C::Batch: 'static,
+{
+    /// Number of batches in an epoch.
+    pub fn batch_count(&self) -> usize {
+        if self.drop_last {
+            self.dataset.len() / self.batch_size
+        } else {
+            self.dataset.len().div_ceil(self.batch_size)
+        }
+    }
+
+    /// Starts the workers of epoch number `epoch`, which also seeds its order and its transforms.
+    pub fn epoch(&self, epoch: u32) -> Epoch<C::Batch> {
+        let loader = self.clone();
+        let order =
+            self.shuffle.then(|| permutation(self.dataset.len(), self.key.fold(0).fold(epoch)));
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let make = move |batch: usize| {
+            let first = batch * loader.batch_size;
+            let past = (first + loader.batch_size).min(loader.dataset.len());
+            let mut samples = Vec::with_capacity(past - first);
+            for position in first..past {
+                if stopped.load(Ordering::Relaxed) {
+                    return Err(Error::invalid("loader: the epoch was dropped"));
+                }
+                let index = order.as_ref().map_or(position, |order| order[position]);
+                let key = key_of_sample(loader.key, epoch, index);
+                let sample = loader
+                    .dataset
+                    .get(index)
+                    .and_then(|sample| loader.transform.apply(sample, key))
+                    .map_err(|error| error.context(format!("loader: sample {index}")))?;
+                samples.push(sample);
+            }
+            loader.collate.collate(samples)
+        };
+        Epoch::start(Arc::new(make), stop, self.batch_count(), self.workers, self.prefetch)
+    }
+}
+
+type Make<B> = dyn Fn(usize) -> Result<B> + Send + Sync;
+
+/// The batches of one epoch, in order. The first error ends it; dropping it stops the workers.
+pub struct Epoch<B> {
+    make: Arc<Make<B>>,
+    stop: Arc<AtomicBool>,
+    queues: Vec<Receiver<Result<B>>>,
+    workers: Vec<JoinHandle<()>>,
+    failure: Option<Error>,
+    next: usize,
+    count: usize,
+}
+
+impl<B: Send + 'static> Epoch<B> {
+    fn start(
+        make: Arc<Make<B>>,
+        stop: Arc<AtomicBool>,
+        count: usize,
+        workers: usize,
+        prefetch: usize,
+    ) -> Self {
+        let mut epoch = Epoch {
+            make,
+            stop,
+            queues: Vec::new(),
+            workers: Vec::new(),
+            failure: None,
+            next: 0,
+            count,
+        };
+        let workers = workers.min(count);
+        for worker in 0..workers {
+            let (sender, receiver) = sync_channel(prefetch);
+            let make = Arc::clone(&epoch.make);
+            let work = move || {
+                for batch in (worker..count).step_by(workers) {
+                    let result = guarded(&*make, batch);
+                    let failed = result.is_err();
+                    // Nobody receives any more when the epoch was dropped.
+                    if sender.send(result).is_err() || failed {
+                        break;
+                    }
+                }
+            };
+            let thread = std::thread::Builder::new().name(format!("loader {worker}"));
+            match thread.spawn(work) {
+                Ok(handle) => {
+                    epoch.workers.push(handle);
+                    epoch.queues.push(receiver);
+                }
+                Err(error) => {
+                    epoch.failure = Some(Error::thread("no thread for a worker", error));
+                    break;
+                }
+            }
+        }
+        epoch
+    }
+}
+
+/// Makes a batch; a panic in the dataset, a transform or the collation becomes an error.
+fn guarded<B>(make: &Make<B>, batch: usize) -> Result<B> {
+    // What a panic may leave half-done belongs to the caller's dataset, which sees the error.
+    catch_unwind(AssertUnwindSafe(|| make(batch)))
+        .unwrap_or_else(|payload| Err(Error::worker_panic(format!("batch {batch}"), &*payload)))
+}
+
+impl<B> Epoch<B> {
+    fn finish(&mut self) {
+        self.next = self.count;
+        self.stop.store(true, Ordering::Relaxed);
+        // Workers that wait for room in their queue wake up when it is gone.
+        self.queues.clear();
+        for worker in self.workers.drain(..) {
+            // A worker cannot panic: `guarded` catches it.
+            let _ = worker.join();
+        }
+    }
+}
+
+impl<B> Iterator for Epoch<B> {
+    type Item = Result<B>;
+
+    fn next(&mut self) -> Option<Result<B>> {
+        if let Some(error) = self.failure.take() {
+            self.finish();
+            return Some(Err(error));
+        }
+        if self.next >= self.count {
+            return None;
+        }
+        let batch = self.next;
+        self.next += 1;
+        let result = if self.queues.is_empty() {
+            guarded(&*self.make, batch)
+        } else {
+            self.queues[batch % self.queues.len()].recv().unwrap_or_else(|_| {
+                Err(Error::invalid(format!("loader: the worker of batch {batch} is gone")))
+            })
+        };
+        if result.is_err() || self.next == self.count {
+            self.finish();
+        }
+        Some(result)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.count - self.next;
+        (left.min(1), Some(left))
+    }
+}
+
+impl<B> Drop for Epoch<B> {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}

@@ -1,0 +1,69 @@
+//! [`RandomFlip`]: left and right exchanged, now and then.
+
+use crate::random::RandomStream;
+use crate::{Image, Pixel, Result, Transform};
+use gradloom_tensor::Key;
+
+/// Mirrors an image left to right with some probability.
+///
+/// PyTorch: `torchvision.transforms.RandomHorizontalFlip(p)`.
+#[derive(Clone, Copy, Debug)]
+pub struct RandomFlip {
+    probability: f32,
+}
+
+impl Default for RandomFlip {
+    /// Every second image.
+    fn default() -> Self {
+        RandomFlip { probability: 0.5 }
+    }
+}
+
+impl RandomFlip {
+    /// Mirrors with the given probability.
+    ///
+    /// # Panics
+    /// If it is not within `0..=1`.
+    #[track_caller]
+    pub fn new(probability: f32) -> Self {
+        assert!((0.0..=1.0).contains(&probability), "random flip: probability {probability}");
+        RandomFlip { probability }
+    }
+}
+
+impl<T: Pixel> Transform<Image<T>> for RandomFlip {
+    type Output = Image<T>;
+
+    fn apply(&self, mut image: Image<T>, key: Key) -> Result<Image<T>> {
+        if RandomStream::new(key).chance(self.probability) {
+            let width = image.width().max(1);
+            image.pixels_mut().chunks_exact_mut(width).for_each(<[T]>::reverse);
+        }
+        Ok(image)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RandomFlip;
+    use crate::{Image, Transform};
+    use gradloom_tensor::Key;
+
+    #[test]
+    fn a_flip_reverses_every_row() {
+        let image = Image::new(vec![1u8, 2, 3, 4, 5, 6], [1, 2, 3]).unwrap();
+        let flipped = RandomFlip::new(1.0).apply(image.clone(), Key::new(0)).unwrap();
+        assert_eq!(flipped.pixels(), [3, 2, 1, 6, 5, 4]);
+        let kept = RandomFlip::new(0.0).apply(image.clone(), Key::new(0)).unwrap();
+        assert_eq!(kept, image);
+    }
+
+    #[test]
+    fn about_half_of_the_images_are_flipped() {
+        let image = Image::new(vec![1u8, 2], [1, 1, 2]).unwrap();
+        let flips = (0..1000).filter(|&seed| {
+            RandomFlip::default().apply(image.clone(), Key::new(seed)).unwrap() != image
+        });
+        assert!((450..550).contains(&flips.count()));
+    }
+}

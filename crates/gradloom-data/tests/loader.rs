@@ -1,0 +1,151 @@
+//! Loaders: order, errors, panics and early ends.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use gradloom_data::transform::{Identity, RandomCrop, RandomFlip, Scale};
+use gradloom_data::{Batch, Dataset, Error, ImageDataset, InMemory, Labelled, Loader, Result};
+use gradloom_tensor::Key;
+
+fn images(count: usize) -> ImageDataset {
+    let pixels = (0..count * 2 * 9).map(|i| (i * 31 % 256) as u8).collect();
+    ImageDataset::new(pixels, [2, 3, 3], (0..count as i32).collect()).unwrap()
+}
+
+/// Numbers that stand for samples; slow at one, failing at one, panicking at one.
+struct Numbers {
+    len: usize,
+    fail_at: Option<usize>,
+    panic_at: Option<usize>,
+    read: Arc<AtomicUsize>,
+}
+
+impl Numbers {
+    fn new(len: usize) -> Self {
+        Numbers { len, fail_at: None, panic_at: None, read: Arc::default() }
+    }
+}
+
+impl Dataset for Numbers {
+    type Item = usize;
+
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn get(&self, index: usize) -> Result<usize> {
+        self.read.fetch_add(1, Ordering::SeqCst);
+        if index.is_multiple_of(7) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert!(self.panic_at != Some(index), "number {index} is cursed");
+        if self.fail_at == Some(index) {
+            return Err(Error::invalid("the number is missing"));
+        }
+        Ok(index)
+    }
+}
+
+fn gather(samples: Vec<usize>) -> Result<Vec<usize>> {
+    Ok(samples)
+}
+
+#[test]
+fn batches_are_the_same_with_any_number_of_workers() {
+    let epochs = |workers: usize| -> Vec<Batch> {
+        let transform = (RandomCrop::new(3, 3, 1), RandomFlip::default(), Scale);
+        let loader = Loader::images(images(53), transform)
+            .batch_size(8)
+            .shuffle(Key::new(11))
+            .workers(workers);
+        (0..3).flat_map(|epoch| loader.epoch(epoch)).collect::<Result<_>>().unwrap()
+    };
+    let expected = epochs(0);
+    assert_eq!(expected.len(), 21);
+    assert_eq!(expected[6].shape, [5, 2, 3, 3]);
+    for workers in 1..=4 {
+        assert!(epochs(workers) == expected, "{workers} workers");
+    }
+}
+
+#[test]
+fn an_epoch_has_every_sample_once_and_epochs_differ_in_order() {
+    let loader = Loader::new(Numbers::new(100), Identity, gather)
+        .batch_size(9)
+        .shuffle(Key::new(5))
+        .workers(3);
+    let epoch = |number| loader.epoch(number).flat_map(|batch| batch.unwrap()).collect::<Vec<_>>();
+    let (first, second) = (epoch(0), epoch(1));
+    assert_ne!(first, second);
+    assert_eq!(first, epoch(0));
+    for mut numbers in [first, second] {
+        numbers.sort_unstable();
+        assert!(numbers.into_iter().eq(0..100));
+    }
+}
+
+#[test]
+fn drop_last_leaves_out_the_rest() {
+    let loader = Loader::new(Numbers::new(10), Identity, gather).batch_size(4);
+    assert_eq!(loader.batch_count(), 3);
+    let batches: Vec<_> = loader.epoch(0).map(Result::unwrap).collect();
+    assert_eq!(batches, [vec![0, 1, 2, 3], vec![4, 5, 6, 7], vec![8, 9]]);
+    let loader = loader.drop_last(true);
+    assert_eq!((loader.batch_count(), loader.epoch(0).count()), (2, 2));
+    let empty = Loader::new(Numbers::new(0), Identity, gather).workers(2);
+    assert_eq!(empty.epoch(0).count(), 0);
+}
+
+#[test]
+fn an_error_names_the_sample_and_ends_the_epoch() {
+    for workers in 0..=3 {
+        let numbers = Numbers { fail_at: Some(17), ..Numbers::new(60) };
+        let loader = Loader::new(numbers, Identity, gather).batch_size(4).workers(workers);
+        let results: Vec<_> = loader.epoch(0).collect();
+        assert_eq!(results.len(), 5, "{workers} workers");
+        let message = results[4].as_ref().unwrap_err().to_string();
+        assert_eq!(message, "loader: sample 17: the number is missing");
+        assert!(results[..4].iter().all(Result::is_ok));
+    }
+}
+
+#[test]
+fn a_panic_in_a_worker_becomes_an_error() {
+    for workers in 0..=2 {
+        let numbers = Numbers { panic_at: Some(6), ..Numbers::new(20) };
+        let loader = Loader::new(numbers, Identity, gather).batch_size(4).workers(workers);
+        let results: Vec<_> = loader.epoch(0).collect();
+        assert_eq!(results.len(), 2);
+        let error = results[1].as_ref().unwrap_err();
+        assert!(error.is_worker_panic());
+        assert!(error.to_string().contains("number 6 is cursed"), "{error}");
+    }
+}
+
+#[test]
+fn dropping_an_epoch_stops_its_workers() {
+    let numbers = Numbers::new(1_000_000);
+    let read = Arc::clone(&numbers.read);
+    let loader = Loader::new(numbers, Identity, gather).batch_size(10).workers(4);
+    let mut epoch = loader.epoch(0);
+    assert_eq!(epoch.next().unwrap().unwrap().len(), 10);
+    drop(epoch);
+    // The drop has joined every worker, so nothing reads after it, and queues are short.
+    let count = read.load(Ordering::SeqCst);
+    assert!(count <= 10 * 4 * 5, "{count} samples read");
+    std::thread::sleep(Duration::from_millis(20));
+    assert_eq!(read.load(Ordering::SeqCst), count);
+    drop(loader.epoch(0));
+}
+
+#[test]
+fn rows_of_a_table_make_batches() {
+    let rows: Vec<Labelled<Vec<f32>>> =
+        (0..5).map(|i| Labelled { input: vec![i as f32; 3], label: i }).collect();
+    let loader = Loader::images(InMemory(rows), Identity).batch_size(2);
+    let batches: Vec<Batch> = loader.epoch(0).collect::<Result<_>>().unwrap();
+    assert_eq!(batches[1].shape, [2, 3]);
+    assert_eq!(batches[1].images, [2.0, 2.0, 2.0, 3.0, 3.0, 3.0]);
+    assert_eq!(batches[2].labels, [4]);
+}
