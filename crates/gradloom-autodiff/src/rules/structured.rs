@@ -1,0 +1,103 @@
+//! Derivatives of products, convolutions, pooling and indexing. Each is bilinear or linear in what it
+//! is differentiated by, and the families are closed: the derivative of one is another.
+
+use gradloom_tensor::op::{Groups, Op, Permutation, Window2d};
+use gradloom_tensor::{Shape, Tensor};
+
+fn node(op: Op, inputs: &[&Tensor], shape: Shape, like: &Tensor) -> Tensor {
+    let inputs = inputs.iter().map(|&input| input.clone()).collect();
+    Tensor::from_op(op, inputs, shape, like.dtype(), like.device())
+}
+
+/// The last two axes exchanged.
+fn transposed(x: &Tensor) -> Tensor {
+    let rank = x.rank();
+    let mut order: Vec<usize> = (0..rank).collect();
+    order.swap(rank - 1, rank - 2);
+    let shape = order.iter().map(|&axis| x.shape()[axis]).collect();
+    node(Op::Permute(Permutation::new(&order)), &[x], shape, x)
+}
+
+/// `dA = g B^T`, `dB = A^T g`.
+pub(super) fn matmul(a: &Tensor, b: &Tensor, g: &Tensor, needs: &[bool]) -> Vec<Option<Tensor>> {
+    vec![
+        needs[0].then(|| node(Op::Matmul, &[g, &transposed(b)], *a.shape(), g)),
+        needs[1].then(|| node(Op::Matmul, &[&transposed(a), g], *b.shape(), g)),
+    ]
+}
+
+pub(super) fn convolution(
+    x: &Tensor,
+    w: &Tensor,
+    g: &Tensor,
+    needs: &[bool],
+    window: Window2d,
+    groups: Groups,
+) -> Vec<Option<Tensor>> {
+    vec![
+        needs[0].then(|| node(Op::ConvolutionInput(window, groups), &[w, g], *x.shape(), g)),
+        needs[1].then(|| node(Op::ConvolutionWeight(window, groups), &[x, g], *w.shape(), g)),
+    ]
+}
+
+/// The value is an input gradient made of a weight `w` and an output gradient `v`; `h` is its own
+/// gradient, of the input's shape.
+pub(super) fn convolution_input(
+    w: &Tensor,
+    v: &Tensor,
+    h: &Tensor,
+    needs: &[bool],
+    window: Window2d,
+    groups: Groups,
+) -> Vec<Option<Tensor>> {
+    vec![
+        needs[0].then(|| node(Op::ConvolutionWeight(window, groups), &[h, v], *w.shape(), h)),
+        needs[1].then(|| node(Op::Convolution(window, groups), &[h, w], *v.shape(), h)),
+    ]
+}
+
+/// The value is a weight gradient made of an input `x` and an output gradient `v`; `h` is its own
+/// gradient, of the weight's shape.
+pub(super) fn convolution_weight(
+    x: &Tensor,
+    v: &Tensor,
+    h: &Tensor,
+    needs: &[bool],
+    window: Window2d,
+    groups: Groups,
+) -> Vec<Option<Tensor>> {
+    vec![
+        needs[0].then(|| node(Op::ConvolutionInput(window, groups), &[h, v], *x.shape(), h)),
+        needs[1].then(|| node(Op::Convolution(window, groups), &[x, h], *v.shape(), h)),
+    ]
+}
+
+pub(super) fn pool_max_scatter(x: &Tensor, values: &Tensor, window: Window2d) -> Tensor {
+    node(Op::PoolMaxScatter(window), &[x, values], *x.shape(), values)
+}
+
+pub(super) fn pool_max_gather(x: &Tensor, source: &Tensor, window: Window2d) -> Tensor {
+    node(Op::PoolMaxGather(window), &[x, source], pooled(source.shape(), window), source)
+}
+
+pub(super) fn pool_sum(source: &Tensor, shape: Shape, window: Window2d) -> Tensor {
+    node(Op::PoolSum(window), &[source], shape, source)
+}
+
+pub(super) fn pool_sum_scatter(values: &Tensor, shape: Shape, window: Window2d) -> Tensor {
+    node(Op::PoolSumScatter(window), &[values], shape, values)
+}
+
+/// The shape of a pooled input; the window fitted when the value was made.
+fn pooled(shape: &Shape, window: Window2d) -> Shape {
+    let size = window.output([shape[2], shape[3]]).unwrap_or([0, 0]);
+    shape.with(2, size[0]).with(3, size[1])
+}
+
+pub(super) fn scatter_add(index: &Tensor, updates: &Tensor, shape: Shape, axis: usize) -> Tensor {
+    node(Op::ScatterAdd { axis }, &[index, updates], shape, updates)
+}
+
+pub(super) fn gather(data: &Tensor, index: &Tensor, axis: usize) -> Tensor {
+    node(Op::Gather { axis }, &[data, index], *index.shape(), data)
+}

@@ -1,0 +1,144 @@
+//! A plan that prints itself: kernels, shapes, bytes and FLOPs.
+
+use std::fmt;
+
+use crate::kernel::{BufferRef, Convolution, Kernel, KernelKind, Plan};
+use crate::program::Operation;
+
+impl fmt::Display for Plan {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (bytes, flops) = self.kernels.iter().fold((0, 0), |(bytes, flops), kernel| {
+            (bytes + kernel.bytes(), flops + kernel.flops())
+        });
+        let temporary: usize = self.slots.iter().map(|slot| slot.bytes).sum();
+        writeln!(
+            formatter,
+            "{} kernels, {bytes} bytes moved, {flops} FLOPs, {} slots of {temporary} bytes",
+            self.kernels.len(),
+            self.slots.len()
+        )?;
+        for (index, kernel) in self.kernels.iter().enumerate() {
+            writeln!(formatter, "{index:3} {kernel}")?;
+        }
+        for (index, output) in self.outputs.iter().enumerate() {
+            if let Some(input) = output.reuses {
+                writeln!(formatter, "output {index} is written over input {input}")?;
+            }
+            if let Some(alias) = output.alias {
+                writeln!(formatter, "output {index} is {alias}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for BufferRef {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BufferRef::Input(index) => write!(formatter, "in{index}"),
+            BufferRef::Output(index) => write!(formatter, "out{index}"),
+            BufferRef::Slot(index) => write!(formatter, "tmp{index}"),
+        }
+    }
+}
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kept = &self.space.shape[..self.space.kept];
+        let reduced = &self.space.shape[self.space.kept..];
+        write!(formatter, "{} {kept:?}", self.kind.name())?;
+        if !reduced.is_empty() {
+            write!(formatter, "/{reduced:?}")?;
+        }
+        write!(formatter, " {}", self.program_text())?;
+        let list = |items: &mut dyn Iterator<Item = (BufferRef, gradloom_tensor::DType)>| {
+            items.map(|(buffer, dtype)| format!("{buffer}:{dtype}")).collect::<Vec<_>>().join(" ")
+        };
+        let inputs = list(&mut self.inputs.iter().map(|input| (input.buffer, input.dtype)));
+        let outputs = list(&mut self.outputs.iter().map(|output| (output.buffer, output.dtype)));
+        write!(formatter, " ({inputs} -> {outputs}) {} B {} F", self.bytes(), self.flops())
+    }
+}
+
+impl KernelKind {
+    /// A short name for reports.
+    pub fn name(&self) -> &'static str {
+        match self {
+            KernelKind::Map => "map",
+            KernelKind::Reduce => "reduce",
+            KernelKind::Row => "row",
+            KernelKind::Matmul { .. } => "matmul",
+            KernelKind::Convolution(_) => "convolution",
+            KernelKind::ConvolutionInput(_) => "convolution_input",
+            KernelKind::ConvolutionWeight(_) => "convolution_weight",
+            KernelKind::PoolMax(_) => "pool_max",
+            KernelKind::PoolMaxScatter(_) => "pool_max_scatter",
+            KernelKind::PoolMaxGather(_) => "pool_max_gather",
+            KernelKind::PoolSum(_) => "pool_sum",
+            KernelKind::PoolSumScatter(_) => "pool_sum_scatter",
+            KernelKind::Gather { .. } => "gather",
+            KernelKind::ScatterAdd { .. } => "scatter_add",
+            KernelKind::Scan { .. } => "scan",
+            KernelKind::ArgReduce { .. } => "arg_reduce",
+            KernelKind::ArgSort { .. } => "argsort",
+            KernelKind::Concat { .. } => "concat",
+        }
+    }
+}
+
+impl Kernel {
+    /// The names of the program's arithmetic in order.
+    fn program_text(&self) -> String {
+        let names: Vec<&str> = self
+            .program
+            .instructions
+            .iter()
+            .filter_map(|instruction| match instruction.operation {
+                Operation::Unary(unary, _) => Some(unary.name()),
+                Operation::Binary(binary, ..) => Some(binary.name()),
+                Operation::Select(..) => Some("select"),
+                Operation::Cast(_) => Some("cast"),
+                Operation::Random { .. } => Some("random"),
+                Operation::CheckIndex { .. } => Some("check_index"),
+                Operation::Reduce(reduction, _) => Some(match reduction {
+                    gradloom_tensor::op::Reduction::Sum => "SUM",
+                    gradloom_tensor::op::Reduction::Max => "MAX",
+                    gradloom_tensor::op::Reduction::Min => "MIN",
+                }),
+                Operation::Load { .. }
+                | Operation::Accumulator
+                | Operation::Constant(_)
+                | Operation::Argument(_)
+                | Operation::Index(_) => None,
+            })
+            .collect();
+        format!("[{}]", names.join(" "))
+    }
+
+    /// Bytes of all operands and results, each counted once.
+    pub fn bytes(&self) -> usize {
+        let inputs: usize = self.inputs.iter().map(|input| input.len * input.dtype.size()).sum();
+        let outputs: usize =
+            self.outputs.iter().map(|output| output.len * output.dtype.size()).sum();
+        inputs + outputs
+    }
+
+    /// Floating-point operations, counting a transcendental function as one.
+    pub fn flops(&self) -> usize {
+        let elements = self.space.shape.count();
+        let own = match &self.kind {
+            KernelKind::Matmul { lhs, .. } => 2 * elements * lhs.shape.last().copied().unwrap_or(1),
+            KernelKind::Convolution(sizes)
+            | KernelKind::ConvolutionInput(sizes)
+            | KernelKind::ConvolutionWeight(sizes) => convolution_flops(sizes),
+            _ => 0,
+        };
+        own + elements * self.program.operations_per_element()
+    }
+}
+
+fn convolution_flops(sizes: &Convolution) -> usize {
+    let window: usize = sizes.window.kernel.iter().product();
+    let output: usize = sizes.output_size.iter().product();
+    2 * sizes.batch * sizes.outputs * output * sizes.channels / sizes.groups.max(1) * window
+}
