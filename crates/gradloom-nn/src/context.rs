@@ -1,0 +1,184 @@
+//! [`Context`]: the only state of a run. Layers read the mode and draw keys from it, leave new running
+//! statistics in it, and show it their activations.
+//!
+//! There are no globals and nothing inside a model changes while it runs, so one model can serve many
+//! threads, each with a context of its own.
+
+use crate::{Module, ModuleExt, Parameter, Path};
+use gradloom_tensor::{Key, Tensor};
+
+/// A function that may put another activation in the place of a named one.
+type Patch = Box<dyn Fn(&str, &Tensor) -> Option<Tensor> + Send>;
+
+/// The state of one run of a model: mode, randomness, updates of running statistics, taps.
+///
+/// ```ignore
+/// let mut ctx = Context::train(Key::new(0));
+/// let loss = cross_entropy(&model.forward(&images, &mut ctx), &labels);
+/// ctx.apply_updates(&mut model);
+/// ```
+pub struct Context {
+    training: bool,
+    key: Key,
+    drawn: u32,
+    updates: Vec<(u64, Tensor)>,
+    collecting: bool,
+    taps: Vec<(String, Tensor)>,
+    patch: Option<Patch>,
+    path: Path,
+}
+
+impl Context {
+    /// For learning: dropout drops, batch norm uses and records the statistics of the batch.
+    pub fn train(key: Key) -> Self {
+        Context::new(true, key)
+    }
+
+    /// For use and measurement: nothing is random, running statistics are used and kept.
+    pub fn eval() -> Self {
+        Context::new(false, Key::new(0))
+    }
+
+    /// A mode and the key that random layers draw from.
+    pub fn new(training: bool, key: Key) -> Self {
+        Context {
+            training,
+            key,
+            drawn: 0,
+            updates: Vec::new(),
+            collecting: false,
+            taps: Vec::new(),
+            patch: None,
+            path: Path::root(),
+        }
+    }
+
+    /// True while learning.
+    pub fn is_training(&self) -> bool {
+        self.training
+    }
+
+    /// The next random key. Every call gives another one; the same run gives the same keys.
+    pub fn key(&mut self) -> Key {
+        let key = self.key.fold(self.drawn);
+        self.drawn = self.drawn.wrapping_add(1);
+        key
+    }
+
+    /// Notes a new value for a running statistic. It waits for [`apply_updates`](Context::apply_updates);
+    /// a later value for the same parameter replaces it.
+    ///
+    /// # Panics
+    /// If the shape differs.
+    #[track_caller]
+    pub fn record(&mut self, parameter: &Parameter, value: Tensor) {
+        let (new, old) = (value.shape(), parameter.shape());
+        assert!(new == old, "record: a value of shape {new} for a parameter of shape {old}");
+        let id = parameter.id();
+        match self.updates.iter_mut().find(|(other, _)| *other == id) {
+            Some((_, waiting)) => *waiting = value,
+            None => self.updates.push((id, value)),
+        }
+    }
+
+    /// The value that waits for a parameter, or the parameter itself: what a layer that runs twice
+    /// updates further.
+    pub fn recorded<'a>(&'a self, parameter: &'a Parameter) -> &'a Tensor {
+        let id = parameter.id();
+        let waiting = self.updates.iter().find(|(other, _)| *other == id);
+        waiting.map_or(parameter.tensor(), |(_, value)| value)
+    }
+
+    /// Stores the recorded values in the model, and returns how many fitted. They are ordinary graph
+    /// until [`commit`](gradloom_tensor::commit) computes them with the weights.
+    pub fn apply_updates(&mut self, model: &mut (impl Module + ?Sized)) -> usize {
+        if self.updates.is_empty() {
+            return 0;
+        }
+        let updates: std::collections::BTreeMap<u64, Tensor> = self.updates.drain(..).collect();
+        let mut applied = 0;
+        model.for_each_parameter(|_, parameter| {
+            if let Some(value) = updates.get(&parameter.id()) {
+                parameter.update(value.clone());
+                applied += 1;
+            }
+        });
+        applied
+    }
+
+    /// Collects the activations that layers show with [`tap`](Context::tap) from now on.
+    #[must_use]
+    pub fn with_taps(mut self) -> Self {
+        self.collecting = true;
+        self
+    }
+
+    /// Lets `patch` put another activation in the place of a named one, for interventions.
+    ///
+    /// The function sees every tapped activation with its name; `None` leaves it as it is.
+    #[must_use]
+    pub fn with_patch(
+        mut self,
+        patch: impl Fn(&str, &Tensor) -> Option<Tensor> + Send + 'static,
+    ) -> Self {
+        self.patch = Some(Box::new(patch));
+        self
+    }
+
+    /// Shows a named activation. Go on with the tensor that comes back: a patch may have replaced it.
+    ///
+    /// Costs nothing unless taps or a patch are on.
+    pub fn tap(&mut self, name: &str, tensor: &Tensor) -> Tensor {
+        if !self.collecting && self.patch.is_none() {
+            return tensor.clone();
+        }
+        let name = self.path.within(name, |path| path.as_str().to_owned());
+        let patched = self.patch.as_ref().and_then(|patch| patch(&name, tensor));
+        let tensor = patched.unwrap_or_else(|| tensor.clone());
+        if self.collecting {
+            self.taps.push((name, tensor.clone()));
+        }
+        tensor
+    }
+
+    /// Runs a part of a model: taps inside are named `name.` and their own name.
+    pub fn within<R>(&mut self, name: &str, run: impl FnOnce(&mut Context) -> R) -> R {
+        if !self.collecting && self.patch.is_none() {
+            return run(self);
+        }
+        let mut inner = self.path.clone();
+        inner.within(name, |path| {
+            let outer = std::mem::replace(&mut self.path, path.clone());
+            let result = run(self);
+            self.path = outer;
+            result
+        })
+    }
+
+    /// The activations collected so far, in the order of the run.
+    pub fn taps(&self) -> &[(String, Tensor)] {
+        &self.taps
+    }
+
+    /// The last activation collected under a name.
+    pub fn tapped(&self, name: &str) -> Option<&Tensor> {
+        self.taps.iter().rev().find(|(other, _)| other == name).map(|(_, tensor)| tensor)
+    }
+
+    /// Takes the collected activations out.
+    pub fn take_taps(&mut self) -> Vec<(String, Tensor)> {
+        std::mem::take(&mut self.taps)
+    }
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Context")
+            .field("training", &self.training)
+            .field("keys_drawn", &self.drawn)
+            .field("updates", &self.updates.len())
+            .field("taps", &self.taps.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,81 @@
+//! [`Error`]: what can go wrong with weights, files and training.
+//!
+//! A contract broken in the caller's own program (sizes of layers that do not fit) panics at the call
+//! instead.
+
+/// Why loading, saving or training failed.
+///
+/// Opaque: ask the predicates, or print it.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Error(#[from] Box<Kind>);
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+enum Kind {
+    #[error("{0}")]
+    Mismatch(String),
+    #[error("{file}: {message}")]
+    Malformed { file: String, message: String },
+    #[error("{file}: {action} failed: {source}")]
+    Io {
+        file: String,
+        action: &'static str,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("loss is {value} at step {step}: {advice}")]
+    NotFinite { value: f64, step: u64, advice: &'static str },
+    #[error("{context}: {source}")]
+    Tensor {
+        context: String,
+        #[source]
+        source: gradloom_tensor::Error,
+    },
+}
+
+impl Error {
+    fn new(kind: Kind) -> Self {
+        Error(Box::new(kind))
+    }
+
+    pub(crate) fn mismatch(message: impl Into<String>) -> Self {
+        Error::new(Kind::Mismatch(message.into()))
+    }
+
+    pub(crate) fn tensor(context: impl Into<String>, source: gradloom_tensor::Error) -> Self {
+        Error::new(Kind::Tensor { context: context.into(), source })
+    }
+
+    /// Names, shapes or dtypes of weights that do not fit a model.
+    pub fn is_mismatch(&self) -> bool {
+        matches!(&*self.0, Kind::Mismatch(_))
+    }
+
+    /// A file's content breaks its format.
+    pub fn is_malformed(&self) -> bool {
+        matches!(&*self.0, Kind::Malformed { .. })
+    }
+
+    /// A file cannot be read or written.
+    pub fn is_io(&self) -> bool {
+        matches!(&*self.0, Kind::Io { .. })
+    }
+
+    /// A file is not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(&*self.0, Kind::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    }
+
+    /// A loss is NaN or infinite.
+    pub fn is_not_finite(&self) -> bool {
+        matches!(&*self.0, Kind::NotFinite { .. })
+    }
+
+    /// The device refused; the source is a [`gradloom_tensor::Error`].
+    pub fn is_device(&self) -> bool {
+        matches!(&*self.0, Kind::Tensor { .. })
+    }
+}

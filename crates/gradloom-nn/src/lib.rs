@@ -1,0 +1,30 @@
+//! Models as plain structs, and what trains them.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+// The derive macro writes `::gradloom_nn`, here as elsewhere.
+extern crate self as gradloom_nn;
+
+mod error;
+
+pub mod module;
+pub mod parameter;
+mod path;
+pub mod state_dict;
+
+mod context;
+
+pub use context::Context;
+pub use error::{Error, Result};
+pub use gradloom_macros::Module;
+pub use module::{Module, ModuleExt};
+pub use parameter::{Parameter, Role};
+pub use path::Path;
+pub use state_dict::{LoadOptions, LoadReport, StateDict};
+
+/// What the code of `#[derive(Module)]` refers to.
+#[doc(hidden)]
+pub mod derive_support {
+    pub use crate::module::for_each_tensor;
+    pub use gradloom_tensor::{Tensor, Tensors};
+}
