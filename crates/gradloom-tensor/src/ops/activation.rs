@@ -1,1 +1,168 @@
-//! (being written)
+//! Activation functions, composed of elementwise ops; `relu`, `sigmoid` and `tanh` are ops themselves.
+//!
+//! All take floating-point tensors and keep shape and dtype, and panic on other dtypes. Parameters given
+//! as f64 are part of the plan's structure.
+
+use super::fail;
+use crate::op::Op;
+use crate::shape::RANK_MAX;
+use crate::{Shape, Tensor, shape_rules};
+
+impl Tensor {
+    /// `x` if `x > 0`, else `slope * x`. PyTorch: `leaky_relu`.
+    #[track_caller]
+    #[must_use]
+    pub fn leaky_relu(&self, slope: f64) -> Tensor {
+        self.require_float("leaky_relu");
+        self.above(0.0).select(self, self.times(slope))
+    }
+
+    /// `x` if `x > 0`, else `alpha * (e^x - 1)`. PyTorch: `elu`.
+    #[track_caller]
+    #[must_use]
+    pub fn elu(&self, alpha: f64) -> Tensor {
+        self.require_float("elu");
+        // The bound keeps the branch that is not chosen finite, and with it its gradient.
+        self.above(0.0).select(self, self.least(0.0).expm1().times(alpha))
+    }
+
+    /// Self-normalising ELU: `scale * elu(x, alpha)` (Klambauer et al., 2017). PyTorch: `selu`.
+    #[track_caller]
+    #[must_use]
+    pub fn selu(&self) -> Tensor {
+        self.require_float("selu");
+        self.elu(1.673_263_242_354_377_2).times(1.050_700_987_355_480_5)
+    }
+
+    /// `x / 2 * (1 + erf(x / sqrt(2)))` (Hendrycks and Gimpel, 2016). PyTorch: `gelu`.
+    #[track_caller]
+    #[must_use]
+    pub fn gelu(&self) -> Tensor {
+        self.require_float("gelu");
+        let phi = self.times(std::f64::consts::FRAC_1_SQRT_2).erf().plus(1.0);
+        self.times(0.5).mul(phi)
+    }
+
+    /// `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))`. PyTorch: `gelu(approximate="tanh")`.
+    #[track_caller]
+    #[must_use]
+    pub fn gelu_tanh(&self) -> Tensor {
+        self.require_float("gelu_tanh");
+        let root = (2.0 / std::f64::consts::PI).sqrt();
+        let inner = self.mul(self.square().times(0.044_715 * root).plus(root));
+        self.times(0.5).mul(inner.tanh().plus(1.0))
+    }
+
+    /// `x * sigmoid(x)`. PyTorch: `silu`.
+    #[track_caller]
+    #[must_use]
+    pub fn silu(&self) -> Tensor {
+        self.require_float("silu");
+        self.mul(self.sigmoid())
+    }
+
+    /// `x * tanh(softplus(x))` (Misra, 2019). PyTorch: `mish`.
+    #[track_caller]
+    #[must_use]
+    pub fn mish(&self) -> Tensor {
+        self.require_float("mish");
+        self.mul(self.softplus().tanh())
+    }
+
+    /// `ln(1 + e^x)`, as `max(x, 0) + ln(1 + e^-|x|)`, which does not overflow. PyTorch: `softplus`.
+    #[track_caller]
+    #[must_use]
+    pub fn softplus(&self) -> Tensor {
+        self.require_float("softplus");
+        self.greatest(0.0).add(self.abs().neg().exp().log1p())
+    }
+
+    /// `x / (1 + |x|)`. PyTorch: `softsign`.
+    #[track_caller]
+    #[must_use]
+    pub fn softsign(&self) -> Tensor {
+        self.require_float("softsign");
+        self.div(self.abs().plus(1.0))
+    }
+
+    /// `min(max(x, -1), 1)`. PyTorch: `hardtanh`.
+    #[track_caller]
+    #[must_use]
+    pub fn hardtanh(&self) -> Tensor {
+        self.require_float("hardtanh");
+        self.greatest(-1.0).least(1.0)
+    }
+
+    /// `relu6(x + 3) / 6`. PyTorch: `hardsigmoid`.
+    #[track_caller]
+    #[must_use]
+    pub fn hardsigmoid(&self) -> Tensor {
+        self.require_float("hardsigmoid");
+        self.plus(3.0).relu6().times(1.0 / 6.0)
+    }
+
+    /// `x * relu6(x + 3) / 6`. PyTorch: `hardswish`.
+    #[track_caller]
+    #[must_use]
+    pub fn hardswish(&self) -> Tensor {
+        self.require_float("hardswish");
+        self.mul(self.hardsigmoid())
+    }
+
+    /// `min(max(x, 0), 6)`. PyTorch: `relu6`.
+    #[track_caller]
+    #[must_use]
+    pub fn relu6(&self) -> Tensor {
+        self.require_float("relu6");
+        self.relu().least(6.0)
+    }
+
+    /// `ln(sigmoid(x))`, as `-softplus(-x)`, which does not underflow. PyTorch: `logsigmoid`.
+    #[track_caller]
+    #[must_use]
+    pub fn log_sigmoid(&self) -> Tensor {
+        self.require_float("log_sigmoid");
+        self.neg().softplus().neg()
+    }
+
+    /// `a * sigmoid(b)` where a and b are the halves along `axis` (Dauphin et al., 2016). Panics if the
+    /// axis has an odd size. PyTorch: `glu`.
+    #[track_caller]
+    #[must_use]
+    pub fn glu(&self, axis: isize) -> Tensor {
+        self.require_float("glu");
+        let axis = shape_rules::axis("glu", axis, self.rank()).unwrap_or_else(fail);
+        let size = self.shape()[axis];
+        assert!(size.is_multiple_of(2), "glu: axis {axis} has odd size {size}, no two halves");
+        let half = size / 2;
+        self.part(axis, 0, half).mul(self.part(axis, half, half).sigmoid())
+    }
+
+    /// `x` if `x > 0`, else `weight * x`; the weight has one element, or one per channel (axis 1).
+    /// Panics if it has another size. PyTorch: `prelu`.
+    #[track_caller]
+    #[must_use]
+    pub fn prelu(&self, weight: &Tensor) -> Tensor {
+        self.require_float("prelu");
+        let channels = self.shape().get(1).copied().unwrap_or(1);
+        let count = weight.count();
+        assert!(
+            count == 1 || count == channels,
+            "prelu: weight of shape {} for {channels} channels; it needs 1 or {channels} elements",
+            weight.shape()
+        );
+        let shape: Shape = (0..self.rank()).map(|axis| if axis == 1 { count } else { 1 }).collect();
+        self.above(0.0).select(self, self.mul(weight.reshape_to(shape)))
+    }
+
+    /// `size` elements from `start` along a checked axis.
+    #[track_caller]
+    pub(crate) fn part(&self, axis: usize, start: usize, size: usize) -> Tensor {
+        debug_assert!(start + size <= self.shape()[axis]);
+        let mut starts = [0; RANK_MAX];
+        starts[axis] = start;
+        let op = Op::Slice { starts, steps: [1; RANK_MAX] };
+        let shape = self.shape().with(axis, size);
+        Tensor::from_op(op, vec![self.clone()], shape, self.dtype(), self.device())
+    }
+}

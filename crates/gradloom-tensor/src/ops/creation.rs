@@ -1,1 +1,354 @@
-//! (being written)
+//! Tensors from host data, and tensors that formulas fill: constants, counts, masks.
+//!
+//! [`Tensor::constant`] is part of a plan's structure, [`Tensor::full`] an argument of it: use `full`
+//! for numbers that change from step to step.
+
+use super::elementwise::fit;
+use super::fail;
+use crate::op::Op;
+use crate::{DType, Device, Element, Result, Scalar, Shape, Tensor, shape_rules};
+
+/// Nested arrays, slices and vectors of elements: what [`Tensor::new`] accepts.
+pub trait Nested {
+    /// The innermost type.
+    type Element: Element;
+
+    /// Sizes from the outside in, read off the first item at each level.
+    fn shape(&self) -> Shape;
+
+    /// Appends all elements in row-major order.
+    fn flatten(&self, elements: &mut Vec<Self::Element>);
+}
+
+macro_rules! nested_elements {
+    ($($element:ty),*) => {
+        $(impl Nested for $element {
+            type Element = $element;
+
+            fn shape(&self) -> Shape {
+                Shape::SCALAR
+            }
+
+            fn flatten(&self, elements: &mut Vec<$element>) {
+                elements.push(*self);
+            }
+        })*
+    };
+}
+
+nested_elements!(f32, f64, crate::f16, crate::bf16, i32, u32, u8, bool);
+
+impl<T: Nested> Nested for [T] {
+    type Element = T::Element;
+
+    fn shape(&self) -> Shape {
+        let inner = self.first().map_or(Shape::SCALAR, Nested::shape);
+        for item in self {
+            let shape = item.shape();
+            assert!(shape == inner, "new: ragged rows: one has shape {inner}, another {shape}");
+        }
+        std::iter::once(self.len()).chain(inner.iter().copied()).collect()
+    }
+
+    fn flatten(&self, elements: &mut Vec<T::Element>) {
+        self.iter().for_each(|item| item.flatten(elements));
+    }
+}
+
+impl<T: Nested, const N: usize> Nested for [T; N] {
+    type Element = T::Element;
+
+    fn shape(&self) -> Shape {
+        self.as_slice().shape()
+    }
+
+    fn flatten(&self, elements: &mut Vec<T::Element>) {
+        self.as_slice().flatten(elements);
+    }
+}
+
+impl<T: Nested> Nested for Vec<T> {
+    type Element = T::Element;
+
+    fn shape(&self) -> Shape {
+        self.as_slice().shape()
+    }
+
+    fn flatten(&self, elements: &mut Vec<T::Element>) {
+        self.as_slice().flatten(elements);
+    }
+}
+
+impl<T: Nested + ?Sized> Nested for &T {
+    type Element = T::Element;
+
+    fn shape(&self) -> Shape {
+        (**self).shape()
+    }
+
+    fn flatten(&self, elements: &mut Vec<T::Element>) {
+        (**self).flatten(elements);
+    }
+}
+
+impl Tensor {
+    /// A tensor of nested arrays: `Tensor::new([[1f32, 2.0], [3.0, 4.0]], &device)`. PyTorch: `tensor`.
+    ///
+    /// # Errors
+    /// When the device cannot take the elements.
+    ///
+    /// # Panics
+    /// If rows have different lengths.
+    #[track_caller]
+    pub fn new(values: impl Nested, device: &Device) -> Result<Tensor> {
+        let shape = values.shape();
+        let mut elements = Vec::with_capacity(shape.count());
+        values.flatten(&mut elements);
+        Tensor::from_slice(&elements, shape, device)
+    }
+
+    /// A tensor of elements in row-major order.
+    ///
+    /// # Errors
+    /// When the device cannot take the elements.
+    ///
+    /// # Panics
+    /// If the number of elements is not the shape's.
+    #[track_caller]
+    pub fn from_vec<T: Element>(
+        elements: Vec<T>,
+        shape: impl Into<Shape>,
+        device: &Device,
+    ) -> Result<Tensor> {
+        Tensor::from_slice(&elements, shape, device)
+    }
+
+    /// A tensor of elements in row-major order.
+    ///
+    /// # Errors
+    /// When the device cannot take the elements.
+    ///
+    /// # Panics
+    /// If the number of elements is not the shape's.
+    #[track_caller]
+    pub fn from_slice<T: Element>(
+        elements: &[T],
+        shape: impl Into<Shape>,
+        device: &Device,
+    ) -> Result<Tensor> {
+        Tensor::from_bytes(T::DTYPE, &T::to_bytes(elements), shape, device)
+    }
+
+    /// A tensor of elements as bytes in host order, packed as [`DType::size`] says.
+    ///
+    /// # Errors
+    /// When the device cannot take the elements.
+    ///
+    /// # Panics
+    /// If the number of bytes is not what shape and dtype need.
+    #[track_caller]
+    pub fn from_bytes(
+        dtype: DType,
+        bytes: &[u8],
+        shape: impl Into<Shape>,
+        device: &Device,
+    ) -> Result<Tensor> {
+        let shape = shape.into();
+        let needed = shape.checked_count().and_then(|count| count.checked_mul(dtype.size()));
+        assert!(
+            needed == Some(bytes.len()),
+            "from_bytes: {} elements of {dtype} ({} bytes) do not fill shape {shape}",
+            bytes.len() / dtype.size(),
+            bytes.len()
+        );
+        let buffer = device.backend().upload(dtype, bytes)?;
+        Ok(Tensor::from_buffer(buffer, shape, device))
+    }
+
+    /// One value everywhere, part of the plan's structure: for the constants of formulas. See
+    /// [`Tensor::full`] for values that change.
+    ///
+    /// # Panics
+    /// If the dtype cannot hold the value.
+    #[track_caller]
+    pub fn constant(
+        value: impl Into<Scalar>,
+        shape: impl Into<Shape>,
+        dtype: DType,
+        device: &Device,
+    ) -> Tensor {
+        let value = fit("constant", value.into(), dtype).unwrap_or_else(fail);
+        Tensor::from_op(Op::Constant(value), Vec::new(), shape.into(), dtype, device)
+    }
+
+    /// One value everywhere, an argument of the plan: changing it makes no new plan. PyTorch: `full`.
+    ///
+    /// # Panics
+    /// If the dtype cannot hold the value.
+    #[track_caller]
+    pub fn full(
+        shape: impl Into<Shape>,
+        value: impl Into<Scalar>,
+        dtype: DType,
+        device: &Device,
+    ) -> Tensor {
+        let value = fit("full", value.into(), dtype).unwrap_or_else(fail);
+        Tensor::from_op(Op::Argument(value), Vec::new(), shape.into(), dtype, device)
+    }
+
+    /// One value without axes, an argument of the plan. Panics if the dtype cannot hold it.
+    #[track_caller]
+    pub fn scalar(value: impl Into<Scalar>, dtype: DType, device: &Device) -> Tensor {
+        Tensor::full((), value, dtype, device)
+    }
+
+    /// Zeros (false). PyTorch: `zeros`.
+    #[track_caller]
+    pub fn zeros(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Tensor {
+        Tensor::constant(Scalar::Int(0).cast(dtype), shape, dtype, device)
+    }
+
+    /// Ones (true). PyTorch: `ones`.
+    #[track_caller]
+    pub fn ones(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Tensor {
+        Tensor::constant(Scalar::Int(1).cast(dtype), shape, dtype, device)
+    }
+
+    /// Zeros in this tensor's shape, dtype and device. PyTorch: `zeros_like`.
+    #[track_caller]
+    #[must_use]
+    pub fn zeros_like(&self) -> Tensor {
+        Tensor::zeros(*self.shape(), self.dtype(), self.device())
+    }
+
+    /// Ones in this tensor's shape, dtype and device. PyTorch: `ones_like`.
+    #[track_caller]
+    #[must_use]
+    pub fn ones_like(&self) -> Tensor {
+        Tensor::ones(*self.shape(), self.dtype(), self.device())
+    }
+
+    /// [`Tensor::full`] in this tensor's shape, dtype and device. PyTorch: `full_like`.
+    #[track_caller]
+    #[must_use]
+    pub fn full_like(&self, value: impl Into<Scalar>) -> Tensor {
+        Tensor::full(*self.shape(), value, self.dtype(), self.device())
+    }
+
+    /// [`Tensor::constant`] in this tensor's shape, dtype and device.
+    #[track_caller]
+    #[must_use]
+    pub fn constant_like(&self, value: impl Into<Scalar>) -> Tensor {
+        Tensor::constant(value, *self.shape(), self.dtype(), self.device())
+    }
+
+    /// The index along `axis`, as i32. Panics if the axis is out of range or longer than i32 counts.
+    #[track_caller]
+    pub fn iota(shape: impl Into<Shape>, axis: isize, device: &Device) -> Tensor {
+        let shape = shape.into();
+        let axis = shape_rules::axis("iota", axis, shape.rank()).unwrap_or_else(fail);
+        let size = shape[axis];
+        assert!(i32::try_from(size).is_ok(), "iota: an axis of {size} is longer than i32 counts");
+        Tensor::from_op(Op::Iota { axis }, Vec::new(), shape, DType::I32, device)
+    }
+
+    /// `0, 1, .., n - 1` as i32. PyTorch: `arange(n)`.
+    #[track_caller]
+    pub fn arange(n: usize, device: &Device) -> Tensor {
+        Tensor::iota(n, 0, device)
+    }
+
+    /// `start, start + step, ..` before `end`. Start and step are arguments of the plan.
+    /// PyTorch: `arange(start, end, step)`.
+    ///
+    /// # Panics
+    /// If the step is zero or not finite, or the dtype cannot hold start and step.
+    #[track_caller]
+    pub fn arange_range(start: f64, end: f64, step: f64, dtype: DType, device: &Device) -> Tensor {
+        let steps = ((end - start) / step).ceil();
+        assert!(
+            step != 0.0 && steps.is_finite(),
+            "arange_range: no whole number of steps of {step} from {start} to {end}"
+        );
+        let compute = if dtype == DType::U8 { DType::I32 } else { dtype.compute() };
+        let count = steps.max(0.0) as usize;
+        Tensor::arange(count, device).cast(compute).mul(step).add(start).cast(dtype)
+    }
+
+    /// `count` numbers at equal distances from `start` to `end`, both included; floats only.
+    /// PyTorch: `linspace`.
+    #[track_caller]
+    pub fn linspace(start: f64, end: f64, count: usize, dtype: DType, device: &Device) -> Tensor {
+        shape_rules::float("linspace", dtype).unwrap_or_else(fail);
+        let step = if count > 1 { (end - start) / (count - 1) as f64 } else { 0.0 };
+        let index = Tensor::arange(count, device);
+        let forward = index.cast(dtype.compute()).mul(step).add(start);
+        if count < 2 {
+            return forward.cast(dtype);
+        }
+        // The second half counts back from the end, so that both ends are exact.
+        let last = index.constant_like((count - 1) as i64);
+        let backward = index.sub(last).cast(dtype.compute()).mul(step).add(end);
+        let half = index.constant_like((count / 2) as i64);
+        index.lt(half).select(forward, backward).cast(dtype)
+    }
+
+    /// `[n, n]` with ones on the diagonal, zeros elsewhere. PyTorch: `eye`.
+    #[track_caller]
+    pub fn eye(n: usize, dtype: DType, device: &Device) -> Tensor {
+        Tensor::iota([n, n], 0, device).eq(Tensor::iota([n, n], 1, device)).cast(dtype)
+    }
+
+    /// The lower triangle of the last two axes, zeros (false) above `diagonal` (0 is the main one,
+    /// positive ones are above). Panics on fewer than two axes. PyTorch: `tril`.
+    #[track_caller]
+    #[must_use]
+    pub fn tril(&self, diagonal: isize) -> Tensor {
+        let offset = self.diagonal_offset("tril");
+        offset.le(offset.constant_like(diagonal as i64)).select(self, self.zeros_like())
+    }
+
+    /// The upper triangle of the last two axes, zeros (false) below `diagonal` (0 is the main one,
+    /// positive ones are above). Panics on fewer than two axes. PyTorch: `triu`.
+    #[track_caller]
+    #[must_use]
+    pub fn triu(&self, diagonal: isize) -> Tensor {
+        let offset = self.diagonal_offset("triu");
+        offset.ge(offset.constant_like(diagonal as i64)).select(self, self.zeros_like())
+    }
+
+    /// Column minus row of each element of the last two axes.
+    #[track_caller]
+    fn diagonal_offset(&self, op: &str) -> Tensor {
+        let rank = self.rank();
+        assert!(rank >= 2, "{op}: needs a matrix, not shape {}", self.shape());
+        let matrix = Shape::new(&self.shape()[rank - 2..]);
+        Tensor::iota(matrix, 1, self.device()).sub(Tensor::iota(matrix, 0, self.device()))
+    }
+
+    /// `[..] -> [.., classes]` in f32: one at the index, zeros elsewhere. Integers; an index outside
+    /// `0..classes` fails the evaluation. PyTorch: `one_hot(..).float()`.
+    #[track_caller]
+    #[must_use]
+    pub fn one_hot(&self, classes: usize) -> Tensor {
+        let index = self.check_index(classes, "one_hot").cast(DType::I32);
+        let column: Shape = self.shape().iter().copied().chain([1]).collect();
+        let full = column.with(self.rank(), classes);
+        let class = Tensor::iota(full, -1, self.device());
+        index.reshape_to(column).expand_to(full).eq(class).cast(DType::F32)
+    }
+
+    /// This tensor's elements on another device, copied through the host; the history stays behind, and
+    /// a tracked leaf stays tracked. The same device gives the same tensor. PyTorch: `to(device)`.
+    ///
+    /// # Errors
+    /// When the evaluation, the download or the upload fails.
+    #[track_caller]
+    pub fn to_device(&self, device: &Device) -> Result<Tensor> {
+        if self.device() == device {
+            return Ok(self.clone());
+        }
+        let copy = Tensor::from_bytes(self.dtype(), &self.to_bytes()?, *self.shape(), device)?;
+        Ok(if self.is_tracked() && self.inputs().is_empty() { copy.tracked() } else { copy })
+    }
+}

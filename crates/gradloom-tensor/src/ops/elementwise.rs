@@ -1,1 +1,342 @@
-//! (being written)
+//! Elementwise ops: how operands meet (dtypes, scalars, broadcasting), and the named methods of the
+//! table in [`crate::elementwise`].
+//!
+//! Composed functions stand in `math.rs`, the operators `+ - * / %` in `operators.rs`. Differing dtypes
+//! are not converted silently, on purpose: a silent f64 or i32 costs more than a visible cast.
+
+mod math;
+mod operand;
+mod operators;
+
+pub use operand::Operand;
+pub(crate) use operand::fit;
+
+use super::fail;
+use crate::op::{Binary, Op, Unary};
+use crate::{DType, Scalar, Shape, Tensor, shape_rules};
+
+impl Tensor {
+    /// Repeated to `shape`: leading axes by reshape, axes of size one by expand. Constants and
+    /// arguments are made anew in that shape, so that no view stands in the way of fusion.
+    #[track_caller]
+    pub(crate) fn expand_to(&self, shape: Shape) -> Tensor {
+        if *self.shape() == shape {
+            return self.clone();
+        }
+        shape_rules::broadcast_to("broadcast_to", self.shape(), &shape).unwrap_or_else(fail);
+        if let (Op::Constant(_) | Op::Argument(_), None) = (self.op(), self.value()) {
+            let op = self.op().clone();
+            return Tensor::from_op(op, Vec::new(), shape, self.dtype(), self.device());
+        }
+        let missing = shape.rank() - self.rank();
+        let aligned =
+            std::iter::repeat_n(1, missing).chain(self.shape().iter().copied()).collect::<Shape>();
+        let source = self.reshape_to(aligned);
+        if aligned == shape {
+            return source;
+        }
+        Tensor::from_op(Op::Expand, vec![source], shape, self.dtype(), self.device())
+    }
+
+    /// The same elements under a shape with the same count; no node if it is the same shape.
+    #[track_caller]
+    pub(crate) fn reshape_to(&self, shape: Shape) -> Tensor {
+        debug_assert_eq!(self.count(), shape.count());
+        if *self.shape() == shape {
+            return self.clone();
+        }
+        Tensor::from_op(Op::Reshape, vec![self.clone()], shape, self.dtype(), self.device())
+    }
+
+    /// Panics unless the tensor is floating-point.
+    #[track_caller]
+    pub(crate) fn require_float(&self, op: &str) {
+        shape_rules::float(op, self.dtype()).unwrap_or_else(fail);
+    }
+
+    /// This tensor and the other operand with one dtype and one shape.
+    #[track_caller]
+    fn meet(&self, op: &str, other: Operand) -> (Tensor, Tensor) {
+        let other = match other {
+            Operand::Scalar(scalar) => return (self.clone(), self.argument_like(op, scalar)),
+            Operand::Tensor(other) => other,
+        };
+        shape_rules::same_dtype(op, self.dtype(), other.dtype()).unwrap_or_else(fail);
+        let shape =
+            shape_rules::broadcast(op, self.shape(), other.shape()).unwrap_or_else(fail);
+        (self.expand_to(shape), other.expand_to(shape))
+    }
+
+    /// A scalar operand beside this tensor: same shape and dtype, an argument of the plan.
+    #[track_caller]
+    fn argument_like(&self, op: &str, scalar: Scalar) -> Tensor {
+        let scalar = fit(op, scalar, self.dtype()).unwrap_or_else(fail);
+        let op = Op::Argument(scalar);
+        Tensor::from_op(op, Vec::new(), *self.shape(), self.dtype(), self.device())
+    }
+
+    #[track_caller]
+    fn unary(&self, unary: Unary) -> Tensor {
+        let dtype = unary.result(self.dtype());
+        let op = Op::Unary(unary);
+        Tensor::from_op(op, vec![self.clone()], *self.shape(), dtype, self.device())
+    }
+
+    #[track_caller]
+    fn float_unary(&self, unary: Unary) -> Tensor {
+        self.require_float(unary.name());
+        self.unary(unary)
+    }
+
+    #[track_caller]
+    fn binary_node(binary: Binary, lhs: Tensor, rhs: Tensor) -> Tensor {
+        let (shape, dtype, device) = (*lhs.shape(), binary.result(lhs.dtype()), lhs.device().clone());
+        Tensor::from_op(Op::Binary(binary), vec![lhs, rhs], shape, dtype, &device)
+    }
+
+    /// A binary op on dtypes that have arithmetic.
+    #[track_caller]
+    fn arithmetic(&self, binary: Binary, other: Operand) -> Tensor {
+        self.require_number(binary.name());
+        let (lhs, rhs) = self.meet(binary.name(), other);
+        Tensor::binary_node(binary, lhs, rhs)
+    }
+
+    #[track_caller]
+    fn require_number(&self, op: &str) {
+        shape_rules::number(op, self.dtype()).unwrap_or_else(fail);
+    }
+
+    #[track_caller]
+    fn logical(&self, op: &str, binary: Binary, other: Operand) -> Tensor {
+        shape_rules::boolean(op, self.dtype()).unwrap_or_else(fail);
+        let (lhs, rhs) = self.meet(op, other);
+        Tensor::binary_node(binary, lhs, rhs)
+    }
+
+    #[track_caller]
+    fn bitwise(&self, op: &str, binary: Binary, other: Operand) -> Tensor {
+        shape_rules::int(op, self.dtype()).unwrap_or_else(fail);
+        let (lhs, rhs) = self.meet(op, other);
+        Tensor::binary_node(binary, lhs, rhs)
+    }
+}
+
+/// Methods of two operands; the second is a tensor that broadcasts, or a number.
+macro_rules! binary_methods {
+    ($($(#[$doc:meta])* $name:ident => $call:expr;)*) => {
+        impl Tensor {
+            $($(#[$doc])*
+            #[track_caller]
+            #[must_use]
+            pub fn $name(&self, other: impl Into<Operand>) -> Tensor {
+                let call: fn(&Tensor, Operand) -> Tensor = $call;
+                call(self, other.into())
+            })*
+        }
+    };
+}
+
+binary_methods! {
+    /// `self + other`, broadcast. Numbers of one dtype; panics if shapes or dtypes do not fit. PyTorch: `add`.
+    add => |a, b| a.arithmetic(Binary::Add, b);
+    /// `self - other`, broadcast. Numbers of one dtype; panics if shapes or dtypes do not fit. PyTorch: `sub`.
+    sub => |a, b| a.arithmetic(Binary::Sub, b);
+    /// `self * other`, broadcast. Numbers of one dtype; panics if shapes or dtypes do not fit. PyTorch: `mul`.
+    mul => |a, b| a.arithmetic(Binary::Mul, b);
+    /// `self / other`, broadcast. Integers truncate, and division by zero gives 0; convert with
+    /// [`Tensor::cast`] for a fraction. PyTorch: `div` (with `rounding_mode="trunc"` for integers).
+    div => |a, b| a.arithmetic(Binary::Div, b);
+    /// Remainder with the sign of `self`, broadcast; integers modulo zero give 0. PyTorch: `fmod`.
+    rem => |a, b| a.arithmetic(Binary::Rem, b);
+    /// `self ^ other`, broadcast; floats only. For a fixed exponent prefer [`Tensor::powf`] or
+    /// [`Tensor::powi`]. PyTorch: `pow`.
+    pow => |a, b| { a.require_float("pow"); a.arithmetic(Binary::Pow, b) };
+    /// The larger of two elements, NaN if either is NaN; broadcast. PyTorch: `maximum`.
+    maximum => |a, b| a.arithmetic(Binary::Maximum, b);
+    /// The smaller of two elements, NaN if either is NaN; broadcast. PyTorch: `minimum`.
+    minimum => |a, b| a.arithmetic(Binary::Minimum, b);
+    /// `self == other` as bool, broadcast; any dtype. PyTorch: `eq`.
+    eq => |a, b| { let (a, b) = a.meet("eq", b); Tensor::binary_node(Binary::Eq, a, b) };
+    /// `self != other` as bool, broadcast; true if either is NaN. PyTorch: `ne`.
+    ne => |a, b| { let (a, b) = a.meet("ne", b); Tensor::binary_node(Binary::Ne, a, b) };
+    /// `self < other` as bool, broadcast; numbers. PyTorch: `lt`.
+    lt => |a, b| { a.require_number("lt"); a.arithmetic(Binary::Lt, b) };
+    /// `self <= other` as bool, broadcast; numbers. PyTorch: `le`.
+    le => |a, b| { a.require_number("le"); a.arithmetic(Binary::Le, b) };
+    /// `self > other` as bool, broadcast; numbers. PyTorch: `gt`.
+    gt => |a, b| {
+        a.require_number("gt");
+        let (a, b) = a.meet("gt", b);
+        Tensor::binary_node(Binary::Lt, b, a)
+    };
+    /// `self >= other` as bool, broadcast; numbers. PyTorch: `ge`.
+    ge => |a, b| {
+        a.require_number("ge");
+        let (a, b) = a.meet("ge", b);
+        Tensor::binary_node(Binary::Le, b, a)
+    };
+    /// Both are true; bool, broadcast. PyTorch: `logical_and`.
+    logical_and => |a, b| a.logical("logical_and", Binary::And, b);
+    /// At least one is true; bool, broadcast. PyTorch: `logical_or`.
+    logical_or => |a, b| a.logical("logical_or", Binary::Or, b);
+    /// Exactly one is true; bool, broadcast. PyTorch: `logical_xor`.
+    logical_xor => |a, b| a.logical("logical_xor", Binary::Xor, b);
+    /// Bitwise and of integers, broadcast. PyTorch: `bitwise_and`.
+    bitand => |a, b| a.bitwise("bitand", Binary::And, b);
+    /// Bitwise or of integers, broadcast. PyTorch: `bitwise_or`.
+    bitor => |a, b| a.bitwise("bitor", Binary::Or, b);
+    /// Bitwise exclusive or of integers, broadcast. PyTorch: `bitwise_xor`.
+    bitxor => |a, b| a.bitwise("bitxor", Binary::Xor, b);
+}
+
+/// Methods of one floating-point operand.
+macro_rules! float_methods {
+    ($($(#[$doc:meta])* $name:ident => $unary:ident;)*) => {
+        impl Tensor {
+            $($(#[$doc])*
+            ///
+            /// Panics on dtypes that are not floating-point.
+            #[track_caller]
+            #[must_use]
+            pub fn $name(&self) -> Tensor {
+                self.float_unary(Unary::$unary)
+            })*
+        }
+    };
+}
+
+float_methods! {
+    /// Square root; NaN below zero. PyTorch: `sqrt`.
+    sqrt => Sqrt;
+    /// `1 / sqrt(x)`. PyTorch: `rsqrt`.
+    rsqrt => Rsqrt;
+    /// `1 / x`. PyTorch: `reciprocal`.
+    reciprocal => Reciprocal;
+    /// `e^x`. PyTorch: `exp`.
+    exp => Exp;
+    /// `e^x - 1`, accurate near zero. PyTorch: `expm1`.
+    expm1 => Expm1;
+    /// Natural logarithm; NaN below zero. PyTorch: `log`.
+    log => Log;
+    /// `ln(1 + x)`, accurate near zero. PyTorch: `log1p`.
+    log1p => Log1p;
+    /// Sine of radians. PyTorch: `sin`.
+    sin => Sin;
+    /// Cosine of radians. PyTorch: `cos`.
+    cos => Cos;
+    /// Hyperbolic tangent. PyTorch: `tanh`.
+    tanh => Tanh;
+    /// Error function, `2 / sqrt(pi)` times the integral of `e^(-t^2)` from 0 to x. PyTorch: `erf`.
+    erf => Erf;
+    /// `1 / (1 + e^-x)`. PyTorch: `sigmoid`.
+    sigmoid => Sigmoid;
+}
+
+impl Tensor {
+    /// `-x`; unsigned integers wrap. Panics on bool. PyTorch: `neg`.
+    #[track_caller]
+    #[must_use]
+    pub fn neg(&self) -> Tensor {
+        self.require_number("neg");
+        match self.dtype() {
+            DType::U32 | DType::U8 => {
+                Tensor::binary_node(Binary::Sub, self.constant_like(0), self.clone())
+            }
+            _ => self.unary(Unary::Neg),
+        }
+    }
+
+    /// `|x|`; the least integer stays. Panics on bool. PyTorch: `abs`.
+    #[track_caller]
+    #[must_use]
+    pub fn abs(&self) -> Tensor {
+        self.require_number("abs");
+        match self.dtype() {
+            DType::U32 | DType::U8 => self.clone(),
+            _ => self.unary(Unary::Abs),
+        }
+    }
+
+    /// -1, 0 or 1 by the sign; NaN stays NaN. Panics on bool. PyTorch: `sgn`.
+    #[track_caller]
+    #[must_use]
+    pub fn sign(&self) -> Tensor {
+        self.require_number("sign");
+        match self.dtype() {
+            DType::U32 | DType::U8 => self.least(1),
+            _ => self.unary(Unary::Sign),
+        }
+    }
+
+    /// Largest integer not above, in the same dtype; integers stay. Panics on bool. PyTorch: `floor`.
+    #[track_caller]
+    #[must_use]
+    pub fn floor(&self) -> Tensor {
+        self.rounded(Unary::Floor)
+    }
+
+    /// Smallest integer not below, in the same dtype; integers stay. Panics on bool. PyTorch: `ceil`.
+    #[track_caller]
+    #[must_use]
+    pub fn ceil(&self) -> Tensor {
+        self.rounded(Unary::Ceil)
+    }
+
+    /// Nearest integer, ties to even, in the same dtype; integers stay. Panics on bool. PyTorch: `round`.
+    #[track_caller]
+    #[must_use]
+    pub fn round(&self) -> Tensor {
+        self.rounded(Unary::Round)
+    }
+
+    #[track_caller]
+    fn rounded(&self, unary: Unary) -> Tensor {
+        self.require_number(unary.name());
+        if self.dtype().is_int() { self.clone() } else { self.unary(unary) }
+    }
+
+    /// `max(x, 0)`; NaN stays NaN. Panics on bool. PyTorch: `relu`.
+    #[track_caller]
+    #[must_use]
+    pub fn relu(&self) -> Tensor {
+        self.require_number("relu");
+        if self.dtype().is_float() { self.unary(Unary::Relu) } else { self.greatest(0) }
+    }
+
+    /// True for NaN; bool result. Integers and bools are never NaN. PyTorch: `isnan`.
+    #[track_caller]
+    #[must_use]
+    pub fn is_nan(&self) -> Tensor {
+        if self.dtype().is_float() { self.unary(Unary::IsNan) } else { self.always(false) }
+    }
+
+    /// `!x` of bools. Panics on other dtypes. PyTorch: `logical_not`.
+    #[track_caller]
+    #[must_use]
+    pub fn logical_not(&self) -> Tensor {
+        shape_rules::boolean("logical_not", self.dtype()).unwrap_or_else(fail);
+        self.unary(Unary::Not)
+    }
+
+    /// The elements converted to `dtype`; floats to integers truncate towards zero and saturate, NaN
+    /// gives 0, and numbers to bool are true unless zero. The same dtype makes no node. PyTorch: `to`.
+    #[track_caller]
+    #[must_use]
+    pub fn cast(&self, dtype: DType) -> Tensor {
+        if self.dtype() == dtype {
+            return self.clone();
+        }
+        Tensor::from_op(Op::Cast, vec![self.clone()], *self.shape(), dtype, self.device())
+    }
+
+    /// The same integers; an element outside `0..size` fails the evaluation with an error that names
+    /// `op`. Panics on dtypes that are not integers.
+    #[track_caller]
+    #[must_use]
+    pub fn check_index(&self, size: usize, op: &'static str) -> Tensor {
+        shape_rules::int(op, self.dtype()).unwrap_or_else(fail);
+        let check = Op::CheckIndex { size, op };
+        Tensor::from_op(check, vec![self.clone()], *self.shape(), self.dtype(), self.device())
+    }
+}

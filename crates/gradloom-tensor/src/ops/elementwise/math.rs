@@ -1,0 +1,246 @@
+//! Functions composed of elementwise ops, and choosing by a condition.
+//!
+//! Numbers of the formulas are constants, part of a plan's structure; numbers that callers give for a
+//! bound or a fill are arguments, so that changing them makes no new plan.
+
+use super::{Operand, fail};
+use crate::op::{Binary, Op};
+use crate::{DType, Scalar, Tensor, shape_rules};
+
+impl Tensor {
+    /// `self * constant`, the factor of a formula.
+    #[track_caller]
+    pub(crate) fn times(&self, constant: f64) -> Tensor {
+        Tensor::binary_node(Binary::Mul, self.clone(), self.constant_like(constant))
+    }
+
+    /// `self + constant`, the summand of a formula.
+    #[track_caller]
+    pub(crate) fn plus(&self, constant: f64) -> Tensor {
+        Tensor::binary_node(Binary::Add, self.clone(), self.constant_like(constant))
+    }
+
+    /// `max(self, constant)`.
+    #[track_caller]
+    pub(crate) fn greatest(&self, constant: impl Into<Scalar>) -> Tensor {
+        Tensor::binary_node(Binary::Maximum, self.clone(), self.constant_like(constant))
+    }
+
+    /// `min(self, constant)`.
+    #[track_caller]
+    pub(crate) fn least(&self, constant: impl Into<Scalar>) -> Tensor {
+        Tensor::binary_node(Binary::Minimum, self.clone(), self.constant_like(constant))
+    }
+
+    /// `self > constant`, to bool.
+    #[track_caller]
+    pub(crate) fn above(&self, constant: impl Into<Scalar>) -> Tensor {
+        Tensor::binary_node(Binary::Lt, self.constant_like(constant), self.clone())
+    }
+
+    /// One truth value in the shape of this tensor.
+    #[track_caller]
+    pub(super) fn always(&self, value: bool) -> Tensor {
+        Tensor::constant(value, *self.shape(), DType::Bool, self.device())
+    }
+
+    /// `x * x`; numbers. PyTorch: `square`.
+    #[track_caller]
+    #[must_use]
+    pub fn square(&self) -> Tensor {
+        self.mul(self)
+    }
+
+    /// `x^exponent` for a fixed exponent, part of the plan's structure; floats only. 0, 0.5, 1, 2 and
+    /// -1 become simpler ops. PyTorch: `pow`.
+    #[track_caller]
+    #[must_use]
+    pub fn powf(&self, exponent: f64) -> Tensor {
+        self.require_float("powf");
+        if exponent == 0.5 {
+            self.sqrt()
+        } else if exponent == -0.5 {
+            self.rsqrt()
+        } else if exponent.fract() == 0.0 && exponent.abs() <= 4.0 {
+            self.powi(exponent as i32)
+        } else {
+            Tensor::binary_node(Binary::Pow, self.clone(), self.constant_like(exponent))
+        }
+    }
+
+    /// `x^exponent` by repeated squaring; numbers, and negative exponents only of floats. PyTorch: `pow`.
+    #[track_caller]
+    #[must_use]
+    pub fn powi(&self, exponent: i32) -> Tensor {
+        self.require_number("powi");
+        if exponent < 0 {
+            self.require_float("powi with a negative exponent");
+            return self.powi_positive(exponent.unsigned_abs()).reciprocal();
+        }
+        self.powi_positive(exponent.unsigned_abs())
+    }
+
+    #[track_caller]
+    fn powi_positive(&self, mut exponent: u32) -> Tensor {
+        let mut square = self.clone();
+        let mut product: Option<Tensor> = None;
+        while exponent > 0 {
+            if exponent & 1 == 1 {
+                product = Some(product.map_or(square.clone(), |product| product.mul(&square)));
+            }
+            exponent >>= 1;
+            if exponent > 0 {
+                square = square.square();
+            }
+        }
+        product.unwrap_or_else(|| self.ones_like())
+    }
+
+    /// `2^x`; floats only. PyTorch: `exp2`.
+    #[track_caller]
+    #[must_use]
+    pub fn exp2(&self) -> Tensor {
+        self.require_float("exp2");
+        self.times(std::f64::consts::LN_2).exp()
+    }
+
+    /// Logarithm to base 2; floats only. PyTorch: `log2`.
+    #[track_caller]
+    #[must_use]
+    pub fn log2(&self) -> Tensor {
+        self.require_float("log2");
+        self.log().times(std::f64::consts::LOG2_E)
+    }
+
+    /// Logarithm to base 10; floats only. PyTorch: `log10`.
+    #[track_caller]
+    #[must_use]
+    pub fn log10(&self) -> Tensor {
+        self.require_float("log10");
+        self.log().times(std::f64::consts::LOG10_E)
+    }
+
+    /// `sin(x) / cos(x)`; floats only. PyTorch: `tan`.
+    #[track_caller]
+    #[must_use]
+    pub fn tan(&self) -> Tensor {
+        self.require_float("tan");
+        self.sin().div(self.cos())
+    }
+
+    /// `(e^x - e^-x) / 2`, accurate near zero; floats only. PyTorch: `sinh`.
+    #[track_caller]
+    #[must_use]
+    pub fn sinh(&self) -> Tensor {
+        self.require_float("sinh");
+        self.expm1().sub(self.neg().expm1()).times(0.5)
+    }
+
+    /// `(e^x + e^-x) / 2`; floats only. PyTorch: `cosh`.
+    #[track_caller]
+    #[must_use]
+    pub fn cosh(&self) -> Tensor {
+        self.require_float("cosh");
+        self.exp().add(self.neg().exp()).times(0.5)
+    }
+
+    /// The integer part, towards zero; integers stay. Panics on bool. PyTorch: `trunc`.
+    #[track_caller]
+    #[must_use]
+    pub fn trunc(&self) -> Tensor {
+        self.require_number("trunc");
+        if self.dtype().is_int() {
+            return self.clone();
+        }
+        self.above(0.0).select(self.floor(), self.ceil())
+    }
+
+    /// `min(max(x, low), high)`, broadcast; NaN stays NaN. PyTorch: `clamp`.
+    #[track_caller]
+    #[must_use]
+    pub fn clamp(&self, low: impl Into<Operand>, high: impl Into<Operand>) -> Tensor {
+        self.maximum(low).minimum(high)
+    }
+
+    /// `x + weight * (end - x)`, broadcast; floats only. PyTorch: `lerp`.
+    #[track_caller]
+    #[must_use]
+    pub fn lerp(&self, end: &Tensor, weight: impl Into<Operand>) -> Tensor {
+        self.require_float("lerp");
+        self.add(end.sub(self).mul(weight))
+    }
+
+    /// True for the two infinities; bool result, any dtype. PyTorch: `isinf`.
+    #[track_caller]
+    #[must_use]
+    pub fn is_inf(&self) -> Tensor {
+        if !self.dtype().is_float() {
+            return self.always(false);
+        }
+        // Against the largest number instead of infinity, which shaders cannot write as a literal.
+        self.abs().above(largest(self.dtype()))
+    }
+
+    /// False for NaN and the two infinities; bool result, any dtype. PyTorch: `isfinite`.
+    #[track_caller]
+    #[must_use]
+    pub fn is_finite(&self) -> Tensor {
+        if !self.dtype().is_float() {
+            return self.always(true);
+        }
+        let magnitude = self.abs();
+        let bound = magnitude.constant_like(largest(self.dtype()));
+        Tensor::binary_node(Binary::Le, magnitude, bound)
+    }
+
+    /// `on_true` where this bool tensor is true, `on_false` elsewhere; all three broadcast. Two numbers
+    /// give f32, i32 or bool. The branch that is not chosen does not matter, even if it is NaN.
+    /// PyTorch: `where`.
+    #[track_caller]
+    #[must_use]
+    pub fn select(&self, on_true: impl Into<Operand>, on_false: impl Into<Operand>) -> Tensor {
+        shape_rules::boolean("select", self.dtype()).unwrap_or_else(fail);
+        let (on_true, on_false) = match (on_true.into(), on_false.into()) {
+            (Operand::Tensor(on_true), Operand::Tensor(on_false)) => {
+                on_true.meet("select", Operand::Tensor(on_false))
+            }
+            (Operand::Tensor(on_true), scalar) => on_true.meet("select", scalar),
+            (scalar, Operand::Tensor(on_false)) => {
+                let (on_false, on_true) = on_false.meet("select", scalar);
+                (on_true, on_false)
+            }
+            (Operand::Scalar(on_true), Operand::Scalar(on_false)) => {
+                let dtype = common_dtype(on_true, on_false);
+                let full = |scalar| Tensor::full(*self.shape(), scalar, dtype, self.device());
+                (full(on_true), full(on_false))
+            }
+        };
+        let shape =
+            shape_rules::broadcast("select", self.shape(), on_true.shape()).unwrap_or_else(fail);
+        let inputs =
+            vec![self.expand_to(shape), on_true.expand_to(shape), on_false.expand_to(shape)];
+        Tensor::from_op(Op::Select, inputs, shape, on_true.dtype(), self.device())
+    }
+
+    /// `value` where the bool `mask` is true, this tensor elsewhere; broadcast. PyTorch: `masked_fill`.
+    #[track_caller]
+    #[must_use]
+    pub fn masked_fill(&self, mask: &Tensor, value: impl Into<Operand>) -> Tensor {
+        shape_rules::boolean("masked_fill", mask.dtype()).unwrap_or_else(fail);
+        mask.select(value, self)
+    }
+}
+
+/// The largest finite number that arithmetic on `dtype` can hold.
+fn largest(dtype: DType) -> f64 {
+    if dtype == DType::F64 { f64::MAX } else { f64::from(f32::MAX) }
+}
+
+/// The dtype of two bare numbers.
+fn common_dtype(left: Scalar, right: Scalar) -> DType {
+    match (left, right) {
+        (Scalar::Bool(_), Scalar::Bool(_)) => DType::Bool,
+        (Scalar::Float(_), _) | (_, Scalar::Float(_)) => DType::F32,
+        _ => DType::I32,
+    }
+}
