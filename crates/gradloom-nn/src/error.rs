@@ -29,6 +29,12 @@ enum Kind {
     #[error("loss is {value} at step {step}: {advice}")]
     NotFinite { value: f64, step: u64, advice: &'static str },
     #[error("{context}: {source}")]
+    Context {
+        context: String,
+        #[source]
+        source: Error,
+    },
+    #[error("{context}: {source}")]
     Tensor {
         context: String,
         #[source]
@@ -45,37 +51,66 @@ impl Error {
         Error::new(Kind::Mismatch(message.into()))
     }
 
+    pub(crate) fn malformed(file: &str, message: impl Into<String>) -> Self {
+        Error::new(Kind::Malformed { file: file.to_owned(), message: message.into() })
+    }
+
+    pub(crate) fn io(file: &str, action: &'static str, source: std::io::Error) -> Self {
+        Error::new(Kind::Io { file: file.to_owned(), action, source })
+    }
+
+    pub(crate) fn not_finite(value: f64, step: u64) -> Self {
+        let advice =
+            "lower the learning rate, or run with GRADLOOM_CHECK=nan to find the op that made it";
+        Error::new(Kind::NotFinite { value, step, advice })
+    }
+
     pub(crate) fn tensor(context: impl Into<String>, source: gradloom_tensor::Error) -> Self {
         Error::new(Kind::Tensor { context: context.into(), source })
     }
 
+    /// The same error, said to have happened while doing `context`.
+    #[must_use]
+    pub fn context(self, context: impl Into<String>) -> Self {
+        Error::new(Kind::Context { context: context.into(), source: self })
+    }
+
+    fn any(&self, holds: &dyn Fn(&Kind) -> bool) -> bool {
+        match &*self.0 {
+            Kind::Context { source, .. } => source.any(holds),
+            kind => holds(kind),
+        }
+    }
+
     /// Names, shapes or dtypes of weights that do not fit a model.
     pub fn is_mismatch(&self) -> bool {
-        matches!(&*self.0, Kind::Mismatch(_))
+        self.any(&|kind| matches!(kind, Kind::Mismatch(_)))
     }
 
     /// A file's content breaks its format.
     pub fn is_malformed(&self) -> bool {
-        matches!(&*self.0, Kind::Malformed { .. })
+        self.any(&|kind| matches!(kind, Kind::Malformed { .. }))
     }
 
     /// A file cannot be read or written.
     pub fn is_io(&self) -> bool {
-        matches!(&*self.0, Kind::Io { .. })
+        self.any(&|kind| matches!(kind, Kind::Io { .. }))
     }
 
     /// A file is not there.
     pub fn is_not_found(&self) -> bool {
-        matches!(&*self.0, Kind::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+        self.any(&|kind| {
+            matches!(kind, Kind::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+        })
     }
 
     /// A loss is NaN or infinite.
     pub fn is_not_finite(&self) -> bool {
-        matches!(&*self.0, Kind::NotFinite { .. })
+        self.any(&|kind| matches!(kind, Kind::NotFinite { .. }))
     }
 
     /// The device refused; the source is a [`gradloom_tensor::Error`].
     pub fn is_device(&self) -> bool {
-        matches!(&*self.0, Kind::Tensor { .. })
+        self.any(&|kind| matches!(kind, Kind::Tensor { .. }))
     }
 }

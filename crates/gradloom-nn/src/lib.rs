@@ -11,15 +11,21 @@ pub mod module;
 pub mod parameter;
 mod path;
 pub mod state_dict;
+pub mod weights;
+mod weights_dtype;
 
+mod check;
 mod context;
+mod schedule;
 
+pub use check::check_finite;
 pub use context::Context;
 pub use error::{Error, Result};
 pub use gradloom_macros::Module;
 pub use module::{Module, ModuleExt};
 pub use parameter::{Parameter, Role};
 pub use path::Path;
+pub use schedule::Schedule;
 pub use state_dict::{LoadOptions, LoadReport, StateDict};
 
 /// What the code of `#[derive(Module)]` refers to.

@@ -115,6 +115,34 @@ pub trait ModuleExt: Module {
         crate::state_dict::load(self, dict, options)
     }
 
+    /// Saves all parameters in a safetensors file; see [`weights::save`](crate::weights::save).
+    ///
+    /// # Errors
+    /// If a parameter cannot be computed or the file cannot be written.
+    fn save(&self, path: impl AsRef<std::path::Path>) -> Result<()> {
+        crate::weights::save(path, &self.state_dict())
+    }
+
+    /// Takes over the values of a safetensors file. On an error the model is as before.
+    ///
+    /// # Errors
+    /// As [`load_state_dict`](ModuleExt::load_state_dict), and if the file is missing or damaged.
+    fn load(
+        &mut self,
+        path: impl AsRef<std::path::Path>,
+        options: &LoadOptions,
+    ) -> Result<LoadReport>
+    where
+        Self: Sized,
+    {
+        let path = path.as_ref();
+        let device = self.parameters().first().map(|(_, parameter)| parameter.device().clone());
+        let Some(device) = device else { return Ok(LoadReport::default()) };
+        let dict = crate::weights::load(path, &device)?;
+        let loaded = self.load_state_dict(&dict, options);
+        loaded.map_err(|error| error.context(path.display().to_string()))
+    }
+
     /// Moves every parameter to another device.
     ///
     /// # Errors
