@@ -1,1 +1,123 @@
-//! (being written)
+//! Reading and adding at indices that are themselves tensors.
+//!
+//! Indices are `i32` (`u8` and `u32` are cast). One outside its axis fails the evaluation, since its
+//! value is not known before; negative ones do not count from the end.
+
+use super::fail;
+use crate::op::Op;
+use crate::shape_rules::{self, structured};
+use crate::{DType, Shape, Tensor};
+
+impl Tensor {
+    /// `result[.., i, ..] = self[.., index[.., i, ..], ..]` along `axis`; the index has this tensor's
+    /// shape but for that axis, the result has the index's shape.
+    ///
+    /// Panics if shapes do not fit or the index is no integer tensor. PyTorch: `torch.gather`.
+    #[track_caller]
+    pub fn gather(&self, axis: isize, index: &Tensor) -> Tensor {
+        let axis = self.axis("gather", axis);
+        structured::gather("gather", self.shape(), index.shape(), axis).unwrap_or_else(fail);
+        self.gather_checked(axis, &index.checked_index(self.shape()[axis], "gather"))
+    }
+
+    /// This tensor plus the updates, each added at its index along `axis`; updates at one index add
+    /// up in their order.
+    ///
+    /// Panics if shapes or dtypes do not fit. PyTorch: `torch.scatter_add`.
+    #[track_caller]
+    pub fn scatter_add(&self, axis: isize, index: &Tensor, updates: &Tensor) -> Tensor {
+        shape_rules::same_dtype("scatter_add", self.dtype(), updates.dtype()).unwrap_or_else(fail);
+        self + &Tensor::scatter_add_zeros(*self.shape(), axis, index, updates)
+    }
+
+    /// Zeros of `shape` plus the updates, each added at its index along `axis`.
+    ///
+    /// The transpose of [`Tensor::gather`]. Panics if shapes do not fit or the updates are bool.
+    /// PyTorch: `torch.zeros(shape).scatter_add(axis, index, updates)`.
+    #[track_caller]
+    pub fn scatter_add_zeros(
+        shape: impl Into<Shape>,
+        axis: isize,
+        index: &Tensor,
+        updates: &Tensor,
+    ) -> Tensor {
+        let shape = shape.into();
+        let axis = shape_rules::axis("scatter_add", axis, shape.rank()).unwrap_or_else(fail);
+        structured::scatter(&shape, index.shape(), updates.shape(), axis).unwrap_or_else(fail);
+        shape_rules::number("scatter_add", updates.dtype()).unwrap_or_else(fail);
+        let index = index.checked_index(shape[axis], "scatter_add");
+        index.scatter_add_checked(axis, updates, shape)
+    }
+
+    /// Slices of this tensor along `axis`, one per element of an index of any rank: the index's axes
+    /// take the place of `axis`.
+    ///
+    /// Panics if the axis is out of range or the index is no integer tensor. PyTorch:
+    /// `torch.index_select` for a 1-D index, `numpy.take` in general.
+    #[track_caller]
+    pub fn take(&self, axis: isize, index: &Tensor) -> Tensor {
+        self.take_for("take", axis, index)
+    }
+
+    /// [`Tensor::take`] with a 1-D index.
+    ///
+    /// Panics if the index is not 1-D. PyTorch: `torch.index_select`.
+    #[track_caller]
+    pub fn index_select(&self, axis: isize, index: &Tensor) -> Tensor {
+        let shape = index.shape();
+        structured::rank("index_select", "a 1-D index", shape, 1).unwrap_or_else(fail);
+        self.take_for("index_select", axis, index)
+    }
+
+    /// Rows of this table `[V, D]`, one per element of the index `[..]`: `[.., D]`.
+    ///
+    /// Panics if this is no matrix or the index is no integer tensor. PyTorch:
+    /// `F.embedding(index, self)`.
+    #[track_caller]
+    pub fn embedding(&self, index: &Tensor) -> Tensor {
+        let shape = self.shape();
+        structured::rank("embedding", "a table [V, D]", shape, 2).unwrap_or_else(fail);
+        self.take_for("embedding", 0, index)
+    }
+
+    #[track_caller]
+    fn take_for(&self, op: &'static str, axis: isize, index: &Tensor) -> Tensor {
+        let axis = self.axis(op, axis);
+        let shape = self.shape();
+        let checked = index.checked_index(shape[axis], op);
+        // One index per slice, repeated over the slice's elements as `Op::Gather` wants it.
+        let mut along = Shape::new(&vec![1; shape.rank()]);
+        along = along.with(axis, index.count());
+        let taken = shape.with(axis, index.count());
+        let taken = self.gather_checked(axis, &checked.reshape(along).expand_to(taken));
+        let before = shape[..axis].iter().chain(index.shape().iter());
+        taken.reshape(before.chain(&shape[axis + 1..]).copied().collect::<Shape>())
+    }
+
+    /// This index as `i32`, checked against `0..size` when it is evaluated.
+    #[track_caller]
+    pub(crate) fn checked_index(&self, size: usize, op: &'static str) -> Tensor {
+        self.index_dtype(op).check_index(size, op)
+    }
+
+    /// This index as `i32`.
+    #[track_caller]
+    pub(crate) fn index_dtype(&self, op: &str) -> Tensor {
+        shape_rules::int(op, self.dtype()).unwrap_or_else(fail);
+        if self.dtype() == DType::I32 { self.clone() } else { self.cast(DType::I32) }
+    }
+
+    /// [`Op::Gather`] by an index that is known to be in range.
+    #[track_caller]
+    pub(crate) fn gather_checked(&self, axis: usize, index: &Tensor) -> Tensor {
+        let inputs = vec![self.clone(), index.clone()];
+        Tensor::from_op(Op::Gather { axis }, inputs, *index.shape(), self.dtype(), self.device())
+    }
+
+    /// [`Op::ScatterAdd`] by this index, which is known to be in range.
+    #[track_caller]
+    fn scatter_add_checked(&self, axis: usize, updates: &Tensor, shape: Shape) -> Tensor {
+        let inputs = vec![self.clone(), updates.clone()];
+        Tensor::from_op(Op::ScatterAdd { axis }, inputs, shape, updates.dtype(), self.device())
+    }
+}

@@ -1,1 +1,48 @@
-//! (being written)
+//! Joining tensors along an axis that is there ([`Tensor::concat`]) or new ([`Tensor::stack`]).
+
+use std::borrow::Borrow;
+
+use super::fail;
+use crate::op::Op;
+use crate::shape_rules::{self, structured};
+use crate::{Shape, Tensor};
+
+impl Tensor {
+    /// The tensors one after another along `axis`; other sizes and dtypes agree.
+    ///
+    /// Panics without tensors or if they do not fit. PyTorch: `torch.cat(tensors, dim=axis)`.
+    #[track_caller]
+    pub fn concat<T: Borrow<Tensor>>(tensors: &[T], axis: isize) -> Tensor {
+        let shapes: Vec<Shape> = tensors.iter().map(|tensor| *tensor.borrow().shape()).collect();
+        let rank = shapes.first().map_or(1, Shape::rank);
+        let axis = shape_rules::axis("concat", axis, rank).unwrap_or_else(fail);
+        let shape = structured::concat(&shapes, axis).unwrap_or_else(fail);
+        let first = tensors[0].borrow();
+        let dtype = first.dtype();
+        for tensor in tensors {
+            shape_rules::same_dtype("concat", dtype, tensor.borrow().dtype()).unwrap_or_else(fail);
+        }
+        if tensors.len() == 1 {
+            return first.clone();
+        }
+        let inputs = tensors.iter().map(|tensor| tensor.borrow().clone()).collect();
+        Tensor::from_op(Op::Concat { axis }, inputs, shape, dtype, first.device())
+    }
+
+    /// The tensors, all of one shape, one after another along a new axis at `axis`.
+    ///
+    /// Panics without tensors or if shapes or dtypes differ. PyTorch: `torch.stack(tensors, dim=axis)`.
+    #[track_caller]
+    pub fn stack<T: Borrow<Tensor>>(tensors: &[T], axis: isize) -> Tensor {
+        assert!(!tensors.is_empty(), "stack: needs at least one operand");
+        let first = *tensors[0].borrow().shape();
+        for tensor in tensors {
+            let shape = tensor.borrow().shape();
+            assert!(*shape == first, "stack: shapes differ: {first} and {shape}");
+        }
+        let axis = shape_rules::new_axis("stack", axis, first.rank()).unwrap_or_else(fail) as isize;
+        let parts: Vec<Tensor> =
+            tensors.iter().map(|tensor| tensor.borrow().unsqueeze(axis)).collect();
+        Tensor::concat(&parts, axis)
+    }
+}

@@ -1,1 +1,259 @@
-//! (being written)
+//! Losses. Each is a mean over its elements unless its name or options say otherwise.
+//!
+//! The log-probability of a class is picked by comparing an iota with the target, not by a gather,
+//! so that softmax, pick and sum are one kernel over a row. Letter: C classes.
+
+use super::fail;
+use crate::{Scalar, Tensor, shape_rules};
+
+/// How the losses of the elements become the result.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LossReduction {
+    /// Their mean.
+    #[default]
+    Mean,
+    /// Their sum.
+    Sum,
+    /// All of them.
+    None,
+}
+
+/// Options of [`Tensor::cross_entropy_with`]; the default is the plain mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct CrossEntropyOptions {
+    /// How the losses become the result; a mean is over targets that are not ignored.
+    pub reduction: LossReduction,
+    /// Share of the target's probability that is spread evenly over all classes.
+    pub label_smoothing: f64,
+    /// A target whose loss is zero.
+    pub ignore_index: Option<i32>,
+}
+
+impl CrossEntropyOptions {
+    /// Sets the reduction.
+    #[must_use]
+    pub fn reduction(self, reduction: LossReduction) -> Self {
+        CrossEntropyOptions { reduction, ..self }
+    }
+
+    /// Sets the label smoothing.
+    #[must_use]
+    pub fn label_smoothing(self, label_smoothing: f64) -> Self {
+        CrossEntropyOptions { label_smoothing, ..self }
+    }
+
+    /// Sets the target that is ignored.
+    #[must_use]
+    pub fn ignore_index(self, index: i32) -> Self {
+        CrossEntropyOptions { ignore_index: Some(index), ..self }
+    }
+}
+
+impl Tensor {
+    /// Mean of `-log_softmax(logits)[target]`: logits `[.., C]`, integer targets `[..]` -> `[]`.
+    ///
+    /// Float logits. Panics if shapes do not fit; a target outside `0..C` fails the evaluation.
+    /// PyTorch: `F.cross_entropy`, which has classes on axis 1.
+    #[track_caller]
+    pub fn cross_entropy(&self, targets: &Tensor) -> Tensor {
+        self.cross_entropy_with(targets, &CrossEntropyOptions::default())
+    }
+
+    /// [`Tensor::cross_entropy`] with options.
+    ///
+    /// Panics as it does. PyTorch: `F.cross_entropy(reduction, label_smoothing, ignore_index)`.
+    #[track_caller]
+    pub fn cross_entropy_with(&self, targets: &Tensor, options: &CrossEntropyOptions) -> Tensor {
+        const OP: &str = "cross_entropy";
+        check_classes(OP, self, targets);
+        class_loss(OP, &self.log_softmax(-1), targets, options)
+    }
+
+    /// Mean of `-x[target]` of log-probabilities: `[.., C]`, integer targets `[..]` -> `[]`.
+    ///
+    /// Panics if shapes do not fit. PyTorch: `F.nll_loss`, which has classes on axis 1.
+    #[track_caller]
+    pub fn nll_loss(&self, targets: &Tensor) -> Tensor {
+        const OP: &str = "nll_loss";
+        check_classes(OP, self, targets);
+        class_loss(OP, self, targets, &CrossEntropyOptions::default())
+    }
+
+    /// Mean of `(x - target)^2`.
+    ///
+    /// Panics if shapes or dtypes differ. PyTorch: `F.mse_loss`.
+    #[track_caller]
+    pub fn mse_loss(&self, target: &Tensor) -> Tensor {
+        difference("mse_loss", self, target).square().mean(..)
+    }
+
+    /// Mean of `|x - target|`.
+    ///
+    /// Panics if shapes or dtypes differ. PyTorch: `F.l1_loss`.
+    #[track_caller]
+    pub fn l1_loss(&self, target: &Tensor) -> Tensor {
+        difference("l1_loss", self, target).abs().mean(..)
+    }
+
+    /// Mean of `d^2 / 2` where `d = |x - target| < delta`, else of `delta (d - delta / 2)`.
+    ///
+    /// Panics if shapes or dtypes differ, or `delta` is not positive. PyTorch: `F.huber_loss`.
+    /// Huber, "Robust estimation of a location parameter", 1964.
+    #[track_caller]
+    pub fn huber_loss(&self, target: &Tensor, delta: f64) -> Tensor {
+        assert!(delta > 0.0, "huber_loss: delta is {delta}, not positive");
+        huber(&difference("huber_loss", self, target), delta).mean(..)
+    }
+
+    /// [`Tensor::huber_loss`] divided by its `delta`, here `beta`.
+    ///
+    /// Panics if shapes or dtypes differ, or `beta` is not positive. PyTorch: `F.smooth_l1_loss`.
+    #[track_caller]
+    pub fn smooth_l1_loss(&self, target: &Tensor, beta: f64) -> Tensor {
+        assert!(beta > 0.0, "smooth_l1_loss: beta is {beta}, not positive");
+        let losses = huber(&difference("smooth_l1_loss", self, target), beta);
+        (&losses * &losses.constant_like(1.0 / beta)).mean(..)
+    }
+
+    /// Mean of `max(x, 0) - x y + log(1 + exp(-|x|))` for logits x and targets y in `0..=1`: the
+    /// binary cross-entropy of `sigmoid(x)` without its overflow.
+    ///
+    /// Panics if shapes or dtypes differ. PyTorch: `F.binary_cross_entropy_with_logits`.
+    #[track_caller]
+    pub fn bce_with_logits(&self, target: &Tensor) -> Tensor {
+        check_same("bce_with_logits", self, target);
+        let tail = (-&self.abs()).exp().log1p();
+        (&(&self.relu() - &(self * target)) + &tail).mean(..)
+    }
+
+    /// Mean of `-(y log(p) + (1 - y) log(1 - p))` for probabilities p and targets y in `0..=1`;
+    /// logarithms are at least -100.
+    ///
+    /// Panics if shapes or dtypes differ. PyTorch: `F.binary_cross_entropy`.
+    #[track_caller]
+    pub fn binary_cross_entropy(&self, target: &Tensor) -> Tensor {
+        check_same("binary_cross_entropy", self, target);
+        let least = self.constant_like(-100.0);
+        let yes = self.log().maximum(&least);
+        let no = (-self).log1p().maximum(&least);
+        let one = self.constant_like(1.0);
+        (-&(&(target * &yes) + &(&(&one - target) * &no))).mean(..)
+    }
+
+    /// Sum of `p (log(p) - x)` for log-probabilities x and probabilities p, divided by the size of
+    /// the first axis: the mean divergence of p from exp(x) over a batch.
+    ///
+    /// Panics if shapes or dtypes differ or there is no axis. PyTorch:
+    /// `F.kl_div(reduction="batchmean")`.
+    #[track_caller]
+    pub fn kl_div(&self, target: &Tensor) -> Tensor {
+        check_same("kl_div", self, target);
+        let batch = self.shape()[self.axis("kl_div", 0)].max(1);
+        let zero = target.constant_like(0.0);
+        let positive = zero.lt(target);
+        // The logarithm of one instead of zero keeps NaN out of the gradient.
+        let logarithm = positive.select(target, &target.constant_like(1.0)).log();
+        let losses = positive.select(&(target * &(&logarithm - self)), &zero);
+        let sum = losses.sum(..);
+        &sum * &sum.constant_like(1.0 / batch as f64)
+    }
+
+    /// `x . y / (max(|x|, 1e-8) max(|y|, 1e-8))` along an axis, which disappears.
+    ///
+    /// Panics if shapes or dtypes differ. PyTorch: `F.cosine_similarity`.
+    #[track_caller]
+    pub fn cosine_similarity(&self, other: &Tensor, axis: isize) -> Tensor {
+        check_same("cosine_similarity", self, other);
+        self.axis("cosine_similarity", axis);
+        let product = (self * other).sum_keepdim(axis);
+        let scale = &self.inverse_norm(axis, 1e-8) * &other.inverse_norm(axis, 1e-8);
+        (&product * &scale).squeeze(axis)
+    }
+
+    /// Mean of `max(0, 1 - x y)` for targets y of -1 or 1.
+    ///
+    /// Panics if shapes or dtypes differ. PyTorch has no exact counterpart.
+    #[track_caller]
+    pub fn hinge_loss(&self, target: &Tensor) -> Tensor {
+        check_same("hinge_loss", self, target);
+        (&self.constant_like(1.0) - &(self * target)).relu().mean(..)
+    }
+}
+
+#[track_caller]
+fn check_same(op: &str, input: &Tensor, target: &Tensor) {
+    shape_rules::float(op, input.dtype())
+        .and_then(|dtype| shape_rules::same_dtype(op, dtype, target.dtype()))
+        .unwrap_or_else(fail);
+    let (left, right) = (input.shape(), target.shape());
+    assert!(left == right, "{op}: input {left} and target {right} must have one shape");
+}
+
+#[track_caller]
+fn difference(op: &str, input: &Tensor, target: &Tensor) -> Tensor {
+    check_same(op, input, target);
+    input - target
+}
+
+#[track_caller]
+fn huber(difference: &Tensor, delta: f64) -> Tensor {
+    let distance = difference.abs();
+    let square = &difference.square() * &difference.constant_like(0.5);
+    let line = &(&distance - &distance.constant_like(0.5 * delta)) * &distance.constant_like(delta);
+    distance.lt(&distance.constant_like(delta)).select(&square, &line)
+}
+
+#[track_caller]
+fn check_classes(op: &str, input: &Tensor, targets: &Tensor) {
+    shape_rules::float(op, input.dtype()).unwrap_or_else(fail);
+    let (shape, given) = (input.shape(), targets.shape());
+    assert!(
+        shape.rank() > 0 && given.dims() == &shape[..shape.rank() - 1],
+        "{op}: input {shape} needs targets of its shape without the last axis, got {given}"
+    );
+}
+
+/// The loss of log-probabilities `[.., C]` at integer targets `[..]`.
+#[track_caller]
+fn class_loss(
+    op: &'static str,
+    logarithms: &Tensor,
+    targets: &Tensor,
+    options: &CrossEntropyOptions,
+) -> Tensor {
+    let classes = logarithms.size(-1);
+    let targets = targets.index_dtype(op);
+    let kept = options.ignore_index.map(|ignored| {
+        let ignored = targets.constant_like(Scalar::Int(i64::from(ignored)));
+        targets.ne(&ignored)
+    });
+    let safe = match &kept {
+        Some(kept) => kept.select(&targets, &targets.constant_like(Scalar::Int(0))),
+        None => targets,
+    };
+    let class = Tensor::iota(*logarithms.shape(), -1, logarithms.device());
+    let hit = class.eq(safe.check_index(classes, op).unsqueeze(-1));
+    let zero = logarithms.constant_like(0.0);
+    let mut losses = -&hit.select(logarithms, &zero).sum_keepdim(-1);
+    if options.label_smoothing != 0.0 {
+        let share = options.label_smoothing;
+        let even = logarithms.mean_keepdim(-1);
+        let target = &losses * &losses.constant_like(1.0 - share);
+        losses = &target - &(&even * &even.constant_like(share));
+    }
+    let mut losses = losses.squeeze(-1);
+    if let Some(kept) = &kept {
+        losses = kept.select(&losses, &losses.constant_like(0.0));
+    }
+    match (options.reduction, kept) {
+        (LossReduction::None, _) => losses,
+        (LossReduction::Sum, _) => losses.sum(..),
+        (LossReduction::Mean, None) => losses.mean(..),
+        (LossReduction::Mean, Some(kept)) => {
+            // Counted in f32 at least: the count of a large batch overflows f16.
+            let wide = losses.dtype().compute();
+            let mean = losses.cast(wide).sum(..) / kept.cast(wide).sum(..);
+            mean.cast(losses.dtype())
+        }
+    }
+}

@@ -1,1 +1,69 @@
-//! (being written)
+//! Products of matrices and vectors.
+//!
+//! When every batch axis of the right operand has size one, the batch axes of the left one become
+//! rows, so that one large product does the work of many small ones.
+
+use super::fail;
+use crate::op::Op;
+use crate::shape_rules::{self, structured};
+use crate::{Shape, Tensor};
+
+impl Tensor {
+    /// Matrix product `[.., M, K] x [.., K, N] -> [.., M, N]` with broadcast batch axes; a 1-D operand
+    /// is a row on the left and a column on the right, and its axis disappears.
+    ///
+    /// Float dtypes, equal. Panics if inner dimensions or batch axes do not fit. PyTorch:
+    /// `torch.matmul`.
+    #[track_caller]
+    pub fn matmul(&self, rhs: &Tensor) -> Tensor {
+        let shape = structured::matmul(self.shape(), rhs.shape()).unwrap_or_else(fail);
+        shape_rules::same_dtype("matmul", self.dtype(), rhs.dtype())
+            .and_then(|dtype| shape_rules::float("matmul", dtype))
+            .unwrap_or_else(fail);
+        let left = if self.rank() == 1 { self.unsqueeze(0) } else { self.clone() };
+        let right = if rhs.rank() == 1 { rhs.unsqueeze(1) } else { rhs.clone() };
+        let (rows, inner) = (left.size(-2), left.size(-1));
+        let columns = right.size(-1);
+        if right.shape()[..right.rank() - 2].iter().all(|&size| size == 1) {
+            let folded: usize = left.shape()[..left.rank() - 1].iter().product();
+            let right = right.reshape([inner, columns]);
+            return product(&left.reshape([folded, inner]), &right).reshape(shape);
+        }
+        let batch_rank = left.rank().max(right.rank()) - 2;
+        let batch = &shape[..batch_rank];
+        let full = |last: [usize; 2]| batch.iter().copied().chain(last).collect::<Shape>();
+        let left = left.expand_to(full([rows, inner]));
+        let right = right.expand_to(full([inner, columns]));
+        product(&left, &right).reshape(shape)
+    }
+
+    /// Inner product of two vectors: `[K], [K] -> []`.
+    ///
+    /// Panics if an operand is not 1-D or sizes differ. PyTorch: `torch.dot`.
+    #[track_caller]
+    pub fn dot(&self, rhs: &Tensor) -> Tensor {
+        let (left, right) = (self.shape(), rhs.shape());
+        assert!(left.rank() == 1 && right.rank() == 1, "dot: needs two vectors: {left} x {right}");
+        self.matmul(rhs)
+    }
+
+    /// Outer product of two vectors: `[M], [N] -> [M, N]`.
+    ///
+    /// Panics if an operand is not 1-D. PyTorch: `torch.outer`.
+    #[track_caller]
+    pub fn outer(&self, rhs: &Tensor) -> Tensor {
+        let (left, right) = (self.shape(), rhs.shape());
+        assert!(
+            left.rank() == 1 && right.rank() == 1,
+            "outer: needs two vectors: {left} x {right}"
+        );
+        &self.unsqueeze(1) * &rhs.unsqueeze(0)
+    }
+}
+
+/// `[batch.., M, K] x [batch.., K, N]` with equal batch axes.
+#[track_caller]
+fn product(lhs: &Tensor, rhs: &Tensor) -> Tensor {
+    let shape = lhs.shape().with(lhs.rank() - 1, rhs.size(-1));
+    Tensor::from_op(Op::Matmul, vec![lhs.clone(), rhs.clone()], shape, lhs.dtype(), lhs.device())
+}

@@ -16,6 +16,8 @@ pub mod sort;
 pub mod normalization;
 pub mod attention;
 pub mod loss;
+#[cfg(test)]
+mod structured_tests;
 
 /// Turns a shape error into the panic that a broken contract in the caller's program deserves.
 #[track_caller]

@@ -1,1 +1,156 @@
-//! (being written)
+//! Softmax and the norms, as formulas: the planner turns the reductions over one row and what is
+//! around them into one kernel.
+//!
+//! Letters: N batch, C channels, T positions, D features.
+
+use super::fail;
+use crate::op::Axes;
+use crate::{Shape, Tensor, shape_rules};
+
+impl Tensor {
+    /// `exp(x - max) / sum(exp(x - max))` along an axis.
+    ///
+    /// Float dtypes. Panics if the axis is out of range. PyTorch: `F.softmax`.
+    #[track_caller]
+    pub fn softmax(&self, axis: isize) -> Tensor {
+        shape_rules::float("softmax", self.dtype()).unwrap_or_else(fail);
+        self.axis("softmax", axis);
+        let powers = self.below_max(axis).exp();
+        &powers / &powers.sum_keepdim(axis)
+    }
+
+    /// `(x - max) - log(sum(exp(x - max)))` along an axis.
+    ///
+    /// Float dtypes. Panics if the axis is out of range. PyTorch: `F.log_softmax`.
+    #[track_caller]
+    pub fn log_softmax(&self, axis: isize) -> Tensor {
+        shape_rules::float("log_softmax", self.dtype()).unwrap_or_else(fail);
+        self.axis("log_softmax", axis);
+        let below = self.below_max(axis);
+        &below - &below.exp().sum_keepdim(axis).log()
+    }
+
+    /// `x - max(x)` along an axis; no gradient goes through the maximum, whose share is zero anyway.
+    #[track_caller]
+    fn below_max(&self, axis: isize) -> Tensor {
+        self - &self.detach().max_keepdim(axis)
+    }
+
+    /// `(x - mean) / sqrt(variance + epsilon) * weight + bias` over the last `axes` axes, whose shape
+    /// weight and bias have.
+    ///
+    /// Float dtypes, equal. Panics if shapes do not fit. PyTorch: `F.layer_norm`. Ba, Kiros, Hinton,
+    /// "Layer normalization", 2016.
+    #[track_caller]
+    pub fn layer_norm(
+        &self,
+        axes: usize,
+        weight: Option<&Tensor>,
+        bias: Option<&Tensor>,
+        epsilon: f64,
+    ) -> Tensor {
+        const OP: &str = "layer_norm";
+        shape_rules::float(OP, self.dtype()).unwrap_or_else(fail);
+        let shape = self.shape();
+        assert!(
+            axes > 0 && axes <= shape.rank(),
+            "{OP}: {axes} axes asked of an input of shape {shape}"
+        );
+        let first = shape.rank() - axes;
+        let last = Shape::new(&shape[first..]);
+        let normal = self.standardized((first..shape.rank()).collect(), epsilon);
+        affine(OP, &normal, weight, bias, &last, &last)
+    }
+
+    /// `x / sqrt(mean(x^2) + epsilon) * weight` over the last axis, whose size the weight has.
+    ///
+    /// Float dtypes, equal. Panics if shapes do not fit. PyTorch: `F.rms_norm`. Zhang, Sennrich,
+    /// "Root mean square layer normalization", 2019.
+    #[track_caller]
+    pub fn rms_norm(&self, weight: Option<&Tensor>, epsilon: f64) -> Tensor {
+        const OP: &str = "rms_norm";
+        shape_rules::float(OP, self.dtype()).unwrap_or_else(fail);
+        let last = Shape::new(&[self.shape()[self.axis(OP, -1)]]);
+        let mean = self.square().mean_keepdim(-1);
+        let normal = self * &(&mean + &mean.constant_like(epsilon)).rsqrt();
+        affine(OP, &normal, weight, None, &last, &last)
+    }
+
+    /// [`Tensor::layer_norm`] over each of `groups` groups of channels of `[N, C, ..]`; weight and
+    /// bias are `[C]`.
+    ///
+    /// Float dtypes, equal. Panics if shapes do not fit or `groups` does not divide C. PyTorch:
+    /// `F.group_norm`. Wu, He, "Group normalization", 2018.
+    #[track_caller]
+    pub fn group_norm(
+        &self,
+        groups: usize,
+        weight: Option<&Tensor>,
+        bias: Option<&Tensor>,
+        epsilon: f64,
+    ) -> Tensor {
+        const OP: &str = "group_norm";
+        shape_rules::float(OP, self.dtype()).unwrap_or_else(fail);
+        let shape = self.shape();
+        assert!(shape.rank() >= 2, "{OP}: needs an input [N, C, ..], got shape {shape}");
+        let channels = shape[1];
+        assert!(
+            groups > 0 && channels.is_multiple_of(groups),
+            "{OP}: {channels} channels do not divide into {groups} groups"
+        );
+        let size = shape[1..].iter().product::<usize>() / groups;
+        let rows = self.reshape([shape[0], groups, size]);
+        let normal = rows.standardized([2].into_iter().collect(), epsilon).reshape(shape);
+        let mut column = vec![1; shape.rank() - 1];
+        column[0] = channels;
+        affine(OP, &normal, weight, bias, &Shape::new(&[channels]), &Shape::new(&column))
+    }
+
+    /// `x / max(norm(x), epsilon)` with the Euclidean norm along an axis.
+    ///
+    /// Float dtypes. Panics if the axis is out of range. PyTorch: `F.normalize`.
+    #[track_caller]
+    pub fn normalize(&self, axis: isize, epsilon: f64) -> Tensor {
+        shape_rules::float("normalize", self.dtype()).unwrap_or_else(fail);
+        self.axis("normalize", axis);
+        self * &self.inverse_norm(axis, epsilon)
+    }
+
+    /// `1 / max(norm(x), epsilon)` along an axis, which stays with size one. The maximum is taken of
+    /// squares, so that the gradient at zero is zero and not NaN.
+    #[track_caller]
+    pub(crate) fn inverse_norm(&self, axis: isize, epsilon: f64) -> Tensor {
+        let square = self.square().sum_keepdim(axis);
+        square.maximum(&square.constant_like(epsilon * epsilon)).rsqrt()
+    }
+
+    /// `(x - mean) / sqrt(variance + epsilon)` over axes.
+    #[track_caller]
+    fn standardized(&self, axes: Axes, epsilon: f64) -> Tensor {
+        let centered = self - &self.mean_keepdim(axes);
+        let variance = centered.square().mean_keepdim(axes);
+        &centered * &(&variance + &variance.constant_like(epsilon)).rsqrt()
+    }
+}
+
+/// `x * weight + bias` for parameters of shape `expected`, broadcast as `aligned`.
+#[track_caller]
+fn affine(
+    op: &str,
+    x: &Tensor,
+    weight: Option<&Tensor>,
+    bias: Option<&Tensor>,
+    expected: &Shape,
+    aligned: &Shape,
+) -> Tensor {
+    let fit = |parameter: &Tensor, name: &str| {
+        let shape = parameter.shape();
+        assert!(shape == expected, "{op}: the {name} has shape {shape}, not {expected}");
+        parameter.reshape(aligned)
+    };
+    let scaled = weight.map_or_else(|| x.clone(), |weight| x * &fit(weight, "weight"));
+    match bias {
+        Some(bias) => &scaled + &fit(bias, "bias"),
+        None => scaled,
+    }
+}

@@ -1,1 +1,41 @@
-//! (being written)
+//! Sorting along an axis.
+
+use super::fail;
+use crate::op::Op;
+use crate::{DType, Tensor, shape_rules};
+
+impl Tensor {
+    /// The indices (`i32`) that sort along an axis; stable, NaN counts as largest.
+    ///
+    /// Panics if the axis is out of range or the tensor is bool. PyTorch:
+    /// `torch.argsort(stable=True)`.
+    #[track_caller]
+    pub fn argsort(&self, axis: isize, descending: bool) -> Tensor {
+        let axis = self.axis("argsort", axis);
+        shape_rules::number("argsort", self.dtype()).unwrap_or_else(fail);
+        let op = Op::ArgSort { axis, descending };
+        Tensor::from_op(op, vec![self.clone()], *self.shape(), DType::I32, self.device())
+    }
+
+    /// The sorted elements along an axis and their indices (`i32`); stable, NaN counts as largest.
+    /// Gradients flow through the elements.
+    ///
+    /// Panics if the axis is out of range or the tensor is bool. PyTorch: `torch.sort(stable=True)`.
+    #[track_caller]
+    pub fn sort(&self, axis: isize, descending: bool) -> (Tensor, Tensor) {
+        let indices = self.argsort(axis, descending);
+        (self.gather_checked(self.axis("sort", axis), &indices), indices)
+    }
+
+    /// The `count` largest (or smallest) elements along an axis in order, and their indices (`i32`).
+    ///
+    /// Panics if the axis is out of range or shorter than `count`. PyTorch: `torch.topk`.
+    #[track_caller]
+    pub fn topk(&self, count: usize, axis: isize, largest: bool) -> (Tensor, Tensor) {
+        let index = self.axis("topk", axis);
+        let size = self.shape()[index];
+        assert!(count <= size, "topk: {count} elements asked of axis {axis} of size {size}");
+        let indices = self.argsort(axis, largest).narrow(axis, 0, count);
+        (self.gather_checked(index, &indices), indices)
+    }
+}
