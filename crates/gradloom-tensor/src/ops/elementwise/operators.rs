@@ -1,5 +1,8 @@
 //! The operators `+ - * / %` and unary `-`, for tensors and references in any combination and with
 //! numbers on either side.
+//!
+//! `f32` is absent on purpose: with two float types `x * 2.0` could not be inferred. Named methods
+//! (`x.mul(scale)`) take every number type.
 
 use super::Operand;
 use crate::Tensor;
@@ -10,7 +13,6 @@ macro_rules! operator {
         operator!(@tensors $trait, $method, Tensor, &Tensor);
         operator!(@tensors $trait, $method, &Tensor, Tensor);
         operator!(@tensors $trait, $method, &Tensor, &Tensor);
-        operator!(@number $trait, $method, f32);
         operator!(@number $trait, $method, f64);
         operator!(@number $trait, $method, i32);
     };

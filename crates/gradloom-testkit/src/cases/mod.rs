@@ -1,0 +1,20 @@
+//! The table. A composed op is one row here; nothing else is needed to test it on every backend.
+
+mod elementwise;
+mod layers;
+mod reductions;
+mod structured;
+mod views;
+
+use crate::case::Case;
+
+/// Every case.
+pub fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    cases.extend(elementwise::cases());
+    cases.extend(views::cases());
+    cases.extend(reductions::cases());
+    cases.extend(structured::cases());
+    cases.extend(layers::cases());
+    cases
+}

@@ -1,0 +1,11 @@
+//! What the tests of all crates share.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod reference;
+pub mod case;
+pub mod cases;
+pub mod check;
+
+pub use case::{Case, Draw, Layout, Operand};
+pub use cases::cases;

@@ -1,0 +1,228 @@
+//! [`Reference`]: a backend that computes one node at a time, in f64, with the plainest loops.
+//!
+//! It shares no code with the planner or the real backends, so that agreement means something. Floats
+//! are not rounded between ops (casts to f16 and bf16 are), so its values are what an exact machine
+//! would give, and other backends are held to them within a tolerance.
+
+mod elementwise;
+mod structured;
+mod views;
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use gradloom_tensor::{
+    Backend, Buffer, Capabilities, DType, Device, Element, Error, Op, Result, Retention, Scalar,
+    Shape, Statistics, Tensor, bf16, f16,
+};
+
+/// The reference backend.
+#[derive(Debug, Default)]
+pub struct Reference;
+
+/// A device on the reference backend.
+pub fn device() -> Device {
+    Device::new(Arc::new(Reference))
+}
+
+/// Elements of a node, all as f64.
+pub(crate) type Values = Arc<Vec<f64>>;
+
+impl Backend for Reference {
+    fn name(&self) -> String {
+        "reference".into()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { host: true, f16: true, f64: true, buffer_bytes_max: u64::MAX, subgroup_size: None }
+    }
+
+    fn upload(&self, dtype: DType, bytes: &[u8]) -> Result<Buffer> {
+        let values = decode(dtype, bytes);
+        let len = values.len();
+        Ok(Buffer::new(Arc::new(values), dtype, len))
+    }
+
+    fn download(&self, buffer: &Buffer) -> Result<Vec<u8>> {
+        let values: &Vec<f64> =
+            buffer.storage().ok_or_else(|| Error::backend("reference: a foreign buffer"))?;
+        Ok(encode(buffer.dtype(), values))
+    }
+
+    fn evaluate(&self, roots: &[Tensor], _: Retention) -> Result<()> {
+        let mut known: HashMap<u64, Values> = HashMap::new();
+        let mut stack: Vec<(Tensor, bool)> =
+            roots.iter().map(|root| (root.clone(), false)).collect();
+        while let Some((tensor, ready)) = stack.pop() {
+            if known.contains_key(&tensor.id()) {
+                continue;
+            }
+            if let Some(value) = tensor.value() {
+                let values: &Vec<f64> =
+                    value.storage().ok_or_else(|| Error::backend("reference: a foreign buffer"))?;
+                known.insert(tensor.id(), Arc::new(values.clone()));
+                continue;
+            }
+            let operands: Vec<Tensor> = match tensor.op() {
+                Op::Detach(source) => source.source().into_iter().collect(),
+                Op::Custom(_) | Op::Barrier => tensor.inputs()[..1].to_vec(),
+                _ => tensor.inputs().to_vec(),
+            };
+            if !ready {
+                stack.push((tensor, true));
+                stack.extend(operands.into_iter().map(|operand| (operand, false)));
+                continue;
+            }
+            let values: Vec<Values> =
+                operands.iter().map(|operand| known[&operand.id()].clone()).collect();
+            let shapes: Vec<Shape> = operands.iter().map(|operand| *operand.shape()).collect();
+            let result = compute(&tensor, &values, &shapes, &operands)?;
+            assert_eq!(result.len(), tensor.count(), "reference: {}", tensor.op().name());
+            known.insert(tensor.id(), Arc::new(result));
+        }
+        for root in roots.iter().filter(|root| root.value().is_none()) {
+            let values = known[&root.id()].to_vec();
+            root.set_value(Buffer::new(Arc::new(values), root.dtype(), root.count()));
+        }
+        Ok(())
+    }
+
+    fn synchronize(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn statistics(&self) -> Statistics {
+        Statistics::default()
+    }
+
+    fn trim(&self) {}
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// One node's elements from its operands'.
+fn compute(
+    tensor: &Tensor,
+    values: &[Values],
+    shapes: &[Shape],
+    operands: &[Tensor],
+) -> Result<Vec<f64>> {
+    let shape = *tensor.shape();
+    let count = shape.count();
+    Ok(match tensor.op() {
+        Op::Buffer => return Err(Error::backend("reference: a leaf without a value")),
+        Op::Constant(value) | Op::Argument(value) => {
+            vec![round(tensor.dtype(), number(*value, tensor.dtype())); count]
+        }
+        Op::Iota { axis } => {
+            (0..count).map(|index| coordinate(&shape, index)[*axis] as f64).collect()
+        }
+        Op::Random { key } => (0..count)
+            .map(|index| {
+                f64::from(gradloom_tensor::random::threefry(*key, [index as u32, 0])[0])
+            })
+            .collect(),
+        Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast => {
+            elementwise::compute(tensor, values, operands)
+        }
+        Op::CheckIndex { size, op } => {
+            for &index in values[0].iter() {
+                if index < 0.0 || index >= *size as f64 {
+                    let location = tensor.location();
+                    return Err(Error::index_out_of_range(op, index as i64, *size, location));
+                }
+            }
+            values[0].to_vec()
+        }
+        Op::Reshape | Op::Detach(_) | Op::Custom(_) | Op::Barrier => values[0].to_vec(),
+        Op::Permute(_)
+        | Op::Expand
+        | Op::Slice { .. }
+        | Op::Pad { .. }
+        | Op::Flip(_)
+        | Op::Concat { .. } => views::compute(tensor, values, shapes),
+        Op::Reduce(..)
+        | Op::ArgReduce(..)
+        | Op::Scan { .. }
+        | Op::Matmul
+        | Op::Convolution(..)
+        | Op::ConvolutionInput(..)
+        | Op::ConvolutionWeight(..)
+        | Op::PoolMax(_)
+        | Op::PoolMaxScatter(_)
+        | Op::PoolMaxGather(_)
+        | Op::PoolSum(_)
+        | Op::PoolSumScatter(_)
+        | Op::Gather { .. }
+        | Op::ScatterAdd { .. }
+        | Op::ArgSort { .. } => structured::compute(tensor, values, shapes),
+    })
+}
+
+fn number(value: Scalar, dtype: DType) -> f64 {
+    value.cast(dtype).as_f64()
+}
+
+/// Coordinates of a linear index.
+pub(crate) fn coordinate(shape: &Shape, mut index: usize) -> Vec<usize> {
+    let mut result = vec![0; shape.rank()];
+    for axis in (0..shape.rank()).rev() {
+        result[axis] = index % shape[axis];
+        index /= shape[axis];
+    }
+    result
+}
+
+/// Linear index of coordinates.
+pub(crate) fn linear(shape: &Shape, coordinate: &[usize]) -> usize {
+    shape.iter().zip(coordinate).fold(0, |index, (&size, &position)| index * size + position)
+}
+
+/// A value as `dtype` stores it, except that f32 keeps the precision of f64.
+pub(crate) fn round(dtype: DType, value: f64) -> f64 {
+    match dtype {
+        DType::F32 | DType::F64 => value,
+        DType::F16 => f16::from_f64(value).to_f64(),
+        DType::BF16 => bf16::from_f64(value).to_f64(),
+        DType::I32 => f64::from(value as i64 as i32),
+        DType::U32 => f64::from(value as i64 as u32),
+        DType::U8 => f64::from(value as i64 as u8),
+        DType::Bool => f64::from(u8::from(value != 0.0)),
+    }
+}
+
+fn decode(dtype: DType, bytes: &[u8]) -> Vec<f64> {
+    fn all<T: Element>(bytes: &[u8]) -> Vec<f64> {
+        T::from_bytes(bytes).into_iter().map(|value| Into::<Scalar>::into(value).as_f64()).collect()
+    }
+    match dtype {
+        DType::F32 => all::<f32>(bytes),
+        DType::F64 => all::<f64>(bytes),
+        DType::F16 => all::<f16>(bytes),
+        DType::BF16 => all::<bf16>(bytes),
+        DType::I32 => all::<i32>(bytes),
+        DType::U32 => all::<u32>(bytes),
+        DType::U8 => all::<u8>(bytes),
+        DType::Bool => all::<bool>(bytes),
+    }
+}
+
+fn encode(dtype: DType, values: &[f64]) -> Vec<u8> {
+    fn all<T: Element>(values: &[f64], convert: impl Fn(f64) -> T) -> Vec<u8> {
+        let converted: Vec<T> = values.iter().map(|&value| convert(value)).collect();
+        T::to_bytes(&converted).into_owned()
+    }
+    match dtype {
+        DType::F32 => all(values, |value| value as f32),
+        DType::F64 => all(values, |value| value),
+        DType::F16 => all(values, f16::from_f64),
+        DType::BF16 => all(values, bf16::from_f64),
+        DType::I32 => all(values, |value| value as i32),
+        DType::U32 => all(values, |value| value as u32),
+        DType::U8 => all(values, |value| value as u8),
+        DType::Bool => all(values, |value| value != 0.0),
+    }
+}

@@ -1,0 +1,258 @@
+//! Reductions, products, convolutions, pooling, indexing and sorting of the reference backend.
+
+use gradloom_tensor::op::{ArgReduction, Reduction, Window2d};
+use gradloom_tensor::{Op, Shape, Tensor};
+
+use super::{Values, coordinate, linear, round};
+
+pub(super) fn compute(tensor: &Tensor, values: &[Values], shapes: &[Shape]) -> Vec<f64> {
+    let shape = *tensor.shape();
+    let result = match tensor.op() {
+        Op::Reduce(reduction, _) => reduce(*reduction, &values[0], &shapes[0], &shape),
+        Op::ArgReduce(reduction, axis) => lines(&shapes[0], *axis, |line| {
+            let list: Vec<f64> = line.iter().map(|&index| values[0][index]).collect();
+            vec![arg_reduce(*reduction, &list) as f64]
+        }),
+        Op::ArgSort { axis, descending } => lines(&shapes[0], *axis, |line| {
+            let mut order: Vec<usize> = (0..line.len()).collect();
+            let key = |position: usize| values[0][line[position]];
+            order.sort_by(|&a, &b| {
+                let ascending = compare(key(a), key(b));
+                if *descending { ascending.reverse() } else { ascending }
+            });
+            order.into_iter().map(|position| position as f64).collect()
+        }),
+        Op::Scan { axis, reverse } => lines(&shapes[0], *axis, |line| {
+            let mut sums: Vec<f64> = line.iter().map(|&index| values[0][index]).collect();
+            if *reverse {
+                sums.reverse();
+            }
+            for position in 1..sums.len() {
+                sums[position] += sums[position - 1];
+            }
+            if *reverse {
+                sums.reverse();
+            }
+            sums
+        }),
+        Op::Matmul => matmul(&values[0], &values[1], &shapes[0], &shapes[1], &shape),
+        Op::Convolution(window, groups) => {
+            let mut out = vec![0.0; shape.count()];
+            convolve(*window, *groups, &shapes[0], &shapes[1], &shape, |x, w, y| {
+                out[y] += values[0][x] * values[1][w];
+            });
+            out
+        }
+        Op::ConvolutionInput(window, groups) => {
+            let mut out = vec![0.0; shape.count()];
+            convolve(*window, *groups, &shape, &shapes[0], &shapes[1], |x, w, y| {
+                out[x] += values[0][w] * values[1][y];
+            });
+            out
+        }
+        Op::ConvolutionWeight(window, groups) => {
+            let mut out = vec![0.0; shape.count()];
+            convolve(*window, *groups, &shapes[0], &shape, &shapes[1], |x, w, y| {
+                out[w] += values[0][x] * values[1][y];
+            });
+            out
+        }
+        Op::PoolMax(window) => {
+            let mut out = vec![f64::NEG_INFINITY; shape.count()];
+            pool(*window, &shapes[0], &shape, |x, y| {
+                if values[0][x].is_nan() || values[0][x] > out[y] {
+                    out[y] = values[0][x];
+                }
+            });
+            out
+        }
+        Op::PoolMaxScatter(window) => {
+            let winners = winners(*window, &values[0], &shapes[0], &shapes[1]);
+            let mut out = vec![0.0; shape.count()];
+            for (y, winner) in winners.into_iter().enumerate() {
+                out[winner] += values[1][y];
+            }
+            out
+        }
+        Op::PoolMaxGather(window) => {
+            let winners = winners(*window, &values[0], &shapes[0], &shape);
+            winners.into_iter().map(|winner| values[1][winner]).collect()
+        }
+        Op::PoolSum(window) => {
+            let mut out = vec![0.0; shape.count()];
+            pool(*window, &shapes[0], &shape, |x, y| out[y] += values[0][x]);
+            out
+        }
+        Op::PoolSumScatter(window) => {
+            let mut out = vec![0.0; shape.count()];
+            pool(*window, &shape, &shapes[0], |x, y| out[x] += values[0][y]);
+            out
+        }
+        Op::Gather { axis } => (0..shape.count())
+            .map(|position| {
+                let mut at = coordinate(&shape, position);
+                at[*axis] = values[1][position] as usize;
+                values[0][linear(&shapes[0], &at)]
+            })
+            .collect(),
+        Op::ScatterAdd { axis } => {
+            let mut out = vec![0.0; shape.count()];
+            for position in 0..shapes[0].count() {
+                let mut at = coordinate(&shapes[0], position);
+                at[*axis] = values[0][position] as usize;
+                out[linear(&shape, &at)] += values[1][position];
+            }
+            out
+        }
+        op => unreachable!("reference: {} is not structured", op.name()),
+    };
+    if tensor.dtype().is_float() {
+        return result;
+    }
+    result.into_iter().map(|value| round(tensor.dtype(), value)).collect()
+}
+
+fn reduce(reduction: Reduction, values: &[f64], from: &Shape, to: &Shape) -> Vec<f64> {
+    let start = match reduction {
+        Reduction::Sum => 0.0,
+        Reduction::Max => f64::NEG_INFINITY,
+        Reduction::Min => f64::INFINITY,
+    };
+    let mut out = vec![start; to.count()];
+    for (index, &value) in values.iter().enumerate() {
+        let mut at = coordinate(from, index);
+        for (axis, position) in at.iter_mut().enumerate() {
+            if to[axis] == 1 {
+                *position = 0;
+            }
+        }
+        let slot = &mut out[linear(to, &at)];
+        *slot = match reduction {
+            Reduction::Sum => *slot + value,
+            Reduction::Max if value.is_nan() || value > *slot => value,
+            Reduction::Min if value.is_nan() || value < *slot => value,
+            Reduction::Max | Reduction::Min => *slot,
+        };
+    }
+    out
+}
+
+fn arg_reduce(reduction: ArgReduction, list: &[f64]) -> usize {
+    let mut best = 0;
+    for position in 1..list.len() {
+        let (value, champion) = (list[position], list[best]);
+        let better = match reduction {
+            ArgReduction::Max => value > champion,
+            ArgReduction::Min => value < champion,
+        };
+        if !champion.is_nan() && (value.is_nan() || better) {
+            best = position;
+        }
+    }
+    best
+}
+
+/// NaN counts as largest.
+fn compare(a: f64, b: f64) -> std::cmp::Ordering {
+    a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+}
+
+/// Applies `function` to the element indices of every line along an axis; its results stand along the
+/// same axis.
+fn lines(shape: &Shape, axis: usize, function: impl Fn(&[usize]) -> Vec<f64>) -> Vec<f64> {
+    let size = shape[axis];
+    let inner: usize = shape[axis + 1..].iter().product();
+    let outer: usize = shape[..axis].iter().product();
+    let mut results = Vec::new();
+    for o in 0..outer {
+        let lists: Vec<Vec<f64>> = (0..inner)
+            .map(|i| {
+                let line: Vec<usize> = (0..size).map(|k| (o * size + k) * inner + i).collect();
+                function(&line)
+            })
+            .collect();
+        let len = lists.first().map_or(0, Vec::len);
+        for position in 0..len {
+            results.extend(lists.iter().map(|list| list[position]));
+        }
+    }
+    results
+}
+
+fn matmul(a: &[f64], b: &[f64], a_shape: &Shape, b_shape: &Shape, out: &Shape) -> Vec<f64> {
+    let rank = out.rank();
+    let (m, n, k) = (out[rank - 2], out[rank - 1], a_shape[rank - 1]);
+    debug_assert_eq!(b_shape[rank - 2], k);
+    let mut result = vec![0.0; out.count()];
+    for (index, slot) in result.iter_mut().enumerate() {
+        let (batch, row, column) = (index / (m * n), index / n % m, index % n);
+        *slot = (0..k)
+            .map(|i| a[(batch * m + row) * k + i] * b[(batch * k + i) * n + column])
+            .sum();
+    }
+    result
+}
+
+/// Calls `visit(input, weight, output)` for every product of a convolution.
+fn convolve(
+    window: Window2d,
+    groups: usize,
+    input: &Shape,
+    weight: &Shape,
+    output: &Shape,
+    mut visit: impl FnMut(usize, usize, usize),
+) {
+    let per_group = output[1] / groups;
+    for y in 0..output.count() {
+        let at = coordinate(output, y);
+        for w in 0..weight.count() / weight[0] {
+            let tap = coordinate(&Shape::new(&weight[1..]), w);
+            let channel = at[1] / per_group * weight[1] + tap[0];
+            if let Some([row, column]) = place(&window, input, [at[2], at[3]], [tap[1], tap[2]]) {
+                let x = linear(input, &[at[0], channel, row, column]);
+                visit(x, at[1] * (weight.count() / weight[0]) + w, y);
+            }
+        }
+    }
+}
+
+/// The input position of a window's tap, if it is not padding.
+fn place(window: &Window2d, input: &Shape, at: [usize; 2], tap: [usize; 2]) -> Option<[usize; 2]> {
+    let mut position = [0; 2];
+    for axis in 0..2 {
+        position[axis] = (at[axis] * window.stride[axis] + tap[axis] * window.dilation[axis])
+            .checked_sub(window.padding[axis][0])?;
+        if position[axis] >= input[2 + axis] {
+            return None;
+        }
+    }
+    Some(position)
+}
+
+/// Calls `visit(input, output)` for every element of every window, in row-major order.
+fn pool(window: Window2d, input: &Shape, output: &Shape, mut visit: impl FnMut(usize, usize)) {
+    for y in 0..output.count() {
+        let at = coordinate(output, y);
+        for row in 0..window.kernel[0] {
+            for column in 0..window.kernel[1] {
+                if let Some([h, w]) = place(&window, input, [at[2], at[3]], [row, column]) {
+                    visit(linear(input, &[at[0], at[1], h, w]), y);
+                }
+            }
+        }
+    }
+}
+
+/// For each window the index of its first maximum.
+fn winners(window: Window2d, x: &[f64], input: &Shape, output: &Shape) -> Vec<usize> {
+    let mut winners: Vec<Option<usize>> = vec![None; output.count()];
+    pool(window, input, output, |candidate, y| {
+        let better = winners[y].is_none_or(|champion: usize| {
+            !x[champion].is_nan() && (x[candidate].is_nan() || x[candidate] > x[champion])
+        });
+        if better {
+            winners[y] = Some(candidate);
+        }
+    });
+    winners.into_iter().map(|winner| winner.unwrap_or(0)).collect()
+}

@@ -1,0 +1,23 @@
+//! Deep learning in Rust, on any GPU and on the CPU.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod device;
+
+pub use device::SelectDevice;
+pub use gradloom_autodiff as autodiff;
+pub use gradloom_autodiff::{checkpoint, custom_grad, grad, hvp, jvp, value_and_grad, vjp};
+pub use gradloom_data as data;
+pub use gradloom_nn as nn;
+pub use gradloom_tensor::*;
+
+/// What most programs import: `use gradloom::prelude::*;`.
+pub mod prelude {
+    pub use gradloom_autodiff::{checkpoint, custom_grad, grad, hvp, jvp, value_and_grad, vjp};
+    pub use gradloom_nn::*;
+    pub use gradloom_tensor::{
+        DType, Device, Element, Error, Key, Result, Scalar, Shape, Tensor, Tensors, commit, eval, s,
+    };
+
+    pub use crate::SelectDevice;
+}

@@ -1,0 +1,36 @@
+//! Everything CI runs, in the order in which failures are cheapest to find.
+
+use std::time::Instant;
+
+use crate::process::{cargo, run as step};
+use crate::{codegen, dependencies, tidy};
+
+/// Runs all checks, stops at the first that fails, and says how long it took.
+pub(crate) fn run() -> Result<(), String> {
+    let start = Instant::now();
+    let done = all();
+    eprintln!("\nxtask ci: {:.0} s", start.elapsed().as_secs_f64());
+    done
+}
+
+fn all() -> Result<(), String> {
+    step(cargo().args(["fmt", "--all", "--check"]))?;
+    codegen::run(true)?;
+    tidy::run()?;
+    dependencies::run()?;
+    step(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    step(cargo().args(["test", "--workspace"]))?;
+    step(cargo().args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"))?;
+    for example in EXAMPLES {
+        step(cargo().args(["run", "--quiet", "--package", "examples", "--example", example]).env("GRADLOOM_TINY", "1"))?;
+    }
+    Ok(())
+}
+
+/// Examples that need no downloaded data; the others say what they need and are run by hand.
+const EXAMPLES: [&str; 4] = ["01-tensors", "02-derivatives", "03-train-digits", "06-maml-sine"];
+
+/// Builds the benchmark program in release mode and runs it.
+pub(crate) fn bench(arguments: &[&str]) -> Result<(), String> {
+    step(cargo().args(["run", "--release", "--quiet", "--package", "bench", "--"]).args(arguments))
+}

@@ -1,0 +1,74 @@
+//! The arrows between crates, held against `cargo metadata`.
+
+use serde_json::Value;
+
+use crate::process::cargo;
+
+/// What each crate of ours may depend on, of ours.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("gradloom-tensor", &[]),
+    ("gradloom-plan", &["gradloom-tensor"]),
+    ("gradloom-shaders", &[]),
+    ("gradloom-cpu", &["gradloom-plan", "gradloom-tensor"]),
+    ("gradloom-wgpu", &["gradloom-plan", "gradloom-shaders", "gradloom-tensor"]),
+    ("gradloom-autodiff", &["gradloom-tensor"]),
+    ("gradloom-macros", &[]),
+    ("gradloom-nn", &["gradloom-autodiff", "gradloom-macros", "gradloom-tensor"]),
+    ("gradloom-data", &["gradloom-tensor"]),
+    ("gradloom-testkit", &["gradloom-autodiff", "gradloom-tensor"]),
+    (
+        "gradloom",
+        &[
+            "gradloom-autodiff",
+            "gradloom-cpu",
+            "gradloom-data",
+            "gradloom-nn",
+            "gradloom-tensor",
+            "gradloom-wgpu",
+        ],
+    ),
+];
+
+/// Crates in the default tree of the facade, at most.
+const CRATES_MAX: usize = 150;
+
+/// Checks the arrows and the number of crates that the facade pulls in.
+pub(crate) fn run() -> Result<(), String> {
+    let output = cargo()
+        .args(["metadata", "--format-version", "1", "--no-deps"])
+        .output()
+        .map_err(|error| format!("cargo metadata: {error}"))?;
+    let metadata: Value =
+        serde_json::from_slice(&output.stdout).map_err(|error| format!("cargo metadata: {error}"))?;
+    let mut faults = Vec::new();
+    for package in metadata["packages"].as_array().into_iter().flatten() {
+        let name = package["name"].as_str().unwrap_or_default();
+        let Some((_, allowed)) = ARROWS.iter().find(|(of, _)| *of == name) else { continue };
+        for dependency in package["dependencies"].as_array().into_iter().flatten() {
+            let on = dependency["name"].as_str().unwrap_or_default();
+            let dev = dependency["kind"].as_str() == Some("dev");
+            if on.starts_with("gradloom") && !dev && !allowed.contains(&on) {
+                faults.push(format!("{name} must not depend on {on} (see ARCHITECTURE.md)"));
+            }
+        }
+    }
+    let count = facade_crates()?;
+    if count > CRATES_MAX {
+        faults.push(format!("gradloom pulls in {count} crates, more than {CRATES_MAX}"));
+    }
+    eprintln!("dependencies: {count} crates in the facade's default tree");
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("\n")) }
+}
+
+fn facade_crates() -> Result<usize, String> {
+    let output = cargo()
+        .args(["tree", "--package", "gradloom", "--edges", "normal,build", "--prefix", "none"])
+        .output()
+        .map_err(|error| format!("cargo tree: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut names: Vec<&str> =
+        text.lines().map(|line| line.trim_end_matches(" (*)")).filter(|line| !line.is_empty()).collect();
+    names.sort_unstable();
+    names.dedup();
+    Ok(names.len())
+}

@@ -1,0 +1,46 @@
+//! The workspace's chores, so that people and CI run the same commands.
+#![forbid(unsafe_code)]
+
+mod assets;
+mod ci;
+mod codegen;
+mod dependencies;
+mod new_op;
+mod process;
+mod tidy;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  ci                 everything CI runs: fmt, clippy, codegen --check, tidy, test, docs, examples
+  test               the same
+  bench [ARGS]       measures every device of this machine; --help lists the options
+  codegen [--check]  writes (or compares) generated files
+  tidy               file lengths, headers, names, dependency arrows
+  assets NAME        fetches a data set into assets/; without a name, lists them
+  new-op NAME        lists the rows that a new elementwise op needs";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words[..] {
+        ["ci" | "test"] => ci::run(),
+        ["bench", ref rest @ ..] => ci::bench(rest),
+        ["codegen"] => codegen::run(false),
+        ["codegen", "--check"] => codegen::run(true),
+        ["tidy"] => tidy::run().and_then(|()| dependencies::run()),
+        ["assets"] => assets::list(),
+        ["assets", name] => assets::fetch(name),
+        ["new-op", name] => new_op::run(name),
+        _ => Err(USAGE.to_string()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
