@@ -1,0 +1,202 @@
+//! [`WgpuBackend`]: the backend trait on one GPU adapter.
+
+use std::any::Any;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use gradloom_plan::{Plan, Planner};
+use gradloom_tensor::{
+    Backend, Buffer, Capabilities, DType, Error, Op, Result, Retention, Scalar, Statistics, Tensor,
+};
+
+use crate::adapter::AdapterInfo;
+use crate::codegen;
+use crate::executor::{CheckSite, Executor};
+use crate::gpu::Gpu;
+use crate::pool::{Memory, Pool};
+use crate::transfer::{self, Staging};
+
+/// Evaluates graphs on one GPU adapter. Made by [`device`](crate::device).
+#[derive(Debug)]
+pub struct WgpuBackend {
+    gpu: Arc<Gpu>,
+    pool: Arc<Pool>,
+    staging: Staging,
+    planner: Planner,
+    executor: Mutex<Executor>,
+    counters: Mutex<Counters>,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    plans: u64,
+    replays: u64,
+    downloads: u64,
+}
+
+impl WgpuBackend {
+    pub(crate) fn new(gpu: Gpu) -> Self {
+        let gpu = Arc::new(gpu);
+        let pool = Pool::new(Arc::clone(&gpu));
+        WgpuBackend {
+            staging: Staging::new(Arc::clone(&gpu)),
+            planner: Planner::default(),
+            executor: Mutex::new(Executor::new(Arc::clone(&gpu), Arc::clone(&pool))),
+            counters: Mutex::default(),
+            gpu,
+            pool,
+        }
+    }
+
+    /// What is known of the adapter.
+    pub fn adapter(&self) -> &AdapterInfo {
+        &self.gpu.info
+    }
+
+    /// True once the driver has given the device up; [`device`](crate::device) then opens it anew.
+    pub fn is_lost(&self) -> bool {
+        self.gpu.is_lost()
+    }
+
+    /// Runs a plan on buffers of this device: what [`Backend::evaluate`] does after planning, for
+    /// tools and tests that make plans by hand. `sites` says where a node's index checks were made.
+    ///
+    /// # Errors
+    /// As [`Backend::evaluate`].
+    pub fn run(
+        &self,
+        plan: &Plan,
+        inputs: &[Buffer],
+        arguments: &[Scalar],
+        sites: &dyn Fn(usize) -> CheckSite,
+    ) -> Result<Vec<Buffer>> {
+        self.gpu.check()?;
+        self.executor().run(plan, inputs, arguments, sites)
+    }
+
+    /// The WGSL of every kernel compiled so far, for tests that translate it to other languages.
+    pub fn shader_sources(&self) -> Vec<String> {
+        self.executor().sources()
+    }
+
+    fn executor(&self) -> MutexGuard<'_, Executor> {
+        self.executor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn counters(&self) -> MutexGuard<'_, Counters> {
+        self.counters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads elements, and the outcome of index checks that no one has looked at.
+    fn read(&self, source: Option<(&wgpu::Buffer, DType, usize)>) -> Result<Vec<u8>> {
+        self.gpu.check()?;
+        let status = {
+            let executor = self.executor();
+            executor.unchecked.then(|| executor.status.clone())
+        };
+        let (host, words, submissions) = self.staging.read(source, status.as_ref())?;
+        self.counters().downloads += submissions;
+        if status.is_some() {
+            self.executor().take_status(words)?;
+        }
+        Ok(host)
+    }
+}
+
+impl Backend for WgpuBackend {
+    fn name(&self) -> String {
+        format!("{}: {}", self.gpu.info.backend, self.gpu.info.name)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let limits = &self.gpu.limits;
+        Capabilities {
+            host: false,
+            f16: self.gpu.info.f16,
+            f64: false,
+            buffer_bytes_max: limits.max_buffer_size.min(limits.max_storage_buffer_binding_size),
+            subgroup_size: self.gpu.info.subgroups.map(|(smallest, _)| smallest),
+        }
+    }
+
+    fn upload(&self, dtype: DType, bytes: &[u8]) -> Result<Buffer> {
+        self.gpu.check()?;
+        match dtype {
+            DType::F64 => {
+                return Err(Error::unsupported(
+                    "upload: this device has no 64-bit floats; cast to f32, or use the CPU device",
+                ));
+            }
+            DType::F16 if !self.gpu.info.f16 => return Err(codegen::f16_unsupported()),
+            _ => {}
+        }
+        let len = bytes.len() / dtype.size();
+        let memory = self.pool.take(transfer::device_bytes(dtype, len))?;
+        let words = transfer::to_device(dtype, &bytes[..len * dtype.size()]);
+        if !words.is_empty() {
+            self.gpu.scoped("upload", || self.gpu.queue.write_buffer(&memory.raw, 0, &words))?;
+        }
+        Ok(Buffer::new(memory, dtype, len))
+    }
+
+    fn download(&self, buffer: &Buffer) -> Result<Vec<u8>> {
+        let memory = buffer.storage::<Memory>().ok_or_else(|| {
+            Error::backend(format!("download: {buffer:?} does not live on {}", self.name()))
+        })?;
+        self.read(Some((&memory.raw, buffer.dtype(), buffer.len())))
+    }
+
+    fn evaluate(&self, roots: &[Tensor], retention: Retention) -> Result<()> {
+        self.gpu.check()?;
+        let prepared = self.planner.prepare(roots, retention);
+        {
+            let mut counters = self.counters();
+            counters.plans += u64::from(!prepared.cached);
+            counters.replays += u64::from(prepared.cached);
+        }
+        let site = |node: usize| {
+            let node = &prepared.nodes[node];
+            let op = match node.op() {
+                Op::CheckIndex { op, .. } => op,
+                other => other.name(),
+            };
+            CheckSite { op, location: node.location() }
+        };
+        let outputs = self
+            .executor()
+            .run(&prepared.plan, &prepared.inputs, &prepared.arguments, &site)?;
+        for (node, value) in prepared.outputs.iter().zip(outputs) {
+            node.set_value(value);
+        }
+        Ok(())
+    }
+
+    fn synchronize(&self) -> Result<()> {
+        self.gpu.check()?;
+        if self.executor().unchecked {
+            return self.read(None).map(drop);
+        }
+        self.gpu.wait()
+    }
+
+    fn statistics(&self) -> Statistics {
+        let executor = self.executor();
+        let counters = self.counters();
+        Statistics {
+            kernels: executor.kernels,
+            submissions: executor.submissions + counters.downloads,
+            plans: counters.plans,
+            replays: counters.replays,
+            ..self.pool.statistics()
+        }
+    }
+
+    fn trim(&self) {
+        self.executor().forget_bind_groups();
+        self.staging.trim();
+        self.pool.trim();
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

@@ -1,0 +1,125 @@
+//! Elementwise ops as WGSL expressions: the table's text for floats, and what differs for integers
+//! and truth values.
+
+use gradloom_tensor::op::{Binary, Unary};
+use gradloom_tensor::{DType, Error, Result};
+
+/// `op` applied to an operand of `dtype`.
+pub(crate) fn unary(op: Unary, dtype: DType, a: &str) -> Result<String> {
+    let unsupported = || {
+        Err(Error::unsupported(format!(
+            "{}: not defined for {dtype} on this device; convert the operand with `cast` first",
+            op.name()
+        )))
+    };
+    Ok(match (dtype.compute(), op) {
+        (DType::F64, _) => return unsupported(),
+        (DType::F32, Unary::Not) => return unsupported(),
+        (DType::F32, _) => substitute(op.wgsl(), a, ""),
+        (DType::Bool, Unary::Not) => format!("!{a}"),
+        (DType::Bool, _) => return unsupported(),
+        (_, Unary::IsNan) => "false".to_owned(),
+        (_, Unary::Floor | Unary::Ceil | Unary::Round) => a.to_owned(),
+        (DType::I32, Unary::Neg) => format!("-{a}"),
+        (DType::I32, Unary::Abs) => format!("abs({a})"),
+        (DType::I32, Unary::Sign) => format!("sign({a})"),
+        (DType::I32, Unary::Relu) => format!("max({a}, 0i)"),
+        (DType::I32, Unary::Not) => format!("~{a}"),
+        (_, Unary::Neg) => format!("(0u - {a})"),
+        (_, Unary::Abs | Unary::Relu) => a.to_owned(),
+        (_, Unary::Sign) => format!("gl_sign_u32({a})"),
+        (_, Unary::Not) => format!("~{a}"),
+        _ => return unsupported(),
+    })
+}
+
+/// `op` applied to operands of `dtype`.
+pub(crate) fn binary(op: Binary, dtype: DType, a: &str, b: &str) -> Result<String> {
+    let unsupported = || {
+        Err(Error::unsupported(format!(
+            "{}: not defined for {dtype} on this device; convert the operands with `cast` first",
+            op.name()
+        )))
+    };
+    let compute = dtype.compute();
+    let suffix = if compute == DType::I32 { "i32" } else { "u32" };
+    Ok(match (compute, op) {
+        (DType::F64, _) => return unsupported(),
+        (DType::F32, Binary::And | Binary::Or | Binary::Xor) => return unsupported(),
+        (DType::F32, _) => substitute(op.wgsl(), a, b),
+        (DType::Bool, Binary::And | Binary::Mul | Binary::Minimum) => format!("{a} & {b}"),
+        (DType::Bool, Binary::Or | Binary::Add | Binary::Maximum) => format!("{a} | {b}"),
+        (DType::Bool, Binary::Xor | Binary::Ne) => format!("{a} != {b}"),
+        (DType::Bool, Binary::Eq) => format!("{a} == {b}"),
+        (DType::Bool, Binary::Lt) => format!("!{a} & {b}"),
+        (DType::Bool, Binary::Le) => format!("!{a} | {b}"),
+        (DType::Bool, _) => return unsupported(),
+        (_, Binary::Div) => format!("gl_div_{suffix}({a}, {b})"),
+        (_, Binary::Rem) => format!("gl_rem_{suffix}({a}, {b})"),
+        (_, Binary::Maximum) => format!("max({a}, {b})"),
+        (_, Binary::Minimum) => format!("min({a}, {b})"),
+        (_, Binary::Xor) => format!("{a} ^ {b}"),
+        (_, Binary::Pow) => return unsupported(),
+        (_, _) => substitute(op.wgsl(), a, b),
+    })
+}
+
+/// A value of `from` converted to `to`.
+pub(crate) fn cast(from: DType, to: DType, a: &str) -> String {
+    let float = |a: String| match to {
+        DType::F16 => format!("gl_round_f16({a})"),
+        DType::BF16 => format!("gl_round_bf16({a})"),
+        _ => a,
+    };
+    let byte = |a: String| if to == DType::U8 { format!("({a} & 255u)") } else { a };
+    match (from.compute(), to.compute()) {
+        (DType::Bool, DType::Bool) | (DType::I32, DType::I32) => a.to_owned(),
+        (DType::Bool, DType::F32 | DType::F64) => format!("select(0.0f, 1.0f, {a})"),
+        (DType::Bool, DType::I32) => format!("select(0i, 1i, {a})"),
+        (DType::Bool, _) => format!("select(0u, 1u, {a})"),
+        (DType::F32 | DType::F64, DType::F32 | DType::F64) => float(a.to_owned()),
+        (_, DType::F32 | DType::F64) => float(format!("f32({a})")),
+        (DType::F32 | DType::F64, DType::Bool) => format!("!({a} == 0.0f)"),
+        (DType::I32, DType::Bool) => format!("({a} != 0i)"),
+        (_, DType::Bool) => format!("({a} != 0u)"),
+        (DType::F32 | DType::F64, DType::I32) => format!("gl_to_i32({a})"),
+        (DType::F32 | DType::F64, _) if to == DType::U8 => format!("gl_to_u8({a})"),
+        (DType::F32 | DType::F64, _) => format!("gl_to_u32({a})"),
+        (_, DType::I32) => format!("bitcast<i32>({a})"),
+        (DType::I32, _) => byte(format!("bitcast<u32>({a})")),
+        (_, _) => byte(a.to_owned()),
+    }
+}
+
+/// The table's expression with its operands `a` and `b` replaced.
+fn substitute(expression: &str, a: &str, b: &str) -> String {
+    let mut text = String::new();
+    let mut word = String::new();
+    for character in expression.chars().chain([' ']) {
+        if character.is_ascii_alphanumeric() || character == '_' {
+            word.push(character);
+            continue;
+        }
+        match word.as_str() {
+            "a" => text.push_str(a),
+            "b" => text.push_str(b),
+            other => text.push_str(other),
+        }
+        word.clear();
+        text.push(character);
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::substitute;
+
+    #[test]
+    fn operands_are_replaced_as_words() {
+        assert_eq!(substitute("gl_max(a, b)", "v1", "v2"), "gl_max(v1, v2)");
+        assert_eq!(substitute("abs(a)", "v1", ""), "abs(v1)");
+        assert_eq!(substitute("!(a == b)", "v1", "v2"), "!(v1 == v2)");
+    }
+}

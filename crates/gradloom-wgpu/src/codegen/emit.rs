@@ -1,0 +1,428 @@
+//! [`Emitter`]: instructions of a program as WGSL statements.
+//!
+//! A thread works on `lanes` elements at once: neighbours of the innermost axis in maps, columns a
+//! stride apart in rows. A value that is the same for all lanes is computed once and named `v7`; others
+//! are `v7_0`, `v7_1` and so on.
+
+use std::fmt::Write as _;
+
+use gradloom_plan::{Instruction, Level, Operation, ValueId, View};
+use gradloom_tensor::{DType, Result, Scalar};
+
+use super::axes::{Axes, Walk};
+use super::bindings::{Bindings, Resource};
+use super::unit::Unit;
+use super::{elementwise, literal};
+
+/// How the lanes of a thread lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Frame {
+    /// Elements `index + lane` of the space.
+    Elements,
+    /// Columns `column_{lane}` (`column` with one lane) of row `row`.
+    Rows,
+}
+
+/// Instructions of a program as WGSL statements.
+pub(crate) struct Emitter<'a> {
+    unit: &'a Unit<'a>,
+    instructions: &'a [Instruction],
+    frame: Frame,
+    lanes: usize,
+    axes: Axes,
+    walks: Vec<Option<Walk>>,
+    uniform: Vec<bool>,
+    /// The bindings, with all that the program uses.
+    pub(crate) bindings: Bindings,
+    /// Statements so far.
+    pub(crate) text: String,
+}
+
+impl<'a> Emitter<'a> {
+    /// Registers what the kernel's program loads and stores on top of `bindings`. With
+    /// [`Frame::Elements`] `lanes` is 1, or 4 if that fits.
+    pub(crate) fn new(
+        unit: &'a Unit<'a>,
+        frame: Frame,
+        lanes: usize,
+        mut bindings: Bindings,
+    ) -> Result<Self> {
+        let kernel = unit.kernel;
+        let instructions = &kernel.program.instructions[..];
+        let views: Vec<View> = instructions.iter().filter_map(view_of).collect();
+        let axes = Axes::merge(&kernel.space, &views);
+        let walks: Vec<Option<Walk>> = instructions
+            .iter()
+            .map(|instruction| view_of(instruction).map(|view| axes.walk(&view)))
+            .collect();
+        let vectors = frame == Frame::Elements && lanes == 4;
+        for (instruction, walk) in instructions.iter().zip(&walks) {
+            match (instruction.operation, walk) {
+                (Operation::Load { input, .. }, Some(walk)) => {
+                    let (operand, resource) = unit.input(input);
+                    let vector = vectors && is_vector_walk(walk);
+                    bindings.register(resource, operand.dtype, vector, false)?;
+                }
+                (Operation::Argument(_) | Operation::Random { .. }, _) => {
+                    bindings.register_special(Resource::Arena);
+                }
+                (Operation::CheckIndex { .. }, _) => {
+                    bindings.register_special(Resource::Arena);
+                    bindings.register_special(Resource::Status);
+                }
+                _ => {}
+            }
+        }
+        let mut emitter = Emitter {
+            unit,
+            instructions,
+            frame,
+            lanes,
+            axes,
+            walks,
+            uniform: Vec::new(),
+            bindings,
+            text: String::new(),
+        };
+        emitter.uniform = emitter.find_uniform();
+        Ok(emitter)
+    }
+
+    /// Registers the kernel's outputs, or those that `wanted` accepts.
+    pub(crate) fn register_outputs(&mut self, wanted: impl Fn(usize) -> bool) -> Result<()> {
+        let vectors = self.frame == Frame::Elements && self.lanes == 4;
+        for position in 0..self.unit.kernel.outputs.len() {
+            if wanted(position) {
+                let (output, resource) = self.unit.output(position);
+                self.bindings.register(resource, output.dtype, vectors, true)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Values that are the same for all lanes.
+    fn find_uniform(&self) -> Vec<bool> {
+        let mut uniform: Vec<bool> = Vec::new();
+        for (id, instruction) in self.instructions.iter().enumerate() {
+            let same = self.lanes == 1
+                || match instruction.operation {
+                    Operation::Load { .. } | Operation::Index(_) => {
+                        self.walks[id].as_ref().is_some_and(|walk| !self.varies(walk))
+                    }
+                    Operation::Constant(_) | Operation::Argument(_) | Operation::Reduce(..) => true,
+                    Operation::Accumulator => false,
+                    _ => instruction.operation.operands().all(|operand| uniform[operand]),
+                };
+            uniform.push(same);
+        }
+        uniform
+    }
+
+    /// True if `walk` differs between the lanes of a thread.
+    fn varies(&self, walk: &Walk) -> bool {
+        match self.frame {
+            Frame::Elements => {
+                self.axes.sizes.len().checked_sub(1).is_some_and(|last| walk.depends_on(last))
+            }
+            Frame::Rows => {
+                (self.axes.kept..self.axes.sizes.len()).any(|axis| walk.depends_on(axis))
+            }
+        }
+    }
+
+    /// The name of a value for one lane.
+    pub(crate) fn name(&self, id: ValueId, lane: usize) -> String {
+        if self.uniform[id] { format!("v{id}") } else { format!("v{id}_{lane}") }
+    }
+
+    /// The type a value is computed in.
+    pub(crate) fn dtype(&self, id: ValueId) -> DType {
+        self.instructions[id].dtype
+    }
+
+    /// A line of text.
+    pub(crate) fn line(&mut self, line: impl AsRef<str>) {
+        self.text.push_str("    ");
+        self.text.push_str(line.as_ref());
+        self.text.push('\n');
+    }
+
+    /// Coordinates of the kept axes from a variable with their linear number.
+    pub(crate) fn decode_kept(&mut self, linear: &str) {
+        let range = 0..self.axes.kept;
+        self.decode(linear, range, "");
+    }
+
+    /// Coordinates of the reduced axes for one lane from a variable with their linear number.
+    pub(crate) fn decode_reduced(&mut self, linear: &str, lane: usize) {
+        let range = self.axes.kept..self.axes.sizes.len();
+        let suffix = self.lane_suffix(lane);
+        self.decode(linear, range, &suffix);
+    }
+
+    /// What is appended to a column's variables for a lane.
+    pub(crate) fn lane_suffix(&self, lane: usize) -> String {
+        if self.lanes == 1 { String::new() } else { format!("_{lane}") }
+    }
+
+    fn decode(&mut self, linear: &str, range: std::ops::Range<usize>, suffix: &str) {
+        let needed: Vec<bool> = (0..self.axes.sizes.len())
+            .map(|axis| {
+                self.walks.iter().flatten().any(|walk| {
+                    walk.depends_on(axis)
+                        && !(self.frame == Frame::Elements && self.axes.is_contiguous(walk))
+                })
+            })
+            .collect();
+        let mut rest = linear.to_owned();
+        for axis in range.clone().rev() {
+            if !needed[range.start..=axis].contains(&true) {
+                break;
+            }
+            let size = self.axes.sizes[axis];
+            if axis == range.start {
+                self.line(format!("let c{axis}{suffix} = {rest};"));
+                break;
+            }
+            if needed[axis] {
+                self.line(format!("let c{axis}{suffix} = {rest} % {size}u;"));
+            }
+            if needed[range.start..axis].contains(&true) {
+                self.line(format!("let q{axis}{suffix} = {rest} / {size}u;"));
+                rest = format!("q{axis}{suffix}");
+            }
+        }
+    }
+
+    fn coordinate(&self, axis: usize, lane: usize) -> String {
+        match self.frame {
+            Frame::Elements if axis + 1 == self.axes.sizes.len() && lane > 0 => {
+                format!("(c{axis} + {lane}u)")
+            }
+            Frame::Rows if axis >= self.axes.kept => format!("c{axis}{}", self.lane_suffix(lane)),
+            Frame::Elements | Frame::Rows => format!("c{axis}"),
+        }
+    }
+
+    /// The element that a walk reads, as an expression.
+    fn address(&self, walk: &Walk, lane: usize) -> String {
+        if self.frame == Frame::Elements && self.axes.is_contiguous(walk) {
+            return if lane == 0 { "index".to_owned() } else { format!("(index + {lane}u)") };
+        }
+        let mut terms: Vec<String> = Vec::new();
+        for (axis, &stride) in walk.strides.iter().enumerate() {
+            match stride {
+                0 => {}
+                1 => terms.push(self.coordinate(axis, lane)),
+                _ => terms.push(format!(
+                    "{} * {}",
+                    self.coordinate(axis, lane),
+                    literal::index(stride)
+                )),
+            }
+        }
+        if walk.offset != 0 || terms.is_empty() {
+            terms.push(literal::index(walk.offset));
+        }
+        if terms.len() == 1 { terms.swap_remove(0) } else { format!("({})", terms.join(" + ")) }
+    }
+
+    /// Whether a coordinate exists, as an expression.
+    fn exists(&self, walk: &Walk, lane: usize) -> String {
+        let mut terms: Vec<String> = Vec::new();
+        for (axis, mask) in walk.mask.iter().enumerate() {
+            let Some((low, high)) = *mask else { continue };
+            let coordinate = self.coordinate(axis, lane);
+            terms.push(if low == 0 {
+                format!("{coordinate} < {high}u")
+            } else {
+                format!("({coordinate} - {low}u) < {}u", high - low)
+            });
+        }
+        terms.join(" && ")
+    }
+
+    /// The instructions that `targets` need and that `done` does not hold yet, in order.
+    pub(crate) fn closure(&self, targets: &[ValueId], done: &[bool]) -> Vec<ValueId> {
+        let mut wanted = vec![false; self.instructions.len()];
+        let mut pending: Vec<ValueId> = targets.to_vec();
+        while let Some(id) = pending.pop() {
+            if !done[id] && !wanted[id] {
+                wanted[id] = true;
+                pending.extend(self.instructions[id].operation.operands());
+            }
+        }
+        (0..wanted.len()).filter(|&id| wanted[id]).collect()
+    }
+
+    /// True for values with one element per row.
+    pub(crate) fn is_row(&self, id: ValueId) -> bool {
+        self.instructions[id].level == Level::Row
+    }
+
+    /// True for instructions that are computed once per row.
+    pub(crate) fn runs_once(&self, id: ValueId) -> bool {
+        let operation = &self.instructions[id].operation;
+        self.is_row(id) || matches!(operation, Operation::Constant(_) | Operation::Argument(_))
+    }
+
+    /// Statements that compute instruction `id` for all lanes.
+    pub(crate) fn emit(&mut self, id: ValueId) -> Result<()> {
+        if let Operation::Load { input, .. } = self.instructions[id].operation
+            && self.emit_vector_load(id, input)
+        {
+            return Ok(());
+        }
+        let lanes = if self.uniform[id] { 1 } else { self.lanes };
+        for lane in 0..lanes {
+            self.emit_lane(id, lane)?;
+        }
+        Ok(())
+    }
+
+    /// A load of four neighbours at once, where the binding is declared for it.
+    fn emit_vector_load(&mut self, id: ValueId, input: usize) -> bool {
+        let (operand, resource) = self.unit.input(input);
+        let Some(walk) = self.walks[id].clone() else { return false };
+        if self.frame != Frame::Elements || self.lanes != 4 || !self.bindings.is_vector(resource) {
+            return false;
+        }
+        let address = self.address(&walk, 0);
+        let load = self.bindings.load_vector(resource, &format!("({address}) / 4u"));
+        self.line(format!("let w{id} = {load};"));
+        for lane in 0..4 {
+            let name = format!("w{id}");
+            let value = self.bindings.component(resource, operand.dtype, &name, lane);
+            self.line(format!("let {} = {value};", self.name(id, lane)));
+        }
+        true
+    }
+
+    fn emit_lane(&mut self, id: ValueId, lane: usize) -> Result<()> {
+        let Instruction { operation, dtype, .. } = self.instructions[id];
+        let name = self.name(id, lane);
+        let value = |operand: ValueId| self.name(operand, lane);
+        let expression = match operation {
+            Operation::Load { input, .. } => {
+                let (operand, resource) = self.unit.input(input);
+                let walk = self.walks[id].clone().unwrap_or_else(|| unreachable!("load has a view"));
+                let zero = literal::scalar(Scalar::Int(0), operand.dtype);
+                if walk.never {
+                    zero
+                } else {
+                    let address = self.address(&walk, lane);
+                    let load = self.bindings.load(resource, operand.dtype, &address);
+                    if walk.is_masked() {
+                        let exists = self.exists(&walk, lane);
+                        let kind = literal::compute_type(operand.dtype);
+                        self.line(format!("var {name}: {kind} = {zero};"));
+                        self.line(format!("if ({exists}) {{ {name} = {load}; }}"));
+                        return Ok(());
+                    }
+                    load
+                }
+            }
+            Operation::Accumulator => "accumulator".to_owned(),
+            Operation::Constant(constant) => literal::scalar(constant, dtype),
+            Operation::Argument(argument) => literal::from_word(dtype, &argument_word(argument)),
+            Operation::Index(_) => {
+                let walk = self.walks[id].clone().unwrap_or_else(|| unreachable!("index has a view"));
+                let address = format!("bitcast<i32>({})", self.address(&walk, lane));
+                if walk.never {
+                    "0i".to_owned()
+                } else if walk.is_masked() {
+                    format!("select(0i, {address}, {})", self.exists(&walk, lane))
+                } else {
+                    address
+                }
+            }
+            Operation::Random { index, key } => format!(
+                "gl_threefry(vec2<u32>({}, {}), vec2<u32>(bitcast<u32>({}), 0u)).x",
+                argument_word(key[0]),
+                argument_word(key[1]),
+                value(index)
+            ),
+            Operation::Unary(op, a) => elementwise::unary(op, self.dtype(a), &value(a))?,
+            Operation::Binary(op, a, b) => {
+                elementwise::binary(op, self.dtype(a), &value(a), &value(b))?
+            }
+            Operation::Select(condition, on_true, on_false) => {
+                format!("select({}, {}, {})", value(on_false), value(on_true), value(condition))
+            }
+            Operation::Cast(a) => elementwise::cast(self.dtype(a), dtype, &value(a)),
+            Operation::CheckIndex { value: a, size, site } => {
+                let a = value(a);
+                self.line(format!("let {name} = {a};"));
+                self.line(format!("gl_check(i32({a}), {size}u, arena[0].x, {site}u);"));
+                return Ok(());
+            }
+            Operation::Reduce(..) => unreachable!("reductions are emitted by the row kernel"),
+        };
+        self.line(format!("let {name} = {expression};"));
+        Ok(())
+    }
+
+    /// Statements that store output `position` at element `index` (and its lanes), with
+    /// [`Frame::Elements`].
+    pub(crate) fn store_elements(&mut self, position: usize) {
+        let (output, resource) = self.unit.output(position);
+        let values: Vec<String> =
+            (0..self.lanes).map(|lane| self.name(output.value, lane)).collect();
+        if self.bindings.is_vector(resource) {
+            let store =
+                self.bindings.store_vector(resource, output.dtype, "index / 4u", &values);
+            self.line(store);
+            return;
+        }
+        for (lane, value) in values.iter().enumerate() {
+            let index = if lane == 0 { "index".to_owned() } else { format!("index + {lane}u") };
+            let store = self.bindings.store(resource, output.dtype, &index, value);
+            self.line(store);
+        }
+    }
+
+    /// The whole program for [`Frame::Elements`], from `index` (and `accumulator`) to the stores.
+    pub(crate) fn emit_all(&mut self) -> Result<()> {
+        self.decode_kept("index");
+        for id in 0..self.instructions.len() {
+            self.emit(id)?;
+        }
+        for position in 0..self.unit.kernel.outputs.len() {
+            self.store_elements(position);
+        }
+        Ok(())
+    }
+
+    /// The kernel's program as `fn epilogue(index: u32, accumulator: T)`.
+    pub(crate) fn epilogue(mut self, accumulator: DType) -> Result<(Bindings, String)> {
+        self.emit_all()?;
+        let mut text = String::new();
+        let kind = literal::compute_type(accumulator);
+        let _ = writeln!(text, "fn epilogue(index: u32, accumulator: {kind}) {{");
+        text.push_str(&self.text);
+        text.push_str("}\n");
+        Ok((self.bindings, text))
+    }
+}
+
+fn argument_word(argument: usize) -> String {
+    // Word 0 is the evaluation's number.
+    let word = argument + 1;
+    format!("arena[{}].{}", word / 4, ["x", "y", "z", "w"][word % 4])
+}
+
+fn view_of(instruction: &Instruction) -> Option<View> {
+    match instruction.operation {
+        Operation::Load { view, .. } | Operation::Index(view) => Some(view),
+        _ => None,
+    }
+}
+
+/// True if four lanes read four neighbours that start at a multiple of four.
+fn is_vector_walk(walk: &Walk) -> bool {
+    let Some((&last, outer)) = walk.strides.split_last() else { return false };
+    last == 1
+        && walk.offset % 4 == 0
+        && !walk.is_masked()
+        && outer.iter().all(|stride| stride % 4 == 0)
+}

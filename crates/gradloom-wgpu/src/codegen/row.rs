@@ -1,0 +1,388 @@
+//! Rows: programs with reductions over trailing axes, in one or two stages.
+//!
+//! A program is cut into passes: pass `s` walks the columns and computes the reductions whose operands
+//! depend on `s` reductions before them. Values of short rows stay in registers; those of long rows are
+//! computed again in each pass, from loads that the caches still hold.
+
+use gradloom_plan::{KernelKind, Operation, ValueId};
+use gradloom_shaders::Options;
+use gradloom_tensor::op::Reduction;
+use gradloom_tensor::{DType, Result};
+
+use super::bindings::{Bindings, Resource};
+use super::emit::{Emitter, Frame};
+use super::literal;
+use super::row_layout::RowLayout;
+use super::unit::{Unit, template_error};
+
+/// Compiles a row or reduce kernel.
+pub(crate) fn compile(unit: &mut Unit<'_>) -> Result<()> {
+    let layout = RowLayout::choose(unit);
+    if layout.chunks == 1 {
+        return stage(unit, &layout, Stage::Whole);
+    }
+    let reductions = unit.kernel.program.reductions().count();
+    let partials = unit.add_scratch(reductions * layout.chunks * layout.rows);
+    stage(unit, &layout, Stage::Partial(partials))?;
+    stage(unit, &layout.combining(unit.target.workgroup), Stage::Final(partials, layout.chunks))
+}
+
+/// Which part of a reduction a dispatch does.
+#[derive(Clone, Copy)]
+enum Stage {
+    Whole,
+    /// Reductions of a chunk of the columns go to scratch words `[reduction, chunk, row]`.
+    Partial(Resource),
+    /// Reductions of so many partial results; then the rest of the program.
+    Final(Resource, usize),
+}
+
+fn stage(unit: &mut Unit<'_>, layout: &RowLayout, stage: Stage) -> Result<()> {
+    let (bindings, text, combine) = Writer::new(unit, layout, stage)?.write()?;
+    let blocks = layout.rows.div_ceil(layout.rows_per_group);
+    let groups = blocks * layout.chunks;
+    let grid = unit.grid(groups)?;
+    let options = Options::new()
+        .define_if(layout.row_fastest, "ROW_FASTEST")
+        .constant("WORKGROUP", (layout.threads * layout.rows_per_group) as u32)
+        .constant("ROWS", layout.rows as u32)
+        .constant("COLUMNS", layout.columns as u32)
+        .constant("ROWS_PER_GROUP", layout.rows_per_group as u32)
+        .constant("THREADS", layout.threads as u32)
+        .constant("CHUNKS", layout.chunks as u32)
+        .constant("CHUNK", layout.chunk as u32)
+        .constant("GROUPS", groups as u32)
+        .constant("GRID_X", grid[0])
+        .splice("bindings", bindings.declarations())
+        .splice("combine", combine)
+        .splice("program", text);
+    let source = gradloom_shaders::expand("row.wgsl", &options).map_err(template_error)?;
+    let kind = match (stage, &unit.kernel.kind) {
+        (Stage::Partial(_), _) => "reduce partial",
+        (Stage::Final(..), _) => "reduce final",
+        (Stage::Whole, KernelKind::Row) => "row",
+        (Stage::Whole, _) => "reduce",
+    };
+    unit.dispatch(format!("{kind} {}x{}", layout.rows, layout.columns), source, bindings, grid)
+}
+
+struct Writer<'a> {
+    unit: &'a Unit<'a>,
+    layout: &'a RowLayout,
+    stage: Stage,
+    emitter: Emitter<'a>,
+    done: Vec<bool>,
+    /// Per instruction: how many reductions lie below it in a chain.
+    depths: Vec<usize>,
+    combine: String,
+}
+
+impl<'a> Writer<'a> {
+    fn new(unit: &'a Unit<'a>, layout: &'a RowLayout, stage: Stage) -> Result<Self> {
+        let mut emitter = Emitter::new(unit, Frame::Rows, layout.resident, Bindings::default())?;
+        match stage {
+            Stage::Whole => emitter.register_outputs(|_| true)?,
+            Stage::Partial(scratch) => {
+                emitter.bindings.register(scratch, DType::U32, false, true)?;
+            }
+            Stage::Final(scratch, _) => {
+                emitter.register_outputs(|_| true)?;
+                emitter.bindings.register(scratch, DType::U32, false, false)?;
+            }
+        }
+        let mut depths: Vec<usize> = Vec::new();
+        for instruction in &unit.kernel.program.instructions {
+            let below =
+                instruction.operation.operands().map(|operand| depths[operand]).max().unwrap_or(0);
+            let own = usize::from(matches!(instruction.operation, Operation::Reduce(..)));
+            depths.push(below + own);
+        }
+        let done = vec![false; depths.len()];
+        Ok(Writer { unit, layout, stage, emitter, done, depths, combine: String::new() })
+    }
+
+    fn write(mut self) -> Result<(Bindings, String, String)> {
+        self.emitter.decode_kept("row");
+        if self.is_resident() {
+            self.columns_in_registers();
+        }
+        let passes = self.depths.iter().copied().max().unwrap_or(0);
+        let reductions: Vec<(ValueId, Reduction, ValueId)> =
+            self.unit.kernel.program.reductions().collect();
+        let in_place = self.unit.is_in_place();
+        for pass in 0..passes {
+            let own: Vec<_> = reductions
+                .iter()
+                .copied()
+                .filter(|&(_, _, operand)| self.depths[operand] == pass)
+                .collect();
+            let stores = if in_place { Vec::new() } else { self.element_outputs(pass) };
+            self.pass(pass, &own, &stores)?;
+        }
+        if let Stage::Partial(scratch) = self.stage {
+            self.store_partials(scratch, &reductions);
+        } else {
+            let stores = if in_place {
+                (0..=passes).flat_map(|pass| self.element_outputs(pass)).collect()
+            } else {
+                self.element_outputs(passes)
+            };
+            self.pass(passes, &[], &stores)?;
+            self.store_rows()?;
+        }
+        let Emitter { bindings, text, .. } = self.emitter;
+        Ok((bindings, text, self.combine))
+    }
+
+    /// Short rows: each thread keeps its few columns in registers over all passes.
+    fn is_resident(&self) -> bool {
+        self.layout.is_resident
+    }
+
+    fn columns_in_registers(&mut self) {
+        for lane in 0..self.layout.resident {
+            let suffix = self.emitter.lane_suffix(lane);
+            let step = lane * self.layout.threads;
+            self.emitter.line(format!("let raw_column{suffix} = lane + {step}u;"));
+            self.emitter.line(format!("let inside{suffix} = raw_column{suffix} < COLUMNS;"));
+            self.emitter.line(format!("let column{suffix} = min(raw_column{suffix}, COLUMNS - 1u);"));
+            self.emitter.decode_reduced(&format!("column{suffix}"), lane);
+        }
+    }
+
+    /// Outputs of level `Element` whose value is known in pass `pass`.
+    fn element_outputs(&self, pass: usize) -> Vec<usize> {
+        if matches!(self.stage, Stage::Partial(_)) {
+            return Vec::new();
+        }
+        let outputs = &self.unit.kernel.outputs;
+        (0..outputs.len())
+            .filter(|&position| {
+                let value = outputs[position].value;
+                !self.is_row_output(position) && self.depths[value] == pass
+            })
+            .collect()
+    }
+
+    /// True if an output has one element per row.
+    fn is_row_output(&self, position: usize) -> bool {
+        self.emitter.is_row(self.unit.kernel.outputs[position].value)
+    }
+
+    /// One walk over the columns: the reductions and the stores of elements that belong to it.
+    fn pass(
+        &mut self,
+        pass: usize,
+        reductions: &[(ValueId, Reduction, ValueId)],
+        stores: &[usize],
+    ) -> Result<()> {
+        let mut targets: Vec<ValueId> =
+            reductions.iter().map(|&(_, _, operand)| operand).collect();
+        targets.extend(stores.iter().map(|&position| self.unit.kernel.outputs[position].value));
+        let is_final = matches!(self.stage, Stage::Final(..));
+        let needed = if is_final && pass == 0 {
+            Vec::new()
+        } else {
+            self.emitter.closure(&targets, &self.done)
+        };
+        let once: Vec<bool> =
+            (0..self.done.len()).map(|id| self.emitter.runs_once(id)).collect();
+        // Values of the row first, outside the loop.
+        for &id in needed.iter().filter(|&&id| once[id]) {
+            self.emitter.emit(id)?;
+            self.done[id] = true;
+        }
+        if targets.is_empty() {
+            return Ok(());
+        }
+        for &(id, reduction, operand) in reductions {
+            let dtype = self.emitter.dtype(operand);
+            let kind = literal::compute_type(dtype);
+            let identity = literal::identity(reduction, self.emitter.dtype(id));
+            self.emitter.line(format!("var acc{id}: {kind} = {identity};"));
+        }
+        let elements: Vec<ValueId> =
+            needed.into_iter().filter(|&id| !once[id]).collect();
+        if let (Stage::Final(scratch, chunks), 0) = (self.stage, pass) {
+            self.combine_partials(scratch, chunks, reductions);
+        } else if self.is_resident() {
+            self.resident_pass(reductions, stores, &elements)?;
+        } else {
+            self.looping_pass(reductions, stores, &elements)?;
+        }
+        for &(id, reduction, operand) in reductions {
+            self.finish(id, reduction, operand);
+        }
+        Ok(())
+    }
+
+    fn resident_pass(
+        &mut self,
+        reductions: &[(ValueId, Reduction, ValueId)],
+        stores: &[usize],
+        elements: &[ValueId],
+    ) -> Result<()> {
+        for &id in elements {
+            self.emitter.emit(id)?;
+            self.done[id] = true;
+        }
+        for lane in 0..self.layout.resident {
+            let suffix = self.emitter.lane_suffix(lane);
+            for &(id, reduction, operand) in reductions {
+                let value = self.emitter.name(operand, lane);
+                let dtype = self.emitter.dtype(operand);
+                let combined = literal::combine(reduction, dtype, &format!("acc{id}"), &value);
+                self.emitter.line(format!("if (inside{suffix}) {{ acc{id} = {combined}; }}"));
+            }
+            if !stores.is_empty() {
+                self.emitter.line(format!("if (alive && inside{suffix}) {{"));
+                self.store_elements(stores, lane);
+                self.emitter.line("}");
+            }
+        }
+        Ok(())
+    }
+
+    fn looping_pass(
+        &mut self,
+        reductions: &[(ValueId, Reduction, ValueId)],
+        stores: &[usize],
+        elements: &[ValueId],
+    ) -> Result<()> {
+        self.emitter.line(
+            "for (var column = first_column + lane; column < end_column; column += THREADS) {",
+        );
+        self.emitter.decode_reduced("column", 0);
+        for &id in elements {
+            self.emitter.emit(id)?;
+        }
+        for &(id, reduction, operand) in reductions {
+            let value = self.emitter.name(operand, 0);
+            let dtype = self.emitter.dtype(operand);
+            let combined = literal::combine(reduction, dtype, &format!("acc{id}"), &value);
+            self.emitter.line(format!("acc{id} = {combined};"));
+        }
+        if !stores.is_empty() {
+            self.emitter.line("if (alive) {");
+            self.store_elements(stores, 0);
+            self.emitter.line("}");
+        }
+        self.emitter.line("}");
+        Ok(())
+    }
+
+    /// Reads the partial results of the first stage in chunk order.
+    fn combine_partials(
+        &mut self,
+        scratch: Resource,
+        chunks: usize,
+        reductions: &[(ValueId, Reduction, ValueId)],
+    ) {
+        self.emitter.line(format!("for (var chunk = lane; chunk < {chunks}u; chunk += THREADS) {{"));
+        let all: Vec<ValueId> =
+            self.unit.kernel.program.reductions().map(|(id, _, _)| id).collect();
+        for &(id, reduction, operand) in reductions {
+            let dtype = self.emitter.dtype(operand);
+            let position = all.iter().position(|&other| other == id).unwrap_or(0);
+            let index = format!("({}u + chunk) * ROWS + row", position * chunks);
+            let word = self.emitter.bindings.load(scratch, DType::U32, &index);
+            let value = literal::from_word(dtype, &word);
+            let combined = literal::combine(reduction, dtype, &format!("acc{id}"), &value);
+            self.emitter.line(format!("acc{id} = {combined};"));
+        }
+        self.emitter.line("}");
+    }
+
+    /// Combines the threads of a row.
+    fn finish(&mut self, id: ValueId, reduction: Reduction, operand: ValueId) {
+        let dtype = self.emitter.dtype(operand);
+        if self.layout.threads == 1 {
+            self.emitter.line(format!("let v{id} = acc{id};"));
+        } else {
+            let name = format!("combine_{}_{}", reduction.name(), literal::compute_type(dtype));
+            self.emitter.line(format!("let v{id} = {name}(acc{id}, thread, lane);"));
+            if !self.combine.contains(&format!("fn {name}(")) {
+                self.combine.push_str(&tree(&name, reduction, dtype, self.layout));
+            }
+        }
+        self.done[id] = true;
+    }
+
+    fn store_elements(&mut self, stores: &[usize], lane: usize) {
+        let suffix = self.emitter.lane_suffix(lane);
+        for &position in stores {
+            let (output, resource) = self.unit.output(position);
+            let value = self.emitter.name(output.value, lane);
+            let index = format!("row * COLUMNS + column{suffix}");
+            let store = self.emitter.bindings.store(resource, output.dtype, &index, &value);
+            self.emitter.line(store);
+        }
+    }
+
+    fn store_partials(&mut self, scratch: Resource, reductions: &[(ValueId, Reduction, ValueId)]) {
+        self.emitter.line("if (alive && lane == 0u) {");
+        for (position, &(id, _, operand)) in reductions.iter().enumerate() {
+            let word = literal::to_word(self.emitter.dtype(operand), &format!("v{id}"));
+            let index = format!("({position}u * CHUNKS + chunk) * ROWS + row");
+            let store = self.emitter.bindings.store(scratch, DType::U32, &index, &word);
+            self.emitter.line(store);
+        }
+        self.emitter.line("}");
+    }
+
+    /// The outputs with one element per row.
+    fn store_rows(&mut self) -> Result<()> {
+        let rows: Vec<usize> = (0..self.unit.kernel.outputs.len())
+            .filter(|&position| self.is_row_output(position))
+            .collect();
+        let targets: Vec<ValueId> =
+            rows.iter().map(|&position| self.unit.kernel.outputs[position].value).collect();
+        for id in self.emitter.closure(&targets, &self.done) {
+            self.emitter.emit(id)?;
+            self.done[id] = true;
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.emitter.line("if (alive && lane == 0u) {");
+        for position in rows {
+            let (output, resource) = self.unit.output(position);
+            let value = self.emitter.name(output.value, 0);
+            let store = self.emitter.bindings.store(resource, output.dtype, "row", &value);
+            self.emitter.line(store);
+        }
+        self.emitter.line("}");
+        Ok(())
+    }
+}
+
+/// A binary tree over the threads of a row in workgroup memory.
+fn tree(name: &str, reduction: Reduction, dtype: DType, layout: &RowLayout) -> String {
+    let kind = literal::compute_type(dtype);
+    let size = layout.threads * layout.rows_per_group;
+    let stride = if layout.row_fastest { layout.rows_per_group } else { 1 };
+    let half = layout.threads / 2;
+    let combined = literal::combine(
+        reduction,
+        dtype,
+        &format!("{name}_memory[thread]"),
+        &format!("{name}_memory[thread + step * {stride}u]"),
+    );
+    format!(
+        "var<workgroup> {name}_memory: array<{kind}, {size}>;
+fn {name}(value: {kind}, thread: u32, lane: u32) -> {kind} {{
+    {name}_memory[thread] = value;
+    workgroupBarrier();
+    for (var step = {half}u; step > 0u; step >>= 1u) {{
+        if (lane < step) {{
+            {name}_memory[thread] = {combined};
+        }}
+        workgroupBarrier();
+    }}
+    let result = {name}_memory[thread - lane * {stride}u];
+    workgroupBarrier();
+    return result;
+}}
+"
+    )
+}

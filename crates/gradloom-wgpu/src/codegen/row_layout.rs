@@ -1,0 +1,131 @@
+//! [`RowLayout`]: how the rows and columns of a reduction are shared among threads.
+
+use gradloom_plan::{KernelKind, Level, Operation};
+
+use super::unit::Unit;
+
+/// Columns that a thread keeps in registers at most.
+const RESIDENT_MAX: usize = 4;
+/// Columns that a thread of a split reduction adds at least.
+const COLUMNS_PER_THREAD_MIN: usize = 16;
+/// Chunks of a split reduction at most.
+const CHUNKS_MAX: usize = 256;
+
+/// How rows and columns are shared among threads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RowLayout {
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    /// Threads of a row.
+    pub(crate) threads: usize,
+    pub(crate) rows_per_group: usize,
+    /// Neighbouring threads take neighbouring rows.
+    pub(crate) row_fastest: bool,
+    /// Parts that the columns are split in, each with its own workgroups.
+    pub(crate) chunks: usize,
+    /// Columns of a part.
+    pub(crate) chunk: usize,
+    /// Columns per thread that are kept in registers; 1 if they are not.
+    pub(crate) resident: usize,
+    /// True if all columns of a row fit in its threads' registers.
+    pub(crate) is_resident: bool,
+}
+
+impl RowLayout {
+    /// The layout for a kernel.
+    pub(crate) fn choose(unit: &Unit<'_>) -> RowLayout {
+        let space = &unit.kernel.space;
+        let (rows, columns) = (space.rows(), space.columns());
+        let workgroup = unit.target.workgroup as usize;
+        let row_fastest = rows > 1 && is_row_fastest(unit);
+        let threads = if row_fastest {
+            strided_threads(rows, columns, workgroup)
+        } else {
+            // Four columns a thread, if the row is that long.
+            columns.div_ceil(RESIDENT_MAX).next_power_of_two().min(workgroup)
+        };
+        let rows_per_group = workgroup / threads;
+        let mut layout = RowLayout {
+            rows,
+            columns,
+            threads,
+            rows_per_group,
+            row_fastest,
+            chunks: 1,
+            chunk: columns,
+            resident: 1,
+            is_resident: false,
+        };
+        if columns > 0 && columns.div_ceil(threads) <= RESIDENT_MAX {
+            layout.resident = columns.div_ceil(threads);
+            layout.is_resident = true;
+        } else if matches!(unit.kernel.kind, KernelKind::Reduce) {
+            layout.split(unit.target.busy_workgroups as usize);
+        }
+        layout
+    }
+
+    /// Splits the columns if the rows alone do not keep the device busy.
+    fn split(&mut self, busy_workgroups: usize) {
+        let blocks = self.rows.div_ceil(self.rows_per_group);
+        let wanted = busy_workgroups.div_ceil(blocks.max(1));
+        let useful = self.columns / (self.threads * COLUMNS_PER_THREAD_MIN);
+        let chunks = wanted.min(useful).min(CHUNKS_MAX);
+        if chunks > 1 {
+            // Whole rounds of the threads, so that every chunk but the last is full.
+            self.chunk = self.columns.div_ceil(chunks).next_multiple_of(self.threads);
+            self.chunks = self.columns.div_ceil(self.chunk);
+        }
+    }
+
+    /// The layout of the second stage, whose columns are the chunks of this one.
+    pub(crate) fn combining(&self, workgroup: u32) -> RowLayout {
+        let threads = self.chunks.next_power_of_two().min(32);
+        RowLayout {
+            threads,
+            rows_per_group: workgroup as usize / threads,
+            // Partial results of one chunk are neighbours along the rows.
+            row_fastest: true,
+            chunks: 1,
+            chunk: self.columns,
+            resident: 1,
+            is_resident: false,
+            ..self.clone()
+        }
+    }
+}
+
+/// Threads of a row when neighbouring threads take neighbouring rows.
+fn strided_threads(rows: usize, columns: usize, workgroup: usize) -> usize {
+    let rows_per_group = rows.next_power_of_two().min(workgroup);
+    // Enough rows fill the device with one thread each; fewer share their columns.
+    let rows_per_group = if rows >= 1 << 16 { rows_per_group } else { rows_per_group.min(32) };
+    let most = (workgroup / rows_per_group).max(1);
+    most.min(columns.next_power_of_two().max(1))
+}
+
+/// True if the loads along the rows are contiguous and those along the columns are not.
+fn is_row_fastest(unit: &Unit<'_>) -> bool {
+    let space = &unit.kernel.space;
+    let significant = |range: std::ops::Range<usize>| {
+        range.rev().find(|&axis| space.shape[axis] != 1)
+    };
+    let inner_kept = significant(0..space.kept);
+    let inner_reduced = significant(space.kept..space.shape.rank());
+    let (Some(kept), Some(reduced)) = (inner_kept, inner_reduced) else { return false };
+    let (mut by_row, mut by_column) = (0usize, 0usize);
+    for instruction in &unit.kernel.program.instructions {
+        if let Operation::Load { view, .. } = instruction.operation
+            && instruction.level == Level::Element
+        {
+            // What a load brings in decides, not how many loads there are.
+            let elements: usize = (0..view.shape.rank())
+                .filter(|&axis| view.strides[axis] != 0)
+                .map(|axis| view.shape[axis])
+                .product();
+            by_column += elements * usize::from(view.strides[reduced].unsigned_abs() == 1);
+            by_row += elements * usize::from(view.strides[kept].unsigned_abs() == 1);
+        }
+    }
+    by_row > by_column
+}

@@ -1,0 +1,185 @@
+//! [`Unit`]: one kernel of a plan while it is compiled to dispatches.
+
+use gradloom_plan::{BufferRef, Kernel, KernelInput, KernelOutput, Operation, View};
+use gradloom_tensor::{DType, Error, Result};
+
+use super::axes;
+use super::bindings::{Binding, Bindings, Resource};
+
+/// What code is generated for.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    /// Threads of a workgroup, a power of two.
+    pub(crate) workgroup: u32,
+    /// Most workgroups in one dimension.
+    pub(crate) grid_max: u32,
+    /// Most storage buffers in one dispatch.
+    pub(crate) storage_buffers_max: u32,
+    /// Bytes of workgroup memory.
+    pub(crate) workgroup_bytes: u32,
+    /// True if shaders may use f16.
+    pub(crate) f16: bool,
+    /// Workgroups that keep the device busy; fewer make splitting worthwhile.
+    pub(crate) busy_workgroups: u32,
+    /// True if matrix products may use large register tiles.
+    pub(crate) large_tiles: bool,
+}
+
+/// One dispatch, before its pipeline exists.
+#[derive(Clone, Debug)]
+pub(crate) struct Dispatch {
+    /// For people and profiles.
+    pub(crate) label: String,
+    /// The WGSL module.
+    pub(crate) source: String,
+    /// What it binds, in order.
+    pub(crate) bindings: Vec<Binding>,
+    /// Folded grid.
+    pub(crate) grid: [u32; 2],
+}
+
+/// One kernel of a plan while it is compiled.
+pub(crate) struct Unit<'a> {
+    /// The kernel.
+    pub(crate) kernel: &'a Kernel,
+    /// What code is generated for.
+    pub(crate) target: &'a Target,
+    resolve: &'a dyn Fn(BufferRef) -> BufferRef,
+    /// Dispatches so far.
+    pub(crate) dispatches: Vec<Dispatch>,
+    /// Bytes of each scratch buffer of this kernel.
+    pub(crate) scratch: Vec<u64>,
+}
+
+impl<'a> Unit<'a> {
+    /// Checks the kernel: no f64, and every view inside its buffer. `resolve` maps outputs that share
+    /// memory to the buffer that owns it.
+    pub(crate) fn new(
+        kernel: &'a Kernel,
+        target: &'a Target,
+        resolve: &'a dyn Fn(BufferRef) -> BufferRef,
+    ) -> Result<Self> {
+        let unit = Unit { kernel, target, resolve, dispatches: Vec::new(), scratch: Vec::new() };
+        unit.check_dtypes()?;
+        for instruction in &kernel.program.instructions {
+            if let Operation::Load { input, view } = instruction.operation {
+                unit.check_view(input, &view)?;
+            }
+        }
+        Ok(unit)
+    }
+
+    fn check_dtypes(&self) -> Result<()> {
+        let stored = self.kernel.inputs.iter().map(|input| input.dtype);
+        let stored = stored.chain(self.kernel.outputs.iter().map(|output| output.dtype));
+        let computed = self.kernel.program.instructions.iter().map(|instruction| instruction.dtype);
+        for dtype in stored.clone().chain(computed) {
+            if dtype == DType::F64 {
+                return Err(Error::unsupported(
+                    "f64: this device has no 64-bit floats; use f32 (`cast`), or the CPU",
+                ));
+            }
+        }
+        for dtype in stored {
+            if dtype == DType::F16 && !self.target.f16 {
+                return Err(f16_unsupported());
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails unless all that `view` reads lies in input `input`. This is the proof that lets shaders
+    /// run without bounds checks.
+    pub(crate) fn check_view(&self, input: usize, view: &View) -> Result<()> {
+        let len = self.kernel.inputs.get(input).map_or(0, |operand| operand.len);
+        match axes::extent(view) {
+            Some((low, high)) if low < 0 || high >= len as isize => Err(Error::backend(format!(
+                "plan: a view reads elements {low}..={high} of input {input}, which has {len}"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Fails unless input `input` has exactly `len` elements.
+    pub(crate) fn check_len(&self, input: usize, len: usize) -> Result<()> {
+        let found = self.kernel.inputs.get(input).map_or(0, |operand| operand.len);
+        if found == len {
+            Ok(())
+        } else {
+            Err(Error::backend(format!(
+                "plan: input {input} has {found} elements where its kernel needs {len}"
+            )))
+        }
+    }
+
+    /// Input `position` of the kernel and what it is bound to.
+    pub(crate) fn input(&self, position: usize) -> (KernelInput, Resource) {
+        let input = self.kernel.inputs[position];
+        (input, Resource::Plan((self.resolve)(input.buffer)))
+    }
+
+    /// Output `position` of the kernel and what it is bound to.
+    pub(crate) fn output(&self, position: usize) -> (KernelOutput, Resource) {
+        let output = self.kernel.outputs[position];
+        (output, Resource::Plan((self.resolve)(output.buffer)))
+    }
+
+    /// True if some output lies in the memory of an input of the same kernel.
+    pub(crate) fn is_in_place(&self) -> bool {
+        (0..self.kernel.outputs.len()).any(|output| {
+            let written = self.output(output).1;
+            (0..self.kernel.inputs.len()).any(|input| self.input(input).1 == written)
+        })
+    }
+
+    /// A new scratch buffer of so many 32-bit words.
+    pub(crate) fn add_scratch(&mut self, words: usize) -> Resource {
+        self.scratch.push(words as u64 * 4);
+        Resource::Scratch(self.scratch.len() - 1)
+    }
+
+    /// The grid of so many workgroups, folded: `(grid, GRID_X)`.
+    pub(crate) fn grid(&self, groups: usize) -> Result<[u32; 2]> {
+        let max = self.target.grid_max as usize;
+        let x = groups.clamp(1, max);
+        let y = groups.div_ceil(x);
+        if y > max || groups >= 1 << 31 {
+            return Err(Error::unsupported(format!(
+                "dispatch: {groups} workgroups are more than this device's grid holds; split the work"
+            )));
+        }
+        Ok([x as u32, y as u32])
+    }
+
+    /// Appends a dispatch.
+    pub(crate) fn dispatch(
+        &mut self,
+        label: impl Into<String>,
+        source: String,
+        bindings: Bindings,
+        grid: [u32; 2],
+    ) -> Result<()> {
+        let label = label.into();
+        let count = bindings.storage_buffers();
+        if count > self.target.storage_buffers_max as usize {
+            return Err(Error::unsupported(format!(
+                "{label}: the kernel needs {count} storage buffers, this device binds {} at most",
+                self.target.storage_buffers_max
+            )));
+        }
+        let source =
+            if bindings.uses_f16() { format!("enable f16;\n{source}") } else { source };
+        self.dispatches.push(Dispatch { label, source, bindings: bindings.into_list(), grid });
+        Ok(())
+    }
+}
+
+/// The error of f16 on a device without it.
+pub(crate) fn f16_unsupported() -> Error {
+    Error::unsupported("f16: this device has no 16-bit floats; cast to f32 before moving data there")
+}
+
+/// The error of a template that does not expand: a bug in this crate.
+pub(crate) fn template_error(error: gradloom_shaders::ExpandError) -> Error {
+    Error::backend(error.to_string())
+}

@@ -1,0 +1,16 @@
+//! Runs Gradloom's kernels on GPUs through wgpu.
+#![doc = include_str!("../README.md")]
+
+mod adapter;
+mod backend;
+mod codegen;
+mod executor;
+mod gpu;
+mod pipeline;
+mod pool;
+mod profile;
+mod transfer;
+
+pub use adapter::{AdapterInfo, AdapterKind, adapters, device};
+pub use backend::WgpuBackend;
+pub use executor::CheckSite;

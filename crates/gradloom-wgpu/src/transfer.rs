@@ -1,0 +1,183 @@
+//! Elements between host and device: layouts, and the staging buffer that downloads go through.
+//!
+//! On the device every element is a 32-bit word, but for f16, which is packed. Words hold f32, i32 and
+//! u32 as they are, bf16 as the f32 of the same value, u8 and bool as numbers.
+
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gradloom_tensor::{DType, Error, Result};
+use half::bf16;
+
+use crate::gpu::Gpu;
+
+/// Most bytes that the staging buffer grows to; larger downloads go in pieces.
+const STAGING_MAX: u64 = 64 << 20;
+
+/// Bytes of `len` elements on the device.
+pub(crate) fn device_bytes(dtype: DType, len: usize) -> u64 {
+    let element = if dtype == DType::F16 { 2 } else { 4 };
+    (len as u64 * element).next_multiple_of(4)
+}
+
+/// Packed host bytes in device layout.
+pub(crate) fn to_device(dtype: DType, bytes: &[u8]) -> Cow<'_, [u8]> {
+    match dtype {
+        DType::F32 | DType::I32 | DType::U32 | DType::F64 => Cow::Borrowed(bytes),
+        DType::F16 if bytes.len().is_multiple_of(4) => Cow::Borrowed(bytes),
+        DType::F16 => {
+            let mut padded = bytes.to_vec();
+            padded.resize(bytes.len().next_multiple_of(4), 0);
+            Cow::Owned(padded)
+        }
+        DType::BF16 => bytes
+            .chunks_exact(2)
+            .flat_map(|pair| {
+                bf16::from_ne_bytes([pair[0], pair[1]]).to_f32().to_bits().to_ne_bytes()
+            })
+            .collect(),
+        DType::U8 => bytes.iter().flat_map(|&byte| u32::from(byte).to_ne_bytes()).collect(),
+        DType::Bool => bytes.iter().flat_map(|&byte| u32::from(byte != 0).to_ne_bytes()).collect(),
+    }
+}
+
+/// Device bytes as packed host bytes, appended.
+fn append_from_device(dtype: DType, bytes: &[u8], host: &mut Vec<u8>) {
+    let words =
+        || bytes.chunks_exact(4).map(|word| u32::from_ne_bytes([word[0], word[1], word[2], word[3]]));
+    match dtype {
+        DType::F32 | DType::I32 | DType::U32 | DType::F64 | DType::F16 => {
+            host.extend_from_slice(bytes);
+        }
+        DType::BF16 => host.extend(
+            words().flat_map(|word| bf16::from_f32(f32::from_bits(word)).to_ne_bytes()),
+        ),
+        DType::U8 | DType::Bool => host.extend(words().map(|word| word as u8)),
+    }
+}
+
+/// The kept buffer that the host reads from.
+#[derive(Debug)]
+pub(crate) struct Staging {
+    gpu: Arc<Gpu>,
+    buffer: Mutex<Option<wgpu::Buffer>>,
+}
+
+impl Staging {
+    pub(crate) fn new(gpu: Arc<Gpu>) -> Self {
+        Staging { gpu, buffer: Mutex::default() }
+    }
+
+    /// Gives the staging memory back.
+    pub(crate) fn trim(&self) {
+        *self.buffer.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Copies `len` elements to the host, and `status` (16 bytes) beside the first piece. Gives the
+    /// host bytes, the status words and the number of submissions.
+    pub(crate) fn read(
+        &self,
+        source: Option<(&wgpu::Buffer, DType, usize)>,
+        status: Option<&wgpu::Buffer>,
+    ) -> Result<(Vec<u8>, [u32; 4], u64)> {
+        let (dtype, len) = source.map_or((DType::U32, 0), |(_, dtype, len)| (dtype, len));
+        let total = device_bytes(dtype, len);
+        let mut host = Vec::with_capacity(len * dtype.size() + 4);
+        let mut words = [0; 4];
+        let mut kept = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut offset, mut submissions) = (0, 0);
+        while offset < total || (submissions == 0 && status.is_some()) {
+            let piece = (total - offset).min(STAGING_MAX);
+            let staging = self.grown(&mut kept, piece + 16)?;
+            let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+            if let Some((buffer, ..)) = source
+                && piece > 0
+            {
+                encoder.copy_buffer_to_buffer(buffer, offset, &staging, 16, piece);
+            }
+            if let Some(status) = status
+                && submissions == 0
+            {
+                encoder.copy_buffer_to_buffer(status, 0, &staging, 0, 16);
+            }
+            let mapped = self.map(encoder, &staging, piece + 16)?;
+            if submissions == 0 && status.is_some() {
+                words = bytemuck::pod_read_unaligned(&mapped[..16]);
+            }
+            append_from_device(dtype, &mapped[16..], &mut host);
+            drop(mapped);
+            staging.unmap();
+            offset += piece;
+            submissions += 1;
+        }
+        host.truncate(len * dtype.size());
+        Ok((host, words, submissions))
+    }
+
+    fn grown(&self, kept: &mut Option<wgpu::Buffer>, bytes: u64) -> Result<wgpu::Buffer> {
+        if let Some(buffer) = kept
+            && buffer.size() >= bytes
+        {
+            return Ok(buffer.clone());
+        }
+        let size = bytes.next_power_of_two().max(1 << 16).min(STAGING_MAX + 16).max(bytes);
+        let buffer = self.gpu.scoped("allocating the staging buffer", || {
+            self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("gradloom staging"),
+                size,
+                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            })
+        })?;
+        *kept = Some(buffer.clone());
+        Ok(buffer)
+    }
+
+    fn map(
+        &self,
+        encoder: wgpu::CommandEncoder,
+        staging: &wgpu::Buffer,
+        bytes: u64,
+    ) -> Result<wgpu::BufferView> {
+        self.gpu.queue.submit([encoder.finish()]);
+        let outcome = Arc::new(Mutex::new(None));
+        let reported = Arc::clone(&outcome);
+        staging.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
+            *reported.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        });
+        self.gpu.wait()?;
+        let result = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let failed = |reason: String| Error::backend(format!("download: {reason}"));
+        match result {
+            Some(Ok(())) => staging
+                .get_mapped_range(0..bytes)
+                .map_err(|error| failed(error.to_string())),
+            Some(Err(error)) => Err(failed(error.to_string())),
+            None => Err(failed("the device did not finish its work".to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{append_from_device, device_bytes, to_device};
+    use gradloom_tensor::DType;
+
+    #[test]
+    fn layouts_survive_the_round_trip() {
+        for (dtype, bytes) in [
+            (DType::F32, vec![1, 2, 3, 4, 5, 6, 7, 8]),
+            (DType::U8, vec![0, 1, 200, 255, 7]),
+            (DType::Bool, vec![0, 1, 1]),
+            (DType::BF16, vec![0x80, 0x3f, 0x00, 0xc0]),
+            (DType::F16, vec![0, 0x3c, 0, 0x40, 1, 0]),
+        ] {
+            let len = bytes.len() / dtype.size();
+            let device = to_device(dtype, &bytes);
+            assert_eq!(device.len() as u64, device_bytes(dtype, len));
+            let mut host = Vec::new();
+            append_from_device(dtype, &device, &mut host);
+            assert_eq!(host[..bytes.len()], bytes, "{dtype}");
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! Runs one kernel on every adapter and compares it with the reference.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use gradloom_plan::kernel::PlanOutput;
+use gradloom_plan::{
+    BufferRef, Instruction, Kernel, KernelInput, KernelKind, KernelOutput, Level, Operation, Plan,
+    Program, Space, ValueId, View,
+};
+use gradloom_tensor::op::{Binary, Reduction, Unary};
+use gradloom_tensor::{Buffer, DType, Device, Result, Scalar, Shape, bf16, f16};
+use gradloom_wgpu::{CheckSite, WgpuBackend};
+
+use crate::reference;
+
+/// Every Vulkan device of the machine, shared by all tests of the process. Empty, with a message, when
+/// there is none; a failure if `GRADLOOM_REQUIRE_GPU=1`.
+pub fn devices() -> Vec<Device> {
+    let devices: Vec<Device> = gradloom_wgpu::adapters()
+        .iter()
+        .filter(|info| info.backend == "vulkan")
+        .map(|info| gradloom_wgpu::device(&info.index.to_string()).expect("the adapter opens"))
+        .collect();
+    if devices.is_empty() {
+        let required = std::env::var("GRADLOOM_REQUIRE_GPU").is_ok_and(|value| value == "1");
+        assert!(!required, "GRADLOOM_REQUIRE_GPU=1, but there is no Vulkan adapter");
+        eprintln!("SKIPPED: no Vulkan adapter on this machine");
+    }
+    devices
+}
+
+pub fn backend(device: &Device) -> &WgpuBackend {
+    device.backend().as_any().downcast_ref().expect("a wgpu device")
+}
+
+/// Builds a kernel, its operands and their values.
+pub struct Case {
+    pub kernel: Kernel,
+    pub inputs: Vec<Vec<f64>>,
+    pub arguments: Vec<(DType, Scalar)>,
+    /// Allowed difference relative to the larger magnitude, and absolute.
+    pub tolerance: f64,
+}
+
+impl Case {
+    pub fn new(kind: KernelKind, space: Space) -> Case {
+        Case {
+            kernel: Kernel {
+                kind,
+                program: Program::default(),
+                space,
+                inputs: Vec::new(),
+                outputs: Vec::new(),
+                node: 0,
+            },
+            inputs: Vec::new(),
+            arguments: Vec::new(),
+            tolerance: 2e-6,
+        }
+    }
+
+    pub fn map(shape: &[usize]) -> Case {
+        Case::new(KernelKind::Map, Space::elements(Shape::new(shape)))
+    }
+
+    pub fn row(shape: &[usize], kept: usize) -> Case {
+        Case::new(KernelKind::Row, Space { shape: Shape::new(shape), kept })
+    }
+
+    pub fn reduce(shape: &[usize], kept: usize) -> Case {
+        Case::new(KernelKind::Reduce, Space { shape: Shape::new(shape), kept })
+    }
+
+    pub fn tolerance(mut self, tolerance: f64) -> Case {
+        self.tolerance = tolerance;
+        self
+    }
+
+    pub fn input(&mut self, dtype: DType, values: Vec<f64>) -> usize {
+        let buffer = BufferRef::Input(self.inputs.len());
+        self.kernel.inputs.push(KernelInput { buffer, dtype, len: values.len() });
+        self.inputs.push(values);
+        self.inputs.len() - 1
+    }
+
+    pub fn push(&mut self, operation: Operation, dtype: DType, level: Level) -> ValueId {
+        self.kernel.program.push(Instruction { operation, dtype, level })
+    }
+
+    /// A load through a view, of level `Element`.
+    pub fn load(&mut self, input: usize, view: View) -> ValueId {
+        let dtype = self.kernel.inputs[input].dtype;
+        self.push(Operation::Load { input, view }, dtype, Level::Element)
+    }
+
+    /// A load of level `Row`.
+    pub fn load_row(&mut self, input: usize, view: View) -> ValueId {
+        let dtype = self.kernel.inputs[input].dtype;
+        self.push(Operation::Load { input, view }, dtype, Level::Row)
+    }
+
+    fn level_of(&self, operands: &[ValueId]) -> Level {
+        let levels = operands.iter().map(|&id| self.kernel.program.instructions[id].level);
+        levels.max().unwrap_or(Level::Row)
+    }
+
+    fn dtype_of(&self, id: ValueId) -> DType {
+        self.kernel.program.instructions[id].dtype
+    }
+
+    pub fn constant(&mut self, dtype: DType, value: Scalar) -> ValueId {
+        self.push(Operation::Constant(value), dtype, Level::Row)
+    }
+
+    pub fn unary(&mut self, op: Unary, a: ValueId) -> ValueId {
+        let dtype = op.result(self.dtype_of(a));
+        let level = self.level_of(&[a]);
+        self.push(Operation::Unary(op, a), dtype, level)
+    }
+
+    pub fn binary(&mut self, op: Binary, a: ValueId, b: ValueId) -> ValueId {
+        let dtype = op.result(self.dtype_of(a));
+        let level = self.level_of(&[a, b]);
+        self.push(Operation::Binary(op, a, b), dtype, level)
+    }
+
+    pub fn cast(&mut self, a: ValueId, dtype: DType) -> ValueId {
+        let level = self.level_of(&[a]);
+        self.push(Operation::Cast(a), dtype, level)
+    }
+
+    pub fn reduction(&mut self, reduction: Reduction, a: ValueId) -> ValueId {
+        let dtype = self.dtype_of(a);
+        self.push(Operation::Reduce(reduction, a), dtype, Level::Row)
+    }
+
+    pub fn accumulator(&mut self, dtype: DType) -> ValueId {
+        self.push(Operation::Accumulator, dtype, Level::Element)
+    }
+
+    /// Stores a value as the next output.
+    pub fn output(&mut self, value: ValueId) {
+        let Instruction { dtype, level, .. } = self.kernel.program.instructions[value];
+        let space = &self.kernel.space;
+        let len = match level {
+            Level::Element => space.shape.count(),
+            Level::Row => space.rows(),
+        };
+        let buffer = BufferRef::Output(self.kernel.outputs.len());
+        self.kernel.outputs.push(KernelOutput { buffer, dtype, len, value });
+    }
+
+    /// A plan of this kernel alone.
+    pub fn plan(&self) -> Plan {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Plan {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            kernels: vec![self.kernel.clone()],
+            inputs: self.kernel.inputs.iter().map(|input| (input.dtype, input.len)).collect(),
+            outputs: self
+                .kernel
+                .outputs
+                .iter()
+                .map(|output| PlanOutput {
+                    dtype: output.dtype,
+                    len: output.len,
+                    reuses: None,
+                    alias: None,
+                })
+                .collect(),
+            slots: Vec::new(),
+            arguments: self.arguments.iter().map(|(dtype, _)| *dtype).collect(),
+        }
+    }
+
+    pub fn upload(&self, device: &Device) -> Result<Vec<Buffer>> {
+        let pairs = self.kernel.inputs.iter().zip(&self.inputs);
+        pairs
+            .map(|(input, values)| {
+                device.backend().upload(input.dtype, &to_bytes(input.dtype, values))
+            })
+            .collect()
+    }
+
+    pub fn run_on(&self, device: &Device) -> Result<Vec<Vec<f64>>> {
+        let arguments: Vec<Scalar> = self.arguments.iter().map(|(_, value)| *value).collect();
+        let inputs = self.upload(device)?;
+        let outputs = backend(device).run(&self.plan(), &inputs, &arguments, &site)?;
+        outputs
+            .iter()
+            .map(|output| {
+                Ok(from_bytes(output.dtype(), &device.backend().download(output)?))
+            })
+            .collect()
+    }
+
+    /// Fails unless every adapter gives what the reference gives.
+    #[track_caller]
+    pub fn check(&self) {
+        let expected = reference::run(self);
+        for device in devices() {
+            if !device.capabilities().f16 && self.uses_f16() {
+                continue;
+            }
+            let found = self.run_on(&device).unwrap_or_else(|error| panic!("{device:?}: {error}"));
+            assert_eq!(found.len(), expected.len());
+            for (position, (found, expected)) in found.iter().zip(&expected).enumerate() {
+                let dtype = self.kernel.outputs[position].dtype;
+                compare(found, expected, self.tolerance_of(dtype), position);
+            }
+        }
+    }
+
+    fn uses_f16(&self) -> bool {
+        let inputs = self.kernel.inputs.iter().map(|input| input.dtype);
+        inputs.chain(self.kernel.outputs.iter().map(|output| output.dtype)).any(|d| d == DType::F16)
+    }
+
+    fn tolerance_of(&self, dtype: DType) -> f64 {
+        match dtype {
+            DType::F16 => self.tolerance.max(1e-3),
+            DType::BF16 => self.tolerance.max(8e-3),
+            _ => self.tolerance,
+        }
+    }
+}
+
+pub fn site(_: usize) -> CheckSite {
+    CheckSite { op: "gather", location: std::panic::Location::caller() }
+}
+
+#[track_caller]
+pub fn compare(found: &[f64], expected: &[f64], tolerance: f64, output: usize) {
+    assert_eq!(found.len(), expected.len(), "output {output}");
+    for (index, (&found, &expected)) in found.iter().zip(expected).enumerate() {
+        let same = found == expected
+            || (found.is_nan() && expected.is_nan())
+            || (found - expected).abs() <= tolerance * expected.abs().max(1.0);
+        assert!(same, "output {output}, element {index}: found {found}, expected {expected}");
+    }
+}
+
+pub fn to_bytes(dtype: DType, values: &[f64]) -> Vec<u8> {
+    let each = |convert: &dyn Fn(f64) -> Vec<u8>| values.iter().flat_map(|&v| convert(v)).collect();
+    match dtype {
+        DType::F32 => each(&|v| (v as f32).to_ne_bytes().to_vec()),
+        DType::F64 => each(&|v| v.to_ne_bytes().to_vec()),
+        DType::F16 => each(&|v| f16::from_f64(v).to_ne_bytes().to_vec()),
+        DType::BF16 => each(&|v| bf16::from_f64(v).to_ne_bytes().to_vec()),
+        DType::I32 => each(&|v| (v as i64 as i32).to_ne_bytes().to_vec()),
+        DType::U32 => each(&|v| (v as i64 as u32).to_ne_bytes().to_vec()),
+        DType::U8 => each(&|v| vec![v as i64 as u8]),
+        DType::Bool => each(&|v| vec![u8::from(v != 0.0)]),
+    }
+}
+
+pub fn from_bytes(dtype: DType, bytes: &[u8]) -> Vec<f64> {
+    let chunks = bytes.chunks_exact(dtype.size());
+    match dtype {
+        DType::F32 => chunks.map(|c| f64::from(f32::from_ne_bytes(c.try_into().unwrap()))).collect(),
+        DType::F64 => chunks.map(|c| f64::from_ne_bytes(c.try_into().unwrap())).collect(),
+        DType::F16 => chunks.map(|c| f16::from_ne_bytes(c.try_into().unwrap()).to_f64()).collect(),
+        DType::BF16 => {
+            chunks.map(|c| bf16::from_ne_bytes(c.try_into().unwrap()).to_f64()).collect()
+        }
+        DType::I32 => chunks.map(|c| f64::from(i32::from_ne_bytes(c.try_into().unwrap()))).collect(),
+        DType::U32 => chunks.map(|c| f64::from(u32::from_ne_bytes(c.try_into().unwrap()))).collect(),
+        DType::U8 | DType::Bool => chunks.map(|c| f64::from(c[0])).collect(),
+    }
+}
+
+/// Repeatable numbers in -1..1 with few bits, exact in f32.
+pub fn numbers(count: usize, seed: u64) -> Vec<f64> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1);
+    (0..count)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((state >> 45) as f64 / f64::from(1 << 18) - 1.0) * 0.999
+        })
+        .map(|value| f64::from((value * 4096.0).round() as f32 / 4096.0))
+        .collect()
+}
+
+/// Repeatable whole numbers in `low..high`.
+pub fn integers(count: usize, low: i64, high: i64, seed: u64) -> Vec<f64> {
+    let span = (high - low) as f64;
+    numbers(count, seed)
+        .into_iter()
+        .map(|value| (low as f64 + ((value + 1.0) / 2.0 * span).floor()).min(high as f64 - 1.0))
+        .collect()
+}

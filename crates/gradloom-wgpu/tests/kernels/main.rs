@@ -1,0 +1,9 @@
+//! Kernels built by hand, on every Vulkan adapter, against a naive interpreter in f64.
+
+mod harness;
+mod reference;
+
+mod device;
+mod map;
+mod matmul;
+mod row;

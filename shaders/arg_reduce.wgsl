@@ -1,0 +1,1 @@
+// arg_reduce

@@ -1,0 +1,32 @@
+//! The shader files, embedded.
+
+macro_rules! files {
+    ($($path:literal),* $(,)?) => {
+        /// Name and text of every shader file.
+        pub const FILES: &[(&str, &str)] = &[$(($path, include_str!(concat!("../", $path)))),*];
+    };
+}
+
+files![
+    "shared/math.wgsl",
+    "shared/random.wgsl",
+    "shared/check.wgsl",
+    "shared/grid.wgsl",
+    "map.wgsl",
+    "row.wgsl",
+    "matmul.wgsl",
+    "convolution.wgsl",
+    "pool.wgsl",
+    "gather.wgsl",
+    "scatter_add.wgsl",
+    "concat.wgsl",
+    "scan.wgsl",
+    "arg_reduce.wgsl",
+    "arg_sort.wgsl",
+    "split_sum.wgsl",
+];
+
+/// The text of a file, by its path below `shaders/`.
+pub fn source(name: &str) -> Option<&'static str> {
+    FILES.iter().find(|(path, _)| *path == name).map(|(_, text)| *text)
+}
