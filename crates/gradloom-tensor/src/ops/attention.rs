@@ -47,6 +47,7 @@ impl Tensor {
     /// not fit. PyTorch: `F.scaled_dot_product_attention`, whose causal mask aligns first positions
     /// instead of last. Vaswani et al., "Attention is all you need", 2017; Ainslie et al., "GQA", 2023.
     #[track_caller]
+    #[must_use]
     pub fn attention(
         query: &Tensor,
         key: &Tensor,
@@ -60,6 +61,7 @@ impl Tensor {
     ///
     /// Panics if shapes do not fit. PyTorch: `nn.MultiheadAttention` with `need_weights=True`.
     #[track_caller]
+    #[must_use]
     pub fn attention_with_weights(
         query: &Tensor,
         key: &Tensor,
@@ -134,7 +136,7 @@ fn keep(scores: &Tensor, mask: &Tensor) -> Tensor {
         DType::F16 => -65504.0,
         _ => -1e30,
     };
-    mask.broadcast_to(*scores.shape()).select(scores, &scores.constant_like(lowest))
+    mask.broadcast_to(*scores.shape()).select(scores, scores.constant_like(lowest))
 }
 
 /// True where query `t` of `queries` may see key `s` of `keys`.

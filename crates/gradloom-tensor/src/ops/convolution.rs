@@ -132,6 +132,7 @@ impl Tensor {
     ///
     /// Float dtypes, equal. Panics if shapes do not fit. PyTorch: `F.conv2d` without bias.
     #[track_caller]
+    #[must_use]
     pub fn conv2d(&self, weight: &Tensor, options: &Conv2dOptions) -> Tensor {
         let Conv2dOptions { stride, padding, dilation, groups } = *options;
         let window = window(weight.shape(), stride, padding, dilation);
@@ -142,6 +143,7 @@ impl Tensor {
     ///
     /// Float dtypes, equal. Panics if shapes do not fit. PyTorch: `F.conv1d` without bias.
     #[track_caller]
+    #[must_use]
     pub fn conv1d(&self, weight: &Tensor, options: &Conv1dOptions) -> Tensor {
         structured::rank("conv1d", "an input [N, C, L]", self.shape(), 3)
             .and_then(|()| {
@@ -163,6 +165,7 @@ impl Tensor {
     ///
     /// Float dtypes, equal. Panics if shapes do not fit. PyTorch: `F.conv_transpose2d` without bias.
     #[track_caller]
+    #[must_use]
     pub fn conv_transpose2d(&self, weight: &Tensor, options: &ConvTranspose2dOptions) -> Tensor {
         let ConvTranspose2dOptions { stride, padding, output_padding, dilation, groups } = *options;
         let window = window(weight.shape(), stride, padding, dilation);
@@ -177,6 +180,7 @@ impl Tensor {
     ///
     /// Panics if shapes or dtypes do not fit.
     #[track_caller]
+    #[must_use]
     pub fn conv2d_forward(
         input: &Tensor,
         weight: &Tensor,
@@ -193,6 +197,7 @@ impl Tensor {
     ///
     /// Panics if shapes or dtypes do not fit.
     #[track_caller]
+    #[must_use]
     pub fn conv2d_input(
         weight: &Tensor,
         gradient: &Tensor,
@@ -210,6 +215,7 @@ impl Tensor {
     ///
     /// Panics if shapes or dtypes do not fit.
     #[track_caller]
+    #[must_use]
     pub fn conv2d_weight(
         input: &Tensor,
         gradient: &Tensor,

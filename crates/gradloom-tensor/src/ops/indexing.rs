@@ -14,6 +14,7 @@ impl Tensor {
     ///
     /// Panics if shapes do not fit or the index is no integer tensor. PyTorch: `torch.gather`.
     #[track_caller]
+    #[must_use]
     pub fn gather(&self, axis: isize, index: &Tensor) -> Tensor {
         let axis = self.axis("gather", axis);
         structured::gather("gather", self.shape(), index.shape(), axis).unwrap_or_else(fail);
@@ -25,6 +26,7 @@ impl Tensor {
     ///
     /// Panics if shapes or dtypes do not fit. PyTorch: `torch.scatter_add`.
     #[track_caller]
+    #[must_use]
     pub fn scatter_add(&self, axis: isize, index: &Tensor, updates: &Tensor) -> Tensor {
         shape_rules::same_dtype("scatter_add", self.dtype(), updates.dtype()).unwrap_or_else(fail);
         self + &Tensor::scatter_add_zeros(*self.shape(), axis, index, updates)
@@ -35,6 +37,7 @@ impl Tensor {
     /// The transpose of [`Tensor::gather`]. Panics if shapes do not fit or the updates are bool.
     /// PyTorch: `torch.zeros(shape).scatter_add(axis, index, updates)`.
     #[track_caller]
+    #[must_use]
     pub fn scatter_add_zeros(
         shape: impl Into<Shape>,
         axis: isize,
@@ -55,6 +58,7 @@ impl Tensor {
     /// Panics if the axis is out of range or the index is no integer tensor. PyTorch:
     /// `torch.index_select` for a 1-D index, `numpy.take` in general.
     #[track_caller]
+    #[must_use]
     pub fn take(&self, axis: isize, index: &Tensor) -> Tensor {
         self.take_for("take", axis, index)
     }
@@ -63,6 +67,7 @@ impl Tensor {
     ///
     /// Panics if the index is not 1-D. PyTorch: `torch.index_select`.
     #[track_caller]
+    #[must_use]
     pub fn index_select(&self, axis: isize, index: &Tensor) -> Tensor {
         let shape = index.shape();
         structured::rank("index_select", "a 1-D index", shape, 1).unwrap_or_else(fail);
@@ -74,6 +79,7 @@ impl Tensor {
     /// Panics if this is no matrix or the index is no integer tensor. PyTorch:
     /// `F.embedding(index, self)`.
     #[track_caller]
+    #[must_use]
     pub fn embedding(&self, index: &Tensor) -> Tensor {
         let shape = self.shape();
         structured::rank("embedding", "a table [V, D]", shape, 2).unwrap_or_else(fail);

@@ -12,6 +12,7 @@ impl Tensor {
     ///
     /// Panics without tensors or if they do not fit. PyTorch: `torch.cat(tensors, dim=axis)`.
     #[track_caller]
+    #[must_use]
     pub fn concat<T: Borrow<Tensor>>(tensors: &[T], axis: isize) -> Tensor {
         let shapes: Vec<Shape> = tensors.iter().map(|tensor| *tensor.borrow().shape()).collect();
         let rank = shapes.first().map_or(1, Shape::rank);
@@ -33,6 +34,7 @@ impl Tensor {
     ///
     /// Panics without tensors or if shapes or dtypes differ. PyTorch: `torch.stack(tensors, dim=axis)`.
     #[track_caller]
+    #[must_use]
     pub fn stack<T: Borrow<Tensor>>(tensors: &[T], axis: isize) -> Tensor {
         assert!(!tensors.is_empty(), "stack: needs at least one operand");
         let first = *tensors[0].borrow().shape();

@@ -55,6 +55,7 @@ impl Tensor {
     /// Float logits. Panics if shapes do not fit; a target outside `0..C` fails the evaluation.
     /// PyTorch: `F.cross_entropy`, which has classes on axis 1.
     #[track_caller]
+    #[must_use]
     pub fn cross_entropy(&self, targets: &Tensor) -> Tensor {
         self.cross_entropy_with(targets, &CrossEntropyOptions::default())
     }
@@ -63,6 +64,7 @@ impl Tensor {
     ///
     /// Panics as it does. PyTorch: `F.cross_entropy(reduction, label_smoothing, ignore_index)`.
     #[track_caller]
+    #[must_use]
     pub fn cross_entropy_with(&self, targets: &Tensor, options: &CrossEntropyOptions) -> Tensor {
         const OP: &str = "cross_entropy";
         check_classes(OP, self, targets);
@@ -73,6 +75,7 @@ impl Tensor {
     ///
     /// Panics if shapes do not fit. PyTorch: `F.nll_loss`, which has classes on axis 1.
     #[track_caller]
+    #[must_use]
     pub fn nll_loss(&self, targets: &Tensor) -> Tensor {
         const OP: &str = "nll_loss";
         check_classes(OP, self, targets);
@@ -83,6 +86,7 @@ impl Tensor {
     ///
     /// Panics if shapes or dtypes differ. PyTorch: `F.mse_loss`.
     #[track_caller]
+    #[must_use]
     pub fn mse_loss(&self, target: &Tensor) -> Tensor {
         difference("mse_loss", self, target).square().mean(..)
     }
@@ -91,6 +95,7 @@ impl Tensor {
     ///
     /// Panics if shapes or dtypes differ. PyTorch: `F.l1_loss`.
     #[track_caller]
+    #[must_use]
     pub fn l1_loss(&self, target: &Tensor) -> Tensor {
         difference("l1_loss", self, target).abs().mean(..)
     }
@@ -100,6 +105,7 @@ impl Tensor {
     /// Panics if shapes or dtypes differ, or `delta` is not positive. PyTorch: `F.huber_loss`.
     /// Huber, "Robust estimation of a location parameter", 1964.
     #[track_caller]
+    #[must_use]
     pub fn huber_loss(&self, target: &Tensor, delta: f64) -> Tensor {
         assert!(delta > 0.0, "huber_loss: delta is {delta}, not positive");
         huber(&difference("huber_loss", self, target), delta).mean(..)
@@ -109,6 +115,7 @@ impl Tensor {
     ///
     /// Panics if shapes or dtypes differ, or `beta` is not positive. PyTorch: `F.smooth_l1_loss`.
     #[track_caller]
+    #[must_use]
     pub fn smooth_l1_loss(&self, target: &Tensor, beta: f64) -> Tensor {
         assert!(beta > 0.0, "smooth_l1_loss: beta is {beta}, not positive");
         let losses = huber(&difference("smooth_l1_loss", self, target), beta);
@@ -120,6 +127,7 @@ impl Tensor {
     ///
     /// Panics if shapes or dtypes differ. PyTorch: `F.binary_cross_entropy_with_logits`.
     #[track_caller]
+    #[must_use]
     pub fn bce_with_logits(&self, target: &Tensor) -> Tensor {
         check_same("bce_with_logits", self, target);
         let tail = (-&self.abs()).exp().log1p();
@@ -131,6 +139,7 @@ impl Tensor {
     ///
     /// Panics if shapes or dtypes differ. PyTorch: `F.binary_cross_entropy`.
     #[track_caller]
+    #[must_use]
     pub fn binary_cross_entropy(&self, target: &Tensor) -> Tensor {
         check_same("binary_cross_entropy", self, target);
         let least = self.constant_like(-100.0);
@@ -146,13 +155,14 @@ impl Tensor {
     /// Panics if shapes or dtypes differ or there is no axis. PyTorch:
     /// `F.kl_div(reduction="batchmean")`.
     #[track_caller]
+    #[must_use]
     pub fn kl_div(&self, target: &Tensor) -> Tensor {
         check_same("kl_div", self, target);
         let batch = self.shape()[self.axis("kl_div", 0)].max(1);
         let zero = target.constant_like(0.0);
         let positive = zero.lt(target);
         // The logarithm of one instead of zero keeps NaN out of the gradient.
-        let logarithm = positive.select(target, &target.constant_like(1.0)).log();
+        let logarithm = positive.select(target, target.constant_like(1.0)).log();
         let losses = positive.select(&(target * &(&logarithm - self)), &zero);
         let sum = losses.sum(..);
         &sum * &sum.constant_like(1.0 / batch as f64)
@@ -162,6 +172,7 @@ impl Tensor {
     ///
     /// Panics if shapes or dtypes differ. PyTorch: `F.cosine_similarity`.
     #[track_caller]
+    #[must_use]
     pub fn cosine_similarity(&self, other: &Tensor, axis: isize) -> Tensor {
         check_same("cosine_similarity", self, other);
         self.axis("cosine_similarity", axis);
@@ -174,6 +185,7 @@ impl Tensor {
     ///
     /// Panics if shapes or dtypes differ. PyTorch has no exact counterpart.
     #[track_caller]
+    #[must_use]
     pub fn hinge_loss(&self, target: &Tensor) -> Tensor {
         check_same("hinge_loss", self, target);
         (&self.constant_like(1.0) - &(self * target)).relu().mean(..)
@@ -200,7 +212,7 @@ fn huber(difference: &Tensor, delta: f64) -> Tensor {
     let distance = difference.abs();
     let square = &difference.square() * &difference.constant_like(0.5);
     let line = &(&distance - &distance.constant_like(0.5 * delta)) * &distance.constant_like(delta);
-    distance.lt(&distance.constant_like(delta)).select(&square, &line)
+    distance.lt(distance.constant_like(delta)).select(&square, &line)
 }
 
 #[track_caller]
@@ -228,7 +240,7 @@ fn class_loss(
         targets.ne(&ignored)
     });
     let safe = match &kept {
-        Some(kept) => kept.select(&targets, &targets.constant_like(Scalar::Int(0))),
+        Some(kept) => kept.select(&targets, targets.constant_like(Scalar::Int(0))),
         None => targets,
     };
     let class = Tensor::iota(*logarithms.shape(), -1, logarithms.device());
@@ -243,7 +255,7 @@ fn class_loss(
     }
     let mut losses = losses.squeeze(-1);
     if let Some(kept) = &kept {
-        losses = kept.select(&losses, &losses.constant_like(0.0));
+        losses = kept.select(&losses, losses.constant_like(0.0));
     }
     match (options.reduction, kept) {
         (LossReduction::None, _) => losses,

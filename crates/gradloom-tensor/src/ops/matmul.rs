@@ -15,6 +15,7 @@ impl Tensor {
     /// Float dtypes, equal. Panics if inner dimensions or batch axes do not fit. PyTorch:
     /// `torch.matmul`.
     #[track_caller]
+    #[must_use]
     pub fn matmul(&self, rhs: &Tensor) -> Tensor {
         let shape = structured::matmul(self.shape(), rhs.shape()).unwrap_or_else(fail);
         shape_rules::same_dtype("matmul", self.dtype(), rhs.dtype())
@@ -41,6 +42,7 @@ impl Tensor {
     ///
     /// Panics if an operand is not 1-D or sizes differ. PyTorch: `torch.dot`.
     #[track_caller]
+    #[must_use]
     pub fn dot(&self, rhs: &Tensor) -> Tensor {
         let (left, right) = (self.shape(), rhs.shape());
         assert!(left.rank() == 1 && right.rank() == 1, "dot: needs two vectors: {left} x {right}");
@@ -51,6 +53,7 @@ impl Tensor {
     ///
     /// Panics if an operand is not 1-D. PyTorch: `torch.outer`.
     #[track_caller]
+    #[must_use]
     pub fn outer(&self, rhs: &Tensor) -> Tensor {
         let (left, right) = (self.shape(), rhs.shape());
         assert!(

@@ -12,6 +12,7 @@ impl Tensor {
     ///
     /// Float dtypes. Panics if the axis is out of range. PyTorch: `F.softmax`.
     #[track_caller]
+    #[must_use]
     pub fn softmax(&self, axis: isize) -> Tensor {
         shape_rules::float("softmax", self.dtype()).unwrap_or_else(fail);
         self.axis("softmax", axis);
@@ -23,6 +24,7 @@ impl Tensor {
     ///
     /// Float dtypes. Panics if the axis is out of range. PyTorch: `F.log_softmax`.
     #[track_caller]
+    #[must_use]
     pub fn log_softmax(&self, axis: isize) -> Tensor {
         shape_rules::float("log_softmax", self.dtype()).unwrap_or_else(fail);
         self.axis("log_softmax", axis);
@@ -42,6 +44,7 @@ impl Tensor {
     /// Float dtypes, equal. Panics if shapes do not fit. PyTorch: `F.layer_norm`. Ba, Kiros, Hinton,
     /// "Layer normalization", 2016.
     #[track_caller]
+    #[must_use]
     pub fn layer_norm(
         &self,
         axes: usize,
@@ -67,6 +70,7 @@ impl Tensor {
     /// Float dtypes, equal. Panics if shapes do not fit. PyTorch: `F.rms_norm`. Zhang, Sennrich,
     /// "Root mean square layer normalization", 2019.
     #[track_caller]
+    #[must_use]
     pub fn rms_norm(&self, weight: Option<&Tensor>, epsilon: f64) -> Tensor {
         const OP: &str = "rms_norm";
         shape_rules::float(OP, self.dtype()).unwrap_or_else(fail);
@@ -82,6 +86,7 @@ impl Tensor {
     /// Float dtypes, equal. Panics if shapes do not fit or `groups` does not divide C. PyTorch:
     /// `F.group_norm`. Wu, He, "Group normalization", 2018.
     #[track_caller]
+    #[must_use]
     pub fn group_norm(
         &self,
         groups: usize,
@@ -110,6 +115,7 @@ impl Tensor {
     ///
     /// Float dtypes. Panics if the axis is out of range. PyTorch: `F.normalize`.
     #[track_caller]
+    #[must_use]
     pub fn normalize(&self, axis: isize, epsilon: f64) -> Tensor {
         shape_rules::float("normalize", self.dtype()).unwrap_or_else(fail);
         self.axis("normalize", axis);
@@ -121,7 +127,7 @@ impl Tensor {
     #[track_caller]
     pub(crate) fn inverse_norm(&self, axis: isize, epsilon: f64) -> Tensor {
         let square = self.square().sum_keepdim(axis);
-        square.maximum(&square.constant_like(epsilon * epsilon)).rsqrt()
+        square.maximum(square.constant_like(epsilon * epsilon)).rsqrt()
     }
 
     /// `(x - mean) / sqrt(variance + epsilon)` over axes.

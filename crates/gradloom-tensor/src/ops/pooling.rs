@@ -111,6 +111,7 @@ impl Tensor {
     ///
     /// Float dtypes. Panics if no window fits. PyTorch: `F.max_pool2d`.
     #[track_caller]
+    #[must_use]
     pub fn max_pool2d(&self, options: &PoolOptions) -> Tensor {
         self.pool_max(options.window("max_pool2d"))
     }
@@ -119,6 +120,7 @@ impl Tensor {
     ///
     /// Float dtypes. Panics if no window fits. PyTorch: `F.avg_pool2d`.
     #[track_caller]
+    #[must_use]
     pub fn avg_pool2d(&self, options: &PoolOptions) -> Tensor {
         let window = options.window("avg_pool2d");
         let sum = self.pool_sum(window);
@@ -136,6 +138,7 @@ impl Tensor {
     ///
     /// Float dtypes. Panics if no window fits. PyTorch: `F.max_pool1d`.
     #[track_caller]
+    #[must_use]
     pub fn max_pool1d(&self, options: &Pool1dOptions) -> Tensor {
         let shape = self.shape();
         structured::rank("max_pool1d", "an input [N, C, L]", shape, 3).unwrap_or_else(fail);
@@ -146,6 +149,7 @@ impl Tensor {
     ///
     /// Float dtypes. Panics if no window fits. PyTorch: `F.avg_pool1d`.
     #[track_caller]
+    #[must_use]
     pub fn avg_pool1d(&self, options: &Pool1dOptions) -> Tensor {
         let shape = self.shape();
         structured::rank("avg_pool1d", "an input [N, C, L]", shape, 3).unwrap_or_else(fail);
@@ -156,6 +160,7 @@ impl Tensor {
     ///
     /// Float dtypes. Panics unless OH divides H and OW divides W. PyTorch: `F.adaptive_avg_pool2d`.
     #[track_caller]
+    #[must_use]
     pub fn adaptive_avg_pool2d(&self, output: [usize; 2]) -> Tensor {
         const OP: &str = "adaptive_avg_pool2d";
         let shape = self.shape();
@@ -173,6 +178,7 @@ impl Tensor {
     ///
     /// Float dtypes. Panics if there are not four axes. PyTorch: `x.mean((2, 3))`.
     #[track_caller]
+    #[must_use]
     pub fn global_avg_pool2d(&self) -> Tensor {
         const OP: &str = "global_avg_pool2d";
         structured::rank(OP, "an input [N, C, H, W]", self.shape(), 4).unwrap_or_else(fail);
@@ -183,6 +189,7 @@ impl Tensor {
     ///
     /// Panics if no window fits.
     #[track_caller]
+    #[must_use]
     pub fn pool_max(&self, window: Window2d) -> Tensor {
         let shape = structured::pooling("pool_max", self.shape(), &window).unwrap_or_else(fail);
         node(Op::PoolMax(window), &[self], shape)
@@ -193,6 +200,7 @@ impl Tensor {
     ///
     /// Panics if shapes or dtypes do not fit.
     #[track_caller]
+    #[must_use]
     pub fn pool_max_scatter(input: &Tensor, values: &Tensor, window: Window2d) -> Tensor {
         let op = Op::PoolMaxScatter(window);
         check_values(&op, input.shape(), values.shape(), window);
@@ -203,6 +211,7 @@ impl Tensor {
     ///
     /// Panics if shapes or dtypes do not fit.
     #[track_caller]
+    #[must_use]
     pub fn pool_max_gather(input: &Tensor, source: &Tensor, window: Window2d) -> Tensor {
         let (shape, other) = (input.shape(), source.shape());
         assert!(shape == other, "pool_max_gather: input {shape} and source {other} differ");
@@ -214,6 +223,7 @@ impl Tensor {
     ///
     /// Panics if no window fits.
     #[track_caller]
+    #[must_use]
     pub fn pool_sum(&self, window: Window2d) -> Tensor {
         let shape = structured::pooling("pool_sum", self.shape(), &window).unwrap_or_else(fail);
         node(Op::PoolSum(window), &[self], shape)
@@ -224,6 +234,7 @@ impl Tensor {
     ///
     /// Panics if shapes do not fit.
     #[track_caller]
+    #[must_use]
     pub fn pool_sum_scatter(
         values: &Tensor,
         input_shape: impl Into<Shape>,

@@ -105,20 +105,26 @@ slice_range_from!(isize, i32, usize);
 /// backwards: `..;-1` reverses), [`NewAxis`] adds an axis, and axes that are not named are whole.
 #[macro_export]
 macro_rules! s {
+    // A range like `4..1` is backwards on purpose when its step is negative.
+    (@range $range:expr) => {{
+        #[allow(clippy::reversed_empty_ranges, reason = "such a range may go backwards")]
+        let range = $crate::SliceRange::from($range);
+        range
+    }};
     (@parse [$($done:expr,)*]) => {
         $crate::Slice::new(::std::vec![$($done),*])
     };
     (@parse [$($done:expr,)*] $range:expr ; $step:expr) => {
-        $crate::s!(@parse [$($done,)* $crate::SliceRange::from($range).with_step($step),])
+        $crate::s!(@parse [$($done,)* $crate::s!(@range $range).with_step($step),])
     };
     (@parse [$($done:expr,)*] $range:expr ; $step:expr, $($rest:tt)*) => {
-        $crate::s!(@parse [$($done,)* $crate::SliceRange::from($range).with_step($step),] $($rest)*)
+        $crate::s!(@parse [$($done,)* $crate::s!(@range $range).with_step($step),] $($rest)*)
     };
     (@parse [$($done:expr,)*] $range:expr) => {
-        $crate::s!(@parse [$($done,)* $crate::SliceRange::from($range),])
+        $crate::s!(@parse [$($done,)* $crate::s!(@range $range),])
     };
     (@parse [$($done:expr,)*] $range:expr, $($rest:tt)*) => {
-        $crate::s!(@parse [$($done,)* $crate::SliceRange::from($range),] $($rest)*)
+        $crate::s!(@parse [$($done,)* $crate::s!(@range $range),] $($rest)*)
     };
     ($($entries:tt)*) => {
         $crate::s!(@parse [] $($entries)*)
@@ -162,6 +168,7 @@ impl Tensor {
     /// Panics if more axes are named than there are, or a single index is out of range. PyTorch:
     /// `x[...]`, with NumPy's negative steps.
     #[track_caller]
+    #[must_use]
     pub fn slice(&self, slice: Slice) -> Tensor {
         let mut starts = [0; RANK_MAX];
         let mut steps = [1; RANK_MAX];
@@ -200,6 +207,7 @@ impl Tensor {
     ///
     /// Panics if they are not all there. PyTorch: `torch.narrow`.
     #[track_caller]
+    #[must_use]
     pub fn narrow(&self, axis: isize, start: usize, length: usize) -> Tensor {
         let index = self.axis("narrow", axis);
         let size = self.shape()[index];
@@ -216,6 +224,7 @@ impl Tensor {
     ///
     /// Panics if the index is out of range. PyTorch: `torch.select`.
     #[track_caller]
+    #[must_use]
     pub fn index(&self, axis: isize, index: isize) -> Tensor {
         let position = self.axis("index", axis);
         let start = self.single("index", index, position).start;
@@ -226,6 +235,7 @@ impl Tensor {
     ///
     /// Panics if the sizes do not add up to the axis. PyTorch: `torch.split` with a list.
     #[track_caller]
+    #[must_use]
     pub fn split(&self, sizes: &[usize], axis: isize) -> Vec<Tensor> {
         let size = self.shape()[self.axis("split", axis)];
         let total: usize = sizes.iter().sum();
@@ -243,6 +253,7 @@ impl Tensor {
     ///
     /// Panics if `count` is 0 or the axis is out of range. PyTorch: `torch.chunk`.
     #[track_caller]
+    #[must_use]
     pub fn chunk(&self, count: usize, axis: isize) -> Vec<Tensor> {
         assert!(count > 0, "chunk: the number of parts is 0");
         let size = self.shape()[self.axis("chunk", axis)];
@@ -272,5 +283,78 @@ impl Tensor {
         shape: Shape,
     ) -> Tensor {
         self.view(Op::Slice { starts, steps }, shape, shape == *self.shape())
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::allow_attributes, reason = "the macro cannot expect a lint that may not fire")]
+mod tests {
+    use super::NewAxis;
+    use crate::ops::structured_tests::leaf;
+    use crate::{Op, Shape, Tensor};
+
+    #[test]
+    fn slices_have_the_sizes_numpy_gives() {
+        let x = leaf([5, 6]);
+        assert_eq!(*x.slice(s![.., 1..3]).shape(), [5, 2]);
+        assert_eq!(*x.slice(s![4]).shape(), [6]);
+        assert_eq!(*x.slice(s![-1, NewAxis, ..;2]).shape(), [1, 3]);
+        assert_eq!(*x.slice(s![1..;2, ..-1]).shape(), [2, 5]);
+        assert_eq!(*x.slice(s![-3..-1, 2..100]).shape(), [2, 4]);
+        assert_eq!(*x.slice(s![3..1, ..]).shape(), [0, 6]);
+        assert_eq!(*x.slice(s![..;-1, 4..1;-2]).shape(), [5, 2]);
+        assert_eq!(*x.slice(s![-100..100, 10..]).shape(), [5, 0]);
+        assert_eq!(*x.slice(s![0usize, 0isize]).shape(), Shape::SCALAR);
+        assert_eq!(*x.slice(s![]).shape(), [5, 6]);
+        assert_eq!(x.slice(s![.., 0..6,]).id(), x.id());
+    }
+
+    /// The indices that a slice of a vector takes, read off its nodes.
+    fn taken(x: &Tensor, y: &Tensor) -> Vec<usize> {
+        if y.id() == x.id() {
+            return (0..x.count()).collect();
+        }
+        let mut taken = taken(x, &y.inputs()[0]);
+        match y.op() {
+            Op::Slice { starts, steps } => {
+                (0..y.count()).map(|place| taken[starts[0] + place * steps[0]]).collect()
+            }
+            Op::Flip(_) => {
+                taken.reverse();
+                taken
+            }
+            other => panic!("a slice of a vector has no {}", other.name()),
+        }
+    }
+
+    #[test]
+    fn slices_take_the_elements_numpy_takes() {
+        let x = leaf([7]);
+        assert_eq!(taken(&x, &x.slice(s![1..6;2])), [1, 3, 5]);
+        assert_eq!(taken(&x, &x.slice(s![..;3])), [0, 3, 6]);
+        assert_eq!(taken(&x, &x.slice(s![..;-1])), [6, 5, 4, 3, 2, 1, 0]);
+        assert_eq!(taken(&x, &x.slice(s![..;-4])), [6, 2]);
+        assert_eq!(taken(&x, &x.slice(s![5..1;-2])), [5, 3]);
+        assert_eq!(taken(&x, &x.slice(s![-2..;-3])), [5, 2]);
+        assert_eq!(taken(&x, &x.slice(s![..3;-1])), [6, 5, 4]);
+        assert_eq!(taken(&x, &x.slice(s![-1..-100;-5])), [6, 1]);
+    }
+
+    #[test]
+    #[should_panic(expected = "slice: index 5 out of range for axis 0 of size 5")]
+    fn single_index_out_of_range_panics() {
+        let _ = leaf([5]).slice(s![5]);
+    }
+
+    #[test]
+    #[should_panic(expected = "slice: more entries than axes of shape [5]")]
+    fn slice_with_too_many_entries_panics() {
+        let _ = leaf([5]).slice(s![.., 0]);
+    }
+
+    #[test]
+    #[should_panic(expected = "slice: the step is 0")]
+    fn slice_step_zero_panics() {
+        let _ = leaf([5]).slice(s![..;0]);
     }
 }

@@ -10,6 +10,7 @@ impl Tensor {
     /// Panics if the axis is out of range or the tensor is bool. PyTorch:
     /// `torch.argsort(stable=True)`.
     #[track_caller]
+    #[must_use]
     pub fn argsort(&self, axis: isize, descending: bool) -> Tensor {
         let axis = self.axis("argsort", axis);
         shape_rules::number("argsort", self.dtype()).unwrap_or_else(fail);
@@ -22,6 +23,7 @@ impl Tensor {
     ///
     /// Panics if the axis is out of range or the tensor is bool. PyTorch: `torch.sort(stable=True)`.
     #[track_caller]
+    #[must_use]
     pub fn sort(&self, axis: isize, descending: bool) -> (Tensor, Tensor) {
         let indices = self.argsort(axis, descending);
         (self.gather_checked(self.axis("sort", axis), &indices), indices)
@@ -31,6 +33,7 @@ impl Tensor {
     ///
     /// Panics if the axis is out of range or shorter than `count`. PyTorch: `torch.topk`.
     #[track_caller]
+    #[must_use]
     pub fn topk(&self, count: usize, axis: isize, largest: bool) -> (Tensor, Tensor) {
         let index = self.axis("topk", axis);
         let size = self.shape()[index];

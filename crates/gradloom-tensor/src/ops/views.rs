@@ -67,6 +67,7 @@ impl Tensor {
     ///
     /// Panics if the number of elements changes. PyTorch: `torch.reshape`.
     #[track_caller]
+    #[must_use]
     pub fn reshape(&self, shape: impl IntoShape) -> Tensor {
         let shape = shape_rules::reshape(self.shape(), &shape.sizes()).unwrap_or_else(fail);
         self.view(Op::Reshape, shape, shape == *self.shape())
@@ -76,6 +77,7 @@ impl Tensor {
     ///
     /// Panics if they are out of range or in the wrong order. PyTorch: `torch.flatten`.
     #[track_caller]
+    #[must_use]
     pub fn flatten(&self, from: isize, to: isize) -> Tensor {
         if self.rank() == 0 {
             return self.reshape([1usize]);
@@ -94,6 +96,7 @@ impl Tensor {
     /// Panics if the axis is out of range or has another size. PyTorch: `torch.squeeze`, which
     /// ignores axes of other sizes.
     #[track_caller]
+    #[must_use]
     pub fn squeeze(&self, axis: isize) -> Tensor {
         let index = self.axis("squeeze", axis);
         let shape = self.shape();
@@ -109,6 +112,7 @@ impl Tensor {
     ///
     /// Panics if the axis is out of range. PyTorch: `torch.unsqueeze`.
     #[track_caller]
+    #[must_use]
     pub fn unsqueeze(&self, axis: isize) -> Tensor {
         let axis = shape_rules::new_axis("unsqueeze", axis, self.rank()).unwrap_or_else(fail);
         let mut sizes = self.shape().to_vec();
@@ -120,6 +124,7 @@ impl Tensor {
     ///
     /// Panics if `order` does not name each axis once. PyTorch: `torch.permute`.
     #[track_caller]
+    #[must_use]
     pub fn permute(&self, order: &[isize]) -> Tensor {
         let (shape, permutation) = shape_rules::permute(self.shape(), order).unwrap_or_else(fail);
         let unchanged = permutation == Permutation::new(&Vec::from_iter(0..self.rank()));
@@ -130,6 +135,7 @@ impl Tensor {
     ///
     /// Panics if one is out of range. PyTorch: `torch.transpose`.
     #[track_caller]
+    #[must_use]
     pub fn transpose(&self, a: isize, b: isize) -> Tensor {
         let mut order = Vec::from_iter(0..self.rank() as isize);
         order.swap(self.axis("transpose", a), self.axis("transpose", b));
@@ -140,6 +146,7 @@ impl Tensor {
     ///
     /// Panics if there are not two axes. PyTorch: `torch.t`.
     #[track_caller]
+    #[must_use]
     pub fn t(&self) -> Tensor {
         assert!(self.rank() == 2, "t: needs a matrix, got shape {}; use `transpose`", self.shape());
         self.permute(&[1, 0])
@@ -149,6 +156,7 @@ impl Tensor {
     ///
     /// Panics if another axis would change. PyTorch: `torch.broadcast_to`.
     #[track_caller]
+    #[must_use]
     pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Tensor {
         let shape = shape.into();
         shape_rules::broadcast_to("broadcast_to", self.shape(), &shape).unwrap_or_else(fail);
@@ -159,6 +167,7 @@ impl Tensor {
     ///
     /// Panics if one is out of range or named twice. PyTorch: `torch.flip`.
     #[track_caller]
+    #[must_use]
     pub fn flip(&self, axes: impl crate::ops::reduce::IntoAxes) -> Tensor {
         let axes = axes.resolve("flip", self.rank()).unwrap_or_else(fail);
         self.flip_axes(axes)
@@ -174,6 +183,7 @@ impl Tensor {
     ///
     /// Panics if there is not one pair per axis. PyTorch: `F.pad`, which lists axes from the last.
     #[track_caller]
+    #[must_use]
     pub fn pad(&self, padding: &[(usize, usize)]) -> Tensor {
         assert!(
             padding.len() == self.rank(),
@@ -194,19 +204,21 @@ impl Tensor {
     ///
     /// Panics if there is not one pair per axis. PyTorch: `F.pad(value=...)`.
     #[track_caller]
+    #[must_use]
     pub fn pad_value(&self, padding: &[(usize, usize)], value: impl Into<Scalar>) -> Tensor {
         let padded = self.pad(padding);
         if padded.shape() == self.shape() {
             return padded;
         }
         let inside = Tensor::constant(true, *self.shape(), DType::Bool, self.device());
-        inside.pad(padding).select(&padded, &padded.constant_like(value))
+        inside.pad(padding).select(&padded, padded.constant_like(value))
     }
 
     /// Shifted by `shift` along an axis; what leaves at one end comes back at the other.
     ///
     /// Panics if the axis is out of range. PyTorch: `torch.roll`.
     #[track_caller]
+    #[must_use]
     pub fn roll(&self, shift: isize, axis: isize) -> Tensor {
         let index = self.axis("roll", axis);
         let size = self.shape()[index];
@@ -223,6 +235,7 @@ impl Tensor {
     ///
     /// Panics if there are fewer counts than axes. PyTorch: `torch.Tensor.repeat` (`torch.tile`).
     #[track_caller]
+    #[must_use]
     pub fn repeat(&self, counts: &[usize]) -> Tensor {
         assert!(
             counts.len() >= self.rank(),

@@ -68,7 +68,7 @@ pub fn convolution(
 ) -> Result<Shape> {
     rank("convolution", "an input [N, C, H, W]", input, 4)?;
     rank("convolution", "a weight [O, C / groups, KH, KW]", weight, 4)?;
-    if groups == 0 || weight[0] % groups != 0 || input[1] != weight[1] * groups {
+    if groups == 0 || !weight[0].is_multiple_of(groups) || input[1] != weight[1] * groups {
         return Err(Error::shape(format!(
             "convolution: channels do not fit: input {input}, weight {weight}, groups {groups}"
         )));
@@ -98,7 +98,7 @@ pub fn convolution_transpose(
     const OP: &str = "conv_transpose2d";
     rank(OP, "an input [N, C, H, W]", input, 4)?;
     rank(OP, "a weight [C, O / groups, KH, KW]", weight, 4)?;
-    if groups == 0 || input[1] != weight[0] || input[1] % groups != 0 {
+    if groups == 0 || input[1] != weight[0] || !input[1].is_multiple_of(groups) {
         return Err(Error::shape(format!(
             "{OP}: channels do not fit: input {input}, weight {weight}, groups {groups}"
         )));
