@@ -39,9 +39,7 @@ impl Display for Tensor {
         let items = texts(dtype, &bytes);
         let width = items.iter().map(String::len).max().unwrap_or(0);
         let printer = Printer { full: *self.shape(), summarised, items, width };
-        formatter.write_str(PREFIX)?;
-        printer.axis(formatter, 0, 0)?;
-        write!(formatter, ", {dtype})")
+        write!(formatter, "{PREFIX}{printer}, {dtype})")
     }
 }
 
@@ -72,6 +70,12 @@ struct Printer {
     summarised: bool,
     items: Vec<String>,
     width: usize,
+}
+
+impl Display for Printer {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> Result {
+        self.axis(formatter, 0, 0)
+    }
 }
 
 impl Printer {
@@ -174,5 +178,50 @@ fn exponent_of_two_digits(text: &str) -> String {
             format!("{digits}e{sign}{power:0>2}")
         }
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Printer, Shape, floats};
+
+    fn printed(full: &[usize], summarised: bool, count: i32) -> String {
+        let items: Vec<String> = (0..count).map(|item| item.to_string()).collect();
+        let width = items.iter().map(String::len).max().unwrap_or(0);
+        Printer { full: Shape::new(full), summarised, items, width }.to_string()
+    }
+
+    #[test]
+    fn a_long_axis_shows_three_items_at_each_end() {
+        assert_eq!(printed(&[5000], true, 6), "[0, 1, 2, ..., 3, 4, 5]");
+        insta::assert_snapshot!(printed(&[500, 2], true, 12), @r"
+        [[ 0,  1],
+                [ 2,  3],
+                [ 4,  5],
+                ...,
+                [ 6,  7],
+                [ 8,  9],
+                [10, 11]]
+        ");
+    }
+
+    #[test]
+    fn blocks_are_apart_by_an_empty_line_and_long_rows_wrap() {
+        insta::assert_snapshot!(printed(&[2, 1, 2], false, 4), @r"
+        [[[0, 1]],
+
+                [[2, 3]]]
+        ");
+        assert_eq!(printed(&[40], false, 40).lines().count(), 3);
+    }
+
+    #[test]
+    fn numbers_that_differ_much_are_scientific() {
+        assert_eq!(floats(&[1.0, 2.5]), ["1.0000", "2.5000"]);
+        assert_eq!(floats(&[1.0, 2e-5, -3e9]), ["1.0000e+00", "2.0000e-05", "-3.0000e+09"]);
+        assert_eq!(
+            floats(&[f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0]),
+            ["nan", "inf", "-inf", "0.0000"]
+        );
     }
 }

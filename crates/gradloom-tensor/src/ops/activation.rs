@@ -3,7 +3,7 @@
 //! All take floating-point tensors and keep shape and dtype, and panic on other dtypes. Parameters given
 //! as f64 are part of the plan's structure.
 
-use super::fail;
+use super::OrFail;
 use crate::op::Op;
 use crate::shape::RANK_MAX;
 use crate::{Shape, Tensor, shape_rules};
@@ -131,7 +131,7 @@ impl Tensor {
     #[must_use]
     pub fn glu(&self, axis: isize) -> Tensor {
         self.require_float("glu");
-        let axis = shape_rules::axis("glu", axis, self.rank()).unwrap_or_else(fail);
+        let axis = shape_rules::axis("glu", axis, self.rank()).or_fail();
         let size = self.shape()[axis];
         assert!(size.is_multiple_of(2), "glu: axis {axis} has odd size {size}, no two halves");
         let half = size / 2;

@@ -3,8 +3,8 @@
 //! [`Tensor::constant`] is part of a plan's structure, [`Tensor::full`] an argument of it: use `full`
 //! for numbers that change from step to step.
 
+use super::OrFail;
 use super::elementwise::fit;
-use super::fail;
 use crate::op::Op;
 use crate::{DType, Device, Element, Result, Scalar, Shape, Tensor, shape_rules};
 
@@ -177,7 +177,7 @@ impl Tensor {
         dtype: DType,
         device: &Device,
     ) -> Tensor {
-        let value = fit("constant", value.into(), dtype).unwrap_or_else(fail);
+        let value = fit("constant", value.into(), dtype).or_fail();
         Tensor::from_op(Op::Constant(value), Vec::new(), shape.into(), dtype, device)
     }
 
@@ -192,7 +192,7 @@ impl Tensor {
         dtype: DType,
         device: &Device,
     ) -> Tensor {
-        let value = fit("full", value.into(), dtype).unwrap_or_else(fail);
+        let value = fit("full", value.into(), dtype).or_fail();
         Tensor::from_op(Op::Argument(value), Vec::new(), shape.into(), dtype, device)
     }
 
@@ -246,7 +246,7 @@ impl Tensor {
     #[track_caller]
     pub fn iota(shape: impl Into<Shape>, axis: isize, device: &Device) -> Tensor {
         let shape = shape.into();
-        let axis = shape_rules::axis("iota", axis, shape.rank()).unwrap_or_else(fail);
+        let axis = shape_rules::axis("iota", axis, shape.rank()).or_fail();
         let size = shape[axis];
         assert!(i32::try_from(size).is_ok(), "iota: an axis of {size} is longer than i32 counts");
         Tensor::from_op(Op::Iota { axis }, Vec::new(), shape, DType::I32, device)
@@ -279,7 +279,7 @@ impl Tensor {
     /// PyTorch: `linspace`.
     #[track_caller]
     pub fn linspace(start: f64, end: f64, count: usize, dtype: DType, device: &Device) -> Tensor {
-        shape_rules::float("linspace", dtype).unwrap_or_else(fail);
+        shape_rules::float("linspace", dtype).or_fail();
         let step = if count > 1 { (end - start) / (count - 1) as f64 } else { 0.0 };
         let index = Tensor::arange(count, device);
         let forward = index.cast(dtype.compute()).mul(step).add(start);

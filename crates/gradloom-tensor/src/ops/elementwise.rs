@@ -11,7 +11,7 @@ mod operators;
 pub use operand::Operand;
 pub(crate) use operand::fit;
 
-use super::fail;
+use super::OrFail;
 use crate::op::{Binary, Op, Unary};
 use crate::{DType, Scalar, Shape, Tensor, shape_rules};
 
@@ -23,7 +23,7 @@ impl Tensor {
         if *self.shape() == shape {
             return self.clone();
         }
-        shape_rules::broadcast_to("broadcast_to", self.shape(), &shape).unwrap_or_else(fail);
+        shape_rules::broadcast_to("broadcast_to", self.shape(), &shape).or_fail();
         if let (Op::Constant(_) | Op::Argument(_), None) = (self.op(), self.value()) {
             let op = self.op().clone();
             return Tensor::from_op(op, Vec::new(), shape, self.dtype(), self.device());
@@ -51,7 +51,7 @@ impl Tensor {
     /// Panics unless the tensor is floating-point.
     #[track_caller]
     pub(crate) fn require_float(&self, op: &str) {
-        shape_rules::float(op, self.dtype()).unwrap_or_else(fail);
+        shape_rules::float(op, self.dtype()).or_fail();
     }
 
     /// This tensor and the other operand with one dtype and one shape.
@@ -61,16 +61,15 @@ impl Tensor {
             Operand::Scalar(scalar) => return (self.clone(), self.argument_like(op, scalar)),
             Operand::Tensor(other) => other,
         };
-        shape_rules::same_dtype(op, self.dtype(), other.dtype()).unwrap_or_else(fail);
-        let shape =
-            shape_rules::broadcast(op, self.shape(), other.shape()).unwrap_or_else(fail);
+        shape_rules::same_dtype(op, self.dtype(), other.dtype()).or_fail();
+        let shape = shape_rules::broadcast(op, self.shape(), other.shape()).or_fail();
         (self.expand_to(shape), other.expand_to(shape))
     }
 
     /// A scalar operand beside this tensor: same shape and dtype, an argument of the plan.
     #[track_caller]
     fn argument_like(&self, op: &str, scalar: Scalar) -> Tensor {
-        let scalar = fit(op, scalar, self.dtype()).unwrap_or_else(fail);
+        let scalar = fit(op, scalar, self.dtype()).or_fail();
         let op = Op::Argument(scalar);
         Tensor::from_op(op, Vec::new(), *self.shape(), self.dtype(), self.device())
     }
@@ -90,7 +89,8 @@ impl Tensor {
 
     #[track_caller]
     fn binary_node(binary: Binary, lhs: Tensor, rhs: Tensor) -> Tensor {
-        let (shape, dtype, device) = (*lhs.shape(), binary.result(lhs.dtype()), lhs.device().clone());
+        let (shape, dtype, device) =
+            (*lhs.shape(), binary.result(lhs.dtype()), lhs.device().clone());
         Tensor::from_op(Op::Binary(binary), vec![lhs, rhs], shape, dtype, &device)
     }
 
@@ -104,34 +104,35 @@ impl Tensor {
 
     #[track_caller]
     fn require_number(&self, op: &str) {
-        shape_rules::number(op, self.dtype()).unwrap_or_else(fail);
+        shape_rules::number(op, self.dtype()).or_fail();
     }
 
     #[track_caller]
     fn logical(&self, op: &str, binary: Binary, other: Operand) -> Tensor {
-        shape_rules::boolean(op, self.dtype()).unwrap_or_else(fail);
+        shape_rules::boolean(op, self.dtype()).or_fail();
         let (lhs, rhs) = self.meet(op, other);
         Tensor::binary_node(binary, lhs, rhs)
     }
 
     #[track_caller]
     fn bitwise(&self, op: &str, binary: Binary, other: Operand) -> Tensor {
-        shape_rules::int(op, self.dtype()).unwrap_or_else(fail);
+        shape_rules::int(op, self.dtype()).or_fail();
         let (lhs, rhs) = self.meet(op, other);
         Tensor::binary_node(binary, lhs, rhs)
     }
 }
 
-/// Methods of two operands; the second is a tensor that broadcasts, or a number.
+/// Methods of two operands; the second is a tensor that broadcasts, or a number. The bodies are pasted,
+/// not called as closures, so that nodes know the caller's line.
 macro_rules! binary_methods {
-    ($($(#[$doc:meta])* $name:ident => $call:expr;)*) => {
+    ($($(#[$doc:meta])* $name:ident => |$lhs:ident, $rhs:ident| $body:expr;)*) => {
         impl Tensor {
             $($(#[$doc])*
             #[track_caller]
             #[must_use]
             pub fn $name(&self, other: impl Into<Operand>) -> Tensor {
-                let call: fn(&Tensor, Operand) -> Tensor = $call;
-                call(self, other.into())
+                let ($lhs, $rhs) = (self, other.into());
+                $body
             })*
         }
     };
@@ -315,7 +316,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn logical_not(&self) -> Tensor {
-        shape_rules::boolean("logical_not", self.dtype()).unwrap_or_else(fail);
+        shape_rules::boolean("logical_not", self.dtype()).or_fail();
         self.unary(Unary::Not)
     }
 
@@ -335,7 +336,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn check_index(&self, size: usize, op: &'static str) -> Tensor {
-        shape_rules::int(op, self.dtype()).unwrap_or_else(fail);
+        shape_rules::int(op, self.dtype()).or_fail();
         let check = Op::CheckIndex { size, op };
         Tensor::from_op(check, vec![self.clone()], *self.shape(), self.dtype(), self.device())
     }

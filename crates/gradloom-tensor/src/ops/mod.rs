@@ -24,3 +24,21 @@ mod structured_tests;
 pub(crate) fn fail<T>(error: crate::Error) -> T {
     panic!("{error}")
 }
+
+/// [`fail`] for results, at the line of the outermost caller: a function passed to `unwrap_or_else`
+/// would name a line of the standard library.
+pub(crate) trait OrFail<T> {
+    /// The value, or the panic with the error's message.
+    #[track_caller]
+    fn or_fail(self) -> T;
+}
+
+impl<T> OrFail<T> for crate::Result<T> {
+    #[track_caller]
+    fn or_fail(self) -> T {
+        match self {
+            Ok(value) => value,
+            Err(error) => fail(error),
+        }
+    }
+}

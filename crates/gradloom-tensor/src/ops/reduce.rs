@@ -4,7 +4,7 @@
 
 use std::ops::RangeFull;
 
-use super::fail;
+use super::OrFail;
 use crate::op::{ArgReduction, Axes, Op, Reduction};
 use crate::{DType, Result, Shape, Tensor, shape_rules};
 
@@ -62,30 +62,29 @@ macro_rules! into_axes {
 into_axes!(isize);
 into_axes!(i32);
 
-/// Pairs of methods: one that drops the reduced axes, and its twin that keeps them with size one.
+/// Pairs of methods: one that drops the reduced axes, and its twin that keeps them with size one. The
+/// bodies are pasted, not called as closures, so that nodes know the caller's line.
 macro_rules! reductions {
     ($(
         $(#[$doc:meta])*
-        $name:ident, $keepdim:ident $(, $argument:ident: $type:ty)* => $call:expr;
+        $name:ident, $keepdim:ident $(, $argument:ident: $type:ty)* => |$x:ident, $axes:ident| $body:expr;
     )*) => {
         impl Tensor {
             $($(#[$doc])*
             #[track_caller]
             #[must_use]
             pub fn $name(&self, axes: impl IntoAxes $(, $argument: $type)*) -> Tensor {
-                let axes = self.axes(stringify!($name), axes);
-                let call: fn(&Tensor, Axes $(, $type)*) -> Tensor = $call;
-                let kept = call(self, axes $(, $argument)*);
-                kept.reshape_to(shape_rules::without(self.shape(), axes))
+                let ($x, $axes) = (self, self.axes(stringify!($name), axes));
+                let kept: Tensor = $body;
+                kept.reshape_to(shape_rules::without(self.shape(), $axes))
             }
 
             #[doc = concat!("[`Tensor::", stringify!($name), "`] with the reduced axes kept at size one.")]
             #[track_caller]
             #[must_use]
             pub fn $keepdim(&self, axes: impl IntoAxes $(, $argument: $type)*) -> Tensor {
-                let axes = self.axes(stringify!($name), axes);
-                let call: fn(&Tensor, Axes $(, $type)*) -> Tensor = $call;
-                call(self, axes $(, $argument)*)
+                let ($x, $axes) = (self, self.axes(stringify!($name), axes));
+                $body
             })*
         }
     };
@@ -109,13 +108,13 @@ reductions! {
 
     /// Sum of squared distances from the mean over `n - correction`: 1 for a sample, 0 for the whole.
     /// NaN if that is not positive. Floats only. PyTorch: `var`.
-    var, var_keepdim, correction: usize => |x, axes, correction| {
+    var, var_keepdim, correction: usize => |x, axes| {
         x.require_float("var");
         x.variance(axes, correction)
     };
 
     /// Square root of the variance with the same correction. Floats only. PyTorch: `std`.
-    std, std_keepdim, correction: usize => |x, axes, correction| {
+    std, std_keepdim, correction: usize => |x, axes| {
         x.require_float("std");
         x.variance(axes, correction).sqrt()
     };
@@ -190,7 +189,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn cumsum(&self, axis: isize) -> Tensor {
-        let axis = shape_rules::axis("cumsum", axis, self.rank()).unwrap_or_else(fail);
+        let axis = shape_rules::axis("cumsum", axis, self.rank()).or_fail();
         let source = self.countable();
         let (dtype, device) = (source.dtype(), self.device());
         let op = Op::Scan { axis, reverse: false };
@@ -199,7 +198,7 @@ impl Tensor {
 
     #[track_caller]
     fn axes(&self, op: &str, axes: impl IntoAxes) -> Axes {
-        axes.resolve(op, self.rank()).unwrap_or_else(fail)
+        axes.resolve(op, self.rank()).or_fail()
     }
 
     /// The reduction node; without axes there is nothing to do.
@@ -208,15 +207,15 @@ impl Tensor {
         if axes.is_empty() {
             return self.clone();
         }
-        let shape = shape_rules::reduce(reduction.name(), self.shape(), axes).unwrap_or_else(fail);
+        let shape = shape_rules::reduce(reduction.name(), self.shape(), axes).or_fail();
         let op = Op::Reduce(reduction, axes);
         Tensor::from_op(op, vec![self.clone()], shape, self.dtype(), self.device())
     }
 
     #[track_caller]
     fn extremum(&self, op: &str, reduction: Reduction, axes: Axes) -> Tensor {
-        shape_rules::number(op, self.dtype()).unwrap_or_else(fail);
-        shape_rules::not_empty(op, self.shape(), axes).unwrap_or_else(fail);
+        shape_rules::number(op, self.dtype()).or_fail();
+        shape_rules::not_empty(op, self.shape(), axes).or_fail();
         self.reduced(reduction, axes)
     }
 
@@ -230,10 +229,10 @@ impl Tensor {
 
     #[track_caller]
     fn arg_reduced(&self, op: &str, reduction: ArgReduction, axis: isize) -> Tensor {
-        let axis = shape_rules::axis(op, axis, self.rank()).unwrap_or_else(fail);
-        shape_rules::number(op, self.dtype()).unwrap_or_else(fail);
+        let axis = shape_rules::axis(op, axis, self.rank()).or_fail();
+        shape_rules::number(op, self.dtype()).or_fail();
         let axes: Axes = [axis].into_iter().collect();
-        shape_rules::not_empty(op, self.shape(), axes).unwrap_or_else(fail);
+        shape_rules::not_empty(op, self.shape(), axes).or_fail();
         let op = Op::ArgReduce(reduction, axis);
         let shape = self.shape().with(axis, 1);
         Tensor::from_op(op, vec![self.clone()], shape, DType::I32, self.device())

@@ -65,9 +65,7 @@ pub fn broadcast(op: &str, lhs: &Shape, rhs: &Shape) -> Result<Shape> {
             (1, size) | (size, 1) => size,
             (left, right) if left == right => left,
             _ => {
-                return Err(Error::shape(format!(
-                    "{op}: shapes {lhs} and {rhs} do not broadcast"
-                )));
+                return Err(Error::shape(format!("{op}: shapes {lhs} and {rhs} do not broadcast")));
             }
         };
     }

@@ -3,7 +3,7 @@
 //! Numbers of the formulas are constants, part of a plan's structure; numbers that callers give for a
 //! bound or a fill are arguments, so that changing them makes no new plan.
 
-use super::{Operand, fail};
+use super::{Operand, OrFail};
 use crate::op::{Binary, Op};
 use crate::{DType, Scalar, Tensor, shape_rules};
 
@@ -86,14 +86,20 @@ impl Tensor {
         let mut product: Option<Tensor> = None;
         while exponent > 0 {
             if exponent & 1 == 1 {
-                product = Some(product.map_or(square.clone(), |product| product.mul(&square)));
+                product = Some(match product {
+                    Some(product) => product.mul(&square),
+                    None => square.clone(),
+                });
             }
             exponent >>= 1;
             if exponent > 0 {
                 square = square.square();
             }
         }
-        product.unwrap_or_else(|| self.ones_like())
+        match product {
+            Some(product) => product,
+            None => self.ones_like(),
+        }
     }
 
     /// `2^x`; floats only. PyTorch: `exp2`.
@@ -199,7 +205,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn select(&self, on_true: impl Into<Operand>, on_false: impl Into<Operand>) -> Tensor {
-        shape_rules::boolean("select", self.dtype()).unwrap_or_else(fail);
+        shape_rules::boolean("select", self.dtype()).or_fail();
         let (on_true, on_false) = match (on_true.into(), on_false.into()) {
             (Operand::Tensor(on_true), Operand::Tensor(on_false)) => {
                 on_true.meet("select", Operand::Tensor(on_false))
@@ -211,12 +217,12 @@ impl Tensor {
             }
             (Operand::Scalar(on_true), Operand::Scalar(on_false)) => {
                 let dtype = common_dtype(on_true, on_false);
-                let full = |scalar| Tensor::full(*self.shape(), scalar, dtype, self.device());
-                (full(on_true), full(on_false))
+                let (shape, device) = (*self.shape(), self.device());
+                let on_true = Tensor::full(shape, on_true.cast(dtype), dtype, device);
+                (on_true, Tensor::full(shape, on_false.cast(dtype), dtype, device))
             }
         };
-        let shape =
-            shape_rules::broadcast("select", self.shape(), on_true.shape()).unwrap_or_else(fail);
+        let shape = shape_rules::broadcast("select", self.shape(), on_true.shape()).or_fail();
         let inputs =
             vec![self.expand_to(shape), on_true.expand_to(shape), on_false.expand_to(shape)];
         Tensor::from_op(Op::Select, inputs, shape, on_true.dtype(), self.device())
@@ -226,7 +232,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn masked_fill(&self, mask: &Tensor, value: impl Into<Operand>) -> Tensor {
-        shape_rules::boolean("masked_fill", mask.dtype()).unwrap_or_else(fail);
+        shape_rules::boolean("masked_fill", mask.dtype()).or_fail();
         mask.select(value, self)
     }
 }
