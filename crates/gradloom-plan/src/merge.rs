@@ -1,11 +1,11 @@
-//! Groups that read the same operands side by side become one: two reductions of the same rows, the
-//! updates of two moments.
+//! Reducing groups of the same rows become one: side by side if they read the same operand, one after
+//! the other if the rows of the second are all that use the results of the first.
 
 use crate::graph::{Class, Graph};
-use crate::partition::{Bits, Group, Partition};
+use crate::partition::{Bits, Group, Partition, reads_row};
 use crate::storing::Storing;
 
-/// Merges reducing groups of one space that share an operand and do not depend on one another.
+/// Merges reducing groups of one space.
 pub(crate) fn merge(graph: &Graph, partition: &mut Partition, storing: &Storing) {
     let count = partition.groups.len();
     for first in 0..count {
@@ -20,9 +20,15 @@ pub(crate) fn merge(graph: &Graph, partition: &mut Partition, storing: &Storing)
                 || !reduces(graph, a)
                 || !reduces(graph, b)
                 || a.before.contains(second)
-                || b.before.contains(first)
-                || !share_operand(graph, storing, a, b)
             {
+                continue;
+            }
+            let together = if b.before.contains(first) {
+                a.order.is_none() && only_feeds(graph, partition, storing, first, second)
+            } else {
+                share_operand(graph, storing, a, b)
+            };
+            if !together {
                 continue;
             }
             absorb(partition, first, second);
@@ -32,6 +38,35 @@ pub(crate) fn merge(graph: &Graph, partition: &mut Partition, storing: &Storing)
 
 fn reduces(graph: &Graph, group: &Group) -> bool {
     group.members.iter().any(|&member| graph.nodes[member].class == Class::Reduce)
+}
+
+/// True if everything stored in `first` is used in `second` alone, row by row, and nothing runs between.
+fn only_feeds(
+    graph: &Graph,
+    partition: &Partition,
+    storing: &Storing,
+    first: usize,
+    second: usize,
+) -> bool {
+    let between = partition
+        .groups
+        .iter()
+        .enumerate()
+        .any(|(index, group)| {
+            index != second
+                && group.before.contains(first)
+                && partition.groups[second].before.contains(index)
+        });
+    let own = &partition.groups[first];
+    let rows = own.space.rows();
+    !between
+        && own.members.iter().filter(|&&member| storing.stored[member]).all(|&member| {
+            graph.nodes[member].shape.count() == rows
+                && graph.users[member].iter().all(|&user| {
+                    partition.group_of[user] == Some(second)
+                        && reads_row(graph, user, member, &own.space)
+                })
+        })
 }
 
 fn share_operand(graph: &Graph, storing: &Storing, a: &Group, b: &Group) -> bool {

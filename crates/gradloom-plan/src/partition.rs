@@ -282,6 +282,26 @@ impl Partition {
     }
 }
 
+/// True if a node reads a value of level `Row` as its own row does: broadcast along the row, or as a
+/// value of that level itself.
+pub(crate) fn reads_row(graph: &Graph, node: usize, value: usize, space: &Space) -> bool {
+    let (rows, columns) = (space.rows(), space.columns());
+    let spread = Shape::new(&[rows, columns]);
+    let broadcast = View::contiguous(Shape::new(&[rows, 1])).expand(spread);
+    let inputs = graph.nodes[node].inputs.iter();
+    inputs.filter(|&&input| graph.base(input) == value).all(|&input| {
+        let mut steps = operand_steps(graph, node, input);
+        let own = View::contiguous(graph.nodes[value].shape);
+        let count = graph.nodes[node].shape.count();
+        let (to, expected) = match count == rows * columns {
+            true => (spread, broadcast),
+            false => (Shape::new(&[rows]), View::contiguous(Shape::new(&[rows]))),
+        };
+        steps.push(Step::Reshape(to));
+        (count == rows || count == rows * columns) && follow(own, &steps) == Some(expected)
+    })
+}
+
 /// What a join makes of the group's space, and the new member's level.
 struct Joined {
     space: Space,

@@ -18,12 +18,32 @@ fn transposed(x: &Tensor) -> Tensor {
     node(Op::Permute(Permutation::new(&order)), &[x], shape, x)
 }
 
-/// `dA = g B^T`, `dB = A^T g`.
+/// `dA = g B^T`, `dB = A^T g`. Where an operand is itself a transpose, its gradient is built transposed
+/// too, so that the gradient of what lies below is a plain product and not one to be copied.
 pub(super) fn matmul(a: &Tensor, b: &Tensor, g: &Tensor, needs: &[bool]) -> Vec<Option<Tensor>> {
-    vec![
-        needs[0].then(|| node(Op::Matmul, &[g, &transposed(b)], *a.shape(), g)),
-        needs[1].then(|| node(Op::Matmul, &[&transposed(a), g], *b.shape(), g)),
-    ]
+    let product = |lhs: &Tensor, rhs: &Tensor| {
+        let rank = g.rank();
+        let shape = g.shape().with(rank - 2, lhs.shape()[rank - 2]);
+        node(Op::Matmul, &[lhs, rhs], shape.with(rank - 1, rhs.shape()[rank - 1]), g)
+    };
+    let of_a = || match is_transpose(a) {
+        true => transposed(&product(b, &transposed(g))),
+        false => product(g, &transposed(b)),
+    };
+    let of_b = || match is_transpose(b) {
+        true => transposed(&product(&transposed(g), a)),
+        false => product(&transposed(a), g),
+    };
+    vec![needs[0].then(of_a), needs[1].then(of_b)]
+}
+
+/// True for a view that exchanges the last two axes and leaves the others.
+fn is_transpose(x: &Tensor) -> bool {
+    let Op::Permute(permutation) = x.op() else { return false };
+    let rank = x.rank();
+    let mut exchanged: Vec<usize> = (0..rank).collect();
+    exchanged.swap(rank - 1, rank - 2);
+    permutation.iter().eq(exchanged)
 }
 
 pub(super) fn convolution(

@@ -1,0 +1,135 @@
+//! Plans of representative training steps, pinned: how many kernels, what is in them, what is reused.
+use gradloom_autodiff::grad;
+use gradloom_plan::Planner;
+use gradloom_tensor::ops::attention::AttentionOptions;
+use gradloom_tensor::ops::convolution::Conv2dOptions;
+use gradloom_tensor::ops::pooling::PoolOptions;
+use gradloom_tensor::{DType, Device, Retention, Tensor};
+use gradloom_testkit::reference;
+
+fn leaf(shape: &[usize], device: &Device) -> Tensor {
+    let count = shape.iter().product();
+    let values = (0..count).map(|index| index as f32 * 0.01).collect();
+    Tensor::from_vec(values, shape, device).unwrap().tracked()
+}
+
+fn labels(count: usize, device: &Device) -> Tensor {
+    Tensor::from_vec(vec![1i32; count], [count], device).unwrap()
+}
+
+/// The plan of one step of SGD with momentum, as `commit` asks for it.
+fn sgd_step(loss: Tensor, parameters: Vec<Tensor>) -> String {
+    let device = loss.device().clone();
+    let references: Vec<&Tensor> = parameters.iter().collect();
+    let gradients = grad(&loss, &references);
+    drop(references);
+    let mut roots = vec![loss];
+    for (parameter, gradient) in parameters.into_iter().zip(gradients) {
+        let momentum = Tensor::from_vec(vec![0f32; parameter.count()], *parameter.shape(), &device).unwrap();
+        let momentum = &momentum * 0.9 + &gradient;
+        let updated = &parameter - &(&momentum * 0.01);
+        roots.push(updated);
+        roots.push(momentum);
+    }
+    plan(roots)
+}
+
+fn plan(roots: Vec<Tensor>) -> String {
+    let planner = Planner::default();
+    let held = roots.clone();
+    let prepared = planner.prepare(&roots, Retention::Release);
+    assert!(!prepared.cached);
+    let text = prepared.plan.to_string();
+    // What is prepared holds nodes of the graph, so memory is reusable only once it is gone.
+    drop(prepared);
+    assert!(planner.prepare(&roots, Retention::Release).cached);
+    drop(held);
+    text
+}
+
+#[test]
+fn mlp_step() {
+    let device = reference::device();
+    let x = Tensor::from_vec(vec![0.5f32; 64 * 784], [64, 784], &device).unwrap();
+    let parameters =
+        vec![leaf(&[784, 128], &device), leaf(&[128], &device), leaf(&[128, 10], &device), leaf(&[10], &device)];
+    let hidden = (x.matmul(&parameters[0]) + &parameters[1]).relu();
+    let logits = hidden.matmul(&parameters[2]) + &parameters[3];
+    let loss = logits.cross_entropy(&labels(64, &device));
+    drop((hidden, logits, x));
+    insta::assert_snapshot!(sgd_step(loss, parameters));
+}
+
+#[test]
+fn cnn_step() {
+    let device = reference::device();
+    let x = Tensor::from_vec(vec![0.5f32; 64 * 784], [64, 1, 28, 28], &device).unwrap();
+    let parameters = vec![
+        leaf(&[32, 1, 3, 3], &device),
+        leaf(&[32], &device),
+        leaf(&[64, 32, 3, 3], &device),
+        leaf(&[64], &device),
+        leaf(&[512, 1600], &device),
+        leaf(&[512], &device),
+        leaf(&[10, 512], &device),
+        leaf(&[10], &device),
+    ];
+    let p = &parameters;
+    let convolve = |x: &Tensor, w: &Tensor, b: &Tensor| {
+        let y = x.conv2d(w, &Conv2dOptions::default()) + b.reshape([1, -1, 1, 1]);
+        y.relu().max_pool2d(&PoolOptions::new([2, 2]))
+    };
+    let y = convolve(&convolve(&x, &p[0], &p[1]), &p[2], &p[3]).reshape([64, 1600]);
+    let y = (y.matmul(&p[4].t()) + &p[5]).relu();
+    let loss = (y.matmul(&p[6].t()) + &p[7]).cross_entropy(&labels(64, &device));
+    drop((x, y));
+    insta::assert_snapshot!(sgd_step(loss, parameters));
+}
+
+#[test]
+fn transformer_block_forward_and_backward() {
+    let device = reference::device();
+    let (b, t, d, heads) = (2, 16, 32, 4);
+    let x = leaf(&[b, t, d], &device);
+    let p: Vec<Tensor> = [
+        &[d][..], &[d], &[d, 3 * d], &[3 * d], &[d, d], &[d], &[d], &[d], &[d, 4 * d], &[4 * d], &[4 * d, d], &[d],
+    ]
+    .iter()
+    .map(|shape| leaf(shape, &device))
+    .collect();
+    let normed = x.layer_norm(1, Some(&p[0]), Some(&p[1]), 1e-5);
+    let qkv = (normed.matmul(&p[2]) + &p[3]).reshape([b, t, 3, heads, d / heads]).permute(&[2, 0, 3, 1, 4]);
+    let part = |index: usize| qkv.narrow(0, index, 1).squeeze(0);
+    let options = AttentionOptions { causal: true, ..Default::default() };
+    let attended = Tensor::attention(&part(0), &part(1), &part(2), &options);
+    let merged = attended.permute(&[0, 2, 1, 3]).reshape([b, t, d]);
+    let x1 = merged.matmul(&p[4]) + &p[5] + &x;
+    let normed = x1.layer_norm(1, Some(&p[6]), Some(&p[7]), 1e-5);
+    let y = (normed.matmul(&p[8]) + &p[9]).gelu().matmul(&p[10]) + &p[11] + &x1;
+    let loss = y.square().mean(..);
+    let mut inputs: Vec<&Tensor> = p.iter().collect();
+    inputs.push(&x);
+    let mut roots = grad(&loss, &inputs);
+    roots.push(y);
+    insta::assert_snapshot!(plan(roots));
+}
+
+#[test]
+fn lstm_step() {
+    let device = reference::device();
+    let (batch, hidden) = (8, 16);
+    let x = Tensor::from_vec(vec![0.5f32; 2 * batch * 4 * hidden], [2, batch, 4 * hidden], &device).unwrap();
+    let weight = leaf(&[hidden, 4 * hidden], &device);
+    let zeros = || Tensor::zeros([batch, hidden], DType::F32, &device);
+    let (mut h, mut c) = (zeros(), zeros());
+    for step in 0..2 {
+        let gates = x.narrow(0, step, 1).squeeze(0) + h.matmul(&weight);
+        let gate = |index: usize| gates.narrow(1, index * hidden, hidden);
+        c = gate(1).sigmoid() * &c + gate(0).sigmoid() * gate(2).tanh();
+        h = gate(3).sigmoid() * c.tanh();
+    }
+    let loss = h.square().mean(..);
+    let mut roots = grad(&loss, &[&weight]);
+    roots.push(loss);
+    insta::assert_snapshot!(plan(roots));
+}
