@@ -48,15 +48,11 @@ fn only_feeds(
     first: usize,
     second: usize,
 ) -> bool {
-    let between = partition
-        .groups
-        .iter()
-        .enumerate()
-        .any(|(index, group)| {
-            index != second
-                && group.before.contains(first)
-                && partition.groups[second].before.contains(index)
-        });
+    let between = partition.groups.iter().enumerate().any(|(index, group)| {
+        index != second
+            && group.before.contains(first)
+            && partition.groups[second].before.contains(index)
+    });
     let own = &partition.groups[first];
     let rows = own.space.rows();
     !between

@@ -25,7 +25,8 @@ fn sgd_step(loss: Tensor, parameters: Vec<Tensor>) -> String {
     drop(references);
     let mut roots = vec![loss];
     for (parameter, gradient) in parameters.into_iter().zip(gradients) {
-        let momentum = Tensor::from_vec(vec![0f32; parameter.count()], *parameter.shape(), &device).unwrap();
+        let momentum =
+            Tensor::from_vec(vec![0f32; parameter.count()], *parameter.shape(), &device).unwrap();
         let momentum = &momentum * 0.9 + &gradient;
         let updated = &parameter - &(&momentum * 0.01);
         roots.push(updated);
@@ -51,8 +52,12 @@ fn plan(roots: Vec<Tensor>) -> String {
 fn mlp_step() {
     let device = reference::device();
     let x = Tensor::from_vec(vec![0.5f32; 64 * 784], [64, 784], &device).unwrap();
-    let parameters =
-        vec![leaf(&[784, 128], &device), leaf(&[128], &device), leaf(&[128, 10], &device), leaf(&[10], &device)];
+    let parameters = vec![
+        leaf(&[784, 128], &device),
+        leaf(&[128], &device),
+        leaf(&[128, 10], &device),
+        leaf(&[10], &device),
+    ];
     let hidden = (x.matmul(&parameters[0]) + &parameters[1]).relu();
     let logits = hidden.matmul(&parameters[2]) + &parameters[3];
     let loss = logits.cross_entropy(&labels(64, &device));
@@ -92,13 +97,26 @@ fn transformer_block_forward_and_backward() {
     let (b, t, d, heads) = (2, 16, 32, 4);
     let x = leaf(&[b, t, d], &device);
     let p: Vec<Tensor> = [
-        &[d][..], &[d], &[d, 3 * d], &[3 * d], &[d, d], &[d], &[d], &[d], &[d, 4 * d], &[4 * d], &[4 * d, d], &[d],
+        &[d][..],
+        &[d],
+        &[d, 3 * d],
+        &[3 * d],
+        &[d, d],
+        &[d],
+        &[d],
+        &[d],
+        &[d, 4 * d],
+        &[4 * d],
+        &[4 * d, d],
+        &[d],
     ]
     .iter()
     .map(|shape| leaf(shape, &device))
     .collect();
     let normed = x.layer_norm(1, Some(&p[0]), Some(&p[1]), 1e-5);
-    let qkv = (normed.matmul(&p[2]) + &p[3]).reshape([b, t, 3, heads, d / heads]).permute(&[2, 0, 3, 1, 4]);
+    let qkv = (normed.matmul(&p[2]) + &p[3])
+        .reshape([b, t, 3, heads, d / heads])
+        .permute(&[2, 0, 3, 1, 4]);
     let part = |index: usize| qkv.narrow(0, index, 1).squeeze(0);
     let options = AttentionOptions { causal: true, ..Default::default() };
     let attended = Tensor::attention(&part(0), &part(1), &part(2), &options);
@@ -118,7 +136,8 @@ fn transformer_block_forward_and_backward() {
 fn lstm_step() {
     let device = reference::device();
     let (batch, hidden) = (8, 16);
-    let x = Tensor::from_vec(vec![0.5f32; 2 * batch * 4 * hidden], [2, batch, 4 * hidden], &device).unwrap();
+    let x = Tensor::from_vec(vec![0.5f32; 2 * batch * 4 * hidden], [2, batch, 4 * hidden], &device)
+        .unwrap();
     let weight = leaf(&[hidden, 4 * hidden], &device);
     let zeros = || Tensor::zeros([batch, hidden], DType::F32, &device);
     let (mut h, mut c) = (zeros(), zeros());

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::op::{Detached, Op};
+use crate::ops::OrFail;
 use crate::{Buffer, DType, Device, Shape};
 
 /// An n-dimensional array on a device, computed when its elements are asked for.
@@ -111,8 +112,7 @@ impl Tensor {
     /// If the axis is out of range.
     #[track_caller]
     pub fn size(&self, axis: isize) -> usize {
-        self.0.shape
-            [crate::shape_rules::axis("size", axis, self.rank()).unwrap_or_else(crate::ops::fail)]
+        self.0.shape[crate::shape_rules::axis("size", axis, self.rank()).or_fail()]
     }
 
     /// Element type.

@@ -54,7 +54,9 @@ pub fn close(what: &str, actual: &[f64], expected: &[f64], tolerance: f64) -> Ou
             a == e || (a.is_nan() && e.is_nan())
         };
         if !same {
-            return Err(format!("{what}: element {index} is {a}, expected {e} (scale {scale:.3e})"));
+            return Err(format!(
+                "{what}: element {index} is {a}, expected {e} (scale {scale:.3e})"
+            ));
         }
     }
     Ok(())
@@ -212,9 +214,8 @@ fn difference(
         }
         function(&list)
     };
-    let central = |step: f64| -> Result<f64, String> {
-        Ok((moved(step)? - moved(-step)?) / (2.0 * step))
-    };
+    let central =
+        |step: f64| -> Result<f64, String> { Ok((moved(step)? - moved(-step)?) / (2.0 * step)) };
     let (wide, narrow) = (central(2e-4)?, central(1e-4)?);
     Ok((4.0 * narrow - wide) / 3.0)
 }

@@ -3,7 +3,7 @@
 //! Letters: B batch, H query heads, HK key heads, T queries, S keys, D features of queries and keys,
 //! E features of values.
 
-use super::fail;
+use super::OrFail;
 use crate::{DType, Scalar, Shape, Tensor, shape_rules};
 
 /// Options of [`Tensor::attention`]; the default is no mask and scale `1 / sqrt(D)`.
@@ -113,7 +113,7 @@ fn is_grouped(query: &Tensor, key: &Tensor) -> bool {
 #[track_caller]
 fn check(query: &Tensor, key: &Tensor, value: &Tensor) {
     const OP: &str = "attention";
-    shape_rules::float(OP, query.dtype()).unwrap_or_else(fail);
+    shape_rules::float(OP, query.dtype()).or_fail();
     let (q, k, v) = (query.shape(), key.shape(), value.shape());
     let ranks = q.rank().min(k.rank()).min(v.rank());
     assert!(ranks >= 2, "{OP}: needs [.., T, D], got query {q}, key {k}, value {v}");

@@ -2,7 +2,7 @@
 //!
 //! Letters: N batch, C input channels, O output channels, H and W (or L) sizes, K kernel.
 
-use super::fail;
+use super::OrFail;
 use crate::op::{Groups, Op, Window2d};
 use crate::shape_rules::{self, structured};
 use crate::{Shape, Tensor};
@@ -149,7 +149,7 @@ impl Tensor {
             .and_then(|()| {
                 structured::rank("conv1d", "a weight [O, C / groups, K]", weight.shape(), 3)
             })
-            .unwrap_or_else(fail);
+            .or_fail();
         let options = Conv2dOptions {
             stride: [1, options.stride],
             padding: [0, options.padding],
@@ -172,7 +172,7 @@ impl Tensor {
         let (input, kernel) = (self.shape(), weight.shape());
         let shape =
             structured::convolution_transpose(input, kernel, &window, output_padding, groups)
-                .unwrap_or_else(fail);
+                .or_fail();
         Tensor::conv2d_input(weight, self, shape, window, groups)
     }
 
@@ -187,8 +187,8 @@ impl Tensor {
         window: Window2d,
         groups: Groups,
     ) -> Tensor {
-        let shape = structured::convolution(input.shape(), weight.shape(), &window, groups)
-            .unwrap_or_else(fail);
+        let shape =
+            structured::convolution(input.shape(), weight.shape(), &window, groups).or_fail();
         node(Op::Convolution(window, groups), input, weight, shape)
     }
 
@@ -237,7 +237,7 @@ fn check_gradient(
     window: Window2d,
     groups: Groups,
 ) {
-    let output = structured::convolution(input, weight, &window, groups).unwrap_or_else(fail);
+    let output = structured::convolution(input, weight, &window, groups).or_fail();
     assert!(
         output == *gradient,
         "convolution: the output of input {input} and weight {weight} is {output}, not {gradient}"
@@ -248,6 +248,6 @@ fn check_gradient(
 fn node(op: Op, first: &Tensor, second: &Tensor, shape: Shape) -> Tensor {
     let dtype = shape_rules::same_dtype(op.name(), first.dtype(), second.dtype())
         .and_then(|dtype| shape_rules::float(op.name(), dtype))
-        .unwrap_or_else(fail);
+        .or_fail();
     Tensor::from_op(op, vec![first.clone(), second.clone()], shape, dtype, first.device())
 }

@@ -3,7 +3,7 @@
 //! Indices are `i32` (`u8` and `u32` are cast). One outside its axis fails the evaluation, since its
 //! value is not known before; negative ones do not count from the end.
 
-use super::fail;
+use super::OrFail;
 use crate::op::Op;
 use crate::shape_rules::{self, structured};
 use crate::{DType, Shape, Tensor};
@@ -17,7 +17,7 @@ impl Tensor {
     #[must_use]
     pub fn gather(&self, axis: isize, index: &Tensor) -> Tensor {
         let axis = self.axis("gather", axis);
-        structured::gather("gather", self.shape(), index.shape(), axis).unwrap_or_else(fail);
+        structured::gather("gather", self.shape(), index.shape(), axis).or_fail();
         self.gather_checked(axis, &index.checked_index(self.shape()[axis], "gather"))
     }
 
@@ -28,7 +28,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn scatter_add(&self, axis: isize, index: &Tensor, updates: &Tensor) -> Tensor {
-        shape_rules::same_dtype("scatter_add", self.dtype(), updates.dtype()).unwrap_or_else(fail);
+        shape_rules::same_dtype("scatter_add", self.dtype(), updates.dtype()).or_fail();
         self + &Tensor::scatter_add_zeros(*self.shape(), axis, index, updates)
     }
 
@@ -45,9 +45,9 @@ impl Tensor {
         updates: &Tensor,
     ) -> Tensor {
         let shape = shape.into();
-        let axis = shape_rules::axis("scatter_add", axis, shape.rank()).unwrap_or_else(fail);
-        structured::scatter(&shape, index.shape(), updates.shape(), axis).unwrap_or_else(fail);
-        shape_rules::number("scatter_add", updates.dtype()).unwrap_or_else(fail);
+        let axis = shape_rules::axis("scatter_add", axis, shape.rank()).or_fail();
+        structured::scatter(&shape, index.shape(), updates.shape(), axis).or_fail();
+        shape_rules::number("scatter_add", updates.dtype()).or_fail();
         let index = index.checked_index(shape[axis], "scatter_add");
         index.scatter_add_checked(axis, updates, shape)
     }
@@ -70,7 +70,7 @@ impl Tensor {
     #[must_use]
     pub fn index_select(&self, axis: isize, index: &Tensor) -> Tensor {
         let shape = index.shape();
-        structured::rank("index_select", "a 1-D index", shape, 1).unwrap_or_else(fail);
+        structured::rank("index_select", "a 1-D index", shape, 1).or_fail();
         self.take_for("index_select", axis, index)
     }
 
@@ -82,7 +82,7 @@ impl Tensor {
     #[must_use]
     pub fn embedding(&self, index: &Tensor) -> Tensor {
         let shape = self.shape();
-        structured::rank("embedding", "a table [V, D]", shape, 2).unwrap_or_else(fail);
+        structured::rank("embedding", "a table [V, D]", shape, 2).or_fail();
         self.take_for("embedding", 0, index)
     }
 
@@ -109,7 +109,7 @@ impl Tensor {
     /// This index as `i32`.
     #[track_caller]
     pub(crate) fn index_dtype(&self, op: &str) -> Tensor {
-        shape_rules::int(op, self.dtype()).unwrap_or_else(fail);
+        shape_rules::int(op, self.dtype()).or_fail();
         if self.dtype() == DType::I32 { self.clone() } else { self.cast(DType::I32) }
     }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 
-use super::fail;
+use super::OrFail;
 use crate::op::Op;
 use crate::shape_rules::{self, structured};
 use crate::{Shape, Tensor};
@@ -16,12 +16,12 @@ impl Tensor {
     pub fn concat<T: Borrow<Tensor>>(tensors: &[T], axis: isize) -> Tensor {
         let shapes: Vec<Shape> = tensors.iter().map(|tensor| *tensor.borrow().shape()).collect();
         let rank = shapes.first().map_or(1, Shape::rank);
-        let axis = shape_rules::axis("concat", axis, rank).unwrap_or_else(fail);
-        let shape = structured::concat(&shapes, axis).unwrap_or_else(fail);
+        let axis = shape_rules::axis("concat", axis, rank).or_fail();
+        let shape = structured::concat(&shapes, axis).or_fail();
         let first = tensors[0].borrow();
         let dtype = first.dtype();
         for tensor in tensors {
-            shape_rules::same_dtype("concat", dtype, tensor.borrow().dtype()).unwrap_or_else(fail);
+            shape_rules::same_dtype("concat", dtype, tensor.borrow().dtype()).or_fail();
         }
         if tensors.len() == 1 {
             return first.clone();
@@ -42,7 +42,7 @@ impl Tensor {
             let shape = tensor.borrow().shape();
             assert!(*shape == first, "stack: shapes differ: {first} and {shape}");
         }
-        let axis = shape_rules::new_axis("stack", axis, first.rank()).unwrap_or_else(fail) as isize;
+        let axis = shape_rules::new_axis("stack", axis, first.rank()).or_fail() as isize;
         let parts: Vec<Tensor> =
             tensors.iter().map(|tensor| tensor.borrow().unsqueeze(axis)).collect();
         Tensor::concat(&parts, axis)

@@ -3,7 +3,7 @@
 //! The log-probability of a class is picked by comparing an iota with the target, not by a gather,
 //! so that softmax, pick and sum are one kernel over a row. Letter: C classes.
 
-use super::fail;
+use super::OrFail;
 use crate::{Scalar, Tensor, shape_rules};
 
 /// How the losses of the elements become the result.
@@ -196,7 +196,7 @@ impl Tensor {
 fn check_same(op: &str, input: &Tensor, target: &Tensor) {
     shape_rules::float(op, input.dtype())
         .and_then(|dtype| shape_rules::same_dtype(op, dtype, target.dtype()))
-        .unwrap_or_else(fail);
+        .or_fail();
     let (left, right) = (input.shape(), target.shape());
     assert!(left == right, "{op}: input {left} and target {right} must have one shape");
 }
@@ -217,7 +217,7 @@ fn huber(difference: &Tensor, delta: f64) -> Tensor {
 
 #[track_caller]
 fn check_classes(op: &str, input: &Tensor, targets: &Tensor) {
-    shape_rules::float(op, input.dtype()).unwrap_or_else(fail);
+    shape_rules::float(op, input.dtype()).or_fail();
     let (shape, given) = (input.shape(), targets.shape());
     assert!(
         shape.rank() > 0 && given.dims() == &shape[..shape.rank() - 1],

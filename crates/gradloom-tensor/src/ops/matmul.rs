@@ -3,7 +3,7 @@
 //! When every batch axis of the right operand has size one, the batch axes of the left one become
 //! rows, so that one large product does the work of many small ones.
 
-use super::fail;
+use super::OrFail;
 use crate::op::Op;
 use crate::shape_rules::{self, structured};
 use crate::{Shape, Tensor};
@@ -17,10 +17,10 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn matmul(&self, rhs: &Tensor) -> Tensor {
-        let shape = structured::matmul(self.shape(), rhs.shape()).unwrap_or_else(fail);
+        let shape = structured::matmul(self.shape(), rhs.shape()).or_fail();
         shape_rules::same_dtype("matmul", self.dtype(), rhs.dtype())
             .and_then(|dtype| shape_rules::float("matmul", dtype))
-            .unwrap_or_else(fail);
+            .or_fail();
         let left = if self.rank() == 1 { self.unsqueeze(0) } else { self.clone() };
         let right = if rhs.rank() == 1 { rhs.unsqueeze(1) } else { rhs.clone() };
         let (rows, inner) = (left.size(-2), left.size(-1));

@@ -19,14 +19,9 @@ pub mod loss;
 #[cfg(test)]
 mod structured_tests;
 
-/// Turns a shape error into the panic that a broken contract in the caller's program deserves.
-#[track_caller]
-pub(crate) fn fail<T>(error: crate::Error) -> T {
-    panic!("{error}")
-}
-
-/// [`fail`] for results, at the line of the outermost caller: a function passed to `unwrap_or_else`
-/// would name a line of the standard library.
+/// Turns a shape error into the panic that a broken contract in the caller's program deserves, at the
+/// line of the outermost caller: a function passed to `unwrap_or_else` would name a line of the
+/// standard library.
 pub(crate) trait OrFail<T> {
     /// The value, or the panic with the error's message.
     #[track_caller]
@@ -38,7 +33,7 @@ impl<T> OrFail<T> for crate::Result<T> {
     fn or_fail(self) -> T {
         match self {
             Ok(value) => value,
-            Err(error) => fail(error),
+            Err(error) => panic!("{error}"),
         }
     }
 }

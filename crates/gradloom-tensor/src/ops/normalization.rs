@@ -3,7 +3,7 @@
 //!
 //! Letters: N batch, C channels, T positions, D features.
 
-use super::fail;
+use super::OrFail;
 use crate::op::Axes;
 use crate::{Shape, Tensor, shape_rules};
 
@@ -14,7 +14,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn softmax(&self, axis: isize) -> Tensor {
-        shape_rules::float("softmax", self.dtype()).unwrap_or_else(fail);
+        shape_rules::float("softmax", self.dtype()).or_fail();
         self.axis("softmax", axis);
         let powers = self.below_max(axis).exp();
         &powers / &powers.sum_keepdim(axis)
@@ -26,7 +26,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn log_softmax(&self, axis: isize) -> Tensor {
-        shape_rules::float("log_softmax", self.dtype()).unwrap_or_else(fail);
+        shape_rules::float("log_softmax", self.dtype()).or_fail();
         self.axis("log_softmax", axis);
         let below = self.below_max(axis);
         &below - &below.exp().sum_keepdim(axis).log()
@@ -53,7 +53,7 @@ impl Tensor {
         epsilon: f64,
     ) -> Tensor {
         const OP: &str = "layer_norm";
-        shape_rules::float(OP, self.dtype()).unwrap_or_else(fail);
+        shape_rules::float(OP, self.dtype()).or_fail();
         let shape = self.shape();
         assert!(
             axes > 0 && axes <= shape.rank(),
@@ -73,7 +73,7 @@ impl Tensor {
     #[must_use]
     pub fn rms_norm(&self, weight: Option<&Tensor>, epsilon: f64) -> Tensor {
         const OP: &str = "rms_norm";
-        shape_rules::float(OP, self.dtype()).unwrap_or_else(fail);
+        shape_rules::float(OP, self.dtype()).or_fail();
         let last = Shape::new(&[self.shape()[self.axis(OP, -1)]]);
         let mean = self.square().mean_keepdim(-1);
         let normal = self * &(&mean + &mean.constant_like(epsilon)).rsqrt();
@@ -95,7 +95,7 @@ impl Tensor {
         epsilon: f64,
     ) -> Tensor {
         const OP: &str = "group_norm";
-        shape_rules::float(OP, self.dtype()).unwrap_or_else(fail);
+        shape_rules::float(OP, self.dtype()).or_fail();
         let shape = self.shape();
         assert!(shape.rank() >= 2, "{OP}: needs an input [N, C, ..], got shape {shape}");
         let channels = shape[1];
@@ -117,7 +117,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn normalize(&self, axis: isize, epsilon: f64) -> Tensor {
-        shape_rules::float("normalize", self.dtype()).unwrap_or_else(fail);
+        shape_rules::float("normalize", self.dtype()).or_fail();
         self.axis("normalize", axis);
         self * &self.inverse_norm(axis, epsilon)
     }

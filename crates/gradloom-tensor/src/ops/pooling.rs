@@ -2,7 +2,7 @@
 //!
 //! Letters: N batch, C channels, H and W (or L) sizes; OH and OW numbers of windows.
 
-use super::fail;
+use super::OrFail;
 use crate::op::{Op, Window2d};
 use crate::shape_rules::{self, structured};
 use crate::{Shape, Tensor};
@@ -141,7 +141,7 @@ impl Tensor {
     #[must_use]
     pub fn max_pool1d(&self, options: &Pool1dOptions) -> Tensor {
         let shape = self.shape();
-        structured::rank("max_pool1d", "an input [N, C, L]", shape, 3).unwrap_or_else(fail);
+        structured::rank("max_pool1d", "an input [N, C, L]", shape, 3).or_fail();
         self.unsqueeze(2).max_pool2d(&options.widened()).squeeze(2)
     }
 
@@ -152,7 +152,7 @@ impl Tensor {
     #[must_use]
     pub fn avg_pool1d(&self, options: &Pool1dOptions) -> Tensor {
         let shape = self.shape();
-        structured::rank("avg_pool1d", "an input [N, C, L]", shape, 3).unwrap_or_else(fail);
+        structured::rank("avg_pool1d", "an input [N, C, L]", shape, 3).or_fail();
         self.unsqueeze(2).avg_pool2d(&options.widened()).squeeze(2)
     }
 
@@ -164,7 +164,7 @@ impl Tensor {
     pub fn adaptive_avg_pool2d(&self, output: [usize; 2]) -> Tensor {
         const OP: &str = "adaptive_avg_pool2d";
         let shape = self.shape();
-        structured::rank(OP, "an input [N, C, H, W]", shape, 4).unwrap_or_else(fail);
+        structured::rank(OP, "an input [N, C, H, W]", shape, 4).or_fail();
         let fits = |axis: usize| output[axis] > 0 && shape[axis + 2].is_multiple_of(output[axis]);
         assert!(
             fits(0) && fits(1),
@@ -181,7 +181,7 @@ impl Tensor {
     #[must_use]
     pub fn global_avg_pool2d(&self) -> Tensor {
         const OP: &str = "global_avg_pool2d";
-        structured::rank(OP, "an input [N, C, H, W]", self.shape(), 4).unwrap_or_else(fail);
+        structured::rank(OP, "an input [N, C, H, W]", self.shape(), 4).or_fail();
         self.mean([2, 3])
     }
 
@@ -191,7 +191,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn pool_max(&self, window: Window2d) -> Tensor {
-        let shape = structured::pooling("pool_max", self.shape(), &window).unwrap_or_else(fail);
+        let shape = structured::pooling("pool_max", self.shape(), &window).or_fail();
         node(Op::PoolMax(window), &[self], shape)
     }
 
@@ -215,7 +215,7 @@ impl Tensor {
     pub fn pool_max_gather(input: &Tensor, source: &Tensor, window: Window2d) -> Tensor {
         let (shape, other) = (input.shape(), source.shape());
         assert!(shape == other, "pool_max_gather: input {shape} and source {other} differ");
-        let shape = structured::pooling("pool_max_gather", shape, &window).unwrap_or_else(fail);
+        let shape = structured::pooling("pool_max_gather", shape, &window).or_fail();
         node(Op::PoolMaxGather(window), &[input, source], shape)
     }
 
@@ -225,7 +225,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn pool_sum(&self, window: Window2d) -> Tensor {
-        let shape = structured::pooling("pool_sum", self.shape(), &window).unwrap_or_else(fail);
+        let shape = structured::pooling("pool_sum", self.shape(), &window).or_fail();
         node(Op::PoolSum(window), &[self], shape)
     }
 
@@ -250,16 +250,16 @@ impl Tensor {
 #[track_caller]
 fn check_values(op: &Op, input: &Shape, values: &Shape, window: Window2d) {
     let name = op.name();
-    let output = structured::pooling(name, input, &window).unwrap_or_else(fail);
+    let output = structured::pooling(name, input, &window).or_fail();
     assert!(output == *values, "{name}: values of input {input} have shape {output}, not {values}");
 }
 
 #[track_caller]
 fn node(op: Op, operands: &[&Tensor], shape: Shape) -> Tensor {
     let first = operands[0];
-    let dtype = shape_rules::float(op.name(), first.dtype()).unwrap_or_else(fail);
+    let dtype = shape_rules::float(op.name(), first.dtype()).or_fail();
     for operand in operands {
-        shape_rules::same_dtype(op.name(), dtype, operand.dtype()).unwrap_or_else(fail);
+        shape_rules::same_dtype(op.name(), dtype, operand.dtype()).or_fail();
     }
     let inputs = operands.iter().map(|&operand| operand.clone()).collect();
     Tensor::from_op(op, inputs, shape, dtype, first.device())

@@ -1,6 +1,6 @@
 //! Sorting along an axis.
 
-use super::fail;
+use super::OrFail;
 use crate::op::Op;
 use crate::{DType, Tensor, shape_rules};
 
@@ -13,7 +13,7 @@ impl Tensor {
     #[must_use]
     pub fn argsort(&self, axis: isize, descending: bool) -> Tensor {
         let axis = self.axis("argsort", axis);
-        shape_rules::number("argsort", self.dtype()).unwrap_or_else(fail);
+        shape_rules::number("argsort", self.dtype()).or_fail();
         let op = Op::ArgSort { axis, descending };
         Tensor::from_op(op, vec![self.clone()], *self.shape(), DType::I32, self.device())
     }

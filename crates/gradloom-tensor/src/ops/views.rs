@@ -3,7 +3,7 @@
 //! A reshape of a reshape stays two nodes: a gradient may be asked at the inner one. Planners see
 //! through both.
 
-use super::fail;
+use super::OrFail;
 use crate::op::{Axes, Op, Permutation};
 use crate::shape::RANK_MAX;
 use crate::{DType, Scalar, Shape, Tensor, shape_rules};
@@ -69,7 +69,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn reshape(&self, shape: impl IntoShape) -> Tensor {
-        let shape = shape_rules::reshape(self.shape(), &shape.sizes()).unwrap_or_else(fail);
+        let shape = shape_rules::reshape(self.shape(), &shape.sizes()).or_fail();
         self.view(Op::Reshape, shape, shape == *self.shape())
     }
 
@@ -114,7 +114,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn unsqueeze(&self, axis: isize) -> Tensor {
-        let axis = shape_rules::new_axis("unsqueeze", axis, self.rank()).unwrap_or_else(fail);
+        let axis = shape_rules::new_axis("unsqueeze", axis, self.rank()).or_fail();
         let mut sizes = self.shape().to_vec();
         sizes.insert(axis, 1);
         self.reshape(sizes)
@@ -126,7 +126,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn permute(&self, order: &[isize]) -> Tensor {
-        let (shape, permutation) = shape_rules::permute(self.shape(), order).unwrap_or_else(fail);
+        let (shape, permutation) = shape_rules::permute(self.shape(), order).or_fail();
         let unchanged = permutation == Permutation::new(&Vec::from_iter(0..self.rank()));
         self.view(Op::Permute(permutation), shape, unchanged)
     }
@@ -159,7 +159,7 @@ impl Tensor {
     #[must_use]
     pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Tensor {
         let shape = shape.into();
-        shape_rules::broadcast_to("broadcast_to", self.shape(), &shape).unwrap_or_else(fail);
+        shape_rules::broadcast_to("broadcast_to", self.shape(), &shape).or_fail();
         self.expand_to(shape)
     }
 
@@ -169,7 +169,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn flip(&self, axes: impl crate::ops::reduce::IntoAxes) -> Tensor {
-        let axes = axes.resolve("flip", self.rank()).unwrap_or_else(fail);
+        let axes = axes.resolve("flip", self.rank()).or_fail();
         self.flip_axes(axes)
     }
 
@@ -265,7 +265,7 @@ impl Tensor {
     /// The index of an axis that may count from the end.
     #[track_caller]
     pub(crate) fn axis(&self, op: &str, axis: isize) -> usize {
-        shape_rules::axis(op, axis, self.rank()).unwrap_or_else(fail)
+        shape_rules::axis(op, axis, self.rank()).or_fail()
     }
 
     /// A view node, or this tensor if `unchanged`.

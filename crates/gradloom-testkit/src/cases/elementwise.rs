@@ -3,8 +3,22 @@
 use crate::case::Case;
 
 const FAR: &[f64] = &[
-    f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1.0, -1.0, 88.0, -87.0, 1e-6, -1e-6, 30.0,
-    -30.0, 1e-30, 12.5, -3.25,
+    f64::NAN,
+    f64::INFINITY,
+    f64::NEG_INFINITY,
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    88.0,
+    -87.0,
+    1e-6,
+    -1e-6,
+    30.0,
+    -30.0,
+    1e-30,
+    12.5,
+    -3.25,
 ];
 
 const TIES: &[f64] = &[0.5, -0.5, 1.5, 2.5, -1.5, 0.0, 2.0];
@@ -43,7 +57,10 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("sign of far values", |x| x[0].sign()).listed(&[16], FAR).smooth(0),
         Case::new("sqrt of far values", |x| x[0].sqrt()).listed(&[16], FAR).smooth(0),
         Case::new("is_nan of far values", |x| x[0].is_nan()).listed(&[16], FAR).smooth(0),
-        Case::new("sin of larger angles", |x| (&x[0] * 50.0).sin()).float(s).smooth(0).tolerance(1e-4),
+        Case::new("sin of larger angles", |x| (&x[0] * 50.0).sin())
+            .float(s)
+            .smooth(0)
+            .tolerance(1e-4),
         Case::new("add", |x| &x[0] + &x[1]).float(s).float(s),
         Case::new("sub", |x| &x[0] - &x[1]).float(s).float(s),
         Case::new("mul", |x| &x[0] * &x[1]).float(s).float(s),
@@ -62,14 +79,28 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("gt", |x| x[0].gt(&x[1])).float(s).float(s).smooth(0),
         Case::new("ge", |x| x[0].ge(0.5)).listed(&[7], TIES).smooth(0),
         Case::new("select", |x| x[0].select(&x[1], &x[2])).bool(s).float(s).float(s),
-        Case::new("logical ops", |x| x[0].logical_and(&x[1]).logical_xor(x[0].logical_not())).bool(s).bool(s).smooth(0),
+        Case::new("logical ops", |x| x[0].logical_and(&x[1]).logical_xor(x[0].logical_not()))
+            .bool(s)
+            .bool(s)
+            .smooth(0),
         Case::new("integer add wraps", |x| &x[0] * 1_000_000_000 + &x[1]).int(s).int(s).smooth(0),
-        Case::new("integer div and rem", |x| &x[0] / &x[1] + &x[0] % &x[1] * 100).int(s).int(s).smooth(0),
-        Case::new("cast float to int", |x| (&x[0] * 3.0).cast(gradloom_tensor::DType::I32)).float(s).smooth(0),
-        Case::new("cast far values to int", |x| x[0].cast(gradloom_tensor::DType::I32)).listed(&[16], FAR).smooth(0),
-        Case::new("cast int to float", |x| x[0].cast(gradloom_tensor::DType::F32) * 0.5).int(s).smooth(0),
+        Case::new("integer div and rem", |x| &x[0] / &x[1] + &x[0] % &x[1] * 100)
+            .int(s)
+            .int(s)
+            .smooth(0),
+        Case::new("cast float to int", |x| (&x[0] * 3.0).cast(gradloom_tensor::DType::I32))
+            .float(s)
+            .smooth(0),
+        Case::new("cast far values to int", |x| x[0].cast(gradloom_tensor::DType::I32))
+            .listed(&[16], FAR)
+            .smooth(0),
+        Case::new("cast int to float", |x| x[0].cast(gradloom_tensor::DType::F32) * 0.5)
+            .int(s)
+            .smooth(0),
         Case::new("cast to bool", |x| x[0].cast(gradloom_tensor::DType::Bool)).int(s).smooth(0),
-        Case::new("cast to u8", |x| (x[0].abs() * 30).cast(gradloom_tensor::DType::U8)).int(s).smooth(0),
+        Case::new("cast to u8", |x| (x[0].abs() * 30).cast(gradloom_tensor::DType::U8))
+            .int(s)
+            .smooth(0),
         Case::new("broadcast a row", |x| &x[0] * &x[1]).float(&[4, 3, 5]).float(&[5]),
         Case::new("broadcast a column", |x| &x[0] + &x[1]).float(&[3, 5]).float(&[3, 1]),
         Case::new("broadcast both ways", |x| &x[0] * &x[1]).float(&[4, 1, 5]).float(&[3, 1]),

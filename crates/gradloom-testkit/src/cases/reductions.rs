@@ -4,7 +4,8 @@ use gradloom_tensor::DType;
 
 use crate::case::Case;
 
-const ODD: &[f64] = &[1.0, f64::NAN, 3.0, -2.0, 7.0, f64::INFINITY, 3.0, 3.0, f64::NEG_INFINITY, 0.0, 5.0, 5.0];
+const ODD: &[f64] =
+    &[1.0, f64::NAN, 3.0, -2.0, 7.0, f64::INFINITY, 3.0, 3.0, f64::NEG_INFINITY, 0.0, 5.0, 5.0];
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -28,10 +29,13 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("logsumexp", |x| x[0].logsumexp(-1)).float(&[4, 9]),
         Case::new("normalise by the sum", |x| &x[0] / x[0].sum_keepdim(-1)).positive(&[4, 9]),
         Case::new("normalise by the norm of all", |x| &x[0] / x[0].norm(..)).float(&[30, 40]),
-        Case::new("two reductions of one operand", |x| x[0].sum(0) * x[0].square().sum(0)).float(&[9, 4]),
+        Case::new("two reductions of one operand", |x| x[0].sum(0) * x[0].square().sum(0))
+            .float(&[9, 4]),
         Case::new("reduction of a reduction", |x| x[0].exp().sum(1).log().sum(0)).float(&[5, 6]),
         Case::new("sum of booleans", |x| x[0].gt(0.0).sum(1)).float(&[4, 9]).smooth(0),
-        Case::new("any and all", |x| x[0].gt(1.9).any(1).logical_or(x[0].gt(-5.0).all(1))).float(&[4, 9]).smooth(0),
+        Case::new("any and all", |x| x[0].gt(1.9).any(1).logical_or(x[0].gt(-5.0).all(1)))
+            .float(&[4, 9])
+            .smooth(0),
         Case::new("sum over nothing", |x| x[0].sum(1)).float(&[3, 0]).smooth(0),
         Case::new("argmax", |x| x[0].argmax(1)).float(&[4, 9]).smooth(0),
         Case::new("argmin of the first axis", |x| x[0].argmin(0)).float(&[4, 9]).smooth(0),
@@ -39,7 +43,9 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("cumsum", |x| x[0].cumsum(1) * 2.0).float(&[3, 7]),
         Case::new("cumsum of the first axis", |x| x[0].exp().cumsum(0)).float(&[7, 3]),
         Case::new("argsort", |x| x[0].argsort(1, false)).float(&[3, 17]).smooth(0),
-        Case::new("argsort descending with ties and NaN", |x| x[0].argsort(1, true)).listed(&[3, 4], ODD).smooth(0),
+        Case::new("argsort descending with ties and NaN", |x| x[0].argsort(1, true))
+            .listed(&[3, 4], ODD)
+            .smooth(0),
         Case::new("sort", |x| x[0].sort(0, false).0 * 2.0).float(&[9, 3]),
         Case::new("topk", |x| x[0].topk(3, 1, true).0.exp()).float(&[3, 17]),
         Case::new("mean of a cast", |x| x[0].cast(DType::F32).mean(..)).int(&[5, 6]).smooth(0),

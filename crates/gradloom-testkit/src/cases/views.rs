@@ -9,8 +9,10 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("reshape", |x| x[0].reshape([6, 10]) * 2.0).float(&[3, 4, 5]),
         Case::new("permute", |x| x[0].permute(&[2, 0, 1]).sin()).float(&[3, 4, 5]),
         Case::new("permute alone", |x| x[0].permute(&[2, 0, 1])).float(&[3, 4, 5]),
-        Case::new("transpose then reshape", |x| x[0].transpose(0, 1).reshape([12]).exp()).float(&[3, 4]),
-        Case::new("reshape of a product", |x| (&x[0] * &x[0]).transpose(0, 1).reshape([2, 6])).float(&[3, 4]),
+        Case::new("transpose then reshape", |x| x[0].transpose(0, 1).reshape([12]).exp())
+            .float(&[3, 4]),
+        Case::new("reshape of a product", |x| (&x[0] * &x[0]).transpose(0, 1).reshape([2, 6]))
+            .float(&[3, 4]),
         Case::new("slice", |x| x[0].slice(s![1..3, .., ..;2]).exp()).float(&[4, 3, 5]),
         Case::new("slice with an index", |x| x[0].slice(s![.., -1]) * 3.0).float(&[4, 3]),
         Case::new("slice backwards", |x| x[0].slice(s![..;-1, 1..]) * 3.0).float(&[4, 3]),
@@ -18,20 +20,38 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("flip", |x| x[0].flip([1]) * &x[0]).float(&[3, 4]),
         Case::new("pad", |x| x[0].pad(&[(1, 0), (2, 3)]).exp()).float(&[3, 4]),
         Case::new("pad of a cosine", |x| x[0].cos().pad(&[(1, 2)]) * 2.0).float(&[5]),
-        Case::new("pad then reshape", |x| x[0].pad(&[(1, 1), (1, 1)]).reshape([30]) * 2.0).float(&[3, 4]),
-        Case::new("pad then slice then flip", |x| x[0].pad(&[(2, 2)]).slice(s![1..;2]).flip([0]) * 2.0).float(&[5]),
+        Case::new("pad then reshape", |x| x[0].pad(&[(1, 1), (1, 1)]).reshape([30]) * 2.0)
+            .float(&[3, 4]),
+        Case::new("pad then slice then flip", |x| {
+            x[0].pad(&[(2, 2)]).slice(s![1..;2]).flip([0]) * 2.0
+        })
+        .float(&[5]),
         Case::new("pad twice", |x| x[0].pad(&[(1, 0)]).pad(&[(0, 2)]).square()).float(&[4]),
         Case::new("broadcast_to", |x| x[0].broadcast_to([2, 3, 4]).exp()).float(&[3, 1]),
-        Case::new("broadcast then permute then reshape", |x| x[0].broadcast_to([4, 3]).transpose(0, 1).reshape([12]).cos()).float(&[3]),
+        Case::new("broadcast then permute then reshape", |x| {
+            x[0].broadcast_to([4, 3]).transpose(0, 1).reshape([12]).cos()
+        })
+        .float(&[3]),
         Case::new("squeeze and unsqueeze", |x| x[0].unsqueeze(1).squeeze(0) + 1.0).float(&[1, 4]),
-        Case::new("concat", |x| Tensor::concat(&[&x[0], &x[1], &x[0]], 1).exp()).float(&[2, 3]).float(&[2, 4]),
-        Case::new("concat of products", |x| Tensor::concat(&[&(&x[0] * 2.0), &x[0].exp()], 0) * &x[1]).float(&[2, 3]).float(&[4, 3]),
-        Case::new("stack", |x| Tensor::stack(&[&x[0], &x[1]], 0).square()).float(&[2, 3]).float(&[2, 3]),
+        Case::new("concat", |x| Tensor::concat(&[&x[0], &x[1], &x[0]], 1).exp())
+            .float(&[2, 3])
+            .float(&[2, 4]),
+        Case::new("concat of products", |x| {
+            Tensor::concat(&[&(&x[0] * 2.0), &x[0].exp()], 0) * &x[1]
+        })
+        .float(&[2, 3])
+        .float(&[4, 3]),
+        Case::new("stack", |x| Tensor::stack(&[&x[0], &x[1]], 0).square())
+            .float(&[2, 3])
+            .float(&[2, 3]),
         Case::new("roll", |x| x[0].roll(2, 1)).float(&[2, 5]),
-        Case::new("the same tensor twice in one view", |x| x[0].transpose(0, 1) * &x[0]).float(&[4, 4]),
+        Case::new("the same tensor twice in one view", |x| x[0].transpose(0, 1) * &x[0])
+            .float(&[4, 4]),
         Case::new("narrow gates", |x| {
             let gates = &x[0] * 2.0 + &x[1];
             gates.narrow(1, 0, 3).sigmoid() * gates.narrow(1, 3, 3).tanh()
-        }).float(&[5, 6]).float(&[6]),
+        })
+        .float(&[5, 6])
+        .float(&[6]),
     ]
 }

@@ -35,7 +35,13 @@ impl Backend for Reference {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { host: true, f16: true, f64: true, buffer_bytes_max: u64::MAX, subgroup_size: None }
+        Capabilities {
+            host: true,
+            f16: true,
+            f64: true,
+            buffer_bytes_max: u64::MAX,
+            subgroup_size: None,
+        }
     }
 
     fn upload(&self, dtype: DType, bytes: &[u8]) -> Result<Buffer> {
@@ -121,9 +127,7 @@ fn compute(
             (0..count).map(|index| coordinate(&shape, index)[*axis] as f64).collect()
         }
         Op::Random { key } => (0..count)
-            .map(|index| {
-                f64::from(gradloom_tensor::random::threefry(*key, [index as u32, 0])[0])
-            })
+            .map(|index| f64::from(gradloom_tensor::random::threefry(*key, [index as u32, 0])[0]))
             .collect(),
         Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast => {
             elementwise::compute(tensor, values, operands)

@@ -186,9 +186,8 @@ fn matmul(a: &[f64], b: &[f64], a_shape: &Shape, b_shape: &Shape, out: &Shape) -
     let mut result = vec![0.0; out.count()];
     for (index, slot) in result.iter_mut().enumerate() {
         let (batch, row, column) = (index / (m * n), index / n % m, index % n);
-        *slot = (0..k)
-            .map(|i| a[(batch * m + row) * k + i] * b[(batch * k + i) * n + column])
-            .sum();
+        *slot =
+            (0..k).map(|i| a[(batch * m + row) * k + i] * b[(batch * k + i) * n + column]).sum();
     }
     result
 }
