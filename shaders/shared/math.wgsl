@@ -6,10 +6,17 @@
 // - Infinities and NaN are made by `gl_bits`, since WGSL refuses constant expressions that yield them.
 // - No result depends on a builtin outside the range where all drivers agree (tanh and exp overflow on
 //   some, log(0) is finite on others).
+// - Where rounding errors are computed on purpose, `gl_keep` stands between the steps: some compilers
+//   reassociate float arithmetic (Mesa turns n * a + (n * b + c) into n * (a + b) + c).
 // Polynomials follow the Cephes library (S. Moshier) unless a function says otherwise.
 
 fn gl_bits(word: u32) -> f32 {
     return bitcast<f32>(word);
+}
+
+// The same value (but for one NaN), about which compilers know nothing.
+fn gl_keep(a: f32) -> f32 {
+    return bitcast<f32>(min(bitcast<u32>(a), 0xfffffffeu));
 }
 
 fn gl_inf() -> f32 {
@@ -174,7 +181,7 @@ fn gl_exp(a: f32) -> f32 {
         return 0.0;
     }
     let n = round(a * 1.44269504088896341);
-    let r = fma(n, 2.12194440e-4, fma(n, -0.693359375, a));
+    let r = fma(n, 2.12194440e-4, gl_keep(fma(n, -0.693359375, a)));
     return gl_scale((gl_exp_tail(r) + r) + 1.0, i32(n));
 }
 
@@ -189,7 +196,7 @@ fn gl_expm1(a: f32) -> f32 {
         return -1.0;
     }
     let n = round(a * 1.44269504088896341);
-    let r = fma(n, 2.12194440e-4, fma(n, -0.693359375, a));
+    let r = fma(n, 2.12194440e-4, gl_keep(fma(n, -0.693359375, a)));
     let p = gl_exp_tail(r) + r;
     if (n == 0.0) {
         // Keeps the sign of zero and tiny values exactly.
@@ -245,8 +252,8 @@ fn gl_log(a: f32) -> f32 {
     let parts = gl_split(a);
     let f = parts.x - 1.0;
     let n = parts.y;
-    let low = fma(n, -2.12194440e-4, gl_log_tail(f));
-    return fma(n, 0.693359375, f + low);
+    let low = gl_keep(fma(n, -2.12194440e-4, gl_log_tail(f)));
+    return fma(n, 0.693359375, gl_keep(f + low));
 }
 
 fn gl_log1p(a: f32) -> f32 {
@@ -365,9 +372,9 @@ fn gl_reduce(a: f32) -> vec2<f32> {
     }
     // pi/2 in four pieces of eleven bits, so that the first products are exact.
     let q = round(x * 0.636619772367581343);
-    var r = fma(q, -1.5703125, x);
-    r = fma(q, -4.837512969970703125e-4, r);
-    r = fma(q, -7.549533620476723e-8, r);
+    var r = gl_keep(fma(q, -1.5703125, x));
+    r = gl_keep(fma(q, -4.837512969970703125e-4, r));
+    r = gl_keep(fma(q, -7.549533620476723e-8, r));
     r = fma(q, -2.5633440682570896e-12, r);
     return vec2<f32>(r, f32(u32(q) & 3u));
 }
@@ -425,8 +432,10 @@ fn gl_multiply_exact(a: f32, b: f32) -> vec2<f32> {
     let b_high = gl_high(b);
     let b_low = b - b_high;
     let product = gl_high(a * b);
-    return vec2<f32>(product, fma(a_low, b_low, fma(a_high, b_low, fma(a_low, b_high,
-        fma(a_high, b_high, -product)))));
+    var error = gl_keep(fma(a_high, b_high, -product));
+    error = gl_keep(fma(a_low, b_high, error));
+    error = gl_keep(fma(a_high, b_low, error));
+    return vec2<f32>(product, fma(a_low, b_low, error));
 }
 
 // ln(a) of a positive finite number as a sum of two floats, to about 2^-32: the series of
@@ -434,7 +443,7 @@ fn gl_multiply_exact(a: f32, b: f32) -> vec2<f32> {
 fn gl_log_exact(a: f32) -> vec2<f32> {
     let parts = gl_split(a);
     let f = parts.x - 1.0;
-    let divisor = parts.x + 1.0;
+    let divisor = gl_keep(parts.x + 1.0);
     let divisor_low = parts.x - (divisor - 1.0);
     let s = f / divisor;
     let check = gl_multiply_exact(s, divisor);
@@ -451,12 +460,12 @@ fn gl_log_exact(a: f32) -> vec2<f32> {
     let tail = p * (cube.x + cube.y) + 2.0 * s_low + 2.0 * z * s_low;
     // ln(2) with a first piece of twelve bits.
     let n = parts.y;
-    let big = n * 0.693115234375;
-    let small = n * 3.1946184945309415e-5;
-    let lead = big + 2.0 * s;
+    let big = gl_keep(n * 0.693115234375);
+    let small = gl_keep(n * 3.1946184945309415e-5);
+    let lead = gl_keep(big + 2.0 * s);
     let lead_low = select((big - lead) + 2.0 * s, (2.0 * s - lead) + big, abs(big) < abs(2.0 * s));
     let rest = (lead_low + tail) + small;
-    let sum = lead + rest;
+    let sum = gl_keep(lead + rest);
     return vec2<f32>(sum, (lead - sum) + rest);
 }
 
@@ -474,7 +483,8 @@ fn gl_pow_positive(a: f32, b: f32) -> f32 {
     let low = product.y + logarithm.y * b;
     let n = round(estimate * 1.44269504088896341);
     // The first piece of ln(2) times n is exact, so the leading parts cancel without error.
-    let r = fma(n, -0.693115234375, product.x) + fma(n, -3.1946184945309415e-5, low);
+    let r = gl_keep(fma(n, -0.693115234375, product.x))
+        + gl_keep(fma(n, -3.1946184945309415e-5, low));
     return gl_scale((gl_exp_tail(r) + r) + 1.0, i32(n));
 }
 

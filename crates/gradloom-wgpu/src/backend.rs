@@ -161,9 +161,8 @@ impl Backend for WgpuBackend {
             };
             CheckSite { op, location: node.location() }
         };
-        let outputs = self
-            .executor()
-            .run(&prepared.plan, &prepared.inputs, &prepared.arguments, &site)?;
+        let outputs =
+            self.executor().run(&prepared.plan, &prepared.inputs, &prepared.arguments, &site)?;
         for (node, value) in prepared.outputs.iter().zip(outputs) {
             node.set_value(value);
         }

@@ -129,12 +129,9 @@ impl Executor {
         let list = self.sites.lists.get(evaluation as usize);
         let found = list.and_then(|list| list.iter().find(|entry| entry.0 == site as usize));
         Err(match found {
-            Some((_, size, place)) => Error::index_out_of_range(
-                place.op,
-                i64::from(value as i32),
-                *size,
-                place.location,
-            ),
+            Some((_, size, place)) => {
+                Error::index_out_of_range(place.op, i64::from(value as i32), *size, place.location)
+            }
             None => Error::backend(format!("index {} out of range", value as i32)),
         })
     }
@@ -157,8 +154,11 @@ impl Executor {
         }
         let (scratch_bytes, evaluation) = {
             let compiled = &self.plans[&plan.id];
-            let evaluation =
-                if compiled.checks.is_empty() { 0 } else { self.sites.intern(&compiled.checks, sites) };
+            let evaluation = if compiled.checks.is_empty() {
+                0
+            } else {
+                self.sites.intern(&compiled.checks, sites)
+            };
             self.unchecked |= !compiled.checks.is_empty();
             (compiled.scratch.clone(), evaluation)
         };
@@ -239,9 +239,8 @@ impl Executor {
                     BufferRef::Output(other) => outputs[other].clone(),
                     BufferRef::Slot(_) => None,
                 };
-                let source = source.ok_or_else(|| {
-                    Error::backend("plan: an output is an alias of a temporary")
-                })?;
+                let source = source
+                    .ok_or_else(|| Error::backend("plan: an output is an alias of a temporary"))?;
                 outputs[position] =
                     Some(Buffer::new(source.shared().clone(), output.dtype, output.len));
             }
@@ -420,7 +419,9 @@ fn check_inputs(plan: &Plan, inputs: &[Buffer], arguments: &[Scalar]) -> Result<
         )));
     }
     if plan.arguments.contains(&DType::F64) {
-        return Err(Error::unsupported("f64: this device has no 64-bit floats; use f32 or the CPU"));
+        return Err(Error::unsupported(
+            "f64: this device has no 64-bit floats; use f32 or the CPU",
+        ));
     }
     Ok(())
 }
@@ -428,7 +429,8 @@ fn check_inputs(plan: &Plan, inputs: &[Buffer], arguments: &[Scalar]) -> Result<
 fn target_of(gpu: &Gpu) -> Target {
     let limits = &gpu.limits;
     let software = gpu.info.kind == crate::AdapterKind::Software;
-    let most = limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x);
+    let most =
+        limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x);
     let most = most.clamp(1, 256);
     Target {
         workgroup: 1 << most.ilog2(),

@@ -28,9 +28,8 @@ struct Faults {
 impl Gpu {
     /// Opens an adapter with all its limits and the optional features that kernels know to use.
     pub(crate) fn open(adapter: &wgpu::Adapter, info: AdapterInfo) -> Result<Gpu> {
-        let optional = wgpu::Features::SHADER_F16
-            | wgpu::Features::SUBGROUP
-            | wgpu::Features::TIMESTAMP_QUERY;
+        let optional =
+            wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY;
         let features = adapter.features() & optional;
         let limits = adapter.limits();
         let descriptor = wgpu::DeviceDescriptor {
@@ -103,7 +102,9 @@ impl Gpu {
     pub(crate) fn wait(&self) -> Result<()> {
         let waited = self.device.poll(wgpu::PollType::wait_indefinitely());
         self.check()?;
-        waited.map(drop).map_err(|error| Error::backend(format!("waiting for {}: {error}", self.info)))
+        waited
+            .map(drop)
+            .map_err(|error| Error::backend(format!("waiting for {}: {error}", self.info)))
     }
 }
 

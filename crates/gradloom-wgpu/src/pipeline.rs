@@ -85,8 +85,7 @@ impl Pipelines {
             })
             .collect();
         let made = gpu.scoped("making a bind group layout", || {
-            let descriptor =
-                wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries };
+            let descriptor = wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries };
             let layout = gpu.device.create_bind_group_layout(&descriptor);
             let pipeline_layout =
                 gpu.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {

@@ -85,12 +85,7 @@ impl Profile {
     }
 
     /// Prints the dispatches of a plan that was just submitted.
-    pub(crate) fn report(
-        &self,
-        gpu: &Gpu,
-        plan: u64,
-        labels: &[(String, [u32; 2])],
-    ) -> Result<()> {
+    pub(crate) fn report(&self, gpu: &Gpu, plan: u64, labels: &[(String, [u32; 2])]) -> Result<()> {
         let times = self.times(gpu, labels.len())?;
         eprintln!("plan {plan}: {} dispatches", labels.len());
         let mut total = 0.0;

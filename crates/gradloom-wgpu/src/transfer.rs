@@ -43,15 +43,16 @@ pub(crate) fn to_device(dtype: DType, bytes: &[u8]) -> Cow<'_, [u8]> {
 
 /// Device bytes as packed host bytes, appended.
 fn append_from_device(dtype: DType, bytes: &[u8], host: &mut Vec<u8>) {
-    let words =
-        || bytes.chunks_exact(4).map(|word| u32::from_ne_bytes([word[0], word[1], word[2], word[3]]));
+    let words = || {
+        bytes.chunks_exact(4).map(|word| u32::from_ne_bytes([word[0], word[1], word[2], word[3]]))
+    };
     match dtype {
         DType::F32 | DType::I32 | DType::U32 | DType::F64 | DType::F16 => {
             host.extend_from_slice(bytes);
         }
-        DType::BF16 => host.extend(
-            words().flat_map(|word| bf16::from_f32(f32::from_bits(word)).to_ne_bytes()),
-        ),
+        DType::BF16 => {
+            host.extend(words().flat_map(|word| bf16::from_f32(f32::from_bits(word)).to_ne_bytes()))
+        }
         DType::U8 | DType::Bool => host.extend(words().map(|word| word as u8)),
     }
 }
@@ -149,9 +150,9 @@ impl Staging {
         let result = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
         let failed = |reason: String| Error::backend(format!("download: {reason}"));
         match result {
-            Some(Ok(())) => staging
-                .get_mapped_range(0..bytes)
-                .map_err(|error| failed(error.to_string())),
+            Some(Ok(())) => {
+                staging.get_mapped_range(0..bytes).map_err(|error| failed(error.to_string()))
+            }
             Some(Err(error)) => Err(failed(error.to_string())),
             None => Err(failed("the device did not finish its work".to_owned())),
         }

@@ -58,9 +58,9 @@ impl Axes {
 
     /// `view` over the merged axes.
     pub(crate) fn walk(&self, view: &View) -> Walk {
-        let never = view.mask.is_some_and(|mask| {
-            (0..view.shape.rank()).any(|axis| mask[axis].0 >= mask[axis].1)
-        });
+        let never = view
+            .mask
+            .is_some_and(|mask| (0..view.shape.rank()).any(|axis| mask[axis].0 >= mask[axis].1));
         Walk {
             strides: self.innermost.iter().map(|&axis| view.strides[axis]).collect(),
             offset: view.offset,
@@ -68,9 +68,7 @@ impl Axes {
                 .innermost
                 .iter()
                 .map(|&axis| {
-                    view.mask
-                        .map(|mask| mask[axis])
-                        .filter(|&range| range != (0, view.shape[axis]))
+                    view.mask.map(|mask| mask[axis]).filter(|&range| range != (0, view.shape[axis]))
                 })
                 .collect(),
             never,

@@ -45,10 +45,10 @@ pub(crate) fn as_reduce(kernel: &Kernel, lhs: &View, rhs: &View) -> Result<Kerne
         places.push(program.instructions.len());
         program.instructions.push(Instruction { operation, level: Level::Row, ..*instruction });
     }
-    let outputs = kernel.outputs.iter().map(|output| gradloom_plan::KernelOutput {
-        value: places[output.value],
-        ..*output
-    });
+    let outputs = kernel
+        .outputs
+        .iter()
+        .map(|output| gradloom_plan::KernelOutput { value: places[output.value], ..*output });
     Ok(Kernel {
         kind: KernelKind::Reduce,
         program,

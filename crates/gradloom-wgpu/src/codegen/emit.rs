@@ -305,7 +305,8 @@ impl<'a> Emitter<'a> {
         let expression = match operation {
             Operation::Load { input, .. } => {
                 let (operand, resource) = self.unit.input(input);
-                let walk = self.walks[id].clone().unwrap_or_else(|| unreachable!("load has a view"));
+                let walk =
+                    self.walks[id].clone().unwrap_or_else(|| unreachable!("load has a view"));
                 let zero = literal::scalar(Scalar::Int(0), operand.dtype);
                 if walk.never {
                     zero
@@ -326,7 +327,8 @@ impl<'a> Emitter<'a> {
             Operation::Constant(constant) => literal::scalar(constant, dtype),
             Operation::Argument(argument) => literal::from_word(dtype, &argument_word(argument)),
             Operation::Index(_) => {
-                let walk = self.walks[id].clone().unwrap_or_else(|| unreachable!("index has a view"));
+                let walk =
+                    self.walks[id].clone().unwrap_or_else(|| unreachable!("index has a view"));
                 let address = format!("bitcast<i32>({})", self.address(&walk, lane));
                 if walk.never {
                     "0i".to_owned()
@@ -369,8 +371,7 @@ impl<'a> Emitter<'a> {
         let values: Vec<String> =
             (0..self.lanes).map(|lane| self.name(output.value, lane)).collect();
         if self.bindings.is_vector(resource) {
-            let store =
-                self.bindings.store_vector(resource, output.dtype, "index / 4u", &values);
+            let store = self.bindings.store_vector(resource, output.dtype, "index / 4u", &values);
             self.line(store);
             return;
         }

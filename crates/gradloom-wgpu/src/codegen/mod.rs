@@ -43,9 +43,8 @@ pub(crate) fn compile(
 
 /// Index arithmetic is done in 32 bits.
 fn check_sizes(kernel: &Kernel) -> Result<()> {
-    let elements = kernel.space.shape.iter().try_fold(1u64, |product, &size| {
-        product.checked_mul(size as u64)
-    });
+    let elements =
+        kernel.space.shape.iter().try_fold(1u64, |product, &size| product.checked_mul(size as u64));
     let lens = kernel.inputs.iter().map(|input| input.len);
     let longest = lens.chain(kernel.outputs.iter().map(|output| output.len)).max().unwrap_or(0);
     match elements {

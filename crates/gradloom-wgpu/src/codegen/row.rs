@@ -145,7 +145,8 @@ impl<'a> Writer<'a> {
             let step = lane * self.layout.threads;
             self.emitter.line(format!("let raw_column{suffix} = lane + {step}u;"));
             self.emitter.line(format!("let inside{suffix} = raw_column{suffix} < COLUMNS;"));
-            self.emitter.line(format!("let column{suffix} = min(raw_column{suffix}, COLUMNS - 1u);"));
+            self.emitter
+                .line(format!("let column{suffix} = min(raw_column{suffix}, COLUMNS - 1u);"));
             self.emitter.decode_reduced(&format!("column{suffix}"), lane);
         }
     }
@@ -176,8 +177,7 @@ impl<'a> Writer<'a> {
         reductions: &[(ValueId, Reduction, ValueId)],
         stores: &[usize],
     ) -> Result<()> {
-        let mut targets: Vec<ValueId> =
-            reductions.iter().map(|&(_, _, operand)| operand).collect();
+        let mut targets: Vec<ValueId> = reductions.iter().map(|&(_, _, operand)| operand).collect();
         targets.extend(stores.iter().map(|&position| self.unit.kernel.outputs[position].value));
         let is_final = matches!(self.stage, Stage::Final(..));
         let needed = if is_final && pass == 0 {
@@ -185,8 +185,7 @@ impl<'a> Writer<'a> {
         } else {
             self.emitter.closure(&targets, &self.done)
         };
-        let once: Vec<bool> =
-            (0..self.done.len()).map(|id| self.emitter.runs_once(id)).collect();
+        let once: Vec<bool> = (0..self.done.len()).map(|id| self.emitter.runs_once(id)).collect();
         // Values of the row first, outside the loop.
         for &id in needed.iter().filter(|&&id| once[id]) {
             self.emitter.emit(id)?;
@@ -201,8 +200,7 @@ impl<'a> Writer<'a> {
             let identity = literal::identity(reduction, self.emitter.dtype(id));
             self.emitter.line(format!("var acc{id}: {kind} = {identity};"));
         }
-        let elements: Vec<ValueId> =
-            needed.into_iter().filter(|&id| !once[id]).collect();
+        let elements: Vec<ValueId> = needed.into_iter().filter(|&id| !once[id]).collect();
         if let (Stage::Final(scratch, chunks), 0) = (self.stage, pass) {
             self.combine_partials(scratch, chunks, reductions);
         } else if self.is_resident() {
@@ -278,7 +276,8 @@ impl<'a> Writer<'a> {
         chunks: usize,
         reductions: &[(ValueId, Reduction, ValueId)],
     ) {
-        self.emitter.line(format!("for (var chunk = lane; chunk < {chunks}u; chunk += THREADS) {{"));
+        self.emitter
+            .line(format!("for (var chunk = lane; chunk < {chunks}u; chunk += THREADS) {{"));
         let all: Vec<ValueId> =
             self.unit.kernel.program.reductions().map(|(id, _, _)| id).collect();
         for &(id, reduction, operand) in reductions {

@@ -107,9 +107,8 @@ fn strided_threads(rows: usize, columns: usize, workgroup: usize) -> usize {
 /// True if the loads along the rows are contiguous and those along the columns are not.
 fn is_row_fastest(unit: &Unit<'_>) -> bool {
     let space = &unit.kernel.space;
-    let significant = |range: std::ops::Range<usize>| {
-        range.rev().find(|&axis| space.shape[axis] != 1)
-    };
+    let significant =
+        |range: std::ops::Range<usize>| range.rev().find(|&axis| space.shape[axis] != 1);
     let inner_kept = significant(0..space.kept);
     let inner_reduced = significant(space.kept..space.shape.rank());
     let (Some(kept), Some(reduced)) = (inner_kept, inner_reduced) else { return false };

@@ -167,8 +167,7 @@ impl<'a> Unit<'a> {
                 self.target.storage_buffers_max
             )));
         }
-        let source =
-            if bindings.uses_f16() { format!("enable f16;\n{source}") } else { source };
+        let source = if bindings.uses_f16() { format!("enable f16;\n{source}") } else { source };
         self.dispatches.push(Dispatch { label, source, bindings: bindings.into_list(), grid });
         Ok(())
     }
@@ -176,7 +175,9 @@ impl<'a> Unit<'a> {
 
 /// The error of f16 on a device without it.
 pub(crate) fn f16_unsupported() -> Error {
-    Error::unsupported("f16: this device has no 16-bit floats; cast to f32 before moving data there")
+    Error::unsupported(
+        "f16: this device has no 16-bit floats; cast to f32 before moving data there",
+    )
 }
 
 /// The error of a template that does not expand: a bug in this crate.

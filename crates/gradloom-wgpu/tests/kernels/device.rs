@@ -4,7 +4,9 @@ use gradloom_plan::{Level, Operation, View};
 use gradloom_tensor::op::Unary;
 use gradloom_tensor::{DType, Shape};
 
-use crate::harness::{Case, backend, devices, from_bytes, integers, numbers, site, to_bytes};
+use crate::harness::{
+    Case, alone, backend, devices, from_bytes, integers, numbers, share, site, to_bytes,
+};
 
 #[test]
 fn one_adapter_is_one_device() {
@@ -23,6 +25,7 @@ fn one_adapter_is_one_device() {
 
 #[test]
 fn every_dtype_survives_the_round_trip() {
+    let _shared = share();
     for device in devices() {
         for dtype in DType::ALL {
             for count in [0, 1, 5, 1000] {
@@ -56,8 +59,8 @@ fn double() -> Case {
 }
 
 #[test]
-fn a_repeated_step_allocates_nothing() {
-    // A pool of its own would be fairer; sizes that no other test uses do as well.
+fn a_repeated_step_allocates_nothing_and_submits_once() {
+    let _alone = alone();
     let shape = Shape::new(&[777_216]);
     for device in devices() {
         let mut case = Case::map(&shape);
@@ -68,15 +71,18 @@ fn a_repeated_step_allocates_nothing() {
         let plan = case.plan();
         let mut value = case.upload(&device).unwrap();
         let backend = backend(&device);
-        let mut allocated = Vec::new();
-        for _ in 0..6 {
+        for _ in 0..2 {
             value = backend.run(&plan, &value, &[], &site).unwrap();
-            allocated.push(device.statistics().system_allocations);
         }
+        let before = device.statistics();
+        for _ in 0..4 {
+            value = backend.run(&plan, &value, &[], &site).unwrap();
+        }
+        let after = device.statistics();
+        assert_eq!(after.system_allocations, before.system_allocations);
+        assert_eq!(after.submissions, before.submissions + 4);
+        assert_eq!(after.kernels, before.kernels + 4);
         device.synchronize().unwrap();
-        // Other tests allocate meanwhile, so only growth by every step counts.
-        let grew = allocated.windows(2).skip(1).filter(|pair| pair[1] > pair[0]).count();
-        assert!(grew < 4, "{allocated:?}");
         let found = from_bytes(DType::F32, &device.backend().download(&value[0]).unwrap());
         assert_eq!(found, case.inputs[0]);
     }
@@ -84,6 +90,7 @@ fn a_repeated_step_allocates_nothing() {
 
 #[test]
 fn an_index_out_of_range_is_reported_once_with_its_place() {
+    let _alone = alone();
     for device in devices() {
         let shape = Shape::new(&[10]);
         let mut case = Case::map(&shape);
@@ -94,17 +101,20 @@ fn an_index_out_of_range_is_reported_once_with_its_place() {
         let checked = Operation::CheckIndex { value: x, size: 5, site: 3 };
         let y = case.push(checked, DType::I32, Level::Element);
         case.output(y);
-        // Another test may read the shared status first: then this one sees nothing, so try again.
-        let failed = (0..20).find_map(|_| case.run_on(&device).err());
-        let error = failed.expect("index 5 of 0..5 is reported");
+        let error = case.run_alone_on(&device).unwrap_err();
         assert!(error.is_index_out_of_range(), "{error}");
         let text = error.to_string();
         assert!(text.starts_with("gather: index 5 out of range for axis of size 5"), "{text}");
+
+        case.inputs[0][7] = 4.0;
+        assert!(case.run_alone_on(&device).is_ok(), "the error is told once");
+        device.synchronize().unwrap();
     }
 }
 
 #[test]
 fn wrong_buffers_and_oversized_tensors_are_errors() {
+    let _shared = share();
     for device in devices() {
         let case = double();
         let wrong = device.backend().upload(DType::F32, &[0; 40]).unwrap();

@@ -1,6 +1,7 @@
 //! Runs one kernel on every adapter and compares it with the reference.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use gradloom_plan::kernel::PlanOutput;
 use gradloom_plan::{
@@ -15,7 +16,7 @@ use crate::reference;
 
 /// Every Vulkan device of the machine, shared by all tests of the process. Empty, with a message, when
 /// there is none; a failure if `GRADLOOM_REQUIRE_GPU=1`.
-pub fn devices() -> Vec<Device> {
+pub(crate) fn devices() -> Vec<Device> {
     let devices: Vec<Device> = gradloom_wgpu::adapters()
         .iter()
         .filter(|info| info.backend == "vulkan")
@@ -29,21 +30,33 @@ pub fn devices() -> Vec<Device> {
     devices
 }
 
-pub fn backend(device: &Device) -> &WgpuBackend {
+static DEVICE_USE: RwLock<()> = RwLock::new(());
+
+/// Held by tests that run side by side on the shared devices.
+pub(crate) fn share() -> RwLockReadGuard<'static, ()> {
+    DEVICE_USE.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Held by tests that need the devices for themselves: they count allocations or make work fail.
+pub(crate) fn alone() -> RwLockWriteGuard<'static, ()> {
+    DEVICE_USE.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(crate) fn backend(device: &Device) -> &WgpuBackend {
     device.backend().as_any().downcast_ref().expect("a wgpu device")
 }
 
 /// Builds a kernel, its operands and their values.
-pub struct Case {
-    pub kernel: Kernel,
-    pub inputs: Vec<Vec<f64>>,
-    pub arguments: Vec<(DType, Scalar)>,
+pub(crate) struct Case {
+    pub(crate) kernel: Kernel,
+    pub(crate) inputs: Vec<Vec<f64>>,
+    pub(crate) arguments: Vec<(DType, Scalar)>,
     /// Allowed difference relative to the larger magnitude, and absolute.
-    pub tolerance: f64,
+    pub(crate) tolerance: f64,
 }
 
 impl Case {
-    pub fn new(kind: KernelKind, space: Space) -> Case {
+    pub(crate) fn new(kind: KernelKind, space: Space) -> Case {
         Case {
             kernel: Kernel {
                 kind,
@@ -59,42 +72,43 @@ impl Case {
         }
     }
 
-    pub fn map(shape: &[usize]) -> Case {
+    pub(crate) fn map(shape: &[usize]) -> Case {
         Case::new(KernelKind::Map, Space::elements(Shape::new(shape)))
     }
 
-    pub fn row(shape: &[usize], kept: usize) -> Case {
+    pub(crate) fn row(shape: &[usize], kept: usize) -> Case {
         Case::new(KernelKind::Row, Space { shape: Shape::new(shape), kept })
     }
 
-    pub fn reduce(shape: &[usize], kept: usize) -> Case {
+    pub(crate) fn reduce(shape: &[usize], kept: usize) -> Case {
         Case::new(KernelKind::Reduce, Space { shape: Shape::new(shape), kept })
     }
 
-    pub fn tolerance(mut self, tolerance: f64) -> Case {
+    pub(crate) fn tolerance(mut self, tolerance: f64) -> Case {
         self.tolerance = tolerance;
         self
     }
 
-    pub fn input(&mut self, dtype: DType, values: Vec<f64>) -> usize {
+    pub(crate) fn input(&mut self, dtype: DType, values: Vec<f64>) -> usize {
         let buffer = BufferRef::Input(self.inputs.len());
+        let values = from_bytes(dtype, &to_bytes(dtype, &values));
         self.kernel.inputs.push(KernelInput { buffer, dtype, len: values.len() });
         self.inputs.push(values);
         self.inputs.len() - 1
     }
 
-    pub fn push(&mut self, operation: Operation, dtype: DType, level: Level) -> ValueId {
+    pub(crate) fn push(&mut self, operation: Operation, dtype: DType, level: Level) -> ValueId {
         self.kernel.program.push(Instruction { operation, dtype, level })
     }
 
     /// A load through a view, of level `Element`.
-    pub fn load(&mut self, input: usize, view: View) -> ValueId {
+    pub(crate) fn load(&mut self, input: usize, view: View) -> ValueId {
         let dtype = self.kernel.inputs[input].dtype;
         self.push(Operation::Load { input, view }, dtype, Level::Element)
     }
 
     /// A load of level `Row`.
-    pub fn load_row(&mut self, input: usize, view: View) -> ValueId {
+    pub(crate) fn load_row(&mut self, input: usize, view: View) -> ValueId {
         let dtype = self.kernel.inputs[input].dtype;
         self.push(Operation::Load { input, view }, dtype, Level::Row)
     }
@@ -108,38 +122,38 @@ impl Case {
         self.kernel.program.instructions[id].dtype
     }
 
-    pub fn constant(&mut self, dtype: DType, value: Scalar) -> ValueId {
+    pub(crate) fn constant(&mut self, dtype: DType, value: Scalar) -> ValueId {
         self.push(Operation::Constant(value), dtype, Level::Row)
     }
 
-    pub fn unary(&mut self, op: Unary, a: ValueId) -> ValueId {
+    pub(crate) fn unary(&mut self, op: Unary, a: ValueId) -> ValueId {
         let dtype = op.result(self.dtype_of(a));
         let level = self.level_of(&[a]);
         self.push(Operation::Unary(op, a), dtype, level)
     }
 
-    pub fn binary(&mut self, op: Binary, a: ValueId, b: ValueId) -> ValueId {
+    pub(crate) fn binary(&mut self, op: Binary, a: ValueId, b: ValueId) -> ValueId {
         let dtype = op.result(self.dtype_of(a));
         let level = self.level_of(&[a, b]);
         self.push(Operation::Binary(op, a, b), dtype, level)
     }
 
-    pub fn cast(&mut self, a: ValueId, dtype: DType) -> ValueId {
+    pub(crate) fn cast(&mut self, a: ValueId, dtype: DType) -> ValueId {
         let level = self.level_of(&[a]);
         self.push(Operation::Cast(a), dtype, level)
     }
 
-    pub fn reduction(&mut self, reduction: Reduction, a: ValueId) -> ValueId {
+    pub(crate) fn reduction(&mut self, reduction: Reduction, a: ValueId) -> ValueId {
         let dtype = self.dtype_of(a);
         self.push(Operation::Reduce(reduction, a), dtype, Level::Row)
     }
 
-    pub fn accumulator(&mut self, dtype: DType) -> ValueId {
+    pub(crate) fn accumulator(&mut self, dtype: DType) -> ValueId {
         self.push(Operation::Accumulator, dtype, Level::Element)
     }
 
     /// Stores a value as the next output.
-    pub fn output(&mut self, value: ValueId) {
+    pub(crate) fn output(&mut self, value: ValueId) {
         let Instruction { dtype, level, .. } = self.kernel.program.instructions[value];
         let space = &self.kernel.space;
         let len = match level {
@@ -151,7 +165,7 @@ impl Case {
     }
 
     /// A plan of this kernel alone.
-    pub fn plan(&self) -> Plan {
+    pub(crate) fn plan(&self) -> Plan {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Plan {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
@@ -173,7 +187,7 @@ impl Case {
         }
     }
 
-    pub fn upload(&self, device: &Device) -> Result<Vec<Buffer>> {
+    pub(crate) fn upload(&self, device: &Device) -> Result<Vec<Buffer>> {
         let pairs = self.kernel.inputs.iter().zip(&self.inputs);
         pairs
             .map(|(input, values)| {
@@ -182,21 +196,25 @@ impl Case {
             .collect()
     }
 
-    pub fn run_on(&self, device: &Device) -> Result<Vec<Vec<f64>>> {
+    pub(crate) fn run_on(&self, device: &Device) -> Result<Vec<Vec<f64>>> {
+        let _shared = share();
+        self.run_alone_on(device)
+    }
+
+    /// As [`Case::run_on`], for callers that hold a lock already.
+    pub(crate) fn run_alone_on(&self, device: &Device) -> Result<Vec<Vec<f64>>> {
         let arguments: Vec<Scalar> = self.arguments.iter().map(|(_, value)| *value).collect();
         let inputs = self.upload(device)?;
         let outputs = backend(device).run(&self.plan(), &inputs, &arguments, &site)?;
         outputs
             .iter()
-            .map(|output| {
-                Ok(from_bytes(output.dtype(), &device.backend().download(output)?))
-            })
+            .map(|output| Ok(from_bytes(output.dtype(), &device.backend().download(output)?)))
             .collect()
     }
 
     /// Fails unless every adapter gives what the reference gives.
     #[track_caller]
-    pub fn check(&self) {
+    pub(crate) fn check(&self) {
         let expected = reference::run(self);
         for device in devices() {
             if !device.capabilities().f16 && self.uses_f16() {
@@ -225,12 +243,12 @@ impl Case {
     }
 }
 
-pub fn site(_: usize) -> CheckSite {
+pub(crate) fn site(_: usize) -> CheckSite {
     CheckSite { op: "gather", location: std::panic::Location::caller() }
 }
 
 #[track_caller]
-pub fn compare(found: &[f64], expected: &[f64], tolerance: f64, output: usize) {
+pub(crate) fn compare(found: &[f64], expected: &[f64], tolerance: f64, output: usize) {
     assert_eq!(found.len(), expected.len(), "output {output}");
     for (index, (&found, &expected)) in found.iter().zip(expected).enumerate() {
         let same = found == expected
@@ -240,7 +258,7 @@ pub fn compare(found: &[f64], expected: &[f64], tolerance: f64, output: usize) {
     }
 }
 
-pub fn to_bytes(dtype: DType, values: &[f64]) -> Vec<u8> {
+pub(crate) fn to_bytes(dtype: DType, values: &[f64]) -> Vec<u8> {
     let each = |convert: &dyn Fn(f64) -> Vec<u8>| values.iter().flat_map(|&v| convert(v)).collect();
     match dtype {
         DType::F32 => each(&|v| (v as f32).to_ne_bytes().to_vec()),
@@ -254,27 +272,35 @@ pub fn to_bytes(dtype: DType, values: &[f64]) -> Vec<u8> {
     }
 }
 
-pub fn from_bytes(dtype: DType, bytes: &[u8]) -> Vec<f64> {
+pub(crate) fn from_bytes(dtype: DType, bytes: &[u8]) -> Vec<f64> {
     let chunks = bytes.chunks_exact(dtype.size());
     match dtype {
-        DType::F32 => chunks.map(|c| f64::from(f32::from_ne_bytes(c.try_into().unwrap()))).collect(),
+        DType::F32 => {
+            chunks.map(|c| f64::from(f32::from_ne_bytes(c.try_into().unwrap()))).collect()
+        }
         DType::F64 => chunks.map(|c| f64::from_ne_bytes(c.try_into().unwrap())).collect(),
         DType::F16 => chunks.map(|c| f16::from_ne_bytes(c.try_into().unwrap()).to_f64()).collect(),
         DType::BF16 => {
             chunks.map(|c| bf16::from_ne_bytes(c.try_into().unwrap()).to_f64()).collect()
         }
-        DType::I32 => chunks.map(|c| f64::from(i32::from_ne_bytes(c.try_into().unwrap()))).collect(),
-        DType::U32 => chunks.map(|c| f64::from(u32::from_ne_bytes(c.try_into().unwrap()))).collect(),
+        DType::I32 => {
+            chunks.map(|c| f64::from(i32::from_ne_bytes(c.try_into().unwrap()))).collect()
+        }
+        DType::U32 => {
+            chunks.map(|c| f64::from(u32::from_ne_bytes(c.try_into().unwrap()))).collect()
+        }
         DType::U8 | DType::Bool => chunks.map(|c| f64::from(c[0])).collect(),
     }
 }
 
 /// Repeatable numbers in -1..1 with few bits, exact in f32.
-pub fn numbers(count: usize, seed: u64) -> Vec<f64> {
+pub(crate) fn numbers(count: usize, seed: u64) -> Vec<f64> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(1);
     (0..count)
         .map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             ((state >> 45) as f64 / f64::from(1 << 18) - 1.0) * 0.999
         })
         .map(|value| f64::from((value * 4096.0).round() as f32 / 4096.0))
@@ -282,7 +308,7 @@ pub fn numbers(count: usize, seed: u64) -> Vec<f64> {
 }
 
 /// Repeatable whole numbers in `low..high`.
-pub fn integers(count: usize, low: i64, high: i64, seed: u64) -> Vec<f64> {
+pub(crate) fn integers(count: usize, low: i64, high: i64, seed: u64) -> Vec<f64> {
     let span = (high - low) as f64;
     numbers(count, seed)
         .into_iter()

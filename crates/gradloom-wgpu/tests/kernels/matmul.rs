@@ -14,9 +14,7 @@ fn swap_last(rank: usize) -> Permutation {
 
 /// A product `[batch.., m, k] x [batch.., k, n]` with operands stored transposed if asked.
 fn product(batch: &[usize], [m, k, n]: [usize; 3], transposed: [bool; 2], dtype: DType) -> Case {
-    let shape = |rows: usize, columns: usize| {
-        Shape::new(&[batch, &[rows, columns]].concat())
-    };
+    let shape = |rows: usize, columns: usize| Shape::new(&[batch, &[rows, columns]].concat());
     let view = |rows: usize, columns: usize, transposed: bool| {
         if transposed {
             View::contiguous(shape(columns, rows)).permute(&swap_last(batch.len() + 2))
@@ -39,8 +37,18 @@ fn product(batch: &[usize], [m, k, n]: [usize; 3], transposed: [bool; 2], dtype:
 #[test]
 fn products_of_many_sizes() {
     for size in [
-        [1, 1, 1], [1, 5, 7], [3, 40, 2], [8, 8, 8], [64, 64, 64], [65, 33, 67], [128, 20, 36],
-        [1, 300, 500], [500, 300, 1], [2, 1000, 3], [16, 2000, 16], [130, 7, 129],
+        [1, 1, 1],
+        [1, 5, 7],
+        [3, 40, 2],
+        [8, 8, 8],
+        [64, 64, 64],
+        [65, 33, 67],
+        [128, 20, 36],
+        [1, 300, 500],
+        [500, 300, 1],
+        [2, 1000, 3],
+        [16, 2000, 16],
+        [130, 7, 129],
     ] {
         for transposed in [[false, false], [true, false], [false, true], [true, true]] {
             let mut case = product(&[], size, transposed, DType::F32);

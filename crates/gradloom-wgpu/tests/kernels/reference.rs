@@ -8,7 +8,7 @@ use gradloom_tensor::{DType, Scalar, Shape};
 use crate::harness::{Case, from_bytes, to_bytes};
 
 /// The outputs of a case, rounded to their dtypes.
-pub fn run(case: &Case) -> Vec<Vec<f64>> {
+pub(crate) fn run(case: &Case) -> Vec<Vec<f64>> {
     let kernel = &case.kernel;
     let accumulator = match &kernel.kind {
         KernelKind::Map | KernelKind::Reduce | KernelKind::Row => Vec::new(),
@@ -24,7 +24,7 @@ pub fn run(case: &Case) -> Vec<Vec<f64>> {
 }
 
 /// Calls `visit` with every coordinate of a shape in row-major order.
-pub fn for_each(shape: &Shape, mut visit: impl FnMut(&[usize])) {
+pub(crate) fn for_each(shape: &Shape, mut visit: impl FnMut(&[usize])) {
     let mut coordinate = vec![0; shape.rank()];
     for _ in 0..shape.count() {
         visit(&coordinate);
@@ -97,7 +97,10 @@ fn program(case: &Case, accumulator: &[f64]) -> Vec<Vec<f64>> {
             Operation::Select(c, a, b) => {
                 each(&|i| if at(c, i) != 0.0 { at(a, i) } else { at(b, i) })
             }
-            Operation::Cast(a) => each(&|i| cast(dtype, at(a, i))),
+            Operation::Cast(a) => {
+                let from = case.kernel.program.instructions[a].dtype;
+                each(&|i| cast(from, dtype, at(a, i)))
+            }
             Operation::CheckIndex { value, .. } => each(&|i| at(value, i)),
             Operation::Reduce(reduction, a) => (0..rows)
                 .map(|row| reduce(reduction, dtype, &values[a][row * columns..][..columns]))
@@ -130,12 +133,12 @@ fn wrap(dtype: DType, value: f64) -> f64 {
     }
 }
 
-fn cast(dtype: DType, value: f64) -> f64 {
+fn cast(from: DType, dtype: DType, value: f64) -> f64 {
     match dtype {
-        DType::I32 if value.fract() == 0.0 && value.abs() < 9e15 && value.abs() <= 4294967296.0 && value > 2147483647.0 => {
-            // Whole numbers this large come from u32 in these tests, whose cast keeps the bits.
-            f64::from(value as i64 as i32)
-        }
+        // Integers keep their lowest bits, floats saturate.
+        DType::I32 if from.is_int() => f64::from(value as i64 as i32),
+        DType::U32 if from.is_int() => f64::from(value as i64 as u32),
+        DType::U8 if from.is_int() => f64::from(value as i64 as u8),
         DType::I32 => f64::from(value as i32),
         DType::U32 => f64::from(value as u32),
         DType::U8 => f64::from(value as u8),
@@ -147,8 +150,12 @@ fn cast(dtype: DType, value: f64) -> f64 {
 fn reduce(reduction: Reduction, dtype: DType, values: &[f64]) -> f64 {
     match reduction {
         Reduction::Sum => wrap(dtype, values.iter().sum()),
-        Reduction::Max => values.iter().fold(lowest(dtype), |a, &b| Binary::Maximum.reference()(a, b)),
-        Reduction::Min => values.iter().fold(highest(dtype), |a, &b| Binary::Minimum.reference()(a, b)),
+        Reduction::Max => {
+            values.iter().fold(lowest(dtype), |a, &b| Binary::Maximum.reference()(a, b))
+        }
+        Reduction::Min => {
+            values.iter().fold(highest(dtype), |a, &b| Binary::Minimum.reference()(a, b))
+        }
     }
 }
 

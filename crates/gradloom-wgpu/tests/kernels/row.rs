@@ -8,9 +8,18 @@ use crate::harness::{Case, integers, numbers};
 
 #[test]
 fn sums_and_extremes_of_rows_of_many_lengths() {
-    for (rows, columns) in
-        [(1, 1), (3, 2), (7, 5), (300, 4), (5, 33), (2, 256), (3, 1000), (2, 1025), (1, 70_000), (70, 3000)]
-    {
+    for (rows, columns) in [
+        (1, 1),
+        (3, 2),
+        (7, 5),
+        (300, 4),
+        (5, 33),
+        (2, 256),
+        (3, 1000),
+        (2, 1025),
+        (1, 70_000),
+        (70, 3000),
+    ] {
         let shape = Shape::new(&[rows, columns]);
         let mut case = Case::reduce(&shape, 1).tolerance(1e-5);
         let x = case.input(DType::F32, numbers(rows * columns, 5));
@@ -83,7 +92,8 @@ fn nan_wins_extremes_and_nothing_gives_the_identity() {
     let shape = Shape::new(&[3, 4]);
     let mut case = Case::reduce(&shape, 1);
     let nan = f64::NAN;
-    let x = case.input(DType::F32, vec![1.0, nan, 3.0, 2.0, 1.0, 5.0, 3.0, 2.0, -1.0, -2.0, -9.0, nan]);
+    let x =
+        case.input(DType::F32, vec![1.0, nan, 3.0, 2.0, 1.0, 5.0, 3.0, 2.0, -1.0, -2.0, -9.0, nan]);
     let x = case.load(x, View::contiguous(shape));
     for reduction in [Reduction::Max, Reduction::Min, Reduction::Sum] {
         let y = case.reduction(reduction, x);
@@ -169,6 +179,7 @@ fn outputs_may_take_the_place_of_inputs() {
     use gradloom_plan::BufferRef;
     let case = softmax(6, 3000, DType::F32);
     let expected = crate::reference::run(&case);
+    let _shared = crate::harness::share();
     for device in crate::harness::devices() {
         let mut plan = case.plan();
         plan.outputs[0].reuses = Some(0);
@@ -187,8 +198,7 @@ fn outputs_may_take_the_place_of_inputs() {
 fn random_rows_read_their_own_counters() {
     let shape = Shape::new(&[3, 500]);
     let mut case = Case::reduce(&shape, 1);
-    case.arguments =
-        vec![(DType::U32, Scalar::Int(1)), (DType::U32, Scalar::Int(2))];
+    case.arguments = vec![(DType::U32, Scalar::Int(1)), (DType::U32, Scalar::Int(2))];
     let level = gradloom_plan::Level::Element;
     let index = case.push(Operation::Index(View::contiguous(shape)), DType::I32, level);
     let random = case.push(Operation::Random { index, key: [0, 1] }, DType::U32, level);
