@@ -129,7 +129,7 @@ impl Context {
     ///
     /// Costs nothing unless taps or a patch are on.
     pub fn tap(&mut self, name: &str, tensor: &Tensor) -> Tensor {
-        if !self.collecting && self.patch.is_none() {
+        if !self.is_tapping() {
             return tensor.clone();
         }
         let name = self.path.within(name, |path| path.as_str().to_owned());
@@ -143,7 +143,7 @@ impl Context {
 
     /// Runs a part of a model: taps inside are named `name.` and their own name.
     pub fn within<R>(&mut self, name: &str, run: impl FnOnce(&mut Context) -> R) -> R {
-        if !self.collecting && self.patch.is_none() {
+        if !self.is_tapping() {
             return run(self);
         }
         let mut inner = self.path.clone();
@@ -153,6 +153,16 @@ impl Context {
             self.path = outer;
             result
         })
+    }
+
+    /// As [`within`](Context::within), with a number for a name.
+    pub fn within_index<R>(&mut self, index: usize, run: impl FnOnce(&mut Context) -> R) -> R {
+        if self.is_tapping() { self.within(&index.to_string(), run) } else { run(self) }
+    }
+
+    /// True if a tap is seen by anyone: layers that would have to compute more for a tap ask first.
+    pub fn is_tapping(&self) -> bool {
+        self.collecting || self.patch.is_some()
     }
 
     /// The activations collected so far, in the order of the run.

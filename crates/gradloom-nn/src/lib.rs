@@ -14,15 +14,26 @@ pub mod state_dict;
 pub mod weights;
 mod weights_dtype;
 
-mod check;
 mod context;
+pub mod init;
+pub mod layers;
+pub mod losses;
+
+pub mod gradients;
+pub mod optimizers;
+
+mod check;
 mod schedule;
 
 pub use check::check_finite;
 pub use context::Context;
 pub use error::{Error, Result};
+pub use gradients::{Gradients, gradients};
 pub use gradloom_macros::Module;
+pub use init::Init;
+pub use layers::{Activation, Layer, Sequential};
 pub use module::{Module, ModuleExt};
+pub use optimizers::{Adam, AdamW, Optimizer, RmsProp, Sgd};
 pub use parameter::{Parameter, Role};
 pub use path::Path;
 pub use schedule::Schedule;

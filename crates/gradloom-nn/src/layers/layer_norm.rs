@@ -1,0 +1,48 @@
+//! [`LayerNorm`]: mean zero and variance one over the last axes.
+
+use crate::layers::Layer;
+use crate::{Context, Init, Module, Parameter};
+use gradloom_tensor::{Shape, Tensor};
+
+/// `y = (x - mean) / sqrt(variance + epsilon) * weight + bias` over the last axes.
+///
+/// PyTorch: `torch.nn.LayerNorm`. Ba, Kiros, Hinton, "Layer normalization", 2016.
+#[derive(Module, Clone, Debug)]
+pub struct LayerNorm {
+    /// The shape of the last axes.
+    pub weight: Parameter,
+    /// The same shape.
+    pub bias: Option<Parameter>,
+    epsilon: f64,
+}
+
+impl LayerNorm {
+    /// Over the last axes, which have this shape; epsilon is 1e-5.
+    #[track_caller]
+    pub fn new(shape: impl Into<Shape>, init: &mut Init) -> Self {
+        let shape = shape.into();
+        LayerNorm { weight: init.ones(shape), bias: Some(init.zeros(shape)), epsilon: 1e-5 }
+    }
+
+    /// Sets what keeps the root from zero.
+    #[must_use]
+    pub fn epsilon(mut self, epsilon: f64) -> Self {
+        self.epsilon = epsilon;
+        self
+    }
+
+    /// The same layer without a bias.
+    #[must_use]
+    pub fn without_bias(mut self) -> Self {
+        self.bias = None;
+        self
+    }
+}
+
+impl Layer for LayerNorm {
+    #[track_caller]
+    fn forward(&self, x: &Tensor, _ctx: &mut Context) -> Tensor {
+        let (weight, bias) = (Some(self.weight.tensor()), self.bias.as_deref());
+        x.layer_norm(self.weight.rank(), weight, bias, self.epsilon)
+    }
+}

@@ -1,0 +1,60 @@
+//! [`Linear`]: a matrix product and a bias.
+
+use crate::layers::Layer;
+use crate::{Context, Init, Module, Parameter};
+use gradloom_tensor::Tensor;
+
+/// `y = x W^T + b`: `[.., I] -> [.., O]` with `W [O, I]` and `b [O]`.
+///
+/// PyTorch: `torch.nn.Linear`.
+#[derive(Module, Clone, Debug)]
+pub struct Linear {
+    /// `[O, I]`
+    pub weight: Parameter,
+    /// `[O]`
+    pub bias: Option<Parameter>,
+}
+
+impl Linear {
+    /// First values as PyTorch's: uniform in `+-1 / sqrt(inputs)`.
+    #[track_caller]
+    pub fn new(inputs: usize, outputs: usize, init: &mut Init) -> Self {
+        let bound = 1.0 / (inputs.max(1) as f64).sqrt();
+        let weight = init.uniform([outputs, inputs], bound);
+        Linear { weight, bias: Some(init.uniform(outputs, bound)) }
+    }
+
+    /// The same layer without a bias.
+    #[must_use]
+    pub fn without_bias(mut self) -> Self {
+        self.bias = None;
+        self
+    }
+
+    /// Number of inputs.
+    pub fn inputs(&self) -> usize {
+        self.weight.size(1)
+    }
+
+    /// Number of outputs.
+    pub fn outputs(&self) -> usize {
+        self.weight.size(0)
+    }
+}
+
+impl Layer for Linear {
+    #[track_caller]
+    fn forward(&self, x: &Tensor, _ctx: &mut Context) -> Tensor {
+        project(x, &self.weight, self.bias.as_deref())
+    }
+}
+
+/// `x W^T + b`.
+#[track_caller]
+pub(super) fn project(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+    let product = x.matmul(&weight.t());
+    match bias {
+        Some(bias) => product + bias,
+        None => product,
+    }
+}

@@ -1,0 +1,87 @@
+//! Layers: structs of parameters with a forward function. Names, shapes, formulas and first values of
+//! weights are PyTorch's, so published checkpoints fit.
+
+mod activation;
+mod attention;
+mod batch_norm;
+mod conv1d;
+mod conv2d;
+mod conv_transpose2d;
+mod dropout;
+mod embedding;
+mod flatten;
+mod group_norm;
+mod gru;
+mod layer_norm;
+mod linear;
+mod lstm;
+mod pooling;
+mod recurrent;
+mod rms_norm;
+mod sequential;
+
+pub use activation::Activation;
+pub use attention::{AttentionMask, MultiHeadAttention};
+pub use batch_norm::BatchNorm;
+pub use conv_transpose2d::ConvTranspose2d;
+pub use conv1d::Conv1d;
+pub use conv2d::Conv2d;
+pub use dropout::Dropout;
+pub use embedding::Embedding;
+pub use flatten::Flatten;
+pub use group_norm::GroupNorm;
+pub use gru::Gru;
+pub use layer_norm::LayerNorm;
+pub use linear::Linear;
+pub use lstm::{Lstm, LstmState};
+pub use pooling::{AvgPool2d, GlobalAvgPool2d, MaxPool2d};
+pub use recurrent::RecurrentOptions;
+pub use rms_norm::RmsNorm;
+pub use sequential::Sequential;
+
+use crate::{Context, Module};
+use gradloom_tensor::Tensor;
+
+/// A module from one tensor to one tensor, which can stand in a [`Sequential`].
+pub trait Layer: Module + CloneLayer + Send + Sync {
+    /// The layer's output.
+    ///
+    /// # Panics
+    /// If the input's shape or dtype does not suit the layer.
+    fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor;
+}
+
+/// What lets a boxed layer be cloned. Every layer with `Clone` has it.
+pub trait CloneLayer {
+    /// A copy that shares the tensors.
+    fn clone_layer(&self) -> Box<dyn Layer>;
+}
+
+impl<L: Layer + Clone + 'static> CloneLayer for L {
+    fn clone_layer(&self) -> Box<dyn Layer> {
+        Box::new(self.clone())
+    }
+}
+
+impl Clone for Box<dyn Layer> {
+    fn clone(&self) -> Self {
+        (**self).clone_layer()
+    }
+}
+
+/// `y + bias`, where the bias belongs to axis 1 of `y`.
+#[track_caller]
+fn add_channel_bias(y: &Tensor, bias: Option<&crate::Parameter>) -> Tensor {
+    match bias {
+        Some(bias) => y + per_channel(bias, y.rank()),
+        None => y.clone(),
+    }
+}
+
+/// `[C]` as `[C, 1, ..]`, to meet `[N, C, ..]` of `rank` axes.
+#[track_caller]
+fn per_channel(vector: &Tensor, rank: usize) -> Tensor {
+    let mut shape = vec![1; rank - 1];
+    shape[0] = vector.count();
+    vector.reshape(shape)
+}

@@ -1,0 +1,159 @@
+//! Losses that need more than the methods of [`Tensor`] have: weights of classes or samples, another
+//! reduction, pairs and triplets.
+//!
+//! The plain ones (`cross_entropy`, `mse_loss`, `bce_with_logits`...) are methods of [`Tensor`].
+//! Letters: B batch, C classes, D features.
+
+use gradloom_tensor::Tensor;
+pub use gradloom_tensor::ops::loss::LossReduction;
+
+/// The losses of the elements as a mean, as a sum, or as they are.
+#[track_caller]
+#[must_use]
+pub fn reduce(losses: &Tensor, reduction: LossReduction) -> Tensor {
+    match reduction {
+        LossReduction::Mean => losses.mean(..),
+        LossReduction::Sum => losses.sum(..),
+        LossReduction::None => losses.clone(),
+    }
+}
+
+/// `(x - target)^2` of each element, reduced. PyTorch: `F.mse_loss`.
+///
+/// # Panics
+/// If shapes or dtypes differ.
+#[track_caller]
+#[must_use]
+pub fn mse(x: &Tensor, target: &Tensor, reduction: LossReduction) -> Tensor {
+    same_shape("mse", x, target);
+    reduce(&(x - target).square(), reduction)
+}
+
+/// `|x - target|` of each element, reduced. PyTorch: `F.l1_loss`.
+///
+/// # Panics
+/// If shapes or dtypes differ.
+#[track_caller]
+#[must_use]
+pub fn l1(x: &Tensor, target: &Tensor, reduction: LossReduction) -> Tensor {
+    same_shape("l1", x, target);
+    reduce(&(x - target).abs(), reduction)
+}
+
+/// Options of [`bce_with_logits`].
+#[derive(Clone, Debug, Default)]
+pub struct BceOptions {
+    /// Factor of each element's loss, broadcast.
+    pub weight: Option<Tensor>,
+    /// Factor of the positive part of each loss, broadcast: above one for rare classes.
+    pub positive_weight: Option<Tensor>,
+    /// How the losses become the result.
+    pub reduction: LossReduction,
+}
+
+/// `-w (p y log s + (1 - y) log(1 - s))` with `s = sigmoid(x)`, positive weight `p` and weight `w`,
+/// without overflow.
+///
+/// PyTorch: `F.binary_cross_entropy_with_logits(x, y, weight, pos_weight=...)`.
+///
+/// # Panics
+/// If shapes or dtypes do not fit.
+#[track_caller]
+#[must_use]
+pub fn bce_with_logits(x: &Tensor, target: &Tensor, options: &BceOptions) -> Tensor {
+    same_shape("bce_with_logits", x, target);
+    // log(1 - s) = -softplus(x), log s = -softplus(-x).
+    let (no, yes) = (x.softplus(), x.neg().softplus());
+    let yes = match &options.positive_weight {
+        Some(weight) => yes * weight,
+        None => yes,
+    };
+    let losses = target * yes + (target.ones_like() - target) * no;
+    let losses = match &options.weight {
+        Some(weight) => losses * weight,
+        None => losses,
+    };
+    reduce(&losses, options.reduction)
+}
+
+/// Cross-entropy with a weight per class `[C]`: the mean of `-w[target] log_softmax(x)[target]`, divided
+/// by the sum of the weights: logits `[.., C]`, integer targets `[..]` -> `[]`.
+///
+/// PyTorch: `F.cross_entropy(x, target, weight)`, which has classes on axis 1.
+///
+/// # Panics
+/// If shapes do not fit; a target outside `0..C` fails the evaluation.
+#[track_caller]
+#[must_use]
+pub fn weighted_cross_entropy(logits: &Tensor, targets: &Tensor, weight: &Tensor) -> Tensor {
+    let classes = logits.size(-1);
+    assert!(
+        weight.shape() == &[classes][..],
+        "weighted_cross_entropy: weights of shape {} for {classes} classes",
+        weight.shape()
+    );
+    let picked = targets.one_hot(classes).cast(logits.dtype()) * weight;
+    let sum = (logits.log_softmax(-1) * &picked).sum(..);
+    -(sum / picked.sum(..))
+}
+
+/// Focal loss of logits: `(1 - p)^gamma * cross_entropy` with `p` the probability of the target:
+/// logits `[.., C]`, integer targets `[..]` -> `[]`. Lin et al., "Focal loss", 2017.
+///
+/// # Panics
+/// If shapes do not fit; a target outside `0..C` fails the evaluation.
+#[track_caller]
+#[must_use]
+pub fn focal(logits: &Tensor, targets: &Tensor, gamma: f64) -> Tensor {
+    let picked = targets.one_hot(logits.size(-1)).cast(logits.dtype());
+    let logarithm = (logits.log_softmax(-1) * picked).sum(-1);
+    let missing = logarithm.ones_like() - logarithm.exp();
+    // Rounding may take the probability above one, where a power has no value.
+    -(missing.maximum(missing.constant_like(1e-12)).powf(gamma) * logarithm).mean(..)
+}
+
+/// Mean of `max(0, |a - p| - |a - n| + margin)` with Euclidean distances: anchors, positives and
+/// negatives `[B, D]` -> `[]`.
+///
+/// PyTorch: `F.triplet_margin_loss`. Schroff et al., "FaceNet", 2015.
+///
+/// # Panics
+/// If shapes or dtypes differ.
+#[track_caller]
+#[must_use]
+pub fn triplet(anchor: &Tensor, positive: &Tensor, negative: &Tensor, margin: f64) -> Tensor {
+    same_shape("triplet", anchor, positive);
+    same_shape("triplet", anchor, negative);
+    let distance = |other: &Tensor| {
+        let difference = anchor - other + anchor.constant_like(1e-6);
+        difference.square().sum(-1).sqrt()
+    };
+    let excess = distance(positive) - distance(negative);
+    (&excess + excess.constant_like(margin)).relu().mean(..)
+}
+
+/// Contrastive loss of two views of the same samples, `[B, D]` each: cross-entropy of their cosine
+/// similarities over a temperature, where row `i` belongs to column `i`, in both directions.
+///
+/// van den Oord et al., "Representation learning with contrastive predictive coding", 2018; Radford et
+/// al., "CLIP", 2021.
+///
+/// # Panics
+/// If shapes or dtypes differ.
+#[track_caller]
+#[must_use]
+pub fn info_nce(left: &Tensor, right: &Tensor, temperature: f64) -> Tensor {
+    same_shape("info_nce", left, right);
+    let (left, right) = (left.normalize(-1, 1e-12), right.normalize(-1, 1e-12));
+    let similarity = left.matmul(&right.t());
+    let logits = &similarity * similarity.constant_like(1.0 / temperature);
+    let own = Tensor::arange(logits.size(0), logits.device());
+    let sum = logits.cross_entropy(&own) + logits.t().cross_entropy(&own);
+    &sum * sum.constant_like(0.5)
+}
+
+#[track_caller]
+fn same_shape(loss: &str, x: &Tensor, target: &Tensor) {
+    let (left, right) = (x.shape(), target.shape());
+    assert!(left == right, "{loss}: input {left} and target {right} must have one shape");
+}

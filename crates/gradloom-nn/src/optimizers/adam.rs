@@ -1,0 +1,163 @@
+//! [`Adam`] and [`AdamW`], which differ in how weights decay.
+
+use crate::optimizers::{Core, Optimizer, Slots, tensors_of_core};
+use gradloom_tensor::Tensor;
+
+/// Steps of about the learning rate in every direction:
+///
+/// ```text
+/// m  = beta1 * m + (1 - beta1) * g
+/// v  = beta2 * v + (1 - beta2) * g^2
+/// w' = w - learning_rate * m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon)
+/// ```
+///
+/// where `g = gradient + weight_decay * w`.
+///
+/// PyTorch: `torch.optim.Adam`, without `amsgrad`. Kingma, Ba, "Adam", 2014.
+#[derive(Clone, Debug)]
+pub struct Adam {
+    core: Core,
+    betas: [f64; 2],
+    epsilon: f64,
+}
+
+impl Adam {
+    /// Adam with betas 0.9 and 0.999, epsilon 1e-8, without weight decay.
+    pub fn new(learning_rate: f64) -> Self {
+        let core = Core::new(learning_rate);
+        Adam { core, betas: [0.9, 0.999], epsilon: 1e-8 }
+    }
+
+    /// Sets how much of the last mean gradient and mean square is kept.
+    #[must_use]
+    pub fn betas(mut self, betas: [f64; 2]) -> Self {
+        self.betas = betas;
+        self
+    }
+
+    /// Sets what keeps the divisor from zero.
+    #[must_use]
+    pub fn epsilon(mut self, epsilon: f64) -> Self {
+        self.epsilon = epsilon;
+        self
+    }
+
+    /// Sets the weight decay.
+    #[must_use]
+    pub fn weight_decay(mut self, weight_decay: f64) -> Self {
+        self.core.weight_decay = weight_decay;
+        self
+    }
+}
+
+impl Adam {
+    fn moved(
+        &self,
+        weight: &Tensor,
+        gradient: &Tensor,
+        learning_rate: f64,
+        slots: &mut Slots,
+    ) -> Tensor {
+        let [beta1, beta2] = self.betas;
+        let mean = slots.get_or_zeros("exp_avg", weight) * beta1 + gradient * (1.0 - beta1);
+        let square =
+            slots.get_or_zeros("exp_avg_sq", weight) * beta2 + gradient.square() * (1.0 - beta2);
+        slots.set("exp_avg", &mean);
+        slots.set("exp_avg_sq", &square);
+        let steps = slots.step as f64;
+        let size = learning_rate / (1.0 - beta1.powf(steps));
+        let correction = (1.0 - beta2.powf(steps)).sqrt();
+        let divisor = square.sqrt() * (1.0 / correction) + self.epsilon;
+        weight - mean * size / divisor
+    }
+}
+
+impl Optimizer for Adam {
+    fn core(&self) -> &Core {
+        &self.core
+    }
+
+    fn core_mut(&mut self) -> &mut Core {
+        &mut self.core
+    }
+
+    fn update(
+        &self,
+        weight: &Tensor,
+        gradient: &Tensor,
+        learning_rate: f64,
+        weight_decay: f64,
+        slots: &mut Slots,
+    ) -> Tensor {
+        if weight_decay == 0.0 {
+            return self.moved(weight, gradient, learning_rate, slots);
+        }
+        self.moved(weight, &(gradient + weight * weight_decay), learning_rate, slots)
+    }
+}
+
+/// [`Adam`] with decoupled weight decay: `w` is multiplied by `1 - learning_rate * weight_decay` and
+/// then moved as by Adam, whose `g` is the gradient alone.
+///
+/// PyTorch: `torch.optim.AdamW`, without `amsgrad`. Loshchilov, Hutter, "Decoupled weight decay
+/// regularization", 2017.
+#[derive(Clone, Debug)]
+pub struct AdamW {
+    adam: Adam,
+}
+
+impl AdamW {
+    /// With betas 0.9 and 0.999, epsilon 1e-8, weight decay 0.01.
+    pub fn new(learning_rate: f64) -> Self {
+        AdamW { adam: Adam::new(learning_rate).weight_decay(0.01) }
+    }
+
+    /// Sets how much of the last mean gradient and mean square is kept.
+    #[must_use]
+    pub fn betas(mut self, betas: [f64; 2]) -> Self {
+        self.adam = self.adam.betas(betas);
+        self
+    }
+
+    /// Sets what keeps the divisor from zero.
+    #[must_use]
+    pub fn epsilon(mut self, epsilon: f64) -> Self {
+        self.adam = self.adam.epsilon(epsilon);
+        self
+    }
+
+    /// Sets the weight decay.
+    #[must_use]
+    pub fn weight_decay(mut self, weight_decay: f64) -> Self {
+        self.adam = self.adam.weight_decay(weight_decay);
+        self
+    }
+}
+
+impl Optimizer for AdamW {
+    fn core(&self) -> &Core {
+        &self.adam.core
+    }
+
+    fn core_mut(&mut self) -> &mut Core {
+        &mut self.adam.core
+    }
+
+    fn update(
+        &self,
+        weight: &Tensor,
+        gradient: &Tensor,
+        learning_rate: f64,
+        weight_decay: f64,
+        slots: &mut Slots,
+    ) -> Tensor {
+        if weight_decay == 0.0 {
+            return self.adam.moved(weight, gradient, learning_rate, slots);
+        }
+        let decayed = weight * (1.0 - learning_rate * weight_decay);
+        self.adam.moved(&decayed, gradient, learning_rate, slots)
+    }
+}
+
+tensors_of_core!(Adam);
+tensors_of_core!(AdamW);

@@ -1,0 +1,135 @@
+//! [`Core`]: what all optimizers have: a learning rate, weight decay, and what they remember of each
+//! weight.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::{Error, Module, ModuleExt, Parameter, Result, StateDict};
+use gradloom_tensor::{DType, Tensor};
+
+/// What an optimizer remembers of one weight: tensors by name, and the number of steps.
+#[derive(Clone, Debug, Default)]
+pub struct Slots {
+    /// Number of steps, the current one included.
+    pub step: u64,
+    tensors: BTreeMap<String, Tensor>,
+}
+
+impl Slots {
+    /// The tensor with this name, if there was a step before.
+    pub fn get(&self, name: &str) -> Option<&Tensor> {
+        self.tensors.get(name)
+    }
+
+    /// The tensor with this name; zeros like `weight` at the first step.
+    #[must_use]
+    pub fn get_or_zeros(&self, name: &str, weight: &Tensor) -> Tensor {
+        self.get(name).cloned().unwrap_or_else(|| weight.zeros_like())
+    }
+
+    /// Remembers a tensor.
+    pub fn set(&mut self, name: &str, tensor: &Tensor) {
+        self.tensors.insert(name.to_owned(), tensor.clone());
+    }
+}
+
+type Decays = Arc<dyn Fn(&str, &Parameter) -> bool + Send + Sync>;
+type Factor = Arc<dyn Fn(&str) -> f64 + Send + Sync>;
+
+/// A learning rate, weight decay, and what is remembered of each weight, by its name.
+#[derive(Clone)]
+pub struct Core {
+    pub(super) learning_rate: f64,
+    pub(super) weight_decay: f64,
+    pub(super) decays: Option<Decays>,
+    pub(super) factor: Option<Factor>,
+    pub(super) slots: BTreeMap<String, Slots>,
+}
+
+impl Core {
+    /// A learning rate without weight decay.
+    pub fn new(learning_rate: f64) -> Self {
+        Core {
+            learning_rate,
+            weight_decay: 0.0,
+            decays: None,
+            factor: None,
+            slots: BTreeMap::new(),
+        }
+    }
+
+    /// Learning rate and weight decay of one weight.
+    pub(super) fn rates(&self, name: &str, parameter: &Parameter) -> (f64, f64) {
+        let factor = self.factor.as_ref().map_or(1.0, |factor| factor(name));
+        let decays = self.decays.as_ref().is_none_or(|decays| decays(name, parameter));
+        (self.learning_rate * factor, if decays { self.weight_decay } else { 0.0 })
+    }
+
+    pub(super) fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor)) {
+        for slots in self.slots.values_mut() {
+            slots.tensors.values_mut().for_each(&mut *visit);
+        }
+    }
+
+    pub(super) fn state_dict(&self) -> StateDict {
+        let mut dict = StateDict::new();
+        for (weight, slots) in &self.slots {
+            for (name, tensor) in &slots.tensors {
+                dict.insert(format!("{weight}.{name}"), tensor.detach());
+            }
+            let Some(tensor) = slots.tensors.values().next() else { continue };
+            let step = i32::try_from(slots.step).unwrap_or(i32::MAX);
+            let step = Tensor::scalar(step, DType::I32, tensor.device());
+            dict.insert(format!("{weight}.step"), step);
+        }
+        dict
+    }
+
+    pub(super) fn load_state_dict(&mut self, dict: &StateDict, model: &dyn Module) -> Result<()> {
+        let weights: BTreeMap<String, &Parameter> = model.parameters().into_iter().collect();
+        let mut loaded = BTreeMap::<String, Slots>::new();
+        for (name, tensor) in dict.iter() {
+            let parts = name.rsplit_once('.');
+            let Some((weight, slot, parameter)) =
+                parts.and_then(|(weight, slot)| Some((weight, slot, *weights.get(weight)?)))
+            else {
+                return Err(Error::mismatch(format!(
+                    "load: {name} is of no weight of the model; was the state saved with another?"
+                )));
+            };
+            let slots = loaded.entry(weight.to_owned()).or_default();
+            if slot == "step" {
+                if tensor.count() != 1 {
+                    let shape = tensor.shape();
+                    return Err(Error::mismatch(format!("load: {name} has shape {shape}, not []")));
+                }
+                let step = tensor.item().map_err(|error| Error::tensor("load", error))?;
+                slots.step = step.max(0.0) as u64;
+                continue;
+            }
+            if tensor.shape() != parameter.shape() || tensor.dtype() != parameter.dtype() {
+                return Err(Error::mismatch(format!(
+                    "load: {name} is {} {}, its weight {} {}",
+                    tensor.dtype(),
+                    tensor.shape(),
+                    parameter.dtype(),
+                    parameter.shape()
+                )));
+            }
+            slots.set(slot, tensor);
+        }
+        self.slots = loaded;
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Core")
+            .field("learning_rate", &self.learning_rate)
+            .field("weight_decay", &self.weight_decay)
+            .field("weights", &self.slots.len())
+            .finish_non_exhaustive()
+    }
+}

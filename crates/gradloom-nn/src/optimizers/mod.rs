@@ -1,0 +1,134 @@
+//! Optimizers: PyTorch's formulas, written as ordinary graph.
+//!
+//! Nothing is computed by a step: [`commit`](gradloom_tensor::commit) does it, for weights and optimizer
+//! at once. Until then a gradient can pass through the step. Learning rates and bias corrections are
+//! arguments of the plan, so a step that differs in them only is planned once.
+
+mod adam;
+mod core;
+mod rmsprop;
+mod sgd;
+
+pub use self::core::{Core, Slots};
+pub use adam::{Adam, AdamW};
+pub use rmsprop::RmsProp;
+pub use sgd::Sgd;
+
+use crate::{Gradients, Module, Parameter, Path, Result, StateDict};
+use gradloom_tensor::{Tensor, Tensors};
+
+/// Changes weights against their gradients.
+///
+/// ```ignore
+/// let loss = model.forward(&x, &mut ctx).cross_entropy(&labels);
+/// optimizer.step(&mut model, &gradients(&loss, &model));
+/// commit(&mut (&mut model, &mut optimizer, &mut loss))?;
+/// ```
+///
+/// An optimizer of your own gives its [`Core`] and the formula of one weight.
+pub trait Optimizer: Tensors {
+    /// What all optimizers have.
+    fn core(&self) -> &Core;
+
+    /// What all optimizers have, to change.
+    fn core_mut(&mut self) -> &mut Core;
+
+    /// The new value of one weight. `weight_decay` is zero for weights that shall not decay; `slots`
+    /// holds what the optimizer remembers of this weight.
+    fn update(
+        &self,
+        weight: &Tensor,
+        gradient: &Tensor,
+        learning_rate: f64,
+        weight_decay: f64,
+        slots: &mut Slots,
+    ) -> Tensor;
+
+    /// Gives every trainable weight that has a gradient its next value.
+    ///
+    /// # Panics
+    /// If a gradient's shape is not its weight's.
+    #[track_caller]
+    fn step(&mut self, model: &mut dyn Module, gradients: &Gradients) {
+        let by_name: std::collections::HashMap<&str, &Tensor> = gradients.iter().collect();
+        // Taken out so that the formula can borrow the rest of the optimizer.
+        let mut slots = std::mem::take(&mut self.core_mut().slots);
+        model.visit_mut(&mut Path::root(), &mut |name, parameter: &mut Parameter| {
+            let Some(gradient) = by_name.get(name).filter(|_| parameter.is_trainable()) else {
+                return;
+            };
+            assert!(
+                gradient.shape() == parameter.shape(),
+                "step: {name} has shape {}, its gradient {}",
+                parameter.shape(),
+                gradient.shape()
+            );
+            let slots = slots.entry(name.to_owned()).or_default();
+            slots.step += 1;
+            let (rate, decay) = self.core().rates(name, parameter);
+            parameter.update(self.update(parameter, gradient, rate, decay, slots));
+        });
+        self.core_mut().slots = slots;
+    }
+
+    /// The learning rate of the next step.
+    fn learning_rate(&self) -> f64 {
+        self.core().learning_rate
+    }
+
+    /// Sets the learning rate of the next step, for instance from a [`Schedule`](crate::Schedule).
+    fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.core_mut().learning_rate = learning_rate;
+    }
+
+    /// What the optimizer remembers, to save it with the weights: `layers.0.weight.exp_avg` and so on,
+    /// and each weight's number of steps as `layers.0.weight.step`.
+    fn state_dict(&self) -> StateDict {
+        self.core().state_dict()
+    }
+
+    /// Takes over what an optimizer of the same kind remembered of this model. On an error the
+    /// optimizer is as before.
+    ///
+    /// # Errors
+    /// If a name is of no weight of the model, or a shape is not its weight's.
+    fn load_state_dict(&mut self, dict: &StateDict, model: &dyn Module) -> Result<()> {
+        self.core_mut().load_state_dict(dict, model)
+    }
+}
+
+/// `Tensors` of an optimizer, and the choices by name.
+macro_rules! tensors_of_core {
+    ($optimizer:ty) => {
+        impl gradloom_tensor::Tensors for $optimizer {
+            fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut gradloom_tensor::Tensor)) {
+                crate::Optimizer::core_mut(self).for_each_tensor(visit);
+            }
+        }
+
+        impl $optimizer {
+            /// Decides which weights decay, by name; without it all do. Biases and norms usually
+            /// should not.
+            #[must_use]
+            pub fn decay_only(
+                mut self,
+                decays: impl Fn(&str, &crate::Parameter) -> bool + Send + Sync + 'static,
+            ) -> Self {
+                crate::Optimizer::core_mut(&mut self).decays = Some(std::sync::Arc::new(decays));
+                self
+            }
+
+            /// Multiplies the learning rate of each weight by a factor, chosen by name.
+            #[must_use]
+            pub fn rate_factor(
+                mut self,
+                factor: impl Fn(&str) -> f64 + Send + Sync + 'static,
+            ) -> Self {
+                crate::Optimizer::core_mut(&mut self).factor = Some(std::sync::Arc::new(factor));
+                self
+            }
+        }
+    };
+}
+
+use tensors_of_core;
