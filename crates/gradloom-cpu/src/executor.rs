@@ -1,0 +1,288 @@
+//! Running plans: memory for slots and outputs, kernels in order, and the checks after each.
+#![expect(unsafe_code, reason = "says which memory a kernel reads and which it alone writes")]
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use gradloom_plan::{BufferRef, Kernel, Plan, Prepared};
+use gradloom_tensor::{Buffer, DType, Error, Op, Result, bf16, f16};
+
+use crate::kernels::{Aliases, Context, Executable, prepare};
+use crate::memory::{Memory, Storage};
+use crate::pool::Pool;
+use crate::profile::Profile;
+use crate::simd::Level;
+use crate::tile::Failures;
+
+/// Plans whose prepared kernels are kept.
+const PLANS_MAX: usize = 1024;
+
+/// A plan's kernels, ready to run.
+struct Executables {
+    kernels: Vec<(Box<dyn Executable>, Aliases)>,
+    /// True if some kernel may use several threads.
+    large: bool,
+}
+
+/// Runs plans with one pool of memory.
+pub(crate) struct Executor {
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) level: Level,
+    pub(crate) check_nan: bool,
+    pub(crate) profile: Option<Profile>,
+    prepared: Mutex<HashMap<u64, Arc<Executables>>>,
+}
+
+/// What the references of a plan mean in one evaluation.
+struct Bindings {
+    inputs: Vec<Memory>,
+    outputs: Vec<Memory>,
+    slots: Vec<Memory>,
+}
+
+impl Bindings {
+    fn memory(&self, reference: BufferRef) -> Memory {
+        match reference {
+            BufferRef::Input(input) => self.inputs[input],
+            BufferRef::Output(output) => self.outputs[output],
+            BufferRef::Slot(slot) => self.slots[slot],
+        }
+    }
+}
+
+impl Executor {
+    pub(crate) fn new(level: Level) -> Executor {
+        let is = |name: &str, value: &str| std::env::var(name).is_ok_and(|found| found == value);
+        Executor {
+            pool: Arc::new(Pool::default()),
+            level,
+            check_nan: is("GRADLOOM_CHECK", "nan"),
+            profile: is("GRADLOOM_PROFILE", "1").then(Profile::default),
+            prepared: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// True if the plan has work for several threads.
+    ///
+    /// # Errors
+    /// When a kernel cannot be prepared.
+    pub(crate) fn is_large(&self, plan: &Plan) -> Result<bool> {
+        Ok(self.executables(plan)?.large)
+    }
+
+    /// Runs a plan and gives the nodes their values.
+    ///
+    /// # Errors
+    /// When memory runs out, an index is out of range, or a NaN is found while that is checked.
+    pub(crate) fn execute(&self, prepared: &Prepared, threads: usize) -> Result<()> {
+        let plan = &*prepared.plan;
+        let executables = self.executables(plan)?;
+        let values = self.output_buffers(plan, &prepared.inputs)?;
+        let slots = plan
+            .slots
+            .iter()
+            .map(|slot| self.pool.allocate(slot.bytes))
+            .collect::<Result<Vec<Storage>>>()?;
+        let bindings = Bindings {
+            inputs: prepared.inputs.iter().map(memory_of).collect::<Result<_>>()?,
+            outputs: values.iter().map(memory_of).collect::<Result<_>>()?,
+            slots: slots.iter().map(Storage::memory).collect(),
+        };
+        let failures = Failures::default();
+        let context = Context {
+            level: self.level,
+            threads,
+            pool: &self.pool,
+            arguments: &prepared.arguments,
+            failures: &failures,
+        };
+        for (index, (executable, aliases)) in executables.kernels.iter().enumerate() {
+            let kernel = &plan.kernels[index];
+            let start = self.profile.as_ref().map(|_| Instant::now());
+            self.run_kernel(kernel, &**executable, aliases, &bindings, &context)?;
+            if let (Some(profile), Some(start)) = (&self.profile, start) {
+                let op = prepared.nodes.get(kernel.node).map_or("", |node| node.op().name());
+                profile.record(plan.id, index, kernel, op, start.elapsed());
+            }
+            check_indices(&failures, prepared)?;
+            if self.check_nan {
+                check_finite(kernel, &bindings, prepared)?;
+            }
+        }
+        for (node, value) in prepared.outputs.iter().zip(values) {
+            node.set_value(value);
+        }
+        Ok(())
+    }
+
+    fn executables(&self, plan: &Plan) -> Result<Arc<Executables>> {
+        let mut cache = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = cache.get(&plan.id) {
+            return Ok(Arc::clone(found));
+        }
+        let kernels = plan
+            .kernels
+            .iter()
+            .map(|kernel| prepare(kernel, &shared(plan, kernel)))
+            .collect::<Result<Vec<_>>>()?;
+        let large = plan.kernels.iter().any(|kernel| {
+            let elements = kernel.inputs.iter().map(|input| input.len).sum::<usize>();
+            elements + kernel.space.shape.count() > crate::kernels::SEQUENTIAL_MAX
+        });
+        let executables = Arc::new(Executables { kernels, large });
+        if cache.len() >= PLANS_MAX {
+            cache.clear();
+        }
+        cache.insert(plan.id, Arc::clone(&executables));
+        Ok(executables)
+    }
+
+    /// The buffers that the outputs will be.
+    fn output_buffers(&self, plan: &Plan, inputs: &[Buffer]) -> Result<Vec<Buffer>> {
+        let mut made: Vec<Option<Buffer>> = vec![None; plan.outputs.len()];
+        for (index, output) in plan.outputs.iter().enumerate() {
+            if output.alias.is_some() {
+                continue;
+            }
+            let shared: Arc<dyn Any + Send + Sync> = match output.reuses {
+                Some(input) => Arc::clone(inputs[input].shared()),
+                None => Arc::new(self.pool.allocate(output.len * output.dtype.size())?),
+            };
+            made[index] = Some(Buffer::new(shared, output.dtype, output.len));
+        }
+        let resolved = plan.outputs.iter().enumerate().map(|(index, output)| {
+            let source = match root_of(plan, BufferRef::Output(index)) {
+                BufferRef::Input(input) => Some(&inputs[input]),
+                BufferRef::Output(target) => made[target].as_ref(),
+                BufferRef::Slot(_) => None,
+            };
+            source
+                .map(|buffer| Buffer::new(Arc::clone(buffer.shared()), output.dtype, output.len))
+                .ok_or_else(|| Error::backend("cpu: the plan has an output without memory"))
+        });
+        resolved.collect()
+    }
+
+    fn run_kernel(
+        &self,
+        kernel: &Kernel,
+        executable: &dyn Executable,
+        aliases: &Aliases,
+        bindings: &Bindings,
+        context: &Context<'_>,
+    ) -> Result<()> {
+        let outputs: Vec<Memory> =
+            kernel.outputs.iter().map(|output| bindings.memory(output.buffer)).collect();
+        let mut copies = Vec::new();
+        let mut inputs: Vec<&[u8]> = Vec::with_capacity(kernel.inputs.len());
+        for (index, input) in kernel.inputs.iter().enumerate() {
+            let memory = bindings.memory(input.buffer);
+            let bytes = input.len * input.dtype.size();
+            let in_place = aliases.in_place.iter().any(|pair| pair.0 == index);
+            let written = outputs.iter().any(|output| output.same(memory));
+            if in_place {
+                inputs.push(&[]);
+            } else if written || aliases.copied.contains(&index) {
+                let mut copy = self.pool.temporary(bytes)?;
+                // SAFETY: the buffer lives through this evaluation and no kernel runs now.
+                copy.get_mut().copy_from_slice(unsafe { memory.read(bytes) });
+                copies.push((index, copy));
+                inputs.push(&[]);
+            } else {
+                // SAFETY: the buffer lives through this evaluation; this kernel's outputs are other
+                // blocks, and evaluations write only to memory that nobody else holds.
+                inputs.push(unsafe { memory.read(bytes) });
+            }
+        }
+        for (index, copy) in &copies {
+            inputs[*index] = copy.get();
+        }
+        let mut written: Vec<&mut [u8]> = kernel
+            .outputs
+            .iter()
+            .zip(&outputs)
+            .map(|(output, memory)| {
+                // SAFETY: the plan gives every output of a kernel its own block, which this
+                // evaluation alone holds; no input slice above is in it.
+                unsafe { memory.write(output.len * output.dtype.size()) }
+            })
+            .collect();
+        executable.run(context, &inputs, &mut written)
+    }
+}
+
+/// The input, output or slot whose memory a reference means in the end.
+fn root_of(plan: &Plan, reference: BufferRef) -> BufferRef {
+    match reference {
+        BufferRef::Output(output) => match plan.outputs[output].alias {
+            Some(alias) => root_of(plan, alias),
+            None => reference,
+        },
+        BufferRef::Input(_) | BufferRef::Slot(_) => reference,
+    }
+}
+
+/// As [`root_of`], and an output that takes over an input's memory means that input.
+fn block_of(plan: &Plan, reference: BufferRef) -> BufferRef {
+    match root_of(plan, reference) {
+        BufferRef::Output(output) => match plan.outputs[output].reuses {
+            Some(input) => BufferRef::Input(input),
+            None => BufferRef::Output(output),
+        },
+        other => other,
+    }
+}
+
+/// Inputs of a kernel that have the memory of one of its outputs.
+fn shared(plan: &Plan, kernel: &Kernel) -> Vec<(usize, usize)> {
+    let mut pairs = Vec::new();
+    for (index, input) in kernel.inputs.iter().enumerate() {
+        let block = block_of(plan, input.buffer);
+        let found = kernel.outputs.iter().position(|output| block_of(plan, output.buffer) == block);
+        pairs.extend(found.map(|output| (index, output)));
+    }
+    pairs
+}
+
+/// The memory of a buffer of this backend.
+pub(crate) fn memory_of(buffer: &Buffer) -> Result<Memory> {
+    buffer.storage::<Storage>().map(Storage::memory).ok_or_else(|| {
+        Error::backend("cpu: a buffer belongs to another device; move the tensor with `to_device`")
+    })
+}
+
+fn check_indices(failures: &Failures, prepared: &Prepared) -> Result<()> {
+    let Some(failure) = failures.first() else { return Ok(()) };
+    let node = &prepared.nodes[failure.site];
+    let op = match node.op() {
+        Op::CheckIndex { op, .. } => op,
+        other => other.name(),
+    };
+    Err(Error::index_out_of_range(op, failure.value, failure.size, node.location()))
+}
+
+/// Looks for NaN in what a kernel wrote.
+fn check_finite(kernel: &Kernel, bindings: &Bindings, prepared: &Prepared) -> Result<()> {
+    for output in &kernel.outputs {
+        let bytes = output.len * output.dtype.size();
+        // SAFETY: the kernel that wrote it has ended, and no other runs before this function ends.
+        let values = unsafe { bindings.memory(output.buffer).read(bytes) };
+        if has_nan(output.dtype, values) {
+            let node = &prepared.nodes[kernel.node];
+            return Err(Error::not_finite(node.op().name(), "NaN", node.shape(), node.location()));
+        }
+    }
+    Ok(())
+}
+
+fn has_nan(dtype: DType, bytes: &[u8]) -> bool {
+    match dtype {
+        DType::F32 => bytemuck::cast_slice::<u8, f32>(bytes).iter().any(|value| value.is_nan()),
+        DType::F64 => bytemuck::cast_slice::<u8, f64>(bytes).iter().any(|value| value.is_nan()),
+        DType::F16 => bytemuck::cast_slice::<u8, f16>(bytes).iter().any(|value| value.is_nan()),
+        DType::BF16 => bytemuck::cast_slice::<u8, bf16>(bytes).iter().any(|value| value.is_nan()),
+        DType::I32 | DType::U32 | DType::U8 | DType::Bool => false,
+    }
+}

@@ -1,0 +1,246 @@
+//! How lanes are reduced: sums with several independent accumulators, extremes in which NaN wins.
+//!
+//! The order is fixed by the lengths alone, so results are the same bits on every run.
+
+use bytemuck::Pod;
+use gradloom_tensor::op::Reduction;
+
+use crate::convert::Lane;
+use crate::simd::{Level, vectorized};
+use crate::tile::{lane_of_word, word_of_lane};
+
+/// Independent accumulators of a row: four of the widest vectors.
+const LANES: usize = 64;
+
+/// A way to combine two values, as a type without size.
+pub(crate) trait Combine<T>: Copy {
+    /// What changes nothing.
+    const IDENTITY: T;
+    /// Both in one.
+    fn combine(a: T, b: T) -> T;
+}
+
+/// Addition; integers wrap.
+#[derive(Clone, Copy)]
+pub(crate) struct Sum;
+/// The larger; NaN wins.
+#[derive(Clone, Copy)]
+pub(crate) struct Max;
+/// The smaller; NaN wins.
+#[derive(Clone, Copy)]
+pub(crate) struct Min;
+
+macro_rules! combine_float {
+    ($($lane:ty),*) => {$(
+        impl Combine<$lane> for Sum {
+            const IDENTITY: $lane = 0.0;
+            #[inline(always)]
+            fn combine(a: $lane, b: $lane) -> $lane {
+                a + b
+            }
+        }
+        impl Combine<$lane> for Max {
+            const IDENTITY: $lane = <$lane>::NEG_INFINITY;
+            #[inline(always)]
+            fn combine(a: $lane, b: $lane) -> $lane {
+                if (b > a) | b.is_nan() { b } else { a }
+            }
+        }
+        impl Combine<$lane> for Min {
+            const IDENTITY: $lane = <$lane>::INFINITY;
+            #[inline(always)]
+            fn combine(a: $lane, b: $lane) -> $lane {
+                if (b < a) | b.is_nan() { b } else { a }
+            }
+        }
+    )*};
+}
+
+macro_rules! combine_integer {
+    ($($lane:ty),*) => {$(
+        impl Combine<$lane> for Sum {
+            const IDENTITY: $lane = 0;
+            #[inline(always)]
+            fn combine(a: $lane, b: $lane) -> $lane {
+                a.wrapping_add(b)
+            }
+        }
+        impl Combine<$lane> for Max {
+            const IDENTITY: $lane = <$lane>::MIN;
+            #[inline(always)]
+            fn combine(a: $lane, b: $lane) -> $lane {
+                a.max(b)
+            }
+        }
+        impl Combine<$lane> for Min {
+            const IDENTITY: $lane = <$lane>::MAX;
+            #[inline(always)]
+            fn combine(a: $lane, b: $lane) -> $lane {
+                a.min(b)
+            }
+        }
+    )*};
+}
+
+combine_float!(f32, f64);
+combine_integer!(i32, u32);
+
+/// All values in one.
+#[inline(always)]
+fn reduce_row<T: Pod, C: Combine<T>>(values: &[T]) -> T {
+    if values.len() < LANES {
+        return values.iter().fold(C::IDENTITY, |sum, &value| C::combine(sum, value));
+    }
+    let mut lanes = [C::IDENTITY; LANES];
+    let chunks = values.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for (lane, &value) in lanes.iter_mut().zip(chunk) {
+            *lane = C::combine(*lane, value);
+        }
+    }
+    for (lane, &value) in lanes.iter_mut().zip(rest) {
+        *lane = C::combine(*lane, value);
+    }
+    let mut width = LANES / 2;
+    while width > 0 {
+        for lane in 0..width {
+            lanes[lane] = C::combine(lanes[lane], lanes[lane + width]);
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
+vectorized! {
+    /// One result per row of `columns` values.
+    fn rows['a][T: Pod, C: Combine<T>](
+        combine: C, values: &'a [T], columns: usize, out: &'a mut [T]
+    ) {
+        let _ = combine;
+        for (slot, row) in out.iter_mut().zip(values.chunks_exact(columns)) {
+            *slot = reduce_row::<T, C>(row);
+        }
+    }
+
+    /// Combines every row of `sums.len()` values into `sums`, column by column.
+    fn columns['a][T: Pod, C: Combine<T>](combine: C, values: &'a [T], sums: &'a mut [T]) {
+        let _ = combine;
+        for row in values.chunks_exact(sums.len()) {
+            for (sum, &value) in sums.iter_mut().zip(row) {
+                *sum = C::combine(*sum, value);
+            }
+        }
+    }
+}
+
+/// Calls a generic function with the lane type and the combination:
+/// `with_reduction!(lane, reduction, |T, C, combine| expression)`.
+macro_rules! with_reduction {
+    ($lane:expr, $reduction:expr, |$type:ident, $combine:ident| $body:expr) => {{
+        macro_rules! lane {
+            ($t:ty) => {{
+                type $type = $t;
+                match $reduction {
+                    Reduction::Sum => {
+                        let $combine = Sum;
+                        $body
+                    }
+                    Reduction::Max => {
+                        let $combine = Max;
+                        $body
+                    }
+                    Reduction::Min => {
+                        let $combine = Min;
+                        $body
+                    }
+                }
+            }};
+        }
+        match $lane {
+            Lane::F32 => lane!(f32),
+            Lane::F64 => lane!(f64),
+            Lane::I32 => lane!(i32),
+            Lane::U32 => lane!(u32),
+        }
+    }};
+}
+
+fn identity_of<T: Pod, C: Combine<T>>(_: C) -> T {
+    C::IDENTITY
+}
+
+fn combine_of<T: Pod, C: Combine<T>>(_: C, a: T, b: T) -> T {
+    C::combine(a, b)
+}
+
+/// The word of what changes nothing.
+pub(crate) fn identity(lane: Lane, reduction: Reduction) -> u64 {
+    with_reduction!(lane, reduction, |T, combine| word_of_lane::<T>(identity_of(combine)))
+}
+
+/// Two words in one.
+pub(crate) fn combine_words(lane: Lane, reduction: Reduction, a: u64, b: u64) -> u64 {
+    with_reduction!(lane, reduction, |T, combine| word_of_lane::<T>(combine_of(
+        combine,
+        lane_of_word(a),
+        lane_of_word(b)
+    )))
+}
+
+/// Words in one, pairwise, so that long sums keep their accuracy.
+pub(crate) fn combine_all(lane: Lane, reduction: Reduction, words: &[u64]) -> u64 {
+    match words {
+        [] => identity(lane, reduction),
+        [word] => *word,
+        _ => {
+            let (left, right) = words.split_at(words.len().div_ceil(2));
+            let left = combine_all(lane, reduction, left);
+            combine_words(lane, reduction, left, combine_all(lane, reduction, right))
+        }
+    }
+}
+
+/// One lane of `out` per row of `columns` lanes of `values`.
+pub(crate) fn reduce_rows(
+    level: Level,
+    lane: Lane,
+    reduction: Reduction,
+    values: &[u8],
+    columns: usize,
+    out: &mut [u8],
+) {
+    if columns == 0 {
+        return clear(lane, reduction, out);
+    }
+    with_reduction!(lane, reduction, |T, combine| rows::<T, _>(
+        level,
+        combine,
+        bytemuck::cast_slice(values),
+        columns,
+        bytemuck::cast_slice_mut(out)
+    ));
+}
+
+/// Combines each row of lanes into the row `sums`.
+pub(crate) fn reduce_columns(
+    level: Level,
+    lane: Lane,
+    reduction: Reduction,
+    values: &[u8],
+    sums: &mut [u8],
+) {
+    with_reduction!(lane, reduction, |T, combine| columns::<T, _>(
+        level,
+        combine,
+        bytemuck::cast_slice(values),
+        bytemuck::cast_slice_mut(sums)
+    ));
+}
+
+/// Fills lanes with what changes nothing.
+pub(crate) fn clear(lane: Lane, reduction: Reduction, out: &mut [u8]) {
+    with_reduction!(lane, reduction, |T, combine| {
+        bytemuck::cast_slice_mut::<u8, T>(out).fill(identity_of(combine));
+    });
+}

@@ -1,0 +1,25 @@
+//! The processor as a Gradloom device.
+#![doc = include_str!("../README.md")]
+
+mod backend;
+mod simd;
+
+mod memory;
+mod pool;
+mod scratch;
+
+mod convert;
+mod math;
+mod tile;
+
+mod epilogue;
+mod executor;
+mod kernels;
+mod parallel;
+mod profile;
+
+#[cfg(test)]
+mod tests;
+
+pub use backend::{CpuBackend, device};
+pub use simd::Level;

@@ -1,0 +1,49 @@
+//! `sin` and `cos`, reduced by multiples of a quarter turn in f64.
+
+use super::{fma, fma64, polynomial};
+
+/// Beyond this the reduction loses bits; callers take the slow path for such arguments.
+pub(crate) const REDUCTION_MAX: f32 = 1e6;
+
+/// The quarter turn of `x` and the remaining angle in `-pi/4..pi/4`.
+#[inline(always)]
+fn reduce<const FMA: bool>(x: f32) -> (u32, f32) {
+    // Adding it rounds an f64 of magnitude below 2^51 to an integer that stands in the low bits.
+    const ROUND: f64 = 6_755_399_441_055_744.0;
+    // The first part has 33 bits, so that its product with a quarter turn is exact.
+    const HIGH: f64 = 1.570_796_326_734_125_6;
+    const LOW: f64 = 6.077_100_506_506_192e-11;
+    let wide = f64::from(x);
+    let shifted = fma64::<FMA>(wide, std::f64::consts::FRAC_2_PI, ROUND);
+    let turns = shifted - ROUND;
+    let angle = fma64::<FMA>(turns, -LOW, fma64::<FMA>(turns, -HIGH, wide));
+    (shifted.to_bits() as u32, angle as f32)
+}
+
+/// Sine if `quarter` is even, cosine if odd; negative for 2 and 3.
+#[inline(always)]
+fn evaluate<const FMA: bool>(quarter: u32, r: f32) -> f32 {
+    let square = r * r;
+    let sine = polynomial::<FMA, 3>(square, [-1.951_529_6e-4, 8.332_161e-3, -1.666_665_5e-1]);
+    let sine = fma::<FMA>(sine * square, r, r);
+    let cosine = polynomial::<FMA, 3>(square, [2.443_315_7e-5, -1.388_731_6e-3, 4.166_664_6e-2]);
+    let cosine = fma::<FMA>(cosine * square, square, fma::<FMA>(-0.5, square, 1.0));
+    let value = if quarter & 1 == 0 { sine } else { cosine };
+    f32::from_bits(value.to_bits() ^ ((quarter & 2) << 30))
+}
+
+/// Sine within 2 ulp (absolute 1e-7 near its zeros) for magnitudes up to [`REDUCTION_MAX`]; NaN of
+/// infinities.
+#[inline(always)]
+pub(crate) fn sin<const FMA: bool>(x: f32) -> f32 {
+    let (quarter, r) = reduce::<FMA>(x);
+    let value = evaluate::<FMA>(quarter, r);
+    if x == 0.0 { x } else { value }
+}
+
+/// Cosine, as [`sin`].
+#[inline(always)]
+pub(crate) fn cos<const FMA: bool>(x: f32) -> f32 {
+    let (quarter, r) = reduce::<FMA>(x);
+    evaluate::<FMA>(quarter.wrapping_add(1), r)
+}

@@ -1,0 +1,137 @@
+//! [`Level`]: which vector instructions the processor has, found once at run time.
+//!
+//! Inner loops are ordinary Rust over slices in `#[inline(always)]` functions. [`Level::run`] compiles
+//! each of them three times, under other target features, and LLVM vectorises every copy for its own.
+//! There is no intrinsic here; `vector.rs` holds the few that the convolution needs.
+#![expect(unsafe_code, reason = "a function with target features may only run where they exist")]
+
+use std::sync::OnceLock;
+
+/// A set of vector instructions that this processor has. Only [`Level::available`] makes one, so to
+/// hold a level proves that its instructions exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level(Features);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Features {
+    Baseline,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+/// True if the baseline itself multiplies and adds in one instruction.
+const BASELINE_FMA: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
+
+/// A loop that [`Level::run`] compiles for every set of features. `run` must be `#[inline(always)]`,
+/// and so must all it calls, or the copies lose their features.
+pub(crate) trait Vectorized {
+    type Output;
+    /// `FMA` says whether `mul_add` is one instruction; without it `mul_add` calls the C library.
+    fn run<const FMA: bool>(self) -> Self::Output;
+}
+
+impl Level {
+    /// Every level of this processor, the best last.
+    pub fn available() -> Vec<Level> {
+        #[cfg_attr(not(target_arch = "x86_64"), expect(unused_mut, reason = "x86 adds more"))]
+        let mut levels = vec![Level(Features::Baseline)];
+        #[cfg(target_arch = "x86_64")]
+        {
+            let has = [
+                is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+                is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl"),
+            ];
+            if has[0] {
+                levels.push(Level(Features::Avx2));
+            }
+            if has[0] && has[1] {
+                levels.push(Level(Features::Avx512));
+            }
+        }
+        levels
+    }
+
+    /// The best level of this processor.
+    pub fn best() -> Level {
+        static BEST: OnceLock<Level> = OnceLock::new();
+        *BEST.get_or_init(|| *Level::available().last().unwrap_or(&Level(Features::Baseline)))
+    }
+
+    /// `avx512`, `avx2` or `baseline`.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Features::Baseline => "baseline",
+            #[cfg(target_arch = "x86_64")]
+            Features::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Features::Avx512 => "avx512",
+        }
+    }
+
+    /// Runs the copy of the loop that was compiled for this level.
+    #[inline]
+    pub(crate) fn run<K: Vectorized>(self, kernel: K) -> K::Output {
+        match self.0 {
+            Features::Baseline => kernel.run::<BASELINE_FMA>(),
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a level with these features is only made where the processor has them.
+            Features::Avx2 => unsafe { run_avx2(kernel) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
+            Features::Avx512 => unsafe { run_avx512(kernel) },
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn run_avx2<K: Vectorized>(kernel: K) -> K::Output {
+    kernel.run::<true>()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+fn run_avx512<K: Vectorized>(kernel: K) -> K::Output {
+    kernel.run::<true>()
+}
+
+/// Declares a function whose body is compiled for every [`Level`]; callers pass the level first. In
+/// the body `FMA` is the constant of [`Vectorized::run`].
+///
+/// Lifetimes and type parameters stand in brackets: `fn name['a][T: Bound](x: &'a [T]) -> T { .. }`.
+macro_rules! vectorized {
+    ($(
+        $(#[$meta:meta])*
+        $visibility:vis fn $name:ident [$($life:lifetime),*] [$($generic:ident : $bound:path),*]
+            ($($argument:ident : $type:ty),* $(,)?) $(-> $result:ty)? $body:block
+    )*) => {$(
+        $(#[$meta])*
+        #[inline]
+        $visibility fn $name<$($life,)* $($generic: $bound),*>(
+            level: $crate::simd::Level, $($argument: $type),*
+        ) $(-> $result)? {
+            struct Kernel<$($life,)* $($generic: $bound),*> {
+                $($argument: $type,)*
+            }
+            impl<$($life,)* $($generic: $bound),*> $crate::simd::Vectorized
+                for Kernel<$($life,)* $($generic),*>
+            {
+                type Output = vectorized!(@result $($result)?);
+                #[inline(always)]
+                fn run<const FMA: bool>(self) -> Self::Output {
+                    let Kernel { $($argument),* } = self;
+                    $body
+                }
+            }
+            level.run(Kernel { $($argument),* })
+        }
+    )*};
+    (@result $result:ty) => { $result };
+    (@result) => { () };
+}
+pub(crate) use vectorized;

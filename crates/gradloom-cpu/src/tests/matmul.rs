@@ -1,0 +1,164 @@
+//! Products of all shapes, strides and dtypes, with epilogues.
+
+use gradloom_plan::{KernelKind, View};
+use gradloom_tensor::op::{Binary, Permutation, Unary};
+use gradloom_tensor::{DType, Shape};
+
+use super::oracle::{elements, wrap};
+use super::{Case, integers, numbers};
+
+/// The sums of products, one after another.
+pub(crate) fn reference(case: &Case, lhs: &View, rhs: &View) -> Vec<f64> {
+    let rank = lhs.shape.rank();
+    let (m, n, k) = (lhs.shape[rank - 2], rhs.shape[rank - 1], lhs.shape[rank - 1]);
+    let (left, right) = (elements(lhs, &case.inputs[0]), elements(rhs, &case.inputs[1]));
+    let batches: usize = lhs.shape[..rank - 2].iter().product();
+    let dtype = case.kernel.inputs[0].dtype;
+    let mut out = Vec::new();
+    for batch in 0..batches {
+        for row in 0..m {
+            for column in 0..n {
+                let sum = (0..k).map(|inner| {
+                    left[(batch * m + row) * k + inner] * right[(batch * k + inner) * n + column]
+                });
+                out.push(wrap(dtype, sum.sum()));
+            }
+        }
+    }
+    out
+}
+
+/// A case over views of inputs with these numbers of elements.
+fn case(dtype: DType, lhs: (View, usize), rhs: (View, usize)) -> Case {
+    let rank = lhs.0.shape.rank();
+    let shape: Vec<usize> =
+        lhs.0.shape[..rank - 1].iter().copied().chain([rhs.0.shape[rank - 1]]).collect();
+    let kind = KernelKind::Matmul { lhs: lhs.0, rhs: rhs.0 };
+    let mut case = Case::new(kind, &shape, shape.len());
+    case.tolerance = 1e-5;
+    for (seed, count) in [(1, lhs.1), (2, rhs.1)] {
+        let values = if dtype.is_float() {
+            numbers(seed, count).iter().map(|value| value / 4.0).collect()
+        } else {
+            integers(seed, count, 0, 5)
+        };
+        case.input(dtype, values);
+    }
+    case
+}
+
+fn contiguous(shape: &[usize]) -> (View, usize) {
+    (View::contiguous(Shape::new(shape)), shape.iter().product())
+}
+
+fn transposed(shape: &[usize]) -> (View, usize) {
+    let rank = shape.len();
+    let mut stored = shape.to_vec();
+    stored.swap(rank - 2, rank - 1);
+    let mut order: Vec<usize> = (0..rank).collect();
+    order.swap(rank - 2, rank - 1);
+    let (view, count) = contiguous(&stored);
+    (view.permute(&Permutation::new(&order)), count)
+}
+
+#[test]
+fn shapes_and_transpositions() {
+    for [m, n, k] in [
+        [1, 1, 1],
+        [3, 4, 5],
+        [1, 300, 200],
+        [300, 1, 200],
+        [64, 65, 66],
+        [33, 700, 100],
+        [700, 33, 100],
+        [200, 210, 220],
+        [4, 5, 0],
+    ] {
+        for (lhs, rhs) in [
+            (contiguous(&[m, k]), contiguous(&[k, n])),
+            (transposed(&[m, k]), contiguous(&[k, n])),
+            (contiguous(&[m, k]), transposed(&[k, n])),
+            (transposed(&[m, k]), transposed(&[k, n])),
+        ] {
+            let mut case = case(DType::F32, lhs, rhs);
+            let value = case.accumulator(DType::F32);
+            case.output(value);
+            case.check();
+        }
+    }
+}
+
+#[test]
+fn batches_shared_and_own() {
+    let shared = |shape: &[usize], batch: &[usize]| {
+        let (view, count) = contiguous(shape);
+        (view.expand(Shape::new(batch)), count)
+    };
+    let pairs = [
+        (contiguous(&[50, 8, 9]), contiguous(&[50, 9, 10])),
+        (contiguous(&[6, 70, 80]), contiguous(&[6, 80, 90])),
+        (contiguous(&[6, 70, 80]), shared(&[1, 80, 90], &[6, 80, 90])),
+        (contiguous(&[2, 3, 1, 80]), shared(&[1, 1, 80, 90], &[2, 3, 80, 90])),
+        (shared(&[1, 70, 80], &[6, 70, 80]), transposed(&[6, 80, 90])),
+        (contiguous(&[3, 300, 20]), contiguous(&[3, 20, 310])),
+        (contiguous(&[0, 3, 4]), contiguous(&[0, 4, 3])),
+    ];
+    for (lhs, rhs) in pairs {
+        let mut case = case(DType::F32, lhs, rhs);
+        let value = case.accumulator(DType::F32);
+        case.output(value);
+        case.check();
+    }
+}
+
+#[test]
+fn dtypes() {
+    for dtype in [DType::F64, DType::F16, DType::BF16, DType::I32, DType::U32, DType::U8] {
+        let mut case = case(dtype, contiguous(&[40, 50]), transposed(&[50, 70]));
+        let value = case.accumulator(dtype);
+        case.output(value);
+        case.check();
+    }
+}
+
+#[test]
+fn epilogues() {
+    for [m, n] in [[30, 40], [50, 500], [500, 50]] {
+        let mut case = case(DType::F32, contiguous(&[m, 64]), contiguous(&[64, n]));
+        let bias = case.input(DType::F32, numbers(3, n));
+        let view = View::contiguous(Shape::new(&[1, n])).expand(Shape::new(&[m, n]));
+        let product = case.accumulator(DType::F32);
+        let bias = case.load(bias, view);
+        let sum = case.binary(Binary::Add, product, bias);
+        let relu = case.unary(Unary::Relu, sum);
+        case.output(relu);
+        // Further outputs: the sum itself, a half and the product.
+        case.output(sum);
+        let half = case.cast(relu, DType::F16);
+        case.output(half);
+        case.output(product);
+        case.check();
+    }
+}
+
+#[test]
+fn a_residual_in_place() {
+    let mut case = case(DType::F32, contiguous(&[300, 64]), contiguous(&[64, 200]));
+    let residual = case.whole(DType::F32, numbers(3, 300 * 200));
+    let product = case.accumulator(DType::F32);
+    let sum = case.binary(Binary::Add, product, residual);
+    case.output(sum);
+    case.shared = vec![(2, 0)];
+    case.check();
+}
+
+#[test]
+fn an_operand_may_have_the_memory_of_the_result() {
+    let mut case = case(DType::F32, contiguous(&[60, 60]), contiguous(&[60, 60]));
+    let product = case.accumulator(DType::F32);
+    case.output(product);
+    case.shared = vec![(0, 0)];
+    let (_, aliases) = crate::kernels::prepare(&case.kernel, &case.shared).expect("a kernel");
+    assert_eq!(aliases.copied, [0]);
+    case.check();
+}

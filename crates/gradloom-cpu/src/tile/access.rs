@@ -1,0 +1,221 @@
+//! [`Access`]: a view prepared for tiles: axes that act as one are merged, and the common cases
+//! (contiguous, one element everywhere) are told apart.
+
+use gradloom_plan::View;
+use gradloom_tensor::RANK_MAX;
+
+/// How a tile's elements lie in a buffer.
+#[derive(Clone, Debug)]
+pub(crate) struct Access {
+    pub(crate) pattern: Pattern,
+    /// Element of coordinate zero.
+    pub(crate) offset: isize,
+    rank: usize,
+    sizes: [usize; RANK_MAX],
+    strides: [isize; RANK_MAX],
+    /// Coordinates that exist.
+    mask: [(usize, usize); RANK_MAX],
+    masked: bool,
+}
+
+/// What is special about an access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pattern {
+    /// Element `i` of the space is element `offset + i` of the buffer.
+    Contiguous,
+    /// Every element is element `offset`.
+    Uniform,
+    /// The mask excludes everything.
+    Nothing,
+    /// Strides and possibly a mask.
+    General,
+}
+
+/// Neighbouring elements of a tile that lie on the innermost axis of an access.
+pub(crate) struct Run {
+    /// First element in the tile.
+    pub(crate) position: usize,
+    /// Elements of the run.
+    pub(crate) len: usize,
+    /// Elements of the run that exist; the others read zero.
+    pub(crate) exists: std::ops::Range<usize>,
+    /// Buffer element of the run's first (existing or not).
+    pub(crate) index: isize,
+    /// Distance between neighbours.
+    pub(crate) stride: isize,
+}
+
+impl Access {
+    /// Prepares a view.
+    pub(crate) fn new(view: &View) -> Access {
+        let mut access = Access {
+            pattern: Pattern::General,
+            offset: view.offset,
+            rank: 0,
+            sizes: [1; RANK_MAX],
+            strides: [0; RANK_MAX],
+            mask: [(0, 1); RANK_MAX],
+            masked: false,
+        };
+        for (axis, &size) in view.shape.iter().enumerate() {
+            let mask = view.mask.map_or((0, size), |mask| mask[axis]);
+            if mask.0 >= mask.1 && size > 0 {
+                access.pattern = Pattern::Nothing;
+                return access;
+            }
+            let whole = mask == (0, size);
+            if size == 1 {
+                continue;
+            }
+            if let Some(last) = access.rank.checked_sub(1) {
+                let merges = access.strides[last] == view.strides[axis] * size as isize;
+                if merges && whole && access.mask[last] == (0, access.sizes[last]) {
+                    access.sizes[last] *= size;
+                    access.mask[last] = (0, access.sizes[last]);
+                    access.strides[last] = view.strides[axis];
+                    continue;
+                }
+            }
+            access.sizes[access.rank] = size;
+            access.strides[access.rank] = view.strides[axis];
+            access.mask[access.rank] = mask;
+            access.masked |= !whole;
+            access.rank += 1;
+        }
+        if !access.masked {
+            match access.rank {
+                0 => access.pattern = Pattern::Uniform,
+                1 if access.strides[0] == 0 => access.pattern = Pattern::Uniform,
+                1 if access.strides[0] == 1 => access.pattern = Pattern::Contiguous,
+                _ => {}
+            }
+        }
+        access
+    }
+
+    /// Size and stride of the innermost merged axis.
+    pub(crate) fn inner(&self) -> (usize, isize) {
+        match self.rank.checked_sub(1) {
+            Some(last) => (self.sizes[last], self.strides[last]),
+            None => (1, 0),
+        }
+    }
+
+    /// Visits the elements `start..start + len` of the space in runs.
+    #[inline(always)]
+    pub(crate) fn runs(&self, start: usize, len: usize, mut visit: impl FnMut(Run)) {
+        if len == 0 {
+            return;
+        }
+        if self.pattern == Pattern::Nothing {
+            visit(Run { position: 0, len, exists: 0..0, index: 0, stride: 0 });
+            return;
+        }
+        let last = self.rank.saturating_sub(1);
+        let (size, stride) = if self.rank == 0 { (len, 0) } else { self.inner() };
+        let (low, high) = if self.masked { self.mask[last] } else { (0, size) };
+        // Coordinates of the outer axes and their part of the index.
+        let mut coordinates = [0usize; RANK_MAX];
+        let mut rest = start / size;
+        let mut first = start % size;
+        let mut base = self.offset;
+        for axis in (0..last).rev() {
+            coordinates[axis] = rest % self.sizes[axis];
+            rest /= self.sizes[axis];
+            base += coordinates[axis] as isize * self.strides[axis];
+        }
+        let mut position = 0;
+        while position < len {
+            let run = (size - first).min(len - position);
+            let mut exists =
+                low.max(first).min(first + run) - first..high.clamp(first, first + run) - first;
+            if self.masked && !self.outer_exists(&coordinates, last) {
+                exists = 0..0;
+            }
+            if exists.start >= exists.end {
+                exists = 0..0;
+            }
+            visit(Run {
+                position,
+                len: run,
+                exists,
+                index: base + first as isize * stride,
+                stride,
+            });
+            position += run;
+            first = 0;
+            for axis in (0..last).rev() {
+                coordinates[axis] += 1;
+                base += self.strides[axis];
+                if coordinates[axis] < self.sizes[axis] {
+                    break;
+                }
+                base -= self.strides[axis] * self.sizes[axis] as isize;
+                coordinates[axis] = 0;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn outer_exists(&self, coordinates: &[usize; RANK_MAX], last: usize) -> bool {
+        (0..last).all(|axis| {
+            let (low, high) = self.mask[axis];
+            coordinates[axis] >= low && coordinates[axis] < high
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gradloom_tensor::Shape;
+    use gradloom_tensor::op::Permutation;
+
+    /// The definition: every coordinate through [`View::element`].
+    pub(crate) fn elements(view: &View) -> Vec<Option<usize>> {
+        let shape = view.shape;
+        (0..shape.count())
+            .map(|linear| {
+                let mut rest = linear;
+                let mut coordinate = vec![0; shape.rank()];
+                for axis in (0..shape.rank()).rev() {
+                    coordinate[axis] = rest % shape[axis];
+                    rest /= shape[axis];
+                }
+                view.element(&coordinate)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn runs_visit_what_the_view_defines() {
+        let base = View::contiguous(Shape::new(&[3, 4, 5]));
+        let views = [
+            base,
+            base.permute(&Permutation::new(&[2, 0, 1])),
+            base.slice(&[1, 0, 2], &[1, 2, 2], Shape::new(&[2, 2, 2])),
+            base.pad(&[1, 0, 2], Shape::new(&[5, 4, 9])),
+            base.pad(&[0, 0, 0], Shape::new(&[3, 4, 7])),
+            base.flip([1, 2].into_iter().collect()),
+            View::contiguous(Shape::new(&[3, 1, 5])).expand(Shape::new(&[3, 6, 5])),
+            View::contiguous(Shape::new(&[1, 1])).expand(Shape::new(&[4, 4])),
+            View::contiguous(Shape::SCALAR),
+            View::contiguous(Shape::new(&[1, 4])).expand(Shape::new(&[7, 4])),
+        ];
+        for view in views {
+            let access = Access::new(&view);
+            let expected = elements(&view);
+            for start in 0..expected.len() {
+                let len = (expected.len() - start).min(13);
+                let mut found = vec![None; len];
+                access.runs(start, len, |run| {
+                    for i in run.exists.clone() {
+                        found[run.position + i] =
+                            Some((run.index + i as isize * run.stride) as usize);
+                    }
+                });
+                assert_eq!(found, expected[start..start + len], "{view:?} from {start}");
+            }
+        }
+    }
+}

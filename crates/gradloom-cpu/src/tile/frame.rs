@@ -1,0 +1,384 @@
+//! [`Frame`]: a tile program bound to the buffers and arguments of one evaluation.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use bytemuck::Pod;
+use gradloom_tensor::{DType, Scalar};
+
+use super::TILE;
+use super::compile::{Source, Step, Target, TileProgram, Work};
+use super::memory_steps;
+use super::operand::{Operand, lane_of_word, word_of_lane};
+use super::unary::Lanes;
+use super::{binary, cast, unary};
+use crate::convert::{Lane, with_storage};
+use crate::scratch::Scratch;
+use crate::simd::Level;
+
+/// The index checks of one evaluation that failed.
+#[derive(Debug, Default)]
+pub(crate) struct Failures {
+    failed: AtomicBool,
+    first: Mutex<Option<Failure>>,
+}
+
+/// A value outside its range.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failure {
+    /// Index of the graph node that checks.
+    pub(crate) site: usize,
+    /// The value.
+    pub(crate) value: i64,
+    /// First value out of range.
+    pub(crate) size: usize,
+    /// Element of the kernel's space, so that the same failure is reported with any number of threads.
+    element: usize,
+}
+
+impl Failures {
+    fn record(&self, failure: Failure) {
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.is_none_or(|known| (failure.element, failure.site) < (known.element, known.site)) {
+            *first = Some(failure);
+        }
+        self.failed.store(true, Ordering::Release);
+    }
+
+    /// The failure of the lowest element, if any.
+    pub(crate) fn first(&self) -> Option<Failure> {
+        if !self.failed.load(Ordering::Acquire) {
+            return None;
+        }
+        *self.first.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The registers of one thread.
+#[derive(Default)]
+pub(crate) struct Registers(Vec<Scratch>);
+
+impl Registers {
+    /// The registers, leaving none.
+    pub(crate) fn take(&mut self) -> Registers {
+        std::mem::take(self)
+    }
+}
+
+/// Lanes that a caller provides for a tile.
+#[derive(Clone, Copy)]
+pub(crate) enum External<'a> {
+    /// One per element (stored elements for an accumulator).
+    Slice(&'a [u8]),
+    /// One for the whole tile, as `word_of_lane`.
+    Scalar(u64),
+}
+
+/// A program with what it reads.
+pub(crate) struct Frame<'a> {
+    program: &'a TileProgram,
+    level: Level,
+    inputs: &'a [&'a [u8]],
+    arguments: &'a [Scalar],
+    failures: &'a Failures,
+    uniforms: Vec<u64>,
+}
+
+/// One tile: which elements, and where they are.
+pub(crate) struct Tile<'a, 'o> {
+    /// First element in the space.
+    pub(crate) start: usize,
+    /// Elements, at most [`TILE`].
+    pub(crate) len: usize,
+    /// What the caller provides.
+    pub(crate) externals: &'a [External<'a>],
+    /// Pieces of the outputs.
+    pub(crate) outputs: &'a mut [&'o mut [u8]],
+    /// First element in the pieces.
+    pub(crate) position: usize,
+}
+
+/// What the operands of a step are found in.
+struct Sources<'a> {
+    registers: &'a [Scratch],
+    uniforms: &'a [u64],
+    inputs: &'a [&'a [u8]],
+    externals: &'a [External<'a>],
+    outputs: &'a [&'a mut [u8]],
+    start: usize,
+    position: usize,
+    len: usize,
+}
+
+impl Sources<'_> {
+    fn operand<T: Pod>(&self, source: Source) -> Operand<'_, T> {
+        let part = |bytes: &'_ [u8], first: usize| -> std::ops::Range<usize> {
+            let size = size_of::<T>();
+            debug_assert!((first + self.len) * size <= bytes.len());
+            first * size..(first + self.len) * size
+        };
+        match source {
+            Source::Register(register) => {
+                Operand::Slice(&self.registers[register].get::<T>()[..self.len])
+            }
+            Source::Uniform(uniform) => Operand::Scalar(lane_of_word(self.uniforms[uniform])),
+            Source::Input { input, offset } => {
+                let bytes = self.inputs[input];
+                let range = part(bytes, (offset + self.start as isize) as usize);
+                Operand::Slice(bytemuck::cast_slice(&bytes[range]))
+            }
+            Source::External(external) => match self.externals[external] {
+                External::Slice(lanes) => {
+                    Operand::Slice(bytemuck::cast_slice(&lanes[..self.len * size_of::<T>()]))
+                }
+                External::Scalar(word) => Operand::Scalar(lane_of_word(word)),
+            },
+            Source::Output(output) => {
+                let bytes = &self.outputs[output];
+                let range = part(bytes, self.position);
+                Operand::Slice(bytemuck::cast_slice(&bytes[range]))
+            }
+        }
+    }
+
+    fn lanes(&self, lane: Lane, source: Source) -> Lanes<'_> {
+        match lane {
+            Lane::F32 => Lanes::F32(self.operand(source)),
+            Lane::F64 => Lanes::F64(self.operand(source)),
+            Lane::I32 => Lanes::I32(self.operand(source)),
+            Lane::U32 => Lanes::U32(self.operand(source)),
+        }
+    }
+}
+
+impl<'a> Frame<'a> {
+    /// Binds a program and computes what is the same for all elements.
+    pub(crate) fn new(
+        program: &'a TileProgram,
+        level: Level,
+        inputs: &'a [&'a [u8]],
+        arguments: &'a [Scalar],
+        failures: &'a Failures,
+    ) -> Frame<'a> {
+        let mut frame = Frame {
+            program,
+            level,
+            inputs,
+            arguments,
+            failures,
+            uniforms: vec![0; program.uniforms],
+        };
+        for step in &program.uniform_steps {
+            let mut word = [0u64];
+            let sources = Sources {
+                registers: &[],
+                uniforms: &frame.uniforms,
+                inputs,
+                externals: &[],
+                outputs: &[],
+                start: 0,
+                position: 0,
+                len: 1,
+            };
+            let out = &mut bytemuck::cast_slice_mut::<u64, u8>(&mut word)[..step.lane.size()];
+            frame.execute(step, &sources, out);
+            if let Target::Uniform(uniform) = step.target {
+                frame.uniforms[uniform] = word[0];
+            }
+        }
+        frame
+    }
+
+    /// The level whose loops run.
+    pub(crate) fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Registers for this program on the calling thread.
+    pub(crate) fn registers(&self) -> Registers {
+        let bytes = TILE * if self.program.wide { 8 } else { 4 };
+        Registers((0..self.program.registers).map(|_| Scratch::take::<u8>(bytes)).collect())
+    }
+
+    /// Computes one tile and stores its outputs.
+    pub(crate) fn run(&self, registers: &mut Registers, tile: &mut Tile<'_, '_>) {
+        debug_assert!(tile.len <= TILE);
+        let registers = &mut registers.0;
+        for step in &self.program.steps {
+            let lanes = step.lane.size();
+            match step.target {
+                Target::Register(register) => {
+                    let mut taken = std::mem::replace(&mut registers[register], Scratch::empty());
+                    let sources = self.sources(registers, tile);
+                    self.execute(step, &sources, &mut taken.get_mut::<u8>()[..tile.len * lanes]);
+                    registers[register] = taken;
+                }
+                Target::Output(output) => {
+                    let taken = std::mem::take(&mut tile.outputs[output]);
+                    let sources = self.sources(registers, tile);
+                    let range = tile.position * lanes..(tile.position + tile.len) * lanes;
+                    self.execute(step, &sources, &mut taken[range]);
+                    tile.outputs[output] = taken;
+                }
+                Target::Nothing | Target::Uniform(_) => {
+                    let sources = self.sources(registers, tile);
+                    self.execute(step, &sources, &mut []);
+                }
+            }
+        }
+        for &(source, lane, store) in &self.program.stores {
+            let size = store.dtype.size();
+            let taken = std::mem::take(&mut tile.outputs[store.output]);
+            let sources = self.sources(registers, tile);
+            let out = &mut taken[tile.position * size..(tile.position + tile.len) * size];
+            debug_assert_eq!(lane, Lane::of(store.dtype));
+            with_storage!(store.dtype, |S, L, C| memory_steps::store::<L, S, C>(
+                self.level,
+                <C as memory_steps::Instance>::VALUE,
+                sources.operand(source),
+                out,
+            ));
+            tile.outputs[store.output] = taken;
+        }
+    }
+
+    /// An exported value of the tile that has just run.
+    pub(crate) fn export<'s, T: Pod>(
+        &'s self,
+        export: usize,
+        registers: &'s Registers,
+        tile: &'s Tile<'s, '_>,
+    ) -> Operand<'s, T> {
+        let source = self.program.exports[export];
+        // Not through `Sources`, whose borrow of the outputs would end here.
+        match source {
+            Source::Register(register) => {
+                Operand::Slice(&registers.0[register].get::<T>()[..tile.len])
+            }
+            Source::Uniform(uniform) => Operand::Scalar(lane_of_word(self.uniforms[uniform])),
+            Source::Input { input, offset } => {
+                let values: &[T] = bytemuck::cast_slice(self.inputs[input]);
+                let first = (offset + tile.start as isize) as usize;
+                Operand::Slice(&values[first..first + tile.len])
+            }
+            Source::External(external) => match tile.externals[external] {
+                External::Slice(lanes) => Operand::Slice(&bytemuck::cast_slice(lanes)[..tile.len]),
+                External::Scalar(word) => Operand::Scalar(lane_of_word(word)),
+            },
+            Source::Output(output) => {
+                let values: &[T] = bytemuck::cast_slice(&*tile.outputs[output]);
+                Operand::Slice(&values[tile.position..tile.position + tile.len])
+            }
+        }
+    }
+
+    fn sources<'s>(&'s self, registers: &'s [Scratch], tile: &'s Tile<'_, '_>) -> Sources<'s> {
+        Sources {
+            registers,
+            uniforms: &self.uniforms,
+            inputs: self.inputs,
+            externals: tile.externals,
+            outputs: &*tile.outputs,
+            start: tile.start,
+            position: tile.position,
+            len: tile.len,
+        }
+    }
+
+    fn execute(&self, step: &Step, sources: &Sources<'_>, out: &mut [u8]) {
+        let level = self.level;
+        match &step.work {
+            Work::Load { input, dtype, access } => {
+                memory_steps::load(level, *dtype, self.inputs[*input], access, sources.start, out);
+            }
+            Work::LoadOutput { output, dtype } => {
+                let size = dtype.size();
+                let range = sources.position * size..(sources.position + sources.len) * size;
+                let stored = &sources.outputs[*output][range];
+                memory_steps::load_contiguous(level, *dtype, stored, out);
+            }
+            Work::LoadExternal { external, dtype } => {
+                if let External::Slice(stored) = sources.externals[*external] {
+                    let stored = &stored[..sources.len * dtype.size()];
+                    memory_steps::load_contiguous(level, *dtype, stored, out);
+                }
+            }
+            Work::Index { access } => memory_steps::index(level, access, sources.start, out),
+            Work::Constant(value, dtype) => write_scalar(*value, *dtype, out),
+            Work::Argument(index, dtype) => write_scalar(self.arguments[*index], *dtype, out),
+            Work::Unary(op, lane, value) => {
+                unary::unary(level, *op, sources.lanes(*lane, *value), out);
+            }
+            Work::Binary(op, lane, lhs, rhs) => {
+                let (lhs, rhs) = (sources.lanes(*lane, *lhs), sources.lanes(*lane, *rhs));
+                binary::binary(level, *op, lhs, rhs, out);
+            }
+            Work::Select(lane, condition, on_true, on_false) => binary::select(
+                level,
+                sources.operand(*condition),
+                sources.lanes(*lane, *on_true),
+                sources.lanes(*lane, *on_false),
+                out,
+            ),
+            Work::Cast(lane, to, value) => {
+                cast::cast(level, sources.lanes(*lane, *value), *to, out);
+            }
+            Work::Random(index, key) => {
+                let key = key.map(|word| match sources.operand::<u32>(word) {
+                    Operand::Scalar(word) => word,
+                    Operand::Slice(words) => words[0],
+                });
+                cast::random(level, key, sources.operand(*index), out);
+            }
+            Work::Check { lane, value, size, site } => {
+                self.check(*lane, *value, *size, *site, sources);
+            }
+        }
+    }
+
+    fn check(&self, lane: Lane, value: Source, size: usize, site: usize, sources: &Sources<'_>) {
+        let found = match sources.lanes(lane, value) {
+            Lanes::I32(value) => {
+                first_outside(value, |index| (index as i64, index < 0 || index as usize >= size))
+            }
+            Lanes::U32(value) => {
+                first_outside(value, |index| (i64::from(index), index as usize >= size))
+            }
+            Lanes::F32(_) | Lanes::F64(_) => None,
+        };
+        if let Some((position, value)) = found {
+            let element = sources.start + position;
+            self.failures.record(Failure { site, value, size, element });
+        }
+    }
+}
+
+fn first_outside<T: Copy>(
+    values: Operand<'_, T>,
+    test: impl Fn(T) -> (i64, bool),
+) -> Option<(usize, i64)> {
+    let failing = |position: usize, value: T| {
+        let (index, outside) = test(value);
+        outside.then_some((position, index))
+    };
+    match values {
+        Operand::Scalar(value) => failing(0, value),
+        Operand::Slice(values) => {
+            // Counting does not stop early, so it vectorises; the search runs only after a failure.
+            if values.iter().filter(|&&value| test(value).1).count() == 0 {
+                return None;
+            }
+            values.iter().enumerate().find_map(|(position, &value)| failing(position, value))
+        }
+    }
+}
+
+/// A number as one lane.
+fn write_scalar(value: Scalar, dtype: DType, out: &mut [u8]) {
+    let word = match Lane::of(dtype) {
+        Lane::F64 => word_of_lane(value.as_f64()),
+        _ => word_of_lane(value.word(dtype)),
+    };
+    let size = Lane::of(dtype).size();
+    out[..size].copy_from_slice(&bytemuck::bytes_of(&word)[..size]);
+}

@@ -1,0 +1,23 @@
+//! The executor of programs: instruction by instruction over tiles of about a thousand elements, whose
+//! registers stay in the first-level cache.
+//!
+//! [`TileProgram::compile`] turns a program into steps with registers, once per plan. [`Frame`] binds
+//! it to the buffers and arguments of one evaluation and runs tiles of it.
+
+mod access;
+mod binary;
+mod cast;
+mod compile;
+mod frame;
+mod memory_steps;
+mod operand;
+mod unary;
+
+pub(crate) use access::{Access, Pattern};
+pub(crate) use compile::{Accumulator, Request, Store, TileProgram};
+pub(crate) use frame::{External, Failures, Frame, Registers, Tile};
+pub(crate) use memory_steps::{copy_tile, load_contiguous, store_tile};
+pub(crate) use operand::{Operand, lane_of_word, word_of_lane};
+
+/// Elements of a tile: a register of 32-bit lanes takes 4 KiB.
+pub(crate) const TILE: usize = 1024;
