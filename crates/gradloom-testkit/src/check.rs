@@ -67,11 +67,12 @@ pub fn close(what: &str, actual: &[f64], expected: &[f64], tolerance: f64) -> Ou
 /// # Errors
 /// What differs.
 pub fn value(case: &Case, device: &Device, float: DType) -> Outcome {
-    let tolerance = tolerance(case, float);
     for layout in Layout::ALL {
-        let expected = run(case, &reference::device(), float, layout)?;
-        let actual = run(case, device, float, layout)?;
-        close(&format!("{} ({layout:?}, {float})", case.name), &actual, &expected, tolerance)?;
+        let (expected, _) = run(case, &reference::device(), float, layout)?;
+        let (actual, dtype) = run(case, device, float, layout)?;
+        let what = format!("{} ({layout:?}, {float})", case.name);
+        let float = if dtype.is_float() { dtype } else { float };
+        close(&what, &actual, &expected, tolerance(case, float))?;
     }
     Ok(())
 }
@@ -85,10 +86,18 @@ fn tolerance(case: &Case, float: DType) -> f64 {
     }
 }
 
-fn run(case: &Case, device: &Device, float: DType, layout: Layout) -> Result<Vec<f64>, String> {
+/// The case's value and its dtype.
+fn run(
+    case: &Case,
+    device: &Device,
+    float: DType,
+    layout: Layout,
+) -> Result<(Vec<f64>, DType), String> {
     let operands =
         case.tensors(device, float, layout).map_err(|error| format!("{}: {error}", case.name))?;
-    elements(&(case.function)(&operands)).map_err(|error| format!("{}: {error}", case.name))
+    let value = (case.function)(&operands);
+    let elements = elements(&value).map_err(|error| format!("{}: {error}", case.name))?;
+    Ok((elements, value.dtype()))
 }
 
 /// A fixed random weighting of the value, so that every element matters to the scalar.
