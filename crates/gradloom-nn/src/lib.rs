@@ -23,6 +23,7 @@ pub mod gradients;
 pub mod optimizers;
 
 mod check;
+pub mod metrics;
 mod schedule;
 
 pub use check::check_finite;

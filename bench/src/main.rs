@@ -1,0 +1,86 @@
+//! `bench`: measures every device of this machine and prints each figure beside that device's own
+//! ceilings; JSON beside it.
+//!
+//! It also answers the peers' protocol (`--cases`, `--version`, `CASE`), so that other frameworks can be
+//! timed in the same run on the same device.
+#![forbid(unsafe_code)]
+
+mod elementary;
+mod networks;
+mod self_test;
+mod suite;
+mod timing;
+
+use elementary::Effort;
+use gradloom::prelude::*;
+use timing::{Failure, Figure};
+
+const USAGE: &str = "\
+usage: bench [--quick] [--device NAME] [--json FILE]   the suite, on every device or on one
+       bench --self-test                               every case of the testkit on every device
+       bench --cases | --version | CASE                the peers' protocol";
+
+/// Effort of a case when timed beside peers.
+const PEER_EFFORT: Effort = Effort { repeats: 7, seconds: 0.5 };
+
+const CASES: [&str; 12] = [
+    "base", "w1.f32.512", "w1.f32.1024", "w1.f32.2048", "w1.bf16.1024", "w1.bf16.2048", "w2.train",
+    "w3.train", "w5.train", "w8.gelu", "w8.softmax", "w8.layernorm",
+];
+
+fn main() -> std::process::ExitCode {
+    match run() {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Failure> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let mut options = suite::Options { quick: false, device: None, json: "out/bench.json".into() };
+    let mut rest = words.iter().map(String::as_str);
+    while let Some(word) = rest.next() {
+        match word {
+            "--cases" => {
+                println!("{}", CASES.join("\n"));
+                return Ok(());
+            }
+            "--version" => {
+                println!("gradloom {} on {}", env!("CARGO_PKG_VERSION"), Device::best()?.name());
+                return Ok(());
+            }
+            "--self-test" => return self_test::run(),
+            "--quick" => options.quick = true,
+            "--device" => options.device = Some(rest.next().ok_or(USAGE)?.into()),
+            "--json" => options.json = rest.next().ok_or(USAGE)?.into(),
+            case if CASES.contains(&case) => {
+                let figure = peer_case(case, &Device::best()?)?;
+                println!("{}", figure.json());
+                return Ok(());
+            }
+            _ => return Err(USAGE.into()),
+        }
+    }
+    suite::run(&options)
+}
+
+/// One figure under a peer's case name.
+fn peer_case(case: &str, device: &Device) -> Result<Figure, Failure> {
+    match case.split('.').collect::<Vec<_>>()[..] {
+        ["base"] => Ok(Figure::new("none", vec![0.0])),
+        ["w1", dtype, size] => {
+            let dtype = if dtype == "bf16" { DType::BF16 } else { DType::F32 };
+            elementary::matmul(device, size.parse()?, dtype, PEER_EFFORT)
+        }
+        ["w2", _] => networks::fashion(device, 100, 3),
+        ["w3", _] => networks::cifar(device, 20, 3),
+        ["w5", _] => networks::recurrent(device, 3, 3),
+        ["w8", "gelu"] => elementary::gelu_chain(device, 16 << 20, PEER_EFFORT),
+        ["w8", "softmax"] => elementary::softmax(device, 16_384, PEER_EFFORT),
+        ["w8", "layernorm"] => elementary::layer_norm(device, 16_384, PEER_EFFORT),
+        _ => Err(format!("no case {case:?}").into()),
+    }
+}

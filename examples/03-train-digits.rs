@@ -1,0 +1,49 @@
+//! Trains a convolutional network on 4,000 embedded handwritten digits and measures it on 1,000 others.
+//!
+//! `cargo run --release --example 03-train-digits`
+//!
+//! Prints progress, accuracy and per-class figures; writes the weights and a picture into
+//! `out/03-train-digits`.
+#![forbid(unsafe_code)]
+
+use examples::classifier::Task;
+use examples::options::Options;
+use examples::Failure;
+use gradloom::data::mnist;
+use gradloom::data::transform::{Normalize, RandomCrop, RandomRotation, Scale};
+use gradloom::nn::layers::{Conv2d, Dropout, Flatten, Linear, MaxPool2d};
+use gradloom::ops::convolution::Conv2dOptions;
+use gradloom::prelude::*;
+
+fn main() -> Result<(), Failure> {
+    let options = Options::read("03-train-digits", 12, "")?;
+    let device = options.device()?;
+    let (train, test) = mnist::embedded_split()?;
+    let normalize = || Normalize::new([0.1307], [0.3081]);
+    let mut init = Init::new(Key::new(options.seed), &device);
+    let padded = || Conv2dOptions { padding: [1, 1], ..Conv2dOptions::default() };
+    let model = Sequential::new()
+        .with(Conv2d::new(1, 24, [3, 3], padded(), &mut init))
+        .with(Activation::Relu)
+        .with(MaxPool2d::new(2))
+        .with(Conv2d::new(24, 48, [3, 3], padded(), &mut init))
+        .with(Activation::Relu)
+        .with(MaxPool2d::new(2))
+        .with(Flatten)
+        .with(Linear::new(48 * 7 * 7, 128, &mut init))
+        .with(Activation::Relu)
+        .with(Dropout::new(0.3))
+        .with(Linear::new(128, 10, &mut init));
+    let task = Task {
+        model,
+        optimizer: Sgd::new(0.05).momentum(0.9).nesterov(true).weight_decay(5e-4),
+        schedule: |steps| Schedule::one_cycle(0.08, steps),
+        train,
+        test,
+        augment: (RandomRotation::degrees(10.0), RandomCrop::new(28, 28, 2), Scale, normalize()),
+        normalize: (Scale, normalize()),
+        classes: (0..10).map(|digit| digit.to_string()).collect(),
+    };
+    task.run(&options, &device)?;
+    Ok(())
+}
