@@ -1,1 +1,139 @@
-// pool
+// Pooling and its transposes over windows of [planes, height, width].
+//
+//   MAX:         out[p, oh, ow] = max of the window; padding never wins, NaN wins
+//   MAX_SCATTER: out[p, y, x]   = sum of values[p, w] over windows w whose first maximum is (y, x)
+//   MAX_GATHER:  out[p, oh, ow] = source at the first maximum of the window
+//   SUM:         out[p, oh, ow] = sum of the window
+//   SUM_SCATTER: out[p, y, x]   = sum of values[p, w] over windows w that cover (y, x)
+//
+// Grid: one thread per output element, folded by GRID_X.
+// Limits: index arithmetic in 32 bits.
+//
+// Spliced: constants (COUNT, IN_*, OUT_*, KERNEL_*, STRIDE_*, PAD_*, DILATION_*; alias Value); bindings;
+// reads (read0, read1, greater, lowest); epilogue.
+
+#import "shared/math.wgsl"
+#import "shared/random.wgsl"
+#import "shared/check.wgsl"
+#import "shared/grid.wgsl"
+
+//@constants
+//@bindings
+//@reads
+//@epilogue
+
+#ifdef WINNER
+const NOWHERE: u32 = 0xffffffffu;
+
+// The input element that is the first maximum of a window.
+fn winner(plane: u32, oh: u32, ow: u32) -> u32 {
+    var best = NOWHERE;
+    var best_value = lowest();
+    for (var kh = 0u; kh < KERNEL_H; kh++) {
+        let y = oh * STRIDE_H + kh * DILATION_H;
+        if (y < PAD_H || y - PAD_H >= IN_H) {
+            continue;
+        }
+        for (var kw = 0u; kw < KERNEL_W; kw++) {
+            let x = ow * STRIDE_W + kw * DILATION_W;
+            if (x < PAD_W || x - PAD_W >= IN_W) {
+                continue;
+            }
+            let element = (plane * IN_H + y - PAD_H) * IN_W + x - PAD_W;
+            let value = read0(element);
+            if (best == NOWHERE || greater(value, best_value)) {
+                best = element;
+                best_value = value;
+            }
+        }
+    }
+    return best;
+}
+#endif
+
+#ifdef SCATTER
+// `index` is an input element; visits the windows that cover it in row-major order.
+fn accumulate(index: u32) -> Value {
+    let x = index % IN_W;
+    let y = index / IN_W % IN_H;
+    let plane = index / (IN_W * IN_H);
+    var sum = Value(0);
+    for (var back_h = KERNEL_H; back_h > 0u; back_h--) {
+        let reach_h = (back_h - 1u) * DILATION_H;
+        if (y + PAD_H < reach_h || (y + PAD_H - reach_h) % STRIDE_H != 0u) {
+            continue;
+        }
+        let oh = (y + PAD_H - reach_h) / STRIDE_H;
+        if (oh >= OUT_H) {
+            continue;
+        }
+        for (var back_w = KERNEL_W; back_w > 0u; back_w--) {
+            let reach_w = (back_w - 1u) * DILATION_W;
+            if (x + PAD_W < reach_w || (x + PAD_W - reach_w) % STRIDE_W != 0u) {
+                continue;
+            }
+            let ow = (x + PAD_W - reach_w) / STRIDE_W;
+            if (ow >= OUT_W) {
+                continue;
+            }
+            let window = (plane * OUT_H + oh) * OUT_W + ow;
+#ifdef WINNER
+            if (winner(plane, oh, ow) == index) {
+                sum += read1(window);
+            }
+#else
+            sum += read0(window);
+#endif
+        }
+    }
+    return sum;
+}
+#else
+fn accumulate(index: u32) -> Value {
+    let ow = index % OUT_W;
+    let oh = index / OUT_W % OUT_H;
+    let plane = index / (OUT_W * OUT_H);
+#ifdef WINNER
+    let element = winner(plane, oh, ow);
+    if (element == NOWHERE) {
+#ifdef GATHER
+        return Value(0);
+#else
+        return lowest();
+#endif
+    }
+#ifdef GATHER
+    return read1(element);
+#else
+    return read0(element);
+#endif
+#else
+    var sum = Value(0);
+    for (var kh = 0u; kh < KERNEL_H; kh++) {
+        let y = oh * STRIDE_H + kh * DILATION_H;
+        if (y < PAD_H || y - PAD_H >= IN_H) {
+            continue;
+        }
+        for (var kw = 0u; kw < KERNEL_W; kw++) {
+            let x = ow * STRIDE_W + kw * DILATION_W;
+            if (x >= PAD_W && x - PAD_W < IN_W) {
+                sum += read0((plane * IN_H + y - PAD_H) * IN_W + x - PAD_W);
+            }
+        }
+    }
+    return sum;
+#endif
+}
+#endif
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let index = gl_group(workgroup) * WORKGROUP + thread;
+    if (index >= COUNT) {
+        return;
+    }
+    epilogue(index, accumulate(index));
+}

@@ -1,1 +1,34 @@
-// split_sum
+// Split sum: the second stage of products whose inner axis was split.
+//
+//   acc[i] = sum over s of partial[s, i]    in the order of s
+//
+// Grid: one thread per element of the product, folded by GRID_X.
+//
+// Spliced: constants (COUNT, SPLITS); bindings; reads (read_partial); place (where element i of the
+// product lies in the output); epilogue.
+
+#import "shared/math.wgsl"
+#import "shared/random.wgsl"
+#import "shared/check.wgsl"
+#import "shared/grid.wgsl"
+
+//@constants
+//@bindings
+//@reads
+//@epilogue
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let index = gl_group(workgroup) * WORKGROUP + thread;
+    if (index >= COUNT) {
+        return;
+    }
+    var sum = 0.0f;
+    for (var split = 0u; split < SPLITS; split++) {
+        sum += read_partial(split * COUNT + index);
+    }
+    epilogue(index, sum);
+}

@@ -4,7 +4,8 @@
 //! u32 as they are, bf16 as the f32 of the same value, u8 and bool as numbers.
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
 
 use gradloom_tensor::{DType, Error, Result};
 use half::bf16;
@@ -13,6 +14,10 @@ use crate::gpu::Gpu;
 
 /// Most bytes that the staging buffer grows to; larger downloads go in pieces.
 const STAGING_MAX: u64 = 64 << 20;
+
+/// How long, and how often, a finished mapping is waited for.
+const CALLBACK_WAIT: Duration = Duration::from_millis(50);
+const CALLBACK_WAITS: usize = 200;
 
 /// Bytes of `len` elements on the device.
 pub(crate) fn device_bytes(dtype: DType, len: usize) -> u64 {
@@ -101,7 +106,14 @@ impl Staging {
             {
                 encoder.copy_buffer_to_buffer(status, 0, &staging, 0, 16);
             }
-            let mapped = self.map(encoder, &staging, piece + 16)?;
+            let mapped = match self.map(encoder, &staging, piece + 16) {
+                Ok(mapped) => mapped,
+                Err(error) => {
+                    // It may be mapped or not; a new one is certain.
+                    *kept = None;
+                    return Err(error);
+                }
+            };
             if submissions == 0 && status.is_some() {
                 words = bytemuck::pod_read_unaligned(&mapped[..16]);
             }
@@ -141,13 +153,21 @@ impl Staging {
         bytes: u64,
     ) -> Result<wgpu::BufferView> {
         self.gpu.queue.submit([encoder.finish()]);
-        let outcome = Arc::new(Mutex::new(None));
-        let reported = Arc::clone(&outcome);
+        let (sender, receiver) = mpsc::channel();
         staging.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
-            *reported.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+            // The receiver is gone only if this download has failed already.
+            let _ = sender.send(result);
         });
         self.gpu.wait()?;
-        let result = outcome.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // The call back may run in another thread that polls at the same time, a little later.
+        let mut result = None;
+        for _ in 0..CALLBACK_WAITS {
+            result = receiver.recv_timeout(CALLBACK_WAIT).ok();
+            if result.is_some() {
+                break;
+            }
+            self.gpu.wait()?;
+        }
         let failed = |reason: String| Error::backend(format!("download: {reason}"));
         match result {
             Some(Ok(())) => {

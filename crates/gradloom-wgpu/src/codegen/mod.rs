@@ -2,14 +2,24 @@
 
 mod axes;
 pub(crate) mod bindings;
-mod contraction;
 mod elementwise;
 mod emit;
+mod epilogue;
 mod literal;
+mod unit;
+
+mod arg_reduce;
+mod arg_sort;
+mod concat;
+mod contraction;
+mod convolution;
+mod gather;
 mod map;
+mod pool;
 mod row;
 mod row_layout;
-mod unit;
+mod scan;
+mod scatter_add;
 
 use gradloom_plan::{BufferRef, Kernel, KernelKind};
 use gradloom_tensor::{Error, Result};
@@ -36,7 +46,30 @@ pub(crate) fn compile(
             let reduce = contraction::as_reduce(kernel, lhs, rhs)?;
             return compile(&reduce, target, resolve);
         }
-        _ => return Err(Error::unsupported("kernel")),
+        KernelKind::Convolution(convolution)
+        | KernelKind::ConvolutionInput(convolution)
+        | KernelKind::ConvolutionWeight(convolution) => {
+            convolution::compile(&mut unit, convolution)?;
+        }
+        KernelKind::PoolMax(pool)
+        | KernelKind::PoolMaxScatter(pool)
+        | KernelKind::PoolMaxGather(pool)
+        | KernelKind::PoolSum(pool)
+        | KernelKind::PoolSumScatter(pool) => pool::compile(&mut unit, pool)?,
+        KernelKind::Gather { data, axis, index } => {
+            gather::compile(&mut unit, data, *axis, index)?;
+        }
+        KernelKind::ScatterAdd { axis, index, updates } => {
+            scatter_add::compile(&mut unit, *axis, index, updates)?;
+        }
+        KernelKind::Scan { axis, reverse } => scan::compile(&mut unit, *axis, *reverse)?,
+        KernelKind::ArgReduce { reduction, input, axis } => {
+            arg_reduce::compile(&mut unit, *reduction, input, *axis)?;
+        }
+        KernelKind::ArgSort { axis, descending } => {
+            arg_sort::compile(&mut unit, *axis, *descending)?;
+        }
+        KernelKind::Concat { axis, parts } => concat::compile(&mut unit, *axis, parts)?,
     }
     Ok((unit.dispatches, unit.scratch))
 }

@@ -69,6 +69,14 @@ impl<'a> Unit<'a> {
         Ok(unit)
     }
 
+    /// A unit of another kernel over the same buffers, to emit a part of this one's code.
+    pub(crate) fn reader<'b>(&self, kernel: &'b Kernel) -> Result<Unit<'b>>
+    where
+        'a: 'b,
+    {
+        Unit::new(kernel, self.target, self.resolve)
+    }
+
     fn check_dtypes(&self) -> Result<()> {
         let stored = self.kernel.inputs.iter().map(|input| input.dtype);
         let stored = stored.chain(self.kernel.outputs.iter().map(|output| output.dtype));

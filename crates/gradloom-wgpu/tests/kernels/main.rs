@@ -7,3 +7,5 @@ mod device;
 mod map;
 mod matmul;
 mod row;
+mod structured;
+mod structured_cases;

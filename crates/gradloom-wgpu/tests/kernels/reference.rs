@@ -13,7 +13,7 @@ pub(crate) fn run(case: &Case) -> Vec<Vec<f64>> {
     let accumulator = match &kernel.kind {
         KernelKind::Map | KernelKind::Reduce | KernelKind::Row => Vec::new(),
         KernelKind::Matmul { lhs, rhs } => matmul(case, lhs, rhs),
-        other => panic!("no reference for {other:?}"),
+        other => crate::structured::reference(case, other),
     };
     let values = program(case, &accumulator);
     kernel

@@ -1,0 +1,52 @@
+//! Arg-reduce: where the first extreme along an axis is.
+
+use gradloom_shaders::Options;
+use gradloom_tensor::op::ArgReduction;
+use gradloom_tensor::{DType, Result, Shape};
+
+use super::epilogue::{self, with_epilogue};
+use super::literal;
+use super::unit::{Unit, template_error};
+
+/// Compiles an arg-reduce kernel.
+pub(crate) fn compile(
+    unit: &mut Unit<'_>,
+    reduction: ArgReduction,
+    input: &Shape,
+    axis: usize,
+) -> Result<()> {
+    unit.check_len(0, input.count())?;
+    let dtype = unit.kernel.inputs[0].dtype;
+    // Truth values compare as numbers.
+    let (bindings, program) = with_epilogue(unit, &[0], &[], DType::I32)?;
+    let less = matches!(reduction, ArgReduction::Min);
+    let reads = epilogue::read(unit, &bindings, 0) + &epilogue::better("better", dtype, less);
+    let count = unit.kernel.space.shape.count();
+    let length = input[axis];
+    let inner: usize = input[axis + 1..].iter().product();
+    let workgroup = unit.target.workgroup as usize;
+    // Neighbouring threads should read neighbours: columns if they are contiguous, else outputs.
+    let threads = match (inner, length) {
+        (1, _) => length.div_ceil(4).next_power_of_two().min(workgroup),
+        (_, 0..64) => 1,
+        _ => 8.min(workgroup),
+    };
+    let rows_per_group = workgroup / threads;
+    let groups = count.div_ceil(rows_per_group);
+    let grid = unit.grid(groups)?;
+    let options = Options::new()
+        .constant("WORKGROUP", workgroup as u32)
+        .constant("GRID_X", grid[0])
+        .constant("GROUPS", groups as u32)
+        .constant("THREADS", threads as u32)
+        .constant("ROWS_PER_GROUP", rows_per_group as u32)
+        .constant("COUNT", count as u32)
+        .constant("LENGTH", length as u32)
+        .constant("INNER", inner as u32)
+        .alias("Value", literal::compute_type(dtype))
+        .splice("bindings", bindings.declarations())
+        .splice("reads", reads)
+        .splice("epilogue", program);
+    let source = gradloom_shaders::expand("arg_reduce.wgsl", &options).map_err(template_error)?;
+    unit.dispatch(format!("arg_reduce {count}x{length}"), source, bindings, grid)
+}

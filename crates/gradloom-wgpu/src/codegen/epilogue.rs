@@ -1,0 +1,142 @@
+//! What kernels with a kind of their own share: their operands as `read0`, `read1`, .. and their
+//! program as `epilogue`.
+
+use gradloom_plan::{Instruction, Kernel, KernelKind, Level, Operation, Program, Space, View};
+use gradloom_shaders::Options;
+use gradloom_tensor::{DType, Result};
+
+use super::bindings::{Bindings, Resource};
+use super::emit::{Emitter, Frame};
+use super::literal;
+use super::unit::{Unit, template_error};
+
+/// A buffer beside the kernel's own: scratch memory, and whether the dispatch writes it.
+#[derive(Clone, Copy)]
+pub(crate) struct Extra {
+    pub(crate) resource: Resource,
+    pub(crate) dtype: DType,
+    pub(crate) writable: bool,
+}
+
+/// Bindings of operands, extras, the program and its outputs, and the text of `fn epilogue`.
+pub(crate) fn with_epilogue(
+    unit: &Unit<'_>,
+    operands: &[usize],
+    extras: &[Extra],
+    accumulator: DType,
+) -> Result<(Bindings, String)> {
+    let bindings = operand_bindings(unit, operands, extras)?;
+    let mut emitter = Emitter::new(unit, Frame::Elements, 1, bindings)?;
+    emitter.register_outputs(|_| true)?;
+    emitter.epilogue(accumulator)
+}
+
+/// Bindings of operands and extras alone, for stages that do not run the program.
+pub(crate) fn operand_bindings(
+    unit: &Unit<'_>,
+    operands: &[usize],
+    extras: &[Extra],
+) -> Result<Bindings> {
+    let mut bindings = Bindings::default();
+    for &operand in operands {
+        let (input, resource) = unit.input(operand);
+        bindings.register(resource, input.dtype, false, false)?;
+    }
+    for extra in extras {
+        bindings.register(extra.resource, extra.dtype, false, extra.writable)?;
+    }
+    Ok(bindings)
+}
+
+/// The dtype of what the kernel's kind computes.
+pub(crate) fn accumulator_dtype(kernel: &Kernel) -> DType {
+    kernel
+        .program
+        .instructions
+        .iter()
+        .find(|instruction| matches!(instruction.operation, Operation::Accumulator))
+        .map_or(kernel.outputs[0].dtype, |instruction| instruction.dtype)
+}
+
+/// `fn readN(index: u32)` for operand `N`: the element at a linear index.
+pub(crate) fn read(unit: &Unit<'_>, bindings: &Bindings, operand: usize) -> String {
+    let (input, resource) = unit.input(operand);
+    let kind = literal::compute_type(input.dtype);
+    let load = bindings.load(resource, input.dtype, "index");
+    format!("fn read{operand}(index: u32) -> {kind} {{\n    return {load};\n}}\n")
+}
+
+/// `fn name(index: u32)`: operand `operand` at element `index` of a view's shape.
+pub(crate) fn read_view(
+    unit: &Unit<'_>,
+    bindings: &Bindings,
+    name: &str,
+    operand: usize,
+    view: &View,
+) -> Result<String> {
+    unit.check_view(operand, view)?;
+    let dtype = unit.kernel.inputs[operand].dtype;
+    let load = Instruction {
+        operation: Operation::Load { input: operand, view: *view },
+        dtype,
+        level: Level::Element,
+    };
+    let kernel = Kernel {
+        kind: KernelKind::Map,
+        program: Program { instructions: vec![load] },
+        space: Space::elements(view.shape),
+        inputs: unit.kernel.inputs.clone(),
+        outputs: Vec::new(),
+        node: unit.kernel.node,
+    };
+    let reader = unit.reader(&kernel)?;
+    let mut emitter = Emitter::new(&reader, Frame::Elements, 1, bindings.clone())?;
+    emitter.emit_all()?;
+    let kind = literal::compute_type(dtype);
+    Ok(format!("fn {name}(index: u32) -> {kind} {{\n{}    return v0;\n}}\n", emitter.text))
+}
+
+/// `fn name(index: u32)`: a word of scratch memory.
+pub(crate) fn read_extra(bindings: &Bindings, name: &str, extra: Extra) -> String {
+    let kind = literal::compute_type(extra.dtype);
+    let load = bindings.load(extra.resource, extra.dtype, "index");
+    format!("fn {name}(index: u32) -> {kind} {{\n    return {load};\n}}\n")
+}
+
+/// `fn name(index: u32, value)`: stores a word of scratch memory.
+pub(crate) fn write_extra(bindings: &Bindings, name: &str, extra: Extra) -> String {
+    let kind = literal::compute_type(extra.dtype);
+    let store = bindings.store(extra.resource, extra.dtype, "index", "value");
+    format!("fn {name}(index: u32, value: {kind}) {{\n    {store}\n}}\n")
+}
+
+/// `fn greater(a, b)`: a is more than b, or NaN and b is not; with `less` the other way round.
+pub(crate) fn better(name: &str, dtype: DType, less: bool) -> String {
+    let sign = if less { '<' } else { '>' };
+    let kind = literal::compute_type(dtype);
+    let body = match kind {
+        "f32" => format!("a {sign} b || (gl_is_nan(a) && !gl_is_nan(b))"),
+        "bool" => (if less { "!a && b" } else { "a && !b" }).to_owned(),
+        _ => format!("a {sign} b"),
+    };
+    format!("fn {name}(a: {kind}, b: {kind}) -> bool {{\n    return {body};\n}}\n")
+}
+
+/// Finishes a dispatch with one thread per element of `count`.
+pub(crate) fn dispatch_elements(
+    unit: &mut Unit<'_>,
+    template: &str,
+    label: String,
+    count: usize,
+    options: Options,
+    bindings: Bindings,
+) -> Result<()> {
+    let grid = unit.grid(count.div_ceil(unit.target.workgroup as usize))?;
+    let options = options
+        .constant("WORKGROUP", unit.target.workgroup)
+        .constant("COUNT", count as u32)
+        .constant("GRID_X", grid[0])
+        .splice("bindings", bindings.declarations());
+    let source = gradloom_shaders::expand(template, &options).map_err(template_error)?;
+    unit.dispatch(label, source, bindings, grid)
+}
