@@ -11,10 +11,12 @@
 #import "shared/random.wgsl"
 #import "shared/check.wgsl"
 #import "shared/grid.wgsl"
+#import "shared/convolution.wgsl"
 
 //@constants
 //@bindings
 //@reads
+//@place
 //@epilogue
 
 @compute @workgroup_size(WORKGROUP)
@@ -30,5 +32,5 @@ fn main(
     for (var split = 0u; split < SPLITS; split++) {
         sum += read_partial(split * COUNT + index);
     }
-    epilogue(index, sum);
+    epilogue(place(index), sum);
 }

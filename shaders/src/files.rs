@@ -12,6 +12,7 @@ files![
     "shared/random.wgsl",
     "shared/check.wgsl",
     "shared/grid.wgsl",
+    "shared/convolution.wgsl",
     "map.wgsl",
     "row.wgsl",
     "matmul.wgsl",

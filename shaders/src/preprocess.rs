@@ -116,10 +116,7 @@ fn expand_lines(lines: &[&str], options: &Options, output: &mut Output) -> Resul
             _ if conditions.contains(&false) => {}
             "#import" => output.imports.push(argument.trim_matches('"').to_owned()),
             "#unroll" => {
-                let length = lines[position..]
-                    .iter()
-                    .position(|line| line.trim() == "#end")
-                    .ok_or("`#unroll` without `#end`")?;
+                let length = body_length(&lines[position..])?;
                 let body = &lines[position..position + length];
                 let count = words.next().unwrap_or("");
                 unroll(body, argument, count, options, output)?;
@@ -138,6 +135,22 @@ fn expand_lines(lines: &[&str], options: &Options, output: &mut Output) -> Resul
         }
     }
     if conditions.is_empty() { Ok(()) } else { Err("`#ifdef` without `#endif`".to_owned()) }
+}
+
+/// Lines up to the `#end` that belongs to an `#unroll` before them.
+fn body_length(lines: &[&str]) -> Result<usize, String> {
+    let mut depth = 1;
+    for (position, line) in lines.iter().enumerate() {
+        if line.trim().starts_with("#unroll") {
+            depth += 1;
+        } else if line.trim() == "#end" {
+            depth -= 1;
+        }
+        if depth == 0 {
+            return Ok(position);
+        }
+    }
+    Err("`#unroll` without `#end`".to_owned())
 }
 
 fn unroll(
@@ -198,6 +211,10 @@ mod tests {
         assert_eq!(
             expanded("#unroll i COUNT\nlet x$i = $iu;\n#end", &options).as_deref(),
             Ok("let x0 = 0u;\nlet x1 = 1u;\n")
+        );
+        assert_eq!(
+            expanded("#unroll i 2\n#unroll j 2\nx$iy$j;\n#end\n#end", &options).as_deref(),
+            Ok("x0y0;\nx0y1;\nx1y0;\nx1y1;\n")
         );
     }
 

@@ -439,6 +439,6 @@ fn target_of(gpu: &Gpu) -> Target {
         workgroup_bytes: limits.max_compute_workgroup_storage_size,
         f16: gpu.features.contains(wgpu::Features::SHADER_F16),
         busy_workgroups: if software { 16 } else { 512 },
-        large_tiles: !software,
+        large_tiles: true,
     }
 }

@@ -2,17 +2,30 @@
 
 use gradloom_plan::{Convolution, KernelKind};
 use gradloom_shaders::Options;
-use gradloom_tensor::Result;
+use gradloom_tensor::{DType, Result};
 
+use super::bindings::Bindings;
 use super::epilogue::{self, dispatch_elements, with_epilogue};
 use super::literal;
 use super::pool::window_constants;
+use super::tiled::{self, Product};
 use super::unit::Unit;
+
+/// Channels of a group from which tiles pay.
+const GROUP_WIDE: usize = 16;
 
 /// Compiles a convolution kernel of any kind.
 pub(crate) fn compile(unit: &mut Unit<'_>, convolution: &Convolution) -> Result<()> {
     check_operands(unit, convolution)?;
-    direct(unit, convolution)
+    let float = unit.kernel.inputs[0].dtype.compute() == DType::F32;
+    let channels = (convolution.channels / convolution.groups)
+        .min(convolution.outputs / convolution.groups);
+    // Grouped tiles of few channels would be nearly empty.
+    if float && tiled::fits(unit) && (convolution.groups == 1 || channels >= GROUP_WIDE) {
+        tiles(unit, convolution)
+    } else {
+        direct(unit, convolution)
+    }
 }
 
 /// Which of the three a kernel is: label and define.
@@ -64,4 +77,48 @@ fn direct(unit: &mut Unit<'_>, convolution: &Convolution) -> Result<()> {
     let count = unit.kernel.space.shape.count();
     let label = format!("{name} direct {:?}", unit.kernel.space.shape);
     dispatch_elements(unit, "convolution.wgsl", label, count, options, bindings)
+}
+
+/// The product of matrices that index arithmetic makes of the operands. A batch is a group.
+fn tiles(unit: &mut Unit<'_>, convolution: &Convolution) -> Result<()> {
+    let Convolution { window, groups, batch, channels, outputs, input_size, output_size } =
+        *convolution;
+    let (group_in, group_out) = (channels / groups, outputs / groups);
+    let taps = window.kernel[0] * window.kernel[1];
+    let pixels_in = batch * input_size[0] * input_size[1];
+    let pixels_out = batch * output_size[0] * output_size[1];
+    let (name, define) = variant(&unit.kernel.kind);
+    let ([m, n, k], k_fastest) = match unit.kernel.kind {
+        KernelKind::ConvolutionInput(_) => ([group_in, pixels_in, group_out * taps], [true, false]),
+        KernelKind::ConvolutionWeight(_) => ([group_out, group_in * taps, pixels_out], [true, true]),
+        _ => ([group_out, pixels_out, group_in * taps], [true, false]),
+    };
+    let prefix = define.to_lowercase();
+    let operands = |unit: &Unit<'_>, bindings: &Bindings, _: [bool; 2]| {
+        let reads = epilogue::read(unit, bindings, 0) + &epilogue::read(unit, bindings, 1);
+        format!(
+            "{reads}fn lhs_at(batch: u32, m: u32, k: u32) -> f32 {{
+    return {prefix}_lhs(batch, m, k);
+}}
+fn rhs_at(batch: u32, k: u32, n: u32) -> f32 {{
+    return {prefix}_rhs(batch, k, n);
+}}
+"
+        )
+    };
+    let place =
+        format!("fn place(index: u32) -> u32 {{\n    return {prefix}_place(index);\n}}\n");
+    let product = Product {
+        label: format!("{name}{:?}", unit.kernel.space.shape),
+        batch: groups,
+        m,
+        n,
+        k,
+        k_fastest,
+        vectors: [false; 2],
+        operands: &operands,
+        place,
+        constants: constants(Options::new(), convolution),
+    };
+    tiled::compile(unit, &product)
 }

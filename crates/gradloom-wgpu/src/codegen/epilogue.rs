@@ -25,7 +25,15 @@ pub(crate) fn with_epilogue(
     extras: &[Extra],
     accumulator: DType,
 ) -> Result<(Bindings, String)> {
-    let bindings = operand_bindings(unit, operands, extras)?;
+    on_bindings(unit, operand_bindings(unit, operands, extras)?, accumulator)
+}
+
+/// As [`with_epilogue`], on bindings that hold the operands already.
+pub(crate) fn on_bindings(
+    unit: &Unit<'_>,
+    bindings: Bindings,
+    accumulator: DType,
+) -> Result<(Bindings, String)> {
     let mut emitter = Emitter::new(unit, Frame::Elements, 1, bindings)?;
     emitter.register_outputs(|_| true)?;
     emitter.epilogue(accumulator)

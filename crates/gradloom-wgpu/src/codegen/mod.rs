@@ -15,11 +15,13 @@ mod contraction;
 mod convolution;
 mod gather;
 mod map;
+mod matmul;
 mod pool;
 mod row;
 mod row_layout;
 mod scan;
 mod scatter_add;
+mod tiled;
 
 use gradloom_plan::{BufferRef, Kernel, KernelKind};
 use gradloom_tensor::{Error, Result};
@@ -43,8 +45,10 @@ pub(crate) fn compile(
         KernelKind::Map => map::compile(&mut unit)?,
         KernelKind::Reduce | KernelKind::Row => row::compile(&mut unit)?,
         KernelKind::Matmul { lhs, rhs } => {
-            let reduce = contraction::as_reduce(kernel, lhs, rhs)?;
-            return compile(&reduce, target, resolve);
+            if let Some(reduction) = matmul::as_reduction(&unit, lhs, rhs) {
+                return compile(&reduction?, target, resolve);
+            }
+            matmul::compile(&mut unit, lhs, rhs)?;
         }
         KernelKind::Convolution(convolution)
         | KernelKind::ConvolutionInput(convolution)

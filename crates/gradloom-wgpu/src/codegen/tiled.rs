@@ -1,0 +1,180 @@
+//! Tiled products: the shape of tiles, splitting of long inner axes, and the two stages of it.
+
+use gradloom_shaders::Options;
+use gradloom_tensor::{DType, Result};
+
+use super::bindings::Bindings;
+use super::epilogue::{self, Extra, dispatch_elements, with_epilogue};
+use super::unit::{Unit, template_error};
+
+/// Inner elements of a part at least when the inner axis is split.
+const SPLIT_MIN: usize = 256;
+/// Threads of a tile's workgroup.
+pub(crate) const TILE_THREADS: u32 = 256;
+
+/// A product of matrices that are given as functions of their indices.
+pub(crate) struct Product<'a> {
+    pub(crate) label: String,
+    pub(crate) batch: usize,
+    pub(crate) m: usize,
+    pub(crate) n: usize,
+    pub(crate) k: usize,
+    /// Neighbours along k are neighbours in memory: of lhs, of rhs.
+    pub(crate) k_fastest: [bool; 2],
+    /// Four neighbours along m (of lhs) or n (of rhs) can be loaded as one vec4.
+    pub(crate) vectors: [bool; 2],
+    /// `fn lhs_at(batch, m, k)` and `fn rhs_at(batch, k, n)`, or `lhs_vector` and `rhs_vector` where
+    /// the bindings are vectors: made when the bindings are known.
+    pub(crate) operands: &'a OperandText<'a>,
+    /// `fn place(index)`: the output element of element `index` of `[batch, m, n]`.
+    pub(crate) place: String,
+    /// Constants that these functions use.
+    pub(crate) constants: Options,
+}
+
+/// Makes the text of the operand functions; the flags say which are vectors.
+pub(crate) type OperandText<'a> = dyn Fn(&Unit<'_>, &Bindings, [bool; 2]) -> String + 'a;
+
+/// Tile sizes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Tile {
+    m: usize,
+    n: usize,
+    k: usize,
+    /// Blocks of four per thread, along m and along n.
+    vectors: usize,
+}
+
+impl Tile {
+    /// The tile that wastes least, and the large one where there is work for all of the device.
+    fn choose(product: &Product<'_>, unit: &Unit<'_>) -> Tile {
+        let tiles = |tile: &Tile| {
+            product.m.div_ceil(tile.m) * product.n.div_ceil(tile.n) * product.batch
+        };
+        let large = Tile { m: 128, n: 128, k: 8, vectors: 2 };
+        let covered = |tile: &Tile| tiles(tile) * tile.m * tile.n;
+        let small = [(64, 64, 16), (32, 128, 8), (128, 32, 8), (16, 256, 8), (256, 16, 8)]
+            .map(|(m, n, k)| Tile { m, n, k, vectors: 1 });
+        let mut best = small[0];
+        for tile in small {
+            // Squarer tiles reuse more, so a narrow one must save a quarter of the work.
+            if covered(&tile) * 4 < covered(&best) * 3 {
+                best = tile;
+            }
+        }
+        let busy = unit.target.busy_workgroups as usize / 4;
+        if unit.target.large_tiles
+            && tiles(&large) >= busy
+            && covered(&large) * 9 <= covered(&best) * 10
+        {
+            return large;
+        }
+        best
+    }
+
+    fn workgroup_bytes(&self) -> usize {
+        self.k * (self.m + self.n + 8) * 4
+    }
+}
+
+/// True if the device can run any tile.
+pub(crate) fn fits(unit: &Unit<'_>) -> bool {
+    // The largest of the tiles above.
+    let bytes = Tile { m: 16, n: 256, k: 8, vectors: 1 }.workgroup_bytes();
+    unit.target.workgroup >= TILE_THREADS && unit.target.workgroup_bytes as usize >= bytes
+}
+
+/// Compiles a product, in two stages if its output is small and its inner axis long.
+pub(crate) fn compile(unit: &mut Unit<'_>, product: &Product<'_>) -> Result<()> {
+    let tile = Tile::choose(product, unit);
+    let tiles = product.m.div_ceil(tile.m) * product.n.div_ceil(tile.n) * product.batch;
+    let busy = unit.target.busy_workgroups as usize / 2;
+    let wanted = (busy / tiles.max(1)).min(product.k / SPLIT_MIN).min(64);
+    let chunk = product.k.div_ceil(wanted.max(1)).next_multiple_of(tile.k);
+    let splits = product.k.div_ceil(chunk).max(1);
+    if splits == 1 {
+        return stage(unit, product, tile, chunk, 1, None);
+    }
+    let count = product.batch * product.m * product.n;
+    let resource = unit.add_scratch(splits * count);
+    let partial = Extra { resource, dtype: DType::F32, writable: true };
+    stage(unit, product, tile, chunk, splits, Some(partial))?;
+    combine(unit, product, splits, Extra { writable: false, ..partial })
+}
+
+fn stage(
+    unit: &mut Unit<'_>,
+    product: &Product<'_>,
+    tile: Tile,
+    chunk: usize,
+    splits: usize,
+    partial: Option<Extra>,
+) -> Result<()> {
+    let mut wanted = Bindings::default();
+    for (operand, vector) in product.vectors.into_iter().enumerate() {
+        let (input, resource) = unit.input(operand);
+        wanted.register(resource, input.dtype, vector, false)?;
+    }
+    let (bindings, finish) = match partial {
+        None => epilogue::on_bindings(unit, wanted, DType::F32)?,
+        Some(partial) => {
+            wanted.register(partial.resource, partial.dtype, false, true)?;
+            let text = epilogue::write_extra(&wanted, "write_partial", partial);
+            (wanted, text)
+        }
+    };
+    let vectors = [0, 1].map(|operand| {
+        product.vectors[operand] && bindings.is_vector(unit.input(operand).1)
+    });
+    let (tiles_m, tiles_n) = (product.m.div_ceil(tile.m), product.n.div_ceil(tile.n));
+    let groups = tiles_m * tiles_n * product.batch * splits;
+    let grid = unit.grid(groups)?;
+    let options = product
+        .constants
+        .clone()
+        .define_if(product.k_fastest[0], "LHS_K_FASTEST")
+        .define_if(product.k_fastest[1], "RHS_K_FASTEST")
+        .define_if(vectors[0], "LHS_VECTOR")
+        .define_if(vectors[1], "RHS_VECTOR")
+        .define_if(partial.is_some(), "SPLIT")
+        .constant("WORKGROUP", TILE_THREADS)
+        .constant("GRID_X", grid[0])
+        .constant("GROUPS", groups as u32)
+        .constant("BATCHES", product.batch as u32)
+        .constant("M", product.m as u32)
+        .constant("N", product.n as u32)
+        .constant("K", product.k as u32)
+        .constant("TILE_M", tile.m as u32)
+        .constant("TILE_N", tile.n as u32)
+        .constant("TILE_K", tile.k as u32)
+        .constant("TILES_M", tiles_m as u32)
+        .constant("TILES_N", tiles_n as u32)
+        .constant("VECTORS_M", tile.vectors as u32)
+        .constant("VECTORS_N", tile.vectors as u32)
+        .constant("CHUNK", chunk as u32)
+        .splice("bindings", bindings.declarations())
+        .splice("operands", (product.operands)(unit, &bindings, vectors))
+        .splice("finish", product.place.clone() + &finish);
+    let source = gradloom_shaders::expand("matmul.wgsl", &options).map_err(template_error)?;
+    let label = format!("{} tile {}x{} splits {splits}", product.label, tile.m, tile.n);
+    unit.dispatch(label, source, bindings, grid)
+}
+
+fn combine(
+    unit: &mut Unit<'_>,
+    product: &Product<'_>,
+    splits: usize,
+    partial: Extra,
+) -> Result<()> {
+    let (bindings, program) = with_epilogue(unit, &[], &[partial], DType::F32)?;
+    let options = product
+        .constants
+        .clone()
+        .constant("SPLITS", splits as u32)
+        .splice("reads", epilogue::read_extra(&bindings, "read_partial", partial))
+        .splice("place", product.place.clone())
+        .splice("epilogue", program);
+    let count = product.batch * product.m * product.n;
+    let label = format!("{} sum of {splits}", product.label);
+    dispatch_elements(unit, "split_sum.wgsl", label, count, options, bindings)
+}
