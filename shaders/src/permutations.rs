@@ -1,1 +1,258 @@
-//! x
+//! Every variant of every template, with sample text at its splice points: what tests validate and
+//! translate for each graphics API.
+//!
+//! Real kernels splice generated programs instead; `gradloom-wgpu` translates those in its own tests.
+
+use crate::Options;
+
+/// A template with the options of one variant.
+#[derive(Clone, Debug)]
+pub struct Permutation {
+    /// For messages: the file and what tells this variant apart.
+    pub name: String,
+    /// The template's file.
+    pub template: &'static str,
+    /// The defines, constants and sample splices.
+    pub options: Options,
+}
+
+const BINDINGS: &str = "
+@group(0) @binding(0) var<storage, read> b0: array<f32>;
+@group(0) @binding(1) var<storage, read> b1: array<f32>;
+@group(0) @binding(2) var<storage, read_write> b2: array<f32>;
+@group(0) @binding(3) var<storage, read_write> b3: array<u32>;
+@group(0) @binding(4) var<uniform> arena: array<vec4<u32>, 1024>;
+@group(0) @binding(5) var<storage, read_write> status: array<atomic<u32>, 4>;
+";
+const READS: &str = "
+fn read0(index: u32) -> f32 { return b0[index]; }
+fn read1(index: u32) -> f32 { return b1[index]; }
+";
+const EPILOGUE_F32: &str = "
+fn epilogue(index: u32, accumulator: f32) { b2[index] = gl_relu(accumulator) + b1[index]; }
+";
+const EPILOGUE_I32: &str = "
+fn epilogue(index: u32, accumulator: i32) { b3[index] = bitcast<u32>(accumulator); }
+";
+const EVERY_FUNCTION: &str = "
+    let a = b0[index];
+    let b = b1[index];
+    var y = gl_max(a, b) + gl_min(a, b) + gl_relu(a) + gl_sign(a) + gl_sqrt(a) + gl_rsqrt(a);
+    y += gl_div(a, b) + gl_rem(a, b) + gl_exp(a) + gl_expm1(a) + gl_log(a) + gl_log1p(a);
+    y += gl_tanh(a) + gl_sigmoid(a) + gl_erf(a) + gl_sin(a) + gl_cos(a) + gl_pow(a, b);
+    y += gl_round_bf16(a) + gl_round_f16(b);
+    let i = gl_div_i32(gl_to_i32(a), gl_to_i32(b)) + gl_rem_i32(gl_to_i32(a), 7i);
+    let u = gl_div_u32(gl_to_u32(a), gl_to_u8(b)) + gl_rem_u32(3u, gl_sign_u32(gl_to_u32(a)));
+    gl_check(i, 100u, arena[0].x, 1u);
+    let random = gl_threefry(arena[1].xy, vec2<u32>(index, 0u)).x;
+    let flag = gl_xor(gl_is_nan(a), gl_is_inf(b));
+    b2[index] = select(y, f32(i), flag);
+    b3[index] = u + random;
+";
+
+fn base() -> Options {
+    Options::new()
+        .constant("WORKGROUP", 64)
+        .constant("COUNT", 1000)
+        .constant("GRID_X", 100)
+        .splice("bindings", BINDINGS)
+        .splice("reads", READS)
+        .splice("epilogue", EPILOGUE_F32)
+        .alias("Value", "f32")
+}
+
+fn windows(options: Options) -> Options {
+    ["IN", "OUT", "KERNEL", "STRIDE", "PAD", "DILATION"]
+        .iter()
+        .flat_map(|name| [format!("{name}_H"), format!("{name}_W")])
+        .fold(options, |options, name| options.constant(&name, 2))
+}
+
+fn channels(options: Options) -> Options {
+    ["BATCH", "CHANNELS", "OUTPUTS", "GROUP_IN", "GROUP_OUT"]
+        .iter()
+        .fold(windows(options), |options, name| options.constant(name, 3))
+}
+
+/// Every variant.
+pub fn all() -> Vec<Permutation> {
+    let mut all = Vec::new();
+    let mut add = |template: &'static str, variant: &str, options: Options| {
+        all.push(Permutation { name: format!("{template} {variant}"), template, options });
+    };
+    add("map.wgsl", "", base().constant("LANES", 1).splice("program", EVERY_FUNCTION));
+    rows(&mut add);
+    products(&mut add);
+    for define in ["FORWARD", "INPUT", "WEIGHT"] {
+        add("convolution.wgsl", define, channels(base()).define(define));
+    }
+    pools(&mut add);
+    add(
+        "gather.wgsl",
+        "",
+        base().constant("PICKS", 5).constant("SIZE", 7).constant("INNER", 3).splice(
+            "reads",
+            format!("{READS}fn read_index(index: u32) -> i32 {{ return i32(b3[index]); }}"),
+        ),
+    );
+    scatters(&mut add);
+    add(
+        "concat.wgsl",
+        "",
+        base()
+            .constant("SIZE", 7)
+            .constant("INNER", 3)
+            .splice("parts", "return read0(outer + place + inner);"),
+    );
+    let scan = || base().constant("LENGTH", 7).constant("INNER", 3).constant("LINES", 9);
+    add("scan.wgsl", "thread per line", scan());
+    add("scan.wgsl", "reverse", scan().define("REVERSE"));
+    add("scan.wgsl", "group per line", scan().define("LINE_PER_GROUP"));
+    let arg_reduce = base()
+        .constant("LENGTH", 7)
+        .constant("INNER", 3)
+        .constant("THREADS", 8)
+        .constant("ROWS_PER_GROUP", 8)
+        .constant("GROUPS", 9)
+        .splice("epilogue", EPILOGUE_I32)
+        .splice(
+            "reads",
+            format!("{READS}fn better(a: f32, b: f32) -> bool {{ return a > b; }}"),
+        );
+    add("arg_reduce.wgsl", "", arg_reduce);
+    sorts(&mut add);
+    all
+}
+
+type Add<'a> = dyn FnMut(&'static str, &str, Options) + 'a;
+
+fn rows(add: &mut Add<'_>) {
+    let row = || {
+        base()
+            .constant("ROWS", 10)
+            .constant("COLUMNS", 100)
+            .constant("ROWS_PER_GROUP", 8)
+            .constant("THREADS", 8)
+            .constant("CHUNKS", 1)
+            .constant("CHUNK", 100)
+            .constant("GROUPS", 2)
+            .splice("combine", "")
+            .splice(
+                "program",
+                "    for (var column = first_column + lane; column < end_column; column += THREADS) {
+        if (alive) { b2[row * COLUMNS + column] = b0[row * COLUMNS + column]; }
+    }",
+            )
+    };
+    add("row.wgsl", "column fastest", row());
+    add("row.wgsl", "row fastest", row().define("ROW_FASTEST"));
+}
+
+fn products(add: &mut Add<'_>) {
+    let operands = "
+fn lhs_at(batch: u32, m: u32, k: u32) -> f32 { return b0[(batch * M + m) * K + k]; }
+fn rhs_at(batch: u32, k: u32, n: u32) -> f32 { return b1[(batch * K + k) * N + n]; }
+fn lhs_vector(batch: u32, m: u32, k: u32) -> vec4<f32> { return vec4<f32>(lhs_at(batch, m, k)); }
+fn rhs_vector(batch: u32, k: u32, n: u32) -> vec4<f32> { return vec4<f32>(rhs_at(batch, k, n)); }
+";
+    let place = "fn place(index: u32) -> u32 { return index; }";
+    let tile = |vectors: u32| {
+        let sizes = [("M", 70), ("N", 80), ("K", 90), ("TILES_M", 2), ("TILES_N", 2)];
+        let rest = [("BATCHES", 3), ("GROUPS", 12), ("TILE_K", 8), ("CHUNK", 96)];
+        let options = sizes
+            .into_iter()
+            .chain(rest)
+            .fold(base(), |options, (name, value)| options.constant(name, value));
+        options
+            .constant("TILE_M", 32 * vectors)
+            .constant("TILE_N", 32 * vectors)
+            .constant("VECTORS_M", vectors)
+            .constant("VECTORS_N", vectors)
+            .splice("operands", operands)
+            .splice("finish", format!("{place}{EPILOGUE_F32}"))
+    };
+    add("matmul.wgsl", "small tile", tile(1));
+    add("matmul.wgsl", "large tile", tile(2));
+    let vectors = tile(2).define("LHS_VECTOR").define("RHS_VECTOR");
+    add("matmul.wgsl", "vectors", vectors);
+    add("matmul.wgsl", "inner axis contiguous", tile(1).define("LHS_K_FASTEST").define("RHS_K_FASTEST"));
+    let partial = "fn write_partial(index: u32, value: f32) { b2[index] = value; }";
+    add("matmul.wgsl", "split", tile(1).define("SPLIT").splice("finish", partial));
+    for variant in ["forward", "input", "weight"] {
+        let operands = format!(
+            "fn lhs_at(batch: u32, m: u32, k: u32) -> f32 {{ return {variant}_lhs(batch, m, k); }}
+fn rhs_at(batch: u32, k: u32, n: u32) -> f32 {{ return {variant}_rhs(batch, k, n); }}{READS}"
+        );
+        let place = format!("fn place(index: u32) -> u32 {{ return {variant}_place(index); }}");
+        let options = channels(tile(1))
+            .splice("operands", operands)
+            .splice("finish", format!("{place}{EPILOGUE_F32}"));
+        add("matmul.wgsl", &format!("convolution {variant}"), options);
+    }
+    let sum = base()
+        .constant("SPLITS", 4)
+        .splice("reads", "fn read_partial(index: u32) -> f32 { return b0[index]; }")
+        .splice("place", place);
+    add("split_sum.wgsl", "", sum);
+}
+
+fn pools(add: &mut Add<'_>) {
+    let reads = format!(
+        "{READS}
+fn greater(a: f32, b: f32) -> bool {{ return a > b; }}
+fn lowest() -> f32 {{ return -gl_inf(); }}"
+    );
+    for (name, defines) in [
+        ("max", &["WINNER"][..]),
+        ("max scatter", &["WINNER", "SCATTER"]),
+        ("max gather", &["WINNER", "GATHER"]),
+        ("sum", &[]),
+        ("sum scatter", &["SCATTER"]),
+    ] {
+        let options = windows(base()).splice("reads", reads.clone());
+        let options = defines.iter().fold(options, |options, define| options.define(define));
+        add("pool.wgsl", name, options);
+    }
+}
+
+fn scatters(add: &mut Add<'_>) {
+    let options = || {
+        ["SIZE", "UPDATES", "INNER", "PADDED"]
+            .iter()
+            .fold(base(), |options, name| options.constant(name, 8))
+            .splice(
+                "reads",
+                "fn read_index(index: u32) -> i32 { return i32(b3[index]); }
+fn read_update(index: u32) -> f32 { return b0[index]; }
+fn read_key(index: u32) -> u32 { return b3[index]; }
+fn read_order(index: u32) -> u32 { return b3[index]; }",
+            )
+    };
+    add("scatter_add.wgsl", "each looks at all", options());
+    add("scatter_add.wgsl", "sorted", options().define("SORTED"));
+}
+
+fn sorts(add: &mut Add<'_>) {
+    let sort = |block: u32| {
+        let sizes = [("ROWS", 3), ("LENGTH", 200), ("INNER", 1), ("PADDED", 256), ("GROUPS", 3)];
+        sizes
+            .into_iter()
+            .fold(base(), |options, (name, value)| options.constant(name, value))
+            .constant("BLOCK", block)
+            .splice("epilogue", EPILOGUE_I32)
+            .splice(
+                "reads",
+                "fn sort_key(element: u32) -> u32 { return bitcast<u32>(b0[element]); }
+fn get_key(index: u32) -> u32 { return b3[index]; }
+fn get_place(index: u32) -> u32 { return b3[index]; }
+fn set_key(index: u32, value: u32) { b3[index] = value; }
+fn set_place(index: u32, value: u32) { b3[index] = value; }",
+            )
+    };
+    let blocks = |options: Options| options.define("IN_WORKGROUP");
+    add("arg_sort.wgsl", "whole rows", blocks(sort(256)).define("SORT").define("WHOLE"));
+    add("arg_sort.wgsl", "blocks", blocks(sort(64)).define("SORT"));
+    add("arg_sort.wgsl", "merge", blocks(sort(64)).define("MERGE").constant("K", 256));
+    add("arg_sort.wgsl", "step", sort(64).define("STEP").constant("K", 256).constant("J", 128));
+    add("arg_sort.wgsl", "finish", sort(64).define("FINISH"));
+}
