@@ -3,6 +3,7 @@
 
 mod backend;
 mod simd;
+mod vector;
 
 mod memory;
 mod pool;

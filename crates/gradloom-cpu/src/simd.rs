@@ -22,7 +22,7 @@ enum Features {
 }
 
 /// True if the baseline itself multiplies and adds in one instruction.
-const BASELINE_FMA: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
+pub(crate) const BASELINE_FMA: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
 
 /// A loop that [`Level::run`] compiles for every set of features. `run` must be `#[inline(always)]`,
 /// and so must all it calls, or the copies lose their features.

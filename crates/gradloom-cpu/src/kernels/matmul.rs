@@ -5,15 +5,14 @@
 
 use std::ops::Range;
 
-use bytemuck::Pod;
 use gradloom_plan::{Kernel, View};
 use gradloom_tensor::{DType, Result};
 
+use super::lanes::lanes_of;
 use super::product::{Matrix, Number, multiply_columns};
 use super::{Aliases, Context, Executable, lane_dtype};
 use crate::convert::Lane;
 use crate::epilogue::{Division, Epilogue};
-use crate::memory::Temporary;
 
 /// Multiplications below which a product stays on one thread.
 const SEQUENTIAL_WORK: usize = 512 * 1024;
@@ -176,50 +175,4 @@ impl Executable for Matmul {
             Lane::U32 => self.run_lanes::<u32>(context, inputs, outputs),
         }
     }
-}
-
-/// An operand as lanes: itself, or a converted copy.
-pub(super) enum Lanes<'a, T> {
-    Borrowed(&'a [T]),
-    Converted(Temporary),
-}
-
-impl<T: Pod> Lanes<'_, T> {
-    pub(super) fn get(&self) -> &[T] {
-        match self {
-            Lanes::Borrowed(values) => values,
-            Lanes::Converted(copy) => bytemuck::cast_slice(copy.get()),
-        }
-    }
-}
-
-/// The elements of an operand as lanes of type `T`.
-///
-/// # Errors
-/// When there is no memory for a converted copy.
-pub(super) fn lanes_of<'a, T: Pod>(
-    context: &Context<'_>,
-    bytes: &'a [u8],
-    dtype: DType,
-) -> Result<Lanes<'a, T>> {
-    if Lane::stores(dtype) {
-        return Ok(Lanes::Borrowed(bytemuck::cast_slice(bytes)));
-    }
-    let count = bytes.len() / dtype.size();
-    let mut copy = context.pool.temporary(count * size_of::<T>())?;
-    let threads = context.threads_for(count);
-    let per_task = crate::parallel::grain(threads, count, 1, super::TASK_MIN);
-    let sizes = [size_of::<T>()];
-    crate::parallel::split(
-        threads,
-        &mut [copy.get_mut()],
-        &sizes,
-        count,
-        per_task,
-        |range, parts| {
-            let stored = &bytes[range.start * dtype.size()..range.end * dtype.size()];
-            crate::tile::load_contiguous(context.level, dtype, stored, parts[0]);
-        },
-    );
-    Ok(Lanes::Converted(copy))
 }

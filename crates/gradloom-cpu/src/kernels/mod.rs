@@ -2,19 +2,34 @@
 //! evaluation.
 
 mod map;
-mod matmul;
 mod phases;
-mod product;
 mod reduce;
 mod reduction;
 mod row;
+
+mod lanes;
+mod matmul;
+mod product;
+
+mod convolution;
+
+mod arg_reduce;
+mod concat;
+mod gather;
+mod pool;
+mod scan;
+mod scatter;
+mod sort;
 
 use std::sync::Arc;
 
 use gradloom_plan::program::{Level as Rank, Operation};
 use gradloom_plan::{Kernel, KernelKind};
-use gradloom_tensor::{DType, Error, Result, Scalar};
+use gradloom_tensor::{DType, Result, Scalar};
 
+use self::convolution::Convolve;
+use self::pool::{Kind, Pooling};
+pub(crate) use self::product::Number;
 use crate::convert::Lane;
 use crate::pool::Pool;
 use crate::simd::Level;
@@ -188,7 +203,44 @@ pub(crate) fn prepare(
         KernelKind::Matmul { lhs, rhs } => {
             Box::new(matmul::Matmul::new(kernel, &aliases, lhs, rhs))
         }
-        other => return Err(Error::unsupported(format!("cpu: no kernel for {other:?} yet"))),
+        KernelKind::PoolMax(pool) => Box::new(Pooling::new(kernel, &aliases, Kind::Max, pool)),
+        KernelKind::PoolMaxScatter(pool) => {
+            Box::new(Pooling::new(kernel, &aliases, Kind::MaxScatter, pool))
+        }
+        KernelKind::PoolMaxGather(pool) => {
+            Box::new(Pooling::new(kernel, &aliases, Kind::MaxGather, pool))
+        }
+        KernelKind::PoolSum(pool) => Box::new(Pooling::new(kernel, &aliases, Kind::Sum, pool)),
+        KernelKind::PoolSumScatter(pool) => {
+            Box::new(Pooling::new(kernel, &aliases, Kind::SumScatter, pool))
+        }
+        KernelKind::Gather { data, axis, index } => {
+            Box::new(gather::Gather::new(kernel, &aliases, data, *axis, index))
+        }
+        KernelKind::ScatterAdd { axis, index, updates } => {
+            Box::new(scatter::ScatterAdd::new(kernel, &aliases, *axis, index, updates))
+        }
+        KernelKind::Scan { axis, reverse } => {
+            Box::new(scan::Scan::new(kernel, &aliases, *axis, *reverse))
+        }
+        KernelKind::ArgReduce { reduction, input, axis } => {
+            Box::new(arg_reduce::ArgReduce::new(kernel, &aliases, *reduction, input, *axis))
+        }
+        KernelKind::ArgSort { axis, descending } => {
+            Box::new(sort::ArgSort::new(kernel, &aliases, *axis, *descending))
+        }
+        KernelKind::Concat { axis, parts } => {
+            Box::new(concat::Concat::new(kernel, &aliases, *axis, parts))
+        }
+        KernelKind::Convolution(sizes) => {
+            Box::new(Convolve::new(kernel, &aliases, convolution::Kind::Forward, sizes)?)
+        }
+        KernelKind::ConvolutionInput(sizes) => {
+            Box::new(Convolve::new(kernel, &aliases, convolution::Kind::Input, sizes)?)
+        }
+        KernelKind::ConvolutionWeight(sizes) => {
+            Box::new(Convolve::new(kernel, &aliases, convolution::Kind::Weight, sizes)?)
+        }
     };
     Ok((executable, aliases))
 }

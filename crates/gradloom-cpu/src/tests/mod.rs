@@ -1,10 +1,12 @@
 //! Kernels built by hand, run on every level with one thread and with several, against a naive
 //! interpreter in f64.
 
+mod convolution;
 mod elementwise;
 mod matmul;
 mod oracle;
 mod reduce;
+mod structured;
 
 use std::sync::Arc;
 

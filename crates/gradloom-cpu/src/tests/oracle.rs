@@ -31,7 +31,11 @@ fn accumulate(case: &Case) -> Vec<f64> {
     use gradloom_plan::KernelKind;
     match &case.kernel.kind {
         KernelKind::Matmul { lhs, rhs } => super::matmul::reference(case, lhs, rhs),
-        _ => Vec::new(),
+        KernelKind::Map | KernelKind::Reduce | KernelKind::Row => Vec::new(),
+        KernelKind::Convolution(_)
+        | KernelKind::ConvolutionInput(_)
+        | KernelKind::ConvolutionWeight(_) => super::convolution::reference(case),
+        _ => super::structured::reference(case),
     }
 }
 

@@ -116,16 +116,6 @@ pub(super) fn store<L: Pod, S: Pod, C: Convert<L, S>>(
     }
 }
 
-/// Stores lanes as elements of `dtype`.
-pub(crate) fn store_tile(level: Level, dtype: DType, lanes: &[u8], out: &mut [u8]) {
-    with_storage!(dtype, |S, L, C| store::<L, S, C>(
-        level,
-        <C as Instance>::VALUE,
-        Operand::Slice(bytemuck::cast_slice(lanes)),
-        out
-    ));
-}
-
 /// Copies the elements of a view in row-major order, `start..` of them until `out` is full; both are
 /// stored elements of `size` bytes.
 pub(crate) fn copy_tile(

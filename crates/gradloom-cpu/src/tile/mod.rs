@@ -16,7 +16,7 @@ mod unary;
 pub(crate) use access::{Access, Pattern};
 pub(crate) use compile::{Accumulator, Request, Store, TileProgram};
 pub(crate) use frame::{External, Failures, Frame, Registers, Tile};
-pub(crate) use memory_steps::{copy_tile, load_contiguous, store_tile};
+pub(crate) use memory_steps::{copy_tile, load_contiguous};
 pub(crate) use operand::{Operand, lane_of_word, word_of_lane};
 
 /// Elements of a tile: a register of 32-bit lanes takes 4 KiB.

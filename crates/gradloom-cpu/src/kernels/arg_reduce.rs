@@ -1,0 +1,106 @@
+//! `ArgReduce`: the index of the first largest or smallest element along an axis; NaN wins.
+
+use gradloom_plan::Kernel;
+use gradloom_tensor::op::ArgReduction;
+use gradloom_tensor::{DType, Result, Shape};
+
+use super::gather::around;
+use super::lanes::{Ordered, lanes_of, with_lane};
+use super::{Aliases, Context, Executable, TASK_MIN};
+use crate::epilogue::{Division, Epilogue};
+use crate::parallel;
+use crate::scratch::Scratch;
+use crate::simd::vectorized;
+
+pub(crate) struct ArgReduce {
+    sizes: [usize; 3],
+    reduction: ArgReduction,
+    dtype: DType,
+    epilogue: Epilogue,
+}
+
+impl ArgReduce {
+    pub(crate) fn new(
+        kernel: &Kernel,
+        aliases: &Aliases,
+        reduction: ArgReduction,
+        input: &Shape,
+        axis: usize,
+    ) -> ArgReduce {
+        ArgReduce {
+            sizes: around(input, axis),
+            reduction,
+            dtype: kernel.inputs[0].dtype,
+            epilogue: Epilogue::new(kernel, aliases, DType::I32),
+        }
+    }
+
+    fn run_lanes<T: Ordered>(
+        &self,
+        context: &Context<'_>,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+    ) -> Result<()> {
+        let input = lanes_of::<T>(context, inputs[0], self.dtype)?;
+        let input = input.get();
+        let [outer, size, inner] = self.sizes;
+        let unit = size * inner;
+        let threads = context.threads_for(outer * unit);
+        let per_task = parallel::grain(threads, outer, unit, TASK_MIN);
+        let division = Division { units: outer, unit_elements: inner, per_task, threads };
+        self.epilogue.run(context, inputs, outputs, division, |units, out| {
+            let out: &mut [i32] = bytemuck::cast_slice_mut(out);
+            let mut best = Scratch::take::<T>(inner);
+            for (index, out) in units.zip(out.chunks_exact_mut(inner.max(1))) {
+                let input = &input[index * unit..(index + 1) * unit];
+                match self.reduction {
+                    ArgReduction::Max => largest(context.level, input, best.get_mut(), out),
+                    ArgReduction::Min => smallest(context.level, input, best.get_mut(), out),
+                }
+            }
+        });
+        Ok(())
+    }
+}
+
+/// True if `value` is smaller, or the first NaN.
+#[inline(always)]
+fn below<T: Ordered>(value: T, best: T) -> bool {
+    (best.above(value) & !best.is_nan()) | (value.is_nan() & !best.is_nan())
+}
+
+macro_rules! search {
+    ($input:ident, $best:ident, $out:ident, $better:expr) => {{
+        let inner = $out.len();
+        $out.fill(0);
+        $best.copy_from_slice(&$input[..inner]);
+        for (index, row) in $input.chunks_exact(inner).enumerate().skip(1) {
+            for ((slot, best), &value) in $out.iter_mut().zip($best.iter_mut()).zip(row) {
+                let better = $better(value, *best);
+                *best = if better { value } else { *best };
+                *slot = if better { index as i32 } else { *slot };
+            }
+        }
+    }};
+}
+
+vectorized! {
+    fn largest['a][T: Ordered](input: &'a [T], best: &'a mut [T], out: &'a mut [i32]) {
+        search!(input, best, out, |value: T, best: T| value.above(best));
+    }
+
+    fn smallest['a][T: Ordered](input: &'a [T], best: &'a mut [T], out: &'a mut [i32]) {
+        search!(input, best, out, |value: T, best: T| below(value, best));
+    }
+}
+
+impl Executable for ArgReduce {
+    fn run(
+        &self,
+        context: &Context<'_>,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+    ) -> Result<()> {
+        with_lane!(self.dtype, |T| self.run_lanes::<T>(context, inputs, outputs))
+    }
+}

@@ -1,0 +1,262 @@
+//! The two inner loops of convolutions: a tile of accumulators in registers, and the rows it reads
+//! found through tables of offsets, so that no matrix of windows has to be made.
+#![expect(unsafe_code, reason = "the loops read by pointer; bounds are checked once before them")]
+
+use crate::simd::Level;
+use crate::vector::{Real, Vector, VectorTask};
+
+/// `out[row][position] = sum over k of weights[k][row] * source[offsets[k] + position]`.
+pub(super) struct Product<'a, T> {
+    /// `[rows / R][k][R]` with `R` rows of the level's tile, zero beyond the last row.
+    pub(super) weights: &'a [T],
+    /// What is read, with room for one tile after the last position.
+    pub(super) source: &'a [T],
+    /// Where the row of each `k` begins in the source.
+    pub(super) offsets: &'a [usize],
+    /// Rows and positions, the latter a multiple of the lanes.
+    pub(super) rows: usize,
+    pub(super) positions: usize,
+    /// Rows of at least `positions` elements.
+    pub(super) out: &'a mut [T],
+    pub(super) out_stride: usize,
+}
+
+/// Sources larger than this many bytes are walked once, with all rows for each few positions.
+const SOURCE_MAX: usize = 512 * 1024;
+
+impl<T: Real> Product<'_, T> {
+    /// Computes all rows and positions.
+    pub(super) fn run(self, level: Level) {
+        T::dispatch(level, self);
+    }
+}
+
+impl<T: Real> VectorTask<T> for Product<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Scalar = T>, const ROWS: usize, const COLUMNS: usize>(self) {
+        let Product { weights, source, offsets, rows, positions, out, out_stride } = self;
+        let inner = offsets.len();
+        let blocks = rows.div_ceil(ROWS);
+        let reach = offsets.iter().copied().max().unwrap_or(0);
+        assert!(positions.is_multiple_of(V::LANES) && out_stride >= positions);
+        assert!(weights.len() >= blocks * inner * ROWS && source.len() >= reach + positions);
+        assert!(rows == 0 || out.len() >= (rows - 1) * out_stride + positions);
+        let tile = COLUMNS * V::LANES;
+        let mut block = |block: usize, position: usize| {
+            let first = block * ROWS;
+            let columns = ((positions - position) / V::LANES).min(COLUMNS);
+            // SAFETY: the assertions above: weights of this block, source and output of these
+            // positions for every offset and row are in their slices.
+            unsafe {
+                let weights = weights.as_ptr().add(block * inner * ROWS);
+                let source = source.as_ptr().add(position);
+                let out = out.as_mut_ptr().add(first * out_stride + position);
+                let rows = ROWS.min(rows - first);
+                match columns {
+                    1 => {
+                        product_tile::<V, ROWS, 1>(weights, source, offsets, out, out_stride, rows)
+                    }
+                    2 => {
+                        product_tile::<V, ROWS, 2>(weights, source, offsets, out, out_stride, rows)
+                    }
+                    _ => product_tile::<V, ROWS, COLUMNS>(
+                        weights, source, offsets, out, out_stride, rows,
+                    ),
+                }
+            }
+        };
+        if size_of_val(source) > SOURCE_MAX {
+            for position in (0..positions).step_by(tile) {
+                (0..blocks).for_each(|index| block(index, position));
+            }
+        } else {
+            for index in 0..blocks {
+                (0..positions).step_by(tile).for_each(|position| block(index, position));
+            }
+        }
+    }
+}
+
+/// One tile of [`Product`].
+#[inline(always)]
+unsafe fn product_tile<V: Vector, const ROWS: usize, const COLUMNS: usize>(
+    weights: *const V::Scalar,
+    source: *const V::Scalar,
+    offsets: &[usize],
+    out: *mut V::Scalar,
+    out_stride: usize,
+    rows: usize,
+) {
+    let zero = bytemuck::Zeroable::zeroed();
+    let mut sums = [[V::splat(zero); COLUMNS]; ROWS];
+    let mut weights = weights;
+    for &offset in offsets {
+        // SAFETY: the caller checked the slices behind the pointers for all offsets and rows.
+        unsafe {
+            let row = source.add(offset);
+            let mut values = [V::splat(zero); COLUMNS];
+            for column in 0..COLUMNS {
+                values[column] = V::load(row.add(column * V::LANES));
+            }
+            for index in 0..ROWS {
+                let weight = V::splat(*weights.add(index));
+                for column in 0..COLUMNS {
+                    sums[index][column] = sums[index][column].multiply_add(weight, values[column]);
+                }
+            }
+            weights = weights.add(ROWS);
+        }
+    }
+    for index in 0..ROWS {
+        if index < rows {
+            for column in 0..COLUMNS {
+                // SAFETY: as above.
+                unsafe {
+                    sums[index][column].store(out.add(index * out_stride + column * V::LANES))
+                }
+            }
+        }
+    }
+}
+
+/// `sums[k][channel] += sum over positions of source[offsets[k] + position] * gradient[p][channel]`,
+/// where position `p` of output row `y` and column `x` is `y * row_step + x * column_step`.
+pub(super) struct Correlation<'a, T> {
+    /// `[height * width][channels]`, channels a multiple of the lanes.
+    pub(super) gradient: &'a [T],
+    pub(super) channels: usize,
+    /// What is read.
+    pub(super) source: &'a [T],
+    /// Where the row of each `k` begins in the source.
+    pub(super) offsets: &'a [usize],
+    pub(super) size: [usize; 2],
+    pub(super) steps: [usize; 2],
+    /// `[k][channels]`.
+    pub(super) sums: &'a mut [T],
+}
+
+impl<T: Real> Correlation<'_, T> {
+    /// Adds all positions to all sums.
+    pub(super) fn run(self, level: Level) {
+        T::dispatch(level, self);
+    }
+}
+
+impl<T: Real> VectorTask<T> for Correlation<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Scalar = T>, const ROWS: usize, const COLUMNS: usize>(self) {
+        let Correlation { gradient, channels, source, offsets, size, steps, sums } = self;
+        let [height, width] = size;
+        if height == 0 || width == 0 || offsets.is_empty() {
+            return;
+        }
+        let reach = offsets.iter().copied().max().unwrap_or(0);
+        let last = (height - 1) * steps[0] + (width - 1) * steps[1];
+        assert!(channels.is_multiple_of(V::LANES) && source.len() > reach + last);
+        assert!(gradient.len() >= height * width * channels);
+        assert!(sums.len() >= offsets.len() * channels);
+        let walk = Walk { size, steps, channels };
+        let mut channel = 0;
+        while channel < channels {
+            let vectors = (channels - channel) / V::LANES;
+            let mut first = 0;
+            while first < offsets.len() {
+                let left = offsets.len() - first;
+                // Accumulators stay below the number of registers: sixteen below AVX-512.
+                let wide = ROWS * COLUMNS >= 24;
+                macro_rules! tile {
+                    ($rows:literal, $columns:literal) => {{
+                        // SAFETY: the assertions above cover all offsets, positions and channels.
+                        unsafe {
+                            correlation_tile::<V, $rows, $columns>(
+                                gradient.as_ptr().add(channel),
+                                source.as_ptr(),
+                                &offsets[first..first + $rows],
+                                walk,
+                                sums.as_mut_ptr().add(first * channels + channel),
+                            );
+                        }
+                        $rows
+                    }};
+                }
+                first += match (vectors, wide) {
+                    (4.., true) if left >= 6 => tile!(6, 4),
+                    (4.., true) if left >= 3 => tile!(3, 4),
+                    (4.., true) => tile!(1, 4),
+                    (2.., true) if left >= 12 => tile!(12, 2),
+                    (2.., true) if left >= 9 => tile!(9, 2),
+                    (2.., _) if left >= 4 => tile!(4, 2),
+                    (2.., _) => tile!(1, 2),
+                    (_, true) if left >= 16 => tile!(16, 1),
+                    _ if left >= 9 => tile!(9, 1),
+                    _ if left >= 3 => tile!(3, 1),
+                    _ => tile!(1, 1),
+                };
+            }
+            channel += V::LANES
+                * match (vectors, ROWS * COLUMNS >= 24) {
+                    (4.., true) => 4,
+                    (2.., _) => 2,
+                    _ => 1,
+                };
+        }
+    }
+}
+
+/// Where positions are.
+#[derive(Clone, Copy)]
+struct Walk {
+    size: [usize; 2],
+    steps: [usize; 2],
+    channels: usize,
+}
+
+/// One tile of [`Correlation`]: some `k` by some vectors of channels.
+#[inline(always)]
+unsafe fn correlation_tile<V: Vector, const ROWS: usize, const COLUMNS: usize>(
+    gradient: *const V::Scalar,
+    source: *const V::Scalar,
+    offsets: &[usize],
+    walk: Walk,
+    sums: *mut V::Scalar,
+) {
+    let zero = bytemuck::Zeroable::zeroed();
+    let mut totals = [[V::splat(zero); COLUMNS]; ROWS];
+    let mut rows = [source; ROWS];
+    // SAFETY: the caller checked all offsets, positions and channels against their slices.
+    unsafe {
+        for (row, &offset) in rows.iter_mut().zip(offsets) {
+            *row = source.add(offset);
+        }
+        let mut gradient = gradient;
+        for y in 0..walk.size[0] {
+            let mut position = y * walk.steps[0];
+            for _ in 0..walk.size[1] {
+                let mut values = [V::splat(zero); COLUMNS];
+                for column in 0..COLUMNS {
+                    values[column] = V::load(gradient.add(column * V::LANES));
+                }
+                for index in 0..ROWS {
+                    let value = V::splat(*rows[index].add(position));
+                    for column in 0..COLUMNS {
+                        totals[index][column] =
+                            totals[index][column].multiply_add(value, values[column]);
+                    }
+                }
+                gradient = gradient.add(walk.channels);
+                position += walk.steps[1];
+            }
+        }
+        for index in 0..ROWS {
+            for column in 0..COLUMNS {
+                let target = sums.add(index * walk.channels + column * V::LANES);
+                let one = V::splat(V::Scalar::ONE);
+                V::load(target).multiply_add(totals[index][column], one).store(target);
+            }
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! `ConvolutionWeight`: for each element of a window and each output channel, the sum over all images
+//! and positions of input times gradient.
+//!
+//! Images are taken in chunks, each with sums of its own; chunks depend on the shapes alone and are
+//! combined in order, so the result is the same with any number of threads.
+
+use gradloom_tensor::Result;
+
+use super::geometry::Geometry;
+use super::tile::Correlation;
+use crate::kernels::{Context, TASK_MIN};
+use crate::parallel;
+use crate::scratch::Scratch;
+use crate::simd::Level;
+use crate::vector::{Real, tiling};
+
+/// Most chunks of images.
+const CHUNKS_MAX: usize = 8;
+/// Bytes of all chunks' sums, at most.
+const PARTIAL_MAX: usize = 64 << 20;
+/// Elements of sums that a task works on, roughly.
+const SUMS: usize = 32 * 1024;
+
+/// How the work is divided.
+struct Division {
+    images: usize,
+    chunk: usize,
+    chunks: usize,
+    /// Window elements of a part, and the number of parts.
+    part: usize,
+    parts: usize,
+    /// Output channels of a group, rounded up to whole vectors.
+    lanes: usize,
+}
+
+impl Division {
+    fn new<T: Real>(level: Level, geometry: &Geometry, images: usize) -> Division {
+        let inner = geometry.inner();
+        let lanes = geometry.outputs.next_multiple_of(tiling::<T>(level).lanes);
+        let sums = geometry.groups * inner * lanes * size_of::<T>();
+        let chunks = CHUNKS_MAX.min(PARTIAL_MAX / sums.max(1)).clamp(1, images.max(1));
+        let chunk = images.div_ceil(chunks).max(1);
+        let parts = (inner * lanes / SUMS).clamp(1, 8);
+        let part = inner.div_ceil(parts).next_multiple_of(12);
+        Division {
+            images,
+            chunk,
+            chunks: images.div_ceil(chunk),
+            part,
+            parts: inner.div_ceil(part),
+            lanes,
+        }
+    }
+}
+
+/// Computes `out` (`[O, C / groups, KH, KW]`) from all images.
+///
+/// # Errors
+/// When there is no memory for the sums.
+pub(super) fn weight_gradient<T: Real>(
+    context: &Context<'_>,
+    geometry: &Geometry,
+    images: usize,
+    input: &[T],
+    gradient: &[T],
+    out: &mut [T],
+) -> Result<()> {
+    let division = Division::new::<T>(context.level, geometry, images);
+    let inner = geometry.inner();
+    let sums = geometry.groups * division.parts * division.part * division.lanes;
+    let mut partial = context.pool.temporary(division.chunks * sums * size_of::<T>())?;
+    let unit = division.part * division.lanes * size_of::<T>();
+    let units = division.chunks * geometry.groups * division.parts;
+    let work = images * geometry.output_area() * inner * geometry.outputs * geometry.groups;
+    let threads = context.threads_for(work / 8);
+    parallel::split(threads, &mut [partial.get_mut()], &[unit], units, 1, |range, parts| {
+        let sums: &mut [T] = bytemuck::cast_slice_mut(parts[0]);
+        for (unit, sums) in range.zip(sums.chunks_exact_mut(division.part * division.lanes)) {
+            let (rest, part) = (unit / division.parts, unit % division.parts);
+            let (chunk, group) = (rest / geometry.groups, rest % geometry.groups);
+            sums.fill(T::zeroed());
+            let task = Task { geometry, division: &division, group, part };
+            let images = chunk * division.chunk..((chunk + 1) * division.chunk).min(images);
+            task.run(context.level, images, input, gradient, sums);
+        }
+    });
+    let partial: &[T] = bytemuck::cast_slice(partial.get());
+    let rows = geometry.groups * geometry.outputs;
+    let out: &mut [u8] = bytemuck::cast_slice_mut(out);
+    let threads = context.threads_for(division.chunks * rows * inner);
+    let per_task = parallel::grain(threads, rows, inner * division.chunks, TASK_MIN);
+    parallel::split(
+        threads,
+        &mut [out],
+        &[inner * size_of::<T>()],
+        rows,
+        per_task,
+        |range, parts| {
+            let out: &mut [T] = bytemuck::cast_slice_mut(parts[0]);
+            for (row, out) in range.zip(out.chunks_exact_mut(inner)) {
+                let (group, output) = (row / geometry.outputs, row % geometry.outputs);
+                let first = group * division.parts * division.part * division.lanes + output;
+                for (index, slot) in out.iter_mut().enumerate() {
+                    let at = first + index * division.lanes;
+                    let values = (0..division.chunks).map(|chunk| partial[chunk * sums + at]);
+                    *slot = values
+                        .fold(T::zeroed(), |sum, value| T::fused::<false>(T::ONE, value, sum));
+                }
+            }
+        },
+    );
+    Ok(())
+}
+
+/// One group and part over some images.
+struct Task<'a> {
+    geometry: &'a Geometry,
+    division: &'a Division,
+    group: usize,
+    part: usize,
+}
+
+impl Task<'_> {
+    fn run<T: Real>(
+        &self,
+        level: Level,
+        images: std::ops::Range<usize>,
+        input: &[T],
+        gradient: &[T],
+        sums: &mut [T],
+    ) {
+        let (geometry, division) = (self.geometry, self.division);
+        let (inputs, outputs) =
+            (geometry.channels * geometry.input_area(), geometry.outputs * geometry.output_area());
+        debug_assert!(images.end <= division.images);
+        let offsets = geometry.offsets();
+        let first = self.part * division.part;
+        let offsets = &offsets[first..(first + division.part).min(offsets.len())];
+        // One element more, because an empty image has none.
+        let mut padded = Scratch::take::<T>(geometry.channels * geometry.padded_area() + 1);
+        let mut turned = Scratch::take::<T>(geometry.output_area() * division.lanes);
+        for image in images {
+            let at = image * geometry.groups + self.group;
+            geometry.pad(&input[at * inputs..(at + 1) * inputs], padded.get_mut());
+            let gradient = &gradient[at * outputs..(at + 1) * outputs];
+            transpose(gradient, geometry.output_area(), division.lanes, turned.get_mut());
+            Correlation {
+                gradient: turned.get(),
+                channels: division.lanes,
+                source: padded.get(),
+                offsets,
+                size: geometry.output,
+                steps: [geometry.stride[0] * geometry.padded[1], geometry.stride[1]],
+                sums,
+            }
+            .run(level);
+        }
+    }
+}
+
+/// `[channels][positions]` to `[positions][lanes]`, zero for lanes without a channel.
+fn transpose<T: Real>(values: &[T], positions: usize, lanes: usize, out: &mut [T]) {
+    /// Positions that are turned together, so that their rows stay in the first-level cache.
+    const BLOCK: usize = 16;
+    let channels = values.len() / positions.max(1);
+    for first in (0..positions).step_by(BLOCK) {
+        let count = BLOCK.min(positions - first);
+        let out = &mut out[first * lanes..(first + count) * lanes];
+        if channels < lanes {
+            out.fill(T::zeroed());
+        }
+        for channel in 0..channels {
+            let values = &values[channel * positions + first..][..count];
+            for (row, &value) in out.chunks_exact_mut(lanes).zip(values) {
+                row[channel] = value;
+            }
+        }
+    }
+}

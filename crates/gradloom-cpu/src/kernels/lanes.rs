@@ -1,0 +1,176 @@
+//! Operands as lanes, and the order of lanes in which NaN is above everything.
+
+use bytemuck::Pod;
+use gradloom_tensor::{DType, Result};
+
+use super::{Context, TASK_MIN};
+use crate::convert::Lane;
+use crate::memory::Temporary;
+use crate::parallel;
+use crate::tile::load_contiguous;
+
+/// An operand as lanes: itself, or a converted copy.
+pub(super) enum Lanes<'a, T> {
+    Borrowed(&'a [T]),
+    Converted(Temporary),
+}
+
+impl<T: Pod> Lanes<'_, T> {
+    /// The lanes.
+    pub(super) fn get(&self) -> &[T] {
+        match self {
+            Lanes::Borrowed(values) => values,
+            Lanes::Converted(copy) => bytemuck::cast_slice(copy.get()),
+        }
+    }
+}
+
+/// The elements of an operand as lanes of type `T`, which must be the lane of `dtype`.
+///
+/// # Errors
+/// When there is no memory for a converted copy.
+pub(super) fn lanes_of<'a, T: Pod>(
+    context: &Context<'_>,
+    bytes: &'a [u8],
+    dtype: DType,
+) -> Result<Lanes<'a, T>> {
+    if Lane::stores(dtype) {
+        return Ok(Lanes::Borrowed(bytemuck::cast_slice(bytes)));
+    }
+    let count = bytes.len() / dtype.size();
+    let mut copy = context.pool.temporary(count * size_of::<T>())?;
+    let threads = context.threads_for(count);
+    let per_task = parallel::grain(threads, count, 1, TASK_MIN);
+    let sizes = [size_of::<T>()];
+    parallel::split(threads, &mut [copy.get_mut()], &sizes, count, per_task, |range, parts| {
+        let stored = &bytes[range.start * dtype.size()..range.end * dtype.size()];
+        load_contiguous(context.level, dtype, stored, parts[0]);
+    });
+    Ok(Lanes::Converted(copy))
+}
+
+/// Lanes that can be compared and added.
+pub(super) trait Ordered: Pod + Send + Sync {
+    /// Below every number.
+    const LEAST: Self;
+    /// Zero.
+    const ZERO: Self;
+
+    /// True if this comes after `other` where NaN comes last; false for equals.
+    fn above(self, other: Self) -> bool;
+
+    /// True for NaN.
+    fn is_nan(self) -> bool;
+
+    /// The sum; integers wrap.
+    fn plus(self, other: Self) -> Self;
+
+    /// The larger; NaN wins.
+    #[inline(always)]
+    fn or_larger(self, other: Self) -> Self {
+        if other.above(self) { other } else { self }
+    }
+}
+
+macro_rules! ordered_float {
+    ($($type:ty),*) => {$(
+        impl Ordered for $type {
+            const LEAST: Self = <$type>::NEG_INFINITY;
+            const ZERO: Self = 0.0;
+
+            #[inline(always)]
+            fn above(self, other: Self) -> bool {
+                // Bitwise operators keep this free of branches.
+                (self > other) | (<$type>::is_nan(self) & !<$type>::is_nan(other))
+            }
+
+            #[inline(always)]
+            fn is_nan(self) -> bool {
+                <$type>::is_nan(self)
+            }
+
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self {
+                self + other
+            }
+        }
+    )*};
+}
+
+macro_rules! ordered_integer {
+    ($($type:ty),*) => {$(
+        impl Ordered for $type {
+            const LEAST: Self = <$type>::MIN;
+            const ZERO: Self = 0;
+
+            #[inline(always)]
+            fn above(self, other: Self) -> bool {
+                self > other
+            }
+
+            #[inline(always)]
+            fn is_nan(self) -> bool {
+                false
+            }
+
+            #[inline(always)]
+            fn plus(self, other: Self) -> Self {
+                self.wrapping_add(other)
+            }
+        }
+    )*};
+}
+
+ordered_float!(f32, f64);
+ordered_integer!(i32, u32);
+
+/// Calls a generic function with the lane type of a dtype: `with_lane!(dtype, |T| expression)`.
+macro_rules! with_lane {
+    ($dtype:expr, |$type:ident| $body:expr) => {
+        match $crate::convert::Lane::of($dtype) {
+            $crate::convert::Lane::F32 => {
+                type $type = f32;
+                $body
+            }
+            $crate::convert::Lane::F64 => {
+                type $type = f64;
+                $body
+            }
+            $crate::convert::Lane::I32 => {
+                type $type = i32;
+                $body
+            }
+            $crate::convert::Lane::U32 => {
+                type $type = u32;
+                $body
+            }
+        }
+    };
+}
+pub(super) use with_lane;
+
+/// Calls a generic function with an integer type as wide as the elements of a dtype, for kernels that
+/// only move them: `with_bits!(dtype, |T| expression)`.
+macro_rules! with_bits {
+    ($dtype:expr, |$type:ident| $body:expr) => {
+        match $dtype.size() {
+            1 => {
+                type $type = u8;
+                $body
+            }
+            2 => {
+                type $type = u16;
+                $body
+            }
+            4 => {
+                type $type = u32;
+                $body
+            }
+            _ => {
+                type $type = u64;
+                $body
+            }
+        }
+    };
+}
+pub(super) use with_bits;

@@ -1,0 +1,91 @@
+//! `Scan`: running sums along an axis, in parallel over what is before the axis.
+
+use gradloom_plan::Kernel;
+use gradloom_tensor::{DType, Result};
+
+use super::gather::around;
+use super::lanes::{Ordered, lanes_of, with_lane};
+use super::{Aliases, Context, Executable, TASK_MIN, lane_dtype};
+use crate::convert::Lane;
+use crate::epilogue::{Division, Epilogue};
+use crate::parallel;
+use crate::simd::vectorized;
+
+pub(crate) struct Scan {
+    sizes: [usize; 3],
+    reverse: bool,
+    dtype: DType,
+    epilogue: Epilogue,
+}
+
+impl Scan {
+    pub(crate) fn new(kernel: &Kernel, aliases: &Aliases, axis: usize, reverse: bool) -> Scan {
+        let dtype = kernel.inputs[0].dtype;
+        Scan {
+            sizes: around(&kernel.space.shape, axis),
+            reverse,
+            dtype,
+            epilogue: Epilogue::new(kernel, aliases, lane_dtype(Lane::of(dtype))),
+        }
+    }
+
+    fn run_lanes<T: Ordered>(
+        &self,
+        context: &Context<'_>,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+    ) -> Result<()> {
+        let input = lanes_of::<T>(context, inputs[0], self.dtype)?;
+        let input = input.get();
+        let [outer, size, inner] = self.sizes;
+        let unit_elements = size * inner;
+        let threads = context.threads_for(outer * unit_elements);
+        let per_task = parallel::grain(threads, outer, unit_elements, TASK_MIN);
+        let division = Division { units: outer, unit_elements, per_task, threads };
+        self.epilogue.run(context, inputs, outputs, division, |units, out| {
+            let out: &mut [T] = bytemuck::cast_slice_mut(out);
+            let input = &input[units.start * unit_elements..units.end * unit_elements];
+            let slices = input.chunks_exact(unit_elements.max(1));
+            for (input, out) in slices.zip(out.chunks_exact_mut(unit_elements.max(1))) {
+                running_sums(context.level, self.reverse, inner, input, out);
+            }
+        });
+        Ok(())
+    }
+}
+
+vectorized! {
+    fn running_sums['a][T: Ordered](
+        reverse: bool, inner: usize, input: &'a [T], out: &'a mut [T]
+    ) {
+        out.copy_from_slice(input);
+        let rows = out.len() / inner.max(1);
+        for step in 1..rows {
+            let (from, to) = if reverse { (rows - step, rows - step - 1) } else { (step - 1, step) };
+            if inner == 1 {
+                out[to] = out[from].plus(out[to]);
+                continue;
+            }
+            let (before, after) = out.split_at_mut(from.max(to) * inner);
+            let (source, target) = if reverse {
+                (&after[..inner], &mut before[to * inner..])
+            } else {
+                (&before[from * inner..], &mut after[..inner])
+            };
+            for (slot, &sum) in target.iter_mut().zip(source) {
+                *slot = sum.plus(*slot);
+            }
+        }
+    }
+}
+
+impl Executable for Scan {
+    fn run(
+        &self,
+        context: &Context<'_>,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+    ) -> Result<()> {
+        with_lane!(self.dtype, |T| self.run_lanes::<T>(context, inputs, outputs))
+    }
+}

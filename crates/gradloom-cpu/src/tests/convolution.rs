@@ -1,0 +1,166 @@
+//! Convolutions and their transposes against sums over all indices.
+
+use gradloom_plan::{Convolution, KernelKind, View};
+use gradloom_tensor::op::{Binary, Unary, Window2d};
+use gradloom_tensor::{DType, Shape};
+
+use super::{Case, numbers};
+
+/// Calls `visit` with the indices of input, weight and output of every product.
+fn products(sizes: &Convolution, mut visit: impl FnMut(usize, usize, usize)) {
+    let window = &sizes.window;
+    let (channels, outputs) = (sizes.channels / sizes.groups, sizes.outputs / sizes.groups);
+    let ([height, width], [out_height, out_width]) = (sizes.input_size, sizes.output_size);
+    for n in 0..sizes.batch {
+        for o in 0..sizes.outputs {
+            for oy in 0..out_height {
+                for ox in 0..out_width {
+                    for c in 0..channels {
+                        for ky in 0..window.kernel[0] {
+                            for kx in 0..window.kernel[1] {
+                                let y = (oy * window.stride[0] + ky * window.dilation[0])
+                                    .wrapping_sub(window.padding[0][0]);
+                                let x = (ox * window.stride[1] + kx * window.dilation[1])
+                                    .wrapping_sub(window.padding[1][0]);
+                                if y < height && x < width {
+                                    let channel = o / outputs * channels + c;
+                                    visit(
+                                        ((n * sizes.channels + channel) * height + y) * width + x,
+                                        ((o * channels + c) * window.kernel[0] + ky)
+                                            * window.kernel[1]
+                                            + kx,
+                                        ((n * sizes.outputs + o) * out_height + oy) * out_width
+                                            + ox,
+                                    );
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The kernel's own result by definition.
+pub(crate) fn reference(case: &Case) -> Vec<f64> {
+    let mut out = vec![0.0; case.kernel.space.shape.count()];
+    let (first, second) = (&case.inputs[0], &case.inputs[1]);
+    match &case.kernel.kind {
+        KernelKind::Convolution(sizes) => {
+            products(sizes, |input, weight, output| out[output] += first[input] * second[weight]);
+        }
+        KernelKind::ConvolutionInput(sizes) => {
+            products(sizes, |input, weight, output| out[input] += first[weight] * second[output]);
+        }
+        KernelKind::ConvolutionWeight(sizes) => {
+            products(sizes, |input, weight, output| out[weight] += first[input] * second[output]);
+        }
+        other => panic!("no convolution: {other:?}"),
+    }
+    out
+}
+
+fn sizes(
+    batch: usize,
+    channels: usize,
+    outputs: usize,
+    groups: usize,
+    input_size: [usize; 2],
+    window: Window2d,
+) -> Convolution {
+    let output_size = window.output(input_size).expect("windows fit");
+    Convolution { window, groups, batch, channels, outputs, input_size, output_size }
+}
+
+fn cases() -> Vec<Convolution> {
+    let window = |kernel: [usize; 2], stride, padding, dilation| Window2d {
+        kernel,
+        stride,
+        padding,
+        dilation,
+    };
+    let plain = |size: usize| Window2d::new([size, size]);
+    let same = window([3, 3], [1, 1], [[1, 1], [1, 1]], [1, 1]);
+    vec![
+        sizes(3, 1, 32, 1, [28, 28], plain(3)),
+        sizes(2, 32, 64, 1, [13, 13], plain(3)),
+        sizes(9, 3, 5, 1, [9, 7], plain(3)),
+        sizes(2, 16, 24, 1, [8, 8], same),
+        sizes(2, 6, 10, 2, [9, 10], same),
+        sizes(2, 7, 70, 1, [6, 5], plain(1)),
+        sizes(3, 4, 6, 1, [11, 12], window([3, 2], [2, 3], [[1, 0], [2, 1]], [1, 1])),
+        sizes(2, 4, 8, 1, [15, 14], window([3, 3], [1, 1], [[2, 2], [2, 2]], [2, 2])),
+        sizes(2, 4, 8, 1, [15, 14], window([3, 3], [2, 2], [[1, 1], [1, 1]], [2, 1])),
+        sizes(2, 12, 12, 12, [10, 11], same),
+        sizes(2, 6, 12, 6, [10, 11], window([3, 3], [2, 2], [[1, 1], [1, 1]], [1, 1])),
+        sizes(1, 3, 17, 1, [5, 40], window([5, 5], [1, 1], [[2, 2], [2, 2]], [1, 1])),
+        sizes(2, 2, 3, 1, [3, 3], window([2, 2], [1, 1], [[3, 3], [3, 3]], [1, 1])),
+        sizes(2, 3, 4, 1, [4, 4], plain(4)),
+        sizes(17, 2, 3, 1, [6, 6], same),
+        sizes(0, 2, 3, 1, [6, 6], same),
+    ]
+}
+
+/// The three kernels of a convolution with random operands.
+fn kernels(sizes: &Convolution, dtype: DType) -> [Case; 3] {
+    let [height, width] = sizes.input_size;
+    let [out_height, out_width] = sizes.output_size;
+    let [ky, kx] = sizes.window.kernel;
+    let input = [sizes.batch, sizes.channels, height, width];
+    let weight = [sizes.outputs, sizes.channels / sizes.groups, ky, kx];
+    let output = [sizes.batch, sizes.outputs, out_height, out_width];
+    let kinds = [
+        (KernelKind::Convolution(*sizes), input, weight, output),
+        (KernelKind::ConvolutionInput(*sizes), weight, output, input),
+        (KernelKind::ConvolutionWeight(*sizes), input, output, weight),
+    ];
+    kinds.map(|(kind, first, second, space)| {
+        let mut case = Case::new(kind, &space, 4);
+        case.tolerance = 3e-6;
+        for (seed, shape) in [(1, first), (2, second)] {
+            case.input(dtype, numbers(seed, shape.iter().product()));
+        }
+        case
+    })
+}
+
+#[test]
+fn convolutions_are_their_sums() {
+    for sizes in cases() {
+        for mut case in kernels(&sizes, DType::F32) {
+            let value = case.accumulator(DType::F32);
+            case.output(value);
+            case.check();
+        }
+    }
+}
+
+#[test]
+fn other_floats() {
+    for dtype in [DType::F64, DType::F16, DType::BF16] {
+        for sizes in [&cases()[4], &cases()[6], &cases()[9]] {
+            for mut case in kernels(sizes, dtype) {
+                let value = case.accumulator(dtype);
+                case.output(value);
+                case.check();
+            }
+        }
+    }
+}
+
+#[test]
+fn bias_and_relu_follow() {
+    for sizes in [cases()[0], cases()[3]] {
+        let [mut case, _, _] = kernels(&sizes, DType::F32);
+        let bias = case.input(DType::F32, numbers(3, sizes.outputs));
+        let view = View::contiguous(Shape::new(&[1, sizes.outputs, 1, 1]));
+        let view = view.expand(case.kernel.space.shape);
+        let sum = case.accumulator(DType::F32);
+        let bias = case.load(bias, view);
+        let sum = case.binary(Binary::Add, sum, bias);
+        let relu = case.unary(Unary::Relu, sum);
+        case.output(relu);
+        case.check();
+    }
+}
