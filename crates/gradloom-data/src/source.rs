@@ -23,7 +23,7 @@ enum Origin<'a> {
 
 impl<'a> Source<'a> {
     /// The most bytes, after unpacking, that are read unless [`limit`](Source::limit) says otherwise.
-    pub const LIMIT_DEFAULT: u64 = 4 << 30;
+    pub const LIMIT_DEFAULT: u64 = 1 << 30;
 
     /// A file. It is opened when it is read.
     pub fn from_path(path: impl AsRef<Path>) -> Self {

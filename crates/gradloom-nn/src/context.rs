@@ -12,10 +12,21 @@ type Patch = Box<dyn Fn(&str, &Tensor) -> Option<Tensor> + Send>;
 
 /// The state of one run of a model: mode, randomness, updates of running statistics, taps.
 ///
-/// ```ignore
-/// let mut ctx = Context::train(Key::new(0));
-/// let loss = cross_entropy(&model.forward(&images, &mut ctx), &labels);
-/// ctx.apply_updates(&mut model);
+/// ```
+/// use gradloom_nn::layers::BatchNorm;
+/// use gradloom_nn::{Context, Init, Layer};
+/// use gradloom_tensor::{DType, Key, Tensor, commit};
+///
+/// # fn main() -> gradloom_tensor::Result<()> {
+/// # let device = gradloom_testkit::reference::device();
+/// let mut norm = BatchNorm::new(2, &mut Init::new(Key::new(0), &device));
+/// let mut ctx = Context::train(Key::new(1));
+/// norm.forward(&Tensor::ones([3, 2], DType::F32, &device), &mut ctx);
+/// ctx.apply_updates(&mut norm);
+/// commit(&mut norm)?;
+/// assert_eq!(norm.running_mean.to_vec::<f32>()?, [0.1, 0.1]);
+/// # Ok(())
+/// # }
 /// ```
 pub struct Context {
     training: bool,

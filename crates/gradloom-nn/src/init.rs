@@ -9,9 +9,15 @@ use gradloom_tensor::{DType, Device, Key, Shape, Tensor};
 
 /// Makes the first values of a model's weights. Layers draw from it when they are made.
 ///
-/// ```ignore
+/// ```
+/// use gradloom_nn::Init;
+/// use gradloom_nn::init::Gain;
+/// use gradloom_tensor::Key;
+///
+/// # let device = gradloom_testkit::reference::device();
 /// let init = &mut Init::new(Key::new(0), &device);
-/// let model = Mlp { hidden: Linear::new(784, 128, init), output: Linear::new(128, 10, init) };
+/// let weight = init.kaiming_normal([64, 3, 3, 3], Gain::Relu);
+/// assert!(weight.is_trainable());
 /// ```
 #[derive(Clone, Debug)]
 pub struct Init {

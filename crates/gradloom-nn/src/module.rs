@@ -9,12 +9,26 @@ use gradloom_tensor::{Device, Tensor, Tensors};
 
 /// Something with weights: a layer, a model, or a collection of them. Derive it.
 ///
-/// ```ignore
+/// ```
+/// use gradloom_nn::layers::Linear;
+/// use gradloom_nn::{Init, Module, ModuleExt};
+/// use gradloom_tensor::Key;
+///
 /// #[derive(Module, Clone)]
 /// struct Classifier {
-///     features: Vec<Conv2d>, // features.0.weight, features.0.bias, ...
-///     head: Linear,          // head.weight, head.bias
+///     hidden: Vec<Linear>,
+///     head: Linear,
 /// }
+///
+/// # let device = gradloom_testkit::reference::device();
+/// let init = &mut Init::new(Key::new(0), &device);
+/// let hidden = vec![Linear::new(8, 4, init).without_bias(), Linear::new(4, 4, init)];
+/// let model = Classifier { hidden, head: Linear::new(4, 2, init) };
+/// let names: Vec<String> = model.parameters().into_iter().map(|(name, _)| name).collect();
+/// assert_eq!(
+///     names,
+///     ["hidden.0.weight", "hidden.1.weight", "hidden.1.bias", "head.weight", "head.bias"]
+/// );
 /// ```
 pub trait Module {
     /// Calls `visitor` with the name and value of every parameter, always in the same order.
@@ -81,9 +95,7 @@ pub trait ModuleExt: Module {
 
     /// Freezes or unfreezes the weights whose names `choose` is true for. Returns their number.
     ///
-    /// ```ignore
-    /// model.set_trainable(false, |name| !name.starts_with("head."));
-    /// ```
+    /// `model.set_trainable(false, |name| !name.starts_with("head."))` leaves only the head to learn.
     fn set_trainable(&mut self, trainable: bool, choose: impl Fn(&str) -> bool) -> usize {
         let mut chosen = 0;
         self.for_each_parameter(|name, parameter| {

@@ -49,9 +49,8 @@ impl StateDict {
 
     /// The same tensors under names that `rename` gives; those it gives none are left out.
     ///
-    /// ```ignore
-    /// let encoder = dict.rename(|name| name.strip_prefix("bert.").map(str::to_owned));
-    /// ```
+    /// `dict.rename(|name| name.strip_prefix("bert.").map(str::to_owned))` is what a model that is the
+    /// encoder of a larger one can load.
     #[must_use]
     pub fn rename(&self, rename: impl Fn(&str) -> Option<String>) -> StateDict {
         self.iter().filter_map(|(name, tensor)| Some((rename(name)?, tensor.clone()))).collect()
@@ -124,8 +123,8 @@ pub(crate) fn load(
         }
         names.insert(name.to_owned());
     });
-    let unexpected = dict.iter().filter(|(name, _)| !names.contains(*name));
-    report.unexpected = unexpected.map(|(name, _)| name.to_owned()).collect();
+    let unexpected = dict.iter().map(|(name, _)| name).filter(|name| !names.contains(*name));
+    report.unexpected = unexpected.filter(|name| !is_counter(name)).map(str::to_owned).collect();
     if !options.lenient {
         problems.extend(listed("missing from the file", &report.missing));
         problems.extend(listed("not in the model", &report.unexpected));
@@ -140,6 +139,11 @@ pub(crate) fn load(
         }
     });
     Ok(report)
+}
+
+/// True for the counters that PyTorch's batch norms save and never read by default.
+fn is_counter(name: &str) -> bool {
+    name == "num_batches_tracked" || name.ends_with(".num_batches_tracked")
 }
 
 /// What keeps a tensor from being the new value of a parameter.

@@ -8,11 +8,19 @@ use gradloom_tensor::{Tensor, Tensors};
 ///
 /// PyTorch: `torch.nn.Sequential`.
 ///
-/// ```ignore
+/// ```
+/// use gradloom_nn::layers::Linear;
+/// use gradloom_nn::{Activation, Context, Init, Layer, Sequential};
+/// use gradloom_tensor::{DType, Key, Tensor};
+///
+/// # let device = gradloom_testkit::reference::device();
+/// let init = &mut Init::new(Key::new(0), &device);
 /// let model = Sequential::new()
 ///     .with(Linear::new(784, 128, init))
 ///     .with(Activation::Relu)
 ///     .with(Linear::new(128, 10, init));
+/// let x = Tensor::zeros([2, 784], DType::F32, &device);
+/// assert_eq!(model.forward(&x, &mut Context::eval()).shape(), &[2, 10]);
 /// ```
 #[derive(Clone, Default)]
 pub struct Sequential {

@@ -19,10 +19,28 @@ use gradloom_tensor::{Tensor, Tensors};
 
 /// Changes weights against their gradients.
 ///
-/// ```ignore
-/// let loss = model.forward(&x, &mut ctx).cross_entropy(&labels);
-/// optimizer.step(&mut model, &gradients(&loss, &model));
-/// commit(&mut (&mut model, &mut optimizer, &mut loss))?;
+/// ```
+/// use gradloom_nn::layers::Linear;
+/// use gradloom_nn::{AdamW, Context, Init, Layer, Optimizer, gradients};
+/// use gradloom_tensor::{DType, Key, Tensor, commit};
+///
+/// # fn main() -> gradloom_tensor::Result<()> {
+/// # let device = gradloom_testkit::reference::device();
+/// # let x = Tensor::ones([2, 3], DType::F32, &device);
+/// # let y = Tensor::ones([2, 1], DType::F32, &device);
+/// let mut model = Linear::new(3, 1, &mut Init::new(Key::new(0), &device));
+/// let mut optimizer = AdamW::new(0.1);
+/// for _ in 0..30 {
+///     let mut ctx = Context::train(Key::new(0));
+///     let mut loss = model.forward(&x, &mut ctx).mse_loss(&y);
+///     let gradients = gradients(&loss, &model);
+///     optimizer.step(&mut model, &gradients);
+///     commit(&mut (&mut model, &mut optimizer, &mut loss))?;
+/// }
+/// # let loss = model.forward(&x, &mut Context::eval()).mse_loss(&y);
+/// assert!(loss.item()? < 0.05);
+/// # Ok(())
+/// # }
 /// ```
 ///
 /// An optimizer of your own gives its [`Core`] and the formula of one weight.

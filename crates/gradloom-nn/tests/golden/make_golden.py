@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""Writes golden.safetensors: layers, losses and optimizers as PyTorch computes them, in f64.
+
+    python3 -m pip install torch safetensors
+    python3 make_golden.py
+
+Names in the file are CASE.ROLE or CASE.ROLE.WEIGHT. Roles: `model` is the state dictionary before,
+`after` the one after, `x`, `y`, `target` and so on are inputs and outputs, `grad` are gradients of the
+sum of the outputs times `cotangent` (or of the loss).
+"""
+
+import pathlib
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+
+torch.set_default_dtype(torch.float64)
+torch.manual_seed(20240601)
+GOLDEN = {}
+
+
+def put(case, **values):
+    for role, value in values.items():
+        entries = value.items() if isinstance(value, dict) else [("", value)]
+        for name, tensor in entries:
+            full = ".".join(part for part in (case, role, name) if part)
+            tensor = tensor.detach().clone().contiguous()
+            GOLDEN[full] = tensor.to(torch.int32) if tensor.dtype == torch.int64 else tensor
+
+
+def weights(module):
+    return {k: v for k, v in module.state_dict().items() if "num_batches_tracked" not in k}
+
+
+def randomise(module):
+    """Gives every parameter a value, so that none is a neutral zero or one."""
+    for parameter in module.parameters():
+        parameter.data = torch.randn_like(parameter) * 0.5
+
+
+def layer(case, module, *inputs, call=None, names=("x", "x2", "x3")):
+    randomise(module)
+    module.zero_grad()
+    put(case, model=weights(module))
+    inputs = [i.requires_grad_() if i.is_floating_point() else i for i in inputs]
+    outputs = (call or module)(*inputs)
+    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+    total = 0
+    for index, output in enumerate(outputs):
+        cotangent = torch.randn_like(output)
+        total = total + (output * cotangent).sum()
+        suffix = str(index) if index else ""
+        put(case, **{f"y{suffix}": output, f"cotangent{suffix}": cotangent})
+    total.backward()
+    for name, value in zip(names, inputs):
+        put(case, **{name: value})
+        if value.grad is not None:
+            put(case, **{f"grad_{name}": value.grad})
+    put(case, grad={n: p.grad for n, p in module.named_parameters() if p.grad is not None})
+    put(case, after=weights(module))
+
+
+layer("linear", torch.nn.Linear(3, 4), torch.randn(2, 5, 3))
+layer("conv1d", torch.nn.Conv1d(4, 6, 3, stride=2, padding=1, groups=2), torch.randn(2, 4, 7))
+layer("conv2d", torch.nn.Conv2d(3, 4, (3, 2), stride=(2, 1), padding=(1, 0)), torch.randn(2, 3, 5, 6))
+layer(
+    "conv_transpose2d",
+    torch.nn.ConvTranspose2d(3, 4, 3, stride=2, padding=1, output_padding=1),
+    torch.randn(2, 3, 3, 4),
+)
+layer("batch_norm_2d", torch.nn.BatchNorm2d(3), torch.randn(4, 3, 2, 5) * 2 + 1)
+layer("batch_norm_1d", torch.nn.BatchNorm1d(5, momentum=0.3, eps=1e-3), torch.randn(6, 5))
+evaluated = torch.nn.BatchNorm2d(3)
+evaluated.running_mean.copy_(torch.randn(3))
+evaluated.running_var.copy_(torch.rand(3) + 0.5)
+layer("batch_norm_eval", evaluated.eval(), torch.randn(2, 3, 2, 2))
+layer("layer_norm", torch.nn.LayerNorm([2, 5]), torch.randn(3, 2, 5))
+layer("rms_norm", torch.nn.RMSNorm(5, eps=1e-6), torch.randn(3, 2, 5))
+layer("group_norm", torch.nn.GroupNorm(2, 6), torch.randn(2, 6, 3))
+layer("embedding", torch.nn.Embedding(5, 3), torch.tensor([[0, 4, 4], [2, 1, 0]]))
+
+attention = torch.nn.MultiheadAttention(8, 2, batch_first=True)
+x = torch.randn(2, 3, 8)
+layer("attention_self", attention, x, call=lambda x: attention(x, x, x, need_weights=False)[0])
+causal = torch.triu(torch.ones(3, 3, dtype=torch.bool), 1)
+layer(
+    "attention_causal",
+    attention,
+    x.detach().clone(),
+    call=lambda x: attention(x, x, x, attn_mask=causal, need_weights=False)[0],
+)
+padding = torch.tensor([[True, True, True, False], [True, False, True, True]])
+put("attention_cross", keep=padding)
+layer(
+    "attention_cross",
+    attention,
+    torch.randn(2, 3, 8),
+    torch.randn(2, 4, 8),
+    torch.randn(2, 4, 8),
+    call=lambda q, k, v: attention(q, k, v, key_padding_mask=~padding, need_weights=True),
+)
+
+lstm = torch.nn.LSTM(3, 4, num_layers=2, bidirectional=True, batch_first=True)
+layer("lstm", lstm, torch.randn(2, 5, 3), call=lambda x: (lambda y, s: (y, *s))(*lstm(x)))
+plain = torch.nn.LSTM(3, 4, bias=False, batch_first=True)
+layer(
+    "lstm_state",
+    plain,
+    torch.randn(2, 3, 3),
+    torch.randn(1, 2, 4),
+    torch.randn(1, 2, 4),
+    call=lambda x, h, c: (lambda y, s: (y, *s))(*plain(x, (h, c))),
+)
+gru = torch.nn.GRU(3, 4, num_layers=2, bidirectional=True, batch_first=True)
+layer("gru", gru, torch.randn(2, 5, 3), call=lambda x: gru(x))
+
+
+def loss(case, call, x, **others):
+    x = x.requires_grad_()
+    value = call(x)
+    value.backward()
+    put(case, x=x, loss=value, grad_x=x.grad, **others)
+
+
+target = torch.rand(4, 3)
+positive, weight = torch.tensor([1.0, 2.0, 0.5]), torch.rand(4, 3)
+loss(
+    "bce",
+    lambda x: F.binary_cross_entropy_with_logits(x, target, weight, pos_weight=positive),
+    torch.randn(4, 3) * 5,
+    target=target,
+    weight=weight,
+    positive=positive,
+)
+classes, class_weight = torch.tensor([0, 2, 1, 2]), torch.tensor([1.0, 0.5, 3.0])
+loss(
+    "weighted_cross_entropy",
+    lambda x: F.cross_entropy(x, classes, class_weight),
+    torch.randn(4, 3) * 2,
+    target=classes,
+    weight=class_weight,
+)
+near, far = torch.randn(4, 6), torch.randn(4, 6)
+loss(
+    "triplet",
+    lambda x: F.triplet_margin_loss(x, near, far, margin=1.5),
+    torch.randn(4, 6),
+    positive=near,
+    negative=far,
+)
+
+
+def optimizer(case, make):
+    """Ten steps on a fixed sequence of gradients, with another learning rate from the fifth."""
+    torch.manual_seed(7)
+    w = torch.nn.Parameter(torch.randn(3, 2))
+    put(case, w=w)
+    opt = make([w])
+    values, grads = [], []
+    for step in range(10):
+        if step == 5:
+            opt.param_groups[0]["lr"] *= 0.3
+        w.grad = torch.randn(3, 2)
+        grads.append(w.grad.clone())
+        opt.step()
+        values.append(w.detach().clone())
+    put(case, gradients=torch.stack(grads), values=torch.stack(values))
+
+
+optimizer("sgd", lambda p: torch.optim.SGD(p, 0.1))
+optimizer("sgd_momentum", lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, dampening=0.2, weight_decay=0.01))
+optimizer("sgd_nesterov", lambda p: torch.optim.SGD(p, 0.1, momentum=0.9, nesterov=True))
+optimizer("adam", lambda p: torch.optim.Adam(p, 0.05, weight_decay=0.1))
+optimizer("adamw", lambda p: torch.optim.AdamW(p, 0.05, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.1))
+optimizer("rmsprop", lambda p: torch.optim.RMSprop(p, 0.02, weight_decay=0.1))
+optimizer("rmsprop_centered", lambda p: torch.optim.RMSprop(p, 0.02, alpha=0.9, momentum=0.5, centered=True))
+
+parameters = [torch.nn.Parameter(torch.zeros(3)), torch.nn.Parameter(torch.zeros(2, 2))]
+for index, parameter in enumerate(parameters):
+    parameter.grad = torch.randn_like(parameter) * 3
+    put("clip", **{f"g{index}": parameter.grad})
+put("clip", norm=torch.nn.utils.clip_grad_norm_(parameters, 1.5))
+for index, parameter in enumerate(parameters):
+    put("clip", **{f"clipped{index}": parameter.grad})
+
+
+def schedule(case, make, steps):
+    opt = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], 0.5)
+    sched, rates = make(opt), []
+    for _ in range(steps):
+        rates.append(opt.param_groups[0]["lr"])
+        opt.step()
+        sched.step()
+    put(case, rates=torch.tensor(rates))
+
+
+S = torch.optim.lr_scheduler
+schedule("schedule_step", lambda o: S.StepLR(o, 3, 0.5), 12)
+schedule("schedule_milestones", lambda o: S.MultiStepLR(o, [2, 7], 0.1), 12)
+schedule("schedule_exponential", lambda o: S.ExponentialLR(o, 0.9), 12)
+schedule("schedule_cosine", lambda o: S.CosineAnnealingLR(o, 10, 0.05), 10)
+schedule("schedule_linear", lambda o: S.LinearLR(o, 1.0, 0.2, 8), 12)
+schedule("schedule_one_cycle", lambda o: S.OneCycleLR(o, 0.5, total_steps=20), 20)
+
+save_file(GOLDEN, pathlib.Path(__file__).resolve().parent / "golden.safetensors", {"torch": torch.__version__})
