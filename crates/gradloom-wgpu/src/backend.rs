@@ -73,9 +73,10 @@ impl WgpuBackend {
         self.executor().run(plan, inputs, arguments, sites)
     }
 
-    /// The WGSL of every kernel compiled so far, for tests that translate it to other languages.
-    pub fn shader_sources(&self) -> Vec<String> {
-        self.executor().sources()
+    /// The WGSL of every kernel compiled so far, from number `first` on, in the order of their first
+    /// use: to look at, and for tests that translate it to other languages.
+    pub fn shader_sources(&self, first: usize) -> Vec<Arc<str>> {
+        self.executor().sources(first)
     }
 
     fn executor(&self) -> MutexGuard<'_, Executor> {

@@ -113,9 +113,9 @@ impl Executor {
         }
     }
 
-    /// Source text of every pipeline made so far.
-    pub(crate) fn sources(&self) -> Vec<String> {
-        self.pipelines.sources()
+    /// Source text of every pipeline from number `first` on.
+    pub(crate) fn sources(&self, first: usize) -> Vec<Arc<str>> {
+        self.pipelines.sources(first)
     }
 
     /// The error that the status words describe, if they describe one.

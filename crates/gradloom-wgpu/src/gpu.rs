@@ -1,11 +1,16 @@
 //! [`Gpu`]: an opened adapter, and how its errors become values: nothing that a driver reports may
 //! panic.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
 
 use gradloom_tensor::{Error, Result};
 
 use crate::adapter::AdapterInfo;
+
+/// How long, and how often, the call back of a finished mapping is waited for.
+const CALLBACK_WAIT: Duration = Duration::from_millis(50);
+const CALLBACK_WAITS: usize = 200;
 
 /// An opened adapter.
 #[derive(Debug)]
@@ -105,6 +110,37 @@ impl Gpu {
         waited
             .map(drop)
             .map_err(|error| Error::backend(format!("waiting for {}: {error}", self.info)))
+    }
+}
+
+/// Waits until the first `bytes` of a buffer can be read; the caller unmaps it.
+pub(crate) fn map_for_reading(
+    gpu: &Gpu,
+    buffer: &wgpu::Buffer,
+    bytes: u64,
+) -> Result<wgpu::BufferView> {
+    let (sender, receiver) = mpsc::channel();
+    buffer.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
+        // The receiver is gone only if this read has failed already.
+        let _ = sender.send(result);
+    });
+    gpu.wait()?;
+    // The call back may run in another thread that polls at the same time, a little later.
+    let mut result = None;
+    for _ in 0..CALLBACK_WAITS {
+        result = receiver.recv_timeout(CALLBACK_WAIT).ok();
+        if result.is_some() {
+            break;
+        }
+        gpu.wait()?;
+    }
+    let failed = |reason: String| Error::backend(format!("reading from {}: {reason}", gpu.info));
+    match result {
+        Some(Ok(())) => {
+            buffer.get_mapped_range(0..bytes).map_err(|error| failed(error.to_string()))
+        }
+        Some(Err(error)) => Err(failed(error.to_string())),
+        None => Err(failed("the device did not finish its work".to_owned())),
     }
 }
 

@@ -19,14 +19,16 @@ pub(crate) struct Pipeline {
 /// Compiled shaders by source, layouts by the kinds of their bindings.
 #[derive(Debug, Default)]
 pub(crate) struct Pipelines {
-    by_source: FxHashMap<String, Arc<Pipeline>>,
+    by_source: FxHashMap<Arc<str>, Arc<Pipeline>>,
+    /// The same sources in the order of their first use.
+    sources: Vec<Arc<str>>,
     layouts: FxHashMap<Vec<wgpu::BufferBindingType>, (wgpu::BindGroupLayout, wgpu::PipelineLayout)>,
 }
 
 impl Pipelines {
     /// The pipeline of a dispatch, compiled if its source is new.
     pub(crate) fn get(&mut self, gpu: &Gpu, dispatch: &Dispatch) -> Result<Arc<Pipeline>> {
-        if let Some(pipeline) = self.by_source.get(&dispatch.source) {
+        if let Some(pipeline) = self.by_source.get(dispatch.source.as_str()) {
             return Ok(Arc::clone(pipeline));
         }
         let (layout, pipeline_layout) = self.layout(gpu, &dispatch.bindings)?;
@@ -52,13 +54,15 @@ impl Pipelines {
             error
         })?;
         let pipeline = Arc::new(Pipeline { raw, layout });
-        self.by_source.insert(dispatch.source.clone(), Arc::clone(&pipeline));
+        let source: Arc<str> = dispatch.source.as_str().into();
+        self.sources.push(Arc::clone(&source));
+        self.by_source.insert(source, Arc::clone(&pipeline));
         Ok(pipeline)
     }
 
-    /// Source text of every pipeline, for tests that translate them to other languages.
-    pub(crate) fn sources(&self) -> Vec<String> {
-        self.by_source.keys().cloned().collect()
+    /// Source text of every pipeline from number `first` on, in the order of their first use.
+    pub(crate) fn sources(&self, first: usize) -> Vec<Arc<str>> {
+        self.sources.get(first..).unwrap_or_default().to_vec()
     }
 
     fn layout(

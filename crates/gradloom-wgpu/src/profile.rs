@@ -1,11 +1,9 @@
 //! [`Profile`]: with `GRADLOOM_PROFILE=1` every evaluation prints its dispatches, with times where the
 //! device has timestamps. Each dispatch then has a pass of its own, so totals are higher than without.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use gradloom_tensor::Result;
 
-use gradloom_tensor::{Error, Result};
-
-use crate::gpu::Gpu;
+use crate::gpu::{self, Gpu};
 
 /// Prints the dispatches of evaluations.
 #[derive(Debug)]
@@ -107,19 +105,7 @@ impl Profile {
     fn times(&self, gpu: &Gpu, count: usize) -> Result<Vec<f64>> {
         let Some(queries) = &self.queries else { return Ok(Vec::new()) };
         let bytes = (count * 2).min(queries.capacity) as u64 * 8;
-        let done = Arc::new(Mutex::new(false));
-        let reported = Arc::clone(&done);
-        queries.readable.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
-            *reported.lock().unwrap_or_else(PoisonError::into_inner) = result.is_ok();
-        });
-        gpu.wait()?;
-        if !*done.lock().unwrap_or_else(PoisonError::into_inner) {
-            return Ok(Vec::new());
-        }
-        let mapped = queries
-            .readable
-            .get_mapped_range(0..bytes)
-            .map_err(|error| Error::backend(format!("profile: {error}")))?;
+        let mapped = gpu::map_for_reading(gpu, &queries.readable, bytes)?;
         let period = f64::from(gpu.queue.get_timestamp_period()) / 1e3;
         let stamps: Vec<u64> = mapped.chunks_exact(8).map(bytemuck::pod_read_unaligned).collect();
         drop(mapped);

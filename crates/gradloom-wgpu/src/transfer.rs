@@ -4,20 +4,15 @@
 //! u32 as they are, bf16 as the f32 of the same value, u8 and bool as numbers.
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use gradloom_tensor::{DType, Error, Result};
+use gradloom_tensor::{DType, Result};
 use half::bf16;
 
-use crate::gpu::Gpu;
+use crate::gpu::{self, Gpu};
 
 /// Most bytes that the staging buffer grows to; larger downloads go in pieces.
 const STAGING_MAX: u64 = 64 << 20;
-
-/// How long, and how often, a finished mapping is waited for.
-const CALLBACK_WAIT: Duration = Duration::from_millis(50);
-const CALLBACK_WAITS: usize = 200;
 
 /// Bytes of `len` elements on the device.
 pub(crate) fn device_bytes(dtype: DType, len: usize) -> u64 {
@@ -153,29 +148,7 @@ impl Staging {
         bytes: u64,
     ) -> Result<wgpu::BufferView> {
         self.gpu.queue.submit([encoder.finish()]);
-        let (sender, receiver) = mpsc::channel();
-        staging.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
-            // The receiver is gone only if this download has failed already.
-            let _ = sender.send(result);
-        });
-        self.gpu.wait()?;
-        // The call back may run in another thread that polls at the same time, a little later.
-        let mut result = None;
-        for _ in 0..CALLBACK_WAITS {
-            result = receiver.recv_timeout(CALLBACK_WAIT).ok();
-            if result.is_some() {
-                break;
-            }
-            self.gpu.wait()?;
-        }
-        let failed = |reason: String| Error::backend(format!("download: {reason}"));
-        match result {
-            Some(Ok(())) => {
-                staging.get_mapped_range(0..bytes).map_err(|error| failed(error.to_string()))
-            }
-            Some(Err(error)) => Err(failed(error.to_string())),
-            None => Err(failed("the device did not finish its work".to_owned())),
-        }
+        gpu::map_for_reading(&self.gpu, staging, bytes)
     }
 }
 

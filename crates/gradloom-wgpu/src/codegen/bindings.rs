@@ -81,11 +81,6 @@ impl Bindings {
         self.list.iter().filter(|binding| binding.resource != Resource::Arena).count()
     }
 
-    /// True if the buffer is both read and written; only known for resources that were registered.
-    pub(crate) fn is_writable(&self, resource: Resource) -> bool {
-        self.list.iter().any(|binding| binding.resource == resource && binding.writable)
-    }
-
     /// True if the buffer is declared as vec4.
     pub(crate) fn is_vector(&self, resource: Resource) -> bool {
         self.list.iter().any(|binding| binding.resource == resource && binding.vector)
@@ -99,10 +94,6 @@ impl Bindings {
     /// The WGSL declarations.
     pub(crate) fn declarations(&self) -> String {
         let mut text = String::new();
-        if self.list.iter().any(|binding| binding.scalar == "f16") {
-            // Directives stand first in a module; templates have only comments before this splice.
-            text.push_str("");
-        }
         for (position, binding) in self.list.iter().enumerate() {
             let head = format!("@group(0) @binding({position}) ");
             let line = match binding.resource {

@@ -12,7 +12,7 @@ use gradloom_tensor::op::{Binary, Reduction, Unary};
 use gradloom_tensor::{Buffer, DType, Device, Result, Scalar, Shape, bf16, f16};
 use gradloom_wgpu::{CheckSite, WgpuBackend};
 
-use crate::reference;
+use crate::{reference, translate};
 
 /// Every Vulkan device of the machine, shared by all tests of the process. Empty, with a message, when
 /// there is none; a failure if `GRADLOOM_REQUIRE_GPU=1`.
@@ -166,7 +166,8 @@ impl Case {
 
     /// A plan of this kernel alone.
     pub(crate) fn plan(&self) -> Plan {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
+        // The planner counts from zero up.
+        static NEXT: AtomicU64 = AtomicU64::new(1 << 63);
         Plan {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             kernels: vec![self.kernel.clone()],
@@ -222,6 +223,7 @@ impl Case {
             }
             let found = self.run_on(&device).unwrap_or_else(|error| panic!("{device:?}: {error}"));
             assert_eq!(found.len(), expected.len());
+            translate::new_sources(backend(&device));
             for (position, (found, expected)) in found.iter().zip(&expected).enumerate() {
                 let dtype = self.kernel.outputs[position].dtype;
                 compare(found, expected, self.tolerance_of(dtype), position);

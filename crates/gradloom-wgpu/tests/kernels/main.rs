@@ -2,6 +2,7 @@
 
 mod harness;
 mod reference;
+mod translate;
 
 mod device;
 mod map;
@@ -9,3 +10,4 @@ mod matmul;
 mod row;
 mod structured;
 mod structured_cases;
+mod table;
