@@ -3,15 +3,16 @@
 //!
 //! `cargo run --release --example 06-maml-sine`
 //!
-//! The outer gradient goes through the inner step: a gradient of a gradient, and nothing special.
+//! The outer gradient goes through the inner step: a gradient of a gradient, and nothing special. So the
+//! size of the inner step can be learnt as well, one for each weight tensor (Li et al., "Meta-SGD", 2017).
 #![forbid(unsafe_code)]
 
 use examples::Failure;
+use gradloom::nn::init::Gain;
 use gradloom::prelude::*;
 
 const TASKS: usize = 25;
 const SHOTS: usize = 10;
-const INNER_RATE: f64 = 0.02;
 
 /// Weights of an MLP with two hidden layers, one copy for each of `TASKS` tasks or one for all.
 type Weights = Vec<Tensor>;
@@ -27,15 +28,21 @@ fn errors(weights: &[Tensor], (x, y): &(Tensor, Tensor)) -> Tensor {
     (forward(weights, x) - y).square().mean([1, 2])
 }
 
-/// One gradient step per task, differentiable.
-fn adapt(weights: &[Tensor], support: &(Tensor, Tensor)) -> Weights {
+/// One gradient step per task, differentiable in the weights and in the rates.
+fn adapt(weights: &[Tensor], rates: &[Tensor], support: &(Tensor, Tensor)) -> Weights {
     let copies: Weights = weights.iter().map(|w| w.broadcast_to(per_task(w))).collect();
     let references: Vec<&Tensor> = copies.iter().collect();
     let gradients = grad(&errors(&copies, support).sum(..), &references);
-    copies.iter().zip(gradients).map(|(w, g)| w - &(g * INNER_RATE)).collect()
+    copies.iter().zip(gradients).zip(rates).map(|((w, g), rate)| w - &(g * rate)).collect()
 }
 
-fn per_task(weight: &Tensor) -> Vec<usize> {
+/// The model's tensors: six weights, then a rate for each.
+fn split(model: &[Parameter]) -> (Weights, Weights) {
+    let tensors: Weights = model.iter().map(|parameter| (**parameter).clone()).collect();
+    (tensors[..6].to_vec(), tensors[6..].to_vec())
+}
+
+fn per_task(weight: &Tensor) -> Shape {
     std::iter::once(TASKS).chain(weight.shape()[1..].iter().copied()).collect()
 }
 
@@ -59,20 +66,21 @@ fn main() -> Result<(), Failure> {
     let mut model: Vec<Parameter> = vec![
         init.uniform([1, 1, hidden], 1.0),
         init.uniform([1, 1, hidden], 3.0),
-        init.xavier_normal([1, hidden, hidden], Default::default()),
+        init.xavier_normal([1, hidden, hidden], Gain::Tanh),
         init.zeros([1, 1, hidden]),
-        init.xavier_normal([1, hidden, 1], Default::default()),
+        init.xavier_normal([1, hidden, 1], Gain::Tanh),
         init.zeros([1, 1, 1]),
     ];
+    model.extend((0..6).map(|_| init.full([1, 1, 1], 0.03)));
     let mut optimizer = Adam::new(2e-3);
     let steps = if tiny { 30 } else { 8000 };
     let schedule = Schedule::cosine(2e-3, steps);
     for step in 0..steps {
         let [support, query] = tasks(Key::new(1).fold(step as u32), &device);
-        let weights: Weights = model.iter().map(|p| (**p).clone()).collect();
-        let mut loss = errors(&adapt(&weights, &support), &query).mean(..);
+        let (weights, rates) = split(&model);
+        let mut loss = errors(&adapt(&weights, &rates, &support), &query).mean(..);
         let gradients = gradients(&loss, &model);
-        drop(weights);
+        drop((weights, rates));
         optimizer.set_learning_rate(schedule.at(step));
         optimizer.step(&mut model, &gradients);
         drop(gradients);
@@ -84,10 +92,10 @@ fn main() -> Result<(), Failure> {
     let (mut before, mut after) = (0.0, 0.0);
     for round in 0..20 {
         let [support, query] = tasks(Key::new(2).fold(round), &device);
-        let weights: Weights = model.iter().map(|p| (**p).clone()).collect();
+        let (weights, rates) = split(&model);
         let copies: Weights = weights.iter().map(|w| w.broadcast_to(per_task(w))).collect();
         before += errors(&copies, &query).mean(..).item()? / 20.0;
-        after += errors(&adapt(&weights, &support), &query).mean(..).item()? / 20.0;
+        after += errors(&adapt(&weights, &rates, &support), &query).mean(..).item()? / 20.0;
     }
     println!("{} unseen waves: error {before:.4} before, {after:.4} after one step on {SHOTS} points", 20 * TASKS);
     println!("ratio {:.3}", after / before);

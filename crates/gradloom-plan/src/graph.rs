@@ -116,6 +116,12 @@ impl Graph {
         follow(View::contiguous(self.nodes[*base].shape), steps)
     }
 
+    /// True if a node is all elements of its base in order.
+    fn is_whole(&self, node: usize) -> bool {
+        self.nodes[node].shape.count() == self.nodes[self.base(node)].shape.count()
+            && self.view(node).is_some_and(|view| view.is_contiguous())
+    }
+
     /// Turns views into copies where a consumer or a root needs elements in order.
     fn store_where_needed(&mut self) {
         self.resolve_bases();
@@ -133,9 +139,10 @@ impl Graph {
                 _ => self.nodes[index].inputs.iter().map(|&input| (input, false)).collect(),
             };
             for (input, strided) in needs {
-                let fits = self.view(input).is_some_and(|view| {
-                    if strided { view.mask.is_none() } else { view.is_contiguous() }
-                });
+                let fits = match strided {
+                    true => self.view(input).is_some_and(|view| view.mask.is_none()),
+                    false => self.is_whole(input),
+                };
                 if !fits && self.nodes[input].class == Class::View {
                     self.nodes[input].class = Class::Elementwise;
                     self.resolve_bases();
@@ -143,9 +150,7 @@ impl Graph {
             }
         }
         for root in self.roots.clone() {
-            if self.nodes[root].class == Class::View
-                && !self.view(root).is_some_and(|view| view.is_contiguous())
-            {
+            if self.nodes[root].class == Class::View && !self.is_whole(root) {
                 self.nodes[root].class = Class::Elementwise;
                 self.resolve_bases();
             }

@@ -192,24 +192,20 @@ impl Tensor {
     /// Gradients can be taken with respect to any tensor; tracking only decides what is stored.
     #[track_caller]
     pub fn tracked(&self) -> Tensor {
-        let source = self.detach();
-        match source.value() {
-            Some(value) => Tensor::leaf(value.clone(), *self.shape(), self.device(), true),
-            None => {
-                let node = Node {
-                    id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-                    op: source.op().clone(),
-                    inputs: Vec::new(),
-                    shape: *self.shape(),
-                    dtype: self.dtype(),
-                    device: self.device().clone(),
-                    tracked: true,
-                    location: Location::caller(),
-                    value: OnceLock::new(),
-                };
-                Tensor(Arc::new(node))
-            }
+        if let Some(value) = self.value() {
+            return Tensor::leaf(value.clone(), *self.shape(), self.device(), true);
         }
+        Tensor(Arc::new(Node {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            op: Op::Detach(Detached::new(self.clone())),
+            inputs: Vec::new(),
+            shape: *self.shape(),
+            dtype: self.dtype(),
+            device: self.device().clone(),
+            tracked: true,
+            location: Location::caller(),
+            value: OnceLock::new(),
+        }))
     }
 
     /// Replaces an evaluated node by a leaf of its value, keeping whether it is tracked.

@@ -1,0 +1,60 @@
+//! Bad input to devices: each a clear error, and the device works afterwards.
+
+use gradloom::prelude::*;
+
+use crate::devices;
+
+#[test]
+fn an_unknown_device_is_named() {
+    let error = Device::named("abacus:3").unwrap_err();
+    assert!(error.is_device_not_found(), "{error}");
+    assert!(error.to_string().contains("abacus:3"), "{error}");
+}
+
+#[test]
+fn a_class_out_of_range_names_the_op_and_the_class() {
+    for device in devices() {
+        let logits = Tensor::zeros([2, 3], DType::F32, &device);
+        let labels = Tensor::from_vec(vec![1, 7], [2], &device).unwrap();
+        let error = logits.cross_entropy(&labels).item().unwrap_err();
+        assert!(error.is_index_out_of_range(), "{}: {error}", device.name());
+        let text = error.to_string();
+        assert!(text.contains("cross_entropy: index 7") && text.contains("size 3"), "{text}");
+        assert!(text.contains("errors.rs"), "{text}");
+        assert_eq!((logits + 1.0).to_vec::<f32>().unwrap(), vec![1.0; 6], "works afterwards");
+    }
+}
+
+#[test]
+fn a_gather_out_of_range_names_the_op_and_the_index() {
+    for device in devices() {
+        let table = Tensor::ones([4, 2], DType::F32, &device);
+        let index = Tensor::from_vec(vec![0, -1], [2], &device).unwrap();
+        let error = table.embedding(&index).sum(..).item().unwrap_err();
+        assert!(error.to_string().contains("index -1 out of range"), "{error}");
+    }
+}
+
+#[test]
+fn tensors_of_two_devices_do_not_mix() {
+    let devices = devices();
+    if let [first, second, ..] = &devices[..] {
+        let (a, b) = (Tensor::ones([1], DType::F32, first), Tensor::ones([1], DType::F32, second));
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| &a + &b));
+        let message = *result.unwrap_err().downcast::<String>().unwrap();
+        assert!(message.contains("different devices") && message.contains("to_device"), "{message}");
+    }
+}
+
+#[test]
+fn empty_tensors_are_ordinary() {
+    for device in devices() {
+        let empty = Tensor::from_vec(Vec::<f32>::new(), [0, 3], &device).unwrap();
+        assert_eq!((&empty * 2.0).to_vec::<f32>().unwrap(), Vec::<f32>::new());
+        assert_eq!(empty.sum(..).item().unwrap(), 0.0);
+        assert_eq!(empty.sum(0).to_vec::<f32>().unwrap(), vec![0.0; 3]);
+        let product = empty.matmul(&Tensor::ones([3, 2], DType::F32, &device));
+        assert_eq!(product.shape().dims(), [0, 2]);
+        assert_eq!(product.to_vec::<f32>().unwrap(), Vec::<f32>::new());
+    }
+}

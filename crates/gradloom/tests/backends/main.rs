@@ -1,0 +1,26 @@
+//! The testkit's table on every device of this machine, and what only whole devices can show: training,
+//! determinism, memory that stays flat, replayed steps, errors that come back.
+//!
+//! Without a GPU adapter the GPU tests say so and pass; with `GRADLOOM_REQUIRE_GPU=1` they fail.
+
+mod errors;
+mod table;
+mod training;
+
+use gradloom::prelude::*;
+
+/// Every GPU adapter; none is a failure if `GRADLOOM_REQUIRE_GPU=1`.
+fn gpus() -> Vec<Device> {
+    let gpus = Device::gpus();
+    if gpus.is_empty() {
+        let required = std::env::var_os("GRADLOOM_REQUIRE_GPU").is_some_and(|value| value == "1");
+        assert!(!required, "GRADLOOM_REQUIRE_GPU=1, but there is no GPU adapter");
+        eprintln!("SKIPPED on GPUs: no adapter found; install a Vulkan driver to run this test");
+    }
+    gpus
+}
+
+/// The CPU and every GPU adapter.
+fn devices() -> Vec<Device> {
+    std::iter::once(Device::cpu()).chain(gpus()).collect()
+}
