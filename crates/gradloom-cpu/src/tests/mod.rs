@@ -6,6 +6,7 @@ mod elementwise;
 mod matmul;
 mod oracle;
 mod reduce;
+mod speed;
 mod structured;
 
 use std::sync::Arc;

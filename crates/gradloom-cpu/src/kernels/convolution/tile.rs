@@ -43,9 +43,16 @@ impl<T: Real> VectorTask<T> for Product<'_, T> {
         assert!(positions.is_multiple_of(V::LANES) && out_stride >= positions);
         assert!(weights.len() >= blocks * inner * ROWS && source.len() >= reach + positions);
         assert!(rows == 0 || out.len() >= (rows - 1) * out_stride + positions);
-        let tile = COLUMNS * V::LANES;
-        let mut block = |block: usize, position: usize| {
-            let first = block * ROWS;
+        let step = COLUMNS * V::LANES;
+        let tiles = positions.div_ceil(step);
+        // Closures would be compiled without the level's features, so one loop serves both orders.
+        let by_position = size_of_val(source) > SOURCE_MAX;
+        for index in 0..tiles * blocks {
+            let (block, tile) = match by_position {
+                true => (index % blocks, index / blocks),
+                false => (index / tiles, index % tiles),
+            };
+            let (first, position) = (block * ROWS, tile * step);
             let columns = ((positions - position) / V::LANES).min(COLUMNS);
             // SAFETY: the assertions above: weights of this block, source and output of these
             // positions for every offset and row are in their slices.
@@ -65,15 +72,6 @@ impl<T: Real> VectorTask<T> for Product<'_, T> {
                         weights, source, offsets, out, out_stride, rows,
                     ),
                 }
-            }
-        };
-        if size_of_val(source) > SOURCE_MAX {
-            for position in (0..positions).step_by(tile) {
-                (0..blocks).for_each(|index| block(index, position));
-            }
-        } else {
-            for index in 0..blocks {
-                (0..positions).step_by(tile).for_each(|position| block(index, position));
             }
         }
     }
