@@ -13,7 +13,10 @@ fn main() -> Result<(), Failure> {
     let x = Tensor::new([[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]], &device)?;
     println!("x = {x}\n");
     println!("x.t().matmul(x) = {}\n", x.t().matmul(&x));
-    println!("x.slice(s![.., 1..]) * 10 + x[:, :1] = {}\n", x.slice(s![.., 1..]) * 10.0 + x.slice(s![.., ..1]));
+    println!(
+        "x.slice(s![.., 1..]) * 10 + x[:, :1] = {}\n",
+        x.slice(s![.., 1..]) * 10.0 + x.slice(s![.., ..1])
+    );
     println!("softmax over the last axis = {}\n", x.softmax(-1));
     println!("mean {} and standard deviation {}\n", x.mean(..).item()?, x.std(.., 1).item()?);
 
@@ -26,7 +29,10 @@ fn main() -> Result<(), Failure> {
     let y = ((&noise * 1.1 + 0.3).gelu() * 0.7).sum(-1);
     y.eval()?;
     let after = device.statistics();
-    println!("gelu(noise * 1.1 + 0.3) * 0.7 summed along rows: {} kernel(s)", after.kernels - before.kernels);
+    println!(
+        "gelu(noise * 1.1 + 0.3) * 0.7 summed along rows: {} kernel(s)",
+        after.kernels - before.kernels
+    );
 
     // Indexing with tensors, sorting, and joining.
     let (values, indices) = y.topk(3, 0, true);

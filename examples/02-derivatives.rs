@@ -22,7 +22,9 @@ fn main() -> Result<(), Failure> {
     let first = grad(&y, &[&x]).swap_remove(0);
     let second = grad(&first.sum(..), &[&x]).swap_remove(0);
     let third = grad(&second.sum(..), &[&x]).swap_remove(0);
-    println!("x           = {x}\nsin'(x)     = {first}\nsin''(x)    = {second}\nsin'''(x)   = {third}\n");
+    println!(
+        "x           = {x}\nsin'(x)     = {first}\nsin''(x)    = {second}\nsin'''(x)   = {third}\n"
+    );
 
     // How softmax moves when the input moves along a direction.
     let direction = Tensor::new([1.0f64, 0.0, 0.0], &device)?;
@@ -44,7 +46,11 @@ fn main() -> Result<(), Failure> {
         };
         let (a, b) = (column([1.0, 0.0])?, column([0.0, 1.0])?);
         let g = gradient.to_vec::<f64>()?;
-        println!("step {step}: f({p}) = {:.3e}, |gradient| = {:.3e}", value.item()?, gradient.norm(..).item()?);
+        println!(
+            "step {step}: f({p}) = {:.3e}, |gradient| = {:.3e}",
+            value.item()?,
+            gradient.norm(..).item()?
+        );
         let determinant = a[0] * b[1] - a[1] * b[0];
         let move_x = (b[1] * g[0] - b[0] * g[1]) / determinant;
         let move_y = (a[0] * g[1] - a[1] * g[0]) / determinant;

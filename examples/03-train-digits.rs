@@ -6,9 +6,9 @@
 //! `out/03-train-digits`.
 #![forbid(unsafe_code)]
 
+use examples::Failure;
 use examples::classifier::Task;
 use examples::options::Options;
-use examples::Failure;
 use gradloom::data::mnist;
 use gradloom::data::transform::{Normalize, RandomCrop, RandomRotation, Scale};
 use gradloom::nn::layers::{Conv2d, Dropout, Flatten, Linear, MaxPool2d};

@@ -6,8 +6,8 @@
 use examples::Failure;
 use examples::classifier::Task;
 use examples::options::Options;
-use gradloom::data::{FashionMnist, Split};
 use gradloom::data::transform::{Normalize, RandomCrop, RandomFlip, Scale};
+use gradloom::data::{FashionMnist, Split};
 use gradloom::nn::layers::{Conv2d, Dropout, Flatten, Linear, MaxPool2d};
 use gradloom::prelude::*;
 

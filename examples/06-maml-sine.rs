@@ -97,7 +97,10 @@ fn main() -> Result<(), Failure> {
         before += errors(&copies, &query).mean(..).item()? / 20.0;
         after += errors(&adapt(&weights, &rates, &support), &query).mean(..).item()? / 20.0;
     }
-    println!("{} unseen waves: error {before:.4} before, {after:.4} after one step on {SHOTS} points", 20 * TASKS);
+    println!(
+        "{} unseen waves: error {before:.4} before, {after:.4} after one step on {SHOTS} points",
+        20 * TASKS
+    );
     println!("ratio {:.3}", after / before);
     Ok(())
 }

@@ -54,8 +54,7 @@ pub(crate) fn gelu_chain(device: &Device, count: usize, effort: Effort) -> Resul
 pub(crate) fn softmax(device: &Device, rows: usize, effort: Effort) -> Result<Figure, Failure> {
     let x = noise([rows, 1024], 4, DType::F32, device)?;
     let bytes = 8.0 * (rows * 1024) as f64 / 1e9;
-    let samples =
-        rates(bytes, effort.repeats, effort.seconds, || finish(&x.detach().softmax(-1)))?;
+    let samples = rates(bytes, effort.repeats, effort.seconds, || finish(&x.detach().softmax(-1)))?;
     Ok(Figure::new("GB/s", samples))
 }
 

@@ -24,8 +24,18 @@ usage: bench [--quick] [--device NAME] [--json FILE]   the suite, on every devic
 const PEER_EFFORT: Effort = Effort { repeats: 7, seconds: 0.5 };
 
 const CASES: [&str; 12] = [
-    "base", "w1.f32.512", "w1.f32.1024", "w1.f32.2048", "w1.bf16.1024", "w1.bf16.2048", "w2.train",
-    "w3.train", "w5.train", "w8.gelu", "w8.softmax", "w8.layernorm",
+    "base",
+    "w1.f32.512",
+    "w1.f32.1024",
+    "w1.f32.2048",
+    "w1.bf16.1024",
+    "w1.bf16.2048",
+    "w2.train",
+    "w3.train",
+    "w5.train",
+    "w8.gelu",
+    "w8.softmax",
+    "w8.layernorm",
 ];
 
 fn main() -> std::process::ExitCode {

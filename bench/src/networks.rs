@@ -100,8 +100,7 @@ pub(crate) fn cifar(device: &Device, steps: usize, repeats: usize) -> Result<Fig
     let batches = (0..4)
         .map(|batch| {
             let key = Key::new(2).fold(batch);
-            let images =
-                Tensor::normal(key.fold(0), [BATCH, 3, 32, 32], 0.0, 1.0, device).detach();
+            let images = Tensor::normal(key.fold(0), [BATCH, 3, 32, 32], 0.0, 1.0, device).detach();
             let labels = Tensor::randint(key.fold(1), [BATCH], 0, 10, device).detach();
             eval([&images, &labels])?;
             Ok((images, labels))
@@ -122,7 +121,8 @@ struct BiLstm {
 pub(crate) fn recurrent(device: &Device, steps: usize, repeats: usize) -> Result<Figure, Failure> {
     use gradloom::nn::layers::RecurrentOptions;
     let mut init = Init::new(Key::new(0), device);
-    let options = RecurrentOptions { layers: 2, bidirectional: true, ..RecurrentOptions::default() };
+    let options =
+        RecurrentOptions { layers: 2, bidirectional: true, ..RecurrentOptions::default() };
     let mut model = BiLstm {
         embedding: Embedding::new(10_000, 128, &mut init),
         lstm: Lstm::new(128, 256, options, &mut init),

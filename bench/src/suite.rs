@@ -34,7 +34,8 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     let mut report = Vec::new();
     for device in devices {
         println!("\n{}", device.name());
-        report.push(json!({ "device": device.name(), "figures": measure(&device, options.quick)? }));
+        report
+            .push(json!({ "device": device.name(), "figures": measure(&device, options.quick)? }));
     }
     if let Some(folder) = options.json.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder)?;
@@ -57,7 +58,10 @@ fn measure(device: &Device, quick: bool) -> Result<Vec<Value>, Failure> {
         gflops: elementary::matmul(device, size, DType::F32, effort)?.median(),
         gbytes: elementary::copy(device, count, effort)?.median(),
     };
-    println!("  ceilings measured here: {:.1} GFLOP/s (product of {size}), {:.2} GB/s (copy)", ceilings.gflops, ceilings.gbytes);
+    println!(
+        "  ceilings measured here: {:.1} GFLOP/s (product of {size}), {:.2} GB/s (copy)",
+        ceilings.gflops, ceilings.gbytes
+    );
     let mut figures = Vec::new();
     let mut add = |name: &str, figure: Result<Figure, Failure>| {
         let line = match figure {
@@ -98,6 +102,7 @@ fn print_line(name: &str, figure: &Figure, ceilings: &Ceilings) {
         "GB/s" => Some(ceilings.gbytes),
         _ => None,
     };
-    let share = ceiling.map_or(String::new(), |ceiling| format!("{:5.1} %", 100.0 * value / ceiling));
+    let share =
+        ceiling.map_or(String::new(), |ceiling| format!("{:5.1} %", 100.0 * value / ceiling));
     println!("  {name:28} {value:12.3} {:10} {share:8} {}", figure.unit, figure.note);
 }

@@ -111,7 +111,8 @@ where
                 losses.push(check_finite(loss.item()?, step)?);
                 right = 0.95 * right + hits.item()?;
                 seen = 0.95 * seen + labels.count() as f64;
-                let images_per_s = (step as usize * options.batch_size) as f64 / start.elapsed().as_secs_f64();
+                let images_per_s =
+                    (step as usize * options.batch_size) as f64 / start.elapsed().as_secs_f64();
                 bar.set_message(format!(
                     "loss {:.4} accuracy {:.1}% {images_per_s:.0} images/s",
                     losses[losses.len() - 1],

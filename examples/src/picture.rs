@@ -100,7 +100,11 @@ fn draw_confusion(area: &Area, evaluation: &Evaluation, classes: &[String]) -> R
             if value > 0 {
                 let ink = if shade > 0.6 { WHITE } else { BLACK };
                 let style = ("sans-serif", 12).into_font().color(&ink);
-                area.draw(&Text::new(value.to_string(), (corner.0 + 5, corner.1 + cell / 3), style))?;
+                area.draw(&Text::new(
+                    value.to_string(),
+                    (corner.0 + 5, corner.1 + cell / 3),
+                    style,
+                ))?;
             }
         }
     }

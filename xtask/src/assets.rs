@@ -21,10 +21,22 @@ const ASSETS: &[Asset] = &[Asset {
     name: "fashion-mnist",
     what: "60,000 + 10,000 images of clothes, 28x28, IDX (MIT), from Debian's dataset-fashion-mnist",
     files: &[
-        ("train-images-idx3-ubyte.gz", "b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7"),
-        ("train-labels-idx1-ubyte.gz", "0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056"),
-        ("t10k-images-idx3-ubyte.gz", "cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa"),
-        ("t10k-labels-idx1-ubyte.gz", "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05"),
+        (
+            "train-images-idx3-ubyte.gz",
+            "b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7",
+        ),
+        (
+            "train-labels-idx1-ubyte.gz",
+            "0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056",
+        ),
+        (
+            "t10k-images-idx3-ubyte.gz",
+            "cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa",
+        ),
+        (
+            "t10k-labels-idx1-ubyte.gz",
+            "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05",
+        ),
     ],
     fetch: fashion_mnist,
 }];
@@ -82,7 +94,8 @@ fn fashion_mnist(folder: &Path) -> Result<(), String> {
         .ok_or("assets: apt-get download left no package")?;
     run(Command::new("dpkg").arg("-x").arg(&package).arg("unpacked").current_dir(folder))?;
     let images = folder.join("unpacked/usr/share/datasets/fashion-mnist");
-    let entries = fs::read_dir(&images).map_err(|error| format!("{}: {error}", images.display()))?;
+    let entries =
+        fs::read_dir(&images).map_err(|error| format!("{}: {error}", images.display()))?;
     for entry in entries.flatten() {
         let to = folder.join(entry.file_name());
         fs::rename(entry.path(), &to).map_err(|error| format!("{}: {error}", to.display()))?;

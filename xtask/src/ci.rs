@@ -20,9 +20,17 @@ fn all() -> Result<(), String> {
     dependencies::run()?;
     step(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     step(cargo().args(["test", "--workspace"]))?;
-    step(cargo().args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings"))?;
+    step(
+        cargo()
+            .args(["doc", "--workspace", "--no-deps", "--quiet"])
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )?;
     for example in EXAMPLES {
-        step(cargo().args(["run", "--quiet", "--package", "examples", "--example", example]).env("GRADLOOM_TINY", "1"))?;
+        step(
+            cargo()
+                .args(["run", "--quiet", "--package", "examples", "--example", example])
+                .env("GRADLOOM_TINY", "1"),
+        )?;
     }
     Ok(())
 }

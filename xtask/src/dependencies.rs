@@ -38,8 +38,8 @@ pub(crate) fn run() -> Result<(), String> {
         .args(["metadata", "--format-version", "1", "--no-deps"])
         .output()
         .map_err(|error| format!("cargo metadata: {error}"))?;
-    let metadata: Value =
-        serde_json::from_slice(&output.stdout).map_err(|error| format!("cargo metadata: {error}"))?;
+    let metadata: Value = serde_json::from_slice(&output.stdout)
+        .map_err(|error| format!("cargo metadata: {error}"))?;
     let mut faults = Vec::new();
     for package in metadata["packages"].as_array().into_iter().flatten() {
         let name = package["name"].as_str().unwrap_or_default();
@@ -66,8 +66,11 @@ fn facade_crates() -> Result<usize, String> {
         .output()
         .map_err(|error| format!("cargo tree: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let mut names: Vec<&str> =
-        text.lines().map(|line| line.trim_end_matches(" (*)")).filter(|line| !line.is_empty()).collect();
+    let mut names: Vec<&str> = text
+        .lines()
+        .map(|line| line.trim_end_matches(" (*)"))
+        .filter(|line| !line.is_empty())
+        .collect();
     names.sort_unstable();
     names.dedup();
     Ok(names.len())

@@ -5,7 +5,9 @@
 pub(crate) fn run(name: &str) -> Result<(), String> {
     let mut letters = name.chars();
     let first = letters.next().filter(char::is_ascii_lowercase);
-    let Some(first) = first.filter(|_| name.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit())) else {
+    let Some(first) = first
+        .filter(|_| name.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit()))
+    else {
         return Err(format!("new-op: {name:?} is not a snake_case name"));
     };
     let variant: String = first.to_ascii_uppercase().to_string() + letters.as_str();

@@ -7,6 +7,7 @@ mod graph;
 pub mod kernel;
 mod linear;
 mod lower;
+mod structured;
 mod memory;
 mod merge;
 mod partition;

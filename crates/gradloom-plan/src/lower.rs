@@ -1,12 +1,12 @@
 //! From a group to a kernel: its stored members become outputs of one program, and everything between
 //! them and stored operands becomes instructions.
 
-use gradloom_tensor::op::{ArgReduction, Binary};
-use gradloom_tensor::{DType, Op, RANK_MAX, Scalar, Shape};
+use gradloom_tensor::op::Binary;
+use gradloom_tensor::{DType, Op, RANK_MAX, Scalar};
 use rustc_hash::FxHashMap;
 
 use crate::graph::{Class, Graph, Step, follow};
-use crate::kernel::{Convolution, KernelKind, Pool};
+use crate::kernel::KernelKind;
 use crate::partition::{Partition, kept_shape};
 use crate::program::{Instruction, Level, Operation, Program, Space, ValueId};
 use crate::storing::Storing;
@@ -85,15 +85,16 @@ pub(crate) fn lower(
     }))
 }
 
-struct Lowering<'a> {
-    graph: &'a Graph,
+/// A group while it becomes a kernel.
+pub(crate) struct Lowering<'a> {
+    pub(crate) graph: &'a Graph,
     partition: &'a Partition,
     storing: &'a Storing,
     group: usize,
     space: Space,
     program: Program,
-    inputs: Vec<usize>,
-    after: Vec<usize>,
+    pub(crate) inputs: Vec<usize>,
+    pub(crate) after: Vec<usize>,
     members: FxHashMap<usize, ValueId>,
     /// Nodes of other groups that are being computed again, outermost first.
     inlining: Vec<usize>,
@@ -360,102 +361,6 @@ impl Lowering<'_> {
         let per_element =
             values.iter().any(|&(node, _)| self.partition.level[node] == Level::Element);
         if again || per_element { KernelKind::Row } else { KernelKind::Reduce }
-    }
-
-    fn strided(&mut self, node: usize) -> View {
-        let base = self.graph.base(node);
-        self.inputs.push(base);
-        self.after.extend(&self.graph.nodes[node].after);
-        // Graph::store_where_needed has made sure that the view exists and has no mask.
-        self.graph.view(node).unwrap_or_else(|| View::contiguous(self.graph.nodes[node].shape))
-    }
-
-    fn heavy_kind(&mut self, node: usize) -> KernelKind {
-        let graph = self.graph;
-        let entry = &graph.nodes[node];
-        let inputs = entry.inputs.clone();
-        let shape_of = |position: usize| graph.nodes[inputs[position]].shape;
-        let views: Vec<View> = inputs.iter().map(|&input| self.strided(input)).collect();
-        match &entry.op {
-            Op::Matmul => KernelKind::Matmul { lhs: views[0], rhs: views[1] },
-            Op::Convolution(window, groups) => KernelKind::Convolution(convolution(
-                *window,
-                *groups,
-                shape_of(0),
-                shape_of(1),
-                entry.shape,
-            )),
-            Op::ConvolutionInput(window, groups) => KernelKind::ConvolutionInput(convolution(
-                *window,
-                *groups,
-                entry.shape,
-                shape_of(0),
-                shape_of(1),
-            )),
-            Op::ConvolutionWeight(window, groups) => KernelKind::ConvolutionWeight(convolution(
-                *window,
-                *groups,
-                shape_of(0),
-                entry.shape,
-                shape_of(1),
-            )),
-            Op::PoolMax(window) => KernelKind::PoolMax(pool(*window, shape_of(0), entry.shape)),
-            Op::PoolMaxScatter(window) => {
-                KernelKind::PoolMaxScatter(pool(*window, shape_of(0), shape_of(1)))
-            }
-            Op::PoolMaxGather(window) => {
-                KernelKind::PoolMaxGather(pool(*window, shape_of(0), entry.shape))
-            }
-            Op::PoolSum(window) => KernelKind::PoolSum(pool(*window, shape_of(0), entry.shape)),
-            Op::PoolSumScatter(window) => {
-                KernelKind::PoolSumScatter(pool(*window, entry.shape, shape_of(0)))
-            }
-            Op::Gather { axis } => {
-                KernelKind::Gather { data: shape_of(0), axis: *axis, index: views[1] }
-            }
-            Op::ScatterAdd { axis } => {
-                KernelKind::ScatterAdd { axis: *axis, index: views[0], updates: views[1] }
-            }
-            Op::Scan { axis, reverse } => KernelKind::Scan { axis: *axis, reverse: *reverse },
-            Op::ArgReduce(reduction, axis) => {
-                let reduction: ArgReduction = *reduction;
-                KernelKind::ArgReduce { reduction, input: shape_of(0), axis: *axis }
-            }
-            Op::ArgSort { axis, descending } => {
-                KernelKind::ArgSort { axis: *axis, descending: *descending }
-            }
-            Op::Concat { axis } => {
-                KernelKind::Concat { axis: *axis, parts: (0..inputs.len()).map(shape_of).collect() }
-            }
-            _ => KernelKind::Map,
-        }
-    }
-}
-
-fn convolution(
-    window: gradloom_tensor::op::Window2d,
-    groups: usize,
-    input: Shape,
-    weight: Shape,
-    output: Shape,
-) -> Convolution {
-    Convolution {
-        window,
-        groups,
-        batch: input[0],
-        channels: input[1],
-        outputs: weight[0],
-        input_size: [input[2], input[3]],
-        output_size: [output[2], output[3]],
-    }
-}
-
-fn pool(window: gradloom_tensor::op::Window2d, input: Shape, output: Shape) -> Pool {
-    Pool {
-        window,
-        planes: input[0] * input[1],
-        input_size: [input[2], input[3]],
-        output_size: [output[2], output[3]],
     }
 }
 

@@ -6,6 +6,8 @@ pub mod backend;
 mod display;
 pub mod dtype;
 pub mod elementwise;
+mod axes;
+mod window;
 pub mod error;
 pub mod eval;
 pub mod op;

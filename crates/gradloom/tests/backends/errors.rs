@@ -42,7 +42,10 @@ fn tensors_of_two_devices_do_not_mix() {
         let (a, b) = (Tensor::ones([1], DType::F32, first), Tensor::ones([1], DType::F32, second));
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| &a + &b));
         let message = *result.unwrap_err().downcast::<String>().unwrap();
-        assert!(message.contains("different devices") && message.contains("to_device"), "{message}");
+        assert!(
+            message.contains("different devices") && message.contains("to_device"),
+            "{message}"
+        );
     }
 }
 

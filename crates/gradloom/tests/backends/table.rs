@@ -7,8 +7,7 @@ use crate::{devices, gpus};
 
 /// Runs a check on all cases and reports all failures at once.
 fn all(device: &Device, what: &str, run: impl Fn(&Case, &Device) -> check::Outcome) {
-    let failures: Vec<String> =
-        cases().iter().filter_map(|case| run(case, device).err()).collect();
+    let failures: Vec<String> = cases().iter().filter_map(|case| run(case, device).err()).collect();
     assert!(
         failures.is_empty(),
         "{what} on {}: {} cases\n{}",
