@@ -9,6 +9,9 @@ macro_rules! files {
 
 files![
     "shared/math.wgsl",
+    "shared/power.wgsl",
+    "shared/trigonometry.wgsl",
+    "shared/convert.wgsl",
     "shared/random.wgsl",
     "shared/check.wgsl",
     "shared/grid.wgsl",

@@ -6,10 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Appends to `text` every item of the imported files that it needs, directly or through others.
 pub(crate) fn append_used(text: &mut String, imports: &[String]) -> Result<(), String> {
     let mut items = BTreeMap::new();
-    for import in imports {
+    let mut files: Vec<&str> = imports.iter().map(String::as_str).collect();
+    let mut seen = BTreeSet::new();
+    while let Some(file) = files.pop() {
+        if !seen.insert(file) {
+            continue;
+        }
         let source =
-            crate::source(import).ok_or_else(|| format!("there is no shader file `{import}`"))?;
+            crate::source(file).ok_or_else(|| format!("there is no shader file `{file}`"))?;
         items.extend(split_items(source));
+        // Imported files may import others.
+        let nested = source.lines().filter_map(|line| line.strip_prefix("#import "));
+        files.extend(nested.map(|file| file.trim().trim_matches('"')));
     }
     let mut added = BTreeSet::new();
     let mut pending: Vec<&str> = Vec::new();

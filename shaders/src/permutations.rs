@@ -115,10 +115,7 @@ pub fn all() -> Vec<Permutation> {
         .constant("ROWS_PER_GROUP", 8)
         .constant("GROUPS", 9)
         .splice("epilogue", EPILOGUE_I32)
-        .splice(
-            "reads",
-            format!("{READS}fn better(a: f32, b: f32) -> bool {{ return a > b; }}"),
-        );
+        .splice("reads", format!("{READS}fn better(a: f32, b: f32) -> bool {{ return a > b; }}"));
     add("arg_reduce.wgsl", "", arg_reduce);
     sorts(&mut add);
     all
@@ -175,7 +172,11 @@ fn rhs_vector(batch: u32, k: u32, n: u32) -> vec4<f32> { return vec4<f32>(rhs_at
     add("matmul.wgsl", "large tile", tile(2));
     let vectors = tile(2).define("LHS_VECTOR").define("RHS_VECTOR");
     add("matmul.wgsl", "vectors", vectors);
-    add("matmul.wgsl", "inner axis contiguous", tile(1).define("LHS_K_FASTEST").define("RHS_K_FASTEST"));
+    add(
+        "matmul.wgsl",
+        "inner axis contiguous",
+        tile(1).define("LHS_K_FASTEST").define("RHS_K_FASTEST"),
+    );
     let partial = "fn write_partial(index: u32, value: f32) { b2[index] = value; }";
     add("matmul.wgsl", "split", tile(1).define("SPLIT").splice("finish", partial));
     for variant in ["forward", "input", "weight"] {

@@ -93,10 +93,8 @@ fn kernel(
     mut instructions: Vec<Instruction>,
 ) -> Kernel {
     if instructions.is_empty() {
-        instructions.push(Instruction {
-            dtype,
-            ..instruction(Operation::Accumulator, Level::Element)
-        });
+        instructions
+            .push(Instruction { dtype, ..instruction(Operation::Accumulator, Level::Element) });
     }
     let value = instructions.len() - 1;
     let len = match instructions[value].level {
@@ -130,7 +128,13 @@ fn benches(scale: usize) -> Vec<Bench> {
     let instructions = vec![load(0, view), load(1, view), add];
     benches.push(Bench {
         name: format!("add {shape:?}"),
-        kernel: kernel(KernelKind::Map, Space::elements(shape), DType::F32, &[count; 2], instructions),
+        kernel: kernel(
+            KernelKind::Map,
+            Space::elements(shape),
+            DType::F32,
+            &[count; 2],
+            instructions,
+        ),
         work: (count as f64, count as f64 * 12.0),
     });
     let sum = instruction(Operation::Reduce(Reduction::Sum, 0), Level::Row);

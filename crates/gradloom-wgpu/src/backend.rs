@@ -9,8 +9,9 @@ use gradloom_tensor::{
 };
 
 use crate::adapter::AdapterInfo;
+use crate::checks::CheckSite;
 use crate::codegen;
-use crate::executor::{CheckSite, Executor};
+use crate::executor::Executor;
 use crate::gpu::Gpu;
 use crate::pool::{Memory, Pool};
 use crate::transfer::{self, Staging};
@@ -198,5 +199,31 @@ impl Backend for WgpuBackend {
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gradloom_tensor::{Backend as _, DType};
+
+    use super::WgpuBackend;
+
+    #[test]
+    fn a_lost_device_gives_errors_and_is_opened_anew() {
+        let Ok(device) = crate::device("") else {
+            eprintln!("SKIPPED: no adapter on this machine");
+            return;
+        };
+        let backend: &WgpuBackend = device.backend().as_any().downcast_ref().unwrap();
+        let buffer = backend.upload(DType::F32, &[0; 16]).unwrap();
+        backend.gpu.device.destroy();
+        let lost = (0..10).find_map(|_| backend.download(&buffer).err()).unwrap();
+        assert!(lost.is_device_lost(), "{lost}");
+        assert!(backend.upload(DType::F32, &[0; 16]).unwrap_err().is_device_lost());
+        assert!(backend.synchronize().unwrap_err().is_device_lost());
+
+        let again = crate::device("").unwrap();
+        assert_ne!(device, again);
+        assert!(again.backend().upload(DType::F32, &[0; 16]).is_ok());
     }
 }

@@ -1,34 +1,23 @@
 //! [`Executor`]: plans as lists of dispatches, recorded into one command buffer per evaluation.
 
-use std::collections::HashMap;
-use std::panic::Location;
 use std::sync::Arc;
 
 use gradloom_plan::{BufferRef, Operation, Plan, PlanOutput};
 use gradloom_tensor::{Buffer, DType, Error, Result, Scalar};
 use rustc_hash::FxHashMap;
 
-use crate::codegen::bindings::{ARENA_VECTORS, Resource};
+use crate::checks::{CheckSite, Sites};
+use crate::codegen::bindings::ARENA_VECTORS;
 use crate::codegen::{self, Target};
 use crate::gpu::Gpu;
-use crate::pipeline::{Pipeline, Pipelines};
+use crate::pipeline::Pipelines;
 use crate::pool::{Memory, Pool};
 use crate::profile::Profile;
+use crate::step::{Compiled, Memories, Step};
 use crate::transfer;
 
-/// Bind groups that a dispatch remembers before it starts over.
-const BIND_GROUPS_MAX: usize = 64;
 /// Compiled plans that are remembered before all are dropped (their pipelines stay).
 const PLANS_MAX: usize = 4096;
-
-/// Where an index check was made: the op and its place in the caller's program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct CheckSite {
-    /// The op on whose behalf the check is made.
-    pub op: &'static str,
-    /// Where the op was made.
-    pub location: &'static Location<'static>,
-}
 
 /// Runs plans on one device.
 #[derive(Debug)]
@@ -47,30 +36,6 @@ pub(crate) struct Executor {
     profile: Option<Profile>,
     pub(crate) kernels: u64,
     pub(crate) submissions: u64,
-}
-
-/// A plan's dispatches.
-#[derive(Debug)]
-struct Compiled {
-    steps: Vec<Step>,
-    scratch: Vec<u64>,
-    checks: Vec<(usize, usize)>,
-}
-
-#[derive(Debug)]
-struct Step {
-    label: String,
-    pipeline: Arc<Pipeline>,
-    resources: Vec<Resource>,
-    grid: [u32; 2],
-    bind_groups: FxHashMap<Vec<u64>, wgpu::BindGroup>,
-}
-
-/// Sites of evaluations with index checks; equal lists share a number, so a loop adds none.
-#[derive(Debug, Default)]
-struct Sites {
-    numbers: HashMap<Vec<(usize, usize, CheckSite)>, u32>,
-    lists: Vec<Vec<(usize, usize, CheckSite)>>,
 }
 
 impl Executor {
@@ -125,15 +90,7 @@ impl Executor {
             return Ok(());
         }
         self.gpu.queue.write_buffer(&self.status, 0, &[0; 16]);
-        let [_, evaluation, site, value] = words;
-        let list = self.sites.lists.get(evaluation as usize);
-        let found = list.and_then(|list| list.iter().find(|entry| entry.0 == site as usize));
-        Err(match found {
-            Some((_, size, place)) => {
-                Error::index_out_of_range(place.op, i64::from(value as i32), *size, place.location)
-            }
-            None => Error::backend(format!("index {} out of range", value as i32)),
-        })
+        Err(self.sites.error(words))
     }
 
     /// Runs a plan: compiled at first, then replayed from its caches.
@@ -254,24 +211,26 @@ impl Executor {
         if compiled.steps.is_empty() {
             return Ok(());
         }
+        let mut groups = Vec::with_capacity(compiled.steps.len());
         for step in &mut compiled.steps {
-            step.prepare(gpu, memory, arena, status)?;
+            groups.push(step.bind_group(gpu, memory, arena, status)?);
         }
-        let count = compiled.steps.len();
+        let count = groups.len();
         gpu.scoped("running a plan", || {
             let mut encoder = gpu.device.create_command_encoder(&Default::default());
             match profile {
                 None => {
                     let mut pass = encoder.begin_compute_pass(&Default::default());
-                    for step in &compiled.steps {
-                        step.record(&mut pass, memory);
+                    for (step, group) in compiled.steps.iter().zip(&groups) {
+                        step.record(&mut pass, group);
                     }
                 }
                 Some(profile) => {
                     profile.begin(gpu, count);
-                    for (position, step) in compiled.steps.iter().enumerate() {
+                    let steps = compiled.steps.iter().zip(&groups);
+                    for (position, (step, group)) in steps.enumerate() {
                         let mut pass = encoder.begin_compute_pass(&profile.pass(position));
-                        step.record(&mut pass, memory);
+                        step.record(&mut pass, group);
                     }
                     profile.resolve(&mut encoder, count);
                 }
@@ -292,95 +251,6 @@ fn compiled_labels(plans: &FxHashMap<u64, Compiled>, plan: u64) -> Vec<(String, 
     plans.get(&plan).map_or_else(Vec::new, |compiled| {
         compiled.steps.iter().map(|step| (step.label.clone(), step.grid)).collect()
     })
-}
-
-/// The memory of one evaluation.
-struct Memories<'a> {
-    inputs: &'a [Buffer],
-    outputs: &'a [Buffer],
-    slots: &'a [Arc<Memory>],
-    scratch: &'a [Arc<Memory>],
-}
-
-impl Memories<'_> {
-    fn of(&self, resource: Resource) -> Option<&Memory> {
-        match resource {
-            Resource::Plan(BufferRef::Input(input)) => self.inputs.get(input)?.storage(),
-            Resource::Plan(BufferRef::Output(output)) => self.outputs.get(output)?.storage(),
-            Resource::Plan(BufferRef::Slot(slot)) => self.slots.get(slot).map(|memory| &**memory),
-            Resource::Scratch(scratch) => self.scratch.get(scratch).map(|memory| &**memory),
-            Resource::Arena | Resource::Status => None,
-        }
-    }
-}
-
-impl Step {
-    fn key(&self, memory: &Memories<'_>) -> Vec<u64> {
-        let special = u64::MAX;
-        self.resources
-            .iter()
-            .map(|&resource| memory.of(resource).map_or(special, |memory| memory.id))
-            .collect()
-    }
-
-    /// Makes the bind group if these buffers are new to the dispatch.
-    fn prepare(
-        &mut self,
-        gpu: &Gpu,
-        memory: &Memories<'_>,
-        arena: &wgpu::Buffer,
-        status: &wgpu::Buffer,
-    ) -> Result<()> {
-        let key = self.key(memory);
-        if self.bind_groups.contains_key(&key) {
-            return Ok(());
-        }
-        let mut entries = Vec::with_capacity(self.resources.len());
-        for (&resource, binding) in self.resources.iter().zip(0..) {
-            let buffer = match resource {
-                Resource::Arena => arena,
-                Resource::Status => status,
-                Resource::Plan(_) | Resource::Scratch(_) => {
-                    let missing =
-                        || Error::backend(format!("{}: {resource:?} is missing", self.label));
-                    &memory.of(resource).ok_or_else(missing)?.raw
-                }
-            };
-            entries.push(wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() });
-        }
-        let group = gpu.scoped(&self.label, || {
-            gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-                label: None,
-                layout: &self.pipeline.layout,
-                entries: &entries,
-            })
-        })?;
-        if self.bind_groups.len() >= BIND_GROUPS_MAX {
-            self.bind_groups.clear();
-        }
-        self.bind_groups.insert(key, group);
-        Ok(())
-    }
-
-    fn record(&self, pass: &mut wgpu::ComputePass<'_>, memory: &Memories<'_>) {
-        pass.set_pipeline(&self.pipeline.raw);
-        pass.set_bind_group(0, self.bind_groups.get(&self.key(memory)), &[]);
-        pass.dispatch_workgroups(self.grid[0], self.grid[1], 1);
-    }
-}
-
-impl Sites {
-    fn intern(&mut self, checks: &[(usize, usize)], site: &dyn Fn(usize) -> CheckSite) -> u32 {
-        let list: Vec<(usize, usize, CheckSite)> =
-            checks.iter().map(|&(node, size)| (node, size, site(node))).collect();
-        if let Some(&number) = self.numbers.get(&list) {
-            return number;
-        }
-        let number = self.lists.len() as u32;
-        self.lists.push(list.clone());
-        self.numbers.insert(list, number);
-        number
-    }
 }
 
 /// The buffer that owns the memory of `buffer`.

@@ -3,14 +3,16 @@
 
 mod adapter;
 mod backend;
+mod checks;
 mod codegen;
 mod executor;
 mod gpu;
 mod pipeline;
 mod pool;
 mod profile;
+mod step;
 mod transfer;
 
 pub use adapter::{AdapterInfo, AdapterKind, adapters, device};
 pub use backend::WgpuBackend;
-pub use executor::CheckSite;
+pub use checks::CheckSite;

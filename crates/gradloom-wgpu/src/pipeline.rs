@@ -47,11 +47,10 @@ impl Pipelines {
                 cache: None,
             })
         });
-        let raw = raw.map_err(|error| {
+        let raw = raw.inspect_err(|_| {
             if std::env::var_os("GRADLOOM_DUMP_WGSL").is_some() {
                 eprintln!("{}", dispatch.source);
             }
-            error
         })?;
         let pipeline = Arc::new(Pipeline { raw, layout });
         let source: Arc<str> = dispatch.source.as_str().into();

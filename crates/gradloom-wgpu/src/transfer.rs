@@ -128,7 +128,7 @@ impl Staging {
         {
             return Ok(buffer.clone());
         }
-        let size = bytes.next_power_of_two().max(1 << 16).min(STAGING_MAX + 16).max(bytes);
+        let size = bytes.next_power_of_two().clamp(1 << 16, STAGING_MAX + 16);
         let buffer = self.gpu.scoped("allocating the staging buffer", || {
             self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("gradloom staging"),

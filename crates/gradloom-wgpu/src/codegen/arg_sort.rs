@@ -132,8 +132,11 @@ impl Rows {
         let padded = self.padded();
         let block = padded.min(BLOCK_MAX);
         let in_workgroup = matches!(grid, Grid::Blocks);
-        let workgroup =
-            if in_workgroup { (block / 2).min(unit.target.workgroup as usize) } else { unit.target.workgroup as usize };
+        let workgroup = if in_workgroup {
+            (block / 2).min(unit.target.workgroup as usize)
+        } else {
+            unit.target.workgroup as usize
+        };
         let groups = match grid {
             Grid::Blocks => self.rows * (padded / block),
             Grid::Threads(count) => count.div_ceil(workgroup),

@@ -4,7 +4,7 @@
 //! workgroup memory gain nothing; the row kernel with its split columns is the better shape. Integer
 //! products take this way too.
 
-use gradloom_plan::{Instruction, Kernel, KernelKind, Level, Operation, Space, View};
+use gradloom_plan::{Instruction, Kernel, KernelKind, Level, Operation, Program, Space, View};
 use gradloom_tensor::op::{Binary, Reduction};
 use gradloom_tensor::{Error, RANK_MAX, Result, Shape};
 
@@ -27,13 +27,13 @@ pub(crate) fn as_reduce(kernel: &Kernel, lhs: &View, rhs: &View) -> Result<Kerne
 
     let dtype = kernel.inputs[0].dtype;
     let element = |operation| Instruction { operation, dtype, level: Level::Element };
-    let mut program = gradloom_plan::Program::default();
-    program.instructions = vec![
+    let instructions = vec![
         element(Operation::Load { input: 0, view: lhs_view }),
         element(Operation::Load { input: 1, view: rhs_view }),
         element(Operation::Binary(Binary::Mul, 0, 1)),
         Instruction { level: Level::Row, ..element(Operation::Reduce(Reduction::Sum, 2)) },
     ];
+    let mut program = Program { instructions };
     // Where the epilogue's instructions are in the new program.
     let mut places: Vec<usize> = Vec::new();
     for instruction in &kernel.program.instructions {

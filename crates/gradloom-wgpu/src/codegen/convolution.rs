@@ -18,8 +18,8 @@ const GROUP_WIDE: usize = 16;
 pub(crate) fn compile(unit: &mut Unit<'_>, convolution: &Convolution) -> Result<()> {
     check_operands(unit, convolution)?;
     let float = unit.kernel.inputs[0].dtype.compute() == DType::F32;
-    let channels = (convolution.channels / convolution.groups)
-        .min(convolution.outputs / convolution.groups);
+    let channels =
+        (convolution.channels / convolution.groups).min(convolution.outputs / convolution.groups);
     // Grouped tiles of few channels would be nearly empty.
     if float && tiled::fits(unit) && (convolution.groups == 1 || channels >= GROUP_WIDE) {
         tiles(unit, convolution)
@@ -90,7 +90,9 @@ fn tiles(unit: &mut Unit<'_>, convolution: &Convolution) -> Result<()> {
     let (name, define) = variant(&unit.kernel.kind);
     let ([m, n, k], k_fastest) = match unit.kernel.kind {
         KernelKind::ConvolutionInput(_) => ([group_in, pixels_in, group_out * taps], [true, false]),
-        KernelKind::ConvolutionWeight(_) => ([group_out, group_in * taps, pixels_out], [true, true]),
+        KernelKind::ConvolutionWeight(_) => {
+            ([group_out, group_in * taps, pixels_out], [true, true])
+        }
         _ => ([group_out, pixels_out, group_in * taps], [true, false]),
     };
     let prefix = define.to_lowercase();
@@ -106,8 +108,7 @@ fn rhs_at(batch: u32, k: u32, n: u32) -> f32 {{
 "
         )
     };
-    let place =
-        format!("fn place(index: u32) -> u32 {{\n    return {prefix}_place(index);\n}}\n");
+    let place = format!("fn place(index: u32) -> u32 {{\n    return {prefix}_place(index);\n}}\n");
     let product = Product {
         label: format!("{name}{:?}", unit.kernel.space.shape),
         batch: groups,

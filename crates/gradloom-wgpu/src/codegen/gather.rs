@@ -9,12 +9,7 @@ use super::literal;
 use super::unit::Unit;
 
 /// Compiles a gather kernel.
-pub(crate) fn compile(
-    unit: &mut Unit<'_>,
-    data: &Shape,
-    axis: usize,
-    index: &View,
-) -> Result<()> {
+pub(crate) fn compile(unit: &mut Unit<'_>, data: &Shape, axis: usize, index: &View) -> Result<()> {
     unit.check_len(0, data.count())?;
     if data[axis] == 0 {
         // There is nothing that an index could be clamped to.

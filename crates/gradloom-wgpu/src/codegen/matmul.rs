@@ -17,11 +17,7 @@ use super::unit::Unit;
 const NARROW: usize = 4;
 
 /// The reduction that stands for a product which is narrow, of integers, or too much for the device.
-pub(crate) fn as_reduction(
-    unit: &Unit<'_>,
-    lhs: &View,
-    rhs: &View,
-) -> Option<Result<Kernel>> {
+pub(crate) fn as_reduction(unit: &Unit<'_>, lhs: &View, rhs: &View) -> Option<Result<Kernel>> {
     let kernel = unit.kernel;
     let rank = kernel.space.shape.rank();
     let (m, n) = (kernel.space.shape[rank - 2], kernel.space.shape[rank - 1]);
@@ -53,7 +49,14 @@ pub(crate) fn compile(unit: &mut Unit<'_>, lhs: &View, rhs: &View) -> Result<()>
         (0..2)
             .map(|operand| {
                 let side = &sides[operand];
-                side.function(unit, bindings, operand, head[operand], names[operand], vectors[operand])
+                side.function(
+                    unit,
+                    bindings,
+                    operand,
+                    head[operand],
+                    names[operand],
+                    vectors[operand],
+                )
             })
             .collect()
     };

@@ -2,8 +2,8 @@
 
 use gradloom_plan::{KernelKind, Pool};
 use gradloom_shaders::Options;
-use gradloom_tensor::op::{Reduction, Window2d};
 use gradloom_tensor::Result;
+use gradloom_tensor::op::{Reduction, Window2d};
 
 use super::epilogue::{self, dispatch_elements, with_epilogue};
 use super::literal;

@@ -54,11 +54,7 @@ pub(crate) fn compile(
 }
 
 /// Dispatches that sort the indices of each outer row: their rows and scratch memory.
-fn sort_indices(
-    unit: &mut Unit<'_>,
-    axis: usize,
-    index: &View,
-) -> Result<(Rows, [Extra; 2])> {
+fn sort_indices(unit: &mut Unit<'_>, axis: usize, index: &View) -> Result<(Rows, [Extra; 2])> {
     // The view of one index per row of updates.
     let shape = index.shape;
     let narrow: gradloom_tensor::Shape = shape

@@ -48,9 +48,8 @@ struct Tile {
 impl Tile {
     /// The tile that wastes least, and the large one where there is work for all of the device.
     fn choose(product: &Product<'_>, unit: &Unit<'_>) -> Tile {
-        let tiles = |tile: &Tile| {
-            product.m.div_ceil(tile.m) * product.n.div_ceil(tile.n) * product.batch
-        };
+        let tiles =
+            |tile: &Tile| product.m.div_ceil(tile.m) * product.n.div_ceil(tile.n) * product.batch;
         let large = Tile { m: 128, n: 128, k: 8, vectors: 2 };
         let covered = |tile: &Tile| tiles(tile) * tile.m * tile.n;
         let small = [(64, 64, 16), (32, 128, 8), (128, 32, 8), (16, 256, 8), (256, 16, 8)]
@@ -123,9 +122,8 @@ fn stage(
             (wanted, text)
         }
     };
-    let vectors = [0, 1].map(|operand| {
-        product.vectors[operand] && bindings.is_vector(unit.input(operand).1)
-    });
+    let vectors =
+        [0, 1].map(|operand| product.vectors[operand] && bindings.is_vector(unit.input(operand).1));
     let (tiles_m, tiles_n) = (product.m.div_ceil(tile.m), product.n.div_ceil(tile.n));
     let groups = tiles_m * tiles_n * product.batch * splits;
     let grid = unit.grid(groups)?;

@@ -2,7 +2,7 @@
 
 use gradloom_plan::{Level, Operation, View};
 use gradloom_tensor::op::Unary;
-use gradloom_tensor::{DType, Shape};
+use gradloom_tensor::{DType, Scalar, Shape};
 
 use crate::harness::{
     Case, alone, backend, devices, from_bytes, integers, numbers, share, site, to_bytes,
@@ -128,6 +128,15 @@ fn wrong_buffers_and_oversized_tensors_are_errors() {
         };
         let inputs = outside.upload(&device).unwrap();
         assert!(backend(&device).run(&outside.plan(), &inputs, &[], &site).is_err());
+
+        // More than any device of today holds in one buffer.
+        let shape = Shape::new(&[1 << 31]);
+        let mut huge = Case::map(&shape);
+        let zero = Scalar::Float(0.0);
+        let zero = huge.push(Operation::Constant(zero), DType::F32, Level::Element);
+        huge.output(zero);
+        let error = backend(&device).run(&huge.plan(), &[], &[], &site).unwrap_err();
+        assert!(error.is_out_of_memory(), "{error}");
     }
 }
 

@@ -48,7 +48,9 @@ fn products_of_many_sizes() {
         [500, 300, 1],
         [2, 1000, 3],
         [16, 2000, 16],
-        [130, 7, 129], [260, 70, 300], [256, 64, 384],
+        [130, 7, 129],
+        [260, 70, 300],
+        [256, 64, 384],
     ] {
         for transposed in [[false, false], [true, false], [false, true], [true, true]] {
             let mut case = product(&[], size, transposed, DType::F32);

@@ -125,7 +125,11 @@ fn pools_and_their_transposes() {
         let data = |shape: Shape| integers(shape.count(), 0, 4, 3);
         for (kind, shape, operands) in [
             (KernelKind::PoolMax(pool), output, vec![data(input)]),
-            (KernelKind::PoolMaxScatter(pool), input, vec![data(input), numbers(output.count(), 4)]),
+            (
+                KernelKind::PoolMaxScatter(pool),
+                input,
+                vec![data(input), numbers(output.count(), 4)],
+            ),
             (KernelKind::PoolMaxGather(pool), output, vec![data(input), numbers(input.count(), 5)]),
             (KernelKind::PoolSum(pool), output, vec![numbers(input.count(), 6)]),
             (KernelKind::PoolSumScatter(pool), input, vec![numbers(output.count(), 7)]),
@@ -191,8 +195,7 @@ fn scatter_add_sums_in_order() {
             } else {
                 View::contiguous(updates)
             };
-            let kind =
-                KernelKind::ScatterAdd { axis, index, updates: View::contiguous(updates) };
+            let kind = KernelKind::ScatterAdd { axis, index, updates: View::contiguous(updates) };
             let mut case = structured(kind, shape).tolerance(1e-4);
             let (low, high) = gradloom_high(&index);
             // Some indices lie outside and are skipped.
@@ -258,13 +261,9 @@ fn arg_reductions_give_the_first_extreme() {
 
 #[test]
 fn sorts_are_stable_and_put_nan_last() {
-    for (dims, axis) in [
-        ([4, 10, 3], 1),
-        ([4, 1, 3], 1),
-        ([2, 3, 1000], 2),
-        ([1500, 2, 1], 0),
-        ([1, 1, 5000], 2),
-    ] {
+    for (dims, axis) in
+        [([4, 10, 3], 1), ([4, 1, 3], 1), ([2, 3, 1000], 2), ([1500, 2, 1], 0), ([1, 1, 5000], 2)]
+    {
         for descending in [false, true] {
             for dtype in [DType::F32, DType::I32, DType::U32] {
                 let shape = Shape::new(&dims);
@@ -291,7 +290,8 @@ fn concatenation_along_any_axis() {
     for axis in 0..3 {
         for dtype in [DType::F32, DType::Bool, DType::BF16] {
             let base = Shape::new(&[3, 4, 5]);
-            let parts: Vec<Shape> = [2, 0, 7, 1].iter().map(|&size| base.with(axis, size)).collect();
+            let parts: Vec<Shape> =
+                [2, 0, 7, 1].iter().map(|&size| base.with(axis, size)).collect();
             let kind = KernelKind::Concat { axis, parts: parts.clone() };
             let mut case = structured(kind, base.with(axis, 10));
             for (seed, part) in parts.iter().enumerate() {
