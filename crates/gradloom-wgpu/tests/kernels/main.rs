@@ -11,3 +11,4 @@ mod row;
 mod structured;
 mod structured_cases;
 mod table;
+mod training;
