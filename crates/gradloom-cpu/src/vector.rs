@@ -32,6 +32,12 @@ pub(crate) trait Vector: Copy {
 
     /// `self + a * b`
     fn multiply_add(self, a: Self, b: Self) -> Self;
+
+    /// `self + other`
+    #[inline(always)]
+    fn plus(self, other: Self) -> Self {
+        self.multiply_add(other, Self::splat(Self::Scalar::ONE))
+    }
 }
 
 /// f32 and f64.

@@ -34,16 +34,8 @@ fn adam(weight: &Tensor, gradient: &Tensor, mean: &mut Tensor, square: &mut Tens
 }
 
 fn weights(device: &Device) -> Vec<Tensor> {
-    let shapes: [&[usize]; 8] = [
-        &[32, 1, 3, 3],
-        &[32],
-        &[64, 32, 3, 3],
-        &[64],
-        &[512, 1600],
-        &[512],
-        &[10, 512],
-        &[10],
-    ];
+    let shapes: [&[usize]; 8] =
+        [&[32, 1, 3, 3], &[32], &[64, 32, 3, 3], &[64], &[512, 1600], &[512], &[10, 512], &[10]];
     let mut key = Key::new(1);
     let mut make = |shape: &[usize]| {
         key = key.fold(1);

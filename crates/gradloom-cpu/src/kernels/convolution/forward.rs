@@ -1,14 +1,13 @@
-//! The product of weights and windows for one image: what `Convolution` computes, and
-//! `ConvolutionInput` with stride one on the turned weights.
+//! `Convolution`: the product of weights and windows for one image.
 //!
 //! With stride one a window's element for all positions is one shifted row of the padded image, so
 //! the image itself is the matrix of windows; a few positions at the end of each row are computed in
 //! vain. Otherwise, and where that would be many, the matrix of windows is made.
 
 use super::geometry::Geometry;
-use super::tile::Product;
+use super::tile::{Product, Target};
 use crate::scratch::Scratch;
-use crate::simd::Level;
+use crate::simd::{Level, vectorized};
 use crate::vector::{Real, Tiling, tiling};
 
 /// A convolution of images with packed weights.
@@ -103,12 +102,19 @@ impl<T: Real> Forward<T> {
             offsets: &self.offsets,
             rows: geometry.outputs,
             positions,
-            out: result.get_mut(),
+            out: Target::Set(result.get_mut()),
             out_stride: positions,
         }
         .run(level);
-        let planes = result.get::<T>().chunks_exact(positions);
-        copy_rows(planes, step, width, height, out);
+        let result = result.get::<T>();
+        if step == width {
+            let planes = out.chunks_exact_mut(height * width);
+            for (out, plane) in planes.zip(result.chunks_exact(positions)) {
+                out.copy_from_slice(&plane[..height * width]);
+            }
+        } else {
+            copy_rows(level, result, positions, step, [height, width], out);
+        }
     }
 
     /// The matrix of windows: a row for each element of a window, a column for each position.
@@ -134,38 +140,34 @@ impl<T: Real> Forward<T> {
     }
 }
 
-/// Copies `height` rows of `width` elements, `step` apart, from each plane to the dense output.
-fn copy_rows<'a, T: Real>(
-    planes: impl Iterator<Item = &'a [T]>,
-    step: usize,
-    width: usize,
-    height: usize,
-    out: &mut [T],
-) {
-    /// Elements that are copied at once: rows overlap their successors, which are written later.
-    const BLOCK: usize = 16;
-    let mut position = 0;
-    for plane in planes {
-        if step == width {
-            out[position..position + height * width].copy_from_slice(&plane[..height * width]);
-            position += height * width;
-            continue;
-        }
-        for row in 0..height {
-            let first = row * step;
-            let mut column = 0;
-            while column < width {
-                let (from, to) = (first + column, position + column);
-                if from + BLOCK <= plane.len() && to + BLOCK <= out.len() {
-                    let values: [T; BLOCK] = std::array::from_fn(|index| plane[from + index]);
-                    out[to..to + BLOCK].copy_from_slice(&values);
-                } else {
-                    let count = BLOCK.min(width - column);
-                    out[to..to + count].copy_from_slice(&plane[from..from + count]);
+/// Elements that [`copy_rows`] moves at once.
+const BLOCK: usize = 16;
+
+vectorized! {
+    /// Copies `height` rows of `width` elements, `step` apart in each plane of `plane` elements, to
+    /// the dense output. Whole blocks are moved where they fit: what they write beyond their row is
+    /// overwritten by the next one.
+    fn copy_rows['a][T: Real](
+        planes: &'a [T], plane: usize, step: usize, size: [usize; 2], out: &'a mut [T]
+    ) {
+        let [height, width] = size;
+        let mut position = 0;
+        for plane in planes.chunks_exact(plane) {
+            for row in 0..height {
+                let first = row * step;
+                let mut column = 0;
+                while column < width {
+                    let (from, to) = (first + column, position + column);
+                    if from + BLOCK <= plane.len() && to + BLOCK <= out.len() {
+                        out[to..to + BLOCK].copy_from_slice(&plane[from..from + BLOCK]);
+                    } else {
+                        let count = BLOCK.min(width - column);
+                        out[to..to + count].copy_from_slice(&plane[from..from + count]);
+                    }
+                    column += BLOCK;
                 }
-                column += BLOCK;
+                position += width;
             }
-            position += width;
         }
     }
 }

@@ -43,30 +43,6 @@ impl Geometry {
         }
     }
 
-    /// The convolution that takes the output's gradient to the input's, if the stride is one: over the
-    /// gradient with zeros around it, with the weights of each pair of channels turned around.
-    pub(super) fn transposed(&self) -> Option<Geometry> {
-        let mut before = [0; 2];
-        let mut padded = [0; 2];
-        for axis in 0..2 {
-            let reach = self.dilation[axis] * (self.kernel[axis] - 1);
-            before[axis] = reach.checked_sub(self.before[axis])?;
-            padded[axis] = self.input[axis] + reach;
-            if self.stride[axis] != 1 || padded[axis] < self.output[axis] + before[axis] {
-                return None;
-            }
-        }
-        Some(Geometry {
-            channels: self.outputs,
-            outputs: self.channels,
-            before,
-            input: self.output,
-            output: self.input,
-            padded,
-            ..*self
-        })
-    }
-
     /// Elements of an input plane.
     pub(super) fn input_area(&self) -> usize {
         self.input[0] * self.input[1]
@@ -119,6 +95,22 @@ impl Geometry {
             let rows = out.chunks_exact_mut(self.padded[1]).skip(self.before[0]);
             for (row, out) in plane.chunks_exact(width).zip(rows) {
                 out[self.before[1]..self.before[1] + width].copy_from_slice(row);
+            }
+        }
+    }
+
+    /// Copies what lies between the zeros around the planes.
+    pub(super) fn unpad<T: Pod>(&self, padded: &[T], out: &mut [T]) {
+        if self.input_area() == self.padded_area() {
+            out.copy_from_slice(&padded[..out.len()]);
+            return;
+        }
+        let (first, width) = (self.before[1], self.input[1]);
+        let planes = padded.chunks_exact(self.padded_area());
+        for (plane, out) in planes.zip(out.chunks_exact_mut(self.input_area())) {
+            let rows = plane.chunks_exact(self.padded[1]).skip(self.before[0]);
+            for (row, out) in rows.zip(out.chunks_exact_mut(width)) {
+                out.copy_from_slice(&row[first..first + width]);
             }
         }
     }

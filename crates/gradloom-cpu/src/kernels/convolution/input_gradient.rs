@@ -2,7 +2,7 @@
 //! window adds to the input, and the windows are added where they lie.
 
 use super::geometry::Geometry;
-use super::tile::Product;
+use super::tile::{Product, Target};
 use crate::kernels::lanes::Ordered;
 use crate::scratch::Scratch;
 use crate::simd::{Level, vectorized};
@@ -62,12 +62,12 @@ impl<T: Real + Ordered> InputGradient<T> {
                 offsets: &offsets,
                 rows: geometry.inner(),
                 positions,
-                out: windows.get_mut(),
+                out: Target::Set(windows.get_mut()),
                 out_stride: positions,
             }
             .run(level);
             add_windows::<T>(level, geometry, positions, windows.get(), padded.get_mut());
-            unpad(geometry, padded.get(), out);
+            geometry.unpad::<T>(padded.get(), out);
         }
     }
 }
@@ -87,18 +87,6 @@ vectorized! {
                     slots[0] = slots[0].plus(value);
                 }
             }
-        }
-    }
-}
-
-/// Copies what lies between the zeros around the planes.
-fn unpad<T: Real>(geometry: &Geometry, padded: &[T], out: &mut [T]) {
-    let [_, width] = geometry.input;
-    let planes = padded.chunks_exact(geometry.padded_area());
-    for (plane, out) in planes.zip(out.chunks_exact_mut(geometry.input_area())) {
-        let rows = plane.chunks_exact(geometry.padded[1]).skip(geometry.before[0]);
-        for (row, out) in rows.zip(out.chunks_exact_mut(width)) {
-            out.copy_from_slice(&row[geometry.before[1]..geometry.before[1] + width]);
         }
     }
 }

@@ -6,6 +6,7 @@ mod forward;
 mod geometry;
 mod input_gradient;
 mod tile;
+mod transposed;
 mod weight_gradient;
 
 use gradloom_plan::{Convolution, Kernel};
@@ -14,6 +15,7 @@ use gradloom_tensor::{DType, Error, Result};
 use self::forward::Forward;
 use self::geometry::Geometry;
 use self::input_gradient::InputGradient;
+use self::transposed::Transposed;
 use super::lanes::{Ordered, lanes_of};
 use super::{Aliases, Context, Executable, lane_dtype};
 use crate::convert::Lane;
@@ -27,6 +29,9 @@ pub(crate) enum Kind {
     Input,
     Weight,
 }
+
+/// Computes one image from another.
+type ImageFunction<'a, T> = Box<dyn Fn(&[T], &mut [T]) + Sync + 'a>;
 
 pub(crate) struct Convolve {
     kind: Kind,
@@ -153,26 +158,19 @@ impl Convolve {
         &'a self,
         context: &Context<'_>,
         weight: &'a [T],
-    ) -> Box<dyn Fn(&[T], &mut [T]) + Sync + 'a> {
+    ) -> ImageFunction<'a, T> {
         let (geometry, level) = (&self.geometry, context.level);
         if depthwise::applies(geometry) {
             return Box::new(move |gradient, out| {
                 depthwise::input(level, geometry, weight, gradient, out);
             });
         }
-        let Some(transposed) = geometry.transposed() else {
-            let transposed = InputGradient::new(level, *geometry, weight);
+        if geometry.stride == [1, 1] {
+            let transposed = Transposed::new(level, *geometry, weight);
             return Box::new(move |gradient, out| transposed.image(level, gradient, out));
-        };
-        let [height, width] = geometry.kernel;
-        let forward = Forward::new(level, transposed, |channel, output, y, x| {
-            // `channel` counts over all groups; the weights have it within its group.
-            let (group, channel) = (channel / geometry.channels, channel % geometry.channels);
-            let output = group * geometry.outputs + output;
-            let row = (output * geometry.channels + channel) * height + (height - 1 - y);
-            weight[row * width + (width - 1 - x)]
-        });
-        Box::new(move |gradient, out| forward.image(level, gradient, out))
+        }
+        let strided = InputGradient::new(level, *geometry, weight);
+        Box::new(move |gradient, out| strided.image(level, gradient, out))
     }
 }
 

@@ -16,9 +16,17 @@ pub(super) struct Product<'a, T> {
     /// Rows and positions, the latter a multiple of the lanes.
     pub(super) rows: usize,
     pub(super) positions: usize,
-    /// Rows of at least `positions` elements.
-    pub(super) out: &'a mut [T],
+    /// Rows `out_stride` apart.
+    pub(super) out: Target<'a, T>,
     pub(super) out_stride: usize,
+}
+
+/// What becomes of a product.
+pub(super) enum Target<'a, T> {
+    /// It replaces what is there.
+    Set(&'a mut [T]),
+    /// It is added to what is there.
+    Added(&'a mut [T]),
 }
 
 /// Sources larger than this many bytes are walked once, with all rows for each few positions.
@@ -40,7 +48,11 @@ impl<T: Real> VectorTask<T> for Product<'_, T> {
         let inner = offsets.len();
         let blocks = rows.div_ceil(ROWS);
         let reach = offsets.iter().copied().max().unwrap_or(0);
-        assert!(positions.is_multiple_of(V::LANES) && out_stride >= positions);
+        let (out, added) = match out {
+            Target::Set(out) => (out, false),
+            Target::Added(out) => (out, true),
+        };
+        assert!(positions.is_multiple_of(V::LANES));
         assert!(weights.len() >= blocks * inner * ROWS && source.len() >= reach + positions);
         assert!(rows == 0 || out.len() >= (rows - 1) * out_stride + positions);
         let step = COLUMNS * V::LANES;
@@ -62,14 +74,14 @@ impl<T: Real> VectorTask<T> for Product<'_, T> {
                 let out = out.as_mut_ptr().add(first * out_stride + position);
                 let rows = ROWS.min(rows - first);
                 match columns {
-                    1 => {
-                        product_tile::<V, ROWS, 1>(weights, source, offsets, out, out_stride, rows)
-                    }
-                    2 => {
-                        product_tile::<V, ROWS, 2>(weights, source, offsets, out, out_stride, rows)
-                    }
+                    1 => product_tile::<V, ROWS, 1>(
+                        weights, source, offsets, out, out_stride, rows, added,
+                    ),
+                    2 => product_tile::<V, ROWS, 2>(
+                        weights, source, offsets, out, out_stride, rows, added,
+                    ),
                     _ => product_tile::<V, ROWS, COLUMNS>(
-                        weights, source, offsets, out, out_stride, rows,
+                        weights, source, offsets, out, out_stride, rows, added,
                     ),
                 }
             }
@@ -86,6 +98,7 @@ unsafe fn product_tile<V: Vector, const ROWS: usize, const COLUMNS: usize>(
     out: *mut V::Scalar,
     out_stride: usize,
     rows: usize,
+    added: bool,
 ) {
     let zero = bytemuck::Zeroable::zeroed();
     let mut sums = [[V::splat(zero); COLUMNS]; ROWS];
@@ -112,7 +125,10 @@ unsafe fn product_tile<V: Vector, const ROWS: usize, const COLUMNS: usize>(
             for column in 0..COLUMNS {
                 // SAFETY: as above.
                 unsafe {
-                    sums[index][column].store(out.add(index * out_stride + column * V::LANES))
+                    let target = out.add(index * out_stride + column * V::LANES);
+                    let sum = sums[index][column];
+                    let sum = if added { sum.plus(V::load(target)) } else { sum };
+                    sum.store(target);
                 }
             }
         }
@@ -252,8 +268,7 @@ unsafe fn correlation_tile<V: Vector, const ROWS: usize, const COLUMNS: usize>(
         for index in 0..ROWS {
             for column in 0..COLUMNS {
                 let target = sums.add(index * walk.channels + column * V::LANES);
-                let one = V::splat(V::Scalar::ONE);
-                V::load(target).multiply_add(totals[index][column], one).store(target);
+                V::load(target).plus(totals[index][column]).store(target);
             }
         }
     }
