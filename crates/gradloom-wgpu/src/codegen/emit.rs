@@ -11,25 +11,15 @@ use gradloom_tensor::{DType, Result, Scalar};
 
 use super::axes::{Axes, Walk};
 use super::bindings::{Bindings, Resource};
+use super::coordinates::{Coordinates, Frame};
 use super::unit::Unit;
 use super::{elementwise, literal};
-
-/// How the lanes of a thread lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Frame {
-    /// Elements `index + lane` of the space.
-    Elements,
-    /// Columns `column_{lane}` (`column` with one lane) of row `row`.
-    Rows,
-}
 
 /// Instructions of a program as WGSL statements.
 pub(crate) struct Emitter<'a> {
     unit: &'a Unit<'a>,
     instructions: &'a [Instruction],
-    frame: Frame,
-    lanes: usize,
-    axes: Axes,
+    coordinates: Coordinates,
     walks: Vec<Option<Walk>>,
     uniform: Vec<bool>,
     /// The bindings, with all that the program uses.
@@ -39,13 +29,24 @@ pub(crate) struct Emitter<'a> {
 }
 
 impl<'a> Emitter<'a> {
-    /// Registers what the kernel's program loads and stores on top of `bindings`. With
-    /// [`Frame::Elements`] `lanes` is 1, or 4 if that fits.
+    /// Registers what the kernel's program loads on top of `bindings`. With [`Frame::Elements`] `lanes`
+    /// is 1, or 4 if that fits.
     pub(crate) fn new(
         unit: &'a Unit<'a>,
         frame: Frame,
         lanes: usize,
+        bindings: Bindings,
+    ) -> Result<Self> {
+        Emitter::of_part(unit, frame, lanes, bindings, |_| true)
+    }
+
+    /// As [`Emitter::new`], for a stage that only emits the instructions which `emits` accepts.
+    pub(crate) fn of_part(
+        unit: &'a Unit<'a>,
+        frame: Frame,
+        lanes: usize,
         mut bindings: Bindings,
+        emits: impl Fn(ValueId) -> bool,
     ) -> Result<Self> {
         let kernel = unit.kernel;
         let instructions = &kernel.program.instructions[..];
@@ -56,7 +57,10 @@ impl<'a> Emitter<'a> {
             .map(|instruction| view_of(instruction).map(|view| axes.walk(&view)))
             .collect();
         let vectors = frame == Frame::Elements && lanes == 4;
-        for (instruction, walk) in instructions.iter().zip(&walks) {
+        for (id, (instruction, walk)) in instructions.iter().zip(&walks).enumerate() {
+            if !emits(id) {
+                continue;
+            }
             match (instruction.operation, walk) {
                 (Operation::Load { input, .. }, Some(walk)) => {
                     let (operand, resource) = unit.input(input);
@@ -76,9 +80,7 @@ impl<'a> Emitter<'a> {
         let mut emitter = Emitter {
             unit,
             instructions,
-            frame,
-            lanes,
-            axes,
+            coordinates: Coordinates { frame, lanes, axes },
             walks,
             uniform: Vec::new(),
             bindings,
@@ -90,7 +92,7 @@ impl<'a> Emitter<'a> {
 
     /// Registers the kernel's outputs, or those that `wanted` accepts.
     pub(crate) fn register_outputs(&mut self, wanted: impl Fn(usize) -> bool) -> Result<()> {
-        let vectors = self.frame == Frame::Elements && self.lanes == 4;
+        let vectors = self.coordinates.frame == Frame::Elements && self.coordinates.lanes == 4;
         for position in 0..self.unit.kernel.outputs.len() {
             if wanted(position) {
                 let (output, resource) = self.unit.output(position);
@@ -104,10 +106,10 @@ impl<'a> Emitter<'a> {
     fn find_uniform(&self) -> Vec<bool> {
         let mut uniform: Vec<bool> = Vec::new();
         for (id, instruction) in self.instructions.iter().enumerate() {
-            let same = self.lanes == 1
+            let same = self.coordinates.lanes == 1
                 || match instruction.operation {
                     Operation::Load { .. } | Operation::Index(_) => {
-                        self.walks[id].as_ref().is_some_and(|walk| !self.varies(walk))
+                        self.walks[id].as_ref().is_some_and(|walk| !self.coordinates.varies(walk))
                     }
                     Operation::Constant(_) | Operation::Argument(_) | Operation::Reduce(..) => true,
                     Operation::Accumulator => false,
@@ -116,18 +118,6 @@ impl<'a> Emitter<'a> {
             uniform.push(same);
         }
         uniform
-    }
-
-    /// True if `walk` differs between the lanes of a thread.
-    fn varies(&self, walk: &Walk) -> bool {
-        match self.frame {
-            Frame::Elements => {
-                self.axes.sizes.len().checked_sub(1).is_some_and(|last| walk.depends_on(last))
-            }
-            Frame::Rows => {
-                (self.axes.kept..self.axes.sizes.len()).any(|axis| walk.depends_on(axis))
-            }
-        }
     }
 
     /// The name of a value for one lane.
@@ -149,97 +139,27 @@ impl<'a> Emitter<'a> {
 
     /// Coordinates of the kept axes from a variable with their linear number.
     pub(crate) fn decode_kept(&mut self, linear: &str) {
-        let range = 0..self.axes.kept;
+        let range = 0..self.coordinates.axes.kept;
         self.decode(linear, range, "");
     }
 
     /// Coordinates of the reduced axes for one lane from a variable with their linear number.
     pub(crate) fn decode_reduced(&mut self, linear: &str, lane: usize) {
-        let range = self.axes.kept..self.axes.sizes.len();
+        let axes = &self.coordinates.axes;
+        let range = axes.kept..axes.sizes.len();
         let suffix = self.lane_suffix(lane);
         self.decode(linear, range, &suffix);
     }
 
+    fn decode(&mut self, linear: &str, range: std::ops::Range<usize>, suffix: &str) {
+        for line in self.coordinates.decode(linear, range, suffix, &self.walks) {
+            self.line(line);
+        }
+    }
+
     /// What is appended to a column's variables for a lane.
     pub(crate) fn lane_suffix(&self, lane: usize) -> String {
-        if self.lanes == 1 { String::new() } else { format!("_{lane}") }
-    }
-
-    fn decode(&mut self, linear: &str, range: std::ops::Range<usize>, suffix: &str) {
-        let needed: Vec<bool> = (0..self.axes.sizes.len())
-            .map(|axis| {
-                self.walks.iter().flatten().any(|walk| {
-                    walk.depends_on(axis)
-                        && !(self.frame == Frame::Elements && self.axes.is_contiguous(walk))
-                })
-            })
-            .collect();
-        let mut rest = linear.to_owned();
-        for axis in range.clone().rev() {
-            if !needed[range.start..=axis].contains(&true) {
-                break;
-            }
-            let size = self.axes.sizes[axis];
-            if axis == range.start {
-                self.line(format!("let c{axis}{suffix} = {rest};"));
-                break;
-            }
-            if needed[axis] {
-                self.line(format!("let c{axis}{suffix} = {rest} % {size}u;"));
-            }
-            if needed[range.start..axis].contains(&true) {
-                self.line(format!("let q{axis}{suffix} = {rest} / {size}u;"));
-                rest = format!("q{axis}{suffix}");
-            }
-        }
-    }
-
-    fn coordinate(&self, axis: usize, lane: usize) -> String {
-        match self.frame {
-            Frame::Elements if axis + 1 == self.axes.sizes.len() && lane > 0 => {
-                format!("(c{axis} + {lane}u)")
-            }
-            Frame::Rows if axis >= self.axes.kept => format!("c{axis}{}", self.lane_suffix(lane)),
-            Frame::Elements | Frame::Rows => format!("c{axis}"),
-        }
-    }
-
-    /// The element that a walk reads, as an expression.
-    fn address(&self, walk: &Walk, lane: usize) -> String {
-        if self.frame == Frame::Elements && self.axes.is_contiguous(walk) {
-            return if lane == 0 { "index".to_owned() } else { format!("(index + {lane}u)") };
-        }
-        let mut terms: Vec<String> = Vec::new();
-        for (axis, &stride) in walk.strides.iter().enumerate() {
-            match stride {
-                0 => {}
-                1 => terms.push(self.coordinate(axis, lane)),
-                _ => terms.push(format!(
-                    "{} * {}",
-                    self.coordinate(axis, lane),
-                    literal::index(stride)
-                )),
-            }
-        }
-        if walk.offset != 0 || terms.is_empty() {
-            terms.push(literal::index(walk.offset));
-        }
-        if terms.len() == 1 { terms.swap_remove(0) } else { format!("({})", terms.join(" + ")) }
-    }
-
-    /// Whether a coordinate exists, as an expression.
-    fn exists(&self, walk: &Walk, lane: usize) -> String {
-        let mut terms: Vec<String> = Vec::new();
-        for (axis, mask) in walk.mask.iter().enumerate() {
-            let Some((low, high)) = *mask else { continue };
-            let coordinate = self.coordinate(axis, lane);
-            terms.push(if low == 0 {
-                format!("{coordinate} < {high}u")
-            } else {
-                format!("({coordinate} - {low}u) < {}u", high - low)
-            });
-        }
-        terms.join(" && ")
+        self.coordinates.lane_suffix(lane)
     }
 
     /// The instructions that `targets` need and that `done` does not hold yet, in order.
@@ -273,7 +193,7 @@ impl<'a> Emitter<'a> {
         {
             return Ok(());
         }
-        let lanes = if self.uniform[id] { 1 } else { self.lanes };
+        let lanes = if self.uniform[id] { 1 } else { self.coordinates.lanes };
         for lane in 0..lanes {
             self.emit_lane(id, lane)?;
         }
@@ -284,10 +204,13 @@ impl<'a> Emitter<'a> {
     fn emit_vector_load(&mut self, id: ValueId, input: usize) -> bool {
         let (operand, resource) = self.unit.input(input);
         let Some(walk) = self.walks[id].clone() else { return false };
-        if self.frame != Frame::Elements || self.lanes != 4 || !self.bindings.is_vector(resource) {
+        if self.coordinates.frame != Frame::Elements
+            || self.coordinates.lanes != 4
+            || !self.bindings.is_vector(resource)
+        {
             return false;
         }
-        let address = self.address(&walk, 0);
+        let address = self.coordinates.address(&walk, 0);
         let load = self.bindings.load_vector(resource, &format!("({address}) / 4u"));
         self.line(format!("let w{id} = {load};"));
         for lane in 0..4 {
@@ -311,10 +234,10 @@ impl<'a> Emitter<'a> {
                 if walk.never {
                     zero
                 } else {
-                    let address = self.address(&walk, lane);
+                    let address = self.coordinates.address(&walk, lane);
                     let load = self.bindings.load(resource, operand.dtype, &address);
                     if walk.is_masked() {
-                        let exists = self.exists(&walk, lane);
+                        let exists = self.coordinates.exists(&walk, lane);
                         let kind = literal::compute_type(operand.dtype);
                         self.line(format!("var {name}: {kind} = {zero};"));
                         self.line(format!("if ({exists}) {{ {name} = {load}; }}"));
@@ -329,11 +252,11 @@ impl<'a> Emitter<'a> {
             Operation::Index(_) => {
                 let walk =
                     self.walks[id].clone().unwrap_or_else(|| unreachable!("index has a view"));
-                let address = format!("bitcast<i32>({})", self.address(&walk, lane));
+                let address = format!("bitcast<i32>({})", self.coordinates.address(&walk, lane));
                 if walk.never {
                     "0i".to_owned()
                 } else if walk.is_masked() {
-                    format!("select(0i, {address}, {})", self.exists(&walk, lane))
+                    format!("select(0i, {address}, {})", self.coordinates.exists(&walk, lane))
                 } else {
                     address
                 }
@@ -369,7 +292,7 @@ impl<'a> Emitter<'a> {
     pub(crate) fn store_elements(&mut self, position: usize) {
         let (output, resource) = self.unit.output(position);
         let values: Vec<String> =
-            (0..self.lanes).map(|lane| self.name(output.value, lane)).collect();
+            (0..self.coordinates.lanes).map(|lane| self.name(output.value, lane)).collect();
         if self.bindings.is_vector(resource) {
             let store = self.bindings.store_vector(resource, output.dtype, "index / 4u", &values);
             self.line(store);

@@ -6,7 +6,8 @@ use gradloom_shaders::Options;
 use gradloom_tensor::{DType, Result};
 
 use super::bindings::{Bindings, Resource};
-use super::emit::{Emitter, Frame};
+use super::coordinates::Frame;
+use super::emit::Emitter;
 use super::literal;
 use super::unit::{Unit, template_error};
 

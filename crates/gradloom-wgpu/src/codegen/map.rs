@@ -6,7 +6,8 @@ use gradloom_tensor::Result;
 
 use super::axes::Axes;
 use super::bindings::Bindings;
-use super::emit::{Emitter, Frame};
+use super::coordinates::Frame;
+use super::emit::Emitter;
 use super::unit::{Unit, template_error};
 
 /// Compiles a map kernel.

@@ -2,6 +2,7 @@
 
 mod axes;
 pub(crate) mod bindings;
+mod coordinates;
 mod elementwise;
 mod emit;
 mod epilogue;
@@ -19,6 +20,7 @@ mod matmul;
 mod pool;
 mod row;
 mod row_layout;
+mod row_tree;
 mod scan;
 mod scatter_add;
 mod tiled;

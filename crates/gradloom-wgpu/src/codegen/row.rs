@@ -10,9 +10,11 @@ use gradloom_tensor::op::Reduction;
 use gradloom_tensor::{DType, Result};
 
 use super::bindings::{Bindings, Resource};
-use super::emit::{Emitter, Frame};
+use super::coordinates::Frame;
+use super::emit::Emitter;
 use super::literal;
 use super::row_layout::RowLayout;
+use super::row_tree::tree;
 use super::unit::{Unit, template_error};
 
 /// Compiles a row or reduce kernel.
@@ -79,7 +81,10 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     fn new(unit: &'a Unit<'a>, layout: &'a RowLayout, stage: Stage) -> Result<Self> {
-        let mut emitter = Emitter::new(unit, Frame::Rows, layout.resident, Bindings::default())?;
+        let needed = needed(unit, stage);
+        let bindings = Bindings::default();
+        let mut emitter =
+            Emitter::of_part(unit, Frame::Rows, layout.resident, bindings, |id| needed[id])?;
         match stage {
             Stage::Whole => emitter.register_outputs(|_| true)?,
             Stage::Partial(scratch) => {
@@ -355,33 +360,24 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// A binary tree over the threads of a row in workgroup memory.
-fn tree(name: &str, reduction: Reduction, dtype: DType, layout: &RowLayout) -> String {
-    let kind = literal::compute_type(dtype);
-    let size = layout.threads * layout.rows_per_group;
-    let stride = if layout.row_fastest { layout.rows_per_group } else { 1 };
-    let half = layout.threads / 2;
-    let combined = literal::combine(
-        reduction,
-        dtype,
-        &format!("{name}_memory[thread]"),
-        &format!("{name}_memory[thread + step * {stride}u]"),
-    );
-    format!(
-        "var<workgroup> {name}_memory: array<{kind}, {size}>;
-fn {name}(value: {kind}, thread: u32, lane: u32) -> {kind} {{
-    {name}_memory[thread] = value;
-    workgroupBarrier();
-    for (var step = {half}u; step > 0u; step >>= 1u) {{
-        if (lane < step) {{
-            {name}_memory[thread] = {combined};
-        }}
-        workgroupBarrier();
-    }}
-    let result = {name}_memory[thread - lane * {stride}u];
-    workgroupBarrier();
-    return result;
-}}
-"
-    )
+/// The instructions that a stage emits; others must not take up bindings.
+fn needed(unit: &Unit<'_>, stage: Stage) -> Vec<bool> {
+    let instructions = &unit.kernel.program.instructions;
+    let mut needed = vec![false; instructions.len()];
+    let mut pending: Vec<ValueId> = match stage {
+        Stage::Partial(_) => unit.kernel.program.reductions().map(|(id, _, _)| id).collect(),
+        Stage::Whole | Stage::Final(..) => {
+            unit.kernel.outputs.iter().map(|output| output.value).collect()
+        }
+    };
+    while let Some(id) = pending.pop() {
+        let combines = matches!(
+            (stage, instructions[id].operation),
+            (Stage::Final(..), Operation::Reduce(..))
+        );
+        if !std::mem::replace(&mut needed[id], true) && !combines {
+            pending.extend(instructions[id].operation.operands());
+        }
+    }
+    needed
 }
