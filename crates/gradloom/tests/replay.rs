@@ -1,0 +1,157 @@
+//! Counters of whole training steps on every device: how many kernels and submissions a step takes, and
+//! that a repeated step plans nothing, asks the system for no memory and leaves no more of it in use.
+//!
+//! One test in a program of its own, because the counters belong to devices that tests share.
+
+use gradloom::nn::layers::{
+    AttentionMask, Conv2d, Flatten, LayerNorm, Linear, MaxPool2d, MultiHeadAttention,
+};
+use gradloom::prelude::*;
+
+/// Steps over which memory must stay flat.
+const STEPS: usize = 1000;
+
+fn devices() -> Vec<Device> {
+    let gpus = Device::gpus();
+    let required = std::env::var_os("GRADLOOM_REQUIRE_GPU").is_some_and(|value| value == "1");
+    assert!(!gpus.is_empty() || !required, "GRADLOOM_REQUIRE_GPU=1, but there is no GPU adapter");
+    if gpus.is_empty() {
+        eprintln!("SKIPPED on GPUs: no adapter found; install a Vulkan driver to run this test");
+    }
+    std::iter::once(Device::cpu()).chain(gpus).collect()
+}
+
+/// Conv 1-32-64 of 3x3 with pools, 1600-512-10, as the Fashion-MNIST example has it.
+fn cnn(device: &Device) -> Sequential {
+    let mut init = Init::new(Key::new(0), device);
+    Sequential::new()
+        .with(Conv2d::new(1, 32, [3, 3], Default::default(), &mut init))
+        .with(Activation::Relu)
+        .with(MaxPool2d::new(2))
+        .with(Conv2d::new(32, 64, [3, 3], Default::default(), &mut init))
+        .with(Activation::Relu)
+        .with(MaxPool2d::new(2))
+        .with(Flatten)
+        .with(Linear::new(1600, 512, &mut init))
+        .with(Activation::Relu)
+        .with(Linear::new(512, 10, &mut init))
+}
+
+/// A small network whose thousand steps take seconds on a software driver.
+fn mlp(device: &Device) -> Sequential {
+    let mut init = Init::new(Key::new(0), device);
+    Sequential::new()
+        .with(Linear::new(784, 16, &mut init))
+        .with(Activation::Gelu)
+        .with(Linear::new(16, 10, &mut init))
+}
+
+/// What a step of training did.
+struct Step {
+    kernels: u64,
+    submissions: u64,
+}
+
+fn step(
+    model: &mut Sequential,
+    optimizer: &mut Sgd,
+    images: &Tensor,
+    labels: &Tensor,
+    rate: f64,
+) -> Step {
+    let device = images.device().clone();
+    let before = device.statistics();
+    let mut ctx = Context::train(Key::new(1));
+    let mut loss = model.forward(images, &mut ctx).cross_entropy(labels);
+    let gradients = gradients(&loss, model);
+    optimizer.set_learning_rate(rate);
+    optimizer.step(model, &gradients);
+    drop(gradients);
+    commit(&mut (&mut *model, &mut *optimizer, &mut loss)).unwrap();
+    let after = device.statistics();
+    assert!(loss.item().unwrap().is_finite());
+    Step {
+        kernels: after.kernels - before.kernels,
+        submissions: after.submissions - before.submissions,
+    }
+}
+
+#[test]
+fn steps_are_few_kernels_and_replay_in_the_same_memory() {
+    for device in devices() {
+        let name = device.name();
+        let labels = Tensor::from_vec((0..8).map(|i| i % 10).collect::<Vec<i32>>(), [8], &device);
+        let labels = labels.unwrap();
+
+        let images = Tensor::uniform(Key::new(4), [8, 1, 28, 28], 0.0, 1.0, &device).detach();
+        images.eval().unwrap();
+        let (mut model, mut optimizer) = (cnn(&device), Sgd::new(0.01).momentum(0.9));
+        for _ in 0..2 {
+            step(&mut model, &mut optimizer, &images, &labels, 0.01);
+        }
+        let Step { kernels, submissions } =
+            step(&mut model, &mut optimizer, &images, &labels, 0.01);
+        eprintln!("{name}: CNN training step: {kernels} kernels, {submissions} submission(s)");
+        assert!(kernels <= 40, "{name}: {kernels} kernels");
+        assert_eq!(submissions, 1, "{name}");
+
+        let kernels = transformer_block(&device);
+        eprintln!("{name}: Transformer block, forward and backward: {kernels} kernels");
+        assert!(kernels <= 45, "{name}: {kernels} kernels");
+
+        let images = images.reshape([8, 784]);
+        let (mut model, mut optimizer) = (mlp(&device), Sgd::new(0.01).momentum(0.9));
+        for index in 0..10 {
+            step(&mut model, &mut optimizer, &images, &labels, 0.01 + f64::from(index) * 1e-4);
+        }
+        let settled = device.statistics();
+        for index in 0..STEPS {
+            step(&mut model, &mut optimizer, &images, &labels, 0.02 / (1.0 + index as f64));
+        }
+        let after = device.statistics();
+        assert_eq!(after.plans, settled.plans, "{name}: no planning");
+        assert_eq!(after.system_allocations, settled.system_allocations, "{name}: no allocation");
+        assert_eq!(after.bytes_in_use, settled.bytes_in_use, "{name}: memory is flat");
+        assert_eq!(after.bytes_cached, settled.bytes_cached, "{name}: the cache is flat");
+    }
+}
+
+/// A pre-norm block.
+#[derive(Clone, Module)]
+struct Block {
+    norm1: LayerNorm,
+    attention: MultiHeadAttention,
+    norm2: LayerNorm,
+    up: Linear,
+    down: Linear,
+}
+
+impl Block {
+    fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
+        let normed = self.norm1.forward(x, ctx);
+        let x = x + self.attention.self_attention(&normed, &AttentionMask::causal(), ctx);
+        let hidden = self.up.forward(&self.norm2.forward(&x, ctx), ctx).gelu();
+        &x + self.down.forward(&hidden, ctx)
+    }
+}
+
+/// Kernels of a block with four heads, forward and backward.
+fn transformer_block(device: &Device) -> u64 {
+    let mut init = Init::new(Key::new(0), device);
+    let width = 32;
+    let mut block = Block {
+        norm1: LayerNorm::new(width, &mut init),
+        attention: MultiHeadAttention::new(width, 4, &mut init),
+        norm2: LayerNorm::new(width, &mut init),
+        up: Linear::new(width, 4 * width, &mut init),
+        down: Linear::new(4 * width, width, &mut init),
+    };
+    commit(&mut block).unwrap();
+    let x = Tensor::normal(Key::new(2), [2, 16, width], 0.0, 1.0, device).detach();
+    x.eval().unwrap();
+    let before = device.statistics().kernels;
+    let mut loss = block.forward(&x, &mut Context::train(Key::new(1))).square().mean(..);
+    let mut gradients = gradients(&loss, &block);
+    commit(&mut (&mut gradients, &mut loss)).unwrap();
+    device.statistics().kernels - before
+}
