@@ -22,9 +22,69 @@ fn main() -> Result<()> {
     let software = backend.adapter().kind == AdapterKind::Software;
     println!("{}", backend.adapter());
     let scale = if software { 1 } else { 8 };
+    dispatch_cost(backend)?;
     for bench in benches(scale) {
         bench.run(backend, if software { 3 } else { 50 })?;
     }
+    Ok(())
+}
+
+/// Host and device cost of a dispatch: a plan of many kernels on few elements, replayed.
+fn dispatch_cost(backend: &WgpuBackend) -> Result<()> {
+    use gradloom_tensor::Backend as _;
+    const KERNELS: usize = 200;
+    let shape = Shape::new(&[64]);
+    let view = View::contiguous(shape);
+    let output = |slot| KernelOutput { buffer: slot, dtype: DType::F32, len: 64, value: 1 };
+    let kernels = (0..KERNELS).map(|number| {
+        let from = match number {
+            0 => BufferRef::Input(0),
+            _ => BufferRef::Slot((number - 1) % 2),
+        };
+        let to =
+            if number + 1 == KERNELS { BufferRef::Output(0) } else { BufferRef::Slot(number % 2) };
+        Kernel {
+            kind: KernelKind::Map,
+            program: Program {
+                instructions: vec![
+                    instruction(Operation::Load { input: 0, view }, Level::Element),
+                    instruction(Operation::Unary(Unary::Neg, 0), Level::Element),
+                ],
+            },
+            space: Space::elements(shape),
+            inputs: vec![KernelInput { buffer: from, dtype: DType::F32, len: 64 }],
+            outputs: vec![output(to)],
+            node: 0,
+        }
+    });
+    let plan = Plan {
+        id: 1 << 62,
+        kernels: kernels.collect(),
+        inputs: vec![(DType::F32, 64)],
+        outputs: vec![PlanOutput { dtype: DType::F32, len: 64, reuses: None, alias: None }],
+        slots: vec![gradloom_plan::Slot { elements_max: 64, bytes: 256 }; 2],
+        arguments: Vec::new(),
+    };
+    let input = [backend.upload(DType::F32, &[0; 256])?];
+    let site = |_| CheckSite { op: "bench", location: std::panic::Location::caller() };
+    for _ in 0..5 {
+        backend.run(&plan, &input, &[], &site)?;
+    }
+    backend.synchronize()?;
+    let (start, repeats) = (Instant::now(), 50);
+    let mut host = std::time::Duration::ZERO;
+    for _ in 0..repeats {
+        let call = Instant::now();
+        backend.run(&plan, &input, &[], &site)?;
+        host += call.elapsed();
+    }
+    backend.synchronize()?;
+    let each = |time: std::time::Duration| time.as_secs_f64() * 1e6 / (repeats * KERNELS) as f64;
+    println!(
+        "a dispatch: {:.2} us on the host, {:.2} us in all ({KERNELS} kernels a submission)",
+        each(host),
+        each(start.elapsed())
+    );
     Ok(())
 }
 

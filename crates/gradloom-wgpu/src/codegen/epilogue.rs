@@ -140,9 +140,10 @@ pub(crate) fn dispatch_elements(
     options: Options,
     bindings: Bindings,
 ) -> Result<()> {
-    let grid = unit.grid(count.div_ceil(unit.target.workgroup as usize))?;
+    let workgroup = unit.workgroup_for(count);
+    let grid = unit.grid(count.div_ceil(workgroup as usize))?;
     let options = options
-        .constant("WORKGROUP", unit.target.workgroup)
+        .constant("WORKGROUP", workgroup)
         .constant("COUNT", count as u32)
         .constant("GRID_X", grid[0])
         .splice("bindings", bindings.declarations());

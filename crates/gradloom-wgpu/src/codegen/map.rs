@@ -18,10 +18,11 @@ pub(crate) fn compile(unit: &mut Unit<'_>) -> Result<()> {
     emitter.register_outputs(|_| true)?;
     emitter.emit_all()?;
     let Emitter { bindings, text, .. } = emitter;
-    let groups = count.div_ceil(lanes * unit.target.workgroup as usize);
+    let workgroup = unit.workgroup_for(count.div_ceil(lanes));
+    let groups = count.div_ceil(lanes * workgroup as usize);
     let grid = unit.grid(groups)?;
     let options = Options::new()
-        .constant("WORKGROUP", unit.target.workgroup)
+        .constant("WORKGROUP", workgroup)
         .constant("COUNT", count as u32)
         .constant("LANES", lanes as u32)
         .constant("GRID_X", grid[0])

@@ -159,6 +159,12 @@ impl<'a> Unit<'a> {
         Ok([x as u32, y as u32])
     }
 
+    /// Threads of a workgroup for so many threads in all: few for small work.
+    pub(crate) fn workgroup_for(&self, threads: usize) -> u32 {
+        let enough = threads.next_power_of_two().clamp(32, 1 << 16) as u32;
+        enough.min(self.target.workgroup)
+    }
+
     /// Appends a dispatch.
     pub(crate) fn dispatch(
         &mut self,
