@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod device;
+pub mod tutorial;
 
 pub use device::SelectDevice;
 pub use gradloom_autodiff as autodiff;
@@ -21,3 +22,8 @@ pub mod prelude {
 
     pub use crate::SelectDevice;
 }
+
+/// Runs the code of the repository's README as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct ReadmeOfTheRepository;

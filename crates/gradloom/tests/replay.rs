@@ -1,12 +1,20 @@
-//! Counters of whole training steps on every device: how many kernels and submissions a step takes, and
-//! that a repeated step plans nothing, asks the system for no memory and leaves no more of it in use.
-//!
-//! One test in a program of its own, because the counters belong to devices that tests share.
+//! What belongs to a whole device, one test at a time: how many kernels and submissions a training step
+//! takes, that a repeated step plans nothing, asks the system for no memory and leaves no more of it in
+//! use, and that index errors which a kernel finds come back with the op and the line.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gradloom::nn::layers::{
     AttentionMask, Conv2d, Flatten, LayerNorm, Linear, MaxPool2d, MultiHeadAttention,
 };
 use gradloom::prelude::*;
+
+/// Held by each test: counters and pending index errors are the device's, whoever evaluates.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Steps over which memory must stay flat.
 const STEPS: usize = 1000;
@@ -78,6 +86,7 @@ fn step(
 
 #[test]
 fn steps_are_few_kernels_and_replay_in_the_same_memory() {
+    let _alone = alone();
     for device in devices() {
         let name = device.name();
         let labels = Tensor::from_vec((0..8).map(|i| i % 10).collect::<Vec<i32>>(), [8], &device);
@@ -154,4 +163,30 @@ fn transformer_block(device: &Device) -> u64 {
     let mut gradients = gradients(&loss, &block);
     commit(&mut (&mut gradients, &mut loss)).unwrap();
     device.statistics().kernels - before
+}
+
+#[test]
+fn a_class_out_of_range_names_the_op_and_the_class() {
+    let _alone = alone();
+    for device in devices() {
+        let logits = Tensor::zeros([2, 3], DType::F32, &device);
+        let labels = Tensor::from_vec(vec![1, 7], [2], &device).unwrap();
+        let error = logits.cross_entropy(&labels).item().unwrap_err();
+        assert!(error.is_index_out_of_range(), "{}: {error}", device.name());
+        let text = error.to_string();
+        assert!(text.contains("cross_entropy: index 7") && text.contains("size 3"), "{text}");
+        assert!(text.contains("replay.rs"), "{text}");
+        assert_eq!((logits + 1.0).to_vec::<f32>().unwrap(), vec![1.0; 6], "works afterwards");
+    }
+}
+
+#[test]
+fn a_gather_out_of_range_names_the_op_and_the_index() {
+    let _alone = alone();
+    for device in devices() {
+        let table = Tensor::ones([4, 2], DType::F32, &device);
+        let index = Tensor::from_vec(vec![0, -1], [2], &device).unwrap();
+        let error = table.embedding(&index).sum(..).item().unwrap_err();
+        assert!(error.to_string().contains("index -1 out of range"), "{error}");
+    }
 }
