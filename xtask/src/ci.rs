@@ -20,6 +20,7 @@ fn all() -> Result<(), String> {
     dependencies::run()?;
     step(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     step(cargo().args(["test", "--workspace"]))?;
+    step(cargo().args(["test", "--package", "gradloom-plan", "--benches"]))?;
     step(
         cargo()
             .args(["doc", "--workspace", "--no-deps", "--quiet"])
