@@ -66,15 +66,6 @@ pub(crate) fn split(
     }
 }
 
-/// Runs `work` for every task number, on several threads unless `threads <= 1`.
-pub(crate) fn each(threads: usize, tasks: usize, work: impl Fn(usize) + Sync + Send) {
-    if threads <= 1 || tasks <= 1 {
-        (0..tasks).for_each(work);
-    } else {
-        (0..tasks).into_par_iter().with_max_len(1).for_each(work);
-    }
-}
-
 /// Units per task: tasks of at least `work_min` work where a unit has `unit_work`, and not many more
 /// tasks than keep the threads busy. Results never depend on it.
 pub(crate) fn grain(threads: usize, units: usize, unit_work: usize, work_min: usize) -> usize {

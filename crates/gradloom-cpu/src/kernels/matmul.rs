@@ -5,23 +5,29 @@
 
 use std::ops::Range;
 
+use bytemuck::Pod;
 use gradloom_plan::{Kernel, View};
 use gradloom_tensor::{DType, Result};
 
 use super::lanes::lanes_of;
-use super::product::{Matrix, Number, multiply_columns};
-use super::{Aliases, Context, Executable, lane_dtype};
+use super::product::{Matrix, Number};
+use super::{Aliases, Context, Executable, TASK_MIN, lane_dtype};
 use crate::convert::Lane;
 use crate::epilogue::{Division, Epilogue};
+use crate::memory::Temporary;
+use crate::parallel;
 
 /// Multiplications below which a product stays on one thread.
 const SEQUENTIAL_WORK: usize = 512 * 1024;
 /// Least multiplications of a task.
 const TASK_WORK: usize = 256 * 1024;
-/// Rows or columns of a block, of which the kernels' tiles are divisors.
+/// Rows of a block of the `gemm` crate, and the most blocks of one product.
 const BLOCK: usize = 96;
-/// Most blocks of one product.
 const BLOCKS_MAX: usize = 16;
+/// Rows of a tile of panels, of which a task has whole ones.
+const PANEL_ROWS: usize = 6;
+/// What it costs to move an element across rows, in elements moved along them.
+const TURN_COST: usize = 6;
 
 pub(crate) struct Matmul {
     lhs: View,
@@ -103,62 +109,172 @@ impl Matmul {
         let batches: usize = self.batch.iter().product();
         let work = m * n * k.max(1);
         let threads = if batches * work <= SEQUENTIAL_WORK { 1 } else { context.threads };
-        if batches > 1 && (work <= SEQUENTIAL_WORK || batches >= 2 * BLOCKS_MAX) {
+        if work <= SEQUENTIAL_WORK || batches >= BLOCKS_MAX {
             // Whole products are the units.
-            let per_task = TASK_WORK.div_ceil(work.max(1)).clamp(1, batches);
+            let per_task = TASK_WORK.div_ceil(work.max(1)).clamp(1, batches.max(1));
             let division = Division { units: batches, unit_elements: m * n, per_task, threads };
             self.epilogue.run(context, inputs, outputs, division, |range, out| {
                 let out: &mut [T] = bytemuck::cast_slice_mut(out);
                 for (index, batch) in range.enumerate() {
                     let (left, right) = self.matrices(batch, lhs, rhs);
                     let out = &mut out[index * m * n..(index + 1) * m * n];
-                    T::multiply(out, n, self.size, left, right, false);
+                    T::multiply(context.level, out, n, self.size, left, right);
                 }
             });
             return Ok(());
         }
-        if batches == 1 && (m >= n || work <= SEQUENTIAL_WORK) {
+        if batches == 1 {
             let (left, right) = self.matrices(0, lhs, rhs);
-            let block = if work <= SEQUENTIAL_WORK { m } else { block_of(m) };
-            let division = Division { units: m, unit_elements: n, per_task: block, threads };
-            self.epilogue.run(context, inputs, outputs, division, |rows: Range<usize>, out| {
-                let out = bytemuck::cast_slice_mut(out);
-                T::multiply(out, n, [rows.len(), n, k], left.from(rows.start, 0), right, false);
-            });
-            return Ok(());
+            let product = Product::new(context, self.size, left, right)?;
+            if !product.turned || m == 1 {
+                let (units, unit_elements) = if product.turned { (n, 1) } else { (m, n) };
+                let per_task = product.rows_per_task(context.threads);
+                let division = Division { units, unit_elements, per_task, threads };
+                self.epilogue.run(context, inputs, outputs, division, |rows, out| {
+                    product.rows(context, rows, bytemuck::cast_slice_mut(out));
+                });
+                return Ok(());
+            }
         }
         self.epilogue.run_whole(context, inputs, outputs, batches * m * n, |out| {
             let out: &mut [T] = bytemuck::cast_slice_mut(out);
             for (batch, out) in out.chunks_exact_mut((m * n).max(1)).enumerate() {
                 let (left, right) = self.matrices(batch, lhs, rhs);
-                if m >= n {
-                    let block = block_of(m);
-                    let bytes = n * size_of::<T>();
-                    let out: &mut [u8] = bytemuck::cast_slice_mut(out);
-                    crate::parallel::split(
-                        threads,
-                        &mut [out],
-                        &[bytes],
-                        m,
-                        block,
-                        |rows, parts| {
-                            let size = [rows.len(), n, k];
-                            let out = bytemuck::cast_slice_mut(parts[0]);
-                            T::multiply(out, n, size, left.from(rows.start, 0), right, false);
-                        },
-                    );
-                } else {
-                    multiply_columns(threads, out, self.size, block_of(n), left, right);
-                }
+                Product::new(context, self.size, left, right)?.whole(context, out)?;
             }
             Ok(())
         })
     }
 }
 
-/// Rows or columns of a block of a product that has `count` of them.
-fn block_of(count: usize) -> usize {
-    count.div_ceil(BLOCKS_MAX).next_multiple_of(BLOCK)
+/// One large product, split by rows: of the result, or of its transpose if that packs less.
+struct Product<'a, T> {
+    /// Rows, columns and inner size of what is computed.
+    size: [usize; 3],
+    lhs: Matrix<'a, T>,
+    rhs: Matrix<'a, T>,
+    /// The right matrix in panels, if the product is made of them.
+    packed: Option<Temporary>,
+    /// True if the transpose of the result is computed.
+    turned: bool,
+}
+
+impl<'a, T: Number> Product<'a, T> {
+    /// Decides and packs.
+    fn new(
+        context: &Context<'_>,
+        [m, n, k]: [usize; 3],
+        lhs: Matrix<'a, T>,
+        rhs: Matrix<'a, T>,
+    ) -> Result<Product<'a, T>> {
+        let panels = T::uses_panels([m, n, k]);
+        let turned = if panels {
+            // Packing reads all of one operand; turning it or the result costs several times more.
+            let along = |stride: isize| if stride == 1 { 1 } else { TURN_COST };
+            let straight = k * n * along(rhs.strides[1]);
+            k * m * along(lhs.strides[0]) + m * n * TURN_COST < straight
+        } else {
+            m < n
+        };
+        let (size, lhs, rhs) = if turned {
+            ([n, m, k], rhs.transposed(), lhs.transposed())
+        } else {
+            ([m, n, k], lhs, rhs)
+        };
+        let mut product = Product { size, lhs, rhs, packed: None, turned };
+        if panels {
+            let width = T::panel_width(context.level);
+            let count = size[1].div_ceil(width);
+            let bytes = width * k * size_of::<T>();
+            let mut packed = context.pool.temporary(count * bytes)?;
+            let threads = context.threads_for(count * width * k);
+            let per_task = parallel::grain(threads, count, width * k, TASK_MIN);
+            let packed_bytes = packed.get_mut();
+            parallel::split(
+                threads,
+                &mut [packed_bytes],
+                &[bytes],
+                count,
+                per_task,
+                |range, parts| {
+                    let columns = range.start * width..(range.end * width).min(size[1]);
+                    let packed = bytemuck::cast_slice_mut(parts[0]);
+                    T::pack_columns(context.level, rhs, k, columns, packed);
+                },
+            );
+            product.packed = Some(packed);
+        }
+        Ok(product)
+    }
+
+    /// Rows of a task. The bits of panels do not depend on it; otherwise the shape alone decides.
+    fn rows_per_task(&self, threads: usize) -> usize {
+        let [rows, columns, inner] = self.size;
+        if self.packed.is_none() {
+            return rows.div_ceil(BLOCKS_MAX).next_multiple_of(BLOCK);
+        }
+        let enough = TASK_WORK.div_ceil((columns * inner).max(1));
+        rows.div_ceil(threads * 4).max(enough).next_multiple_of(PANEL_ROWS)
+    }
+
+    /// Computes some rows into `out`, which has them alone.
+    fn rows(&self, context: &Context<'_>, rows: Range<usize>, out: &mut [T]) {
+        let [_, columns, inner] = self.size;
+        let size = [rows.len(), columns, inner];
+        let lhs = self.lhs.from(rows.start, 0);
+        match &self.packed {
+            Some(packed) => {
+                let packed = bytemuck::cast_slice(packed.get());
+                T::multiply_packed(context.level, out, size, lhs, packed);
+            }
+            None => T::multiply(context.level, out, columns, size, lhs, self.rhs),
+        }
+    }
+
+    /// Computes all of the result.
+    fn whole(&self, context: &Context<'_>, out: &mut [T]) -> Result<()> {
+        let [rows, columns, _] = self.size;
+        if !self.turned {
+            self.all_rows(context, out);
+            return Ok(());
+        }
+        let mut transpose = context.pool.temporary(out.len() * size_of::<T>())?;
+        self.all_rows(context, bytemuck::cast_slice_mut(transpose.get_mut()));
+        let transpose: &[T] = bytemuck::cast_slice(transpose.get());
+        let threads = context.threads_for(out.len());
+        let per_task = parallel::grain(threads, columns, rows, TASK_MIN);
+        let bytes = rows * size_of::<T>();
+        let out: &mut [u8] = bytemuck::cast_slice_mut(out);
+        parallel::split(threads, &mut [out], &[bytes], columns, per_task, |range, parts| {
+            let out: &mut [T] = bytemuck::cast_slice_mut(parts[0]);
+            turn(&transpose[range.start..], columns, rows, out);
+        });
+        Ok(())
+    }
+
+    fn all_rows(&self, context: &Context<'_>, out: &mut [T]) {
+        let [rows, columns, _] = self.size;
+        let bytes = columns * size_of::<T>();
+        let per_task = self.rows_per_task(context.threads);
+        let out: &mut [u8] = bytemuck::cast_slice_mut(out);
+        parallel::split(context.threads, &mut [out], &[bytes], rows, per_task, |range, parts| {
+            self.rows(context, range, bytemuck::cast_slice_mut(parts[0]));
+        });
+    }
+}
+
+/// Rows of `out` (`width` elements each) from columns of `values`, whose rows are `step` apart.
+fn turn<T: Pod>(values: &[T], step: usize, width: usize, out: &mut [T]) {
+    /// Columns that are turned together: a cache line of the source.
+    const BLOCK: usize = 16;
+    for first in (0..width).step_by(BLOCK) {
+        let count = BLOCK.min(width - first);
+        for (row, out) in out.chunks_exact_mut(width).enumerate() {
+            for (index, slot) in out[first..first + count].iter_mut().enumerate() {
+                *slot = values[(first + index) * step + row];
+            }
+        }
+    }
 }
 
 impl Executable for Matmul {

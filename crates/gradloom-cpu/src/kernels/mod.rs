@@ -9,6 +9,7 @@ mod row;
 
 mod lanes;
 mod matmul;
+mod panel;
 mod product;
 
 mod convolution;

@@ -215,20 +215,13 @@ vectorized! {
             for ((input, values), out) in rows.zip(out.chunks_exact_mut(2 * width)) {
                 let (upper, lower) = input.split_at(width);
                 let (out_upper, out_lower) = out.split_at_mut(width);
-                let inputs = upper.chunks_exact(2).zip(lower.chunks_exact(2));
-                let outs = out_upper.chunks_exact_mut(2).zip(out_lower.chunks_exact_mut(2));
-                for (((upper, lower), (out_upper, out_lower)), &value) in
-                    inputs.zip(outs).zip(values)
-                {
-                    let upper_right = upper[1].above(upper[0]);
-                    let lower_right = lower[1].above(lower[0]);
-                    let best_upper = upper[0].or_larger(upper[1]);
-                    let best_lower = lower[0].or_larger(lower[1]);
-                    let down = best_lower.above(best_upper);
-                    out_upper[0] = if !down & !upper_right { value } else { T::ZERO };
-                    out_upper[1] = if !down & upper_right { value } else { T::ZERO };
-                    out_lower[0] = if down & !lower_right { value } else { T::ZERO };
-                    out_lower[1] = if down & lower_right { value } else { T::ZERO };
+                for first in (0..out_width).step_by(COLUMNS) {
+                    let count = COLUMNS.min(out_width - first);
+                    let columns = 2 * first..2 * (first + count);
+                    let best = first_of_four(&upper[columns.clone()], &lower[columns.clone()]);
+                    let values = &values[first..first + count];
+                    scatter_row(values, &best, 0, &mut out_upper[columns.clone()]);
+                    scatter_row(values, &best, 2, &mut out_lower[columns]);
                 }
                 if width % 2 == 1 {
                     out_upper[width - 1] = T::ZERO;
@@ -252,6 +245,35 @@ vectorized! {
             let position = first_maximum(pool, input, output);
             *slot = position.map_or(T::ZERO, |position| source[position]);
         }
+    }
+}
+
+/// Windows of two by two that are looked at together.
+const COLUMNS: usize = 64;
+
+/// Which of its four elements, in row-major order, is the first maximum of each window.
+#[inline(always)]
+fn first_of_four<T: Ordered>(upper: &[T], lower: &[T]) -> [u32; COLUMNS] {
+    let mut best = [0; COLUMNS];
+    for (best, (upper, lower)) in
+        best.iter_mut().zip(upper.chunks_exact(2).zip(lower.chunks_exact(2)))
+    {
+        let (right_above, right_below) = (upper[1].above(upper[0]), lower[1].above(lower[0]));
+        let below = upper[0].or_larger(upper[1]);
+        let below = lower[0].or_larger(lower[1]).above(below);
+        let (above, below_index) = (u32::from(right_above), 2 + u32::from(right_below));
+        *best = if below { below_index } else { above };
+    }
+    best
+}
+
+/// Puts each value in one of its two columns if `best` says so (`first` or the one after), zero in the
+/// others.
+#[inline(always)]
+fn scatter_row<T: Ordered>(values: &[T], best: &[u32; COLUMNS], first: u32, out: &mut [T]) {
+    for ((&value, &best), out) in values.iter().zip(best).zip(out.chunks_exact_mut(2)) {
+        out[0] = if best == first { value } else { T::ZERO };
+        out[1] = if best == first + 1 { value } else { T::ZERO };
     }
 }
 

@@ -1,8 +1,13 @@
-//! Products of two matrices: the `gemm` crate behind slices whose bounds are checked, simple loops for
-//! integers and for products too small to prepare anything.
+//! Products of two matrices that lie anywhere strides can reach: panels for f32 (`panel.rs`), the
+//! `gemm` crate for f64 and for single rows or columns, simple loops for integers and where packing
+//! would not pay.
 #![expect(unsafe_code, reason = "the gemm crate takes pointers and strides")]
 
 use bytemuck::Pod;
+
+use super::panel::{PanelProduct, pack, packed_len, panel_width};
+use crate::scratch::Scratch;
+use crate::simd::{Level, vectorized};
 
 /// A matrix somewhere in a slice.
 #[derive(Clone, Copy)]
@@ -17,14 +22,20 @@ pub(crate) struct Matrix<'a, T> {
 
 impl<'a, T> Matrix<'a, T> {
     /// The same matrix from another row and column on.
+    #[inline(always)]
     pub(crate) fn from(self, row: usize, column: usize) -> Matrix<'a, T> {
         let offset =
             self.offset + row as isize * self.strides[0] + column as isize * self.strides[1];
         Matrix { offset, ..self }
     }
 
+    /// Rows as columns.
+    pub(crate) fn transposed(self) -> Matrix<'a, T> {
+        Matrix { strides: [self.strides[1], self.strides[0]], ..self }
+    }
+
     /// Panics unless all elements of a matrix of this size lie in the slice.
-    fn check(&self, rows: usize, columns: usize) {
+    pub(crate) fn check(&self, rows: usize, columns: usize) {
         let (mut low, mut high) = (self.offset, self.offset);
         for (size, stride) in [rows, columns].into_iter().zip(self.strides) {
             let reach = (size as isize - 1) * stride;
@@ -41,167 +52,271 @@ impl<'a, T> Matrix<'a, T> {
 
 /// Numbers that can be multiplied.
 pub(crate) trait Number: Pod + Send + Sync {
-    /// `out[row * out_stride + column] = lhs x rhs`, on the calling thread. With `accumulate` the
-    /// product is added to what is there.
+    /// True if products of this size are best made of panels.
+    fn uses_panels(size: [usize; 3]) -> bool;
+
+    /// `out[row * out_stride + column] = lhs x rhs` for rows, columns and inner size, on the calling
+    /// thread.
     fn multiply(
+        level: Level,
         out: &mut [Self],
         out_stride: usize,
         size: [usize; 3],
         lhs: Matrix<'_, Self>,
         rhs: Matrix<'_, Self>,
-        accumulate: bool,
     );
+
+    /// Packs columns of the right matrix for [`Number::multiply_packed`].
+    fn pack_columns(
+        level: Level,
+        rhs: Matrix<'_, Self>,
+        inner: usize,
+        columns: std::ops::Range<usize>,
+        packed: &mut [Self],
+    );
+
+    /// As [`Number::multiply`] with a right matrix that is packed.
+    fn multiply_packed(
+        level: Level,
+        out: &mut [Self],
+        size: [usize; 3],
+        lhs: Matrix<'_, Self>,
+        packed: &[Self],
+    );
+
+    /// Columns that are packed together.
+    fn panel_width(level: Level) -> usize;
 }
 
 /// Products of fewer multiplications than this are not worth packing.
-const SMALL: usize = 8 * 1024;
+const SMALL: usize = 4 * 1024;
+/// Rows or columns below which a vector of accumulators would be mostly empty.
+const NARROW: usize = 4;
 
-macro_rules! number_float {
-    ($($type:ty),*) => {$(
+impl Number for f32 {
+    fn uses_panels([m, n, k]: [usize; 3]) -> bool {
+        m >= NARROW && n >= NARROW && m * n * k >= SMALL
+    }
+
+    fn multiply(
+        level: Level,
+        out: &mut [f32],
+        out_stride: usize,
+        size: [usize; 3],
+        lhs: Matrix<'_, f32>,
+        rhs: Matrix<'_, f32>,
+    ) {
+        let [m, n, k] = size;
+        if m * n * k < SMALL {
+            return multiply_small(level, out, out_stride, size, lhs, rhs);
+        }
+        if !f32::uses_panels(size) {
+            return multiply_gemm(out, out_stride, size, lhs, rhs, 1.0, gemm::gemm);
+        }
+        let mut packed = Scratch::take::<f32>(packed_len::<f32>(level, n, k));
+        pack(level, rhs, k, 0..n, packed.get_mut());
+        let packed = packed.get();
+        PanelProduct { source: lhs, packed, size, out, out_stride, accumulate: false }.run(level);
+    }
+
+    fn pack_columns(
+        level: Level,
+        rhs: Matrix<'_, f32>,
+        inner: usize,
+        columns: std::ops::Range<usize>,
+        packed: &mut [f32],
+    ) {
+        pack(level, rhs, inner, columns, packed);
+    }
+
+    fn multiply_packed(
+        level: Level,
+        out: &mut [f32],
+        size: [usize; 3],
+        lhs: Matrix<'_, f32>,
+        packed: &[f32],
+    ) {
+        let out_stride = size[1];
+        PanelProduct { source: lhs, packed, size, out, out_stride, accumulate: false }.run(level);
+    }
+
+    fn panel_width(level: Level) -> usize {
+        panel_width::<f32>(level)
+    }
+}
+
+/// A number whose products are never made of panels.
+macro_rules! number_without_panels {
+    ($type:ty, |$level:ident, $out:ident, $stride:ident, $size:ident, $lhs:ident, $rhs:ident| $body:expr) => {
         impl Number for $type {
+            fn uses_panels(_: [usize; 3]) -> bool {
+                false
+            }
+
             fn multiply(
-                out: &mut [Self],
-                out_stride: usize,
-                size: [usize; 3],
-                lhs: Matrix<'_, Self>,
-                rhs: Matrix<'_, Self>,
-                accumulate: bool,
+                $level: Level,
+                $out: &mut [Self],
+                $stride: usize,
+                $size: [usize; 3],
+                $lhs: Matrix<'_, Self>,
+                $rhs: Matrix<'_, Self>,
             ) {
-                let [m, n, k] = size;
-                if m * n * k < SMALL {
-                    return multiply_simply(
-                        out, out_stride, size, lhs, rhs, accumulate, |a, b, c| a * b + c,
-                    );
-                }
-                check_out(out.len(), out_stride, size);
-                lhs.check(m, k);
-                rhs.check(k, n);
-                // SAFETY: the three checks above keep every access of the product in its slice.
-                unsafe {
-                    gemm::gemm(
-                        m,
-                        n,
-                        k,
-                        out.as_mut_ptr(),
-                        1,
-                        out_stride as isize,
-                        accumulate,
-                        lhs.values.as_ptr().offset(lhs.offset),
-                        lhs.strides[1],
-                        lhs.strides[0],
-                        rhs.values.as_ptr().offset(rhs.offset),
-                        rhs.strides[1],
-                        rhs.strides[0],
-                        1.0,
-                        1.0,
-                        false,
-                        false,
-                        false,
-                        gemm::Parallelism::None,
-                    );
-                }
+                $body
+            }
+
+            fn pack_columns(
+                _: Level,
+                _: Matrix<'_, Self>,
+                _: usize,
+                _: std::ops::Range<usize>,
+                _: &mut [Self],
+            ) {
+            }
+
+            fn multiply_packed(
+                _: Level,
+                _: &mut [Self],
+                _: [usize; 3],
+                _: Matrix<'_, Self>,
+                _: &[Self],
+            ) {
+            }
+
+            fn panel_width(_: Level) -> usize {
+                1
             }
         }
-    )*};
+    };
 }
 
-macro_rules! number_integer {
-    ($($type:ty),*) => {$(
-        impl Number for $type {
-            fn multiply(
-                out: &mut [Self],
-                out_stride: usize,
-                size: [usize; 3],
-                lhs: Matrix<'_, Self>,
-                rhs: Matrix<'_, Self>,
-                accumulate: bool,
-            ) {
-                multiply_simply(out, out_stride, size, lhs, rhs, accumulate, |a, b, c| {
-                    a.wrapping_mul(b).wrapping_add(c)
-                });
-            }
-        }
-    )*};
-}
+number_without_panels!(f64, |level, out, out_stride, size, lhs, rhs| {
+    if size.iter().product::<usize>() < SMALL {
+        multiply_small(level, out, out_stride, size, lhs, rhs);
+    } else {
+        multiply_gemm(out, out_stride, size, lhs, rhs, 1.0, gemm::gemm);
+    }
+});
+number_without_panels!(i32, |level, out, out_stride, size, lhs, rhs| {
+    multiply_small(level, out, out_stride, size, lhs, rhs)
+});
+number_without_panels!(u32, |level, out, out_stride, size, lhs, rhs| {
+    multiply_small(level, out, out_stride, size, lhs, rhs)
+});
 
-number_float!(f32, f64);
-number_integer!(i32, u32);
+/// The signature of `gemm::gemm` for one type.
+type Gemm<T> = unsafe fn(
+    usize,
+    usize,
+    usize,
+    *mut T,
+    isize,
+    isize,
+    bool,
+    *const T,
+    isize,
+    isize,
+    *const T,
+    isize,
+    isize,
+    T,
+    T,
+    bool,
+    bool,
+    bool,
+    gemm::Parallelism,
+);
 
-fn check_out(len: usize, stride: usize, [m, n, _]: [usize; 3]) {
-    let fits = m == 0 || n == 0 || (m - 1) * stride + n <= len;
-    assert!(fits && (stride >= n || m <= 1), "product: {m} x {n} do not fit the result");
-}
-
-/// Row by row: adds multiples of the right matrix's rows.
-fn multiply_simply<T: Pod>(
+fn multiply_gemm<T: Pod>(
     out: &mut [T],
     out_stride: usize,
     [m, n, k]: [usize; 3],
     lhs: Matrix<'_, T>,
     rhs: Matrix<'_, T>,
-    accumulate: bool,
-    combine: impl Fn(T, T, T) -> T,
+    one: T,
+    gemm: Gemm<T>,
 ) {
-    for row in 0..m {
-        let out = &mut out[row * out_stride..row * out_stride + n];
-        if !accumulate {
+    let fits = m == 0 || n == 0 || (m - 1) * out_stride + n <= out.len();
+    assert!(fits && (out_stride >= n || m <= 1), "product: {m} x {n} do not fit the result");
+    lhs.check(m, k);
+    rhs.check(k, n);
+    // SAFETY: the three checks above keep every access of the product in its slice.
+    unsafe {
+        gemm(
+            m,
+            n,
+            k,
+            out.as_mut_ptr(),
+            1,
+            out_stride as isize,
+            false,
+            lhs.values.as_ptr().offset(lhs.offset),
+            lhs.strides[1],
+            lhs.strides[0],
+            rhs.values.as_ptr().offset(rhs.offset),
+            rhs.strides[1],
+            rhs.strides[0],
+            one,
+            one,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
+/// What [`multiply_small`] needs of a number.
+trait Ring: Pod {
+    fn multiply_add<const FMA: bool>(a: Self, b: Self, c: Self) -> Self;
+}
+
+macro_rules! ring {
+    ($($type:ty => |$a:ident, $b:ident, $c:ident| $body:expr;)*) => {
+        $(impl Ring for $type {
+            #[inline(always)]
+            fn multiply_add<const FMA: bool>($a: Self, $b: Self, $c: Self) -> Self {
+                $body
+            }
+        })*
+    };
+}
+
+ring! {
+    f32 => |a, b, c| if FMA { a.mul_add(b, c) } else { a * b + c };
+    f64 => |a, b, c| if FMA { a.mul_add(b, c) } else { a * b + c };
+    i32 => |a, b, c| a.wrapping_mul(b).wrapping_add(c);
+    u32 => |a, b, c| a.wrapping_mul(b).wrapping_add(c);
+}
+
+vectorized! {
+    /// Row by row: adds multiples of the right matrix's rows.
+    fn multiply_small['a][T: Ring](
+        out: &'a mut [T],
+        out_stride: usize,
+        size: [usize; 3],
+        lhs: Matrix<'a, T>,
+        rhs: Matrix<'a, T>,
+    ) {
+        let [m, n, k] = size;
+        for row in 0..m {
+            let out = &mut out[row * out_stride..row * out_stride + n];
             out.fill(T::zeroed());
-        }
-        for inner in 0..k {
-            let a = lhs.values[lhs.from(row, inner).offset as usize];
-            let first = rhs.from(inner, 0).offset;
-            if rhs.strides[1] == 1 {
-                let values = &rhs.values[first as usize..first as usize + n];
-                for (slot, &b) in out.iter_mut().zip(values) {
-                    *slot = combine(a, b, *slot);
-                }
-            } else {
-                let mut index = first;
-                for slot in out.iter_mut() {
-                    *slot = combine(a, rhs.values[index as usize], *slot);
-                    index += rhs.strides[1];
+            for inner in 0..k {
+                let a = lhs.values[lhs.from(row, inner).offset as usize];
+                let first = rhs.from(inner, 0).offset;
+                if rhs.strides[1] == 1 {
+                    let values = &rhs.values[first as usize..first as usize + n];
+                    for (slot, &b) in out.iter_mut().zip(values) {
+                        *slot = T::multiply_add::<FMA>(a, b, *slot);
+                    }
+                } else {
+                    let mut index = first;
+                    for slot in out.iter_mut() {
+                        *slot = T::multiply_add::<FMA>(a, rhs.values[index as usize], *slot);
+                        index += rhs.strides[1];
+                    }
                 }
             }
         }
     }
-}
-
-/// A result whose columns are computed by several threads.
-struct Columns<T>(*mut T);
-
-// SAFETY: threads write disjoint columns (see `multiply_columns`).
-unsafe impl<T: Send> Send for Columns<T> {}
-// SAFETY: as above.
-unsafe impl<T: Send> Sync for Columns<T> {}
-
-/// A product whose columns are split among threads in blocks of `block`; `out` is contiguous.
-pub(crate) fn multiply_columns<T: Number>(
-    threads: usize,
-    out: &mut [T],
-    [m, n, k]: [usize; 3],
-    block: usize,
-    lhs: Matrix<'_, T>,
-    rhs: Matrix<'_, T>,
-) {
-    check_out(out.len(), n, [m, n, k]);
-    let (len, columns) = (out.len(), Columns(out.as_mut_ptr()));
-    let columns = &columns;
-    crate::parallel::each(threads, n.div_ceil(block), |task| {
-        let first = task * block;
-        let count = block.min(n - first);
-        let mut copy = crate::scratch::Scratch::take::<T>(m * count);
-        T::multiply(copy.get_mut(), count, [m, count, k], lhs, rhs.from(0, first), false);
-        for (row, values) in copy.get::<T>().chunks_exact(count).enumerate() {
-            debug_assert!(row * n + first + count <= len);
-            // SAFETY: the target is inside `out`, which `check_out` measured, and in this task's
-            // columns, which no other task touches.
-            unsafe {
-                std::ptr::copy_nonoverlapping(
-                    values.as_ptr(),
-                    columns.0.add(row * n + first),
-                    count,
-                );
-            }
-        }
-    });
 }

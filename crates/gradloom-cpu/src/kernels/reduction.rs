@@ -9,8 +9,8 @@ use crate::convert::Lane;
 use crate::simd::{Level, vectorized};
 use crate::tile::{lane_of_word, word_of_lane};
 
-/// Independent accumulators of a row: four of the widest vectors.
-const LANES: usize = 64;
+/// Lanes of an accumulator, of which a row has four.
+const LANES: usize = 16;
 
 /// A way to combine two values, as a type without size.
 pub(crate) trait Combine<T>: Copy {
@@ -91,25 +91,38 @@ fn reduce_row<T: Pod, C: Combine<T>>(values: &[T]) -> T {
     if values.len() < LANES {
         return values.iter().fold(C::IDENTITY, |sum, &value| C::combine(sum, value));
     }
-    let mut lanes = [C::IDENTITY; LANES];
-    let chunks = values.chunks_exact(LANES);
+    let mut sums = [[C::IDENTITY; LANES]; 4];
+    let chunks = values.chunks_exact(4 * LANES);
     let rest = chunks.remainder();
     for chunk in chunks {
-        for (lane, &value) in lanes.iter_mut().zip(chunk) {
-            *lane = C::combine(*lane, value);
+        for (sums, chunk) in sums.iter_mut().zip(chunk.chunks_exact(LANES)) {
+            combine_lanes::<T, C>(sums, chunk);
         }
     }
-    for (lane, &value) in lanes.iter_mut().zip(rest) {
-        *lane = C::combine(*lane, value);
+    let chunks = rest.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    for (sums, chunk) in sums.iter_mut().zip(chunks) {
+        combine_lanes::<T, C>(sums, chunk);
     }
-    let mut width = LANES / 2;
-    while width > 0 {
-        for lane in 0..width {
-            lanes[lane] = C::combine(lanes[lane], lanes[lane + width]);
-        }
-        width /= 2;
+    let [mut first, second, mut third, fourth] = sums;
+    combine_lanes::<T, C>(&mut first, &second);
+    combine_lanes::<T, C>(&mut third, &fourth);
+    combine_lanes::<T, C>(&mut first, &third);
+    let mut total = [C::IDENTITY; 4];
+    for (lane, &value) in first.iter().enumerate() {
+        total[lane % 4] = C::combine(total[lane % 4], value);
     }
-    lanes[0]
+    for (lane, &value) in rest.iter().enumerate() {
+        total[lane % 4] = C::combine(total[lane % 4], value);
+    }
+    C::combine(C::combine(total[0], total[2]), C::combine(total[1], total[3]))
+}
+
+#[inline(always)]
+fn combine_lanes<T: Pod, C: Combine<T>>(sums: &mut [T; LANES], values: &[T]) {
+    for (sum, &value) in sums.iter_mut().zip(values) {
+        *sum = C::combine(*sum, value);
+    }
 }
 
 vectorized! {

@@ -93,69 +93,87 @@ impl Access {
         access
     }
 
-    /// Size and stride of the innermost merged axis.
-    pub(crate) fn inner(&self) -> (usize, isize) {
-        match self.rank.checked_sub(1) {
-            Some(last) => (self.sizes[last], self.strides[last]),
-            None => (1, 0),
-        }
-    }
-
-    /// Visits the elements `start..start + len` of the space in runs.
+    /// The elements `start..start + len` of the space in runs.
+    ///
+    /// An iterator rather than a visitor: loops over it keep the target features of their caller.
     #[inline(always)]
-    pub(crate) fn runs(&self, start: usize, len: usize, mut visit: impl FnMut(Run)) {
-        if len == 0 {
-            return;
-        }
-        if self.pattern == Pattern::Nothing {
-            visit(Run { position: 0, len, exists: 0..0, index: 0, stride: 0 });
-            return;
-        }
+    pub(crate) fn runs(&self, start: usize, len: usize) -> Runs<'_> {
         let last = self.rank.saturating_sub(1);
-        let (size, stride) = if self.rank == 0 { (len, 0) } else { self.inner() };
-        let (low, high) = if self.masked { self.mask[last] } else { (0, size) };
-        // Coordinates of the outer axes and their part of the index.
-        let mut coordinates = [0usize; RANK_MAX];
+        // Spaces without elements have no runs; their sizes must not divide.
+        let size = if self.rank == 0 { len.max(1) } else { self.sizes[last].max(1) };
+        let mut runs = Runs {
+            access: self,
+            size,
+            first: start % size,
+            coordinates: [0; RANK_MAX],
+            base: self.offset,
+            position: 0,
+            len,
+        };
         let mut rest = start / size;
-        let mut first = start % size;
-        let mut base = self.offset;
         for axis in (0..last).rev() {
-            coordinates[axis] = rest % self.sizes[axis];
-            rest /= self.sizes[axis];
-            base += coordinates[axis] as isize * self.strides[axis];
+            let size = self.sizes[axis].max(1);
+            runs.coordinates[axis] = rest % size;
+            rest /= size;
+            runs.base += runs.coordinates[axis] as isize * self.strides[axis];
         }
-        let mut position = 0;
-        while position < len {
-            let run = (size - first).min(len - position);
-            let mut exists =
-                low.max(first).min(first + run) - first..high.clamp(first, first + run) - first;
-            if self.masked && !self.outer_exists(&coordinates, last) {
-                exists = 0..0;
-            }
-            if exists.start >= exists.end {
-                exists = 0..0;
-            }
-            visit(Run {
-                position,
-                len: run,
-                exists,
-                index: base + first as isize * stride,
-                stride,
-            });
-            position += run;
-            first = 0;
-            for axis in (0..last).rev() {
-                coordinates[axis] += 1;
-                base += self.strides[axis];
-                if coordinates[axis] < self.sizes[axis] {
-                    break;
-                }
-                base -= self.strides[axis] * self.sizes[axis] as isize;
-                coordinates[axis] = 0;
-            }
-        }
+        runs
     }
+}
 
+/// See [`Access::runs`].
+pub(crate) struct Runs<'a> {
+    access: &'a Access,
+    /// Elements of the innermost axis, and the first of the next run.
+    size: usize,
+    first: usize,
+    /// Coordinates on the outer axes, and the buffer element of the innermost coordinate zero there.
+    coordinates: [usize; RANK_MAX],
+    base: isize,
+    position: usize,
+    len: usize,
+}
+
+impl Iterator for Runs<'_> {
+    type Item = Run;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Run> {
+        if self.position >= self.len {
+            return None;
+        }
+        let access = self.access;
+        let last = access.rank.saturating_sub(1);
+        let first = self.first;
+        let len = (self.size - first).min(self.len - self.position);
+        let stride = if access.rank == 0 { 0 } else { access.strides[last] };
+        let mut exists = 0..len;
+        if access.masked || access.pattern == Pattern::Nothing {
+            let (low, high) = access.mask[last];
+            exists = low.clamp(first, first + len) - first..high.clamp(first, first + len) - first;
+            let nothing = access.pattern == Pattern::Nothing || exists.start >= exists.end;
+            if nothing || !access.outer_exists(&self.coordinates, last) {
+                exists = 0..0;
+            }
+        }
+        let index = self.base + first as isize * stride;
+        let run = Run { position: self.position, len, exists, index, stride };
+        self.position += len;
+        self.first = 0;
+        for axis in (0..last).rev() {
+            self.coordinates[axis] += 1;
+            self.base += access.strides[axis];
+            if self.coordinates[axis] < access.sizes[axis] {
+                break;
+            }
+            self.base -= access.strides[axis] * access.sizes[axis] as isize;
+            self.coordinates[axis] = 0;
+        }
+        Some(run)
+    }
+}
+
+impl Access {
     #[inline(always)]
     fn outer_exists(&self, coordinates: &[usize; RANK_MAX], last: usize) -> bool {
         (0..last).all(|axis| {
@@ -208,12 +226,12 @@ mod tests {
             for start in 0..expected.len() {
                 let len = (expected.len() - start).min(13);
                 let mut found = vec![None; len];
-                access.runs(start, len, |run| {
+                for run in access.runs(start, len) {
                     for i in run.exists.clone() {
                         found[run.position + i] =
                             Some((run.index + i as isize * run.stride) as usize);
                     }
-                });
+                }
                 assert_eq!(found, expected[start..start + len], "{view:?} from {start}");
             }
         }

@@ -15,13 +15,13 @@ vectorized! {
     ) {
         let _ = convert;
         let len = out.len();
-        access.runs(start, len, |run| {
+        for run in access.runs(start, len) {
             let target = &mut out[run.position..run.position + run.len];
             if run.exists.len() < run.len {
                 target.fill(L::zeroed());
             }
             if run.exists.is_empty() {
-                return;
+                continue;
             }
             let first = run.index + run.exists.start as isize * run.stride;
             let target = &mut target[run.exists.clone()];
@@ -39,7 +39,7 @@ vectorized! {
                     index += run.stride;
                 }
             }
-        });
+        }
     }
 
     /// Converts neighbouring elements.
@@ -55,7 +55,7 @@ vectorized! {
     /// The index arithmetic itself, as [`Operation::Index`](gradloom_plan::program::Operation::Index).
     fn index_lanes['a][](access: &'a Access, start: usize, out: &'a mut [i32]) {
         let len = out.len();
-        access.runs(start, len, |run| {
+        for run in access.runs(start, len) {
             let target = &mut out[run.position..run.position + run.len];
             target.fill(0);
             let first = run.index + run.exists.start as isize * run.stride;
@@ -64,7 +64,7 @@ vectorized! {
                 *slot = value;
                 value = value.wrapping_add(stride);
             }
-        });
+        }
     }
 }
 
