@@ -71,6 +71,7 @@ pub(crate) struct Node {
     pub(crate) after: Vec<usize>,
     /// First argument of an argument or random node.
     pub(crate) argument: usize,
+    /// True if the value is worth keeping for a later gradient.
     pub(crate) tracked: bool,
 }
 
@@ -230,6 +231,24 @@ impl Graph {
         }
         self.users = users;
     }
+}
+
+/// Whether a later gradient may read each node's value: not what lies behind a custom gradient, whose
+/// rule has its own way back (a checkpoint computes it again).
+fn needed_by_gradients(linear: &Linear) -> Vec<bool> {
+    let count = linear.nodes.len();
+    let (mut needed, mut open) = (vec![false; count], vec![false; count]);
+    for &root in &linear.roots {
+        (needed[root as usize], open[root as usize]) = (true, true);
+    }
+    for node in (0..count).rev().filter(|&node| linear.nodes[node].value().is_none()) {
+        let through = open[node] && !matches!(linear.nodes[node].op(), Op::Custom(_));
+        for operand in linear.operands(node) {
+            needed[operand] |= open[node];
+            open[operand] |= through;
+        }
+    }
+    needed
 }
 
 /// Builds nodes in order, replacing duplicates by their first occurrence.

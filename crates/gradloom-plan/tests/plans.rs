@@ -152,3 +152,28 @@ fn lstm_step() {
     roots.push(loss);
     insta::assert_snapshot!(plan(roots));
 }
+
+/// Bytes of temporaries of a deep chain's gradient.
+fn temporary_bytes(checkpointed: bool) -> usize {
+    let device = reference::device();
+    let weights: Vec<Tensor> = (0..12).map(|_| leaf(&[16, 16], &device)).collect();
+    let mut x = leaf(&[512, 16], &device);
+    for group in weights.chunks(4) {
+        let own = group.to_vec();
+        let block = move |inputs: &[Tensor]| {
+            own.iter().fold(inputs[0].clone(), |x, w| x.matmul(w).tanh().exp().sin())
+        };
+        x = if checkpointed { gradloom_autodiff::checkpoint(block, &[x]) } else { block(&[x]) };
+    }
+    let references: Vec<&Tensor> = weights.iter().collect();
+    let roots = grad(&x.square().mean(..), &references);
+    let prepared = Planner::default().prepare(&roots, Retention::Release);
+    let outputs: usize = prepared.plan.outputs.iter().map(|output| output.len * 4).sum();
+    outputs + prepared.plan.slots.iter().map(|slot| slot.bytes).sum::<usize>()
+}
+
+#[test]
+fn checkpointing_takes_less_memory() {
+    let (plain, checkpointed) = (temporary_bytes(false), temporary_bytes(true));
+    assert!(3 * checkpointed < 2 * plain, "{checkpointed} bytes with checkpoints, {plain} without");
+}
