@@ -96,6 +96,9 @@ impl Graph {
         for index in 0..linear.nodes.len() {
             builder.append(linear, index);
         }
+        for (node, needed) in builder.nodes.iter_mut().zip(needed_by_gradients(linear)) {
+            node.tracked &= needed;
+        }
         let roots = linear.roots.iter().map(|&root| root as usize).collect();
         let mut graph =
             Graph { nodes: builder.nodes, roots, users: Vec::new(), filled: Vec::new() };
