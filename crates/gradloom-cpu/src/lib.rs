@@ -3,6 +3,7 @@
 
 mod backend;
 mod simd;
+mod transpose;
 mod vector;
 
 mod memory;

@@ -43,7 +43,7 @@ fn weights(device: &Device) -> Vec<Tensor> {
         let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
         Tensor::uniform(key, shape, -bound, bound, device).tracked()
     };
-    shapes.into_iter().map(|shape| make(shape)).collect()
+    shapes.into_iter().map(make).collect()
 }
 
 #[test]

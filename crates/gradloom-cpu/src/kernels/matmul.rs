@@ -5,7 +5,6 @@
 
 use std::ops::Range;
 
-use bytemuck::Pod;
 use gradloom_plan::{Kernel, View};
 use gradloom_tensor::{DType, Result};
 
@@ -16,6 +15,7 @@ use crate::convert::Lane;
 use crate::epilogue::{Division, Epilogue};
 use crate::memory::Temporary;
 use crate::parallel;
+use crate::transpose::transpose;
 
 /// Multiplications below which a product stays on one thread.
 const SEQUENTIAL_WORK: usize = 512 * 1024;
@@ -238,16 +238,18 @@ impl<'a, T: Number> Product<'a, T> {
             self.all_rows(context, out);
             return Ok(());
         }
-        let mut transpose = context.pool.temporary(out.len() * size_of::<T>())?;
-        self.all_rows(context, bytemuck::cast_slice_mut(transpose.get_mut()));
-        let transpose: &[T] = bytemuck::cast_slice(transpose.get());
+        let mut turned = context.pool.temporary(size_of_val(out))?;
+        self.all_rows(context, bytemuck::cast_slice_mut(turned.get_mut()));
+        let turned: &[T] = bytemuck::cast_slice(turned.get());
         let threads = context.threads_for(out.len());
         let per_task = parallel::grain(threads, columns, rows, TASK_MIN);
         let bytes = rows * size_of::<T>();
         let out: &mut [u8] = bytemuck::cast_slice_mut(out);
         parallel::split(threads, &mut [out], &[bytes], columns, per_task, |range, parts| {
             let out: &mut [T] = bytemuck::cast_slice_mut(parts[0]);
-            turn(&transpose[range.start..], columns, rows, out);
+            let source = &turned[range.start..];
+            let size = [rows, range.len()];
+            transpose(context.level, source, columns, size, out, rows);
         });
         Ok(())
     }
@@ -260,20 +262,6 @@ impl<'a, T: Number> Product<'a, T> {
         parallel::split(context.threads, &mut [out], &[bytes], rows, per_task, |range, parts| {
             self.rows(context, range, bytemuck::cast_slice_mut(parts[0]));
         });
-    }
-}
-
-/// Rows of `out` (`width` elements each) from columns of `values`, whose rows are `step` apart.
-fn turn<T: Pod>(values: &[T], step: usize, width: usize, out: &mut [T]) {
-    /// Columns that are turned together: a cache line of the source.
-    const BLOCK: usize = 16;
-    for first in (0..width).step_by(BLOCK) {
-        let count = BLOCK.min(width - first);
-        for (row, out) in out.chunks_exact_mut(width).enumerate() {
-            for (index, slot) in out[first..first + count].iter_mut().enumerate() {
-                *slot = values[(first + index) * step + row];
-            }
-        }
     }
 }
 

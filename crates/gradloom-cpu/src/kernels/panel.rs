@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use super::product::Matrix;
 use crate::simd::{Level, vectorized};
+use crate::transpose::transpose;
 use crate::vector::{Real, Vector, VectorTask, tiling};
 
 /// Inner elements of a block: a block of a panel stays in the second-level cache.
@@ -54,7 +55,7 @@ pub(super) fn pack<T: Real>(
             }
             [1, column_step] if column_step >= 0 => {
                 let values = &matrix.values[offset..];
-                turn(level, values, column_step as usize, [depth, count], width, panel);
+                transpose(level, values, column_step as usize, [count, depth], panel, width);
             }
             [row_step, column_step] => {
                 for (row, panel) in panel.chunks_exact_mut(width).enumerate() {
@@ -76,25 +77,6 @@ vectorized! {
         for (row, panel) in panel.chunks_exact_mut(width).enumerate() {
             let values = &values[row * step..row * step + count];
             panel[..count].copy_from_slice(values);
-        }
-    }
-
-    /// Packs a panel whose columns are contiguous in memory, `step` apart.
-    fn turn['a][T: Real](
-        values: &'a [T], step: usize, size: [usize; 2], width: usize, panel: &'a mut [T]
-    ) {
-        /// Rows and columns of a block, which is turned in the first-level cache.
-        const BLOCK: usize = 16;
-        let [depth, count] = size;
-        for first in (0..depth).step_by(BLOCK) {
-            let rows = BLOCK.min(depth - first);
-            let panel = &mut panel[first * width..(first + rows) * width];
-            for column in 0..count {
-                let values = &values[column * step + first..][..rows];
-                for (slot, &value) in panel[column..].iter_mut().step_by(width).zip(values) {
-                    *slot = value;
-                }
-            }
         }
     }
 }

@@ -322,6 +322,7 @@ impl<'a> Builder<'a> {
             wide: instructions.iter().any(|instruction| instruction.dtype == DType::F64),
         };
         write_outputs_directly(&mut program, hoisted);
+        read_outputs_directly(&mut program);
         allocate_registers(&mut program);
         program
     }
@@ -383,6 +384,47 @@ fn write_outputs_directly(program: &mut TileProgram, hoisted: usize) {
     }
     // What stands in its output already needs no store.
     program.stores.retain(|(source, _, store)| *source != Source::Output(store.output));
+}
+
+/// Lets steps read an output's first contents where they are, if all who read them come before the
+/// step that writes the output.
+fn read_outputs_directly(program: &mut TileProgram) {
+    let mut index = 0;
+    while index < program.steps.len() {
+        let Step {
+            work: Work::LoadOutput { output, dtype },
+            target: Target::Register(register),
+            ..
+        } = program.steps[index]
+        else {
+            index += 1;
+            continue;
+        };
+        let (loaded, found) = (Source::Register(register), Source::Output(output));
+        let writer = program
+            .steps
+            .iter()
+            .position(|step| step.target == Target::Output(output))
+            .unwrap_or(program.steps.len());
+        let read_late = program.steps[writer..]
+            .iter()
+            .any(|step| operands(&step.work).any(|source| source == loaded));
+        // What is stored or exported later would find the new contents.
+        let kept = program.stores.iter().any(|(source, ..)| *source == loaded)
+            || program.exports.contains(&loaded);
+        if read_late || kept || !Lane::stores(dtype) {
+            index += 1;
+            continue;
+        }
+        for step in &mut program.steps {
+            for operand in operands_mut(&mut step.work) {
+                if *operand == loaded {
+                    *operand = found;
+                }
+            }
+        }
+        program.steps.remove(index);
+    }
 }
 
 fn is_made(step: &Step, source: Source) -> bool {

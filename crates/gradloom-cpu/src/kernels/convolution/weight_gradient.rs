@@ -12,6 +12,7 @@ use crate::kernels::{Context, TASK_MIN};
 use crate::parallel;
 use crate::scratch::Scratch;
 use crate::simd::Level;
+use crate::transpose::transpose;
 use crate::vector::{Real, tiling};
 
 /// Most chunks of images.
@@ -143,9 +144,14 @@ impl Task<'_> {
             let at = image * geometry.groups + self.group;
             geometry.pad(&input[at * inputs..(at + 1) * inputs], padded.get_mut());
             let gradient = &gradient[at * outputs..(at + 1) * outputs];
-            transpose(gradient, geometry.output_area(), division.lanes, turned.get_mut());
+            let turned = turned.get_mut::<T>();
+            if geometry.outputs < division.lanes {
+                turned.fill(T::zeroed());
+            }
+            let area = geometry.output_area();
+            transpose(level, gradient, area, [geometry.outputs, area], turned, division.lanes);
             Correlation {
-                gradient: turned.get(),
+                gradient: turned,
                 channels: division.lanes,
                 source: padded.get(),
                 offsets,
@@ -154,26 +160,6 @@ impl Task<'_> {
                 sums,
             }
             .run(level);
-        }
-    }
-}
-
-/// `[channels][positions]` to `[positions][lanes]`, zero for lanes without a channel.
-fn transpose<T: Real>(values: &[T], positions: usize, lanes: usize, out: &mut [T]) {
-    /// Positions that are turned together, so that their rows stay in the first-level cache.
-    const BLOCK: usize = 16;
-    let channels = values.len() / positions.max(1);
-    for first in (0..positions).step_by(BLOCK) {
-        let count = BLOCK.min(positions - first);
-        let out = &mut out[first * lanes..(first + count) * lanes];
-        if channels < lanes {
-            out.fill(T::zeroed());
-        }
-        for channel in 0..channels {
-            let values = &values[channel * positions + first..][..count];
-            for (row, &value) in out.chunks_exact_mut(lanes).zip(values) {
-                row[channel] = value;
-            }
         }
     }
 }
