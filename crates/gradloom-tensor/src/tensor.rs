@@ -7,8 +7,8 @@ use std::panic::Location;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use crate::error::OrFail;
 use crate::op::{Detached, Op};
-use crate::ops::OrFail;
 use crate::{Buffer, DType, Device, Shape};
 
 /// An n-dimensional array on a device, computed when its elements are asked for.

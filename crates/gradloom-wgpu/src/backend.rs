@@ -8,11 +8,11 @@ use gradloom_tensor::{
     Backend, Buffer, Capabilities, DType, Error, Op, Result, Retention, Scalar, Statistics, Tensor,
 };
 
-use crate::adapter::AdapterInfo;
 use crate::checks::CheckSite;
 use crate::codegen;
 use crate::executor::Executor;
 use crate::gpu::Gpu;
+use crate::info::AdapterInfo;
 use crate::pool::{Memory, Pool};
 use crate::transfer::{self, Staging};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gradloom_tensor::{Error, Result};
 
-use crate::adapter::AdapterInfo;
+use crate::info::AdapterInfo;
 
 /// How long, and how often, the call back of a finished mapping is waited for.
 const CALLBACK_WAIT: Duration = Duration::from_millis(50);

@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 
 mod adapter;
+mod info;
 mod backend;
 mod checks;
 mod codegen;
@@ -13,6 +14,7 @@ mod profile;
 mod step;
 mod transfer;
 
-pub use adapter::{AdapterInfo, AdapterKind, adapters, device};
+pub use adapter::{adapters, device};
 pub use backend::WgpuBackend;
 pub use checks::CheckSite;
+pub use info::{AdapterInfo, AdapterKind};

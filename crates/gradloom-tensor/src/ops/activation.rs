@@ -3,7 +3,7 @@
 //! All take floating-point tensors and keep shape and dtype, and panic on other dtypes. Parameters given
 //! as f64 are part of the plan's structure.
 
-use super::OrFail;
+use crate::error::OrFail;
 use crate::op::Op;
 use crate::shape::RANK_MAX;
 use crate::{Shape, Tensor, shape_rules};

@@ -3,7 +3,7 @@
 //! Letters: B batch, H query heads, HK key heads, T queries, S keys, D features of queries and keys,
 //! E features of values.
 
-use super::OrFail;
+use crate::error::OrFail;
 use crate::{DType, Scalar, Shape, Tensor, shape_rules};
 
 /// Options of [`Tensor::attention`]; the default is no mask and scale `1 / sqrt(D)`.

@@ -2,7 +2,7 @@
 //!
 //! Letters: N batch, C input channels, O output channels, H and W (or L) sizes, K kernel.
 
-use super::OrFail;
+use crate::error::OrFail;
 use crate::op::{Groups, Op, Window2d};
 use crate::shape_rules::{self, structured};
 use crate::{Shape, Tensor};

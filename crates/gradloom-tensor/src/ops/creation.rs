@@ -3,8 +3,8 @@
 //! [`Tensor::constant`] is part of a plan's structure, [`Tensor::full`] an argument of it: use `full`
 //! for numbers that change from step to step.
 
-use super::OrFail;
 use super::elementwise::fit;
+use crate::error::OrFail;
 use crate::op::Op;
 use crate::{DType, Device, Element, Result, Scalar, Shape, Tensor, shape_rules};
 

@@ -11,7 +11,7 @@ mod operators;
 pub use operand::Operand;
 pub(crate) use operand::fit;
 
-use super::OrFail;
+use crate::error::OrFail;
 use crate::op::{Binary, Op, Unary};
 use crate::{DType, Scalar, Shape, Tensor, shape_rules};
 

@@ -3,7 +3,7 @@
 //! Indices are `i32` (`u8` and `u32` are cast). One outside its axis fails the evaluation, since its
 //! value is not known before; negative ones do not count from the end.
 
-use super::OrFail;
+use crate::error::OrFail;
 use crate::op::Op;
 use crate::shape_rules::{self, structured};
 use crate::{DType, Shape, Tensor};

@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 
-use super::OrFail;
+use crate::error::OrFail;
 use crate::op::Op;
 use crate::shape_rules::{self, structured};
 use crate::{Shape, Tensor};

@@ -3,7 +3,7 @@
 //! The log-probability of a class is picked by comparing an iota with the target, not by a gather,
 //! so that softmax, pick and sum are one kernel over a row. Letter: C classes.
 
-use super::OrFail;
+use crate::error::OrFail;
 use crate::{Scalar, Tensor, shape_rules};
 
 /// How the losses of the elements become the result.

@@ -3,7 +3,7 @@
 //! When every batch axis of the right operand has size one, the batch axes of the left one become
 //! rows, so that one large product does the work of many small ones.
 
-use super::OrFail;
+use crate::error::OrFail;
 use crate::op::Op;
 use crate::shape_rules::{self, structured};
 use crate::{Shape, Tensor};

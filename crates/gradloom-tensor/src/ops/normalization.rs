@@ -3,7 +3,7 @@
 //!
 //! Letters: N batch, C channels, T positions, D features.
 
-use super::OrFail;
+use crate::error::OrFail;
 use crate::op::Axes;
 use crate::{Shape, Tensor, shape_rules};
 

@@ -2,7 +2,7 @@
 //!
 //! Letters: N batch, C channels, H and W (or L) sizes; OH and OW numbers of windows.
 
-use super::OrFail;
+use crate::error::OrFail;
 use crate::op::{Op, Window2d};
 use crate::shape_rules::{self, structured};
 use crate::{Shape, Tensor};

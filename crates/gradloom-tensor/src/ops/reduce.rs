@@ -4,7 +4,7 @@
 
 use std::ops::RangeFull;
 
-use super::OrFail;
+use crate::error::OrFail;
 use crate::op::{ArgReduction, Axes, Op, Reduction};
 use crate::{DType, Result, Shape, Tensor, shape_rules};
 

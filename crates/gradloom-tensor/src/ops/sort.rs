@@ -1,6 +1,6 @@
 //! Sorting along an axis.
 
-use super::OrFail;
+use crate::error::OrFail;
 use crate::op::Op;
 use crate::{DType, Tensor, shape_rules};
 

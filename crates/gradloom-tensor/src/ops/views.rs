@@ -3,7 +3,7 @@
 //! A reshape of a reshape stays two nodes: a gradient may be asked at the inner one. Planners see
 //! through both.
 
-use super::OrFail;
+use crate::error::OrFail;
 use crate::op::{Axes, Op, Permutation};
 use crate::shape::RANK_MAX;
 use crate::{DType, Scalar, Shape, Tensor, shape_rules};

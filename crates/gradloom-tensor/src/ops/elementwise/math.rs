@@ -3,7 +3,8 @@
 //! Numbers of the formulas are constants, part of a plan's structure; numbers that callers give for a
 //! bound or a fill are arguments, so that changing them makes no new plan.
 
-use super::{Operand, OrFail};
+use super::Operand;
+use crate::error::OrFail;
 use crate::op::{Binary, Op};
 use crate::{DType, Scalar, Tensor, shape_rules};
 
