@@ -9,7 +9,7 @@ use std::ops::Range;
 use gradloom_plan::Kernel;
 use gradloom_tensor::DType;
 
-use crate::kernels::{Aliases, Context, element_stores};
+use crate::kernels::executable::{Aliases, Context, element_stores};
 use crate::parallel;
 use crate::scratch::Scratch;
 use crate::tile::{Accumulator, External, Frame, Request, TILE, Tile, TileProgram};
@@ -130,7 +130,7 @@ impl Epilogue {
         let result = temporary.as_ref().map_or(&[][..], |temporary| temporary.get());
         let frame = context.frame(&self.program, inputs);
         let threads = context.threads_for(elements);
-        let per_task = parallel::grain(threads, elements, 1, crate::kernels::TASK_MIN);
+        let per_task = parallel::grain(threads, elements, 1, crate::kernels::executable::TASK_MIN);
         parallel::split(
             threads,
             outputs,

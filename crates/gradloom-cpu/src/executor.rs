@@ -129,7 +129,7 @@ impl Executor {
             .collect::<Result<Vec<_>>>()?;
         let large = plan.kernels.iter().any(|kernel| {
             let elements = kernel.inputs.iter().map(|input| input.len).sum::<usize>();
-            elements + kernel.space.shape.count() > crate::kernels::SEQUENTIAL_MAX
+            elements + kernel.space.shape.count() > crate::kernels::executable::SEQUENTIAL_MAX
         });
         let executables = Arc::new(Executables { kernels, large });
         if cache.len() >= PLANS_MAX {

@@ -37,7 +37,7 @@ fn weights(device: &Device) -> Vec<Tensor> {
     let shapes: [&[usize]; 8] =
         [&[32, 1, 3, 3], &[32], &[64, 32, 3, 3], &[64], &[512, 1600], &[512], &[10, 512], &[10]];
     let mut key = Key::new(1);
-    let mut make = |shape: &[usize]| {
+    let make = |shape: &[usize]| {
         key = key.fold(1);
         let fan_in: usize = shape[1..].iter().product();
         let bound = 1.0 / (fan_in.max(1) as f64).sqrt();

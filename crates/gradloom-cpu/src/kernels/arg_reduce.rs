@@ -4,9 +4,9 @@ use gradloom_plan::Kernel;
 use gradloom_tensor::op::ArgReduction;
 use gradloom_tensor::{DType, Result, Shape};
 
+use super::executable::{Aliases, Context, Executable, TASK_MIN};
 use super::gather::around;
 use super::lanes::{Ordered, lanes_of, with_lane};
-use super::{Aliases, Context, Executable, TASK_MIN};
 use crate::epilogue::{Division, Epilogue};
 use crate::parallel;
 use crate::scratch::Scratch;
@@ -69,9 +69,33 @@ fn below<T: Ordered>(value: T, best: T) -> bool {
     (best.above(value) & !best.is_nan()) | (value.is_nan() & !best.is_nan())
 }
 
+/// The first best of a row: the best of each part, then the first element that is as good.
+#[inline(always)]
+fn search_row<T: Ordered>(values: &[T], better: impl Fn(T, T) -> bool) -> usize {
+    /// Independent searches, which keep vectors busy.
+    const LANES: usize = 64;
+    let mut best = [values[0]; LANES];
+    for values in values.chunks(LANES) {
+        for (best, &value) in best.iter_mut().zip(values) {
+            *best = if better(value, *best) { value } else { *best };
+        }
+    }
+    let mut first = best[0];
+    for value in best {
+        first = if better(value, first) { value } else { first };
+    }
+    // Nothing is better than the best, which is better than all but its equals.
+    let found = values.iter().position(|&value| !better(first, value));
+    found.unwrap_or(0)
+}
+
 macro_rules! search {
     ($input:ident, $best:ident, $out:ident, $better:expr) => {{
         let inner = $out.len();
+        if inner == 1 {
+            $out[0] = search_row($input, $better) as i32;
+            return;
+        }
         $out.fill(0);
         $best.copy_from_slice(&$input[..inner]);
         for (index, row) in $input.chunks_exact(inner).enumerate().skip(1) {

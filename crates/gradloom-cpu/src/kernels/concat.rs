@@ -3,7 +3,7 @@
 use gradloom_plan::Kernel;
 use gradloom_tensor::{DType, Result, Shape};
 
-use super::{Aliases, Context, Executable, TASK_MIN};
+use super::executable::{Aliases, Context, Executable, TASK_MIN};
 use crate::epilogue::{Division, Epilogue};
 use crate::parallel;
 

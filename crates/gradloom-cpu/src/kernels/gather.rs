@@ -4,8 +4,8 @@
 use gradloom_plan::{Kernel, View};
 use gradloom_tensor::{DType, Result, Shape};
 
+use super::executable::{Aliases, Context, Executable, TASK_MIN};
 use super::lanes::with_bits;
-use super::{Aliases, Context, Executable, TASK_MIN};
 use crate::epilogue::{Division, Epilogue};
 use crate::parallel;
 use crate::scratch::Scratch;

@@ -3,7 +3,7 @@
 use bytemuck::Pod;
 use gradloom_tensor::{DType, Result};
 
-use super::{Context, TASK_MIN};
+use super::executable::{Context, TASK_MIN};
 use crate::convert::Lane;
 use crate::memory::Temporary;
 use crate::parallel;
@@ -62,6 +62,9 @@ pub(super) trait Ordered: Pod + Send + Sync {
     /// True for NaN.
     fn is_nan(self) -> bool;
 
+    /// A number in the order of the values: NaN last, equals equal.
+    fn rank(self) -> u64;
+
     /// The sum; integers wrap.
     fn plus(self, other: Self) -> Self;
 
@@ -73,7 +76,7 @@ pub(super) trait Ordered: Pod + Send + Sync {
 }
 
 macro_rules! ordered_float {
-    ($($type:ty),*) => {$(
+    ($($type:ty: $bits:ty),*) => {$(
         impl Ordered for $type {
             const LEAST: Self = <$type>::NEG_INFINITY;
             const ZERO: Self = 0.0;
@@ -87,6 +90,17 @@ macro_rules! ordered_float {
             #[inline(always)]
             fn is_nan(self) -> bool {
                 <$type>::is_nan(self)
+            }
+
+            #[inline(always)]
+            fn rank(self) -> u64 {
+                if <$type>::is_nan(self) {
+                    return u64::MAX;
+                }
+                // Both zeros are equal; negative numbers come in the reverse order of their bits.
+                let bits = (self + 0.0).to_bits();
+                let sign = 1 << (<$bits>::BITS - 1);
+                u64::from(if bits & sign == 0 { bits | sign } else { !bits })
             }
 
             #[inline(always)]
@@ -114,6 +128,11 @@ macro_rules! ordered_integer {
             }
 
             #[inline(always)]
+            fn rank(self) -> u64 {
+                (i64::from(self) as u64) ^ (1 << 63)
+            }
+
+            #[inline(always)]
             fn plus(self, other: Self) -> Self {
                 self.wrapping_add(other)
             }
@@ -121,7 +140,7 @@ macro_rules! ordered_integer {
     )*};
 }
 
-ordered_float!(f32, f64);
+ordered_float!(f32: u32, f64: u64);
 ordered_integer!(i32, u32);
 
 /// Calls a generic function with the lane type of a dtype: `with_lane!(dtype, |T| expression)`.

@@ -3,7 +3,7 @@
 use gradloom_plan::Kernel;
 use gradloom_tensor::Result;
 
-use super::{Aliases, Context, Executable, TASK_MIN, element_stores};
+use super::executable::{Aliases, Context, Executable, TASK_MIN, element_stores};
 use crate::parallel;
 use crate::tile::{Accumulator, Frame, Request, TILE, TileProgram};
 

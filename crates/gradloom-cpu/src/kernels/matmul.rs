@@ -8,9 +8,9 @@ use std::ops::Range;
 use gradloom_plan::{Kernel, View};
 use gradloom_tensor::{DType, Result};
 
+use super::executable::{Aliases, Context, Executable, TASK_MIN, lane_dtype};
 use super::lanes::lanes_of;
 use super::product::{Matrix, Number};
-use super::{Aliases, Context, Executable, TASK_MIN, lane_dtype};
 use crate::convert::Lane;
 use crate::epilogue::{Division, Epilogue};
 use crate::memory::Temporary;

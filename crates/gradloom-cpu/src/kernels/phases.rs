@@ -9,7 +9,7 @@ use gradloom_plan::{Kernel, View};
 use gradloom_tensor::op::Reduction;
 use gradloom_tensor::{RANK_MAX, Shape};
 
-use super::{Aliases, lane_dtype};
+use super::executable::{Aliases, lane_dtype};
 use crate::convert::Lane;
 use crate::tile::{Accumulator, Request, Store, TileProgram};
 

@@ -6,8 +6,8 @@
 use gradloom_plan::{Kernel, Pool};
 use gradloom_tensor::{DType, Result};
 
+use super::executable::{Aliases, Context, Executable, TASK_MIN, lane_dtype};
 use super::lanes::{Ordered, lanes_of, with_lane};
-use super::{Aliases, Context, Executable, TASK_MIN, lane_dtype};
 use crate::convert::Lane;
 use crate::epilogue::{Division, Epilogue};
 use crate::parallel;

@@ -11,10 +11,12 @@ use gradloom_plan::program::{Level, Operation};
 use gradloom_tensor::Result;
 use gradloom_tensor::op::Permutation;
 
+use super::executable::{Aliases, Context, Executable};
+use super::export::with_export;
 use super::phases::{Cut, Phases};
 use super::reduction::{clear, combine_all, reduce_columns};
-use super::row::{PhaseFrames, Row, Worker, with_export};
-use super::{Aliases, Context, Executable};
+use super::row::Row;
+use super::worker::{PhaseFrames, Worker};
 use crate::parallel;
 use crate::tile::{Frame, Registers, TILE, Tile};
 

@@ -1,13 +1,12 @@
 //! `ArgSort`: the permutation that sorts along an axis; stable, NaN counts as largest.
 
-use std::cmp::Ordering;
-
+use bytemuck::{Pod, Zeroable};
 use gradloom_plan::Kernel;
 use gradloom_tensor::{DType, Result};
 
+use super::executable::{Aliases, Context, Executable};
 use super::gather::around;
 use super::lanes::{Ordered, lanes_of, with_lane};
-use super::{Aliases, Context, Executable};
 use crate::epilogue::{Division, Epilogue};
 use crate::parallel;
 use crate::scratch::Scratch;
@@ -46,27 +45,25 @@ impl ArgSort {
         let unit_elements = size * inner;
         // A comparison costs more than an addition.
         let threads = context.threads_for(outer * unit_elements * 8);
-        let per_task = parallel::grain(threads, outer, unit_elements, super::TASK_MIN / 8);
+        let per_task =
+            parallel::grain(threads, outer, unit_elements, super::executable::TASK_MIN / 8);
         let division = Division { units: outer, unit_elements, per_task, threads };
         self.epilogue.run(context, inputs, outputs, division, |units, out| {
             let out: &mut [i32] = bytemuck::cast_slice_mut(out);
-            let mut order = Scratch::take::<i32>(size);
-            let order = order.get_mut::<i32>();
+            let mut keys = Scratch::take::<Key>(size);
+            let keys = keys.get_mut::<Key>();
             for (index, out) in units.zip(out.chunks_exact_mut(unit_elements.max(1))) {
                 let input = &input[index * unit_elements..(index + 1) * unit_elements];
                 for column in 0..inner {
-                    let key = |position: i32| input[position as usize * inner + column];
-                    for (position, slot) in order.iter_mut().enumerate() {
-                        *slot = position as i32;
+                    for (position, key) in keys.iter_mut().enumerate() {
+                        let rank = input[position * inner + column].rank();
+                        let rank = if self.descending { !rank } else { rank };
+                        *key = Key { rank, position: position as u64 };
                     }
                     // Positions decide between equals, so an unstable sort gives the stable order.
-                    order.sort_unstable_by(|&a, &b| {
-                        let order = compare(key(a), key(b));
-                        let order = if self.descending { order.reverse() } else { order };
-                        order.then(a.cmp(&b))
-                    });
-                    for (row, &position) in order.iter().enumerate() {
-                        out[row * inner + column] = position;
+                    keys.sort_unstable_by_key(|key| (key.rank, key.position));
+                    for (row, key) in keys.iter().enumerate() {
+                        out[row * inner + column] = key.position as i32;
                     }
                 }
             }
@@ -75,13 +72,13 @@ impl ArgSort {
     }
 }
 
-/// The order in which NaN comes last and equals any other NaN.
-fn compare<T: Ordered>(a: T, b: T) -> Ordering {
-    match (a.above(b), b.above(a)) {
-        (true, _) => Ordering::Greater,
-        (_, true) => Ordering::Less,
-        _ => Ordering::Equal,
-    }
+/// What is sorted.
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+struct Key {
+    /// The place of the value among all values of its type.
+    rank: u64,
+    position: u64,
 }
 
 impl Executable for ArgSort {

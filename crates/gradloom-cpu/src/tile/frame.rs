@@ -7,9 +7,9 @@ use bytemuck::Pod;
 use gradloom_tensor::{DType, Scalar};
 
 use super::TILE;
-use super::compile::{Source, Step, Target, TileProgram, Work};
 use super::memory_steps;
 use super::operand::{Operand, lane_of_word, word_of_lane};
+use super::step::{Source, Step, Target, TileProgram, Work};
 use super::unary::Lanes;
 use super::{binary, cast, unary};
 use crate::convert::{Lane, with_storage};

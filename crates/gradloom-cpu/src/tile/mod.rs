@@ -8,16 +8,19 @@ mod access;
 mod binary;
 mod cast;
 mod compile;
+mod passes;
+mod step;
 mod frame;
 mod memory_steps;
 mod operand;
 mod unary;
 
 pub(crate) use access::{Access, Pattern};
-pub(crate) use compile::{Accumulator, Request, Store, TileProgram};
+pub(crate) use compile::Request;
 pub(crate) use frame::{External, Failures, Frame, Registers, Tile};
 pub(crate) use memory_steps::{copy_tile, load_contiguous};
 pub(crate) use operand::{Operand, lane_of_word, word_of_lane};
+pub(crate) use step::{Accumulator, Store, TileProgram};
 
 /// Elements of a tile: a register of 32-bit lanes takes 4 KiB.
 pub(crate) const TILE: usize = 1024;

@@ -2,7 +2,7 @@
 //! matrices, only rows that are scaled and added.
 
 use super::geometry::Geometry;
-use crate::kernels::Context;
+use crate::kernels::executable::Context;
 use crate::kernels::lanes::Ordered;
 use crate::parallel;
 use crate::scratch::Scratch;

@@ -4,17 +4,20 @@
 //! the image itself is the matrix of windows; a few positions at the end of each row are computed in
 //! vain. Otherwise, and where that would be many, the matrix of windows is made.
 
+use gradloom_tensor::Result;
+
 use super::geometry::Geometry;
+use super::pack::{Packed, by_output};
 use super::tile::{Product, Target};
+use crate::kernels::executable::Context;
 use crate::scratch::Scratch;
 use crate::simd::{Level, vectorized};
 use crate::vector::{Real, Tiling, tiling};
 
 /// A convolution of images with packed weights.
-pub(super) struct Forward<T> {
+pub(super) struct Forward {
     geometry: Geometry,
-    /// Packed weights of all groups, see [`Product`].
-    weights: Vec<T>,
+    weights: Packed,
     /// Where the rows of windows are.
     offsets: Vec<usize>,
     /// True if the padded image is the matrix of windows.
@@ -22,34 +25,18 @@ pub(super) struct Forward<T> {
     tiling: Tiling,
 }
 
-impl<T: Real> Forward<T> {
-    /// Packs the weights: `weight(output, channel, y, x)` with the output over all groups.
-    pub(super) fn new(
-        level: Level,
+impl Forward {
+    /// Packs weights `[O, C / groups, KH, KW]`.
+    ///
+    /// # Errors
+    /// When there is no memory for them.
+    pub(super) fn new<T: Real>(
+        context: &Context<'_>,
         geometry: Geometry,
-        weight: impl Fn(usize, usize, usize, usize) -> T,
-    ) -> Forward<T> {
-        let tiling = tiling::<T>(level);
-        let rows = tiling.rows;
-        let blocks = geometry.outputs.div_ceil(rows);
-        let mut weights = Vec::with_capacity(geometry.groups * blocks * rows * geometry.inner());
-        for group in 0..geometry.groups {
-            for block in 0..blocks {
-                for channel in 0..geometry.channels {
-                    for y in 0..geometry.kernel[0] {
-                        for x in 0..geometry.kernel[1] {
-                            for row in block * rows..(block + 1) * rows {
-                                weights.push(if row < geometry.outputs {
-                                    weight(group * geometry.outputs + row, channel, y, x)
-                                } else {
-                                    T::zeroed()
-                                });
-                            }
-                        }
-                    }
-                }
-            }
-        }
+        weight: &[T],
+    ) -> Result<Forward> {
+        let tiling = tiling::<T>(context.level);
+        let weights = by_output(context, &geometry, weight)?;
         let [height, width] = geometry.output;
         let walked = height * geometry.padded[1];
         let shifted = geometry.stride == [1, 1] && walked * 2 <= height * width * 3;
@@ -59,30 +46,41 @@ impl<T: Real> Forward<T> {
             let row = (height * width).next_multiple_of(tiling.lanes);
             (0..geometry.inner()).map(|index| index * row).collect()
         };
-        Forward { geometry, weights, offsets, shifted, tiling }
+        Ok(Forward { geometry, weights, offsets, shifted, tiling })
     }
 
-    /// One image: all groups of `input` to `out`.
-    pub(super) fn image(&self, level: Level, input: &[T], out: &mut [T]) {
+    /// In how many equal parts of output channels an image can be computed, at most `wanted`.
+    pub(super) fn parts(&self, wanted: usize) -> usize {
+        parts(self.geometry.groups, self.geometry.outputs, self.tiling.rows, wanted)
+    }
+
+    /// One image: all groups of `input` to `out`; or part `part.0` of `part.1` of its output channels,
+    /// which are all of `out`.
+    pub(super) fn image<T: Real>(
+        &self,
+        level: Level,
+        input: &[T],
+        part: (usize, usize),
+        out: &mut [T],
+    ) {
         let geometry = &self.geometry;
         let inputs = geometry.channels * geometry.input_area();
-        let outputs = geometry.outputs * geometry.output_area();
-        let weights = self.weights.len() / geometry.groups;
         let room = self.tiling.columns * self.tiling.lanes;
         let image = geometry.channels * geometry.padded_area();
         let mut padded = Scratch::take::<T>(image + room);
         let mut windows = Scratch::take::<T>(if self.shifted { 0 } else { self.window_elements() });
-        for group in 0..geometry.groups {
-            geometry.pad(&input[group * inputs..(group + 1) * inputs], padded.get_mut());
+        let outs = out.chunks_exact_mut(out.len() / geometry.groups);
+        for (group, (input, out)) in input.chunks_exact(inputs).zip(outs).enumerate() {
+            geometry.pad(input, padded.get_mut());
             let source = if self.shifted {
                 padded.get()
             } else {
-                self.make_windows(padded.get(), windows.get_mut());
+                self.make_windows::<T>(padded.get(), windows.get_mut());
                 windows.get()
             };
-            let out = &mut out[group * outputs..(group + 1) * outputs];
-            let weights = &self.weights[group * weights..(group + 1) * weights];
-            self.group(level, weights, source, out);
+            let weights = self.weights.group(group);
+            let weights = &weights[weights.len() / part.1 * part.0..];
+            self.group(level, weights, source, geometry.outputs / part.1, out);
         }
     }
 
@@ -90,17 +88,24 @@ impl<T: Real> Forward<T> {
         self.geometry.inner() * self.geometry.output_area().next_multiple_of(self.tiling.lanes)
     }
 
-    fn group(&self, level: Level, weights: &[T], source: &[T], out: &mut [T]) {
+    fn group<T: Real>(
+        &self,
+        level: Level,
+        weights: &[T],
+        source: &[T],
+        outputs: usize,
+        out: &mut [T],
+    ) {
         let geometry = &self.geometry;
         let [height, width] = geometry.output;
         let step = if self.shifted { geometry.padded[1] } else { width };
         let positions = ((height - 1) * step + width).next_multiple_of(self.tiling.lanes);
-        let mut result = Scratch::take::<T>(geometry.outputs * positions);
+        let mut result = Scratch::take::<T>(outputs * positions);
         Product {
             weights,
             source,
             offsets: &self.offsets,
-            rows: geometry.outputs,
+            rows: outputs,
             positions,
             out: Target::Set(result.get_mut()),
             out_stride: positions,
@@ -118,7 +123,7 @@ impl<T: Real> Forward<T> {
     }
 
     /// The matrix of windows: a row for each element of a window, a column for each position.
-    fn make_windows(&self, padded: &[T], windows: &mut [T]) {
+    fn make_windows<T: Real>(&self, padded: &[T], windows: &mut [T]) {
         let geometry = &self.geometry;
         let [height, width] = geometry.output;
         let row = (height * width).next_multiple_of(self.tiling.lanes);
@@ -138,6 +143,12 @@ impl<T: Real> Forward<T> {
             }
         }
     }
+}
+
+/// In how many equal parts of whole tiles `rows` rows can be computed, at most `wanted`.
+pub(super) fn parts(groups: usize, rows: usize, tile: usize, wanted: usize) -> usize {
+    let whole = |parts: &usize| groups == 1 && rows.is_multiple_of(parts * tile);
+    (2..=wanted).rev().find(whole).unwrap_or(1)
 }
 
 /// Elements that [`copy_rows`] moves at once.

@@ -1,49 +1,46 @@
 //! `ConvolutionInput` with a stride: the product of turned weights and the gradient gives what each
 //! window adds to the input, and the windows are added where they lie.
 
+use gradloom_tensor::Result;
+
 use super::geometry::Geometry;
+use super::pack::{Packed, by_element};
 use super::tile::{Product, Target};
+use crate::kernels::executable::Context;
 use crate::kernels::lanes::Ordered;
 use crate::scratch::Scratch;
 use crate::simd::{Level, vectorized};
 use crate::vector::{Real, tiling};
 
 /// The transpose of a convolution in its input, with packed weights.
-pub(super) struct InputGradient<T> {
+pub(super) struct InputGradient {
     geometry: Geometry,
-    /// `[group][block of window elements][output][row of the block]`.
-    weights: Vec<T>,
+    weights: Packed,
     /// Positions of a plane, rounded up to whole vectors.
     positions: usize,
 }
 
-impl<T: Real + Ordered> InputGradient<T> {
+impl InputGradient {
     /// Packs weights `[O, C / groups, KH, KW]`.
-    pub(super) fn new(level: Level, geometry: Geometry, weight: &[T]) -> InputGradient<T> {
-        let tiling = tiling::<T>(level);
-        let inner = geometry.inner();
-        let mut weights = Vec::new();
-        for group in 0..geometry.groups {
-            for block in (0..inner).step_by(tiling.rows) {
-                for output in 0..geometry.outputs {
-                    let row = &weight[(group * geometry.outputs + output) * inner..][..inner];
-                    weights.extend(
-                        (block..block + tiling.rows)
-                            .map(|index| row.get(index).copied().unwrap_or_else(T::zeroed)),
-                    );
-                }
-            }
-        }
-        let positions = geometry.output_area().next_multiple_of(tiling.lanes);
-        InputGradient { geometry, weights, positions }
+    ///
+    /// # Errors
+    /// When there is no memory for them.
+    pub(super) fn new<T: Real>(
+        context: &Context<'_>,
+        geometry: Geometry,
+        weight: &[T],
+    ) -> Result<InputGradient> {
+        let lanes = tiling::<T>(context.level).lanes;
+        let weights = by_element(context, &geometry, weight)?;
+        let positions = geometry.output_area().next_multiple_of(lanes);
+        Ok(InputGradient { geometry, weights, positions })
     }
 
     /// One image: all groups of `gradient` to `out`.
-    pub(super) fn image(&self, level: Level, gradient: &[T], out: &mut [T]) {
+    pub(super) fn image<T: Real + Ordered>(&self, level: Level, gradient: &[T], out: &mut [T]) {
         let geometry = &self.geometry;
         let (area, positions) = (geometry.output_area(), self.positions);
         let offsets: Vec<usize> = (0..geometry.outputs).map(|output| output * positions).collect();
-        let weights = self.weights.len() / geometry.groups;
         let mut source = Scratch::take::<T>(geometry.outputs * positions);
         let mut windows = Scratch::take::<T>(geometry.inner() * positions);
         let mut padded = Scratch::take::<T>(geometry.channels * geometry.padded_area());
@@ -57,7 +54,7 @@ impl<T: Real + Ordered> InputGradient<T> {
                 slot[area..].fill(T::zeroed());
             }
             Product {
-                weights: &self.weights[group * weights..(group + 1) * weights],
+                weights: self.weights.group(group),
                 source,
                 offsets: &offsets,
                 rows: geometry.inner(),

@@ -5,6 +5,7 @@ mod depthwise;
 mod forward;
 mod geometry;
 mod input_gradient;
+mod pack;
 mod tile;
 mod transposed;
 mod weight_gradient;
@@ -17,9 +18,9 @@ use self::geometry::Geometry;
 use self::input_gradient::InputGradient;
 use self::transposed::Transposed;
 use super::lanes::{Ordered, lanes_of};
-use super::{Aliases, Context, Executable, lane_dtype};
 use crate::convert::Lane;
 use crate::epilogue::{Division, Epilogue};
+use crate::kernels::executable::{Aliases, Context, Executable, lane_dtype};
 use crate::vector::Real;
 
 /// Which of the three.
@@ -30,8 +31,8 @@ pub(crate) enum Kind {
     Weight,
 }
 
-/// Computes one image from another.
-type ImageFunction<'a, T> = Box<dyn Fn(&[T], &mut [T]) + Sync + 'a>;
+/// Computes one image, or a part of one, from another.
+type ImageFunction<'a, T> = Box<dyn Fn(&[T], usize, &mut [T]) + Sync + 'a>;
 
 pub(crate) struct Convolve {
     kind: Kind,
@@ -81,9 +82,11 @@ impl Convolve {
         let outputs_of_image = geometry.groups * geometry.outputs * geometry.output_area();
         let threads = context.threads_for(self.images * work / 8);
         let per_task = (128 * 1024usize).div_ceil(work.max(1)).clamp(1, self.images.max(1));
-        let division = |unit_elements: usize| Division {
-            units: self.images,
-            unit_elements,
+        // Few images are cut in parts of channels; the bits do not depend on it.
+        let wanted = if threads > 1 { (2 * threads).div_ceil(self.images.max(1)) } else { 1 };
+        let division = |unit_elements: usize, parts: usize| Division {
+            units: self.images * parts,
+            unit_elements: unit_elements / parts,
             per_task,
             threads,
         };
@@ -108,7 +111,7 @@ impl Convolve {
                 })
             }
             Kind::Forward if depthwise::applies(geometry) => {
-                let division = division(outputs_of_image);
+                let division = division(outputs_of_image, 1);
                 self.epilogue.run(context, inputs, outputs, division, |images, out| {
                     let out: &mut [T] = bytemuck::cast_slice_mut(out);
                     let input = &first[images.start * inputs_of_image..];
@@ -120,32 +123,29 @@ impl Convolve {
                 Ok(())
             }
             Kind::Forward => {
-                let kernel = geometry.kernel;
-                let forward = Forward::new(level, *geometry, |output, channel, y, x| {
-                    second[((output * geometry.channels + channel) * kernel[0] + y) * kernel[1] + x]
-                });
-                let division = division(outputs_of_image);
-                self.epilogue.run(context, inputs, outputs, division, |images, out| {
+                let forward = Forward::new(context, *geometry, second)?;
+                let parts = forward.parts(wanted);
+                let division = division(outputs_of_image, parts);
+                self.epilogue.run(context, inputs, outputs, division, |units, out| {
                     let out: &mut [T] = bytemuck::cast_slice_mut(out);
-                    let input = &first[images.start * inputs_of_image..];
-                    let images = input.chunks_exact(inputs_of_image.max(1));
-                    for (input, out) in images.zip(out.chunks_exact_mut(outputs_of_image.max(1))) {
-                        forward.image(level, input, out);
+                    let outs = out.chunks_exact_mut((outputs_of_image / parts).max(1));
+                    for (unit, out) in units.zip(outs) {
+                        let (image, part) = (unit / parts, unit % parts);
+                        let input = &first[image * inputs_of_image..][..inputs_of_image];
+                        forward.image(level, input, (part, parts), out);
                     }
                 });
                 Ok(())
             }
             Kind::Input => {
-                let image = self.input_gradient(context, first);
-                let division = division(inputs_of_image);
-                self.epilogue.run(context, inputs, outputs, division, |images, out| {
+                let (image, parts) = self.input_gradient(context, first, wanted)?;
+                let division = division(inputs_of_image, parts);
+                self.epilogue.run(context, inputs, outputs, division, |units, out| {
                     let out: &mut [T] = bytemuck::cast_slice_mut(out);
-                    let gradient = &second[images.start * outputs_of_image..];
-                    let gradients = gradient.chunks_exact(outputs_of_image.max(1));
-                    for (gradient, out) in
-                        gradients.zip(out.chunks_exact_mut(inputs_of_image.max(1)))
-                    {
-                        image(gradient, out);
+                    let outs = out.chunks_exact_mut((inputs_of_image / parts).max(1));
+                    for (unit, out) in units.zip(outs) {
+                        let gradient = &second[unit / parts * outputs_of_image..];
+                        image(&gradient[..outputs_of_image], unit % parts, out);
                     }
                 });
                 Ok(())
@@ -153,24 +153,30 @@ impl Convolve {
         }
     }
 
-    /// The function of one image's gradient for these weights.
+    /// The function of one image's gradient for these weights, and in how many parts it does it.
     fn input_gradient<'a, T: Real + Ordered>(
         &'a self,
         context: &Context<'_>,
         weight: &'a [T],
-    ) -> ImageFunction<'a, T> {
+        wanted: usize,
+    ) -> Result<(ImageFunction<'a, T>, usize)> {
         let (geometry, level) = (&self.geometry, context.level);
         if depthwise::applies(geometry) {
-            return Box::new(move |gradient, out| {
+            let image: ImageFunction<'a, T> = Box::new(move |gradient, _, out| {
                 depthwise::input(level, geometry, weight, gradient, out);
             });
+            return Ok((image, 1));
         }
         if geometry.stride == [1, 1] {
-            let transposed = Transposed::new(level, *geometry, weight);
-            return Box::new(move |gradient, out| transposed.image(level, gradient, out));
+            let transposed = Transposed::new(context, *geometry, weight)?;
+            let parts = transposed.parts(wanted);
+            let image: ImageFunction<'a, T> = Box::new(move |gradient, part, out| {
+                transposed.image(level, gradient, (part, parts), out);
+            });
+            return Ok((image, parts));
         }
-        let strided = InputGradient::new(level, *geometry, weight);
-        Box::new(move |gradient, out| strided.image(level, gradient, out))
+        let strided = InputGradient::new(context, *geometry, weight)?;
+        Ok((Box::new(move |gradient, _, out| strided.image(level, gradient, out)), 1))
     }
 }
 

@@ -3,17 +3,21 @@
 //!
 //! The gradient's rows are as far apart as the image's, so each product is added with one shift.
 
+use gradloom_tensor::Result;
+
+use super::forward::parts;
 use super::geometry::Geometry;
+use super::pack::{Packed, by_position};
 use super::tile::{Product, Target};
+use crate::kernels::executable::Context;
 use crate::scratch::Scratch;
 use crate::simd::Level;
 use crate::vector::{Real, Tiling, tiling};
 
 /// The transpose of a convolution in its input, with packed weights.
-pub(super) struct Transposed<T> {
+pub(super) struct Transposed {
     geometry: Geometry,
-    /// `[group][window element][block of channels][output][row of the block]`.
-    weights: Vec<T>,
+    weights: Packed,
     /// Where the row of each output begins in the spread gradient.
     offsets: Vec<usize>,
     /// Positions of a spread gradient, rounded up to whole vectors.
@@ -21,57 +25,61 @@ pub(super) struct Transposed<T> {
     tiling: Tiling,
 }
 
-impl<T: Real> Transposed<T> {
+impl Transposed {
     /// Packs weights `[O, C / groups, KH, KW]`.
-    pub(super) fn new(level: Level, geometry: Geometry, weight: &[T]) -> Transposed<T> {
-        let tiling = tiling::<T>(level);
-        let (window, inner) = (geometry.kernel[0] * geometry.kernel[1], geometry.inner());
-        let mut weights = Vec::new();
-        for group in 0..geometry.groups {
-            for element in 0..window {
-                for block in (0..geometry.channels).step_by(tiling.rows) {
-                    for output in group * geometry.outputs..(group + 1) * geometry.outputs {
-                        weights.extend((block..block + tiling.rows).map(|channel| {
-                            if channel < geometry.channels {
-                                weight[output * inner + channel * window + element]
-                            } else {
-                                T::zeroed()
-                            }
-                        }));
-                    }
-                }
-            }
-        }
+    ///
+    /// # Errors
+    /// When there is no memory for them.
+    pub(super) fn new<T: Real>(
+        context: &Context<'_>,
+        geometry: Geometry,
+        weight: &[T],
+    ) -> Result<Transposed> {
+        let tiling = tiling::<T>(context.level);
+        let weights = by_position(context, &geometry, weight)?;
         let [height, width] = geometry.output;
         let walked = (height - 1) * geometry.padded[1] + width;
         let positions = walked.next_multiple_of(tiling.lanes);
         let offsets = (0..geometry.outputs).map(|output| output * positions).collect();
-        Transposed { geometry, weights, offsets, positions, tiling }
+        Ok(Transposed { geometry, weights, offsets, positions, tiling })
     }
 
-    /// One image: all groups of `gradient` to `out`.
-    pub(super) fn image(&self, level: Level, gradient: &[T], out: &mut [T]) {
+    /// In how many equal parts of input channels an image can be computed, at most `wanted`.
+    pub(super) fn parts(&self, wanted: usize) -> usize {
+        parts(self.geometry.groups, self.geometry.channels, self.tiling.rows, wanted)
+    }
+
+    /// One image: all groups of `gradient` to `out`; or part `part.0` of `part.1` of its input
+    /// channels, which are all of `out`.
+    pub(super) fn image<T: Real>(
+        &self,
+        level: Level,
+        gradient: &[T],
+        part: (usize, usize),
+        out: &mut [T],
+    ) {
         let geometry = &self.geometry;
+        let channels = geometry.channels / part.1;
         let padded_area = geometry.padded_area();
         let window = geometry.kernel[0] * geometry.kernel[1];
-        let per_element = self.weights.len() / (geometry.groups * window);
         let mut spread = Scratch::take::<T>(geometry.outputs * self.positions);
         // Room for the last vector of the last plane; each plane's overhang adds zeros to the next.
-        let room = self.tiling.lanes;
-        let mut padded = Scratch::take::<T>(geometry.channels * padded_area + room);
+        let mut padded = Scratch::take::<T>(channels * padded_area + self.tiling.lanes);
         let gradients = gradient.chunks_exact(geometry.outputs * geometry.output_area());
-        let outs = out.chunks_exact_mut(geometry.channels * geometry.input_area());
+        let outs = out.chunks_exact_mut(channels * geometry.input_area());
         for (group, (gradient, out)) in gradients.zip(outs).enumerate() {
             self.spread(gradient, spread.get_mut());
+            let weights = self.weights.group::<T>(group);
+            let per_position = weights.len() / window;
             let padded = padded.get_mut::<T>();
             padded.fill(T::zeroed());
-            for (element, offset) in geometry.offsets().into_iter().take(window).enumerate() {
-                let first = (group * window + element) * per_element;
+            for (position, offset) in geometry.offsets().into_iter().take(window).enumerate() {
+                let first = position * per_position + per_position / part.1 * part.0;
                 Product {
-                    weights: &self.weights[first..first + per_element],
+                    weights: &weights[first..first + per_position / part.1],
                     source: spread.get(),
                     offsets: &self.offsets,
-                    rows: geometry.channels,
+                    rows: channels,
                     positions: self.positions,
                     out: Target::Added(&mut padded[offset..]),
                     out_stride: padded_area,
@@ -83,7 +91,7 @@ impl<T: Real> Transposed<T> {
     }
 
     /// Rows of the gradient as far apart as those of the padded image, with zeros between.
-    fn spread(&self, gradient: &[T], out: &mut [T]) {
+    fn spread<T: Real>(&self, gradient: &[T], out: &mut [T]) {
         let [_, width] = self.geometry.output;
         let step = self.geometry.padded[1];
         out.fill(T::zeroed());

@@ -8,7 +8,7 @@ use gradloom_tensor::Result;
 
 use super::geometry::Geometry;
 use super::tile::Correlation;
-use crate::kernels::{Context, TASK_MIN};
+use crate::kernels::executable::{Context, TASK_MIN};
 use crate::parallel;
 use crate::scratch::Scratch;
 use crate::simd::Level;
@@ -41,7 +41,8 @@ impl Division {
         let sums = geometry.groups * inner * lanes * size_of::<T>();
         let chunks = CHUNKS_MAX.min(PARTIAL_MAX / sums.max(1)).clamp(1, images.max(1));
         let chunk = images.div_ceil(chunks).max(1);
-        let parts = (inner * lanes / SUMS).clamp(1, 8);
+        let few = CHUNKS_MAX.div_ceil(images.div_ceil(chunk).max(1) * geometry.groups);
+        let parts = (inner * lanes / SUMS).max(few).clamp(1, CHUNKS_MAX);
         let part = inner.div_ceil(parts).next_multiple_of(12);
         Division {
             images,

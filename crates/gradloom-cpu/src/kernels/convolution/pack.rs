@@ -1,0 +1,127 @@
+//! Weights in the order in which the tiles of convolutions read them, made in parallel at each run.
+
+use gradloom_tensor::Result;
+
+use super::geometry::Geometry;
+use crate::kernels::executable::{Context, TASK_MIN};
+use crate::memory::Temporary;
+use crate::parallel;
+use crate::transpose::transpose;
+use crate::vector::{Real, tiling};
+
+/// Packed weights in memory of the pool.
+pub(super) struct Packed {
+    memory: Temporary,
+    /// Elements of one group.
+    group: usize,
+}
+
+impl Packed {
+    /// The weights of a group.
+    pub(super) fn group<T: Real>(&self, group: usize) -> &[T] {
+        let all: &[T] = bytemuck::cast_slice(self.memory.get());
+        &all[group * self.group..(group + 1) * self.group]
+    }
+
+    /// Packs `blocks` blocks of `block` elements per group with `fill(group, block, out)`.
+    fn new<T: Real>(
+        context: &Context<'_>,
+        geometry: &Geometry,
+        blocks: usize,
+        block: usize,
+        fill: impl Fn(usize, usize, &mut [T]) + Sync,
+    ) -> Result<Packed> {
+        let units = geometry.groups * blocks;
+        let bytes = block * size_of::<T>();
+        let mut memory = context.pool.temporary(units * bytes)?;
+        let threads = context.threads_for(units * block);
+        let per_task = parallel::grain(threads, units, block, TASK_MIN);
+        parallel::split(
+            threads,
+            &mut [memory.get_mut()],
+            &[bytes],
+            units,
+            per_task,
+            |range, parts| {
+                let out: &mut [T] = bytemuck::cast_slice_mut(parts[0]);
+                for (unit, out) in range.zip(out.chunks_exact_mut(block.max(1))) {
+                    fill(unit / blocks, unit % blocks, out);
+                }
+            },
+        );
+        Ok(Packed { memory, group: blocks * block })
+    }
+}
+
+/// `[group][block of outputs][window element][output of the block]`.
+///
+/// # Errors
+/// When there is no memory.
+pub(super) fn by_output<T: Real>(
+    context: &Context<'_>,
+    geometry: &Geometry,
+    weight: &[T],
+) -> Result<Packed> {
+    let rows = tiling::<T>(context.level).rows;
+    let inner = geometry.inner();
+    let blocks = geometry.outputs.div_ceil(rows);
+    Packed::new(context, geometry, blocks, rows * inner, |group, block, out: &mut [T]| {
+        let first = block * rows;
+        let count = rows.min(geometry.outputs - first);
+        if count < rows {
+            out.fill(T::zeroed());
+        }
+        let source = &weight[(group * geometry.outputs + first) * inner..];
+        transpose(context.level, source, inner, [count, inner], out, rows);
+    })
+}
+
+/// `[group][block of window elements][output][element of the block]`.
+///
+/// # Errors
+/// When there is no memory.
+pub(super) fn by_element<T: Real>(
+    context: &Context<'_>,
+    geometry: &Geometry,
+    weight: &[T],
+) -> Result<Packed> {
+    let rows = tiling::<T>(context.level).rows;
+    let (inner, outputs) = (geometry.inner(), geometry.outputs);
+    let blocks = inner.div_ceil(rows);
+    Packed::new(context, geometry, blocks, rows * outputs, |group, block, out: &mut [T]| {
+        let first = block * rows;
+        let count = rows.min(inner - first);
+        for (output, out) in out.chunks_exact_mut(rows).enumerate() {
+            let row = (group * outputs + output) * inner + first;
+            out[..count].copy_from_slice(&weight[row..row + count]);
+            out[count..].fill(T::zeroed());
+        }
+    })
+}
+
+/// `[group][position in the window][block of channels][output][channel of the block]`.
+///
+/// # Errors
+/// When there is no memory.
+pub(super) fn by_position<T: Real>(
+    context: &Context<'_>,
+    geometry: &Geometry,
+    weight: &[T],
+) -> Result<Packed> {
+    let rows = tiling::<T>(context.level).rows;
+    let window = geometry.kernel[0] * geometry.kernel[1];
+    let (inner, outputs) = (geometry.inner(), geometry.outputs);
+    let per_position = geometry.channels.div_ceil(rows);
+    let blocks = window * per_position;
+    Packed::new(context, geometry, blocks, rows * outputs, |group, block, out: &mut [T]| {
+        let (position, first) = (block / per_position, block % per_position * rows);
+        let count = rows.min(geometry.channels - first);
+        for (output, out) in out.chunks_exact_mut(rows).enumerate() {
+            let row = (group * outputs + output) * inner + first * window + position;
+            for (slot, values) in out[..count].iter_mut().zip(weight[row..].chunks(window)) {
+                *slot = values[0];
+            }
+            out[count..].fill(T::zeroed());
+        }
+    })
+}

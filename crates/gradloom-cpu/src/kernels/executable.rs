@@ -1,0 +1,79 @@
+//! What all kernels share: [`Executable`], what a prepared kernel is, and [`Context`], what it runs with.
+
+use std::sync::Arc;
+
+use gradloom_plan::Kernel;
+use gradloom_tensor::{DType, Result, Scalar};
+
+use crate::convert::Lane;
+use crate::pool::Pool;
+use crate::simd::Level;
+use crate::tile::{Failures, Frame, Store, TileProgram};
+
+/// Elements up to which a kernel stays on one thread.
+pub(crate) const SEQUENTIAL_MAX: usize = 32 * 1024;
+/// Least elements of a parallel task.
+pub(crate) const TASK_MIN: usize = 16 * 1024;
+
+/// What a kernel runs with.
+pub(crate) struct Context<'a> {
+    pub(crate) level: Level,
+    pub(crate) threads: usize,
+    pub(crate) pool: &'a Arc<Pool>,
+    pub(crate) arguments: &'a [Scalar],
+    pub(crate) failures: &'a Failures,
+}
+
+impl<'a> Context<'a> {
+    /// Threads for this much work.
+    pub(crate) fn threads_for(&self, work: usize) -> usize {
+        if work <= SEQUENTIAL_MAX { 1 } else { self.threads }
+    }
+
+    /// A program bound to this evaluation.
+    pub(crate) fn frame(&self, program: &'a TileProgram, inputs: &'a [&'a [u8]]) -> Frame<'a> {
+        Frame::new(program, self.level, inputs, self.arguments, self.failures)
+    }
+}
+
+/// A kernel prepared for execution.
+pub(crate) trait Executable: Send + Sync {
+    /// Runs it. Inputs that share the memory of an output element by element are empty slices.
+    ///
+    /// # Errors
+    /// When memory for temporaries runs out.
+    fn run(&self, context: &Context<'_>, inputs: &[&[u8]], outputs: &mut [&mut [u8]])
+    -> Result<()>;
+}
+
+/// Inputs that share the memory of an output.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Aliases {
+    /// Pairs of input and output of which element `i` is read before element `i` is written: the
+    /// program reads the output instead.
+    pub(crate) in_place: Vec<(usize, usize)>,
+    /// Inputs that must be copied before the kernel runs.
+    pub(crate) copied: Vec<usize>,
+}
+
+/// Every output as a store of the program, for kernels without reductions.
+pub(crate) fn element_stores(kernel: &Kernel) -> Vec<Store> {
+    let outputs = kernel.outputs.iter().enumerate();
+    outputs
+        .map(|(position, output)| Store {
+            value: output.value,
+            output: position,
+            dtype: output.dtype,
+        })
+        .collect()
+}
+
+/// The dtype whose stored elements are lanes of this type.
+pub(crate) fn lane_dtype(lane: Lane) -> DType {
+    match lane {
+        Lane::F32 => DType::F32,
+        Lane::F64 => DType::F64,
+        Lane::I32 => DType::I32,
+        Lane::U32 => DType::U32,
+    }
+}

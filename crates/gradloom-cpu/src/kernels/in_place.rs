@@ -1,0 +1,90 @@
+//! Inputs that share the memory of an output: which may be overwritten while they are read, and which
+//! must be copied first.
+
+use gradloom_plan::program::{Level as Rank, Operation};
+use gradloom_plan::{Kernel, KernelKind};
+
+use super::executable::Aliases;
+use super::phases;
+
+/// Decides what to do about inputs that share memory with outputs.
+pub(super) fn aliases(kernel: &Kernel, shared: &[(usize, usize)]) -> Aliases {
+    let mut aliases = Aliases::default();
+    for &(input, output) in shared {
+        if is_in_place(kernel, input, output) {
+            aliases.in_place.push((input, output));
+        } else {
+            aliases.copied.push(input);
+        }
+    }
+    aliases
+}
+
+/// True if the program reads every element of the input exactly where it writes the output.
+fn is_in_place(kernel: &Kernel, input: usize, output: usize) -> bool {
+    let (read, written) = (&kernel.inputs[input], &kernel.outputs[output]);
+    let instructions = &kernel.program.instructions;
+    let level = instructions[written.value].level;
+    let reducing = matches!(kernel.kind, KernelKind::Reduce | KernelKind::Row);
+    if input < operand_count(&kernel.kind)
+        || read.dtype != written.dtype
+        || read.len != written.len
+        || (kernel.kind == KernelKind::Reduce && level == Rank::Element)
+    {
+        return false;
+    }
+    // Phases before the last would read what a row of the last has overwritten only if the output
+    // were written earlier than it is read; an output of elements must come last.
+    if reducing && level == Rank::Element && !phases::is_last(kernel, written.value) {
+        return false;
+    }
+    let kept = kernel.space.kept;
+    instructions.iter().enumerate().all(|(id, instruction)| match instruction.operation {
+        Operation::Load { input: loaded, view } if loaded == input => {
+            let view = match (reducing, level) {
+                (true, Rank::Row) => phases::kept_view(&view, kept),
+                _ => view,
+            };
+            let same_level = !reducing || instruction.level == level;
+            let reduced = reducing && level == Rank::Row && feeds_reduction(kernel, id);
+            view.is_contiguous() && view.shape.count() == written.len && same_level && !reduced
+        }
+        _ => true,
+    })
+}
+
+/// True if a reduction depends on a value.
+fn feeds_reduction(kernel: &Kernel, value: usize) -> bool {
+    let instructions = &kernel.program.instructions;
+    let mut depends = vec![false; instructions.len()];
+    depends[value] = true;
+    for (id, instruction) in instructions.iter().enumerate() {
+        depends[id] |= instruction.operation.operands().any(|operand| depends[operand]);
+        if depends[id] && matches!(instruction.operation, Operation::Reduce(..)) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Operands that the kind itself reads, before those of the program.
+fn operand_count(kind: &KernelKind) -> usize {
+    match kind {
+        KernelKind::Map | KernelKind::Reduce | KernelKind::Row => 0,
+        KernelKind::PoolMax(_)
+        | KernelKind::PoolSum(_)
+        | KernelKind::PoolSumScatter(_)
+        | KernelKind::Scan { .. }
+        | KernelKind::ArgReduce { .. }
+        | KernelKind::ArgSort { .. } => 1,
+        KernelKind::Matmul { .. }
+        | KernelKind::Convolution(_)
+        | KernelKind::ConvolutionInput(_)
+        | KernelKind::ConvolutionWeight(_)
+        | KernelKind::PoolMaxScatter(_)
+        | KernelKind::PoolMaxGather(_)
+        | KernelKind::Gather { .. }
+        | KernelKind::ScatterAdd { .. } => 2,
+        KernelKind::Concat { parts, .. } => parts.len(),
+    }
+}

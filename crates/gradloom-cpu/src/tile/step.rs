@@ -1,0 +1,130 @@
+//! [`Step`]: one vector operation of a compiled program, and [`TileProgram`], a list of them.
+
+use gradloom_plan::program::ValueId;
+use gradloom_tensor::op::{Binary, Unary};
+use gradloom_tensor::{DType, Scalar};
+
+use super::access::Access;
+use crate::convert::Lane;
+
+/// Where a step finds an operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A register.
+    Register(usize),
+    /// A value that is the same for all elements.
+    Uniform(usize),
+    /// The elements of an input from `offset + start` on.
+    Input { input: usize, offset: isize },
+    /// Lanes that the caller provides with each tile.
+    External(usize),
+    /// Lanes that were written to an output already.
+    Output(usize),
+}
+
+/// Where a step puts its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Target {
+    Register(usize),
+    Uniform(usize),
+    Output(usize),
+    Nothing,
+}
+
+/// One step of a tile.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub(super) work: Work,
+    pub(super) target: Target,
+    /// Lane of the result.
+    pub(super) lane: Lane,
+}
+
+/// What a step does.
+#[derive(Clone, Debug)]
+pub(super) enum Work {
+    Load { input: usize, dtype: DType, access: Access },
+    LoadOutput { output: usize, dtype: DType },
+    LoadExternal { external: usize, dtype: DType },
+    Index { access: Access },
+    Constant(Scalar, DType),
+    Argument(usize, DType),
+    Unary(Unary, Lane, Source),
+    Binary(Binary, Lane, Source, Source),
+    Select(Lane, Source, Source, Source),
+    Cast(Lane, DType, Source),
+    Random(Source, [Source; 2]),
+    Check { lane: Lane, value: Source, size: usize, site: usize },
+}
+
+/// A value that is stored to an output at every element.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Store {
+    /// The program's value.
+    pub(crate) value: ValueId,
+    /// Position among the outputs that the caller passes.
+    pub(crate) output: usize,
+    /// Its dtype.
+    pub(crate) dtype: DType,
+}
+
+/// Where the kernel's own result comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Accumulator {
+    /// The program has none.
+    None,
+    /// Elements of a dtype, as the last external of each tile.
+    External(DType),
+    /// The kernel left it in this output.
+    InPlace(usize, DType),
+}
+
+/// A program with registers.
+#[derive(Clone, Debug)]
+pub(crate) struct TileProgram {
+    /// Run once per evaluation.
+    pub(super) uniform_steps: Vec<Step>,
+    /// Run for each tile.
+    pub(super) steps: Vec<Step>,
+    /// Values to store after the steps.
+    pub(super) stores: Vec<(Source, Lane, Store)>,
+    /// Values for the caller.
+    pub(super) exports: Vec<Source>,
+    pub(super) uniforms: usize,
+    pub(super) registers: usize,
+    /// True if some lane has 64 bits.
+    pub(super) wide: bool,
+}
+
+/// The operands of a step.
+pub(super) fn operands(work: &Work) -> impl Iterator<Item = Source> + use<> {
+    let (count, sources) = match *work {
+        Work::Load { .. }
+        | Work::LoadOutput { .. }
+        | Work::LoadExternal { .. }
+        | Work::Index { .. }
+        | Work::Constant(..)
+        | Work::Argument(..) => (0, [Source::Uniform(0); 3]),
+        Work::Unary(_, _, a) | Work::Cast(_, _, a) | Work::Check { value: a, .. } => (1, [a; 3]),
+        Work::Binary(_, _, a, b) => (2, [a, b, b]),
+        Work::Select(_, a, b, c) => (3, [a, b, c]),
+        Work::Random(index, [low, high]) => (3, [index, low, high]),
+    };
+    sources.into_iter().take(count)
+}
+
+/// The operands of a step, to change.
+pub(super) fn operands_mut(work: &mut Work) -> Vec<&mut Source> {
+    match work {
+        Work::Load { .. }
+        | Work::LoadOutput { .. }
+        | Work::LoadExternal { .. }
+        | Work::Index { .. }
+        | Work::Constant(..)
+        | Work::Argument(..) => Vec::new(),
+        Work::Unary(_, _, a) | Work::Cast(_, _, a) | Work::Check { value: a, .. } => vec![a],
+        Work::Binary(_, _, a, b) => vec![a, b],
+        Work::Select(_, a, b, c) => vec![a, b, c],
+        Work::Random(index, _) => vec![index],
+    }
+}
