@@ -9,6 +9,7 @@ mod phases;
 mod reduce;
 mod reduction;
 mod row;
+mod turned;
 mod worker;
 mod export;
 
@@ -44,51 +45,60 @@ pub(crate) fn prepare(
     shared: &[(usize, usize)],
 ) -> Result<(Box<dyn Executable>, Aliases)> {
     let aliases = in_place::aliases(kernel, shared);
-    let executable: Box<dyn Executable> = match &kernel.kind {
-        KernelKind::Map => Box::new(map::Map::new(kernel, &aliases)),
-        KernelKind::Reduce => reduce::new(kernel, &aliases),
-        KernelKind::Row => Box::new(row::Row::new(kernel, &aliases)),
-        KernelKind::Matmul { lhs, rhs } => {
-            Box::new(matmul::Matmul::new(kernel, &aliases, lhs, rhs))
+    let executable = match turned::rewrite(kernel) {
+        Some((rewritten, turns)) => {
+            let inner = executable(&rewritten, &aliases)?;
+            Box::new(turned::Turned::new(turns, inner))
         }
-        KernelKind::PoolMax(pool) => Box::new(Pooling::new(kernel, &aliases, Kind::Max, pool)),
-        KernelKind::PoolMaxScatter(pool) => {
-            Box::new(Pooling::new(kernel, &aliases, Kind::MaxScatter, pool))
-        }
-        KernelKind::PoolMaxGather(pool) => {
-            Box::new(Pooling::new(kernel, &aliases, Kind::MaxGather, pool))
-        }
-        KernelKind::PoolSum(pool) => Box::new(Pooling::new(kernel, &aliases, Kind::Sum, pool)),
-        KernelKind::PoolSumScatter(pool) => {
-            Box::new(Pooling::new(kernel, &aliases, Kind::SumScatter, pool))
-        }
-        KernelKind::Gather { data, axis, index } => {
-            Box::new(gather::Gather::new(kernel, &aliases, data, *axis, index))
-        }
-        KernelKind::ScatterAdd { axis, index, updates } => {
-            Box::new(scatter::ScatterAdd::new(kernel, &aliases, *axis, index, updates))
-        }
-        KernelKind::Scan { axis, reverse } => {
-            Box::new(scan::Scan::new(kernel, &aliases, *axis, *reverse))
-        }
-        KernelKind::ArgReduce { reduction, input, axis } => {
-            Box::new(arg_reduce::ArgReduce::new(kernel, &aliases, *reduction, input, *axis))
-        }
-        KernelKind::ArgSort { axis, descending } => {
-            Box::new(sort::ArgSort::new(kernel, &aliases, *axis, *descending))
-        }
-        KernelKind::Concat { axis, parts } => {
-            Box::new(concat::Concat::new(kernel, &aliases, *axis, parts))
-        }
-        KernelKind::Convolution(sizes) => {
-            Box::new(Convolve::new(kernel, &aliases, convolution::Kind::Forward, sizes)?)
-        }
-        KernelKind::ConvolutionInput(sizes) => {
-            Box::new(Convolve::new(kernel, &aliases, convolution::Kind::Input, sizes)?)
-        }
-        KernelKind::ConvolutionWeight(sizes) => {
-            Box::new(Convolve::new(kernel, &aliases, convolution::Kind::Weight, sizes)?)
-        }
+        None => executable(kernel, &aliases)?,
     };
     Ok((executable, aliases))
+}
+
+/// The executable of a kernel's kind.
+fn executable(kernel: &Kernel, aliases: &Aliases) -> Result<Box<dyn Executable>> {
+    Ok(match &kernel.kind {
+        KernelKind::Map => Box::new(map::Map::new(kernel, aliases)),
+        KernelKind::Reduce => reduce::new(kernel, aliases),
+        KernelKind::Row => Box::new(row::Row::new(kernel, aliases)),
+        KernelKind::Matmul { lhs, rhs } => Box::new(matmul::Matmul::new(kernel, aliases, lhs, rhs)),
+        KernelKind::PoolMax(pool) => Box::new(Pooling::new(kernel, aliases, Kind::Max, pool)),
+        KernelKind::PoolMaxScatter(pool) => {
+            Box::new(Pooling::new(kernel, aliases, Kind::MaxScatter, pool))
+        }
+        KernelKind::PoolMaxGather(pool) => {
+            Box::new(Pooling::new(kernel, aliases, Kind::MaxGather, pool))
+        }
+        KernelKind::PoolSum(pool) => Box::new(Pooling::new(kernel, aliases, Kind::Sum, pool)),
+        KernelKind::PoolSumScatter(pool) => {
+            Box::new(Pooling::new(kernel, aliases, Kind::SumScatter, pool))
+        }
+        KernelKind::Gather { data, axis, index } => {
+            Box::new(gather::Gather::new(kernel, aliases, data, *axis, index))
+        }
+        KernelKind::ScatterAdd { axis, index, updates } => {
+            Box::new(scatter::ScatterAdd::new(kernel, aliases, *axis, index, updates))
+        }
+        KernelKind::Scan { axis, reverse } => {
+            Box::new(scan::Scan::new(kernel, aliases, *axis, *reverse))
+        }
+        KernelKind::ArgReduce { reduction, input, axis } => {
+            Box::new(arg_reduce::ArgReduce::new(kernel, aliases, *reduction, input, *axis))
+        }
+        KernelKind::ArgSort { axis, descending } => {
+            Box::new(sort::ArgSort::new(kernel, aliases, *axis, *descending))
+        }
+        KernelKind::Concat { axis, parts } => {
+            Box::new(concat::Concat::new(kernel, aliases, *axis, parts))
+        }
+        KernelKind::Convolution(sizes) => {
+            Box::new(Convolve::new(kernel, aliases, convolution::Kind::Forward, sizes)?)
+        }
+        KernelKind::ConvolutionInput(sizes) => {
+            Box::new(Convolve::new(kernel, aliases, convolution::Kind::Input, sizes)?)
+        }
+        KernelKind::ConvolutionWeight(sizes) => {
+            Box::new(Convolve::new(kernel, aliases, convolution::Kind::Weight, sizes)?)
+        }
+    })
 }

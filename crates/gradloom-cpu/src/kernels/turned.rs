@@ -7,8 +7,8 @@ use gradloom_plan::program::{Instruction, Level, Operation};
 use gradloom_plan::{Kernel, KernelInput, KernelKind, View};
 use gradloom_tensor::{DType, Result, Shape};
 
+use super::executable::{Context, Executable, TASK_MIN};
 use super::lanes::with_bits;
-use super::{Context, Executable, TASK_MIN};
 use crate::parallel;
 use crate::transpose::transpose;
 
@@ -55,8 +55,9 @@ pub(super) fn rewrite(kernel: &Kernel) -> Option<(Kernel, Turns)> {
     let mut rewritten = kernel.clone();
     let mut turns: Vec<(View, Turn)> = Vec::new();
     for instruction in &mut rewritten.program.instructions {
-        let Instruction { operation: Operation::Load { input, view }, level: Level::Element, .. } =
-            *instruction
+        let Instruction {
+            operation: Operation::Load { input, view }, level: Level::Element, ..
+        } = *instruction
         else {
             continue;
         };
@@ -134,16 +135,15 @@ impl Turn {
         let mut out_base = 0;
         let [columns, _, out_step] = axes[self.along];
         let [rows, step, _] = axes[axes.len() - 1];
-        let others: Vec<[usize; 3]> = (0..axes.len() - 1)
-            .filter(|&axis| axis != self.along)
-            .map(|axis| axes[axis])
-            .collect();
+        let others: Vec<[usize; 3]> =
+            (0..axes.len() - 1).filter(|&axis| axis != self.along).map(|axis| axes[axis]).collect();
         let mut coordinates = vec![0; others.len()];
         loop {
             let (values, out) = (&values[base..], &mut out[out_base..]);
             transpose(context.level, values, step, [rows, columns], out, out_step);
             let mut moved = false;
-            for (coordinate, &[size, stride, out_stride]) in coordinates.iter_mut().zip(&others).rev()
+            for (coordinate, &[size, stride, out_stride]) in
+                coordinates.iter_mut().zip(&others).rev()
             {
                 *coordinate += 1;
                 base += stride;
