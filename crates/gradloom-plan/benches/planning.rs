@@ -1,6 +1,5 @@
 //! What planning costs: finding a known plan, which every step does, and making a new one. Divide by the
 //! number of nodes in the name for nanoseconds per node.
-#![expect(missing_docs, reason = "criterion's macros make undocumented functions")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use gradloom_plan::Planner;
