@@ -8,7 +8,27 @@
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use gradloom_tensor::Result;
+
 use crate::pool::{Block, Pool};
+
+impl Pool {
+    /// Memory of at least `bytes` bytes with arbitrary contents.
+    ///
+    /// # Errors
+    /// When the system has no memory, also after the cache was given back to it.
+    pub(crate) fn allocate(self: &Arc<Self>, bytes: usize) -> Result<Storage> {
+        Ok(Storage { block: Some(self.take(bytes)?), pool: Arc::clone(self) })
+    }
+
+    /// Memory for the time of one kernel.
+    ///
+    /// # Errors
+    /// As [`Pool::allocate`].
+    pub(crate) fn temporary(self: &Arc<Self>, bytes: usize) -> Result<Temporary> {
+        Ok(Temporary(self.allocate(bytes)?, bytes))
+    }
+}
 
 /// A block of memory behind a [`Buffer`](gradloom_tensor::Buffer).
 pub(crate) struct Storage {
@@ -17,11 +37,6 @@ pub(crate) struct Storage {
 }
 
 impl Storage {
-    /// Takes ownership of a block.
-    pub(crate) fn new(block: Block, pool: Arc<Pool>) -> Storage {
-        Storage { block: Some(block), pool }
-    }
-
     /// Where the elements are.
     pub(crate) fn memory(&self) -> Memory {
         match &self.block {
@@ -43,11 +58,6 @@ impl Drop for Storage {
 pub(crate) struct Temporary(Storage, usize);
 
 impl Temporary {
-    /// Takes ownership of a block, of which `bytes` bytes are used.
-    pub(crate) fn new(storage: Storage, bytes: usize) -> Temporary {
-        Temporary(storage, bytes)
-    }
-
     /// Its bytes.
     pub(crate) fn get(&self) -> &[u8] {
         // SAFETY: this is the only holder, and writing needs `&mut self`.

@@ -6,11 +6,9 @@
 
 use std::alloc::Layout;
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gradloom_tensor::{Error, Result};
-
-use crate::memory::{Storage, Temporary};
 
 /// Alignment of every block: a cache line, and the widest vector.
 const ALIGNMENT: usize = 64;
@@ -111,11 +109,11 @@ fn class_bytes(class: usize) -> usize {
 }
 
 impl Pool {
-    /// A block of at least `bytes` bytes with arbitrary contents.
+    /// A block of at least `bytes` bytes with arbitrary contents, to be given back.
     ///
     /// # Errors
     /// When the system has no memory, also after the cache was given back to it.
-    pub(crate) fn allocate(self: &Arc<Self>, bytes: usize) -> Result<Storage> {
+    pub(crate) fn take(&self, bytes: usize) -> Result<Block> {
         if bytes > isize::MAX as usize / 2 {
             return Err(out_of_memory(bytes, self.usage()));
         }
@@ -142,16 +140,7 @@ impl Pool {
         };
         state.usage.in_use += block.bytes() as u64;
         state.usage.peak = state.usage.peak.max(state.usage.in_use);
-        drop(state);
-        Ok(Storage::new(block, Arc::clone(self)))
-    }
-
-    /// A block for the time of one kernel.
-    ///
-    /// # Errors
-    /// As [`Pool::allocate`].
-    pub(crate) fn temporary(self: &Arc<Self>, bytes: usize) -> Result<Temporary> {
-        Ok(Temporary::new(self.allocate(bytes)?, bytes))
+        Ok(block)
     }
 
     /// Keeps the block for the next allocation, or frees it if enough is kept.

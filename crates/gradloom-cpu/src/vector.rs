@@ -41,7 +41,7 @@ pub(crate) trait Vector: Copy {
 }
 
 /// f32 and f64.
-pub(crate) trait Real: Pod + Send + Sync + PartialOrd + super::kernels::Number {
+pub(crate) trait Real: Pod + Send + Sync + PartialOrd {
     /// One.
     const ONE: Self;
 

@@ -10,7 +10,8 @@ use gradloom_tensor::{DType, Result};
 
 use super::executable::{Aliases, Context, Executable, TASK_MIN, lane_dtype};
 use super::lanes::lanes_of;
-use super::product::{Matrix, Number};
+use super::matrix::Matrix;
+use super::product::Number;
 use crate::convert::Lane;
 use crate::epilogue::{Division, Epilogue};
 use crate::memory::Temporary;

@@ -15,6 +15,7 @@ mod export;
 
 mod lanes;
 mod matmul;
+mod matrix;
 mod panel;
 mod product;
 
@@ -34,7 +35,6 @@ use gradloom_tensor::Result;
 use self::convolution::Convolve;
 pub(crate) use self::executable::{Aliases, Context, Executable};
 use self::pool::{Kind, Pooling};
-pub(crate) use self::product::Number;
 
 /// Prepares a kernel. `shared` lists the inputs that have the memory of an output.
 ///

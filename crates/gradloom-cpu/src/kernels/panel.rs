@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::product::Matrix;
+use super::matrix::Matrix;
 use crate::simd::{Level, vectorized};
 use crate::transpose::transpose;
 use crate::vector::{Real, Vector, VectorTask, tiling};
