@@ -193,6 +193,8 @@ fn out_of_memory(bytes: usize, usage: Usage) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
