@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use gradloom_plan::{Kernel, KernelKind};
+use gradloom_plan::Kernel;
 
 /// Times by kernel.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ impl Profile {
     ) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = entries.entry((plan, index)).or_insert_with(|| Entry {
-            label: format!("{} {} {op}", kind_name(&kernel.kind), kernel.space.shape),
+            label: format!("{} {} {op}", kernel.kind.name(), kernel.space.shape),
             runs: 0,
             total: Duration::ZERO,
             least: Duration::MAX,
@@ -59,29 +59,5 @@ impl Profile {
             );
         }
         report
-    }
-}
-
-/// A short name of a kind.
-pub(crate) fn kind_name(kind: &KernelKind) -> &'static str {
-    match kind {
-        KernelKind::Map => "map",
-        KernelKind::Reduce => "reduce",
-        KernelKind::Row => "row",
-        KernelKind::Matmul { .. } => "matmul",
-        KernelKind::Convolution(_) => "convolution",
-        KernelKind::ConvolutionInput(_) => "convolution_input",
-        KernelKind::ConvolutionWeight(_) => "convolution_weight",
-        KernelKind::PoolMax(_) => "pool_max",
-        KernelKind::PoolMaxScatter(_) => "pool_max_scatter",
-        KernelKind::PoolMaxGather(_) => "pool_max_gather",
-        KernelKind::PoolSum(_) => "pool_sum",
-        KernelKind::PoolSumScatter(_) => "pool_sum_scatter",
-        KernelKind::Gather { .. } => "gather",
-        KernelKind::ScatterAdd { .. } => "scatter_add",
-        KernelKind::Scan { .. } => "scan",
-        KernelKind::ArgReduce { .. } => "arg_reduce",
-        KernelKind::ArgSort { .. } => "arg_sort",
-        KernelKind::Concat { .. } => "concat",
     }
 }

@@ -264,14 +264,19 @@ impl Lowering<'_> {
     fn computed_again(&mut self, node: usize, path: &[Step]) -> Result<ValueId, Retry> {
         self.inlining.push(node);
         let value = self.elementwise(node, path)?;
+        let padded = self.padded(node, value, path)?;
+        self.inlining.pop();
+        Ok(padded)
+    }
+
+    /// Padding reads zero, whatever a formula gives on operands that read zero there.
+    fn padded(&mut self, node: usize, value: ValueId, path: &[Step]) -> Result<ValueId, Retry> {
         let (shape, dtype) = (self.graph.nodes[node].shape, self.graph.nodes[node].dtype);
         let one = View { shape, strides: [0; RANK_MAX], offset: 1, mask: None };
         let exists = self.follow(node, one, path)?;
-        self.inlining.pop();
         if exists.mask.is_none() {
             return Ok(value);
         }
-        // Padding reads zero, whatever the formula gives on operands that read zero there.
         let level = self.view_level(&exists);
         let index = self.push(Operation::Index(exists), DType::I32, level);
         let condition = self.push(Operation::Cast(index), DType::Bool, level);
@@ -306,20 +311,7 @@ impl Lowering<'_> {
             }
             _ => return Err(Retry::Store(node)),
         };
-        if !masked {
-            return Ok(value);
-        }
-        let one = View { shape, strides: [0; RANK_MAX], offset: 1, mask: None };
-        let exists = self.follow(node, one, path)?;
-        if exists.mask.is_none() {
-            return Ok(value);
-        }
-        let level = self.view_level(&exists);
-        let index = self.push(Operation::Index(exists), DType::I32, level);
-        let condition = self.push(Operation::Cast(index), DType::Bool, level);
-        let zero = self.push(Operation::Constant(Scalar::Int(0).cast(dtype)), dtype, Level::Row);
-        let level = level.max(self.level(value));
-        Ok(self.push(Operation::Select(condition, value, zero), dtype, level))
+        if masked { self.padded(node, value, path) } else { Ok(value) }
     }
 
     fn follow(&self, node: usize, start: View, path: &[Step]) -> Result<View, Retry> {

@@ -25,6 +25,7 @@ mod arg_reduce;
 mod concat;
 mod gather;
 mod pool;
+mod pool_planes;
 mod scan;
 mod scatter;
 mod sort;

@@ -131,6 +131,9 @@ vectorized! {
         combine: C, values: &'a [T], columns: usize, out: &'a mut [T]
     ) {
         let _ = combine;
+        if columns == 1 {
+            return out.copy_from_slice(&values[..out.len()]);
+        }
         for (slot, row) in out.iter_mut().zip(values.chunks_exact(columns)) {
             *slot = reduce_row::<T, C>(row);
         }

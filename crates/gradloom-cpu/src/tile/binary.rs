@@ -145,6 +145,9 @@ fn binary_f32(
     rhs: Operand<'_, f32>,
     out: &mut [u8],
 ) {
+    if let (Binary::Pow, Operand::Scalar(2.0)) = (op, rhs) {
+        return binary_f32(level, Binary::Mul, lhs, lhs, out);
+    }
     table! { op, level, lhs, rhs, out, f32;
         Add(a, b) -> f32 = a + b;
         Sub(a, b) -> f32 = a - b;

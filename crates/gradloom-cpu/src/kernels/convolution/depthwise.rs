@@ -100,9 +100,13 @@ fn forward_plane<T: RealOrdered, const FMA: bool>(
     padded: &[T],
     out: &mut [T],
 ) {
-    out.fill(T::ZERO);
     let [_, kernel_width] = geometry.kernel;
     for (y, out) in out.chunks_exact_mut(geometry.output[1]).enumerate() {
+        if geometry.stride[1] == 1 && out.len() >= BLOCK {
+            forward_row::<T, FMA>(geometry, weights, padded, y, out);
+            continue;
+        }
+        out.fill(T::ZERO);
         for (index, &weight) in weights.iter().enumerate() {
             let (ky, kx) = (index / kernel_width, index % kernel_width);
             let row = y * geometry.stride[0] + ky * geometry.dilation[0];
@@ -117,6 +121,39 @@ fn forward_plane<T: RealOrdered, const FMA: bool>(
                 }
             }
         }
+    }
+}
+
+/// Outputs of a row that are summed in registers.
+const BLOCK: usize = 16;
+
+/// A row of outputs side by side, block by block; the last block ends with the row.
+#[inline(always)]
+fn forward_row<T: RealOrdered, const FMA: bool>(
+    geometry: &Geometry,
+    weights: &[T],
+    padded: &[T],
+    y: usize,
+    out: &mut [T],
+) {
+    let [_, kernel_width] = geometry.kernel;
+    let width = out.len();
+    let mut first = 0;
+    while first < width {
+        let x = first.min(width - BLOCK);
+        let mut sums = [T::ZERO; BLOCK];
+        for (row, weights) in weights.chunks_exact(kernel_width).enumerate() {
+            let row =
+                (y * geometry.stride[0] + row * geometry.dilation[0]) * geometry.padded[1] + x;
+            for (column, &weight) in weights.iter().enumerate() {
+                let values = &padded[row + column * geometry.dilation[1]..][..BLOCK];
+                for (sum, &value) in sums.iter_mut().zip(values) {
+                    *sum = T::fused::<FMA>(weight, value, *sum);
+                }
+            }
+        }
+        out[x..x + BLOCK].copy_from_slice(&sums);
+        first = x + BLOCK;
     }
 }
 

@@ -11,14 +11,14 @@ use super::tile::Correlation;
 use crate::kernels::executable::{Context, TASK_MIN};
 use crate::parallel;
 use crate::scratch::Scratch;
-use crate::simd::Level;
+use crate::simd::{Level, vectorized};
 use crate::transpose::transpose;
 use crate::vector::{Real, tiling};
 
 /// Most chunks of images.
 const CHUNKS_MAX: usize = 8;
-/// Bytes of all chunks' sums, at most.
-const PARTIAL_MAX: usize = 64 << 20;
+/// Bytes of all chunks' sums, at most: they should stay in the cache until they are combined.
+const PARTIAL_MAX: usize = 4 << 20;
 /// Elements of sums that a task works on, roughly.
 const SUMS: usize = 32 * 1024;
 
@@ -86,32 +86,51 @@ pub(super) fn weight_gradient<T: Real>(
             task.run(context.level, images, input, gradient, sums);
         }
     });
-    let partial: &[T] = bytemuck::cast_slice(partial.get());
+    let all: &mut [T] = bytemuck::cast_slice_mut(partial.get_mut());
+    let (first, others) = all.split_at_mut(sums);
+    if division.chunks > 1 {
+        let threads = context.threads_for(division.chunks * sums);
+        let per_task = parallel::grain(threads, sums, division.chunks, TASK_MIN);
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(first);
+        parallel::split(
+            threads,
+            &mut [bytes],
+            &[size_of::<T>()],
+            sums,
+            per_task,
+            |range, parts| {
+                let total: &mut [T] = bytemuck::cast_slice_mut(parts[0]);
+                for chunk in others.chunks_exact(sums) {
+                    add(context.level, &chunk[range.clone()], total);
+                }
+            },
+        );
+    }
     let rows = geometry.groups * geometry.outputs;
     let out: &mut [u8] = bytemuck::cast_slice_mut(out);
-    let threads = context.threads_for(division.chunks * rows * inner);
-    let per_task = parallel::grain(threads, rows, inner * division.chunks, TASK_MIN);
-    parallel::split(
-        threads,
-        &mut [out],
-        &[inner * size_of::<T>()],
-        rows,
-        per_task,
-        |range, parts| {
-            let out: &mut [T] = bytemuck::cast_slice_mut(parts[0]);
-            for (row, out) in range.zip(out.chunks_exact_mut(inner)) {
-                let (group, output) = (row / geometry.outputs, row % geometry.outputs);
-                let first = group * division.parts * division.part * division.lanes + output;
-                for (index, slot) in out.iter_mut().enumerate() {
-                    let at = first + index * division.lanes;
-                    let values = (0..division.chunks).map(|chunk| partial[chunk * sums + at]);
-                    *slot = values
-                        .fold(T::zeroed(), |sum, value| T::fused::<false>(T::ONE, value, sum));
-                }
-            }
-        },
-    );
+    let threads = context.threads_for(rows * inner);
+    let per_task = if geometry.groups > 1 {
+        geometry.outputs
+    } else {
+        parallel::grain(threads, rows, inner, TASK_MIN).next_multiple_of(8)
+    };
+    let bytes = inner * size_of::<T>();
+    parallel::split(threads, &mut [out], &[bytes], rows, per_task, |range, parts| {
+        let out: &mut [T] = bytemuck::cast_slice_mut(parts[0]);
+        let (group, output) = (range.start / geometry.outputs, range.start % geometry.outputs);
+        let at = group * division.parts * division.part * division.lanes + output;
+        let size = [inner, range.len()];
+        transpose(context.level, &first[at..], division.lanes, size, out, inner);
+    });
     Ok(())
+}
+
+vectorized! {
+    fn add['a][T: Real](values: &'a [T], sums: &'a mut [T]) {
+        for (sum, &value) in sums.iter_mut().zip(values) {
+            *sum = T::fused::<false>(T::ONE, value, *sum);
+        }
+    }
 }
 
 /// One group and part over some images.
