@@ -1,0 +1,270 @@
+//! The loops of pooling over one plane.
+//!
+//! Windows of two by two side by side have loops of their own, which vectorise; other windows go
+//! through the window's elements outside and along the output's rows inside.
+
+use gradloom_plan::Pool;
+
+use super::lanes::Ordered;
+use crate::simd::vectorized;
+
+/// True for windows of two by two side by side without padding.
+fn is_two_by_two(pool: &Pool) -> bool {
+    let window = &pool.window;
+    window.kernel == [2, 2]
+        && window.stride == [2, 2]
+        && window.padding == [[0; 2]; 2]
+        && window.dilation == [1, 1]
+}
+
+/// Outputs in a row and the input elements that one element of their windows meets.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WindowRow {
+    /// First output in its plane, and how many follow side by side.
+    output: usize,
+    len: usize,
+    /// Input element of the first, in its plane.
+    input: usize,
+    /// Distance between the input elements.
+    stride: usize,
+}
+
+/// All rows of all window elements, for loops without conditions.
+pub(super) fn window_rows(pool: &Pool) -> Vec<WindowRow> {
+    let window = &pool.window;
+    let mut rows = Vec::new();
+    for output_row in 0..pool.output_size[0] {
+        for row in 0..window.kernel[0] {
+            if !outputs_inside(pool, 0, row).contains(&output_row) {
+                continue;
+            }
+            let input_row =
+                output_row * window.stride[0] + row * window.dilation[0] - window.padding[0][0];
+            for column in 0..window.kernel[1] {
+                let outputs = outputs_inside(pool, 1, column);
+                if outputs.is_empty() {
+                    continue;
+                }
+                let input_column = outputs.start * window.stride[1] + column * window.dilation[1]
+                    - window.padding[1][0];
+                rows.push(WindowRow {
+                    output: output_row * pool.output_size[1] + outputs.start,
+                    len: outputs.len(),
+                    input: input_row * pool.input_size[1] + input_column,
+                    stride: window.stride[1],
+                });
+            }
+        }
+    }
+    rows
+}
+
+/// The outputs whose window element `element` lies in the input, along one axis.
+fn outputs_inside(pool: &Pool, axis: usize, element: usize) -> std::ops::Range<usize> {
+    let window = &pool.window;
+    let (stride, before) = (window.stride[axis], window.padding[axis][0]);
+    let offset = element * window.dilation[axis];
+    // Input coordinate of output `o`: `o * stride + offset - before`.
+    let first = before.saturating_sub(offset).div_ceil(stride);
+    let end = (pool.input_size[axis] + before).saturating_sub(offset).div_ceil(stride);
+    let end = end.min(pool.output_size[axis]);
+    first.min(end)..end
+}
+
+/// Combines every `stride`-th input element with the outputs.
+#[inline(always)]
+fn gather_row<T: Ordered>(
+    row: &WindowRow,
+    input: &[T],
+    out: &mut [T],
+    combine: impl Fn(T, T) -> T,
+) {
+    let out = &mut out[row.output..row.output + row.len];
+    let input = &input[row.input..row.input + (row.len - 1) * row.stride + 1];
+    match row.stride {
+        1 => {
+            for (slot, &value) in out.iter_mut().zip(input) {
+                *slot = combine(*slot, value);
+            }
+        }
+        2 => {
+            let last = row.len - 1;
+            for (slot, pair) in out[..last].iter_mut().zip(input.chunks_exact(2)) {
+                *slot = combine(*slot, pair[0]);
+            }
+            out[last] = combine(out[last], input[2 * last]);
+        }
+        stride => {
+            for (slot, values) in out.iter_mut().zip(input.chunks(stride)) {
+                *slot = combine(*slot, values[0]);
+            }
+        }
+    }
+}
+
+/// Adds values to every `stride`-th element of the output of a transposed pooling.
+#[inline(always)]
+fn scatter_values<T: Ordered>(row: &WindowRow, values: &[T], out: &mut [T]) {
+    let values = &values[row.output..row.output + row.len];
+    let out = &mut out[row.input..row.input + (row.len - 1) * row.stride + 1];
+    match row.stride {
+        1 => {
+            for (slot, &value) in out.iter_mut().zip(values) {
+                *slot = slot.plus(value);
+            }
+        }
+        2 => {
+            let last = row.len - 1;
+            for (pair, &value) in out.chunks_exact_mut(2).zip(&values[..last]) {
+                pair[0] = pair[0].plus(value);
+            }
+            out[2 * last] = out[2 * last].plus(values[last]);
+        }
+        stride => {
+            for (slots, &value) in out.chunks_mut(stride).zip(values) {
+                slots[0] = slots[0].plus(value);
+            }
+        }
+    }
+}
+
+vectorized! {
+    pub(super) fn max_plane['a][T: Ordered](
+        pool: &'a Pool, rows: &'a [WindowRow], input: &'a [T], out: &'a mut [T]
+    ) {
+        let (width, out_width) = (pool.input_size[1], pool.output_size[1]);
+        if is_two_by_two(pool) {
+            for (rows, out) in input.chunks_exact(2 * width).zip(out.chunks_exact_mut(out_width)) {
+                let (upper, lower) = rows.split_at(width);
+                let pairs = upper.chunks_exact(2).zip(lower.chunks_exact(2));
+                for (slot, (upper, lower)) in out.iter_mut().zip(pairs) {
+                    let upper = upper[0].or_larger(upper[1]);
+                    *slot = upper.or_larger(lower[0].or_larger(lower[1]));
+                }
+            }
+            return;
+        }
+        out.fill(T::LEAST);
+        for row in rows {
+            gather_row(row, input, out, |best: T, value: T| best.or_larger(value));
+        }
+    }
+
+    pub(super) fn sum_plane['a][T: Ordered](
+        rows: &'a [WindowRow], input: &'a [T], out: &'a mut [T]
+    ) {
+        out.fill(T::ZERO);
+        for row in rows {
+            gather_row(row, input, out, |sum: T, value: T| sum.plus(value));
+        }
+    }
+
+    pub(super) fn sum_scatter_plane['a][T: Ordered](
+        rows: &'a [WindowRow], values: &'a [T], out: &'a mut [T]
+    ) {
+        out.fill(T::ZERO);
+        for row in rows {
+            scatter_values(row, values, out);
+        }
+    }
+
+    pub(super) fn max_scatter_plane['a][T: Ordered](
+        pool: &'a Pool, input: &'a [T], values: &'a [T], out: &'a mut [T]
+    ) {
+        let (width, out_width) = (pool.input_size[1], pool.output_size[1]);
+        if is_two_by_two(pool) {
+            let covered = 2 * width * pool.output_size[0];
+            out[covered..].fill(T::ZERO);
+            let rows = input.chunks_exact(2 * width).zip(values.chunks_exact(out_width));
+            for ((input, values), out) in rows.zip(out.chunks_exact_mut(2 * width)) {
+                let (upper, lower) = input.split_at(width);
+                let (out_upper, out_lower) = out.split_at_mut(width);
+                for first in (0..out_width).step_by(COLUMNS) {
+                    let count = COLUMNS.min(out_width - first);
+                    let columns = 2 * first..2 * (first + count);
+                    let best = first_of_four(&upper[columns.clone()], &lower[columns.clone()]);
+                    let values = &values[first..first + count];
+                    scatter_row(values, &best, 0, &mut out_upper[columns.clone()]);
+                    scatter_row(values, &best, 2, &mut out_lower[columns]);
+                }
+                if width % 2 == 1 {
+                    out_upper[width - 1] = T::ZERO;
+                    out_lower[width - 1] = T::ZERO;
+                }
+            }
+            return;
+        }
+        out.fill(T::ZERO);
+        for (output, &value) in values.iter().enumerate() {
+            if let Some(position) = first_maximum(pool, input, output) {
+                out[position] = out[position].plus(value);
+            }
+        }
+    }
+
+    pub(super) fn max_gather_plane['a][T: Ordered](
+        pool: &'a Pool, input: &'a [T], source: &'a [T], out: &'a mut [T]
+    ) {
+        for (output, slot) in out.iter_mut().enumerate() {
+            let position = first_maximum(pool, input, output);
+            *slot = position.map_or(T::ZERO, |position| source[position]);
+        }
+    }
+}
+
+/// Windows of two by two that are looked at together.
+const COLUMNS: usize = 64;
+
+/// Which of its four elements, in row-major order, is the first maximum of each window.
+#[inline(always)]
+fn first_of_four<T: Ordered>(upper: &[T], lower: &[T]) -> [u32; COLUMNS] {
+    let mut best = [0; COLUMNS];
+    for (best, (upper, lower)) in
+        best.iter_mut().zip(upper.chunks_exact(2).zip(lower.chunks_exact(2)))
+    {
+        let (right_above, right_below) = (upper[1].above(upper[0]), lower[1].above(lower[0]));
+        let below = upper[0].or_larger(upper[1]);
+        let below = lower[0].or_larger(lower[1]).above(below);
+        let (above, below_index) = (u32::from(right_above), 2 + u32::from(right_below));
+        *best = if below { below_index } else { above };
+    }
+    best
+}
+
+/// Puts each value in one of its two columns if `best` says so (`first` or the one after), zero in the
+/// others.
+#[inline(always)]
+fn scatter_row<T: Ordered>(values: &[T], best: &[u32; COLUMNS], first: u32, out: &mut [T]) {
+    for ((&value, &best), out) in values.iter().zip(best).zip(out.chunks_exact_mut(2)) {
+        out[0] = if best == first { value } else { T::ZERO };
+        out[1] = if best == first + 1 { value } else { T::ZERO };
+    }
+}
+
+/// Where the first maximum of an output's window is, `None` if the window is all padding.
+#[inline(always)]
+fn first_maximum<T: Ordered>(pool: &Pool, input: &[T], output: usize) -> Option<usize> {
+    let window = &pool.window;
+    let (height, width) = (pool.input_size[0], pool.input_size[1]);
+    let (row, column) = (output / pool.output_size[1], output % pool.output_size[1]);
+    let mut best: Option<usize> = None;
+    for y in 0..window.kernel[0] {
+        let y =
+            (row * window.stride[0] + y * window.dilation[0]).wrapping_sub(window.padding[0][0]);
+        if y >= height {
+            continue;
+        }
+        for x in 0..window.kernel[1] {
+            let x = (column * window.stride[1] + x * window.dilation[1])
+                .wrapping_sub(window.padding[1][0]);
+            if x >= width {
+                continue;
+            }
+            let position = y * width + x;
+            if best.is_none_or(|best| input[position].above(input[best])) {
+                best = Some(position);
+            }
+        }
+    }
+    best
+}
