@@ -47,7 +47,7 @@ impl Division {
         Division {
             images,
             chunk,
-            chunks: images.div_ceil(chunk),
+            chunks: images.div_ceil(chunk).max(1),
             part,
             parts: inner.div_ceil(part),
             lanes,
