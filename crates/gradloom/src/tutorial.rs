@@ -98,8 +98,8 @@
 //!
 //! # 4. A step ends with `commit`
 //!
-//! [`eval`](crate::eval) computes tensors and keeps their histories, so that gradients can still be asked
-//! for. [`commit`](crate::commit) computes everything it is given in one evaluation and cuts the
+//! [`eval`](crate::eval()) computes tensors and keeps their histories, so that gradients can still be asked
+//! for. [`commit`](crate::commit()) computes everything it is given in one evaluation and cuts the
 //! histories: weights and optimizer state are then updated in the memory they had, and nothing grows from
 //! step to step. Drop or detach what you keep from a step (logits for a metric, say): a tensor that still
 //! has its history holds the step's weights.
