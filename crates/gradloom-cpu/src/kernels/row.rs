@@ -14,7 +14,7 @@ use crate::parallel;
 use crate::tile::TILE;
 
 /// Elements of a block of rows, if the rows are shorter than this.
-const BLOCK: usize = 8 * TILE;
+const BLOCK: usize = 4 * TILE;
 /// Longest row whose intermediate values are saved between phases.
 const SAVED_MAX: usize = 64 * TILE;
 
@@ -50,7 +50,7 @@ impl Row {
     /// Rows that go through the phases together.
     fn block_rows(&self) -> usize {
         let columns = self.columns.max(1);
-        if columns <= TILE { TILE / columns } else { (BLOCK / columns).max(1) }
+        if columns <= TILE { BLOCK / TILE * (TILE / columns) } else { (BLOCK / columns).max(1) }
     }
 }
 

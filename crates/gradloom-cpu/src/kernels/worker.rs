@@ -33,6 +33,14 @@ impl<'a> PhaseFrames<'a> {
     }
 }
 
+/// Rows that share a tile: the first in the space and in the block, and how many.
+#[derive(Clone, Copy)]
+struct Group {
+    first: usize,
+    local: usize,
+    count: usize,
+}
+
 /// One thread's memory for blocks of rows.
 pub(super) struct Worker<'a> {
     phases: &'a Phases,
@@ -262,7 +270,13 @@ impl<'a> Worker<'a> {
                 }
             }
             if self.columns <= TILE && columns.len() == self.columns {
-                self.tile_of_rows(phase, frame, rows, &mut registers, &mut outputs, &read);
+                let per_tile = TILE / self.columns.max(1);
+                for local in (0..rows.len()).step_by(per_tile) {
+                    let count = per_tile.min(rows.len() - local);
+                    let first = rows.start + local;
+                    let group = Group { first, local, count };
+                    self.tile_of_rows(phase, frame, group, &mut registers, &mut outputs, &read);
+                }
             } else {
                 for row in rows.clone() {
                     let position = (row - rows.start) * self.columns;
@@ -289,16 +303,16 @@ impl<'a> Worker<'a> {
         &mut self,
         phase: &Phase,
         frame: &Frame<'_>,
-        rows: Range<usize>,
+        group: Group,
         registers: &mut Registers,
         outputs: &mut [&mut [u8]],
         read: &[&[u8]],
     ) {
-        let (count, columns) = (rows.len(), self.columns);
+        let (Group { first, local, count }, columns) = (group, self.columns);
         let mut repeated = std::mem::take(&mut self.repeated);
         if count > 1 {
             for (&(slot, lane), target) in phase.element_rows.iter().zip(&mut repeated) {
-                let values = self.slot(slot, lane, count);
+                let values = &self.slot(slot, lane, local + count)[local * lane.size()..];
                 let target = &mut target.get_mut::<u8>()[..count * columns * lane.size()];
                 repeat(values, lane, columns, target);
             }
@@ -309,21 +323,26 @@ impl<'a> Worker<'a> {
                 externals.push(if count > 1 {
                     External::Slice(target.get())
                 } else {
-                    External::Scalar(self.word(slot, lane, 0))
+                    External::Scalar(self.word(slot, lane, local))
                 });
             }
-            externals.extend(phase.element_saved.iter().map(|&saved| External::Slice(read[saved])));
+            let position = local * columns;
+            externals.extend(phase.element_saved.iter().map(|&saved| {
+                External::Slice(&read[saved][position * self.phases.saved[saved].size()..])
+            }));
             let mut tile = Tile {
-                start: rows.start * columns,
+                start: first * columns,
                 len: count * columns,
                 externals: &externals,
                 outputs,
-                position: 0,
+                position,
             };
             frame.run(registers, &mut tile);
             for &(export, reduced) in &phase.reductions {
+                let end = local + count;
                 let target =
-                    Self::slot_mut(&mut self.slots, self.block, reduced.slot, reduced.lane, count);
+                    Self::slot_mut(&mut self.slots, self.block, reduced.slot, reduced.lane, end);
+                let target = &mut target[local * reduced.lane.size()..];
                 with_export(frame, export, reduced.lane, registers, &tile, |lanes| {
                     reduce_rows(
                         self.level,
