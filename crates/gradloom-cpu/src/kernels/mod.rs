@@ -9,6 +9,7 @@ mod phases;
 mod reduce;
 mod reduction;
 mod row;
+mod slots;
 mod turned;
 mod worker;
 mod export;

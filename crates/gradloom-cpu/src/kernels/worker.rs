@@ -6,6 +6,7 @@ use super::executable::Context;
 use super::export::{export_lanes, repeat, with_export};
 use super::phases::{Phase, Phases};
 use super::reduction::{combine_words, reduce_rows};
+use super::slots::Slots;
 use crate::convert::Lane;
 use crate::scratch::Scratch;
 use crate::tile::{External, Frame, Registers, TILE, Tile};
@@ -46,9 +47,7 @@ pub(super) struct Worker<'a> {
     phases: &'a Phases,
     columns: usize,
     level: crate::simd::Level,
-    /// One value per row for each slot, `block` lanes of eight bytes apart.
-    slots: Scratch,
-    block: usize,
+    slots: Slots,
     /// Saved values, whole blocks.
     saved: Vec<Scratch>,
     /// Values of rows repeated along the columns, for a tile of several rows.
@@ -69,8 +68,7 @@ impl<'a> Worker<'a> {
             phases,
             columns,
             level: context.level,
-            slots: Scratch::take::<u64>(phases.slots.len() * block),
-            block,
+            slots: Slots::new(phases.slots.len(), block),
             saved: phases
                 .saved
                 .iter()
@@ -107,33 +105,6 @@ impl<'a> Worker<'a> {
                 );
             }
         }
-    }
-
-    /// The lanes of a slot.
-    fn slot(&self, slot: usize, lane: Lane, rows: usize) -> &[u8] {
-        &bytemuck::cast_slice::<u64, u8>(&self.slots.get::<u64>()[slot * self.block..])
-            [..rows * lane.size()]
-    }
-
-    fn slot_mut(
-        slots: &mut Scratch,
-        block: usize,
-        slot: usize,
-        lane: Lane,
-        rows: usize,
-    ) -> &mut [u8] {
-        &mut bytemuck::cast_slice_mut::<u64, u8>(&mut slots.get_mut::<u64>()[slot * block..])
-            [..rows * lane.size()]
-    }
-
-    /// One value of a slot.
-    fn word(&self, slot: usize, lane: Lane, row: usize) -> u64 {
-        let size = lane.size();
-        let lanes = self.slot(slot, lane, row + 1);
-        let mut word = [0u64];
-        bytemuck::cast_slice_mut::<u64, u8>(&mut word)[..size]
-            .copy_from_slice(&lanes[row * size..]);
-        word[0]
     }
 
     /// The first phase's reductions over some columns of one row, for callers that combine parts.
@@ -175,20 +146,19 @@ impl<'a> Worker<'a> {
     /// The first phase's reduced value of a row.
     pub(super) fn reduced(&self, reduction: usize, row: usize) -> u64 {
         let reduced = self.phases.phases[0].reductions[reduction].1;
-        self.word(reduced.slot, reduced.lane, row)
+        self.slots.word(reduced.slot, reduced.lane, row)
     }
 
     /// Sets the first phase's reduced value of a row.
     pub(super) fn set_reduced(&mut self, reduction: usize, row: usize, word: u64) {
-        let size = self.phases.phases[0].reductions[reduction].1.lane.size();
-        let lanes = self.reduced_lanes(reduction, row + 1);
-        lanes[row * size..].copy_from_slice(&bytemuck::bytes_of(&word)[..size]);
+        let reduced = self.phases.phases[0].reductions[reduction].1;
+        self.slots.set_word(reduced.slot, reduced.lane, row, word);
     }
 
     /// The first phase's reduced values of all rows, to write.
     pub(super) fn reduced_lanes(&mut self, reduction: usize, rows: usize) -> &mut [u8] {
         let reduced = self.phases.phases[0].reductions[reduction].1;
-        Self::slot_mut(&mut self.slots, self.block, reduced.slot, reduced.lane, rows)
+        self.slots.lanes_mut(reduced.slot, reduced.lane, 0..rows)
     }
 
     /// The row program of a phase.
@@ -212,8 +182,7 @@ impl<'a> Worker<'a> {
                     .iter()
                     .map(|&slot| {
                         let lane = self.phases.slots[slot];
-                        let values = self.slot(slot, lane, rows);
-                        External::Slice(&values[position * lane.size()..])
+                        External::Slice(self.slots.lanes(slot, lane, position..rows))
                     })
                     .collect();
                 let mut tile = Tile {
@@ -231,9 +200,8 @@ impl<'a> Worker<'a> {
                 }
             }
             for (&(slot, lane), result) in phase.row_exports.iter().zip(&results) {
-                let target = Self::slot_mut(&mut self.slots, self.block, slot, lane, rows);
-                let start = position * lane.size();
-                target[start..start + len * lane.size()].copy_from_slice(result.get());
+                let target = self.slots.lanes_mut(slot, lane, position..position + len);
+                target.copy_from_slice(result.get());
             }
             position += len;
         }
@@ -312,7 +280,7 @@ impl<'a> Worker<'a> {
         let mut repeated = std::mem::take(&mut self.repeated);
         if count > 1 {
             for (&(slot, lane), target) in phase.element_rows.iter().zip(&mut repeated) {
-                let values = &self.slot(slot, lane, local + count)[local * lane.size()..];
+                let values = self.slots.lanes(slot, lane, local..local + count);
                 let target = &mut target.get_mut::<u8>()[..count * columns * lane.size()];
                 repeat(values, lane, columns, target);
             }
@@ -323,7 +291,7 @@ impl<'a> Worker<'a> {
                 externals.push(if count > 1 {
                     External::Slice(target.get())
                 } else {
-                    External::Scalar(self.word(slot, lane, local))
+                    External::Scalar(self.slots.word(slot, lane, local))
                 });
             }
             let position = local * columns;
@@ -339,10 +307,8 @@ impl<'a> Worker<'a> {
             };
             frame.run(registers, &mut tile);
             for &(export, reduced) in &phase.reductions {
-                let end = local + count;
-                let target =
-                    Self::slot_mut(&mut self.slots, self.block, reduced.slot, reduced.lane, end);
-                let target = &mut target[local * reduced.lane.size()..];
+                let rows = local..local + count;
+                let target = self.slots.lanes_mut(reduced.slot, reduced.lane, rows);
                 with_export(frame, export, reduced.lane, registers, &tile, |lanes| {
                     reduce_rows(
                         self.level,
@@ -384,7 +350,7 @@ impl<'a> Worker<'a> {
             let mut externals: Vec<External<'_>> = phase
                 .element_rows
                 .iter()
-                .map(|&(slot, lane)| External::Scalar(self.word(slot, lane, local)))
+                .map(|&(slot, lane)| External::Scalar(self.slots.word(slot, lane, local)))
                 .collect();
             externals.extend(phase.element_saved.iter().map(|&saved| {
                 External::Slice(&read[saved][at * self.phases.saved[saved].size()..])
@@ -409,10 +375,7 @@ impl<'a> Worker<'a> {
             column += len;
         }
         for (&(_, reduced), sum) in phase.reductions.iter().zip(sums) {
-            let size = reduced.lane.size();
-            let lanes =
-                Self::slot_mut(&mut self.slots, self.block, reduced.slot, reduced.lane, local + 1);
-            lanes[local * size..].copy_from_slice(&bytemuck::bytes_of(&sum)[..size]);
+            self.slots.set_word(reduced.slot, reduced.lane, local, sum);
         }
     }
 }
