@@ -7,7 +7,6 @@ use super::export::{export_lanes, repeat, with_export};
 use super::phases::{Phase, Phases};
 use super::reduction::{combine_words, reduce_rows};
 use super::slots::Slots;
-use crate::convert::Lane;
 use crate::scratch::Scratch;
 use crate::tile::{External, Frame, Registers, TILE, Tile};
 

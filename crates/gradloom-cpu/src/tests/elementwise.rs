@@ -242,3 +242,33 @@ fn nothing_happens_in_an_empty_space() {
     case.output(value);
     case.check();
 }
+
+#[test]
+fn operands_across_memory_are_turned_first() {
+    let permuted = |shape: &[usize], order: &[usize]| {
+        View::contiguous(Shape::new(shape)).permute(&Permutation::new(order))
+    };
+    let views = [
+        permuted(&[70, 130], &[1, 0]),
+        permuted(&[3, 40, 50], &[0, 2, 1]),
+        permuted(&[2, 16, 20, 12], &[0, 2, 3, 1]),
+        permuted(&[2, 20, 12, 16], &[0, 3, 1, 2]),
+        permuted(&[20, 12, 3, 16], &[3, 2, 1, 0]),
+        permuted(&[1, 80, 90], &[2, 0, 1]).expand(Shape::new(&[90, 5, 80])),
+        permuted(&[90, 100], &[1, 0]).slice(&[3, 10], &[1, 1], Shape::new(&[80, 70])),
+    ];
+    for view in views {
+        for dtype in [DType::F32, DType::F16, DType::U8, DType::F64] {
+            let mut case = Case::map(&view.shape);
+            let len = 12_000;
+            let values = if dtype.is_float() { numbers(1, len) } else { integers(1, len, 0, 200) };
+            let input = case.input(dtype, values);
+            let a = case.load(input, view);
+            let b = case.whole(dtype, integers(2, view.shape.count(), 0, 2));
+            let sum = case.binary(Binary::Maximum, a, b);
+            case.output(sum);
+            case.output(a);
+            case.check();
+        }
+    }
+}

@@ -160,6 +160,23 @@ fn softmax_of_all_lengths() {
 }
 
 #[test]
+fn softmax_of_a_transposed_operand() {
+    let shape = Shape::new(&[90, 100]);
+    let mut case = Case::new(KernelKind::Row, &shape, 1);
+    case.tolerance = 3e-6;
+    let input = case.input(DType::F32, numbers(1, 9000));
+    let view = View::contiguous(Shape::new(&[100, 90])).permute(&Permutation::new(&[1, 0]));
+    let a = case.load(input, view);
+    let max = case.reduce(Reduction::Max, a);
+    let shifted = case.binary(Binary::Sub, a, max);
+    let exp = case.unary(Unary::Exp, shifted);
+    let sum = case.reduce(Reduction::Sum, exp);
+    let quotient = case.binary(Binary::Div, exp, sum);
+    case.output(quotient);
+    case.check();
+}
+
+#[test]
 fn softmax_in_place() {
     for shape in [[300, 10], [50, 2000], [2, 70_000]] {
         let mut case = softmax(&shape, DType::F32);
