@@ -3,7 +3,10 @@
 //! Inner loops are ordinary Rust over slices in `#[inline(always)]` functions. [`Level::run`] compiles
 //! each of them three times, under other target features, and LLVM vectorises every copy for its own.
 //! There is no intrinsic here; `vector.rs` holds the few that the convolution needs.
-#![expect(unsafe_code, reason = "a function with target features may only run where they exist")]
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(unsafe_code, reason = "a function with target features may only run where they exist")
+)]
 
 use std::sync::OnceLock;
 

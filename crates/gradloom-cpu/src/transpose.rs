@@ -1,6 +1,12 @@
 //! Turning matrices of 32-bit elements: eight by eight in registers where there is AVX2, element by
 //! element in small blocks elsewhere.
-#![expect(unsafe_code, reason = "loads and stores by pointer; bounds are checked once before them")]
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(
+        unsafe_code,
+        reason = "loads and stores by pointer; bounds are checked once before them"
+    )
+)]
 
 use bytemuck::Pod;
 
