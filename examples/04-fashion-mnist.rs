@@ -12,7 +12,7 @@ use gradloom::nn::layers::{Conv2d, Dropout, Flatten, Linear, MaxPool2d};
 use gradloom::prelude::*;
 
 fn main() -> Result<(), Failure> {
-    let options = Options::read("04-fashion-mnist", 6, "assets/fashion-mnist")?;
+    let options = Options::read("04-fashion-mnist", 10, "assets/fashion-mnist")?;
     let device = options.device()?;
     let train = FashionMnist::load(&options.data, Split::Train)?;
     let test = FashionMnist::load(&options.data, Split::Test)?;
