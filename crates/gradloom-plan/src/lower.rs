@@ -35,6 +35,8 @@ pub(crate) enum Retry {
     Store(usize),
     /// Let this node start its own group.
     Alone(usize),
+    /// Let it start its own group, and store its operands: the group has too many buffers.
+    Split(usize),
 }
 
 /// Lowers one group; `None` if nothing in it is stored.

@@ -132,14 +132,25 @@ impl Cache {
 fn build(linear: &Linear, retention: Retention, limits: Limits) -> (Plan, Vec<usize>) {
     let graph = Graph::new(linear);
     let (mut alone, mut forced) = (Vec::new(), Vec::new());
+    let mut merging = true;
     let (partition, storing, drafts) = loop {
         let mut partition = Partition::new(&graph, &alone);
         let storing = Storing::new(&graph, &partition, &forced);
-        merge(&graph, &mut partition, &storing);
-        match lower_all(&graph, &partition, &storing, limits) {
+        if merging {
+            merge(&graph, &mut partition, &storing);
+        }
+        match lower_all(&graph, &partition, &storing, &alone, limits) {
             Ok(drafts) => break (partition, storing, drafts),
             Err(Retry::Store(node)) => forced.push(node),
-            Err(Retry::Alone(node)) => alone.push(node),
+            Err(Retry::Split(node)) => {
+                forced.extend(unstored_operands(&graph, &storing, node));
+                alone.push(node);
+            }
+            Err(Retry::Alone(node)) => {
+                // A node that stands alone already came here by a merge.
+                merging &= !alone.contains(&node);
+                alone.push(node);
+            }
         }
         assert!(
             alone.len() + forced.len() <= 4 * graph.nodes.len(),
@@ -153,20 +164,46 @@ fn lower_all(
     graph: &Graph,
     partition: &Partition,
     storing: &Storing,
+    alone: &[usize],
     limits: Limits,
 ) -> Result<Vec<Draft>, Retry> {
     let mut drafts = Vec::new();
     for group in 0..partition.groups.len() {
         let Some(draft) = lower(graph, partition, storing, group)? else { continue };
-        let too_many = draft.inputs.len() + draft.outputs.len() > limits.buffers_max;
-        let own = &partition.groups[group];
-        if too_many && own.members.len() > 1 {
-            // Breaks the group at its middle member that begins a new half.
-            return Err(Retry::Alone(own.members[own.members.len() / 2]));
+        if draft.inputs.len() + draft.outputs.len() > limits.buffers_max
+            && let Some(node) = splitting_point(graph, partition, storing, alone, group)
+        {
+            return Err(Retry::Split(node));
         }
         drafts.push(draft);
     }
     Ok(drafts)
+}
+
+/// Where a group with too many buffers is best broken: at a middle member that is not alone yet, or,
+/// where all are, at one whose operands are computed again in it. `None` if nothing would change.
+fn splitting_point(
+    graph: &Graph,
+    partition: &Partition,
+    storing: &Storing,
+    alone: &[usize],
+    group: usize,
+) -> Option<usize> {
+    let members = &partition.groups[group].members;
+    let (first, second) = members.split_at(members.len() / 2);
+    let later = second.iter().chain(first).copied();
+    let joined = later.clone().find(|member| !alone.contains(member) && *member != members[0]);
+    joined.or_else(|| {
+        later.into_iter().find(|&node| !unstored_operands(graph, storing, node).is_empty())
+    })
+}
+
+/// Elementwise operands of a node that have no memory.
+fn unstored_operands(graph: &Graph, storing: &Storing, node: usize) -> Vec<usize> {
+    let bases = graph.nodes[node].inputs.iter().map(|&input| graph.base(input));
+    bases
+        .filter(|&base| !storing.stored[base] && graph.nodes[base].class == Class::Elementwise)
+        .collect()
 }
 
 /// Orders drafts and gives them memory.

@@ -177,3 +177,20 @@ fn checkpointing_takes_less_memory() {
     let (plain, checkpointed) = (temporary_bytes(false), temporary_bytes(true));
     assert!(3 * checkpointed < 2 * plain, "{checkpointed} bytes with checkpoints, {plain} without");
 }
+
+#[test]
+fn kernels_stay_within_a_device_s_limit_of_buffers() {
+    let device = reference::device();
+    let leaves: Vec<Tensor> = (0..24).map(|_| leaf(&[4, 256], &device)).collect();
+    // Sums of many operands, alone and in rows, and an update with three moments.
+    let total = leaves.iter().skip(1).fold(leaves[0].exp(), |sum, x| sum + x * 2.0);
+    let rows = leaves.iter().fold(total.softmax(-1), |sum, x| sum + x.softmax(-1));
+    let columns = leaves.iter().map(|x| (x * &total).sum(0)).collect::<Vec<_>>();
+    let mut roots = vec![total, rows];
+    roots.extend(columns);
+    let limits = gradloom_plan::Limits { buffers_max: 8 };
+    let prepared = Planner::new(limits).prepare(&roots, Retention::Keep);
+    for kernel in &prepared.plan.kernels {
+        assert!(kernel.inputs.len() + kernel.outputs.len() <= 8, "{kernel}");
+    }
+}

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gradloom_plan::{Plan, Planner};
+use gradloom_plan::{Limits, Plan, Planner};
 use gradloom_tensor::{
     Backend, Buffer, Capabilities, DType, Error, Op, Result, Retention, Scalar, Statistics, Tensor,
 };
@@ -36,11 +36,14 @@ struct Counters {
 
 impl WgpuBackend {
     pub(crate) fn new(gpu: Gpu) -> Self {
+        // The arguments and the status of index checks take a binding each.
+        let storage = gpu.limits.max_storage_buffers_per_shader_stage as usize;
+        let limits = Limits { buffers_max: storage.saturating_sub(2).max(4) };
         let gpu = Arc::new(gpu);
         let pool = Pool::new(Arc::clone(&gpu));
         WgpuBackend {
             staging: Staging::new(Arc::clone(&gpu)),
-            planner: Planner::default(),
+            planner: Planner::new(limits),
             executor: Mutex::new(Executor::new(Arc::clone(&gpu), Arc::clone(&pool))),
             counters: Mutex::default(),
             gpu,
