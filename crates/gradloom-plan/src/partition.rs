@@ -218,12 +218,8 @@ impl Partition {
                 return None;
             }
         }
-        if reads_row {
-            let short =
-                columns <= LONE_ROW_COLUMNS_MAX || (rows >= 8 && columns <= ROW_COLUMNS_MAX);
-            if own.order.is_some() || own.heavy.is_some() || !short {
-                return None;
-            }
+        if reads_row && (own.heavy.is_some() || !stays_together(rows, columns)) {
+            return None;
         }
         if element && own.order.is_some() {
             return None;
@@ -273,8 +269,7 @@ impl Partition {
         if reducing && own.space.columns() != columns {
             return None;
         }
-        let short = columns <= LONE_ROW_COLUMNS_MAX || (rows >= 8 && columns <= ROW_COLUMNS_MAX);
-        if !short {
+        if !stays_together(rows, columns) {
             return None;
         }
         let shape = refine(refine(own.space.shape, space.shape)?, Shape::new(&[rows, columns]))?;
@@ -300,6 +295,11 @@ pub(crate) fn reads_row(graph: &Graph, node: usize, value: usize, space: &Space)
         steps.push(Step::Reshape(to));
         (count == rows || count == rows * columns) && follow(own, &steps) == Some(expected)
     })
+}
+
+/// True if rows of this length are worth keeping in one place to be read again.
+fn stays_together(rows: usize, columns: usize) -> bool {
+    columns <= LONE_ROW_COLUMNS_MAX || (rows >= 8 && columns <= ROW_COLUMNS_MAX)
 }
 
 /// What a join makes of the group's space, and the new member's level.

@@ -89,22 +89,20 @@ impl Planner {
         cache.clock += 1;
         let clock = cache.clock;
         let key = std::mem::take(&mut linear.key);
-        let cached = cache.plans.contains_key(&key[..]);
-        if !cached {
-            let (plan, outputs) = build(&linear, retention, self.limits);
-            cache.make_room();
-            let entry = Entry { plan: Arc::new(plan), outputs: outputs.into(), used: clock };
-            cache.plans.insert(key.as_slice().into(), entry);
-        }
-        let entry = cache.plans.get_mut(&key[..]).map(|entry| {
+        let known = cache.plans.get_mut(&key[..]).map(|entry| {
             entry.used = clock;
             (entry.plan.clone(), entry.outputs.clone())
         });
-        drop(cache);
-        let (plan, outputs) = entry.unwrap_or_else(|| {
+        let cached = known.is_some();
+        let (plan, outputs) = known.unwrap_or_else(|| {
             let (plan, outputs) = build(&linear, retention, self.limits);
-            (Arc::new(plan), outputs.into())
+            let (plan, outputs): (Arc<Plan>, Arc<[usize]>) = (Arc::new(plan), outputs.into());
+            cache.make_room();
+            let entry = Entry { plan: plan.clone(), outputs: outputs.clone(), used: clock };
+            cache.plans.insert(key.as_slice().into(), entry);
+            (plan, outputs)
         });
+        drop(cache);
         Prepared {
             plan,
             outputs: outputs.iter().map(|&node| linear.nodes[node].clone()).collect(),
