@@ -13,7 +13,22 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gradloom-wgpu", &["gradloom-plan", "gradloom-shaders", "gradloom-tensor"]),
     ("gradloom-autodiff", &["gradloom-tensor"]),
     ("gradloom-macros", &[]),
-    ("gradloom-nn", &["gradloom-autodiff", "gradloom-macros", "gradloom-tensor"]),
+    ("gradloom-weights", &["gradloom-tensor"]),
+    ("gradloom-text", &[]),
+    (
+        "gradloom-nn",
+        &["gradloom-autodiff", "gradloom-macros", "gradloom-tensor", "gradloom-weights"],
+    ),
+    (
+        "gradloom-zoo",
+        &[
+            "gradloom-autodiff",
+            "gradloom-nn",
+            "gradloom-tensor",
+            "gradloom-text",
+            "gradloom-weights",
+        ],
+    ),
     ("gradloom-data", &["gradloom-tensor"]),
     ("gradloom-testkit", &["gradloom-autodiff", "gradloom-tensor"]),
     (
@@ -24,7 +39,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "gradloom-data",
             "gradloom-nn",
             "gradloom-tensor",
+            "gradloom-text",
+            "gradloom-weights",
             "gradloom-wgpu",
+            "gradloom-zoo",
         ],
     ),
 ];

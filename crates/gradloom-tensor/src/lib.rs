@@ -7,6 +7,7 @@ mod display;
 pub mod dtype;
 pub mod elementwise;
 mod axes;
+pub mod blocks;
 mod window;
 pub mod error;
 pub mod eval;
@@ -18,6 +19,7 @@ pub mod shape_rules;
 mod tensor;
 
 pub use backend::{Backend, Buffer, Capabilities, Device, Retention, Statistics};
+pub use blocks::BlockFormat;
 pub use dtype::{DType, Element, Scalar};
 pub use error::{Error, Result};
 pub use eval::{Tensors, commit, eval};

@@ -1,0 +1,110 @@
+//! [`BlockFormat`]: numbers in blocks that share scales, as GGUF files store them.
+//!
+//! A matrix `[rows, columns]` is stored row by row; each row is a whole number of blocks. Decoding
+//! agrees bit for bit with ggml's reference. Tensors hold blocks in [`Interleaved`](interleave) order,
+//! which is the same bytes in an order that suits vector instructions and GPUs.
+
+pub mod interleave;
+
+/// How a block of numbers is stored. `QN_0` scales, `QN_1` scales and shifts; `QN_K` are super-blocks
+/// of 256 with scales that are quantised themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(non_camel_case_types, reason = "the names by which the formats are known")]
+pub enum BlockFormat {
+    /// 4 bits, a scale: `d * (q - 8)`.
+    Q4_0,
+    /// 4 bits, a scale and a minimum: `d * q + m`.
+    Q4_1,
+    /// 5 bits, a scale: `d * (q - 16)`.
+    Q5_0,
+    /// 5 bits, a scale and a minimum: `d * q + m`.
+    Q5_1,
+    /// 8 bits, a scale: `d * q`.
+    Q8_0,
+    /// 2 bits, scales and minima of 4 bits for each 16.
+    Q2_K,
+    /// 3 bits, scales of 6 bits for each 16.
+    Q3_K,
+    /// 4 bits, scales and minima of 6 bits for each 32.
+    Q4_K,
+    /// 5 bits, scales and minima of 6 bits for each 32.
+    Q5_K,
+    /// 6 bits, scales of 8 bits for each 16.
+    Q6_K,
+}
+
+impl BlockFormat {
+    /// Every format.
+    pub const ALL: [BlockFormat; 10] = [
+        BlockFormat::Q4_0,
+        BlockFormat::Q4_1,
+        BlockFormat::Q5_0,
+        BlockFormat::Q5_1,
+        BlockFormat::Q8_0,
+        BlockFormat::Q2_K,
+        BlockFormat::Q3_K,
+        BlockFormat::Q4_K,
+        BlockFormat::Q5_K,
+        BlockFormat::Q6_K,
+    ];
+
+    /// The name in GGUF's documentation: `Q4_0`, `Q6_K`.
+    pub fn name(self) -> &'static str {
+        match self {
+            BlockFormat::Q4_0 => "Q4_0",
+            BlockFormat::Q4_1 => "Q4_1",
+            BlockFormat::Q5_0 => "Q5_0",
+            BlockFormat::Q5_1 => "Q5_1",
+            BlockFormat::Q8_0 => "Q8_0",
+            BlockFormat::Q2_K => "Q2_K",
+            BlockFormat::Q3_K => "Q3_K",
+            BlockFormat::Q4_K => "Q4_K",
+            BlockFormat::Q5_K => "Q5_K",
+            BlockFormat::Q6_K => "Q6_K",
+        }
+    }
+
+    /// Numbers in a block.
+    pub fn elements(self) -> usize {
+        match self {
+            BlockFormat::Q4_0
+            | BlockFormat::Q4_1
+            | BlockFormat::Q5_0
+            | BlockFormat::Q5_1
+            | BlockFormat::Q8_0 => 32,
+            BlockFormat::Q2_K
+            | BlockFormat::Q3_K
+            | BlockFormat::Q4_K
+            | BlockFormat::Q5_K
+            | BlockFormat::Q6_K => 256,
+        }
+    }
+
+    /// Bytes of each field of a block, in order: scales of two bytes are `f16`, the others are packed
+    /// small integers.
+    pub fn fields(self) -> &'static [usize] {
+        match self {
+            BlockFormat::Q4_0 => &[2, 16],
+            BlockFormat::Q4_1 => &[2, 2, 16],
+            BlockFormat::Q5_0 => &[2, 4, 16],
+            BlockFormat::Q5_1 => &[2, 2, 4, 16],
+            BlockFormat::Q8_0 => &[2, 32],
+            BlockFormat::Q2_K => &[16, 64, 2, 2],
+            BlockFormat::Q3_K => &[32, 64, 12, 2],
+            BlockFormat::Q4_K => &[2, 2, 12, 128],
+            BlockFormat::Q5_K => &[2, 2, 12, 32, 128],
+            BlockFormat::Q6_K => &[128, 64, 16, 2],
+        }
+    }
+
+    /// Bytes of a block.
+    pub fn bytes(self) -> usize {
+        self.fields().iter().sum()
+    }
+}
+
+impl std::fmt::Display for BlockFormat {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.name())
+    }
+}

@@ -1,0 +1,2 @@
+//! Text for Gradloom: tokenizers, chat templates and streaming.
+#![doc = include_str!("../README.md")]

@@ -1,0 +1,2 @@
+//! Weight files for Gradloom: safetensors, PyTorch checkpoints and GGUF.
+#![doc = include_str!("../README.md")]
