@@ -4,7 +4,13 @@
 //! agrees bit for bit with ggml's reference. Tensors hold blocks in [`Interleaved`](interleave) order,
 //! which is the same bytes in an order that suits vector instructions and GPUs.
 
+mod block;
+mod encode;
+mod fit;
 pub mod interleave;
+mod packing;
+
+use block::Block;
 
 /// How a block of numbers is stored. `QN_0` scales, `QN_1` scales and shifts; `QN_K` are super-blocks
 /// of 256 with scales that are quantised themselves.
@@ -100,6 +106,43 @@ impl BlockFormat {
     /// Bytes of a block.
     pub fn bytes(self) -> usize {
         self.fields().iter().sum()
+    }
+
+    /// The numbers that plain blocks stand for. Any bits are valid blocks; a scale may be NaN or infinite.
+    ///
+    /// # Panics
+    /// If the blocks are not whole, or their number does not fit the number of values.
+    pub fn decode(self, blocks: &[u8], values: &mut [f32]) {
+        self.check("decode", blocks.len(), values.len());
+        let values = values.chunks_exact_mut(self.elements());
+        for (bytes, values) in blocks.chunks_exact(self.bytes()).zip(values) {
+            Block::read(self, bytes).values(self, values);
+        }
+    }
+
+    /// Plain blocks that stand for these numbers, or for numbers near them, which must be finite.
+    ///
+    /// `QN_0` and `QN_1` give the same bits as ggml's reference. `QN_K` are searched for a low squared
+    /// error, every number counting the same.
+    ///
+    /// # Panics
+    /// If the values are no whole blocks, or their number does not fit the number of bytes.
+    pub fn encode(self, values: &[f32], blocks: &mut [u8]) {
+        self.check("encode", blocks.len(), values.len());
+        let values = values.chunks_exact(self.elements());
+        for (bytes, values) in blocks.chunks_exact_mut(self.bytes()).zip(values) {
+            encode::encode(self, values).write(self, bytes);
+        }
+    }
+
+    fn check(self, what: &str, bytes: usize, values: usize) {
+        assert!(
+            values.is_multiple_of(self.elements())
+                && values / self.elements() * self.bytes() == bytes,
+            "{self}: {what}: {bytes} bytes against {values} values; a block is {} bytes and {} values",
+            self.bytes(),
+            self.elements()
+        );
     }
 }
 
