@@ -1,0 +1,33 @@
+//! Linear layers and tables as published transformers make and use them.
+
+use gradloom_nn::layers::{Embedding, Linear};
+use gradloom_nn::{Context, Init, Layer};
+use gradloom_tensor::Tensor;
+
+/// Normal weights of this deviation, biases zero: what BERT, GPT-2 and Llama start from.
+pub(crate) fn normal_linear(
+    inputs: usize,
+    outputs: usize,
+    bias: bool,
+    deviation: f64,
+    init: &mut Init,
+) -> Linear {
+    let weight = init.normal([outputs, inputs], deviation);
+    Linear { weight, bias: bias.then(|| init.zeros(outputs)) }
+}
+
+/// A table of normal rows of this deviation.
+pub(crate) fn normal_embedding(
+    rows: usize,
+    size: usize,
+    deviation: f64,
+    init: &mut Init,
+) -> Embedding {
+    Embedding { weight: init.normal([rows, size], deviation) }
+}
+
+/// Several layers of one input, such as the projections to queries, keys and values.
+#[track_caller]
+pub(crate) fn project_all(layers: &[&Linear], x: &Tensor, ctx: &mut Context) -> Vec<Tensor> {
+    layers.iter().map(|layer| layer.forward(x, ctx)).collect()
+}

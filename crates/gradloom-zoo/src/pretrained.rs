@@ -1,0 +1,102 @@
+//! [`Pretrained`]: models that load what was published: a folder with `config.json` and weights.
+//!
+//! Weights keep the names of the original. A model says in one function how the names of a file become
+//! its own: prefixes that come and go with the task, older spellings, and what a file may carry that is
+//! no weight of it.
+
+use std::path::{Path, PathBuf};
+
+use crate::{Error, ModelConfig, Result};
+use gradloom_nn::{Init, LoadOptions, Module, ModuleExt, StateDict, weights};
+use gradloom_tensor::{Device, Key, Tensors, commit};
+
+/// A model that can be made after a configuration and loaded from what was published of it.
+///
+/// ```no_run
+/// use gradloom_zoo::{BertModel, Pretrained};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let device = gradloom_testkit::reference::device();
+/// let model = BertModel::from_folder("assets/minilm", &device)?;
+/// # Ok(())
+/// # }
+/// ```
+pub trait Pretrained: Module + Tensors + Sized {
+    /// Its sizes and switches.
+    type Config: ModelConfig;
+
+    /// A model to be trained from the start: first values are the original's.
+    ///
+    /// # Errors
+    /// If the configuration is wrong.
+    fn new(config: &Self::Config, init: &mut Init) -> Result<Self>;
+
+    /// The model's name for a name in a file; none for what is no weight of this model.
+    fn rename(name: &str) -> Option<String>;
+
+    /// Leaves out the optional parts that the weights do not have.
+    fn fit(&mut self, _weights: &StateDict) {}
+
+    /// Reads a folder: `config.json`, and the weights beside it.
+    ///
+    /// Floats of other types become f32.
+    ///
+    /// # Errors
+    /// If a file is missing or damaged, or weights are missing, left over, or of other shapes; the
+    /// message names them.
+    fn from_folder(folder: impl AsRef<Path>, device: &Device) -> Result<Self> {
+        let folder = folder.as_ref();
+        let config = config_in(folder)?;
+        let path = weights_in(folder);
+        let weights = weights::load(&path, device)
+            .map_err(|error| Error::weights(format!("loading {}", Self::Config::MODEL), error))?;
+        Self::from_weights(&config, &weights, device)
+            .map_err(|error| error.context(path.display().to_string()))
+    }
+
+    /// Makes a model of weights under the names of a file.
+    ///
+    /// # Errors
+    /// If the configuration is wrong, or weights are missing, left over, or of other shapes.
+    fn from_weights(config: &Self::Config, weights: &StateDict, device: &Device) -> Result<Self> {
+        let context = || format!("loading {}", Self::Config::MODEL);
+        // First values are lazy and are replaced before anything computes them.
+        let mut model = Self::new(config, &mut Init::new(Key::new(0), device))?;
+        let weights = weights.rename(Self::rename);
+        model.fit(&weights);
+        model
+            .load_state_dict(&weights, &LoadOptions::strict().cast())
+            .map_err(|error| Error::weights(context(), error))?;
+        commit(&mut model).map_err(|error| Error::tensor(context(), error))?;
+        Ok(model)
+    }
+}
+
+/// The checked configuration of a folder.
+///
+/// # Errors
+/// If `config.json` is missing or wrong.
+pub fn config_in<C: ModelConfig>(folder: impl AsRef<Path>) -> Result<C> {
+    const BYTES_MAX: u64 = 1 << 24;
+    let path = folder.as_ref().join("config.json");
+    let failed = |error| Error::io(&path, error);
+    let size = std::fs::metadata(&path).map_err(failed)?.len();
+    if size > BYTES_MAX {
+        let message = format!("{} has {size} bytes; it is no configuration", path.display());
+        return Err(Error::config(C::MODEL, message));
+    }
+    let json = std::fs::read(&path).map_err(failed)?;
+    C::from_json(json).map_err(|error| error.context(path.display().to_string()))
+}
+
+/// The file of weights in a folder: the first that is there, or the one that ought to be.
+fn weights_in(folder: &Path) -> PathBuf {
+    const NAMES: [&str; 4] = [
+        "model.safetensors",
+        "model.safetensors.index.json",
+        "pytorch_model.bin",
+        "pytorch_model.bin.index.json",
+    ];
+    let found = NAMES.iter().map(|name| folder.join(name)).find(|path| path.is_file());
+    found.unwrap_or_else(|| folder.join(NAMES[0]))
+}
