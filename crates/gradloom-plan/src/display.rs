@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::kernel::{BufferRef, Convolution, Kernel, KernelKind, Plan};
+use crate::kernel::{BufferRef, Convolution, Kernel, KernelInput, KernelKind, Plan};
 use crate::program::Operation;
 
 impl fmt::Display for Plan {
@@ -78,6 +78,11 @@ impl KernelKind {
             KernelKind::PoolSumScatter(_) => "pool_sum_scatter",
             KernelKind::Gather { .. } => "gather",
             KernelKind::ScatterAdd { .. } => "scatter_add",
+            KernelKind::Write { .. } => "write",
+            KernelKind::Dequantize(_) => "dequantize",
+            KernelKind::QuantizedMatmul { .. } => "quantized_matmul",
+            KernelKind::QuantizedRows { .. } => "quantized_rows",
+            KernelKind::Attention { .. } => "attention",
             KernelKind::Scan { .. } => "scan",
             KernelKind::ArgReduce { .. } => "arg_reduce",
             KernelKind::ArgSort { .. } => "argsort",
@@ -115,12 +120,28 @@ impl Kernel {
         format!("[{}]", names.join(" "))
     }
 
-    /// Bytes of all operands and results, each counted once.
+    /// Bytes of all operands and results, each counted once. Of a table whose rows are picked only
+    /// those count, and of what is written in place only the update.
     pub fn bytes(&self) -> usize {
-        let inputs: usize = self.inputs.iter().map(|input| input.len * input.dtype.size()).sum();
-        let outputs: usize =
-            self.outputs.iter().map(|output| output.len * output.dtype.size()).sum();
-        inputs + outputs
+        let size = |input: &KernelInput| input.len * input.dtype.size();
+        let elements = self.space.shape.count();
+        let outputs = |len: &dyn Fn(usize) -> usize| -> usize {
+            self.outputs.iter().map(|output| len(output.len) * output.dtype.size()).sum()
+        };
+        match &self.kind {
+            KernelKind::Write { .. } => {
+                self.inputs[1..].iter().map(size).sum::<usize>() + outputs(&|_| elements)
+            }
+            KernelKind::QuantizedRows { format, .. } => {
+                let picked = elements / format.elements() * format.bytes();
+                self.inputs[1..].iter().map(size).sum::<usize>() + picked + outputs(&|len| len)
+            }
+            KernelKind::Gather { .. } => {
+                let picked = elements * self.inputs[0].dtype.size();
+                self.inputs[1..].iter().map(size).sum::<usize>() + picked + outputs(&|len| len)
+            }
+            _ => self.inputs.iter().map(size).sum::<usize>() + outputs(&|len| len),
+        }
     }
 
     /// Floating-point operations, counting a transcendental function as one.
@@ -128,6 +149,11 @@ impl Kernel {
         let elements = self.space.shape.count();
         let own = match &self.kind {
             KernelKind::Matmul { lhs, .. } => 2 * elements * lhs.shape.last().copied().unwrap_or(1),
+            KernelKind::QuantizedMatmul { lhs, .. } => 2 * elements * lhs.shape[1],
+            KernelKind::Attention { views, .. } => {
+                let (query, key, value) = (views[0].shape, views[1].shape, views[2].shape);
+                2 * query[..3].iter().product::<usize>() * key[2] * (query[3] + value[3])
+            }
             KernelKind::Convolution(sizes)
             | KernelKind::ConvolutionInput(sizes)
             | KernelKind::ConvolutionWeight(sizes) => convolution_flops(sizes),

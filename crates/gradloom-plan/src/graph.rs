@@ -2,7 +2,7 @@
 //! every view chain reduced to a base node and the steps from it.
 
 use gradloom_tensor::op::{Axes, Permutation};
-use gradloom_tensor::{DType, Op, RANK_MAX, Shape};
+use gradloom_tensor::{BlockFormat, DType, Op, RANK_MAX, Shape};
 use rustc_hash::FxHashMap;
 
 use crate::linear::Linear;
@@ -55,10 +55,21 @@ pub(crate) enum Class {
     Alias,
 }
 
+/// What a node does with matrices in blocks in place of its op.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Claim {
+    /// A product with the transpose of matrices whose rows follow one another: operand, blocks.
+    Product(Vec<(BlockFormat, usize)>),
+    /// Rows of one matrix of this many: blocks, index.
+    Rows(BlockFormat, usize),
+}
+
 /// A node.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) op: Op,
+    /// See [`Claim`]; the inputs are then the claim's.
+    pub(crate) claim: Option<Claim>,
     pub(crate) inputs: Vec<usize>,
     pub(crate) shape: Shape,
     pub(crate) dtype: DType,
@@ -73,6 +84,16 @@ pub(crate) struct Node {
     pub(crate) argument: usize,
     /// True if the value is worth keeping for a later gradient.
     pub(crate) tracked: bool,
+}
+
+impl Node {
+    /// Operands that a structured node reads from memory. An update that is written somewhere is
+    /// computed on the way.
+    pub(crate) fn stored_inputs(&self) -> impl Iterator<Item = &usize> {
+        let computed = matches!(self.op, Op::Write { .. }).then_some(1);
+        let inputs = self.inputs.iter().enumerate();
+        inputs.filter(move |(position, _)| Some(*position) != computed).map(|(_, input)| input)
+    }
 }
 
 /// All nodes, by the index of [`Linear`].
@@ -102,6 +123,8 @@ impl Graph {
         let roots = linear.roots.iter().map(|&root| root as usize).collect();
         let mut graph =
             Graph { nodes: builder.nodes, roots, users: Vec::new(), filled: Vec::new() };
+        graph.resolve_bases();
+        graph.claim_blocks();
         graph.store_where_needed();
         graph.resolve_bases();
         graph.collect_users();
@@ -128,17 +151,19 @@ impl Graph {
 
     /// Turns views into copies where a consumer or a root needs elements in order.
     fn store_where_needed(&mut self) {
-        self.resolve_bases();
         for index in 0..self.nodes.len() {
             let needs: Vec<(usize, bool)> = match &self.nodes[index].op {
                 _ if self.nodes[index].class != Class::Heavy => continue,
-                Op::Matmul => self.nodes[index].inputs.iter().map(|&input| (input, true)).collect(),
-                Op::ScatterAdd { .. } => {
+                Op::Matmul | Op::ScatterAdd { .. } | Op::Attention(_) => {
                     self.nodes[index].inputs.iter().map(|&input| (input, true)).collect()
                 }
                 Op::Gather { .. } => {
                     let inputs = &self.nodes[index].inputs;
                     vec![(inputs[0], false), (inputs[1], true)]
+                }
+                Op::Write { .. } => {
+                    let inputs = &self.nodes[index].inputs;
+                    vec![(inputs[0], false), (inputs[2], true)]
                 }
                 _ => self.nodes[index].inputs.iter().map(|&input| (input, false)).collect(),
             };
@@ -209,7 +234,7 @@ impl Graph {
     fn collect_filled(&mut self) {
         let heavy = self.nodes.iter().filter(|node| node.class == Class::Heavy);
         let mut bases: Vec<usize> = heavy
-            .flat_map(|node| &node.inputs)
+            .flat_map(Node::stored_inputs)
             .chain(&self.roots)
             .map(|&node| self.nodes[node].base)
             .filter(|&base| self.nodes[base].class == Class::Trivial)
@@ -280,6 +305,7 @@ impl Builder {
         }
         let mut node = Node {
             op,
+            claim: None,
             inputs,
             shape: *tensor.shape(),
             dtype: tensor.dtype(),
@@ -335,6 +361,7 @@ fn fingerprint(node: &Node) -> Option<Vec<u64>> {
             words.extend(starts.iter().chain(steps).map(|&value| value as u64));
         }
         Op::Matmul => words.push(12),
+        Op::Dequantize(format) => words.extend([13, *format as u64]),
         _ => return None,
     }
     if matches!(node.class, Class::Leaf(_)) {
@@ -387,6 +414,9 @@ fn classify(
         | Op::PoolSumScatter(_)
         | Op::Gather { .. }
         | Op::ScatterAdd { .. }
+        | Op::Write { .. }
+        | Op::Dequantize(_)
+        | Op::Attention(_)
         | Op::ArgSort { .. } => Class::Heavy,
         Op::Detach(_) | Op::Custom(_) | Op::Barrier => Class::Alias,
     }

@@ -1,8 +1,8 @@
 //! The second narrow waist: [`Kernel`], what a backend executes, and [`Plan`], a list of them with
 //! their memory.
 
-use gradloom_tensor::op::{ArgReduction, Window2d};
-use gradloom_tensor::{DType, Shape};
+use gradloom_tensor::op::{ArgReduction, Attention, Window2d};
+use gradloom_tensor::{BlockFormat, DType, Shape};
 
 use crate::program::{Program, Space, ValueId};
 use crate::view::View;
@@ -116,6 +116,47 @@ pub enum KernelKind {
         index: View,
         /// Index arithmetic of input 1.
         updates: View,
+    },
+    /// Data (contiguous), start (`i32`, through its view `[B]`); space: the update's, `[B, ..]`. The
+    /// program's value at each element goes to the output, which is the data elsewhere, `start[b]`
+    /// further along the axis. Where the output has the data's memory, nothing else is written.
+    /// Starts are checked before; executors clamp them for memory safety.
+    Write {
+        /// Shape of data and output.
+        data: Shape,
+        /// The axis that starts count along.
+        axis: usize,
+        /// Index arithmetic of input 1.
+        start: View,
+    },
+    /// The numbers of interleaved blocks, input 0 (`u32` words); space `[rows, columns]`.
+    Dequantize(BlockFormat),
+    /// Input 0, a view `[m, k]` in f32, times the transpose of matrices in interleaved blocks, inputs 1
+    /// and so on, whose rows follow one another: space `[m, rows]`.
+    QuantizedMatmul {
+        /// Index arithmetic of input 0.
+        lhs: View,
+        /// Format and rows of each matrix.
+        parts: Vec<(BlockFormat, usize)>,
+    },
+    /// Rows of a matrix in interleaved blocks, input 0, at indices, input 1 (`i32`, through its view
+    /// `[n]`): space `[n, columns]`. Indices are checked before; executors clamp them.
+    QuantizedRows {
+        /// How the matrix is stored.
+        format: BlockFormat,
+        /// Rows of the matrix.
+        rows: usize,
+        /// Index arithmetic of input 1.
+        index: View,
+    },
+    /// Query `[B, H, T, D]`, key `[B, HK, S, D]`, value `[B, HK, S, E]` in f32, mask `[B, H, T, S]`
+    /// (bool or f32) and start `[B]` (`i32`) where there are such, all through views without mask;
+    /// space `[B, T, H, E]`.
+    Attention {
+        /// What is done with scores.
+        attention: Attention,
+        /// Index arithmetic of the inputs.
+        views: Vec<View>,
     },
     /// Running sum of input 0 (contiguous, of the space's shape).
     Scan {

@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod claims;
 mod display;
 mod graph;
 pub mod kernel;

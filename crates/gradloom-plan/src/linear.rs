@@ -200,6 +200,14 @@ impl Linear {
             Op::ArgSort { axis, descending } => {
                 word(32, *axis as u64 | u64::from(*descending) << 8);
             }
+            Op::Write { axis } => word(36, *axis as u64),
+            Op::Dequantize(format) => word(37, *format as u64),
+            Op::Attention(attention) => {
+                let flags = [attention.causal, attention.masked, attention.placed];
+                word(38, flags.iter().fold(0, |bits, &flag| bits << 1 | u64::from(flag)));
+                let window = attention.window.map_or(0, |window| window as u64 + 1);
+                key.extend([attention.scale.to_bits(), window]);
+            }
             Op::Detach(_) => word(33, 0),
             Op::Custom(_) => word(34, 0),
             Op::Barrier => word(35, 0),

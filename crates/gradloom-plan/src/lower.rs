@@ -154,6 +154,9 @@ impl Lowering<'_> {
         let Self { graph, partition, .. } = *self;
         let entry = &graph.nodes[node];
         let value = match entry.class {
+            Class::Heavy if matches!(entry.op, Op::Write { .. }) => {
+                self.value(entry.inputs[1], &[Step::Reshape(self.space.shape)])?
+            }
             Class::Heavy => self.push(Operation::Accumulator, entry.dtype, Level::Element),
             Class::Reduce => {
                 let mut steps = Vec::new();

@@ -122,7 +122,13 @@ impl Partition {
         };
         let mut level = Level::Element;
         match graph.nodes[node].class {
-            Class::Heavy => group.heavy = Some(node),
+            Class::Heavy => {
+                group.heavy = Some(node);
+                if let Op::Write { .. } = graph.nodes[node].op {
+                    let update = graph.nodes[node].inputs[1];
+                    group.space = Space::elements(graph.nodes[update].shape);
+                }
+            }
             Class::Reduce => {
                 let (space, order) = reduce_space(graph, node);
                 group.space = space;
@@ -178,6 +184,11 @@ impl Partition {
     fn fit(&self, graph: &Graph, node: usize, group: usize) -> Option<Joined> {
         let own = &self.groups[group];
         if own.space.shape.count() == 0 || graph.nodes[node].shape.count() == 0 {
+            return None;
+        }
+        // What is written is a part of the result, which nothing can follow element by element.
+        let writes = |heavy: usize| matches!(graph.nodes[heavy].op, Op::Write { .. });
+        if own.heavy.is_some_and(writes) {
             return None;
         }
         if graph.nodes[node].class == Class::Reduce {

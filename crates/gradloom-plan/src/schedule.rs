@@ -4,6 +4,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::graph::{Class, Graph};
+use crate::kernel::KernelKind;
 use crate::lower::Draft;
 use crate::partition::Bits;
 use crate::program::Operation;
@@ -70,7 +71,11 @@ fn choose_reuses(
     let mut reuses = Vec::new();
     for (position, draft) in drafts.iter().enumerate() {
         for &(node, _) in draft.outputs.iter().filter(|(node, _)| roots.contains(node)) {
-            let candidate = draft.inputs[draft.kind_inputs..].iter().find_map(|&input| {
+            let overwritten = match draft.kind {
+                KernelKind::Write { .. } => &draft.inputs[..1],
+                _ => &draft.inputs[draft.kind_inputs..],
+            };
+            let candidate = overwritten.iter().find_map(|&input| {
                 let Class::Leaf(leaf) = graph.nodes[input].class else { return None };
                 let fits = reusable[leaf]
                     && !taken.contains(&leaf)
@@ -98,6 +103,9 @@ fn choose_reuses(
 /// True if a draft reads an input only element by element where it writes.
 fn reads_in_place(graph: &Graph, draft: &Draft, leaf: usize) -> bool {
     let is_leaf = |base: usize| graph.nodes[base].class == Class::Leaf(leaf);
+    if let KernelKind::Write { .. } = draft.kind {
+        return !draft.inputs[1..].iter().any(|&base| is_leaf(base));
+    }
     if draft.inputs[..draft.kind_inputs].iter().any(|&base| is_leaf(base)) {
         return false;
     }

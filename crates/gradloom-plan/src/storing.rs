@@ -34,9 +34,10 @@ impl Storing {
         for &root in &graph.roots {
             must[graph.base(root)] = true;
         }
+        let used = used(graph);
         for node in 0..count {
-            if graph.nodes[node].class == Class::Heavy {
-                for &input in &graph.nodes[node].inputs {
+            if graph.nodes[node].class == Class::Heavy && used[node] {
+                for &input in graph.nodes[node].stored_inputs() {
                     must[graph.base(input)] = true;
                 }
             }
@@ -48,6 +49,22 @@ impl Storing {
         }
         Storing { stored: decision.stored }
     }
+}
+
+/// Whether a root depends on each base. A matrix in blocks whose users read the blocks is not used.
+fn used(graph: &Graph) -> Vec<bool> {
+    let mut used = vec![false; graph.nodes.len()];
+    for &root in &graph.roots {
+        used[graph.base(root)] = true;
+    }
+    for node in (0..graph.nodes.len()).rev().filter(|&node| graph.base(node) == node) {
+        if used[node] {
+            for &input in &graph.nodes[node].inputs {
+                used[graph.base(input)] = true;
+            }
+        }
+    }
+    used
 }
 
 struct Decision<'a> {

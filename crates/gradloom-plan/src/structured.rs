@@ -3,6 +3,7 @@
 use gradloom_tensor::op::Window2d;
 use gradloom_tensor::{Op, Shape};
 
+use crate::graph::Claim;
 use crate::kernel::{Convolution, KernelKind, Pool};
 use crate::lower::Lowering;
 use crate::view::View;
@@ -20,9 +21,19 @@ impl Lowering<'_> {
     pub(crate) fn heavy_kind(&mut self, node: usize) -> KernelKind {
         let graph = self.graph;
         let entry = &graph.nodes[node];
-        let inputs = entry.inputs.clone();
+        let inputs: Vec<usize> = entry.stored_inputs().copied().collect();
         let shape_of = |position: usize| graph.nodes[inputs[position]].shape;
         let views: Vec<View> = inputs.iter().map(|&input| self.strided(input)).collect();
+        match (&entry.claim, &entry.op) {
+            (Some(Claim::Product(parts)), _) => {
+                return KernelKind::QuantizedMatmul { lhs: views[0], parts: parts.clone() };
+            }
+            (Some(Claim::Rows(format, rows)), _) => {
+                let index = first_column(views[1]);
+                return KernelKind::QuantizedRows { format: *format, rows: *rows, index };
+            }
+            (None, _) => {}
+        }
         match &entry.op {
             Op::Matmul => KernelKind::Matmul { lhs: views[0], rhs: views[1] },
             Op::Convolution(window, groups) => KernelKind::Convolution(convolution(
@@ -63,6 +74,11 @@ impl Lowering<'_> {
             Op::ScatterAdd { axis } => {
                 KernelKind::ScatterAdd { axis: *axis, index: views[0], updates: views[1] }
             }
+            Op::Write { axis } => {
+                KernelKind::Write { data: entry.shape, axis: *axis, start: views[1] }
+            }
+            Op::Dequantize(format) => KernelKind::Dequantize(*format),
+            Op::Attention(attention) => KernelKind::Attention { attention: *attention, views },
             Op::Scan { axis, reverse } => KernelKind::Scan { axis: *axis, reverse: *reverse },
             Op::ArgReduce(reduction, axis) => {
                 KernelKind::ArgReduce { reduction: *reduction, input: shape_of(0), axis: *axis }
@@ -76,6 +92,16 @@ impl Lowering<'_> {
             _ => KernelKind::Map,
         }
     }
+}
+
+/// The view `[n]` of the first column of a view `[n, columns]`.
+fn first_column(view: View) -> View {
+    let mut first = view;
+    first.shape = Shape::new(&view.shape[..1]);
+    for stride in &mut first.strides[1..] {
+        *stride = 0;
+    }
+    first
 }
 
 fn convolution(

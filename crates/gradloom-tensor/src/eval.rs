@@ -73,7 +73,7 @@ tensors_of_tuple!(A, B, C, D, E);
 /// Computes all tensors in one evaluation and cuts their histories: the end of a training step.
 ///
 /// Each handle becomes a leaf. Weights and optimizer state whose old value nobody else holds are
-/// updated in the memory they had.
+/// updated in the memory they had. Quantised weights stay quantised.
 ///
 /// ```ignore
 /// optimizer.step(&mut model, &gradients);
@@ -85,7 +85,7 @@ tensors_of_tuple!(A, B, C, D, E);
 pub fn commit<T: Tensors + ?Sized>(tensors: &mut T) -> Result<()> {
     let mut roots: Vec<Tensor> = Vec::new();
     tensors.for_each_tensor(&mut |tensor| {
-        if tensor.value().is_none() {
+        if tensor.value().is_none() && !tensor.is_quantized() {
             roots.push(tensor.clone());
         }
     });
@@ -102,6 +102,15 @@ pub fn commit<T: Tensors + ?Sized>(tensors: &mut T) -> Result<()> {
 
 #[track_caller]
 fn evaluate(roots: &[Tensor], retention: Retention) -> Result<()> {
+    // Matrices in blocks are values already: their numbers are never stored.
+    let kept: Vec<Tensor>;
+    let roots = match roots.iter().any(Tensor::is_quantized) {
+        true => {
+            kept = roots.iter().filter(|root| !root.is_quantized()).cloned().collect();
+            &kept
+        }
+        false => roots,
+    };
     let Some(first) = roots.iter().find(|root| root.value().is_none()) else {
         return Ok(());
     };
@@ -149,6 +158,9 @@ impl Tensor {
     /// As [`eval`].
     #[track_caller]
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        if self.is_quantized() {
+            return self.clone().reshape([self.count()]).to_bytes();
+        }
         self.eval()?;
         let value = self.value().ok_or_else(|| {
             Error::backend(format!("eval: {} left a root without a value", self.device().name()))

@@ -8,6 +8,7 @@
 use std::sync::{Arc, Mutex};
 
 pub use crate::axes::{Axes, Permutation};
+use crate::blocks::BlockFormat;
 pub use crate::elementwise::{Binary, Unary};
 use crate::shape::RANK_MAX;
 pub use crate::window::{Groups, Window2d};
@@ -126,6 +127,18 @@ pub enum Op {
         /// The axis that the index addresses.
         axis: usize,
     },
+    /// `data, update, start (i32, [data's first axis]) -> data` with the update in place of the elements
+    /// from `start[b]` along the axis in each `b` of the first axis. Update and data agree in every
+    /// other axis. In [`commit`](crate::commit) the data's memory is written where nobody else holds it.
+    Write {
+        /// The axis that `start` counts along, not the first.
+        axis: usize,
+    },
+    /// `blocks (u32 words) -> [rows, columns]` in f32: the numbers that interleaved blocks stand for.
+    /// Products and embeddings read the blocks themselves.
+    Dequantize(BlockFormat),
+    /// `query [B, H, T, D], key [B, HK, S, D], value [B, HK, S, E], mask?, start? -> [B, T, H, E]`.
+    Attention(Attention),
     /// The permutation (`i32`) that sorts along an axis; stable, NaN counts as largest.
     ArgSort {
         /// The axis that is sorted.
@@ -142,6 +155,22 @@ pub enum Op {
     /// The first operand's value, used only after the others are computed: keeps a recomputation from
     /// being merged with the original or done too early.
     Barrier,
+}
+
+/// What [`Op::Attention`] does with scores. A query at position `p` of its sequence may see key `s` if
+/// `s < start + T`, if causal `s <= p`, and with a window `s > p - window`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Attention {
+    /// Factor of the scores.
+    pub scale: f64,
+    /// Whether a query sees only keys up to its own position.
+    pub causal: bool,
+    /// Number of keys, up to its own, that a query sees.
+    pub window: Option<usize>,
+    /// Whether a mask `[B, H, T, S]` follows the value: bool keeps where true, float is added.
+    pub masked: bool,
+    /// Whether the first query's position (`i32`, `[B]`) follows; otherwise it is `S - T`.
+    pub placed: bool,
 }
 
 /// How a reduction combines elements.
@@ -267,6 +296,9 @@ impl Op {
             Op::PoolSumScatter(_) => "pool_sum_scatter",
             Op::Gather { .. } => "gather",
             Op::ScatterAdd { .. } => "scatter_add",
+            Op::Write { .. } => "write",
+            Op::Dequantize(_) => "dequantize",
+            Op::Attention(_) => "attention",
             Op::ArgSort { .. } => "argsort",
             Op::Detach(_) => "detach",
             Op::Custom(_) => "custom",

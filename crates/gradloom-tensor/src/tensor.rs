@@ -174,6 +174,9 @@ impl Tensor {
     /// The same value without history: gradients stop here.
     #[track_caller]
     pub fn detach(&self) -> Tensor {
+        if self.is_quantized() {
+            return self.clone();
+        }
         match self.value() {
             Some(value) => Tensor::leaf(value.clone(), *self.shape(), self.device(), false),
             None => Tensor::from_op(

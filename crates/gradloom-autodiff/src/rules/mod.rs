@@ -3,6 +3,7 @@
 
 mod elementwise;
 mod reduce;
+mod attention;
 mod structured;
 mod views;
 
@@ -81,6 +82,9 @@ pub(crate) fn backward(node: &Tensor, gradient: &Tensor, needs: &[bool]) -> Vec<
         Op::ScatterAdd { axis } => {
             vec![None, Some(structured::gather(gradient, &operands[0], *axis))]
         }
+        Op::Write { axis } => structured::write(&operands[1], &operands[2], gradient, *axis),
+        Op::Dequantize(_) => vec![None],
+        Op::Attention(options) => attention::attention(options, operands, node, gradient),
         Op::Custom(rule) => {
             let mut gradients = vec![None];
             gradients.extend(rule.apply(&operands[1..], &operands[0], gradient));

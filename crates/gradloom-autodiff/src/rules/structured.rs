@@ -121,3 +121,16 @@ pub(super) fn scatter_add(index: &Tensor, updates: &Tensor, shape: Shape, axis: 
 pub(super) fn gather(data: &Tensor, index: &Tensor, axis: usize) -> Tensor {
     node(Op::Gather { axis }, &[data, index], *index.shape(), data)
 }
+
+/// Gradients of data, update and start: what was overwritten gets none.
+pub(super) fn write(
+    update: &Tensor,
+    start: &Tensor,
+    gradient: &Tensor,
+    axis: usize,
+) -> Vec<Option<Tensor>> {
+    let zeros = update.constant_like(0.0);
+    let of_data = node(Op::Write { axis }, &[gradient, &zeros, start], *gradient.shape(), gradient);
+    let index = Tensor::written_index(start, axis, *update.shape());
+    vec![Some(of_data), Some(gather(gradient, &index, axis)), None]
+}

@@ -11,7 +11,8 @@ use super::phases;
 pub(super) fn aliases(kernel: &Kernel, shared: &[(usize, usize)]) -> Aliases {
     let mut aliases = Aliases::default();
     for &(input, output) in shared {
-        if is_in_place(kernel, input, output) {
+        let written = matches!(kernel.kind, KernelKind::Write { .. }) && input == 0;
+        if written || is_in_place(kernel, input, output) {
             aliases.in_place.push((input, output));
         } else {
             aliases.copied.push(input);
@@ -76,7 +77,8 @@ fn operand_count(kind: &KernelKind) -> usize {
         | KernelKind::PoolSumScatter(_)
         | KernelKind::Scan { .. }
         | KernelKind::ArgReduce { .. }
-        | KernelKind::ArgSort { .. } => 1,
+        | KernelKind::ArgSort { .. }
+        | KernelKind::Dequantize(_) => 1,
         KernelKind::Matmul { .. }
         | KernelKind::Convolution(_)
         | KernelKind::ConvolutionInput(_)
@@ -84,7 +86,11 @@ fn operand_count(kind: &KernelKind) -> usize {
         | KernelKind::PoolMaxScatter(_)
         | KernelKind::PoolMaxGather(_)
         | KernelKind::Gather { .. }
-        | KernelKind::ScatterAdd { .. } => 2,
+        | KernelKind::ScatterAdd { .. }
+        | KernelKind::Write { .. }
+        | KernelKind::QuantizedRows { .. } => 2,
+        KernelKind::QuantizedMatmul { parts, .. } => 1 + parts.len(),
+        KernelKind::Attention { views, .. } => views.len(),
         KernelKind::Concat { parts, .. } => parts.len(),
     }
 }

@@ -22,6 +22,10 @@ mod product;
 
 mod convolution;
 
+mod attention;
+mod blocks;
+mod write;
+
 mod arg_reduce;
 mod concat;
 mod gather;
@@ -80,6 +84,21 @@ fn executable(kernel: &Kernel, aliases: &Aliases) -> Result<Box<dyn Executable>>
         }
         KernelKind::ScatterAdd { axis, index, updates } => {
             Box::new(scatter::ScatterAdd::new(kernel, aliases, *axis, index, updates))
+        }
+        KernelKind::Write { data, axis, start } => {
+            Box::new(write::Write::new(kernel, data, *axis, start))
+        }
+        KernelKind::Dequantize(format) => {
+            Box::new(blocks::Dequantize::new(kernel, aliases, *format))
+        }
+        KernelKind::QuantizedRows { format, rows, index } => {
+            Box::new(blocks::Rows::new(kernel, aliases, *format, *rows, index))
+        }
+        KernelKind::QuantizedMatmul { lhs, parts } => {
+            Box::new(blocks::Product::new(kernel, aliases, lhs, parts))
+        }
+        KernelKind::Attention { attention, views } => {
+            Box::new(attention::Attention::new(kernel, aliases, attention, views))
         }
         KernelKind::Scan { axis, reverse } => {
             Box::new(scan::Scan::new(kernel, aliases, *axis, *reverse))

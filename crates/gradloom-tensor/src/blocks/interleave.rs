@@ -73,6 +73,20 @@ pub fn plain(format: BlockFormat, rows: usize, columns: usize, groups: &[u8]) ->
     plain
 }
 
+/// One row of groups as plain blocks.
+///
+/// # Panics
+/// If the row is beyond the groups, or `plain` is not as long as a row.
+pub fn plain_row(format: BlockFormat, groups: &[u8], row: usize, plain: &mut [u8]) {
+    let group = GROUP_ROWS * plain.len();
+    let group = &groups[row / GROUP_ROWS * group..][..group];
+    let lane = row % GROUP_ROWS;
+    for_each_granule(format, plain.len(), |granule, at| {
+        let from = at * GROUP_ROWS + lane * granule;
+        plain[at..at + granule].copy_from_slice(&group[from..from + granule]);
+    });
+}
+
 /// Calls `visit` with the size of each granule of a row and its place in the plain row. In a group it
 /// begins at 16 times that place.
 fn for_each_granule(format: BlockFormat, row_bytes: usize, mut visit: impl FnMut(usize, usize)) {

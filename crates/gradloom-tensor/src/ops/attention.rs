@@ -1,10 +1,14 @@
-//! Scaled dot-product attention, as a formula over products and softmax.
+//! Scaled dot-product attention: one op, and the formula over products and softmax that it stands for.
 //!
 //! Letters: B batch, H query heads, HK key heads, T queries, S keys, D features of queries and keys,
 //! E features of values.
 
 use crate::error::OrFail;
+use crate::op::{Attention, Op};
 use crate::{DType, Scalar, Shape, Tensor, shape_rules};
+
+/// Features per head up to which attention is one op.
+const FEATURES_MAX: usize = 256;
 
 /// Options of [`Tensor::attention`]; the default is no mask and scale `1 / sqrt(D)`.
 #[derive(Clone, Default)]
@@ -12,8 +16,13 @@ pub struct AttentionOptions {
     /// Whether a query sees only keys up to its own position. The last query stands at the last key,
     /// so fewer queries than keys continue an earlier sequence.
     pub causal: bool,
+    /// Number of keys, up to its own position, that a query sees; all if `None`.
+    pub window: Option<usize>,
     /// What broadcasts to the scores `[.., T, S]`: bool keeps where true, float is added.
     pub mask: Option<Tensor>,
+    /// Position of the first query of each sequence, `i32 [B]`, if it is not `S - T`: the keys are a
+    /// cache of which `start + T` are filled, and the others are not seen.
+    pub start: Option<Tensor>,
     /// Factor of the scores.
     pub scale: Option<f64>,
 }
@@ -25,16 +34,32 @@ impl AttentionOptions {
         AttentionOptions { causal, ..self }
     }
 
+    /// Sets how many keys, up to its own position, a query sees.
+    #[must_use]
+    pub fn window(self, keys: usize) -> Self {
+        AttentionOptions { window: Some(keys), ..self }
+    }
+
     /// Sets the mask: bool keeps where true, float is added.
     #[must_use]
     pub fn mask(self, mask: &Tensor) -> Self {
         AttentionOptions { mask: Some(mask.clone()), ..self }
     }
 
+    /// Sets the position of each sequence's first query, `i32 [B]`.
+    #[must_use]
+    pub fn start(self, start: &Tensor) -> Self {
+        AttentionOptions { start: Some(start.clone()), ..self }
+    }
+
     /// Sets the factor of the scores.
     #[must_use]
     pub fn scale(self, scale: f64) -> Self {
         AttentionOptions { scale: Some(scale), ..self }
+    }
+
+    fn scale_for(&self, features: usize) -> f64 {
+        self.scale.unwrap_or_else(|| 1.0 / (features.max(1) as f64).sqrt())
     }
 }
 
@@ -43,9 +68,10 @@ impl Tensor {
     /// `[.., S, E]` -> `[.., T, E]`. With query `[B, H, T, D]` and fewer key heads `[B, HK, S, D]`,
     /// `H / HK` neighbouring query heads share a key head.
     ///
-    /// Float dtypes, equal. A query that sees no key gets the mean of all values. Panics if shapes do
-    /// not fit. PyTorch: `F.scaled_dot_product_attention`, whose causal mask aligns first positions
-    /// instead of last. Vaswani et al., "Attention is all you need", 2017; Ainslie et al., "GQA", 2023.
+    /// Float dtypes, equal. A query that sees no key gets finite numbers without meaning. Panics if
+    /// shapes do not fit. PyTorch: `F.scaled_dot_product_attention`, whose causal mask aligns first
+    /// positions instead of last. Vaswani et al., "Attention is all you need", 2017; Ainslie et al.,
+    /// "GQA", 2023.
     #[track_caller]
     #[must_use]
     pub fn attention(
@@ -54,7 +80,24 @@ impl Tensor {
         value: &Tensor,
         options: &AttentionOptions,
     ) -> Tensor {
-        Tensor::attention_with_weights(query, key, value, options).0
+        check(query, key, value, options);
+        if query.rank() != 4 || !fuses(query, key, value) {
+            return Tensor::attention_with_weights(query, key, value, options).0;
+        }
+        let scores = Shape::new(&[query.size(0), query.size(1), query.size(2), key.size(2)]);
+        let mut inputs = vec![query.clone(), key.clone(), value.clone()];
+        inputs.extend(options.mask.as_ref().map(|mask| mask.broadcast_to(scores)));
+        inputs.extend(options.start.clone());
+        let attention = Attention {
+            scale: options.scale_for(query.size(-1)),
+            causal: options.causal,
+            window: options.window,
+            masked: options.mask.is_some(),
+            placed: options.start.is_some(),
+        };
+        let shape = Shape::new(&[query.size(0), query.size(2), query.size(1), value.size(3)]);
+        let op = Op::Attention(attention);
+        Tensor::from_op(op, inputs, shape, query.dtype(), query.device()).transpose(1, 2)
     }
 
     /// [`Tensor::attention`] and the weights `[.., T, S]` that it gave to the values.
@@ -68,11 +111,9 @@ impl Tensor {
         value: &Tensor,
         options: &AttentionOptions,
     ) -> (Tensor, Tensor) {
-        check(query, key, value);
-        let (queries, keys, features) = (query.size(-2), key.size(-2), query.size(-1));
-        let scale = options.scale.unwrap_or_else(|| 1.0 / (features.max(1) as f64).sqrt());
+        check(query, key, value, options);
         let scores = grouped(query, &key.transpose(-1, -2), key);
-        let mut scores = &scores * &scores.constant_like(scale);
+        let mut scores = &scores * &scores.constant_like(options.scale_for(query.size(-1)));
         if let Some(mask) = &options.mask {
             scores = if mask.dtype() == DType::Bool {
                 keep(&scores, mask)
@@ -81,12 +122,28 @@ impl Tensor {
                 &scores + &mask
             };
         }
-        if options.causal {
-            scores = keep(&scores, &causal_mask(queries, keys, query));
+        if let Some(seen) = seen_keys(query, key, options) {
+            scores = keep(&scores, &seen);
         }
         let weights = scores.softmax(-1);
         (grouped(&weights, value, value), weights)
     }
+}
+
+/// True if one op can do it: no broadcast between batches, and a head's features fit a kernel.
+fn fuses(query: &Tensor, key: &Tensor, value: &Tensor) -> bool {
+    let (q, k, v) = (query.shape(), key.shape(), value.shape());
+    query.dtype() == DType::F32
+        && k.rank() == 4
+        && v.rank() == 4
+        && q[0] == k[0]
+        && k[..3] == v[..3]
+        && k[1] > 0
+        && q[1].is_multiple_of(k[1])
+        && q.count() > 0
+        && v.count() > 0
+        && k[3] > 0
+        && k[3].max(v[3]) <= FEATURES_MAX
 }
 
 /// `lhs x rhs`, where neighbouring heads of `lhs` may share a head of `heads`. Their rows then belong
@@ -111,11 +168,23 @@ fn is_grouped(query: &Tensor, key: &Tensor) -> bool {
 }
 
 #[track_caller]
-fn check(query: &Tensor, key: &Tensor, value: &Tensor) {
+fn check(query: &Tensor, key: &Tensor, value: &Tensor, options: &AttentionOptions) {
     const OP: &str = "attention";
     shape_rules::float(OP, query.dtype()).or_fail();
     let (q, k, v) = (query.shape(), key.shape(), value.shape());
     let ranks = q.rank().min(k.rank()).min(v.rank());
+    assert!(
+        !options.causal || options.start.is_some() || query.size(-2) <= key.size(-2),
+        "{OP}: a causal mask needs at least as many keys as queries, got query {q} and key {k}"
+    );
+    if let Some(start) = &options.start {
+        assert!(
+            q.rank() == 4 && start.shape()[..] == q[..1] && start.dtype() == DType::I32,
+            "{OP}: start needs i32 [B] and query [B, H, T, D], got {} {} and {q}",
+            start.dtype(),
+            start.shape()
+        );
+    }
     assert!(ranks >= 2, "{OP}: needs [.., T, D], got query {q}, key {k}, value {v}");
     assert!(query.size(-1) == key.size(-1), "{OP}: features differ: query {q}, key {k}");
     assert!(key.size(-2) == value.size(-2), "{OP}: positions differ: key {k}, value {v}");
@@ -139,17 +208,31 @@ fn keep(scores: &Tensor, mask: &Tensor) -> Tensor {
     mask.broadcast_to(*scores.shape()).select(scores, scores.constant_like(lowest))
 }
 
-/// True where query `t` of `queries` may see key `s` of `keys`.
+/// True where query `t` may see key `s`, in a shape that broadcasts to the scores; `None` for all.
 #[track_caller]
-fn causal_mask(queries: usize, keys: usize, like: &Tensor) -> Tensor {
-    assert!(
-        queries <= keys,
-        "attention: a causal mask needs at least as many keys as queries, got {queries} queries \
-         and {keys} keys"
-    );
-    let shape = Shape::new(&[queries, keys]);
-    let row = Tensor::iota(shape, 0, like.device());
-    let column = Tensor::iota(shape, 1, like.device());
-    let offset = Scalar::Int((keys - queries) as i64);
-    column.le(&(&row + &row.constant_like(offset)))
+fn seen_keys(query: &Tensor, key: &Tensor, options: &AttentionOptions) -> Option<Tensor> {
+    let (queries, keys) = (query.size(-2), key.size(-2));
+    if !options.causal && options.window.is_none() && options.start.is_none() {
+        return None;
+    }
+    let mut shape = Shape::new(&[queries, keys]);
+    if options.start.is_some() {
+        shape = Shape::new(&[query.size(0), 1, queries, keys]);
+    }
+    let along = |axis: isize| Tensor::iota(shape, axis, query.device());
+    let (row, column) = (along(-2), along(-1));
+    let add = |tensor: &Tensor, value: i64| tensor + &tensor.constant_like(Scalar::Int(value));
+    let first = match &options.start {
+        Some(start) => start.reshape([query.size(0), 1, 1, 1]).broadcast_to(shape),
+        None => row.constant_like(Scalar::Int(keys as i64 - queries as i64)),
+    };
+    let position = &row + &first;
+    let mut seen = match options.causal {
+        true => column.le(&position),
+        false => column.lt(&add(&first, queries as i64)),
+    };
+    if let Some(window) = options.window {
+        seen = seen.logical_and(&column.gt(&add(&position, -(window as i64))));
+    }
+    Some(seen)
 }

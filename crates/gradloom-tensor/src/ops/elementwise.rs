@@ -337,6 +337,9 @@ impl Tensor {
     #[must_use]
     pub fn check_index(&self, size: usize, op: &'static str) -> Tensor {
         shape_rules::int(op, self.dtype()).or_fail();
+        if matches!(self.op(), Op::CheckIndex { size: checked, .. } if *checked <= size) {
+            return self.clone();
+        }
         let check = Op::CheckIndex { size, op };
         Tensor::from_op(check, vec![self.clone()], *self.shape(), self.dtype(), self.device())
     }

@@ -12,6 +12,8 @@ pub mod matmul;
 pub mod convolution;
 pub mod pooling;
 pub mod indexing;
+pub mod write;
+pub mod quantized;
 pub mod sort;
 pub mod normalization;
 pub mod attention;

@@ -163,6 +163,25 @@ pub fn scatter(result: &Shape, index: &Shape, updates: &Shape, axis: usize) -> R
     Ok(*result)
 }
 
+/// Requires that `write` can put the update into the data: equal but along `axis`, one start for each
+/// index of the first axis.
+///
+/// # Errors
+/// If shapes do not fit or the axis is the first.
+pub fn write(data: &Shape, update: &Shape, start: &Shape, axis: usize) -> Result<()> {
+    let fits = axis > 0
+        && data.rank() == update.rank()
+        && (0..data.rank()).all(|other| other == axis || data[other] == update[other])
+        && update[axis] <= data[axis]
+        && start[..] == data[..1];
+    if fits {
+        return Ok(());
+    }
+    Err(Error::shape(format!(
+        "write: update {update} at starts {start} along axis {axis} does not fit into {data}"
+    )))
+}
+
 /// Shapes one after another along `axis`.
 ///
 /// # Errors

@@ -5,6 +5,7 @@
 //! would give, and other backends are held to them within a tolerance.
 
 mod elementwise;
+mod sequences;
 mod structured;
 mod views;
 
@@ -163,6 +164,9 @@ fn compute(
         | Op::Gather { .. }
         | Op::ScatterAdd { .. }
         | Op::ArgSort { .. } => structured::compute(tensor, values, shapes),
+        Op::Write { .. } | Op::Dequantize(_) | Op::Attention(_) => {
+            sequences::compute(tensor, values, shapes)
+        }
     })
 }
 

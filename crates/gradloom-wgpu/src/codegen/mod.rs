@@ -76,6 +76,13 @@ pub(crate) fn compile(
             arg_sort::compile(&mut unit, *axis, *descending)?;
         }
         KernelKind::Concat { axis, parts } => concat::compile(&mut unit, *axis, parts)?,
+        KernelKind::Write { .. }
+        | KernelKind::Dequantize(_)
+        | KernelKind::QuantizedMatmul { .. }
+        | KernelKind::QuantizedRows { .. }
+        | KernelKind::Attention { .. } => {
+            return Err(Error::unsupported(format!("{} on a GPU", kernel.kind.name())));
+        }
     }
     Ok((unit.dispatches, unit.scratch))
 }

@@ -1,0 +1,364 @@
+//! `Attention`: scores, softmax and the sum of values for a few queries at a time, whose scores stay in
+//! the cache. Keys beyond a sequence's length are not touched.
+//!
+//! Letters: B batch, H query heads, HK key heads, T queries, S keys, D and E features; a group is the
+//! query heads that share a key head.
+
+use std::ops::Range;
+
+use gradloom_plan::{Kernel, View};
+use gradloom_tensor::op::Attention as Options;
+use gradloom_tensor::{DType, Result};
+
+use super::executable::{Aliases, Context, Executable};
+use super::matrix::Matrix;
+use super::product::Number;
+use crate::epilogue::{Division, Epilogue};
+use crate::math;
+use crate::scratch::Scratch;
+use crate::simd::{Level, vectorized};
+
+/// Queries of a tile.
+const TILE_QUERIES: usize = 128;
+/// Multiplications below which attention stays on one thread.
+const SEQUENTIAL_WORK: usize = 128 * 1024;
+/// Rows up to which products read keys and values where they lie.
+const FEW_ROWS: usize = 4;
+/// The score of a key that a bool mask hides, finite so that a row of them has a softmax.
+const HIDDEN: f32 = -1e30;
+
+pub(crate) struct Attention {
+    options: Options,
+    query: View,
+    key: View,
+    value: View,
+    mask: Option<(View, DType)>,
+    start: Option<View>,
+    epilogue: Epilogue,
+}
+
+/// The operands of one run.
+struct Operands<'a> {
+    level: Level,
+    query: &'a [f32],
+    key: &'a [f32],
+    value: &'a [f32],
+    mask: &'a [u8],
+    start: &'a [i32],
+}
+
+/// The rows of one tile: query heads of a group times neighbouring queries of one batch element.
+struct Rows {
+    batch: usize,
+    /// Key head.
+    shared: usize,
+    heads: Range<usize>,
+    queries: Range<usize>,
+}
+
+impl Rows {
+    fn count(&self) -> usize {
+        self.heads.len() * self.queries.len()
+    }
+
+    /// Head and query of each row.
+    fn each(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let queries = self.queries.clone();
+        self.heads.clone().flat_map(move |head| queries.clone().map(move |query| (head, query)))
+    }
+}
+
+impl Attention {
+    pub(crate) fn new(
+        kernel: &Kernel,
+        aliases: &Aliases,
+        options: &Options,
+        views: &[View],
+    ) -> Attention {
+        let mask = options.masked.then(|| (views[3], kernel.inputs[3].dtype));
+        let start = options.placed.then(|| views[views.len() - 1]);
+        Attention {
+            options: *options,
+            query: views[0],
+            key: views[1],
+            value: views[2],
+            mask,
+            start,
+            epilogue: Epilogue::new(kernel, aliases, DType::F32),
+        }
+    }
+
+    /// Position of the first query of a batch element.
+    fn first(&self, operands: &Operands<'_>, batch: usize) -> i64 {
+        let (queries, keys) = (self.query.shape[2], self.key.shape[2]);
+        match &self.start {
+            Some(view) => {
+                let at = view.offset + batch as isize * view.strides[0];
+                i64::from(operands.start[at as usize])
+            }
+            None => keys as i64 - queries as i64,
+        }
+    }
+
+    /// Keys that a query sees, the mask aside.
+    fn seen(&self, first: i64, query: usize) -> Range<usize> {
+        let keys = self.key.shape[2] as i64;
+        let own = first + query as i64;
+        let end = match self.options.causal {
+            true => own + 1,
+            false if self.start.is_some() => first + self.query.shape[2] as i64,
+            false => keys,
+        };
+        let begin = self.options.window.map_or(0, |window| own + 1 - window as i64);
+        let end = end.clamp(0, keys);
+        begin.clamp(0, end) as usize..end as usize
+    }
+
+    /// Results of the units `(batch, query, head)` of a range, `E` numbers each.
+    fn units(&self, operands: &Operands<'_>, units: Range<usize>, out: &mut [f32]) {
+        let [heads, queries] = [self.query.shape[1], self.query.shape[2]];
+        let (features, group) = (self.value.shape[3], heads / self.key.shape[1]);
+        let mut at = units.start;
+        while at < units.end {
+            let batch = at / (queries * heads);
+            let (query, head) = (at / heads % queries, at % heads);
+            // Some heads of one query, or all heads of several.
+            let whole = head == 0 && units.end - at >= heads;
+            let (heads_here, queries_here) = match whole {
+                true => (0..heads, query..queries.min(query + (units.end - at) / heads)),
+                false => (head..heads.min(head + units.end - at), query..query + 1),
+            };
+            let done = heads_here.len() * queries_here.len();
+            let mut first = heads_here.start;
+            while first < heads_here.end {
+                let shared = first / group;
+                let last = heads_here.end.min((shared + 1) * group);
+                let rows =
+                    Rows { batch, shared, heads: first..last, queries: queries_here.clone() };
+                let scratch = self.tile(operands, &rows);
+                let results: &[f32] = scratch.get();
+                for ((head, query), result) in rows.each().zip(results.chunks_exact(features)) {
+                    let unit = (batch * queries + query) * heads + head - units.start;
+                    out[unit * features..][..features].copy_from_slice(result);
+                }
+                first = last;
+            }
+            at += done;
+        }
+    }
+
+    /// The results of a tile's rows.
+    fn tile(&self, operands: &Operands<'_>, rows: &Rows) -> Scratch {
+        let (count, depth, features) = (rows.count(), self.query.shape[3], self.value.shape[3]);
+        let first = self.first(operands, rows.batch);
+        let seen = rows.queries.clone().map(|query| self.seen(first, query));
+        let keys =
+            seen.filter(|seen| !seen.is_empty()).fold(None, |all: Option<Range<usize>>, own| {
+                Some(all.map_or(own.clone(), |all| all.start.min(own.start)..all.end.max(own.end)))
+            });
+        let mut results = Scratch::take::<f32>(count * features);
+        let Some(keys) = keys else {
+            results.get_mut::<f32>().fill(0.0);
+            return results;
+        };
+        let mut queries = Scratch::take::<f32>(count * depth);
+        self.copy_queries(operands, rows, queries.get_mut());
+        let mut scores = Scratch::take::<f32>(count * keys.len());
+        let scores: &mut [f32] = scores.get_mut();
+        let matrix = |view: &View, values, row: usize| Matrix {
+            values,
+            offset: view.offset
+                + rows.batch as isize * view.strides[0]
+                + rows.shared as isize * view.strides[1]
+                + row as isize * view.strides[2],
+            strides: [view.strides[2], view.strides[3]],
+        };
+        let key = matrix(&self.key, operands.key, keys.start);
+        let value = matrix(&self.value, operands.value, keys.start);
+        let level = operands.level;
+        let query = Matrix { values: queries.get(), offset: 0, strides: [depth as isize, 1] };
+        let few = count <= FEW_ROWS && self.key.strides[3] == 1 && self.value.strides[3] == 1;
+        if few {
+            key.check(keys.len(), depth);
+            dots(level, query.values, key, depth, scores, keys.len());
+        } else {
+            let size = [count, keys.len(), depth];
+            f32::multiply(level, scores, keys.len(), size, query, key.transposed());
+        }
+        for ((head, query), scores) in rows.each().zip(scores.chunks_exact_mut(keys.len())) {
+            let own = self.seen(first, query);
+            let own = own.start.max(keys.start) - keys.start..own.end.max(keys.start) - keys.start;
+            if let Some((view, dtype)) = &self.mask {
+                let at = [rows.batch, head, query, keys.start];
+                let at =
+                    view.offset + (0..4).map(|k| at[k] as isize * view.strides[k]).sum::<isize>();
+                apply_mask(operands.mask, *dtype, at, view.strides[3], scores);
+            }
+            softmax(level, scores, own);
+        }
+        let weights = Matrix { values: &*scores, offset: 0, strides: [keys.len() as isize, 1] };
+        let out: &mut [f32] = results.get_mut();
+        if few {
+            value.check(keys.len(), features);
+            weighted(level, weights.values, value, keys.len(), out, features);
+        } else {
+            f32::multiply(level, out, features, [count, features, keys.len()], weights, value);
+        }
+        results
+    }
+
+    /// The rows' queries, times the scale.
+    fn copy_queries(&self, operands: &Operands<'_>, rows: &Rows, out: &mut [f32]) {
+        let (view, depth) = (&self.query, self.query.shape[3]);
+        let scale = self.options.scale as f32;
+        for ((head, query), out) in rows.each().zip(out.chunks_exact_mut(depth)) {
+            let at = [rows.batch, head, query];
+            let at = view.offset + (0..3).map(|k| at[k] as isize * view.strides[k]).sum::<isize>();
+            for (feature, slot) in out.iter_mut().enumerate() {
+                let at = at + feature as isize * view.strides[3];
+                *slot = operands.query[at as usize] * scale;
+            }
+        }
+    }
+}
+
+/// Adds a row of a mask to scores, or hides where it is false.
+fn apply_mask(mask: &[u8], dtype: DType, at: isize, step: isize, scores: &mut [f32]) {
+    let at = |key: usize| (at + key as isize * step) as usize;
+    if dtype == DType::Bool {
+        for (key, score) in scores.iter_mut().enumerate() {
+            if mask[at(key)] == 0 {
+                *score = HIDDEN;
+            }
+        }
+    } else {
+        let mask: &[f32] = bytemuck::cast_slice(mask);
+        for (key, score) in scores.iter_mut().enumerate() {
+            *score += mask[at(key)];
+        }
+    }
+}
+
+vectorized! {
+    /// Softmax over a range of scores; the others become zero.
+    fn softmax['a][](scores: &'a mut [f32], seen: Range<usize>) {
+        scores[..seen.start].fill(0.0);
+        scores[seen.end..].fill(0.0);
+        let scores = &mut scores[seen];
+        let mut largest = [f32::NEG_INFINITY; 16];
+        let chunks = scores.chunks_exact(16);
+        for &score in chunks.remainder() {
+            largest[0] = largest[0].max(score);
+        }
+        for chunk in chunks {
+            for lane in 0..16 {
+                largest[lane] = if chunk[lane] > largest[lane] { chunk[lane] } else { largest[lane] };
+            }
+        }
+        let largest = largest.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
+        let mut sums = [0.0f32; 16];
+        let mut chunks = scores.chunks_exact_mut(16);
+        for chunk in &mut chunks {
+            for lane in 0..16 {
+                chunk[lane] = math::exp::<FMA>(chunk[lane] - largest);
+                sums[lane] += chunk[lane];
+            }
+        }
+        for (lane, score) in chunks.into_remainder().iter_mut().enumerate() {
+            *score = math::exp::<FMA>(*score - largest);
+            sums[lane] += *score;
+        }
+        let factor = 1.0 / sums.iter().sum::<f32>();
+        for score in scores.iter_mut() {
+            *score *= factor;
+        }
+    }
+
+    /// `scores[row][key] = query[row] . key[key]` for few rows; the features of a key are neighbours.
+    fn dots['a][](
+        query: &'a [f32], key: Matrix<'a, f32>, depth: usize, scores: &'a mut [f32], keys: usize
+    ) {
+        for index in 0..keys {
+            let at = (key.offset + index as isize * key.strides[0]) as usize;
+            let key = &key.values[at..at + depth];
+            for (row, query) in query.chunks_exact(depth).enumerate() {
+                let mut sums = [0.0f32; 16];
+                let (mut left, mut right) = (query.chunks_exact(16), key.chunks_exact(16));
+                for (a, b) in (&mut left).zip(&mut right) {
+                    for lane in 0..16 {
+                        sums[lane] = math::fma::<FMA>(a[lane], b[lane], sums[lane]);
+                    }
+                }
+                for (lane, (a, b)) in left.remainder().iter().zip(right.remainder()).enumerate() {
+                    sums[lane] = math::fma::<FMA>(*a, *b, sums[lane]);
+                }
+                scores[row * keys + index] = sums.iter().sum();
+            }
+        }
+    }
+
+    /// `out[row] = sum over keys of weights[row][key] * value[key]` for few rows.
+    fn weighted['a][](
+        weights: &'a [f32], value: Matrix<'a, f32>, keys: usize, out: &'a mut [f32], features: usize
+    ) {
+        const LANES: usize = 64;
+        for (row, out) in out.chunks_exact_mut(features).enumerate() {
+            let weights = &weights[row * keys..(row + 1) * keys];
+            for (part, out) in out.chunks_mut(LANES).enumerate() {
+                let mut sums = [0.0f32; LANES];
+                for (index, &weight) in weights.iter().enumerate() {
+                    let at = value.offset + index as isize * value.strides[0];
+                    let value = &value.values[at as usize + part * LANES..][..out.len()];
+                    if value.len() == LANES {
+                        for lane in 0..LANES {
+                            sums[lane] = math::fma::<FMA>(weight, value[lane], sums[lane]);
+                        }
+                    } else {
+                        for (sum, &value) in sums.iter_mut().zip(value) {
+                            *sum = math::fma::<FMA>(weight, value, *sum);
+                        }
+                    }
+                }
+                out.copy_from_slice(&sums[..out.len()]);
+            }
+        }
+    }
+}
+
+impl Executable for Attention {
+    fn run(
+        &self,
+        context: &Context<'_>,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+    ) -> Result<()> {
+        let [batch, heads, queries, depth] = [0, 1, 2, 3].map(|axis| self.query.shape[axis]);
+        let (keys, features) = (self.key.shape[2], self.value.shape[3]);
+        let start: &[i32] = match &self.start {
+            Some(_) => bytemuck::cast_slice(inputs[2 + usize::from(self.mask.is_some()) + 1]),
+            None => &[],
+        };
+        let operands = Operands {
+            level: context.level,
+            query: bytemuck::cast_slice(inputs[0]),
+            key: bytemuck::cast_slice(inputs[1]),
+            value: bytemuck::cast_slice(inputs[2]),
+            mask: if self.mask.is_some() { inputs[3] } else { &[] },
+            start,
+        };
+        let work = batch * heads * queries * keys * (depth + features);
+        let threads = if work <= SEQUENTIAL_WORK { 1 } else { context.threads };
+        let group = heads / self.key.shape[1];
+        let units = batch * queries * heads;
+        let per_task = match (threads, queries) {
+            (1, _) => units,
+            (_, 1) => heads.div_ceil(threads).next_multiple_of(group),
+            _ => TILE_QUERIES.min(queries) * heads,
+        };
+        let division = Division { units, unit_elements: features, per_task, threads };
+        self.epilogue.run(context, inputs, outputs, division, |range, out| {
+            self.units(&operands, range, bytemuck::cast_slice_mut(out));
+        });
+        Ok(())
+    }
+}
