@@ -18,6 +18,7 @@ mod lstm;
 mod pooling;
 mod recurrent;
 mod rms_norm;
+mod rotary;
 mod sequential;
 
 pub use activation::Activation;
@@ -37,6 +38,7 @@ pub use lstm::{Lstm, LstmState};
 pub use pooling::{AvgPool2d, GlobalAvgPool2d, MaxPool2d};
 pub use recurrent::RecurrentOptions;
 pub use rms_norm::RmsNorm;
+pub use rotary::{Rotary, RotaryAngles, RotaryScaling};
 pub use sequential::Sequential;
 
 use crate::{Context, Module};
