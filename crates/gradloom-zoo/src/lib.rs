@@ -8,14 +8,20 @@ mod config;
 mod pretrained;
 
 mod attention;
+mod causal;
 mod linear;
 
 pub mod bert;
+pub mod gpt2;
+pub mod llama;
 
 pub use bert::{
     BertConfig, BertForMaskedLanguageModel, BertForPreTraining, BertForSequenceClassification,
     BertInput, BertModel,
 };
+pub use causal::{CausalInput, CausalOutput};
 pub use config::ModelConfig;
 pub use error::{Error, Result};
+pub use gpt2::{Gpt2Config, Gpt2ForCausalLanguageModel, Gpt2Model};
+pub use llama::{LlamaConfig, LlamaForCausalLanguageModel, LlamaModel};
 pub use pretrained::{Pretrained, config_in};

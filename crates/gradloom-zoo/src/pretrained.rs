@@ -34,8 +34,9 @@ pub trait Pretrained: Module + Tensors + Sized {
     /// The model's name for a name in a file; none for what is no weight of this model.
     fn rename(name: &str) -> Option<String>;
 
-    /// Leaves out the optional parts that the weights do not have.
-    fn fit(&mut self, _weights: &StateDict) {}
+    /// Leaves out the optional parts that the weights do not have, and of the weights what the model
+    /// does not need.
+    fn fit(&mut self, _weights: &mut StateDict) {}
 
     /// Reads a folder: `config.json`, and the weights beside it.
     ///
@@ -62,8 +63,8 @@ pub trait Pretrained: Module + Tensors + Sized {
         let context = || format!("loading {}", Self::Config::MODEL);
         // First values are lazy and are replaced before anything computes them.
         let mut model = Self::new(config, &mut Init::new(Key::new(0), device))?;
-        let weights = weights.rename(Self::rename);
-        model.fit(&weights);
+        let mut weights = weights.rename(Self::rename);
+        model.fit(&mut weights);
         model
             .load_state_dict(&weights, &LoadOptions::strict().cast())
             .map_err(|error| Error::weights(context(), error))?;

@@ -1,12 +1,14 @@
 //! Models against Python's `transformers`: `golden/make.py` made the checkpoints and wrote what is
 //! expected of them: logits, hidden states, attention maps, and gradients of a loss.
 
+use gradloom_nn::layers::Rotary;
 use gradloom_nn::{Context, Module, StateDict, gradients, weights};
 use gradloom_tensor::ops::loss::CrossEntropyOptions;
 use gradloom_tensor::{DType, Device, Tensor};
 use gradloom_zoo::{
     BertForMaskedLanguageModel, BertForPreTraining, BertForSequenceClassification, BertInput,
-    BertModel, Pretrained,
+    BertModel, CausalInput, CausalOutput, Gpt2ForCausalLanguageModel, LlamaConfig,
+    LlamaForCausalLanguageModel, ModelConfig, Pretrained,
 };
 
 /// A checkpoint of the folder `golden`, on a device.
@@ -162,5 +164,99 @@ fn classifiers_are_pythons() {
             golden.assert("logits", &logits);
             golden.assert_gradients(&model, &logits.cross_entropy(&golden.get("labels")));
         });
+    }
+}
+
+/// A language model's test: the file, the place of its layers, and how it runs.
+fn check_causal<M: Pretrained>(
+    case: &str,
+    path: [&str; 2],
+    forward: fn(&M, &CausalInput, &mut Context) -> CausalOutput,
+) {
+    Golden::each(case, |golden| {
+        let model: M = golden.load();
+        let input = CausalInput::new(&golden.get("tokens")).mask(&golden.get("mask"));
+        let ctx = &mut Context::eval().with_taps();
+        golden.assert_kept("logits", &forward(&model, &input, ctx).logits);
+        let [trunk, layer] = path.map(str::to_owned);
+        let layer = format!("{trunk}.{layer}");
+        let hidden = ["embeddings", "output"].map(|name| format!("{trunk}.{name}"));
+        let [embeddings, output] = hidden;
+        let hidden = [embeddings, format!("{layer}.0.output"), output];
+        golden.assert_taps("hidden", ctx, &hidden);
+        golden.assert_taps("attention", ctx, &layers(&layer, "attention"));
+
+        let output = forward(&model, &input, &mut Context::eval());
+        golden.assert_kept("logits", &output.logits);
+        golden.assert_gradients(&model, &golden.token_loss(&output.logits));
+
+        // Positions are those that are counted without them.
+        let positions = Tensor::arange(input.tokens.size(1), &golden.device);
+        let positions = positions.broadcast_to(*input.tokens.shape());
+        let output = forward(&model, &input.positions(&positions), &mut Context::eval());
+        golden.assert_kept("logits", &output.logits);
+    });
+}
+
+#[test]
+fn gpt2_is_pythons() {
+    check_causal("gpt2", ["transformer", "h"], Gpt2ForCausalLanguageModel::forward);
+}
+
+#[test]
+fn llama_and_its_kin_are_pythons() {
+    for case in ["llama", "llama3", "qwen2", "mistral"] {
+        check_causal(case, ["model", "layers"], LlamaForCausalLanguageModel::forward);
+    }
+}
+
+/// The configurations that `make.py` names, and the lengths of texts that frequencies are asked for.
+const ROPE_CASES: [(&str, &str, usize); 7] = [
+    ("linear", r#"{"type": "linear", "factor": 4}"#, 9),
+    ("dynamic_short", r#"{"rope_type": "dynamic", "factor": 4.0}"#, 200),
+    ("dynamic_long", r#"{"rope_type": "dynamic", "factor": 4.0}"#, 700),
+    (
+        "llama3",
+        r#"{"rope_type": "llama3", "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 64}"#,
+        9,
+    ),
+    ("yarn", r#"{"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64}"#, 9),
+    (
+        "yarn_mscale",
+        r#"{"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64,
+            "mscale": 0.8, "mscale_all_dim": 0.3, "truncate": false}"#,
+        9,
+    ),
+    (
+        "yarn_beta",
+        r#"{"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64,
+            "beta_fast": 4.0, "beta_slow": 2.0, "attention_factor": 0.7}"#,
+        9,
+    ),
+];
+
+#[test]
+fn rotary_scalings_are_pythons() {
+    let device = gradloom_testkit::reference::device();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/rope.safetensors");
+    let expected = weights::load(path, &device).unwrap();
+    for (case, scaling, length) in ROPE_CASES {
+        let config = LlamaConfig::from_json(format!(
+            r#"{{"hidden_size": 64, "num_attention_heads": 4, "max_position_embeddings": 256,
+                "rope_theta": 10000.0, "rope_scaling": {scaling}}}"#
+        ))
+        .unwrap();
+        let rotary = Rotary::new(16, config.theta(), config.scaling(), &device).unwrap();
+        let values = |name: &str| {
+            let tensor = expected.get(&format!("{case}.{name}")).unwrap();
+            tensor.to_vec::<f32>().unwrap()
+        };
+        assert!((rotary.attention_factor() - f64::from(values("factor")[0])).abs() < 1e-6);
+        for (actual, expected) in rotary.frequencies(length).into_iter().zip(values("frequencies"))
+        {
+            let expected = f64::from(expected);
+            assert!((actual - expected).abs() < 1e-5 * expected, "{case}: {actual}, {expected}");
+        }
     }
 }

@@ -106,7 +106,7 @@ impl Pretrained for BertModel {
         names::encoder(name)
     }
 
-    fn fit(&mut self, weights: &StateDict) {
+    fn fit(&mut self, weights: &mut StateDict) {
         if weights.get("pooler.dense.weight").is_none() {
             self.pooler = None;
         }

@@ -1,0 +1,75 @@
+//! [`CausalInput`]: what models are told that write a text from left to right, and what they answer.
+
+use gradloom_tensor::Tensor;
+
+/// Tokens `[B, T]` of texts, and what else is known of them. All integers; the mask may be bool.
+///
+/// ```
+/// use gradloom_tensor::Tensor;
+/// use gradloom_zoo::CausalInput;
+///
+/// # fn main() -> gradloom_tensor::Result<()> {
+/// # let device = gradloom_testkit::reference::device();
+/// let tokens = Tensor::new([[464, 3139, 286]], &device)?;
+/// let input = CausalInput::new(&tokens);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct CausalInput {
+    /// `[B, T]`
+    pub tokens: Tensor,
+    /// `[B, T]`: true or nonzero for real tokens; all are without it. What the model makes of a token
+    /// that sees no real one has no meaning.
+    pub mask: Option<Tensor>,
+    /// `[T]` or `[B, T]`: the tokens' places in their texts; 0, 1, 2, ... without it.
+    pub positions: Option<Tensor>,
+}
+
+impl CausalInput {
+    /// Texts of equal length from their beginning.
+    pub fn new(tokens: &Tensor) -> Self {
+        CausalInput { tokens: tokens.clone(), mask: None, positions: None }
+    }
+
+    /// Sets which tokens are real, where short texts were filled up.
+    #[must_use]
+    pub fn mask(mut self, mask: &Tensor) -> Self {
+        self.mask = Some(mask.clone());
+        self
+    }
+
+    /// Sets the tokens' places in their texts.
+    #[must_use]
+    pub fn positions(mut self, positions: &Tensor) -> Self {
+        self.positions = Some(positions.clone());
+        self
+    }
+
+    /// The places, `[T]` or `[B, T]`.
+    ///
+    /// # Panics
+    /// If those that were set have another shape.
+    #[track_caller]
+    pub(crate) fn places(&self, model: &str) -> Tensor {
+        let length = self.tokens.size(1);
+        let Some(positions) = &self.positions else {
+            return Tensor::arange(length, self.tokens.device());
+        };
+        let (found, expected) = (positions.shape(), self.tokens.shape());
+        assert!(
+            found[..] == [length] || found == expected,
+            "{model}: positions of shape {found} for tokens of shape {expected}"
+        );
+        positions.clone()
+    }
+}
+
+/// What a language model makes of tokens `[B, T]`.
+#[derive(Clone, Debug)]
+pub struct CausalOutput {
+    /// `[B, T, V]`: of the token after each.
+    pub logits: Tensor,
+    /// `[B, T, E]`
+    pub last_hidden_state: Tensor,
+}
