@@ -24,6 +24,7 @@ pub mod optimizers;
 
 mod check;
 pub mod metrics;
+mod quantize;
 mod schedule;
 
 pub use check::check_finite;
@@ -37,6 +38,7 @@ pub use module::{Module, ModuleExt};
 pub use optimizers::{Adam, AdamW, Optimizer, RmsProp, Sgd};
 pub use parameter::{Parameter, Role};
 pub use path::Path;
+pub use quantize::{quantize, quantize_where};
 pub use schedule::Schedule;
 pub use state_dict::{LoadOptions, LoadReport, StateDict};
 

@@ -35,9 +35,11 @@ impl Parameter {
         Parameter::with_role(tensor, Role::State)
     }
 
-    /// A tensor with a role. Its history is cut.
+    /// A tensor with a role. Its history is cut. A matrix in blocks is frozen instead of trainable.
     #[track_caller]
     pub fn with_role(tensor: Tensor, role: Role) -> Self {
+        let role =
+            if tensor.is_quantized() && role == Role::Trainable { Role::Frozen } else { role };
         Parameter { tensor: suited(&tensor, role), role }
     }
 
@@ -56,14 +58,14 @@ impl Parameter {
         &self.tensor
     }
 
-    /// Another value in the same role; its history is cut.
+    /// Another value in the same role; its history is cut. A matrix in blocks makes the weight frozen.
     ///
     /// # Panics
     /// If shape or dtype differ.
     #[track_caller]
     pub fn set(&mut self, tensor: &Tensor) {
         self.check(tensor, "set");
-        self.tensor = suited(tensor, self.role);
+        *self = Parameter::with_role(tensor.clone(), self.role);
     }
 
     /// Another value in the same role that keeps its history: what an optimizer's step stores, so that
@@ -98,7 +100,7 @@ impl Parameter {
     pub fn replace(&mut self, tensor: &Tensor) {
         let (new, old): (&Shape, &Shape) = (tensor.shape(), self.tensor.shape());
         assert!(new == old, "parameter: replace {old} by {new}");
-        self.tensor = suited(tensor, self.role);
+        *self = Parameter::with_role(tensor.clone(), self.role);
     }
 
     /// Makes a trainable weight frozen, or a frozen one trainable. State stays state.

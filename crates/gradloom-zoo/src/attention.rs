@@ -2,7 +2,7 @@
 //!
 //! Letters: B batch, H heads, HK key heads, T queries, S keys, D features per head.
 
-use gradloom_nn::layers::Dropout;
+use gradloom_nn::layers::{Dropout, KeyValueCache};
 use gradloom_nn::{Context, Layer};
 use gradloom_tensor::ops::attention::AttentionOptions;
 use gradloom_tensor::{DType, Tensor};
@@ -33,6 +33,27 @@ pub(crate) fn attend(
         Tensor::attention(query, key, value, options)
     };
     heads.transpose(1, 2).flatten(2, 3)
+}
+
+/// A cache and the layer whose part of it is meant.
+pub(crate) type LayerCache<'a> = Option<(&'a mut KeyValueCache, usize)>;
+
+/// As [`attend`]; with a cache, to all keys and values so far, and no weights are tapped.
+#[track_caller]
+pub(crate) fn attend_with_cache(
+    [query, key, value]: [&Tensor; 3],
+    options: &AttentionOptions,
+    cache: LayerCache<'_>,
+    dropout: Dropout,
+    ctx: &mut Context,
+) -> Tensor {
+    match cache {
+        Some((cache, layer)) => {
+            let heads = cache.attend(layer, query, key, value, options);
+            heads.transpose(1, 2).flatten(2, 3)
+        }
+        None => attend([query, key, value], options, dropout, "attention", ctx),
+    }
 }
 
 /// Weights `[B, H, T, S]` times values `[B, HK, S, D]`: the rows of heads that share a head of values

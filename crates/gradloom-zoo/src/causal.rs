@@ -1,6 +1,39 @@
 //! [`CausalInput`]: what models are told that write a text from left to right, and what they answer.
 
+use crate::Result;
+use gradloom_nn::layers::KeyValueCache;
+use gradloom_nn::{Context, Module};
 use gradloom_tensor::Tensor;
+
+/// A model that writes a text from left to right, a token at a time.
+pub trait CausalLanguageModel: Module + Clone {
+    /// Tokens that a text may have.
+    fn positions_max(&self) -> usize;
+
+    /// Number of tokens that there are.
+    fn vocabulary(&self) -> usize;
+
+    /// An empty cache for `batch` texts of at most `capacity` tokens.
+    ///
+    /// # Errors
+    /// If the device has no memory for it.
+    fn cache(&self, batch: usize, capacity: usize) -> Result<KeyValueCache>;
+
+    /// Hidden states `[B, T, E]` of the next tokens `[B, T]` of texts whose beginning is in the cache.
+    /// The pass through the cache begins here; the caller ends it.
+    ///
+    /// # Errors
+    /// If the cache has no room for them.
+    fn hidden(
+        &self,
+        tokens: &Tensor,
+        cache: &mut KeyValueCache,
+        ctx: &mut Context,
+    ) -> Result<Tensor>;
+
+    /// Hidden states `[.., E]` to logits `[.., V]` of the token after each.
+    fn logits(&self, hidden: &Tensor) -> Tensor;
+}
 
 /// Tokens `[B, T]` of texts, and what else is known of them. All integers; the mask may be bool.
 ///

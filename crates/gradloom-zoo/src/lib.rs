@@ -19,7 +19,7 @@ pub use bert::{
     BertConfig, BertForMaskedLanguageModel, BertForPreTraining, BertForSequenceClassification,
     BertInput, BertModel,
 };
-pub use causal::{CausalInput, CausalOutput};
+pub use causal::{CausalInput, CausalLanguageModel, CausalOutput};
 pub use config::ModelConfig;
 pub use error::{Error, Result};
 pub use gpt2::{Gpt2Config, Gpt2ForCausalLanguageModel, Gpt2Model};

@@ -26,8 +26,23 @@ pub(crate) fn normal_embedding(
     Embedding { weight: init.normal([rows, size], deviation) }
 }
 
-/// Several layers of one input, such as the projections to queries, keys and values.
+/// Several layers of one input, such as the projections to queries, keys and values. Matrices in blocks
+/// are multiplied in one product.
 #[track_caller]
 pub(crate) fn project_all(layers: &[&Linear], x: &Tensor, ctx: &mut Context) -> Vec<Tensor> {
-    layers.iter().map(|layer| layer.forward(x, ctx)).collect()
+    if !layers.iter().all(|layer| layer.weight.is_quantized()) {
+        return layers.iter().map(|layer| layer.forward(x, ctx)).collect();
+    }
+    let weights: Vec<&Tensor> = layers.iter().map(|layer| layer.weight.tensor()).collect();
+    let product = x.matmul(&Tensor::concat(&weights, 0).t());
+    let mut first = 0;
+    let parts = layers.iter().map(|layer| {
+        let part = product.narrow(-1, first, layer.outputs());
+        first += layer.outputs();
+        match &layer.bias {
+            Some(bias) => part + bias.tensor(),
+            None => part,
+        }
+    });
+    parts.collect()
 }

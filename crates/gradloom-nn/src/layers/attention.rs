@@ -137,7 +137,7 @@ impl MultiHeadAttention {
         assert!(query.rank() == 3, "attention: needs [B, T, E], got shape {}", query.shape());
         let [query, key, value] = [query, key, value].map(|x| self.split(x));
         let options =
-            AttentionOptions { causal: mask.causal, mask: mask.mask.clone(), scale: None };
+            AttentionOptions { causal: mask.causal, mask: mask.mask.clone(), ..Default::default() };
         let drops = ctx.is_training() && self.dropout.probability() > 0.0;
         let heads = if drops || ctx.is_tapping() {
             let weights = Tensor::attention_with_weights(&query, &key, &value, &options).1;

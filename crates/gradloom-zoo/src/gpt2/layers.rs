@@ -1,6 +1,6 @@
 //! [`Gpt2Layer`]: attention and feed-forward, each after a norm and with a residual.
 
-use crate::attention::{attend, split_heads};
+use crate::attention::{LayerCache, attend_with_cache, split_heads};
 use crate::config::checked_activation;
 use crate::gpt2::Gpt2Config;
 use gradloom_nn::layers::{Dropout, LayerNorm};
@@ -88,10 +88,11 @@ impl Gpt2Layer {
         &self,
         x: &Tensor,
         options: &AttentionOptions,
+        cache: LayerCache<'_>,
         ctx: &mut Context,
     ) -> Tensor {
         let normal = self.ln_1.forward(x, ctx);
-        let x = x + self.attn.forward(&normal, options, ctx);
+        let x = x + self.attn.forward(&normal, options, cache, ctx);
         let normal = self.ln_2.forward(&x, ctx);
         let x = &x + self.mlp.forward(&normal, ctx);
         ctx.tap("output", &x)
@@ -104,6 +105,10 @@ fn residual_deviation(config: &Gpt2Config) -> f64 {
 }
 
 impl Gpt2Attention {
+    pub(super) fn heads(&self) -> usize {
+        self.heads
+    }
+
     fn new(config: &Gpt2Config, index: usize, init: &mut Init) -> Self {
         let size = config.n_embd;
         let mut scale = 1.0;
@@ -124,13 +129,18 @@ impl Gpt2Attention {
     }
 
     #[track_caller]
-    fn forward(&self, x: &Tensor, options: &AttentionOptions, ctx: &mut Context) -> Tensor {
+    fn forward(
+        &self,
+        x: &Tensor,
+        options: &AttentionOptions,
+        cache: LayerCache<'_>,
+        ctx: &mut Context,
+    ) -> Tensor {
         let parts = self.c_attn.forward(x).chunk(3, -1);
         let heads: Vec<Tensor> = parts.iter().map(|part| split_heads(part, self.heads)).collect();
         let options = options.clone().scale(self.scale);
-        // Keys and values of earlier tokens join here.
         let inputs = [&heads[0], &heads[1], &heads[2]];
-        let mixed = attend(inputs, &options, self.weights_dropout, "attention", ctx);
+        let mixed = attend_with_cache(inputs, &options, cache, self.weights_dropout, ctx);
         self.dropout.forward(&self.c_proj.forward(&mixed), ctx)
     }
 }

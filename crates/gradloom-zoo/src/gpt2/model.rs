@@ -1,11 +1,11 @@
 //! [`Gpt2Model`] and the language model on top of it.
 
 use crate::attention::{check_tokens, key_mask};
-use crate::causal::{CausalInput, CausalOutput};
+use crate::causal::{CausalInput, CausalLanguageModel, CausalOutput};
 use crate::gpt2::{Gpt2Config, Gpt2Layer};
 use crate::linear::normal_embedding;
-use crate::{ModelConfig, Pretrained, Result};
-use gradloom_nn::layers::{Dropout, Embedding, LayerNorm};
+use crate::{Error, ModelConfig, Pretrained, Result};
+use gradloom_nn::layers::{Dropout, Embedding, KeyValueCache, LayerNorm};
 use gradloom_nn::{Context, Init, Layer, Module};
 use gradloom_tensor::Tensor;
 use gradloom_tensor::ops::attention::AttentionOptions;
@@ -41,14 +41,29 @@ impl Gpt2Model {
             Some(_) => self.wpe.forward(&input.places("gpt2"), ctx),
             None => self.wpe.weight.narrow(0, 0, tokens.size(1)),
         };
+        let mask = input.mask.as_ref().map(|mask| key_mask("gpt2", mask, tokens));
+        self.run(tokens, places, mask, None, ctx)
+    }
+
+    /// Tokens whose rows of positions are `places`.
+    #[track_caller]
+    fn run(
+        &self,
+        tokens: &Tensor,
+        places: Tensor,
+        mask: Option<Tensor>,
+        mut cache: Option<&mut KeyValueCache>,
+        ctx: &mut Context,
+    ) -> Tensor {
         let embedded = self.wte.forward(tokens, ctx) + places;
         let embedded = self.dropout.forward(&embedded, ctx);
         let mut x = ctx.tap("embeddings", &embedded);
-        let mask = input.mask.as_ref().map(|mask| key_mask("gpt2", mask, tokens));
         let options = AttentionOptions { causal: true, mask, ..AttentionOptions::default() };
         for (index, layer) in self.h.iter().enumerate() {
-            x = ctx
-                .within("h", |ctx| ctx.within_index(index, |ctx| layer.forward(&x, &options, ctx)));
+            let cache = cache.as_deref_mut().map(|cache| (cache, index));
+            x = ctx.within("h", |ctx| {
+                ctx.within_index(index, |ctx| layer.forward(&x, &options, cache, ctx))
+            });
         }
         let output = self.ln_f.forward(&x, ctx);
         ctx.tap("output", &output)
@@ -107,6 +122,41 @@ impl Gpt2ForCausalLanguageModel {
     #[track_caller]
     pub fn logits(&self, hidden: &Tensor) -> Tensor {
         hidden.matmul(&self.transformer.wte.weight.t())
+    }
+}
+
+impl CausalLanguageModel for Gpt2ForCausalLanguageModel {
+    fn positions_max(&self) -> usize {
+        self.transformer.wpe.weight.size(0)
+    }
+
+    fn vocabulary(&self) -> usize {
+        self.transformer.wte.weight.size(0)
+    }
+
+    fn cache(&self, batch: usize, capacity: usize) -> Result<KeyValueCache> {
+        let (table, layers) = (&self.transformer.wte.weight, self.transformer.h.len());
+        let heads = self.transformer.h[0].attn.heads();
+        let features = table.size(1) / heads;
+        KeyValueCache::new(layers, batch, heads, capacity, features, table.device())
+            .map_err(|error| Error::weights("gpt2", error))
+    }
+
+    fn hidden(
+        &self,
+        tokens: &Tensor,
+        cache: &mut KeyValueCache,
+        ctx: &mut Context,
+    ) -> Result<Tensor> {
+        check_tokens("gpt2", tokens, self.positions_max());
+        let positions =
+            cache.begin(tokens.size(1)).map_err(|error| Error::weights("gpt2", error))?;
+        let places = self.transformer.wpe.weight.embedding(&positions);
+        Ok(self.transformer.run(tokens, places, None, Some(cache), ctx))
+    }
+
+    fn logits(&self, hidden: &Tensor) -> Tensor {
+        Gpt2ForCausalLanguageModel::logits(self, hidden)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Letters: B batch, T tokens, E features, H heads of queries, HK heads of keys, D features per head.
 
-use crate::attention::{attend, split_heads};
+use crate::attention::{LayerCache, attend_with_cache, split_heads};
 use crate::config::checked_activation;
 use crate::linear::{normal_linear, project_all};
 use crate::llama::LlamaConfig;
@@ -72,10 +72,11 @@ impl LlamaLayer {
         x: &Tensor,
         angles: &RotaryAngles,
         options: &AttentionOptions,
+        cache: LayerCache<'_>,
         ctx: &mut Context,
     ) -> Tensor {
         let normal = self.input_layernorm.forward(x, ctx);
-        let x = x + self.self_attn.forward(&normal, angles, options, ctx);
+        let x = x + self.self_attn.forward(&normal, angles, options, cache, ctx);
         let normal = self.post_attention_layernorm.forward(&x, ctx);
         let x = &x + self.mlp.forward(&normal, ctx);
         ctx.tap("output", &x)
@@ -100,12 +101,17 @@ impl LlamaAttention {
         }
     }
 
+    pub(super) fn key_value_heads(&self) -> usize {
+        self.key_value_heads
+    }
+
     #[track_caller]
     fn forward(
         &self,
         x: &Tensor,
         angles: &RotaryAngles,
         options: &AttentionOptions,
+        cache: LayerCache<'_>,
         ctx: &mut Context,
     ) -> Tensor {
         let projected = project_all(&[&self.q_proj, &self.k_proj, &self.v_proj], x, ctx);
@@ -113,8 +119,8 @@ impl LlamaAttention {
         let key = angles.rotate(&split_heads(&projected[1], self.key_value_heads));
         let value = split_heads(&projected[2], self.key_value_heads);
         let options = AttentionOptions { window: self.window, ..options.clone() };
-        // Keys and values of earlier tokens join here.
-        let mixed = attend([&query, &key, &value], &options, self.dropout, "attention", ctx);
+        let parts = [&query, &key, &value];
+        let mixed = attend_with_cache(parts, &options, cache, self.dropout, ctx);
         self.o_proj.forward(&mixed, ctx)
     }
 }

@@ -1,11 +1,11 @@
 //! [`LlamaModel`] and the language model on top of it.
 
 use crate::attention::{check_tokens, key_mask};
-use crate::causal::{CausalInput, CausalOutput};
+use crate::causal::{CausalInput, CausalLanguageModel, CausalOutput};
 use crate::linear::{normal_embedding, normal_linear};
 use crate::llama::{LlamaConfig, LlamaLayer};
 use crate::{Error, ModelConfig, Pretrained, Result};
-use gradloom_nn::layers::{Embedding, Linear, RmsNorm, Rotary};
+use gradloom_nn::layers::{Embedding, KeyValueCache, Linear, RmsNorm, Rotary, RotaryAngles};
 use gradloom_nn::{Context, Init, Layer, Module, StateDict};
 use gradloom_tensor::Tensor;
 use gradloom_tensor::ops::attention::AttentionOptions;
@@ -38,12 +38,25 @@ impl LlamaModel {
         let tokens = &input.tokens;
         check_tokens("llama", tokens, self.positions_max);
         let angles = self.rotary.angles(&input.places("llama"), tokens.size(1));
-        let mut x = ctx.tap("embeddings", &self.embed_tokens.weight.embedding(tokens));
         let mask = input.mask.as_ref().map(|mask| key_mask("llama", mask, tokens));
+        self.run(tokens, &angles, mask, None, ctx)
+    }
+
+    #[track_caller]
+    fn run(
+        &self,
+        tokens: &Tensor,
+        angles: &RotaryAngles,
+        mask: Option<Tensor>,
+        mut cache: Option<&mut KeyValueCache>,
+        ctx: &mut Context,
+    ) -> Tensor {
+        let mut x = ctx.tap("embeddings", &self.embed_tokens.weight.embedding(tokens));
         let options = AttentionOptions { causal: true, mask, ..AttentionOptions::default() };
         for (index, layer) in self.layers.iter().enumerate() {
+            let cache = cache.as_deref_mut().map(|cache| (cache, index));
             x = ctx.within("layers", |ctx| {
-                ctx.within_index(index, |ctx| layer.forward(&x, &angles, &options, ctx))
+                ctx.within_index(index, |ctx| layer.forward(&x, angles, &options, cache, ctx))
             });
         }
         let output = self.norm.forward(&x, ctx);
@@ -109,6 +122,41 @@ impl LlamaForCausalLanguageModel {
         let head =
             self.lm_head.as_ref().map_or(&self.model.embed_tokens.weight, |head| &head.weight);
         hidden.matmul(&head.t())
+    }
+}
+
+impl CausalLanguageModel for LlamaForCausalLanguageModel {
+    fn positions_max(&self) -> usize {
+        self.model.positions_max
+    }
+
+    fn vocabulary(&self) -> usize {
+        self.model.embed_tokens.weight.size(0)
+    }
+
+    fn cache(&self, batch: usize, capacity: usize) -> Result<KeyValueCache> {
+        let attention = &self.model.layers[0].self_attn;
+        let (heads, device) = (attention.key_value_heads(), self.model.norm.weight.device());
+        let features = attention.k_proj.outputs() / heads;
+        KeyValueCache::new(self.model.layers.len(), batch, heads, capacity, features, device)
+            .map_err(|error| Error::weights("llama", error))
+    }
+
+    fn hidden(
+        &self,
+        tokens: &Tensor,
+        cache: &mut KeyValueCache,
+        ctx: &mut Context,
+    ) -> Result<Tensor> {
+        check_tokens("llama", tokens, self.model.positions_max);
+        let count = tokens.size(1);
+        let positions = cache.begin(count).map_err(|error| Error::weights("llama", error))?;
+        let angles = self.model.rotary.angles(&positions, cache.filled() + count);
+        Ok(self.model.run(tokens, &angles, None, Some(cache), ctx))
+    }
+
+    fn logits(&self, hidden: &Tensor) -> Tensor {
+        LlamaForCausalLanguageModel::logits(self, hidden)
     }
 }
 

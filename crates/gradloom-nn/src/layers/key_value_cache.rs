@@ -1,0 +1,178 @@
+//! [`KeyValueCache`]: the keys and values of earlier positions, so that a decoder reads each token once.
+//!
+//! Letters: B sequences, HK key heads, S capacity, T new tokens, D features per head.
+
+use crate::{Error, Result};
+use gradloom_tensor::ops::attention::AttentionOptions;
+use gradloom_tensor::{DType, Device, Tensor, Tensors, commit};
+
+/// Keys and values `[B, HK, S, D]` of each layer, filled from the front.
+///
+/// A forward pass begins with [`begin`](Self::begin), calls [`attend`](Self::attend) once for each
+/// layer and ends with [`end`](Self::end). [`commit`](gradloom_tensor::commit) then writes the new keys
+/// and values into the memory that the cache has; nothing is copied and the plan stays the same from
+/// token to token.
+///
+/// ```
+/// use gradloom_nn::layers::KeyValueCache;
+/// use gradloom_tensor::ops::attention::AttentionOptions;
+/// use gradloom_tensor::{DType, Tensor, commit};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let device = gradloom_testkit::reference::device();
+/// let mut cache = KeyValueCache::new(1, 1, 2, 8, 4, &device)?;
+/// let token = Tensor::ones([1, 2, 1, 4], DType::F32, &device);
+/// let positions = cache.begin(1)?;
+/// let options = AttentionOptions::default().causal(true);
+/// let mut output = cache.attend(0, &token, &token, &token, &options);
+/// cache.end();
+/// commit(&mut (&mut cache, &mut output))?;
+/// assert_eq!(cache.filled(), 1);
+/// assert_eq!(output.to_vec::<f32>()?, [1.0; 8]);
+/// # assert_eq!(positions.to_vec::<i32>()?, [0]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct KeyValueCache {
+    layers: Vec<[Tensor; 2]>,
+    /// Positions filled of each sequence, `i32 [B]`.
+    lengths: Tensor,
+    /// `lengths` while a pass runs, checked against the capacity.
+    start: Option<Tensor>,
+    /// Most positions filled of any sequence.
+    filled: usize,
+    /// Tokens of the running pass.
+    running: usize,
+    capacity: usize,
+}
+
+impl KeyValueCache {
+    /// An empty cache in f32 for `batch` sequences of at most `capacity` tokens.
+    ///
+    /// # Errors
+    /// If the device has no memory for it.
+    pub fn new(
+        layers: usize,
+        batch: usize,
+        heads: usize,
+        capacity: usize,
+        features: usize,
+        device: &Device,
+    ) -> Result<Self> {
+        let zeros = || Tensor::zeros([batch, heads, capacity, features], DType::F32, device);
+        let mut cache = KeyValueCache {
+            layers: (0..layers).map(|_| [zeros(), zeros()]).collect(),
+            lengths: Tensor::zeros([batch], DType::I32, device),
+            start: None,
+            filled: 0,
+            running: 0,
+            capacity,
+        };
+        commit(&mut cache)
+            .map_err(|error| Error::tensor("key-value cache: no memory for it", error))?;
+        Ok(cache)
+    }
+
+    /// Most tokens of a sequence.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Tokens of the longest sequence so far.
+    pub fn filled(&self) -> usize {
+        self.filled
+    }
+
+    /// Number of sequences.
+    pub fn batch(&self) -> usize {
+        self.lengths.size(0)
+    }
+
+    /// Begins a pass of `count` tokens, and gives their positions `[B, count]`.
+    ///
+    /// # Errors
+    /// If they do not fit any more.
+    pub fn begin(&mut self, count: usize) -> Result<Tensor> {
+        if self.filled + count > self.capacity {
+            return Err(Error::mismatch(format!(
+                "key-value cache: {} tokens are there, {count} more do not fit its {}; make it larger \
+                 or shorten the text",
+                self.filled, self.capacity
+            )));
+        }
+        let start = self.lengths.check_index(self.capacity - count + 1, "key-value cache");
+        let along = Tensor::iota([self.batch(), count], 1, start.device());
+        let positions = &start.unsqueeze(1).broadcast_to([self.batch(), count]) + &along;
+        self.start = Some(start);
+        self.running = count;
+        Ok(positions)
+    }
+
+    /// Adds a layer's keys and values of the running pass, `[B, HK, T, D]`, and gives the attention of
+    /// its queries `[B, H, T, D]` to all of the cache so far.
+    ///
+    /// # Panics
+    /// If no pass runs, or shapes do not fit.
+    #[track_caller]
+    pub fn attend(
+        &mut self,
+        layer: usize,
+        query: &Tensor,
+        key: &Tensor,
+        value: &Tensor,
+        options: &AttentionOptions,
+    ) -> Tensor {
+        let start = self.start.as_ref().expect("key-value cache: attend outside of begin and end");
+        let [keys, values] = &mut self.layers[layer];
+        *keys = keys.write(2, start, key);
+        *values = values.write(2, start, value);
+        Tensor::attention(query, keys, values, &options.clone().start(start))
+    }
+
+    /// Ends the pass.
+    pub fn end(&mut self) {
+        self.lengths = &self.lengths + self.running as i32;
+        self.filled += self.running;
+        (self.start, self.running) = (None, 0);
+    }
+
+    /// Ends a pass of sequences that were filled up to one length: each keeps only its own tokens.
+    ///
+    /// # Panics
+    /// If there is not one length for each sequence.
+    #[track_caller]
+    pub fn end_with(&mut self, lengths: &Tensor) {
+        assert!(
+            lengths.shape() == self.lengths.shape() && lengths.dtype() == DType::I32,
+            "key-value cache: lengths {} {} for {} sequences",
+            lengths.dtype(),
+            lengths.shape(),
+            self.batch()
+        );
+        self.lengths = &self.lengths + lengths;
+        self.filled += self.running;
+        (self.start, self.running) = (None, 0);
+    }
+
+    /// Forgets all tokens; the memory stays.
+    pub fn clear(&mut self) {
+        self.lengths = self.lengths.constant_like(0);
+        (self.start, self.running, self.filled) = (None, 0, 0);
+    }
+}
+
+impl Tensors for KeyValueCache {
+    fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor)) {
+        self.layers.iter_mut().flatten().for_each(&mut *visit);
+        visit(&mut self.lengths);
+    }
+}
+
+impl std::fmt::Debug for KeyValueCache {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (layers, batch) = (self.layers.len(), self.batch());
+        let (filled, capacity) = (self.filled, self.capacity);
+        write!(formatter, "KeyValueCache({layers} layers, {batch} sequences, {filled}/{capacity})")
+    }
+}

@@ -1,0 +1,62 @@
+//! Weights in blocks of small integers: a quarter of the memory, and products that read the blocks.
+
+use crate::{Error, Module, ModuleExt, Result, Role};
+use gradloom_tensor::BlockFormat;
+
+/// Puts every matrix whose rows are whole blocks into blocks of `format`, in place, and returns how
+/// many there were. `Linear` and `Embedding` then read the blocks; such weights are frozen.
+///
+/// Matrices whose rows do not fit, vectors and running statistics stay as they are. What a model would
+/// have to multiply the other way round (not as `x W^T`) is better left out: see [`quantize_where`].
+///
+/// ```
+/// use gradloom_nn::layers::Linear;
+/// use gradloom_nn::{Context, Init, Layer, quantize};
+/// use gradloom_tensor::{BlockFormat, DType, Key, Tensor};
+///
+/// # fn main() -> gradloom_nn::Result<()> {
+/// # let device = gradloom_testkit::reference::device();
+/// let mut layer = Linear::new(64, 8, &mut Init::new(Key::new(0), &device));
+/// assert_eq!(quantize(&mut layer, BlockFormat::Q8_0)?, 1);
+/// assert_eq!(layer.weight.block_format(), Some(BlockFormat::Q8_0));
+/// let y = layer.forward(&Tensor::ones([1, 64], DType::F32, &device), &mut Context::eval());
+/// assert_eq!(*y.shape(), [1, 8]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// If a weight cannot be computed or stored; those before it are then in blocks.
+pub fn quantize(model: &mut impl Module, format: BlockFormat) -> Result<usize> {
+    quantize_where(model, format, |_| true)
+}
+
+/// As [`quantize`], only for the weights whose names `choose` is true for.
+///
+/// # Errors
+/// As [`quantize`].
+pub fn quantize_where(
+    model: &mut impl Module,
+    format: BlockFormat,
+    choose: impl Fn(&str) -> bool,
+) -> Result<usize> {
+    let (mut count, mut outcome) = (0, Ok(()));
+    model.for_each_parameter(|name, parameter| {
+        let fits = parameter.role() != Role::State
+            && parameter.rank() == 2
+            && parameter.dtype().is_float()
+            && parameter.block_format() != Some(format)
+            && parameter.size(1).is_multiple_of(format.elements());
+        if outcome.is_err() || !fits || !choose(name) {
+            return;
+        }
+        match parameter.tensor().cast(gradloom_tensor::DType::F32).quantize(format) {
+            Ok(quantized) => {
+                parameter.replace(&quantized);
+                count += 1;
+            }
+            Err(error) => outcome = Err(Error::tensor(format!("quantize: {name}"), error)),
+        }
+    });
+    outcome.map(|()| count)
+}
