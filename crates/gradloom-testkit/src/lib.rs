@@ -6,6 +6,7 @@ pub mod reference;
 pub mod case;
 pub mod cases;
 pub mod check;
+pub mod storage;
 
 pub use case::{Case, Draw, Layout, Operand};
 pub use cases::cases;

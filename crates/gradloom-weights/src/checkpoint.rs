@@ -1,0 +1,270 @@
+//! [`Checkpoint`]: the tensors of a model in one file or several, whatever their format.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::contents::{Contents, Located};
+use crate::convert::Plan;
+use crate::error::Fault;
+use crate::folder::{self, Index};
+use crate::source::Source;
+use crate::{Entry, Error, Result, Stored, Value, gguf, safetensors, torch};
+use gradloom_tensor::{BlockFormat, Device, RANK_MAX, Tensor};
+
+/// How a file stores tensors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// A header of JSON and plain elements.
+    Safetensors,
+    /// PyTorch's `.pt`, `.pth` and `.bin`.
+    Torch,
+    /// The format of llama.cpp.
+    Gguf,
+}
+
+/// The tensors of a model, listed; their elements are read when they are asked for.
+///
+/// ```no_run
+/// # fn f(device: gradloom_tensor::Device) -> gradloom_weights::Result<()> {
+/// let checkpoint = gradloom_weights::Checkpoint::open("model.safetensors")?;
+/// for (name, entry) in checkpoint.entries() {
+///     println!("{name}: {:?} {}", entry.shape, entry.stored);
+/// }
+/// let weight = checkpoint.tensor("lm_head.weight", &device)?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Checkpoint {
+    name: String,
+    files: Vec<File>,
+    /// In which file a tensor is.
+    index: BTreeMap<String, usize>,
+    metadata: BTreeMap<String, Value>,
+}
+
+struct File {
+    name: String,
+    format: Format,
+    source: Source,
+    contents: Contents,
+}
+
+impl Checkpoint {
+    /// Lists the tensors of a file, of a set of files through its index, or of a folder as model hubs
+    /// publish them. Names do not matter for files: the content tells the format.
+    ///
+    /// Files are mapped into memory. They must not be changed or cut while the checkpoint lives: the
+    /// tensors would get the new bytes, and if the file became shorter, the system ends the process.
+    /// Replacing a file by renaming another over it, as [`safetensors::save`] does, is safe.
+    ///
+    /// # Errors
+    /// If a file is missing, damaged, or of no known format.
+    pub fn open(path: impl AsRef<Path>) -> Result<Checkpoint> {
+        let path = path.as_ref();
+        let found;
+        let path = if path.is_dir() {
+            found = folder::find(path)?;
+            &found
+        } else {
+            path
+        };
+        let name = path.display().to_string();
+        let source = Source::map(path)?;
+        match folder::index(&source).map_err(|fault| Error::of(&name, fault))? {
+            Some(index) => Checkpoint::sharded(name, path, index),
+            None => Checkpoint::single(File::new(name, source)?),
+        }
+    }
+
+    /// Lists the tensors of a file that is in memory; errors give it the name.
+    ///
+    /// # Errors
+    /// If the bytes are damaged or of no known format.
+    pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Checkpoint> {
+        if folder::index(&bytes).map_err(|fault| Error::of(name, fault))?.is_some() {
+            let message = "the index of a set of files; open it by its path";
+            return Err(Error::unsupported(name, message));
+        }
+        Checkpoint::single(File::new(name.to_owned(), Source::Owned(bytes))?)
+    }
+
+    fn single(mut file: File) -> Result<Checkpoint> {
+        let index = file.contents.tensors.keys().map(|name| (name.clone(), 0)).collect();
+        let metadata = std::mem::take(&mut file.contents.metadata);
+        Ok(Checkpoint { name: file.name.clone(), files: vec![file], index, metadata })
+    }
+
+    fn sharded(name: String, path: &Path, found: Index) -> Result<Checkpoint> {
+        let mut files: Vec<File> = Vec::new();
+        let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+        for shard in found.files.values() {
+            if !places.contains_key(shard.as_str()) {
+                let path = path.with_file_name(shard);
+                places.insert(shard, files.len());
+                files.push(File::new(path.display().to_string(), Source::map(&path)?)?);
+            }
+        }
+        let mut index = BTreeMap::new();
+        for (tensor, shard) in &found.files {
+            let place = places[shard.as_str()];
+            if !files[place].contents.tensors.contains_key(tensor) {
+                let message = format!(
+                    "{tensor}: the index says it is in {shard}, but it is not; get both again"
+                );
+                return Err(Error::malformed(&name, message));
+            }
+            index.insert(tensor.clone(), place);
+        }
+        Ok(Checkpoint { name, files, index, metadata: found.metadata })
+    }
+
+    /// The format; of a set of files, the first one's.
+    pub fn format(&self) -> Format {
+        self.files.first().map_or(Format::Safetensors, |file| file.format)
+    }
+
+    /// Names of all tensors, in alphabetical order.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.index.keys().map(String::as_str)
+    }
+
+    /// All tensors, in alphabetical order.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, &Entry)> {
+        self.index
+            .iter()
+            .map(|(name, &file)| (name.as_str(), &self.files[file].contents.tensors[name].entry))
+    }
+
+    /// What the file says about a tensor, if it has one of this name.
+    pub fn entry(&self, name: &str) -> Option<&Entry> {
+        self.find(name).map(|(_, located)| &located.entry)
+    }
+
+    /// What the file says beside its tensors: the table of texts of safetensors, the typed values of
+    /// GGUF, the numbers and texts of a PyTorch checkpoint by their path, the index of a set of files.
+    pub fn metadata(&self) -> &BTreeMap<String, Value> {
+        &self.metadata
+    }
+
+    /// Reads one tensor to a device.
+    ///
+    /// Integers of other widths become `i32`; a 64-bit one that does not fit is an error. `f64` and
+    /// `f16` become `f32` on a device without them. Blocks stay blocks: a matrix of them is a quantised
+    /// tensor of dtype `f32`; a tensor of another rank is one, folded into a matrix, and reshaped.
+    ///
+    /// # Errors
+    /// If there is no such tensor, its elements are of a kind that tensors cannot have, or the device
+    /// refuses.
+    pub fn tensor(&self, name: &str, device: &Device) -> Result<Tensor> {
+        let Some((file, located)) = self.find(name) else {
+            let count = self.index.len();
+            let message = format!("no tensor {name:?} among the {count}; names() lists them");
+            return Err(Error::missing(&self.name, message));
+        };
+        file.tensor(name, located, device)
+    }
+
+    /// Reads all tensors to a device.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::tensor`].
+    pub fn tensors(&self, device: &Device) -> Result<BTreeMap<String, Tensor>> {
+        self.names().map(|name| Ok((name.to_owned(), self.tensor(name, device)?))).collect()
+    }
+
+    fn find(&self, name: &str) -> Option<(&File, &Located)> {
+        let file = &self.files[*self.index.get(name)?];
+        Some((file, file.contents.tensors.get(name)?))
+    }
+}
+
+impl std::fmt::Debug for Checkpoint {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Checkpoint({}, {} tensors)", self.name, self.index.len())
+    }
+}
+
+impl File {
+    fn new(name: String, source: Source) -> Result<File> {
+        let parsed = recognise(&source).and_then(|format| {
+            let contents = match format {
+                Format::Safetensors => safetensors::parse(&source),
+                Format::Torch => torch::parse(&source),
+                Format::Gguf => gguf::parse(&source),
+            };
+            Ok((format, contents?))
+        });
+        let (format, contents) = parsed.map_err(|fault| Error::of(&name, fault))?;
+        Ok(File { name, format, source, contents })
+    }
+
+    fn tensor(&self, name: &str, located: &Located, device: &Device) -> Result<Tensor> {
+        let wrong = |message: String| Error::unsupported(&self.name, format!("{name}: {message}"));
+        let refused = |error| Error::tensor(&self.name, name, error);
+        let Entry { shape, stored } = &located.entry;
+        if shape.len() > RANK_MAX {
+            let rank = shape.len();
+            return Err(wrong(format!("{rank} axes, but at most {RANK_MAX} are supported")));
+        }
+        let bytes = self.contents.bytes(&self.source, located).map_err(|fault| {
+            let fault = match fault {
+                Fault::Malformed(message) => Fault::Malformed(format!("{name}: {message}")),
+                Fault::Unsupported(message) => Fault::Unsupported(format!("{name}: {message}")),
+            };
+            Error::of(&self.name, fault)
+        })?;
+        if let Stored::Blocks(format) = *stored {
+            return blocks(format, shape, &bytes, device).map_err(refused);
+        }
+        let plan = Plan::new(stored, device).map_err(wrong)?;
+        let bytes = plan.convert(bytes).map_err(wrong)?;
+        let buffer = device.backend().upload(plan.dtype(), &bytes).map_err(refused)?;
+        Ok(Tensor::from_buffer(buffer, &shape[..], device))
+    }
+}
+
+/// The format, by the first bytes.
+fn recognise(bytes: &[u8]) -> Result<Format, Fault> {
+    if bytes.starts_with(b"GGUF") {
+        return Ok(Format::Gguf);
+    }
+    // A header of 640 bytes begins as a pickle does.
+    if safetensors::recognise_whole(bytes) {
+        return Ok(Format::Safetensors);
+    }
+    if torch::recognise(bytes) {
+        return Ok(Format::Torch);
+    }
+    if safetensors::recognise(bytes) {
+        return Ok(Format::Safetensors);
+    }
+    Err(match bytes {
+        [b'G' | b'g', b'G' | b'g', ..] => {
+            Fault::Unsupported("a file of ggml before GGUF; get one in GGUF".to_owned())
+        }
+        [] => "an empty file; get it again".into(),
+        _ => "neither safetensors, nor GGUF, nor a PyTorch checkpoint, nor the index of a set of files; get it again".into(),
+    })
+}
+
+/// A tensor over blocks.
+fn blocks(
+    format: BlockFormat,
+    shape: &[usize],
+    bytes: &[u8],
+    device: &Device,
+) -> gradloom_tensor::Result<Tensor> {
+    let folded = match *shape {
+        [rows, columns] => [rows, columns],
+        // As many rows as can be, because rows are filled up to whole groups.
+        _ => [bytes.len() / format.bytes(), format.elements()],
+    };
+    // A side without elements may be of any length, but there is nothing to store.
+    if bytes.is_empty() {
+        let buffer = device.backend().upload(gradloom_tensor::DType::F32, &[])?;
+        return Ok(Tensor::from_buffer(buffer, shape, device));
+    }
+    let matrix = Tensor::from_blocks(format, folded, bytes, device)?;
+    Ok(if matrix.shape()[..] == *shape { matrix } else { matrix.reshape(shape) })
+}

@@ -1,0 +1,188 @@
+//! safetensors: a header of JSON, then plain elements.
+//!
+//! The header of a file that is read is checked against the file's length before anything is allocated.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
+use std::path::Path;
+
+use crate::contents::{self, Contents, Located, TENSORS_MAX};
+use crate::convert::little_endian;
+use crate::error::Fault;
+use crate::replace::replace;
+use crate::{Entry, Error, Result, Stored, Value};
+use ::safetensors::Dtype;
+use ::safetensors::tensor::{Metadata, TensorInfo};
+use gradloom_tensor::{DType, Tensor};
+
+/// The format's own limit on headers.
+const HEADER_BYTES_MAX: u64 = 100_000_000;
+
+/// Writes tensors with their names to a file, and replaces an older one only when the new one is
+/// complete. Quantised tensors are written as the numbers that they stand for: the format has no blocks.
+///
+/// # Errors
+/// If a tensor cannot be computed, or the file cannot be written; the old file is then unchanged and
+/// nothing else is left behind.
+pub fn save<'a>(
+    path: impl AsRef<Path>,
+    tensors: impl IntoIterator<Item = (&'a str, &'a Tensor)>,
+    metadata: &BTreeMap<String, String>,
+) -> Result<()> {
+    let tensors: Vec<_> = tensors.into_iter().collect();
+    replace(path.as_ref(), |writer, name| write(writer, name, tensors, metadata))
+}
+
+/// The bytes of a file of these tensors.
+///
+/// # Errors
+/// If a tensor cannot be computed.
+pub fn to_bytes<'a>(
+    tensors: impl IntoIterator<Item = (&'a str, &'a Tensor)>,
+    metadata: &BTreeMap<String, String>,
+) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    write(&mut bytes, "safetensors", tensors.into_iter().collect(), metadata)?;
+    Ok(bytes)
+}
+
+fn write(
+    writer: &mut dyn Write,
+    name: &str,
+    mut tensors: Vec<(&str, &Tensor)>,
+    metadata: &BTreeMap<String, String>,
+) -> Result<()> {
+    let failed = |error| Error::io(name, "writing", error);
+    // Widest elements first, so that every tensor is aligned.
+    tensors.sort_by_key(|(_, tensor)| std::cmp::Reverse(dtype_of(tensor.dtype())));
+    let header = header(name, &tensors, metadata)?;
+    writer.write_all(&(header.len() as u64).to_le_bytes()).map_err(failed)?;
+    writer.write_all(&header).map_err(failed)?;
+    for (tensor_name, tensor) in tensors {
+        let bytes = tensor.to_bytes().map_err(|error| Error::tensor(name, tensor_name, error))?;
+        writer.write_all(&little_endian(bytes, tensor.dtype().size())).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// The header, padded to a multiple of eight bytes.
+fn header(
+    name: &str,
+    tensors: &[(&str, &Tensor)],
+    metadata: &BTreeMap<String, String>,
+) -> Result<Vec<u8>> {
+    let mut offset = 0;
+    let mut infos = Vec::with_capacity(tensors.len());
+    for (tensor_name, tensor) in tensors {
+        if *tensor_name == "__metadata__" {
+            return Err(Error::unsupported(name, "a tensor cannot be named __metadata__"));
+        }
+        let end = offset + tensor.count() * tensor.dtype().size();
+        let info = TensorInfo {
+            dtype: dtype_of(tensor.dtype()),
+            shape: tensor.shape().to_vec(),
+            data_offsets: (offset, end),
+        };
+        infos.push(((*tensor_name).to_owned(), info));
+        offset = end;
+    }
+    let texts: HashMap<String, String> =
+        metadata.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    let texts = (!texts.is_empty()).then_some(texts);
+    let header = Metadata::new(texts, infos)
+        .map_err(|error| Error::malformed(name, error.to_string()))
+        .and_then(|metadata| {
+            serde_json::to_vec(&metadata).map_err(|error| Error::malformed(name, error.to_string()))
+        });
+    let mut header = header?;
+    header.resize(header.len().next_multiple_of(8), b' ');
+    Ok(header)
+}
+
+/// How the format calls a dtype.
+fn dtype_of(dtype: DType) -> Dtype {
+    match dtype {
+        DType::F32 => Dtype::F32,
+        DType::F64 => Dtype::F64,
+        DType::F16 => Dtype::F16,
+        DType::BF16 => Dtype::BF16,
+        DType::I32 => Dtype::I32,
+        DType::U32 => Dtype::U32,
+        DType::U8 => Dtype::U8,
+        DType::Bool => Dtype::BOOL,
+    }
+}
+
+fn stored(dtype: Dtype) -> Stored {
+    match dtype {
+        Dtype::F32 => Stored::F32,
+        Dtype::F64 => Stored::F64,
+        Dtype::F16 => Stored::F16,
+        Dtype::BF16 => Stored::BF16,
+        Dtype::I8 => Stored::I8,
+        Dtype::I16 => Stored::I16,
+        Dtype::I32 => Stored::I32,
+        Dtype::I64 => Stored::I64,
+        Dtype::U8 => Stored::U8,
+        Dtype::U16 => Stored::U16,
+        Dtype::U32 => Stored::U32,
+        Dtype::U64 => Stored::U64,
+        Dtype::BOOL => Stored::Bool,
+        other => Stored::Other(other.to_string()),
+    }
+}
+
+/// True if the first bytes are a length and the brace that begins a header.
+pub(crate) fn recognise(bytes: &[u8]) -> bool {
+    bytes.get(8) == Some(&b'{')
+}
+
+/// As [`recognise`], and the file is long enough for the header.
+pub(crate) fn recognise_whole(bytes: &[u8]) -> bool {
+    recognise(bytes)
+        && bytes.first_chunk().is_some_and(|&size| {
+            u64::from_le_bytes(size) <= HEADER_BYTES_MAX.min(bytes.len() as u64 - 8)
+        })
+}
+
+/// Lists the tensors of a file.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Contents, Fault> {
+    let len = bytes.len();
+    let (size, rest) = bytes.split_first_chunk().ok_or("no whole header; get it again")?;
+    let size = u64::from_le_bytes(*size);
+    if size > HEADER_BYTES_MAX || size > rest.len() as u64 {
+        return Err(format!(
+            "a header of {size} bytes in a file of {len}: no safetensors file, or cut short; get it again"
+        )
+        .into());
+    }
+    let (header, data) = rest.split_at(size as usize);
+    let header: Metadata = serde_json::from_slice(header)
+        .map_err(|error| format!("the header is damaged: {error}"))?;
+    if header.data_len() != data.len() {
+        let (declared, found) = (header.data_len(), data.len());
+        return Err(format!(
+            "the header declares {declared} bytes of data, the file has {found}; get it again"
+        )
+        .into());
+    }
+    let mut contents = Contents::default();
+    for (name, info) in header.tensors() {
+        let entry = Entry { shape: info.shape.clone(), stored: stored(info.dtype) };
+        let place = contents::place(
+            &entry.shape,
+            &entry.stored,
+            len - data.len() + info.data_offsets.0,
+            len,
+        )
+        .map_err(|message| format!("{name}: {message}"))?;
+        contents.tensors.insert(name, Located { entry, place });
+    }
+    if contents.tensors.len() > TENSORS_MAX {
+        return Err(format!("{} tensors are absurd", contents.tensors.len()).into());
+    }
+    let texts = header.metadata().iter().flatten();
+    contents.metadata =
+        texts.map(|(key, text)| (key.clone(), Value::String(text.clone()))).collect();
+    Ok(contents)
+}
