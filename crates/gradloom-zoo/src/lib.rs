@@ -14,6 +14,7 @@ mod linear;
 pub mod bert;
 pub mod gpt2;
 pub mod llama;
+pub mod t5;
 
 pub use bert::{
     BertConfig, BertForMaskedLanguageModel, BertForPreTraining, BertForSequenceClassification,
@@ -25,3 +26,4 @@ pub use error::{Error, Result};
 pub use gpt2::{Gpt2Config, Gpt2ForCausalLanguageModel, Gpt2Model};
 pub use llama::{LlamaConfig, LlamaForCausalLanguageModel, LlamaModel};
 pub use pretrained::{Pretrained, config_in};
+pub use t5::{T5Config, T5ForConditionalGeneration, T5Input, T5Model};

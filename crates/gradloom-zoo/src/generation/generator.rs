@@ -1,0 +1,325 @@
+//! [`Generator`]: a language model that writes on: prompts in one pass, then token by token.
+//!
+//! Every step after the first has the structure of the one before, so its plan is replayed: nothing is
+//! planned and no memory is asked for. Keys and values stay where they are.
+
+use std::time::{Duration, Instant};
+
+use crate::generation::Sampler;
+use crate::{CausalLanguageModel, Error, Result};
+use gradloom_nn::layers::KeyValueCache;
+use gradloom_nn::{Context, ModuleExt};
+use gradloom_tensor::{Device, Tensor, Tensors, commit};
+
+/// A model with the texts it is writing.
+///
+/// ```
+/// use gradloom_nn::Init;
+/// use gradloom_tensor::Key;
+/// use gradloom_zoo::generation::{Generator, Sampler, Stop};
+/// use gradloom_zoo::{LlamaConfig, LlamaForCausalLanguageModel, ModelConfig, Pretrained};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let device = gradloom_testkit::reference::device();
+/// let config = LlamaConfig::from_json(r#"{"hidden_size": 8, "intermediate_size": 16,
+///     "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 10}"#)?;
+/// let model = LlamaForCausalLanguageModel::new(&config, &mut Init::new(Key::new(0), &device))?;
+/// let mut generator = Generator::new(&model, 1, 16)?;
+/// generator.read(&[&[1, 2, 3]])?;
+/// let stop = Stop::after(4);
+/// let tokens: Vec<u32> = generator.write(&mut Sampler::greedy(), &stop).collect::<Result<_, _>>()?;
+/// assert_eq!(tokens.len(), 4);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Generator<M> {
+    model: M,
+    cache: KeyValueCache,
+    ctx: Context,
+    device: Device,
+    /// Tokens of each text so far.
+    texts: Vec<Vec<u32>>,
+    /// Logits of the next token of each text, one after another.
+    logits: Vec<f32>,
+    timing: Timing,
+}
+
+/// When a text ends.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    /// Most new tokens.
+    pub tokens_max: usize,
+    /// Tokens that end a text; they are not part of it.
+    pub tokens: Vec<u32>,
+}
+
+impl Stop {
+    /// After so many tokens.
+    pub fn after(tokens_max: usize) -> Self {
+        Stop { tokens_max, tokens: Vec::new() }
+    }
+
+    /// Also at a token.
+    #[must_use]
+    pub fn at(mut self, token: u32) -> Self {
+        self.tokens.push(token);
+        self
+    }
+}
+
+/// How long reading and writing took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timing {
+    /// Tokens of prompts, of all texts.
+    pub read: usize,
+    /// Time for them.
+    pub reading: Duration,
+    /// Tokens fed one by one, of all texts.
+    pub written: usize,
+    /// Time for them.
+    pub writing: Duration,
+}
+
+impl<M: CausalLanguageModel> Generator<M> {
+    /// For `batch` texts of at most `capacity` tokens each. The model is copied without gradients; its
+    /// weights are shared.
+    ///
+    /// # Errors
+    /// If the capacity is above the model's number of positions, or the device has no memory.
+    pub fn new(model: &M, batch: usize, capacity: usize) -> Result<Self> {
+        if batch == 0 || capacity == 0 || capacity > model.positions_max() {
+            return Err(Error::generation(format!(
+                "{batch} texts of {capacity} tokens; the model has {} positions",
+                model.positions_max()
+            )));
+        }
+        let mut model = model.clone();
+        model.freeze();
+        let cache = model.cache(batch, capacity)?;
+        let device = cache.device().clone();
+        Ok(Generator {
+            model,
+            cache,
+            ctx: Context::eval(),
+            device,
+            texts: vec![Vec::new(); batch],
+            logits: Vec::new(),
+            timing: Timing::default(),
+        })
+    }
+
+    /// Tokens of a text so far.
+    pub fn tokens(&self, text: usize) -> &[u32] {
+        &self.texts[text]
+    }
+
+    /// Tokens that a text may have.
+    pub fn capacity(&self) -> usize {
+        self.cache.capacity()
+    }
+
+    /// Logits of a text's next token.
+    pub fn logits(&self, text: usize) -> &[f32] {
+        let vocabulary = self.model.vocabulary();
+        &self.logits[text * vocabulary..(text + 1) * vocabulary]
+    }
+
+    /// How long it took so far.
+    pub fn timing(&self) -> Timing {
+        self.timing
+    }
+
+    /// Forgets all texts.
+    pub fn clear(&mut self) {
+        self.cache.clear();
+        self.texts.iter_mut().for_each(Vec::clear);
+        self.logits.clear();
+    }
+
+    /// Reads more tokens of each text, all in one pass.
+    ///
+    /// # Errors
+    /// If a text gets none, a token is not in the vocabulary, they do not fit, or the device fails.
+    pub fn read(&mut self, prompts: &[&[u32]]) -> Result<()> {
+        let begin = Instant::now();
+        self.pass(prompts)?;
+        self.timing.read += prompts.iter().map(|prompt| prompt.len()).sum::<usize>();
+        self.timing.reading += begin.elapsed();
+        Ok(())
+    }
+
+    /// Adds one token to each text.
+    ///
+    /// # Errors
+    /// As [`Generator::read`].
+    pub fn step(&mut self, tokens: &[u32]) -> Result<()> {
+        let begin = Instant::now();
+        let prompts: Vec<&[u32]> = tokens.chunks(1).collect();
+        self.pass(&prompts)?;
+        self.timing.written += tokens.len();
+        self.timing.writing += begin.elapsed();
+        Ok(())
+    }
+
+    fn pass(&mut self, prompts: &[&[u32]]) -> Result<()> {
+        self.check(prompts)?;
+        let longest = prompts.iter().map(|prompt| prompt.len()).max().unwrap_or(0);
+        let mut padded = vec![0i32; prompts.len() * longest];
+        for (prompt, row) in prompts.iter().zip(padded.chunks_exact_mut(longest)) {
+            for (&token, slot) in prompt.iter().zip(row) {
+                *slot = token as i32;
+            }
+        }
+        let failed = |error| Error::tensor("generation", error);
+        let upload = |values: &[i32], shape: &[usize]| {
+            Tensor::from_slice(values, shape, &self.device).map_err(failed)
+        };
+        let tokens = upload(&padded, &[prompts.len(), longest])?;
+        let hidden = self.model.hidden(&tokens, &mut self.cache, &mut self.ctx)?;
+        let last = if prompts.iter().all(|prompt| prompt.len() == longest) {
+            self.cache.end();
+            hidden.narrow(1, longest - 1, 1)
+        } else {
+            let lengths: Vec<i32> = prompts.iter().map(|prompt| prompt.len() as i32).collect();
+            let lengths = upload(&lengths, &[prompts.len()])?;
+            self.cache.end_with(&lengths);
+            let index = (&lengths - 1).reshape([prompts.len(), 1, 1]);
+            hidden.gather(1, &index.broadcast_to([prompts.len(), 1, hidden.size(2)]))
+        };
+        let mut logits = self.model.logits(&last);
+        commit(&mut Pass { cache: &mut self.cache, logits: &mut logits }).map_err(failed)?;
+        self.logits = logits.to_vec::<f32>().map_err(failed)?;
+        for (text, prompt) in self.texts.iter_mut().zip(prompts) {
+            text.extend_from_slice(prompt);
+        }
+        Ok(())
+    }
+
+    fn check(&self, prompts: &[&[u32]]) -> Result<()> {
+        if prompts.len() != self.texts.len() {
+            let (given, texts) = (prompts.len(), self.texts.len());
+            return Err(Error::generation(format!("{given} prompts for {texts} texts")));
+        }
+        let vocabulary = self.model.vocabulary();
+        for (index, prompt) in prompts.iter().enumerate() {
+            if prompt.is_empty() {
+                return Err(Error::generation(format!(
+                    "text {index} gets no tokens; begin with at least one, such as the one that \
+                     begins a text"
+                )));
+            }
+            if let Some(&token) = prompt.iter().find(|&&token| token as usize >= vocabulary) {
+                return Err(Error::generation(format!(
+                    "token {token} of text {index} is not in the model's vocabulary of {vocabulary}; \
+                     the tokenizer belongs to another model"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes on, one text: tokens as they are chosen. [`read`](Generator::read) comes before.
+    ///
+    /// # Panics
+    /// If there are several texts; see [`write_all`](Generator::write_all).
+    #[track_caller]
+    pub fn write<'a>(&'a mut self, sampler: &'a mut Sampler, stop: &Stop) -> Writing<'a, M> {
+        assert!(self.texts.len() == 1, "write: {} texts; use write_all", self.texts.len());
+        Writing { generator: self, sampler, stop: stop.clone(), written: 0, last: None, ended: false }
+    }
+
+    /// Writes all texts on, each with its own sampler, until all have ended.
+    ///
+    /// # Errors
+    /// As [`Generator::read`], and what a sampler reports.
+    pub fn write_all(&mut self, samplers: &mut [Sampler], stop: &Stop) -> Result<Vec<Vec<u32>>> {
+        let count = self.texts.len();
+        if samplers.len() != count || self.logits.is_empty() {
+            let given = samplers.len();
+            return Err(Error::generation(format!("{given} samplers for {count} texts that were read")));
+        }
+        let vocabulary = self.model.vocabulary();
+        let mut written = vec![Vec::new(); count];
+        let mut ended = vec![false; count];
+        for step in 0..stop.tokens_max {
+            let mut next = vec![0; count];
+            for text in 0..count {
+                let logits = &mut self.logits[text * vocabulary..(text + 1) * vocabulary];
+                if !ended[text] {
+                    next[text] = samplers[text].sample(logits, &self.texts[text])?;
+                    ended[text] = stop.tokens.contains(&next[text]);
+                }
+                if !ended[text] {
+                    written[text].push(next[text]);
+                }
+            }
+            if ended.iter().all(|&ended| ended) || step + 1 == stop.tokens_max {
+                break;
+            }
+            self.step(&next)?;
+        }
+        Ok(written)
+    }
+}
+
+/// What a pass leaves behind.
+struct Pass<'a> {
+    cache: &'a mut KeyValueCache,
+    logits: &'a mut Tensor,
+}
+
+impl Tensors for Pass<'_> {
+    fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor)) {
+        self.cache.for_each_tensor(visit);
+        visit(self.logits);
+    }
+}
+
+/// New tokens of one text, as they are chosen.
+pub struct Writing<'a, M> {
+    generator: &'a mut Generator<M>,
+    sampler: &'a mut Sampler,
+    stop: Stop,
+    written: usize,
+    /// The token that was chosen but not read yet.
+    last: Option<u32>,
+    ended: bool,
+}
+
+impl<M: CausalLanguageModel> Writing<'_, M> {
+    fn advance(&mut self) -> Result<Option<u32>> {
+        if self.generator.logits.is_empty() {
+            return Err(Error::generation("nothing was read; read a prompt first"));
+        }
+        if let Some(token) = self.last.take() {
+            self.generator.step(&[token])?;
+        }
+        if self.written == self.stop.tokens_max {
+            return Ok(None);
+        }
+        let history = &self.generator.texts[0];
+        let token = self.sampler.sample(&mut self.generator.logits, history)?;
+        if self.stop.tokens.contains(&token) {
+            return Ok(None);
+        }
+        self.written += 1;
+        // The last token needs no pass: nobody asks what comes after it.
+        if self.written < self.stop.tokens_max {
+            self.last = Some(token);
+        }
+        Ok(Some(token))
+    }
+}
+
+impl<M: CausalLanguageModel> Iterator for Writing<'_, M> {
+    type Item = Result<u32>;
+
+    fn next(&mut self) -> Option<Result<u32>> {
+        if self.ended {
+            return None;
+        }
+        let next = self.advance().transpose();
+        self.ended = !matches!(next, Some(Ok(_)));
+        next
+    }
+}
