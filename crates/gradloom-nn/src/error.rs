@@ -30,15 +30,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 enum Kind {
     #[error("{0}")]
     Mismatch(String),
-    #[error("{file}: {message}")]
-    Malformed { file: String, message: String },
-    #[error("{file}: {action} failed: {source}")]
-    Io {
-        file: String,
-        action: &'static str,
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Weights(gradloom_weights::Error),
     #[error("loss is {value} at step {step}: {advice}")]
     NotFinite { value: f64, step: u64, advice: &'static str },
     #[error("{context}: {source}")]
@@ -55,6 +48,12 @@ enum Kind {
     },
 }
 
+impl From<gradloom_weights::Error> for Error {
+    fn from(error: gradloom_weights::Error) -> Self {
+        Error::new(Kind::Weights(error))
+    }
+}
+
 impl Error {
     fn new(kind: Kind) -> Self {
         Error(Box::new(kind))
@@ -62,14 +61,6 @@ impl Error {
 
     pub(crate) fn mismatch(message: impl Into<String>) -> Self {
         Error::new(Kind::Mismatch(message.into()))
-    }
-
-    pub(crate) fn malformed(file: &str, message: impl Into<String>) -> Self {
-        Error::new(Kind::Malformed { file: file.to_owned(), message: message.into() })
-    }
-
-    pub(crate) fn io(file: &str, action: &'static str, source: std::io::Error) -> Self {
-        Error::new(Kind::Io { file: file.to_owned(), action, source })
     }
 
     pub(crate) fn not_finite(value: f64, step: u64) -> Self {
@@ -95,26 +86,28 @@ impl Error {
         }
     }
 
+    fn any_weights(&self, holds: impl Fn(&gradloom_weights::Error) -> bool) -> bool {
+        self.any(&|kind| matches!(kind, Kind::Weights(error) if holds(error)))
+    }
+
     /// Names, shapes or dtypes of weights that do not fit a model.
     pub fn is_mismatch(&self) -> bool {
         self.any(&|kind| matches!(kind, Kind::Mismatch(_)))
     }
 
-    /// A file's content breaks its format.
+    /// A file's content breaks its format, or is of a kind that cannot be read.
     pub fn is_malformed(&self) -> bool {
-        self.any(&|kind| matches!(kind, Kind::Malformed { .. }))
+        self.any_weights(|error| error.is_malformed() || error.is_unsupported())
     }
 
     /// A file cannot be read or written.
     pub fn is_io(&self) -> bool {
-        self.any(&|kind| matches!(kind, Kind::Io { .. }))
+        self.any_weights(gradloom_weights::Error::is_io)
     }
 
     /// A file is not there.
     pub fn is_not_found(&self) -> bool {
-        self.any(&|kind| {
-            matches!(kind, Kind::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
-        })
+        self.any_weights(gradloom_weights::Error::is_not_found)
     }
 
     /// A loss is NaN or infinite.
@@ -125,5 +118,6 @@ impl Error {
     /// The device refused; the source is a [`gradloom_tensor::Error`].
     pub fn is_device(&self) -> bool {
         self.any(&|kind| matches!(kind, Kind::Tensor { .. }))
+            || self.any_weights(gradloom_weights::Error::is_device)
     }
 }

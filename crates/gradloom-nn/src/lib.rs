@@ -12,7 +12,6 @@ pub mod parameter;
 mod path;
 pub mod state_dict;
 pub mod weights;
-mod weights_dtype;
 
 mod context;
 pub mod init;

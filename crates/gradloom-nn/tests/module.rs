@@ -1,12 +1,10 @@
 //! Models as structs: names, roles, dictionaries, and the context of a run.
 
-mod storage;
-
 use std::collections::BTreeMap;
 
 use gradloom_nn::{Context, LoadOptions, Module, ModuleExt, Parameter, Role, StateDict};
 use gradloom_tensor::{Device, Key, Tensor, Tensors};
-use storage::{counting, device};
+use gradloom_testkit::storage::{counting, device};
 
 #[derive(Module, Clone)]
 struct Dense {

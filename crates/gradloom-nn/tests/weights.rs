@@ -1,12 +1,10 @@
 //! Weight files: round trips, conversions, atomic writing, and damaged or hostile files.
 
-mod storage;
-
 use std::collections::BTreeMap;
 
 use gradloom_nn::{LoadOptions, Module, ModuleExt, Parameter, Result, StateDict, weights};
 use gradloom_tensor::{DType, Device, Element, Key, Tensor, bf16, f16};
-use storage::{counting, device};
+use gradloom_testkit::storage::{counting, device};
 
 fn tensor<T: Element>(device: &Device, values: &[T]) -> Tensor {
     let buffer = device.backend().upload(T::DTYPE, &T::to_bytes(values)).unwrap();

@@ -13,7 +13,7 @@ use crate::replace::replace;
 use crate::{Entry, Error, Result, Stored, Value};
 use ::safetensors::Dtype;
 use ::safetensors::tensor::{Metadata, TensorInfo};
-use gradloom_tensor::{DType, Tensor};
+use gradloom_tensor::{DType, Element, Tensor};
 
 /// The format's own limit on headers.
 const HEADER_BYTES_MAX: u64 = 100_000_000;
@@ -59,10 +59,20 @@ fn write(
     writer.write_all(&(header.len() as u64).to_le_bytes()).map_err(failed)?;
     writer.write_all(&header).map_err(failed)?;
     for (tensor_name, tensor) in tensors {
-        let bytes = tensor.to_bytes().map_err(|error| Error::tensor(name, tensor_name, error))?;
+        let bytes = numbers(tensor).map_err(|error| Error::tensor(name, tensor_name, error))?;
         writer.write_all(&little_endian(bytes, tensor.dtype().size())).map_err(failed)?;
     }
     Ok(())
+}
+
+/// The elements in host order. Blocks are decoded here: computed on the device, the tensor would no
+/// longer be one of blocks.
+fn numbers(tensor: &Tensor) -> gradloom_tensor::Result<Vec<u8>> {
+    let Some(format) = tensor.block_format() else { return tensor.to_bytes() };
+    let blocks = tensor.to_blocks()?.unwrap_or_default();
+    let mut values = vec![0.0; tensor.count()];
+    format.decode(&blocks, &mut values);
+    Ok(f32::to_bytes(&values).into_owned())
 }
 
 /// The header, padded to a multiple of eight bytes.
