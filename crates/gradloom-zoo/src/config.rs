@@ -30,6 +30,10 @@ pub trait ModelConfig: DeserializeOwned {
     /// If it is no JSON object, a value has a wrong type, or no model can be made after it.
     fn from_json(json: impl AsRef<[u8]>) -> Result<Self> {
         let json = json.as_ref();
+        // An array would be taken for the values in order.
+        if json.trim_ascii_start().first() == Some(&b'[') {
+            return Err(Error::config(Self::MODEL, "an array, not an object with keys"));
+        }
         let config: Self = serde_json::from_slice(json)
             .map_err(|error| Error::config(Self::MODEL, located(json, &error)))?;
         config.check()?;

@@ -4,7 +4,7 @@
 //! its own: prefixes that come and go with the task, older spellings, and what a file may carry that is
 //! no weight of it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::{Error, ModelConfig, Result};
 use gradloom_nn::{Init, LoadOptions, Module, ModuleExt, StateDict, weights};
@@ -38,7 +38,8 @@ pub trait Pretrained: Module + Tensors + Sized {
     /// does not need.
     fn fit(&mut self, _weights: &mut StateDict) {}
 
-    /// Reads a folder: `config.json`, and the weights beside it.
+    /// Reads a folder: `config.json`, and the weights beside it in whatever format
+    /// [`weights::load`] finds.
     ///
     /// Floats of other types become f32.
     ///
@@ -48,11 +49,10 @@ pub trait Pretrained: Module + Tensors + Sized {
     fn from_folder(folder: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let folder = folder.as_ref();
         let config = config_in(folder)?;
-        let path = weights_in(folder);
-        let weights = weights::load(&path, device)
+        let weights = weights::load(folder, device)
             .map_err(|error| Error::weights(format!("loading {}", Self::Config::MODEL), error))?;
         Self::from_weights(&config, &weights, device)
-            .map_err(|error| error.context(path.display().to_string()))
+            .map_err(|error| error.context(folder.display().to_string()))
     }
 
     /// Makes a model of weights under the names of a file.
@@ -88,16 +88,4 @@ pub fn config_in<C: ModelConfig>(folder: impl AsRef<Path>) -> Result<C> {
     }
     let json = std::fs::read(&path).map_err(failed)?;
     C::from_json(json).map_err(|error| error.context(path.display().to_string()))
-}
-
-/// The file of weights in a folder: the first that is there, or the one that ought to be.
-fn weights_in(folder: &Path) -> PathBuf {
-    const NAMES: [&str; 4] = [
-        "model.safetensors",
-        "model.safetensors.index.json",
-        "pytorch_model.bin",
-        "pytorch_model.bin.index.json",
-    ];
-    let found = NAMES.iter().map(|name| folder.join(name)).find(|path| path.is_file());
-    found.unwrap_or_else(|| folder.join(NAMES[0]))
 }

@@ -95,7 +95,7 @@ impl BertConfig {
 
     /// Number of tokens that a text may have.
     pub fn positions_max(&self) -> usize {
-        let unused = self.padding_row().map_or(0, |row| row + 1);
+        let unused = self.padding_row().map_or(0, |row| row.saturating_add(1));
         self.max_position_embeddings.saturating_sub(unused)
     }
 

@@ -9,8 +9,10 @@ use serde::Deserialize;
 #[serde(default)]
 pub struct RopeParameters {
     /// `default`, `linear`, `dynamic`, `llama3` or `yarn`.
-    #[serde(alias = "type")]
     pub rope_type: Option<String>,
+    /// The same in older files.
+    #[serde(rename = "type")]
+    pub old_type: Option<String>,
     /// The base of the angles.
     pub rope_theta: Option<f64>,
     /// How far the context is stretched.
@@ -39,7 +41,7 @@ pub struct RopeParameters {
 
 impl RopeParameters {
     fn kind(&self) -> &str {
-        self.rope_type.as_deref().unwrap_or("default")
+        self.rope_type.as_deref().or(self.old_type.as_deref()).unwrap_or("default")
     }
 
     /// Adds what must hold of the values.

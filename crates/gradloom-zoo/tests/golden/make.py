@@ -4,10 +4,15 @@ hidden states, attention maps, and the gradients of every weight.
 
     pip install torch transformers==5.23.0 safetensors
     python make.py
+
+With the folder of the published all-MiniLM-L6-v2, it writes only what is expected of that:
+
+    python make.py ../../../../assets/minilm
 """
 
 import pathlib
 import shutil
+import sys
 
 import torch
 import torch.nn.functional as F
@@ -288,7 +293,29 @@ def t5():
         write(name, model, expected, token_loss(output.logits, inputs["labels"]))
 
 
+# "the quick brown fox jumps over the lazy dog." and "hello world".
+MINILM_TOKENS = [
+    [101, 1996, 4248, 2829, 4419, 14523, 2058, 1996, 13971, 3899, 1012, 102],
+    [101, 7592, 2088, 102, 0, 0, 0, 0, 0, 0, 0, 0],
+]
+
+
+def minilm(folder):
+    model = tf.BertModel.from_pretrained(folder, attn_implementation="eager").eval()
+    ids = torch.tensor(MINILM_TOKENS)
+    mask = (ids != 0).long()
+    with torch.no_grad():
+        hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state
+    kept = mask.unsqueeze(-1)
+    sentences = F.normalize((hidden * kept).sum(1) / kept.sum(1), dim=-1)
+    expected = {"tokens": ids.int(), "mask": mask.int(), "hidden": hidden, "sentences": sentences}
+    save(expected, HERE / "minilm.safetensors")
+
+
 def main():
+    if len(sys.argv) > 1:
+        minilm(sys.argv[1])
+        return
     torch.manual_seed(0)
     bert()
     roberta()
