@@ -1,2 +1,31 @@
-//! Text for Gradloom: tokenizers, chat templates and streaming.
+//! Tokenizers, decoding streams, stop strings and chat templates.
 #![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod error;
+
+mod encoding;
+mod options;
+mod special_tokens;
+mod tokenizer;
+
+mod assemble;
+mod folder;
+mod gguf;
+mod json;
+mod pieces;
+
+mod decode_stream;
+mod stop_strings;
+
+mod chat;
+
+pub use chat::{ChatMessage, ChatTemplate};
+pub use decode_stream::DecodeStream;
+pub use encoding::Encoding;
+pub use error::{Error, Result};
+pub use gguf::GgufVocabulary;
+pub use options::{EncodeOptions, Padding};
+pub use special_tokens::SpecialTokens;
+pub use stop_strings::StopStrings;
+pub use tokenizer::Tokenizer;

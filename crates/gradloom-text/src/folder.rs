@@ -1,0 +1,61 @@
+//! Reading a model's folder: `tokenizer.json` beside `tokenizer_config.json` and `special_tokens_map.json`.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::{Error, Result, Tokenizer, json};
+
+/// No file of text that belongs to a model is larger.
+const BYTES_MAX: u64 = 128 << 20;
+
+const ADVICE: &str = "give the file of a downloaded model; cargo xtask assets minilm fetches one";
+
+/// Reads the tokenizer and the roles of its special tokens.
+pub(crate) fn tokenizer(folder: &Path) -> Result<Tokenizer> {
+    let path = folder.join("tokenizer.json");
+    let tokenizer = json::read(&path.display().to_string(), &read(&path)?)?;
+    let mut special = tokenizer.special_tokens();
+    for name in ["special_tokens_map.json", "tokenizer_config.json"] {
+        let path = folder.join(name);
+        let Some(config) = config(&path)? else { continue };
+        if let Some(missing) = special.read_config(&config, |token| tokenizer.token_to_id(token)) {
+            return Err(Error::vocabulary_mismatch(format!(
+                "{}: the vocabulary has no {missing}",
+                path.display()
+            )));
+        }
+    }
+    Ok(tokenizer.with_special_tokens(special))
+}
+
+/// The object in a JSON file, if the file is there.
+pub(crate) fn config(path: &Path) -> Result<Option<Map<String, Value>>> {
+    let bytes = match read(path) {
+        Err(error) if error.is_not_found() => return Ok(None),
+        bytes => bytes?,
+    };
+    object(&path.display().to_string(), &bytes).map(Some)
+}
+
+/// The object in the bytes of a JSON file.
+pub(crate) fn object(name: &str, bytes: &[u8]) -> Result<Map<String, Value>> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| Error::malformed(name, format!("not an object of JSON: {error}")))
+}
+
+/// Reads a file whole, unless it is absurdly large.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
+    let name = path.display().to_string();
+    let file = File::open(path).map_err(|error| Error::read(&name, ADVICE, error))?;
+    let mut bytes = Vec::new();
+    file.take(BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::read(&name, ADVICE, error))?;
+    if bytes.len() as u64 > BYTES_MAX {
+        return Err(Error::too_large(&name, format!("more than {BYTES_MAX} bytes")));
+    }
+    Ok(bytes)
+}

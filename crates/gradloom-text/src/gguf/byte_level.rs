@@ -1,0 +1,63 @@
+//! `gpt2` vocabularies: BPE over bytes, after the text was cut by regular expressions.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+use tokenizers::models::bpe::BPE;
+
+use super::{GgufVocabulary, NAME, pre_tokenizer};
+use crate::assemble::{Assembly, assemble};
+use crate::{Error, Result, Tokenizer};
+
+pub(super) fn tokenizer(
+    vocabulary: &GgufVocabulary,
+    ids: &HashMap<&str, u32>,
+) -> Result<Tokenizer> {
+    let rules = pre_tokenizer::rules(vocabulary.pre.as_deref().unwrap_or("default"))?;
+    let mut merges = Vec::with_capacity(vocabulary.merges.len());
+    for merge in &vocabulary.merges {
+        let Some((left, right)) = merge.split_once(' ') else {
+            return Err(Error::malformed(NAME, format!("merge {merge:?} is not two tokens")));
+        };
+        let joined = [left, right].concat();
+        if ![left, right, &joined].into_iter().all(|token| ids.contains_key(token)) {
+            let message = format!("merge of {left:?} and {right:?}: not in the vocabulary");
+            return Err(Error::malformed(NAME, message));
+        }
+        merges.push((left.to_owned(), right.to_owned()));
+    }
+    let vocab = vocabulary.named_tokens().map(|(id, token)| (token, id)).collect::<Vec<_>>();
+    let model = BPE::builder()
+        .vocab_and_merges(vocab.into_iter().collect::<tokenizers::models::bpe::Vocab>(), merges)
+        .ignore_merges(rules.whole_words)
+        .build()
+        .map_err(|error| Error::malformed(NAME, error.to_string()))?;
+
+    let mut steps: Vec<Value> = rules
+        .patterns
+        .iter()
+        .map(|pattern| {
+            json!({
+                "type": "Split", "pattern": { "Regex": pattern }, "behavior": "Isolated",
+                "invert": false,
+            })
+        })
+        .collect();
+    let byte_level = json!({
+        "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false,
+    });
+    steps.push(byte_level.clone());
+    let bos = vocabulary.bos.filter(|_| vocabulary.add_bos.unwrap_or(rules.add_bos));
+    let eos = vocabulary.eos.filter(|_| vocabulary.add_eos.unwrap_or(false));
+    assemble(
+        NAME,
+        Assembly {
+            model: model.into(),
+            normalizer: None,
+            pre_tokenizer: Some(json!({ "type": "Sequence", "pretokenizers": steps })),
+            post_processor: vocabulary.template(bos, eos),
+            decoder: Some(byte_level),
+            added_tokens: vocabulary.added_tokens(),
+        },
+    )
+}

@@ -1,0 +1,63 @@
+//! The regular expressions behind each name of `tokenizer.ggml.pre`.
+//!
+//! They cut a text one after the other: what an expression matches is a piece, and so is what lies between.
+
+use super::NAME;
+use crate::{Error, Result};
+
+/// How byte-level BPE cuts text, and what goes with it.
+#[derive(Clone, Copy)]
+pub(super) struct Rules {
+    pub(super) patterns: &'static [&'static str],
+    /// A piece that is a token becomes it, whatever the merges say.
+    pub(super) whole_words: bool,
+    /// Whether texts begin with the beginning token where the file does not say.
+    pub(super) add_bos: bool,
+}
+
+const GPT_2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)";
+const LLAMA_3: &str = r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const QWEN_2: &str = r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const GPT_4O: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const BLOOM: &str = r" ?[^(\s|.,!?…。，、।۔،)]+";
+const DEEPSEEK_3: [&str; 3] = [
+    r"\p{N}{1,3}",
+    r"[一-龥぀-ゟ゠-ヿ]+",
+    r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"##,
+];
+const DEEPSEEK_CODER: [&str; 5] =
+    [r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", r"[一-龥ࠀ-一가-퟿]+", r"\p{N}"];
+
+/// The rules of a name.
+pub(super) fn rules(name: &str) -> Result<Rules> {
+    let plain = |patterns| Rules { patterns, whole_words: false, add_bos: false };
+    Ok(match name {
+        "default" => plain(&[r"[\p{P}\$\+<=>\^~\|]+", GPT_2, r"\p{N}+", "[0-9][0-9][0-9]"]),
+        "gpt-2" | "phi-2" | "olmo" | "mpt" | "jais" | "jina-es" | "jina-de" | "jina-v2-es"
+        | "jina-v2-de" | "modern-bert" | "mellum" | "gigachat" | "a.x-4.0" | "exaone4" => {
+            plain(&[GPT_2])
+        }
+        "smollm" | "starcoder" | "refact" | "command-r" | "codeshell" | "exaone" | "minerva-7b" => {
+            plain(&[r"\p{N}", GPT_2])
+        }
+        "llama-bpe" | "llama3" | "llama-v3" | "falcon3" | "falcon-h1" | "pixtral" | "midm-2.0"
+        | "lfm2" => Rules { patterns: &[LLAMA_3], whole_words: true, add_bos: true },
+        "dbrx" | "smaug-bpe" | "chatglm-bpe" | "glm4" => plain(&[LLAMA_3]),
+        "qwen2" | "stablelm2" | "deepseek-r1-qwen" | "megrez" | "hunyuan" => plain(&[QWEN_2]),
+        "gpt-4o" | "llama4" => plain(&[GPT_4O]),
+        "tekken" => Rules { patterns: &[TEKKEN], whole_words: true, add_bos: true },
+        "falcon" => plain(&[r"[\p{P}\$\+<=>\^~\|`]+", GPT_2, "[0-9][0-9][0-9]"]),
+        "bloom" | "poro-chat" | "gpt3-finnish" => plain(&[BLOOM]),
+        "viking" => plain(&[BLOOM, r"\p{N}"]),
+        "deepseek-coder" => plain(&DEEPSEEK_CODER),
+        "deepseek-v3" => plain(&DEEPSEEK_3),
+        other => {
+            let message = format!(
+                "tokenizer.ggml.pre is {other:?}; known are default, gpt-2, llama-bpe, qwen2, smollm, \
+                 gpt-4o, tekken, falcon, bloom, viking, deepseek-coder, deepseek-v3 and their relatives"
+            );
+            return Err(Error::unsupported(NAME, message));
+        }
+    })
+}
