@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod elementary;
+mod language;
 mod networks;
 mod self_test;
 mod suite;
@@ -23,7 +24,7 @@ usage: bench [--quick] [--device NAME] [--json FILE]   the suite, on every devic
 /// Effort of a case when timed beside peers.
 const PEER_EFFORT: Effort = Effort { repeats: 7, seconds: 0.5 };
 
-const CASES: [&str; 12] = [
+const CASES: [&str; 17] = [
     "base",
     "w1.f32.512",
     "w1.f32.1024",
@@ -32,7 +33,12 @@ const CASES: [&str; 12] = [
     "w1.bf16.2048",
     "w2.train",
     "w3.train",
+    "w4.b1",
+    "w4.b32",
     "w5.train",
+    "w6.train",
+    "w6.decode",
+    "w7",
     "w8.gelu",
     "w8.softmax",
     "w8.layernorm",
@@ -67,8 +73,10 @@ fn run() -> Result<(), Failure> {
             "--device" => options.device = Some(rest.next().ok_or(USAGE)?.into()),
             "--json" => options.json = rest.next().ok_or(USAGE)?.into(),
             case if CASES.contains(&case) => {
-                let figure = peer_case(case, &Device::best()?)?;
-                println!("{}", figure.json());
+                for figure in peer_case(case, &Device::best()?)? {
+                    println!("{}", figure.json());
+                }
+                print_profile();
                 return Ok(());
             }
             _ => return Err(USAGE.into()),
@@ -77,9 +85,16 @@ fn run() -> Result<(), Failure> {
     suite::run(&options)
 }
 
-/// One figure under a peer's case name.
-fn peer_case(case: &str, device: &Device) -> Result<Figure, Failure> {
-    match case.split('.').collect::<Vec<_>>()[..] {
+/// The time of each kernel on the processor, if the process was started with `GRADLOOM_PROFILE=1`.
+fn print_profile() {
+    let device = gradloom_cpu::device();
+    let backend = device.backend().as_any().downcast_ref::<gradloom_cpu::CpuBackend>();
+    eprint!("{}", backend.map(|backend| backend.profile_report()).unwrap_or_default());
+}
+
+/// The figures under a peer's case name.
+fn peer_case(case: &str, device: &Device) -> Result<Vec<Figure>, Failure> {
+    let figure = match case.split('.').collect::<Vec<_>>()[..] {
         ["base"] => Ok(Figure::new("none", vec![0.0])),
         ["w1", dtype, size] => {
             let dtype = if dtype == "bf16" { DType::BF16 } else { DType::F32 };
@@ -87,10 +102,15 @@ fn peer_case(case: &str, device: &Device) -> Result<Figure, Failure> {
         }
         ["w2", _] => networks::fashion(device, 100, 3),
         ["w3", _] => networks::cifar(device, 20, 3),
+        ["w4", batch] => language::encode(device, batch[1..].parse()?),
         ["w5", _] => networks::recurrent(device, 3, 3),
+        ["w6", "train"] => language::gpt2_train(device, 3, 3),
+        ["w6", "decode"] => language::gpt2_decode(device, 3),
+        ["w7"] => return language::smollm2(device, 5),
         ["w8", "gelu"] => elementary::gelu_chain(device, 16 << 20, PEER_EFFORT),
         ["w8", "softmax"] => elementary::softmax(device, 16_384, PEER_EFFORT),
         ["w8", "layernorm"] => elementary::layer_norm(device, 16_384, PEER_EFFORT),
         _ => Err(format!("no case {case:?}").into()),
-    }
+    };
+    Ok(vec![figure?])
 }

@@ -42,6 +42,8 @@ enum Kind {
         #[source]
         source: gradloom_tensor::Error,
     },
+    #[error("generation: {message}")]
+    Generation { message: String },
     #[error("{context}: {source}")]
     Context {
         context: String,
@@ -71,6 +73,10 @@ impl Error {
         Error::new(Kind::Tensor { context: context.into(), source })
     }
 
+    pub(crate) fn generation(message: impl Into<String>) -> Self {
+        Error::new(Kind::Generation { message: message.into() })
+    }
+
     /// The same error, said to have happened while doing `context`.
     #[must_use]
     pub fn context(self, context: impl Into<String>) -> Self {
@@ -92,6 +98,11 @@ impl Error {
     /// Weights that cannot be read, or do not fit the model; the source is a [`gradloom_nn::Error`].
     pub fn is_weights(&self) -> bool {
         self.any(&|kind| matches!(kind, Kind::Weights { .. }))
+    }
+
+    /// A text cannot be written: no prompt, a token that the model does not know, no room.
+    pub fn is_generation(&self) -> bool {
+        self.any(&|kind| matches!(kind, Kind::Generation { .. }))
     }
 
     /// A file or folder is not there.

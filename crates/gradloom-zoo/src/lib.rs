@@ -14,6 +14,8 @@ mod linear;
 pub mod bert;
 pub mod gpt2;
 pub mod llama;
+
+pub mod generation;
 pub mod t5;
 
 pub use bert::{

@@ -11,6 +11,10 @@ pub use gradloom_autodiff::{checkpoint, custom_grad, grad, hvp, jvp, value_and_g
 pub use gradloom_data as data;
 pub use gradloom_nn as nn;
 pub use gradloom_tensor::*;
+#[cfg(feature = "text")]
+pub use gradloom_text as text;
+pub use gradloom_weights as weights;
+pub use gradloom_zoo as zoo;
 
 /// What most programs import: `use gradloom::prelude::*;`.
 pub mod prelude {

@@ -18,8 +18,8 @@ use crate::math;
 use crate::scratch::Scratch;
 use crate::simd::{Level, vectorized};
 
-/// Queries of a tile.
-const TILE_QUERIES: usize = 128;
+/// Queries of a tile: many share the packing of keys, few give every thread some.
+const TILE_QUERIES: std::ops::RangeInclusive<usize> = 32..=128;
 /// Multiplications below which attention stays on one thread.
 const SEQUENTIAL_WORK: usize = 128 * 1024;
 /// Rows up to which products read keys and values where they lie.
@@ -353,7 +353,11 @@ impl Executable for Attention {
         let per_task = match (threads, queries) {
             (1, _) => units,
             (_, 1) => heads.div_ceil(threads).next_multiple_of(group),
-            _ => TILE_QUERIES.min(queries) * heads,
+            _ => {
+                let equal = queries.div_ceil((2 * threads).div_ceil(batch));
+                let tile = equal.clamp(*TILE_QUERIES.start(), *TILE_QUERIES.end());
+                tile.min(queries) * heads
+            }
         };
         let division = Division { units, unit_elements: features, per_task, threads };
         self.epilogue.run(context, inputs, outputs, division, |range, out| {

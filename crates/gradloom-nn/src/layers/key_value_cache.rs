@@ -84,6 +84,11 @@ impl KeyValueCache {
         self.filled
     }
 
+    /// Where it is.
+    pub fn device(&self) -> &Device {
+        self.lengths.device()
+    }
+
     /// Number of sequences.
     pub fn batch(&self) -> usize {
         self.lengths.size(0)

@@ -225,7 +225,14 @@ impl<M: CausalLanguageModel> Generator<M> {
     #[track_caller]
     pub fn write<'a>(&'a mut self, sampler: &'a mut Sampler, stop: &Stop) -> Writing<'a, M> {
         assert!(self.texts.len() == 1, "write: {} texts; use write_all", self.texts.len());
-        Writing { generator: self, sampler, stop: stop.clone(), written: 0, last: None, ended: false }
+        Writing {
+            generator: self,
+            sampler,
+            stop: stop.clone(),
+            written: 0,
+            last: None,
+            ended: false,
+        }
     }
 
     /// Writes all texts on, each with its own sampler, until all have ended.
@@ -236,7 +243,9 @@ impl<M: CausalLanguageModel> Generator<M> {
         let count = self.texts.len();
         if samplers.len() != count || self.logits.is_empty() {
             let given = samplers.len();
-            return Err(Error::generation(format!("{given} samplers for {count} texts that were read")));
+            return Err(Error::generation(format!(
+                "{given} samplers for {count} texts that were read"
+            )));
         }
         let vocabulary = self.model.vocabulary();
         let mut written = vec![Vec::new(); count];
