@@ -1,0 +1,86 @@
+//! The seeds of the fuzz targets, whole and damaged: errors, but no panics. Among them are all inputs
+//! that a fuzzer ever found a fault with.
+
+use std::path::Path;
+
+use gradloom_tensor::Key;
+use gradloom_testkit::storage::device;
+use gradloom_weights::{Checkpoint, Stored};
+
+/// Seeds of a target, with their names.
+fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
+    let mut seeds: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|file| {
+            let file = file.unwrap();
+            (file.file_name().into_string().unwrap(), std::fs::read(file.path()).unwrap())
+        })
+        .collect();
+    seeds.sort();
+    seeds
+}
+
+fn read(bytes: Vec<u8>) {
+    if let Ok(checkpoint) = Checkpoint::from_bytes("seed", bytes) {
+        let device = device();
+        for name in checkpoint.names() {
+            drop(checkpoint.tensor(name, &device));
+        }
+    }
+}
+
+#[test]
+fn seeds_that_were_made_are_read() {
+    let device = device();
+    let wanted = [("safetensors", "dtypes", 5), ("gguf", "metadata", 1), ("gguf", "tensors", 6)];
+    let torch = ["state", "protocol_4", "nested", "deflated", "legacy", "legacy_nested"];
+    for (target, seed, count) in wanted.into_iter().chain(torch.map(|seed| ("torch", seed, 4))) {
+        let (_, bytes) = seeds(target).into_iter().find(|(name, _)| name == seed).unwrap();
+        let checkpoint = Checkpoint::from_bytes(seed, bytes).unwrap();
+        assert_eq!(checkpoint.names().len(), count, "{target}/{seed}");
+        for (name, entry) in checkpoint.entries() {
+            let read = checkpoint.tensor(name, &device);
+            assert_eq!(
+                read.is_err(),
+                matches!(entry.stored, Stored::Other(_)),
+                "{target}/{seed}: {name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn damaged_seeds_never_panic() {
+    let mut key = Key::new(11);
+    let mut random = || {
+        let [first, second] = key.words();
+        key = key.fold(0);
+        (first as usize, second)
+    };
+    for target in ["safetensors", "gguf", "torch"] {
+        for (_, whole) in seeds(target) {
+            read(whole.clone());
+            for len in 0..whole.len() {
+                read(whole[..len].to_vec());
+            }
+            for _ in 0..1500 {
+                let mut bytes = whole.clone();
+                for _ in 0..1 + random().0 % 4 {
+                    let (place, value) = random();
+                    let at = place % bytes.len().max(1);
+                    match value % 8 {
+                        0 => bytes.truncate(at),
+                        1 => bytes.insert(at, (value >> 8) as u8),
+                        2 => drop(bytes.drain(at..bytes.len().min(at + 1 + random().0 % 8))),
+                        3 if bytes.len() >= at + 8 => bytes[at..at + 8].fill(0xff),
+                        4 if bytes.len() > at => bytes[at] ^= 1 << (value >> 8 & 7),
+                        _ if bytes.len() > at => bytes[at] = (value >> 8) as u8,
+                        _ => {}
+                    }
+                }
+                read(bytes);
+            }
+        }
+    }
+}

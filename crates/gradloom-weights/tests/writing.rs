@@ -1,0 +1,136 @@
+//! What is written is read again.
+
+use gradloom_tensor::{BlockFormat, Device, Element, Tensor, bf16, f16};
+use gradloom_testkit::storage::{counting, device};
+use gradloom_weights::{Array, Checkpoint, Stored, Value, gguf, safetensors};
+
+fn tensor<T: Element>(device: &Device, values: &[T]) -> Tensor {
+    let buffer = device.backend().upload(T::DTYPE, &T::to_bytes(values)).unwrap();
+    Tensor::from_buffer(buffer, values.len(), device)
+}
+
+#[test]
+fn gguf_goes_round() {
+    let device = device();
+    let tensors = [
+        ("f32", counting(&device, &[2, 3], -1.5)),
+        ("f64", tensor(&device, &[f64::MIN_POSITIVE])),
+        ("f16", tensor(&device, &[f16::from_f32(0.5), f16::INFINITY])),
+        ("bf16", tensor(&device, &[bf16::from_f32(-2.0)])),
+        ("i32", tensor(&device, &[i32::MIN, 7])),
+        ("empty", counting(&device, &[0, 4], 0.0)),
+        ("scalar", counting(&device, &[], 3.0)),
+        ("cube", counting(&device, &[2, 1, 4], 0.0)),
+    ];
+    let nested = Array::Array(vec![Array::U8(vec![1]), Array::String(vec!["x".to_owned()])]);
+    let metadata: [(&str, Value); 7] = [
+        ("general.architecture", "llama".into()),
+        ("count", 7u32.into()),
+        ("small", (-1i8).into()),
+        ("eps", 1e-5f32.into()),
+        ("yes", true.into()),
+        ("tokens", vec!["a".to_owned(), String::new()].into()),
+        ("nested", Value::Array(nested)),
+    ];
+    let mut writer = gguf::Writer::new();
+    for (key, value) in &metadata {
+        writer.metadata(*key, value.clone());
+    }
+    for (name, tensor) in &tensors {
+        writer.tensor(*name, tensor);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    writer.save(&path).unwrap();
+    let read = Checkpoint::open(&path).unwrap();
+    assert_eq!(read.names().len(), tensors.len());
+    assert_eq!(read.metadata().len(), metadata.len());
+    for (key, value) in &metadata {
+        assert_eq!(read.metadata()[*key], *value);
+    }
+    for (name, tensor) in &tensors {
+        let found = read.tensor(name, &device).unwrap();
+        assert_eq!((found.dtype(), found.shape()), (tensor.dtype(), tensor.shape()), "{name}");
+        assert_eq!(found.to_bytes().unwrap(), tensor.to_bytes().unwrap(), "{name}");
+    }
+}
+
+#[test]
+fn tensors_are_stored_as_asked() {
+    let device = device();
+    let rows = counting(&device, &[3, 256], -300.0);
+    let values: Vec<f32> = f32::from_bytes(&rows.to_bytes().unwrap());
+    for format in BlockFormat::ALL {
+        let mut writer = gguf::Writer::new();
+        writer.tensor_as("rows", &rows, Stored::Blocks(format));
+        let read = Checkpoint::from_bytes("file", writer.to_bytes().unwrap()).unwrap();
+        assert_eq!(read.entry("rows").unwrap().stored, Stored::Blocks(format));
+        let blocks = read.tensor("rows", &device).unwrap();
+        assert_eq!((blocks.block_format(), &blocks.shape()[..]), (Some(format), &[3, 256][..]));
+        let mut expected = vec![0; 768 / format.elements() * format.bytes()];
+        format.encode(&values, &mut expected);
+        assert_eq!(blocks.to_blocks().unwrap().unwrap(), expected);
+        // Blocks are written again as they are, and to safetensors as numbers.
+        let mut again = gguf::Writer::new();
+        again.tensor("rows", &blocks);
+        assert_eq!(again.to_bytes().unwrap(), writer.to_bytes().unwrap());
+        let plain = safetensors::to_bytes([("rows", &blocks)], &Default::default()).unwrap();
+        let plain = Checkpoint::from_bytes("file", plain).unwrap().tensor("rows", &device).unwrap();
+        let mut decoded = vec![0.0; 768];
+        format.decode(&expected, &mut decoded);
+        assert_eq!(f32::from_bytes(&plain.to_bytes().unwrap()), decoded);
+        assert!(blocks.is_quantized(), "writing leaves blocks as they are");
+    }
+    for (stored, size) in [(Stored::F16, 2), (Stored::BF16, 2), (Stored::F32, 4)] {
+        let mut writer = gguf::Writer::new();
+        writer.tensor_as("rows", &rows, stored.clone());
+        let read = Checkpoint::from_bytes("file", writer.to_bytes().unwrap()).unwrap();
+        assert_eq!(read.entry("rows").unwrap().stored, stored);
+        assert_eq!(read.tensor("rows", &device).unwrap().to_bytes().unwrap().len(), 768 * size);
+    }
+}
+
+#[test]
+fn what_gguf_cannot_hold_is_an_error() {
+    let device = device();
+    let refused = |writer: &gguf::Writer, part: &str| {
+        let error = writer.to_bytes().unwrap_err();
+        assert!(error.is_unsupported() && error.to_string().contains(part), "{error}");
+    };
+    refused(gguf::Writer::new().tensor("t", &tensor(&device, &[true])), "no bool");
+    refused(gguf::Writer::new().tensor("t", &tensor(&device, &[1u32])), "no u32");
+    let rows = counting(&device, &[2, 31], 0.0);
+    refused(gguf::Writer::new().tensor_as("t", &rows, Stored::Blocks(BlockFormat::Q4_0)), "31");
+    refused(gguf::Writer::new().tensor("t", &rows).tensor("t", &rows), "two tensors");
+    refused(gguf::Writer::new().metadata("k", 1u8).metadata("k", 2u8), "twice");
+    refused(gguf::Writer::new().metadata("general.alignment", 7u32), "power of two");
+    refused(gguf::Writer::new().stored("t", &[2], Stored::F32, vec![0; 7]), "need 8");
+    let ints = tensor(&device, &[1i32]);
+    refused(gguf::Writer::new().tensor_as("t", &ints, Stored::F32), "i32 is not converted");
+}
+
+#[test]
+fn alignment_is_as_the_metadata_say() {
+    let device = device();
+    let mut writer = gguf::Writer::new();
+    writer.metadata("general.alignment", 256u32);
+    writer.tensor("a", &counting(&device, &[3], 0.0)).tensor("b", &counting(&device, &[3], 5.0));
+    let bytes = writer.to_bytes().unwrap();
+    assert!(bytes.len().is_multiple_of(256));
+    let read = Checkpoint::from_bytes("file", bytes).unwrap().tensor("b", &device).unwrap();
+    assert_eq!(f32::from_bytes(&read.to_bytes().unwrap()), [5.0, 6.0, 7.0]);
+}
+
+#[test]
+fn a_failed_save_leaves_the_old_file_and_nothing_else() {
+    let (device, folder) = (device(), tempfile::tempdir().unwrap());
+    let path = folder.path().join("model.gguf");
+    std::fs::write(&path, "old").unwrap();
+    let mut writer = gguf::Writer::new();
+    writer.tensor("good", &counting(&device, &[3], 0.0));
+    // This device computes nothing.
+    let lazy = counting(&device, &[3], 0.0).exp();
+    assert!(writer.tensor("lazy", &lazy).save(&path).unwrap_err().is_device());
+    assert_eq!(std::fs::read(&path).unwrap(), b"old");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
