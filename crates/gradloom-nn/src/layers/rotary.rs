@@ -75,6 +75,8 @@ pub struct Rotary {
     features: usize,
     theta: f64,
     scaling: RotaryScaling,
+    /// What the frequencies are divided by; empty if nothing.
+    divisors: Vec<f64>,
     /// For texts that no scaling by length concerns: `[D / 2]`.
     frequencies: Tensor,
 }
@@ -102,12 +104,33 @@ impl Rotary {
         let frequencies = frequencies(features, theta, scaling, 0);
         let frequencies = uploaded(&frequencies, device)
             .map_err(|error| Error::tensor("rotary: a table of frequencies", error))?;
-        Ok(Rotary { features, theta, scaling, frequencies })
+        Ok(Rotary { features, theta, scaling, divisors: Vec::new(), frequencies })
+    }
+
+    /// The same with each pair's frequency divided by a number, as GGUF files of Llama 3 list them.
+    ///
+    /// # Errors
+    /// If there is not one positive number for each pair, or the device refuses the table.
+    pub fn divided_by(mut self, divisors: &[f64]) -> Result<Self> {
+        let pairs = self.features / 2;
+        if divisors.len() != pairs || !divisors.iter().all(|&divisor| divisor > 0.0) {
+            let count = divisors.len();
+            let message = format!("rotary: {count} divisors, but {pairs} positive ones are needed");
+            return Err(Error::mismatch(message));
+        }
+        self.divisors = divisors.to_vec();
+        self.frequencies = uploaded(&self.frequencies(0), self.frequencies.device())
+            .map_err(|error| Error::tensor("rotary: a table of frequencies", error))?;
+        Ok(self)
     }
 
     /// The angle of each pair at position 1, for a text of `length` tokens.
     pub fn frequencies(&self, length: usize) -> Vec<f64> {
-        frequencies(self.features, self.theta, self.scaling, length)
+        let mut frequencies = frequencies(self.features, self.theta, self.scaling, length);
+        for (frequency, divisor) in frequencies.iter_mut().zip(&self.divisors) {
+            *frequency /= divisor;
+        }
+        frequencies
     }
 
     /// Factor of what is turned; 1 but for YaRN.

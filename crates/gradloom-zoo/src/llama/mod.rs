@@ -5,6 +5,7 @@
 //! values that several heads share. Mixtures of experts are absent.
 
 mod config;
+mod gguf;
 mod layers;
 mod model;
 mod rope;

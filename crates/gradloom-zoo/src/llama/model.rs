@@ -23,7 +23,7 @@ pub struct LlamaModel {
     /// After the last.
     pub norm: RmsNorm,
     #[module(skip)]
-    rotary: Rotary,
+    pub(super) rotary: Rotary,
     positions_max: usize,
 }
 

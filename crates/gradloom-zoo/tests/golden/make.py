@@ -5,9 +5,10 @@ hidden states, attention maps, and the gradients of every weight.
     pip install torch transformers==5.23.0 safetensors
     python make.py
 
-With the folder of the published all-MiniLM-L6-v2, it writes only what is expected of that:
+With a published model, it writes only what is expected of that (the second also needs `gguf`):
 
     python make.py ../../../../assets/minilm
+    python make.py ../../../../assets/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 """
 
 import pathlib
@@ -312,9 +313,85 @@ def minilm(folder):
     save(expected, HERE / "minilm.safetensors")
 
 
+# The chat template's text for "What is the capital of France?".
+SMOLLM2_TOKENS = [
+    1, 9690, 198, 2683, 359, 253, 5356, 5646, 11173, 3365, 3511, 308, 34519, 28, 7018, 411, 407, 19712,
+    8182, 2, 198, 1, 4093, 198, 1780, 314, 260, 3575, 282, 4649, 47, 2, 198, 1, 520, 9531, 198,
+]  # fmt: skip
+SMOLLM2_NAMES = {
+    "attn_norm": "input_layernorm",
+    "attn_q": "self_attn.q_proj",
+    "attn_k": "self_attn.k_proj",
+    "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj",
+    "ffn_norm": "post_attention_layernorm",
+    "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
+}
+
+
+def smollm2_weights(path):
+    """The numbers that the file's blocks stand for, under the library's names and in its order."""
+    from gguf import GGUFReader
+    from gguf.quants import dequantize
+
+    weights = {}
+    for tensor in GGUFReader(path).tensors:
+        value = torch.tensor(dequantize(tensor.data, tensor.tensor_type)).float()
+        parts = tensor.name.split(".")
+        if parts[0] != "blk":
+            name = {"token_embd": "embed_tokens", "output_norm": "norm"}[parts[0]]
+            weights[f"model.{name}.weight"] = value
+            continue
+        if parts[2] in ("attn_q", "attn_k"):
+            value = value.reshape(-1, 32, 2, 576).transpose(1, 2).reshape(value.shape)
+        weights[f"model.layers.{parts[1]}.{SMOLLM2_NAMES[parts[2]]}.weight"] = value
+    return weights
+
+
+def rounded(x):
+    """To 8 bits in blocks of 32, as products with blocks of integers do."""
+    blocks = x.unflatten(-1, (-1, 32))
+    scale = blocks.abs().amax(-1, keepdim=True) / 127
+    return ((blocks / scale).round().nan_to_num() * scale).flatten(-2)
+
+
+def smollm2(path):
+    config = tf.LlamaConfig(
+        vocab_size=49152,
+        hidden_size=576,
+        intermediate_size=1536,
+        num_hidden_layers=30,
+        num_attention_heads=9,
+        num_key_value_heads=3,
+        max_position_embeddings=8192,
+        rms_norm_eps=1e-5,
+        rope_parameters={"rope_type": "default", "rope_theta": 100000.0},
+        tie_word_embeddings=True,
+    )
+    model = tf.LlamaForCausalLM(config).eval()
+    model.load_state_dict(smollm2_weights(path), strict=False)
+    ids = torch.tensor([SMOLLM2_TOKENS])
+    with torch.no_grad():
+        answer = model.generate(ids, max_new_tokens=12, do_sample=False, eos_token_id=2)
+        logits = model(ids).logits[0, -1, :2048]
+        for module in model.modules():
+            if isinstance(module, torch.nn.Linear):
+                module.register_forward_pre_hook(lambda _, inputs: (rounded(inputs[0]),))
+        rounded_logits = model(ids).logits[0, -1, :2048]
+    expected = {
+        "tokens": ids.int(),
+        "answer": answer[:, ids.shape[1] :].int().contiguous(),
+        "logits": logits.contiguous(),
+        "rounded_logits": rounded_logits.contiguous(),
+    }
+    save(expected, HERE / "smollm2.safetensors")
+
+
 def main():
     if len(sys.argv) > 1:
-        minilm(sys.argv[1])
+        (smollm2 if sys.argv[1].endswith(".gguf") else minilm)(sys.argv[1])
         return
     torch.manual_seed(0)
     bert()

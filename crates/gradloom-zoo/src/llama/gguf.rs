@@ -1,0 +1,235 @@
+//! Llama and Qwen2 from GGUF files: one file with the configuration, the weights, often in blocks, and
+//! the tokenizer.
+//!
+//! The files order the rows of each head for rotary positions of neighbouring features: row `2 i` of the
+//! file is row `i`, and row `2 i + 1` is row `i + D / 2`. Models here pair features as Hugging Face's
+//! checkpoints do, so rows are put back; blocks move whole, and no number changes. Only the architecture
+//! "llama" orders rows so.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::llama::{LlamaConfig, LlamaForCausalLanguageModel, RopeParameters};
+use crate::{Error, ModelConfig, Pretrained, Result};
+use gradloom_nn::StateDict;
+use gradloom_tensor::{DType, Device, Tensor};
+use gradloom_weights::{Checkpoint, Value};
+
+impl LlamaConfig {
+    /// The configuration that a GGUF file of the architecture "llama" or "qwen2" describes.
+    ///
+    /// # Errors
+    /// If it is of another architecture, lacks a value, or describes no model.
+    pub fn from_gguf(checkpoint: &Checkpoint) -> Result<Self> {
+        let described = Described::new(checkpoint)?;
+        let size = |name: &str| described.size(name);
+        let has = |name: &str| checkpoint.entry(name).is_some();
+        let heads = size("attention.head_count")?;
+        let config = LlamaConfig {
+            model_type: described.architecture.to_owned(),
+            vocab_size: described.vocabulary(checkpoint)?,
+            hidden_size: size("embedding_length")?,
+            intermediate_size: size("feed_forward_length")?,
+            num_hidden_layers: size("block_count")?,
+            num_attention_heads: heads,
+            num_key_value_heads: described.optional_size("attention.head_count_kv")?,
+            head_dim: described.optional_size("attention.key_length")?,
+            max_position_embeddings: size("context_length")?,
+            rms_norm_eps: described.number("attention.layer_norm_rms_epsilon")?,
+            tie_word_embeddings: !has("output.weight"),
+            attention_bias: described.architecture == "llama" && has("blk.0.attn_q.bias"),
+            mlp_bias: has("blk.0.ffn_gate.bias"),
+            rope_parameters: Some(described.rope()?),
+            ..LlamaConfig::default()
+        };
+        config.check()?;
+        let turned = described.optional_size("rope.dimension_count")?;
+        if turned.is_some_and(|turned| turned != config.head_size()) {
+            let message = format!("rope.dimension_count is not the heads' {}", config.head_size());
+            return Err(Error::config(Self::MODEL, message));
+        }
+        Ok(config)
+    }
+}
+
+/// The metadata of a file, by the keys of its architecture.
+struct Described<'a> {
+    metadata: &'a BTreeMap<String, Value>,
+    architecture: &'a str,
+}
+
+impl<'a> Described<'a> {
+    fn new(checkpoint: &'a Checkpoint) -> Result<Self> {
+        let metadata = checkpoint.metadata();
+        let architecture = metadata.get("general.architecture").and_then(Value::as_str);
+        let wrong = |message: String| Error::config(LlamaConfig::MODEL, message);
+        let described = match architecture {
+            Some(architecture @ ("llama" | "qwen2")) => Described { metadata, architecture },
+            Some(other) => {
+                return Err(wrong(format!(
+                    "the architecture is {other:?}; known are llama, qwen2"
+                )));
+            }
+            None => return Err(wrong("general.architecture is missing: no GGUF file".into())),
+        };
+        if described.optional_size("expert_count")?.unwrap_or(0) > 0 {
+            return Err(wrong("expert_count is not 0; experts are not supported".into()));
+        }
+        Ok(described)
+    }
+
+    fn get(&self, name: &str) -> Option<&'a Value> {
+        self.metadata.get(&format!("{}.{name}", self.architecture))
+    }
+
+    fn wrong(&self, name: &str, what: &str) -> Error {
+        Error::config(LlamaConfig::MODEL, format!("{}.{name} {what}", self.architecture))
+    }
+
+    fn optional_size(&self, name: &str) -> Result<Option<usize>> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let size = value.as_u64().and_then(|size| usize::try_from(size).ok());
+        size.map(Some).ok_or_else(|| self.wrong(name, "is no size"))
+    }
+
+    fn size(&self, name: &str) -> Result<usize> {
+        self.optional_size(name)?.ok_or_else(|| self.wrong(name, "is missing"))
+    }
+
+    fn optional_number(&self, name: &str) -> Result<Option<f64>> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        value.as_f64().map(Some).ok_or_else(|| self.wrong(name, "is no number"))
+    }
+
+    fn number(&self, name: &str) -> Result<f64> {
+        self.optional_number(name)?.ok_or_else(|| self.wrong(name, "is missing"))
+    }
+
+    /// The rows of the table of tokens: files need not give their number elsewhere.
+    fn vocabulary(&self, checkpoint: &Checkpoint) -> Result<usize> {
+        let entry = checkpoint.entry("token_embd.weight");
+        let rows = entry.and_then(|entry| entry.shape.first().copied());
+        let missing = || Error::config(LlamaConfig::MODEL, "token_embd.weight is missing");
+        rows.ok_or_else(missing)
+    }
+
+    fn rope(&self) -> Result<RopeParameters> {
+        let kind = self.get("rope.scaling.type").and_then(Value::as_str);
+        Ok(RopeParameters {
+            rope_type: kind.filter(|kind| *kind != "none").map(str::to_owned),
+            rope_theta: self.optional_number("rope.freq_base")?,
+            factor: self.optional_number("rope.scaling.factor")?,
+            original_max_position_embeddings: self
+                .optional_size("rope.scaling.original_context_length")?,
+            ..RopeParameters::default()
+        })
+    }
+}
+
+impl LlamaForCausalLanguageModel {
+    /// Reads a GGUF file of the architecture "llama" (also Mistral, SmolLM2) or "qwen2". Matrices in
+    /// blocks stay in blocks, and are frozen.
+    ///
+    /// # Errors
+    /// If the file is missing, damaged or of another architecture, or its weights do not fit.
+    pub fn from_gguf(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
+        let path = path.as_ref();
+        let checkpoint = Checkpoint::open(path).map_err(|error| unreadable(error.into()))?;
+        let model = load(&checkpoint, device);
+        model.map_err(|error| error.context(path.display().to_string()))
+    }
+}
+
+fn unreadable(error: gradloom_nn::Error) -> Error {
+    Error::weights("loading llama", error)
+}
+
+fn load(checkpoint: &Checkpoint, device: &Device) -> Result<LlamaForCausalLanguageModel> {
+    let config = LlamaConfig::from_gguf(checkpoint)?;
+    let mut weights = StateDict::new();
+    for name in checkpoint.names() {
+        let tensor = checkpoint.tensor(name, device).map_err(|error| unreadable(error.into()))?;
+        let tensor = match ordered_heads(&config, name) {
+            Some(heads) => put_back(&tensor, heads, config.head_size())
+                .map_err(|error| Error::tensor(name, error))?,
+            None => tensor,
+        };
+        weights.insert(renamed(name), tensor);
+    }
+    let divisors = weights.remove("rope_freqs.weight");
+    let mut model = LlamaForCausalLanguageModel::from_weights(&config, &weights, device)?;
+    if let Some(divisors) = divisors {
+        let divisors = divisors.cast(DType::F32).to_vec::<f32>();
+        let divisors = divisors.map_err(|error| Error::tensor("rope_freqs.weight", error))?;
+        let divisors: Vec<f64> = divisors.into_iter().map(f64::from).collect();
+        let rotary = model.model.rotary.clone().divided_by(&divisors).map_err(unreadable)?;
+        model.model.rotary = rotary;
+    }
+    Ok(model)
+}
+
+/// The name in a model; a name that is unknown stays, and is reported as left over.
+fn renamed(name: &str) -> String {
+    const WHOLE: [(&str, &str); 3] = [
+        ("token_embd.weight", "model.embed_tokens.weight"),
+        ("output_norm.weight", "model.norm.weight"),
+        ("output.weight", "lm_head.weight"),
+    ];
+    const PARTS: [(&str, &str); 9] = [
+        ("attn_norm", "input_layernorm"),
+        ("attn_q", "self_attn.q_proj"),
+        ("attn_k", "self_attn.k_proj"),
+        ("attn_v", "self_attn.v_proj"),
+        ("attn_output", "self_attn.o_proj"),
+        ("ffn_norm", "post_attention_layernorm"),
+        ("ffn_gate", "mlp.gate_proj"),
+        ("ffn_up", "mlp.up_proj"),
+        ("ffn_down", "mlp.down_proj"),
+    ];
+    if let Some((_, ours)) = WHOLE.iter().find(|(theirs, _)| *theirs == name) {
+        return (*ours).to_owned();
+    }
+    let parts: Vec<&str> = name.split('.').collect();
+    if let ["blk", layer, part, kind] = parts[..]
+        && let Some((_, ours)) = PARTS.iter().find(|(theirs, _)| *theirs == part)
+    {
+        return format!("model.layers.{layer}.{ours}.{kind}");
+    }
+    name.to_owned()
+}
+
+/// The number of heads whose rows the file orders in pairs, if this is such a weight or bias.
+fn ordered_heads(config: &LlamaConfig, name: &str) -> Option<usize> {
+    if config.model_type != "llama" {
+        return None;
+    }
+    match name.split('.').nth(2)? {
+        "attn_q" => Some(config.num_attention_heads),
+        "attn_k" => Some(config.key_value_heads()),
+        _ => None,
+    }
+}
+
+/// Rows `[H * D, ..]` in pairs as rows in halves.
+fn put_back(tensor: &Tensor, heads: usize, size: usize) -> gradloom_tensor::Result<Tensor> {
+    let shape = *tensor.shape();
+    // A shape that does not fit is reported with the names of the others.
+    if shape.rank() == 0 || shape[0] != heads * size {
+        return Ok(tensor.clone());
+    }
+    let (Some(format), Some(blocks)) = (tensor.block_format(), tensor.to_blocks()?) else {
+        let pairs = tensor.reshape([heads, size / 2, 2, shape.count() / shape[0].max(1)]);
+        return Ok(pairs.transpose(1, 2).reshape(shape));
+    };
+    let row_bytes = blocks.len() / shape[0];
+    let mut ordered = Vec::with_capacity(blocks.len());
+    for head in 0..heads {
+        for half in 0..2 {
+            for pair in 0..size / 2 {
+                let row = head * size + 2 * pair + half;
+                ordered.extend_from_slice(&blocks[row * row_bytes..][..row_bytes]);
+            }
+        }
+    }
+    Tensor::from_blocks(format, [shape[0], shape[1]], &ordered, tensor.device())
+}
