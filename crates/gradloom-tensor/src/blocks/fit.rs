@@ -13,10 +13,30 @@ pub(super) struct Affine {
 /// Parts of the range, by percent, that the starts cover.
 const COVERED: [f32; 10] = [0.62, 0.7, 0.76, 0.82, 0.87, 0.91, 0.95, 0.98, 1.0, 1.03];
 
-/// The nearest of the quants `0..=top` for a number.
+/// The nearest of the quants `0..=top`, which are fewer than 256.
+fn rounded(value: f32, top: u8) -> f32 {
+    // So large a float has no bits for fractions: adding it rounds. Unlike calls of `round`, this is
+    // done for many numbers at once.
+    const WHOLE: f32 = (1 << 23) as f32;
+    (value.clamp(0.0, f32::from(top)) + WHOLE) - WHOLE
+}
+
+/// The nearest of the quants `0..=top` for a number; zero for NaN.
 pub(super) fn quant(value: f32, top: u8) -> u8 {
-    // The cast takes negative numbers and NaN to zero.
-    (value.round_ties_even() as u8).min(top)
+    rounded(value, top) as u8
+}
+
+/// Sums of the terms that each number adds, in eight lanes side by side.
+fn sums<const N: usize>(values: &[f32], terms: impl Fn(f32) -> [f32; N]) -> [f32; N] {
+    let mut sums = [[0.0; 8]; N];
+    for chunk in values.as_chunks::<8>().0 {
+        for (lane, &value) in chunk.iter().enumerate() {
+            for (sum, term) in sums.iter_mut().zip(terms(value)) {
+                sum[lane] += term;
+            }
+        }
+    }
+    sums.map(|lanes| lanes.iter().sum())
 }
 
 /// The best fit with the quants `0..=top`.
@@ -47,14 +67,10 @@ pub(super) fn affine(values: &[f32], top: u8) -> Affine {
 /// The grid with the least squared error for the quants that `fit` gives.
 fn refit(values: &[f32], fit: Affine, top: u8) -> Affine {
     let inverse = inverse(fit.scale);
-    let [mut x, mut q, mut qq, mut xq] = [0.0f32; 4];
-    for &value in values {
-        let quant = f32::from(quant((value + fit.minimum) * inverse, top));
-        x += value;
-        q += quant;
-        qq += quant * quant;
-        xq += value * quant;
-    }
+    let [x, q, qq, xq] = sums(values, |value| {
+        let quant = rounded((value + fit.minimum) * inverse, top);
+        [value, quant, quant * quant, value * quant]
+    });
     let count = values.len() as f32;
     let determinant = count * qq - q * q;
     if determinant <= 0.0 {
@@ -68,12 +84,12 @@ fn refit(values: &[f32], fit: Affine, top: u8) -> Affine {
 /// Sum of squared errors after rounding to the grid.
 pub(super) fn affine_error(values: &[f32], fit: Affine, top: u8) -> f32 {
     let inverse = inverse(fit.scale);
-    let error = |&value: &f32| {
-        let quant = f32::from(quant((value + fit.minimum) * inverse, top));
+    let [error] = sums(values, |value| {
+        let quant = rounded((value + fit.minimum) * inverse, top);
         let error = fit.scale * quant - fit.minimum - value;
-        error * error
-    };
-    values.iter().map(error).sum()
+        [error * error]
+    });
+    error
 }
 
 /// The best scale of either sign for the quants `-zero..zero`.
@@ -92,12 +108,10 @@ pub(super) fn symmetric(values: &[f32], zero: u8) -> f32 {
                     (best, best_error) = (scale, error);
                 }
                 let inverse = inverse(scale);
-                let [mut qq, mut xq] = [0.0f32; 2];
-                for &value in values {
+                let [qq, xq] = sums(values, |value| {
                     let quant = centred(value * inverse, zero);
-                    qq += quant * quant;
-                    xq += value * quant;
-                }
+                    [quant * quant, value * quant]
+                });
                 if qq > 0.0 {
                     scale = xq / qq;
                 }
@@ -110,15 +124,15 @@ pub(super) fn symmetric(values: &[f32], zero: u8) -> f32 {
 /// Sum of squared errors after rounding to the grid.
 pub(super) fn symmetric_error(values: &[f32], scale: f32, zero: u8) -> f32 {
     let inverse = inverse(scale);
-    let error = |&value: &f32| {
+    let [error] = sums(values, |value| {
         let error = scale * centred(value * inverse, zero) - value;
-        error * error
-    };
-    values.iter().map(error).sum()
+        [error * error]
+    });
+    error
 }
 
 fn centred(value: f32, zero: u8) -> f32 {
-    f32::from(quant(value + f32::from(zero), 2 * zero - 1)) - f32::from(zero)
+    rounded(value + f32::from(zero), 2 * zero - 1) - f32::from(zero)
 }
 
 /// `1 / scale`, or zero where that is no number.

@@ -37,16 +37,24 @@ pub fn interleave(format: BlockFormat, rows: usize, columns: usize, plain: &[u8]
     let row_bytes = row_bytes(format, columns);
     assert_eq!(plain.len(), rows * row_bytes, "{format}: bytes of [{rows}, {columns}]");
     let mut groups = vec![0; bytes(format, rows, columns)];
-    for_each_granule(format, row_bytes, |granule, at| {
-        for (group, out) in groups.chunks_exact_mut((GROUP_ROWS * row_bytes).max(1)).enumerate() {
-            let first = group * GROUP_ROWS;
-            for row in first..rows.min(first + GROUP_ROWS) {
-                let to = at * GROUP_ROWS + (row - first) * granule;
-                let from = row * row_bytes + at;
-                out[to..to + granule].copy_from_slice(&plain[from..from + granule]);
+    let group_bytes = (GROUP_ROWS * row_bytes).max(1);
+    for (group, plain) in groups.chunks_exact_mut(group_bytes).zip(plain.chunks(group_bytes)) {
+        for_each_granule(format, row_bytes, |granule, at| {
+            let lanes = &mut group[at * GROUP_ROWS..(at + granule) * GROUP_ROWS];
+            // Copies of a known length are single instructions.
+            if granule == 4 {
+                let (lanes, _) = lanes.as_chunks_mut::<4>();
+                for (lane, row) in lanes.iter_mut().zip(plain.chunks_exact(row_bytes)) {
+                    lane.copy_from_slice(&row[at..at + 4]);
+                }
+            } else {
+                let (lanes, _) = lanes.as_chunks_mut::<2>();
+                for (lane, row) in lanes.iter_mut().zip(plain.chunks_exact(row_bytes)) {
+                    lane.copy_from_slice(&row[at..at + 2]);
+                }
             }
-        }
-    });
+        });
+    }
     groups
 }
 
