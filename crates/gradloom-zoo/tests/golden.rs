@@ -4,11 +4,12 @@
 use gradloom_nn::layers::Rotary;
 use gradloom_nn::{Context, Module, StateDict, gradients, weights};
 use gradloom_tensor::ops::loss::CrossEntropyOptions;
-use gradloom_tensor::{DType, Device, Tensor};
+use gradloom_tensor::{DType, Device, Tensor, commit};
 use gradloom_zoo::{
     BertForMaskedLanguageModel, BertForPreTraining, BertForSequenceClassification, BertInput,
-    BertModel, CausalInput, CausalOutput, Gpt2ForCausalLanguageModel, LlamaConfig,
-    LlamaForCausalLanguageModel, ModelConfig, Pretrained, T5ForConditionalGeneration, T5Input,
+    BertModel, CausalInput, CausalLanguageModel, CausalOutput, Gpt2ForCausalLanguageModel,
+    LlamaConfig, LlamaForCausalLanguageModel, ModelConfig, Pretrained, T5ForConditionalGeneration,
+    T5Input,
 };
 
 /// A checkpoint of the folder `golden`, on a device.
@@ -171,7 +172,7 @@ fn classifiers_are_pythons() {
 }
 
 /// A language model's test: the file, the place of its layers, and how it runs.
-fn check_causal<M: Pretrained>(
+fn check_causal<M: Pretrained + CausalLanguageModel>(
     case: &str,
     path: [&str; 2],
     forward: fn(&M, &CausalInput, &mut Context) -> CausalOutput,
@@ -196,8 +197,21 @@ fn check_causal<M: Pretrained>(
         // Positions are those that are counted without them.
         let positions = Tensor::arange(input.tokens.size(1), &golden.device);
         let positions = positions.broadcast_to(*input.tokens.shape());
+        let tokens = input.tokens.narrow(0, 0, 1);
         let output = forward(&model, &input.positions(&positions), &mut Context::eval());
         golden.assert_kept("logits", &output.logits);
+
+        // The first text in pieces, with a cache.
+        let mut cache = model.cache(1, 8).unwrap();
+        for (first, count) in [(0, 3), (3, 1), (4, 3)] {
+            let piece = tokens.narrow(1, first, count);
+            let hidden = model.hidden(&piece, &mut cache, &mut Context::eval()).unwrap();
+            cache.end();
+            let mut logits = model.logits(&hidden);
+            commit(&mut (&mut cache, &mut logits)).unwrap();
+            let expected = golden.get("logits").narrow(0, 0, 1).narrow(1, first, count);
+            assert_close(&format!("{case}: cached logits"), &logits, &expected, None);
+        }
     });
 }
 
