@@ -4,4 +4,4 @@ mod generator;
 mod sampler;
 
 pub use generator::{Generator, Stop, Timing, Writing};
-pub use sampler::Sampler;
+pub use sampler::{Candidate, Sampler};
