@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokenizers::utils::truncation::TruncationDirection;
-use tokenizers::{PostProcessor, PostProcessorWrapper};
+use tokenizers::{Decoder, PostProcessor, PostProcessorWrapper};
 
 use crate::assemble::guarded;
 use crate::pieces::Pieces;
@@ -170,10 +170,19 @@ impl Tokenizer {
     /// # Errors
     /// An id is not in the vocabulary.
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String> {
+        let mut tokens = Vec::with_capacity(ids.len());
         for &id in ids {
-            self.check_id(id)?;
+            let token = self.token_for_decoding(id)?;
+            if !(skip_special && self.is_special(id)) {
+                tokens.push(token);
+            }
         }
-        guarded(|| self.inner.library.decode(ids, skip_special))
+        let decoder = match self.inner.library.get_decoder() {
+            // A decoder may count on a last token.
+            Some(decoder) if !tokens.is_empty() => decoder,
+            _ => return Ok(tokens.join(" ")),
+        };
+        guarded(|| decoder.decode(tokens))
             .unwrap_or_else(|message| Err(message.into()))
             .map_err(|error| Error::malformed("decode", error.to_string()))
     }
@@ -233,13 +242,6 @@ impl Tokenizer {
     pub(crate) fn token_for_decoding(&self, id: u32) -> Result<String> {
         let added = self.inner.library.get_added_vocabulary().simple_id_to_token(id);
         added.or_else(|| self.id_to_token(id)).ok_or_else(|| self.unknown_id(id))
-    }
-
-    fn check_id(&self, id: u32) -> Result<()> {
-        if self.inner.library.id_to_token(id).is_none() {
-            return Err(self.unknown_id(id));
-        }
-        Ok(())
     }
 
     fn unknown_id(&self, id: u32) -> Error {
