@@ -14,9 +14,9 @@ mod linear;
 pub mod bert;
 pub mod gpt2;
 pub mod llama;
+pub mod t5;
 
 pub mod generation;
-pub mod t5;
 
 pub use bert::{
     BertConfig, BertForMaskedLanguageModel, BertForPreTraining, BertForSequenceClassification,

@@ -164,11 +164,12 @@ impl Rotary {
         let angles = places * &frequencies;
         let device = positions.device();
         let sign = Tensor::iota([2, 1], 0, device).cast(DType::F32);
-        let sign = &sign * 2.0 - 1.0;
+        let sign = &sign * sign.constant_like(2.0) - sign.constant_like(1.0);
         let factor = self.attention_factor();
         let (mut cos, mut sin) = (angles.cos(), angles.sin() * sign);
         if factor != 1.0 {
-            (cos, sin) = (cos * factor, sin * factor);
+            let factor = cos.constant_like(factor);
+            (cos, sin) = (cos * &factor, sin * &factor);
         }
         RotaryAngles { cos, sin }
     }

@@ -176,7 +176,11 @@ impl T5ForConditionalGeneration {
     #[track_caller]
     pub fn logits(&self, hidden: &Tensor) -> Tensor {
         let head = self.lm_head.as_ref().map_or(&self.model.shared.weight, |head| &head.weight);
-        let scaled = if self.scale == 1.0 { hidden.clone() } else { hidden * self.scale };
+        let scaled = if self.scale == 1.0 {
+            hidden.clone()
+        } else {
+            hidden * hidden.constant_like(self.scale)
+        };
         scaled.matmul(&head.t())
     }
 
