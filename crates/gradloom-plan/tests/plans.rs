@@ -4,7 +4,7 @@ use gradloom_plan::Planner;
 use gradloom_tensor::ops::attention::AttentionOptions;
 use gradloom_tensor::ops::convolution::Conv2dOptions;
 use gradloom_tensor::ops::pooling::PoolOptions;
-use gradloom_tensor::{DType, Device, Retention, Tensor};
+use gradloom_tensor::{BlockFormat, DType, Device, Retention, Tensor};
 use gradloom_testkit::reference;
 
 fn leaf(shape: &[usize], device: &Device) -> Tensor {
@@ -193,4 +193,56 @@ fn kernels_stay_within_a_device_s_limit_of_buffers() {
     for kernel in &prepared.plan.kernels {
         assert!(kernel.inputs.len() + kernel.outputs.len() <= 8, "{kernel}");
     }
+}
+
+/// A matrix in blocks; the numbers do not matter.
+fn blocks(rows: usize, columns: usize, device: &Device) -> Tensor {
+    let format = BlockFormat::Q4_1;
+    let bytes = vec![0; rows * columns / format.elements() * format.bytes()];
+    Tensor::from_blocks(format, [rows, columns], &bytes, device).unwrap()
+}
+
+/// One token through a layer of a decoder: products read blocks, keys and values are written in place.
+#[test]
+fn decoding_with_a_cache() {
+    let device = reference::device();
+    let (width, inner, heads, shared, features, capacity) = (64, 96, 4, 2, 16, 20);
+    let zeros = |shape: &[usize]| {
+        let values = vec![0f32; shape.iter().product()];
+        Tensor::from_vec(values, shape, &device).unwrap()
+    };
+    let x = zeros(&[1, 1, width]);
+    let norm = zeros(&[width]);
+    let position = Tensor::from_vec(vec![3i32], [1], &device).unwrap();
+    let angles = position.cast(DType::F32).reshape([1, 1, 1, 1, 1]) * zeros(&[features / 2]);
+    let sign = Tensor::iota([2, 1], 0, &device).cast(DType::F32) * 2.0 - 1.0;
+    let (cos, sin) = (angles.cos(), angles.sin() * sign);
+    let turn = |x: Tensor, heads: usize| {
+        let x = x.reshape([1, 1, heads, features]).transpose(1, 2);
+        let halves = x.reshape([1, heads, 1, 2, features / 2]);
+        (&halves * &cos + halves.flip(-2) * &sin).reshape(*x.shape())
+    };
+    let normed = x.rms_norm(Some(&norm), 1e-5);
+    let sizes = [heads * features, shared * features, shared * features];
+    let matrices = sizes.map(|rows| blocks(rows, width, &device));
+    let weights: Vec<&Tensor> = matrices.iter().collect();
+    let projected = normed.matmul(&Tensor::concat(&weights, 0).t());
+    let query = turn(projected.narrow(-1, 0, sizes[0]), heads);
+    let key = turn(projected.narrow(-1, sizes[0], sizes[1]), shared);
+    let value = projected.narrow(-1, sizes[0] + sizes[1], sizes[2]);
+    let value = value.reshape([1, 1, shared, features]).transpose(1, 2);
+    let start = position.check_index(capacity, "cache");
+    let keys = zeros(&[1, shared, capacity, features]).write(2, &start, &key);
+    let values = zeros(&[1, shared, capacity, features]).write(2, &start, &value);
+    let options = AttentionOptions::default().causal(true).start(&start);
+    let mixed = Tensor::attention(&query, &keys, &values, &options).transpose(1, 2);
+    let x = &x + mixed.flatten(2, 3).matmul(&blocks(width, sizes[0], &device).t());
+    let normed = x.rms_norm(Some(&norm), 1e-5);
+    let both = [blocks(inner, width, &device), blocks(inner, width, &device)];
+    let both = normed.matmul(&Tensor::concat(&[&both[0], &both[1]], 0).t());
+    let gated = both.narrow(-1, 0, inner).silu() * both.narrow(-1, inner, inner);
+    let x = x + gated.matmul(&blocks(width, inner, &device).t());
+    drop((projected, query, key, value, mixed, normed, both, gated, start, options, angles));
+    drop((cos, sin, position));
+    insta::assert_snapshot!(plan(vec![x, keys, values]));
 }

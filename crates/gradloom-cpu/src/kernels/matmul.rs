@@ -16,6 +16,7 @@ use crate::convert::Lane;
 use crate::epilogue::{Division, Epilogue};
 use crate::memory::Temporary;
 use crate::parallel;
+use crate::scratch::Scratch;
 use crate::transpose::transpose;
 
 /// Multiplications below which a product stays on one thread.
@@ -27,6 +28,10 @@ const BLOCK: usize = 96;
 const BLOCKS_MAX: usize = 16;
 /// Rows of a tile of panels, of which a task has whole ones.
 const PANEL_ROWS: usize = 6;
+/// Elements from one column to the next from which rows are turned before they are multiplied, and how
+/// many rows at a time.
+const FAR: isize = 4096;
+const TURNED_ROWS: usize = 48;
 /// What it costs to move an element across rows, in elements moved along them.
 const TURN_COST: usize = 6;
 
@@ -226,7 +231,11 @@ impl<'a, T: Number> Product<'a, T> {
         match &self.packed {
             Some(packed) => {
                 let packed = bytemuck::cast_slice(packed.get());
-                T::multiply_packed(context.level, out, size, lhs, packed);
+                if lhs.strides[0] == 1 && lhs.strides[1] > FAR {
+                    multiply_turned(context, out, size, lhs, packed);
+                } else {
+                    T::multiply_packed(context.level, out, size, lhs, packed);
+                }
             }
             None => T::multiply(context.level, out, columns, size, lhs, self.rhs),
         }
@@ -263,6 +272,29 @@ impl<'a, T: Number> Product<'a, T> {
         parallel::split(context.threads, &mut [out], &[bytes], rows, per_task, |range, parts| {
             self.rows(context, range, bytemuck::cast_slice_mut(parts[0]));
         });
+    }
+}
+
+/// A product whose left matrix lies in columns so far apart that each would be in another page: some
+/// rows at a time are turned first.
+fn multiply_turned<T: Number>(
+    context: &Context<'_>,
+    out: &mut [T],
+    [rows, columns, inner]: [usize; 3],
+    lhs: Matrix<'_, T>,
+    packed: &[T],
+) {
+    lhs.check(rows, inner);
+    let mut turned = Scratch::take::<T>(TURNED_ROWS.min(rows) * inner);
+    let outs = out[..rows * columns].chunks_mut((TURNED_ROWS * columns).max(1));
+    for (index, out) in outs.enumerate() {
+        let first = index * TURNED_ROWS;
+        let count = TURNED_ROWS.min(rows - first);
+        let source = &lhs.values[(lhs.offset + first as isize) as usize..];
+        let step = lhs.strides[1] as usize;
+        transpose(context.level, source, step, [inner, count], turned.get_mut(), inner);
+        let lhs = Matrix { values: turned.get(), offset: 0, strides: [inner as isize, 1] };
+        T::multiply_packed(context.level, out, [count, columns, inner], lhs, packed);
     }
 }
 

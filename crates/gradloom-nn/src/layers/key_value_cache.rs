@@ -11,7 +11,8 @@ use gradloom_tensor::{DType, Device, Tensor, Tensors, commit};
 /// A forward pass begins with [`begin`](Self::begin), calls [`attend`](Self::attend) once for each
 /// layer and ends with [`end`](Self::end). [`commit`](gradloom_tensor::commit) then writes the new keys
 /// and values into the memory that the cache has; nothing is copied and the plan stays the same from
-/// token to token.
+/// token to token. Drop other tensors of the pass before, or they keep the old cache alive and it is
+/// copied.
 ///
 /// ```
 /// use gradloom_nn::layers::KeyValueCache;

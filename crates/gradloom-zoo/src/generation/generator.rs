@@ -187,6 +187,8 @@ impl<M: CausalLanguageModel> Generator<M> {
             hidden.gather(1, &index.broadcast_to([prompts.len(), 1, hidden.size(2)]))
         };
         let mut logits = self.model.logits(&last);
+        // What else holds the graph would keep the cache from being written in place.
+        drop((tokens, hidden, last));
         commit(&mut Pass { cache: &mut self.cache, logits: &mut logits }).map_err(failed)?;
         self.logits = logits.to_vec::<f32>().map_err(failed)?;
         for (text, prompt) in self.texts.iter_mut().zip(prompts) {

@@ -1,0 +1,159 @@
+//! Writing with a cache against forward passes over the whole text.
+
+use gradloom_nn::{Context, Init, ModuleExt, quantize};
+use gradloom_tensor::{BlockFormat, Device, Key, Tensor};
+use gradloom_zoo::generation::{Generator, Sampler, Stop};
+use gradloom_zoo::{
+    CausalInput, CausalLanguageModel, Gpt2Config, Gpt2ForCausalLanguageModel, LlamaConfig,
+    LlamaForCausalLanguageModel, ModelConfig, Pretrained,
+};
+
+fn llama(device: &Device) -> LlamaForCausalLanguageModel {
+    let config = LlamaConfig::from_json(
+        r#"{"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
+            "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 50,
+            "initializer_range": 0.3, "max_position_embeddings": 32}"#,
+    )
+    .unwrap();
+    LlamaForCausalLanguageModel::new(&config, &mut Init::new(Key::new(1), device)).unwrap()
+}
+
+fn gpt2(device: &Device) -> Gpt2ForCausalLanguageModel {
+    let config = Gpt2Config {
+        vocab_size: 50,
+        n_positions: 32,
+        n_embd: 16,
+        n_layer: 2,
+        n_head: 2,
+        initializer_range: 0.3,
+        ..Gpt2Config::default()
+    };
+    Gpt2ForCausalLanguageModel::new(&config, &mut Init::new(Key::new(1), device)).unwrap()
+}
+
+/// Logits of the token after a text, by one pass over all of it.
+fn whole(forward: &dyn Fn(&CausalInput) -> Tensor, text: &[u32], device: &Device) -> Vec<f32> {
+    let tokens: Vec<i32> = text.iter().map(|&token| token as i32).collect();
+    let tokens = Tensor::from_slice(&tokens, [1, text.len()], device).unwrap();
+    let logits = forward(&CausalInput::new(&tokens));
+    logits.narrow(1, text.len() - 1, 1).to_vec::<f32>().unwrap()
+}
+
+fn close(found: &[f32], expected: &[f32], context: &str) {
+    assert_eq!(found.len(), expected.len());
+    let scale = expected.iter().fold(1.0f32, |scale, value| scale.max(value.abs()));
+    for (found, expected) in found.iter().zip(expected) {
+        assert!((found - expected).abs() < 2e-5 * scale, "{context}: {found} for {expected}");
+    }
+}
+
+fn writes_what_whole_passes_say<M: CausalLanguageModel>(
+    model: &M,
+    forward: &dyn Fn(&CausalInput) -> Tensor,
+    device: &Device,
+) {
+    let prompt = [3, 14, 15, 9, 2, 6];
+    let mut generator = Generator::new(model, 1, 20).unwrap();
+    generator.read(&[&prompt[..4]]).unwrap();
+    generator.read(&[&prompt[4..]]).unwrap();
+    close(generator.logits(0), &whole(forward, &prompt, device), "prompt in two parts");
+    for token in [7, 1, 8] {
+        generator.step(&[token]).unwrap();
+        let text = generator.tokens(0).to_vec();
+        close(generator.logits(0), &whole(forward, &text, device), "step");
+    }
+    let again: Vec<u32> = {
+        generator.clear();
+        generator.read(&[&prompt]).unwrap();
+        let mut sampler = Sampler::greedy();
+        generator.write(&mut sampler, &Stop::after(10)).map(|token| token.unwrap()).collect()
+    };
+    let mut text = prompt.to_vec();
+    for token in again {
+        let logits = whole(forward, &text, device);
+        let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
+        assert_eq!(Some(token as usize), best, "greedy after {text:?}");
+        text.push(token);
+    }
+}
+
+#[test]
+fn a_cache_changes_nothing() {
+    let device = gradloom_cpu::device();
+    let mut model = llama(&device);
+    model.freeze();
+    let forward = |input: &CausalInput| model.forward(input, &mut Context::eval()).logits;
+    writes_what_whole_passes_say(&model, &forward, &device);
+    let mut model = gpt2(&device);
+    model.freeze();
+    let forward = |input: &CausalInput| model.forward(input, &mut Context::eval()).logits;
+    writes_what_whole_passes_say(&model, &forward, &device);
+}
+
+#[test]
+fn matrices_in_blocks_write_the_same_with_and_without_a_cache() {
+    let device = gradloom_cpu::device();
+    let mut model = llama(&device);
+    assert_eq!(quantize(&mut model, BlockFormat::Q8_0).unwrap(), 16);
+    let forward = |input: &CausalInput| model.forward(input, &mut Context::eval()).logits;
+    writes_what_whole_passes_say(&model, &forward, &device);
+}
+
+#[test]
+fn texts_of_different_lengths_do_not_disturb_each_other() {
+    let device = gradloom_cpu::device();
+    let model = llama(&device);
+    let prompts: [&[u32]; 3] = [&[3, 14, 15], &[9], &[2, 6, 5, 3, 5]];
+    let mut together = Generator::new(&model, 3, 16).unwrap();
+    together.read(&prompts).unwrap();
+    let mut samplers = vec![Sampler::greedy(); 3];
+    let written = together.write_all(&mut samplers, &Stop::after(8)).unwrap();
+    for (prompt, written) in prompts.iter().zip(written) {
+        let mut alone = Generator::new(&model, 1, 16).unwrap();
+        alone.read(&[prompt]).unwrap();
+        let mut sampler = Sampler::greedy();
+        let expected: Vec<u32> =
+            alone.write(&mut sampler, &Stop::after(8)).map(|token| token.unwrap()).collect();
+        assert_eq!(written, expected);
+    }
+}
+
+#[test]
+fn a_step_plans_nothing_and_asks_for_no_memory() {
+    let device = gradloom_cpu::CpuBackend::new(Some(2)).unwrap().into_device();
+    let mut model = llama(&device);
+    quantize(&mut model, BlockFormat::Q4_1).unwrap();
+    let mut generator = Generator::new(&model, 1, 32).unwrap();
+    generator.read(&[&[1, 2, 3]]).unwrap();
+    for token in 0..3 {
+        generator.step(&[token]).unwrap();
+    }
+    let before = device.statistics();
+    for token in 0..20 {
+        generator.step(&[token]).unwrap();
+    }
+    let after = device.statistics();
+    assert_eq!(after.plans, before.plans);
+    assert_eq!(after.system_allocations, before.system_allocations);
+    assert_eq!(after.bytes_in_use, before.bytes_in_use);
+    assert_eq!(after.submissions - before.submissions, 20);
+    let layers = 2;
+    assert!((after.kernels - before.kernels) / 20 <= 12 * layers + 8);
+}
+
+#[test]
+fn what_cannot_be_written_is_named() {
+    let device = gradloom_cpu::device();
+    let model = llama(&device);
+    let error = |result: gradloom_zoo::Result<()>| result.unwrap_err().to_string();
+    let mut generator = Generator::new(&model, 1, 4).unwrap();
+    assert!(error(generator.read(&[&[]])).contains("no tokens"));
+    assert!(error(generator.read(&[&[50]])).contains("vocabulary of 50"));
+    assert!(error(generator.read(&[&[1, 2, 3, 4, 5]])).contains("do not fit"));
+    generator.read(&[&[1, 2, 3]]).unwrap();
+    let mut sampler = Sampler::greedy();
+    let outcomes: Vec<_> = generator.write(&mut sampler, &Stop::after(9)).collect();
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 2);
+    assert!(outcomes.last().unwrap().is_err(), "the cache is full");
+    assert!(error(Generator::new(&model, 1, 33).map(|_| ())).contains("32 positions"));
+}
