@@ -1,10 +1,13 @@
-//! What the examples share: the command line, a training loop for image classifiers, and a picture of
-//! the result.
+//! What the examples share: the command line, a training loop for image classifiers, pictures of
+//! results, and the models and texts that several begin with.
 #![forbid(unsafe_code)]
 
 pub mod options;
 pub mod classifier;
 pub mod picture;
+
+pub mod minilm;
+pub mod vocabulary;
 
 /// Any failure, for `main`: prints as its message and what caused it.
 pub struct Failure(String);
