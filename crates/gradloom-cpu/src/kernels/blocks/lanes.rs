@@ -39,6 +39,8 @@ pub(super) trait Lanes: Copy {
     fn shift_right(words: Self::Words, bits: u32) -> Self::Words;
     /// Bits moved up.
     fn shift_left(words: Self::Words, bits: u32) -> Self::Words;
+    /// Sums, which wrap.
+    fn add(a: Self::Words, b: Self::Words) -> Self::Words;
     /// Low 32 bits of products.
     fn multiply(a: Self::Words, b: Self::Words) -> Self::Words;
     /// `sum + ` the dot product of each word's four bytes, 0 to 127, with four signed bytes.
@@ -123,6 +125,11 @@ impl Lanes for Portable {
     #[inline(always)]
     fn shift_left(words: [u32; 16], bits: u32) -> [u32; 16] {
         each(words, |word| word << bits)
+    }
+
+    #[inline(always)]
+    fn add(a: [u32; 16], b: [u32; 16]) -> [u32; 16] {
+        both(a, b, u32::wrapping_add)
     }
 
     #[inline(always)]

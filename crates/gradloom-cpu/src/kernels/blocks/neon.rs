@@ -94,6 +94,12 @@ impl Lanes for Neon {
     }
 
     #[inline(always)]
+    fn add(a: Quad, b: Quad) -> Quad {
+        // SAFETY: see above.
+        both(a, b, |a, b| unsafe { vaddq_u32(a, b) })
+    }
+
+    #[inline(always)]
     fn multiply(a: Quad, b: Quad) -> Quad {
         // SAFETY: see above.
         both(a, b, |a, b| unsafe { vmulq_u32(a, b) })

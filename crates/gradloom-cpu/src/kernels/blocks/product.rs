@@ -212,7 +212,8 @@ impl Task<'_> {
         for row in self.rows {
             let blocks = self.inner / BLOCK;
             assert!(
-                row.numbers.len() >= self.inner
+                row.high.len() >= self.inner
+                    && row.low.len() >= self.inner
                     && row.scales.len() >= blocks
                     && row.sums.len() >= 2 * blocks
                     && row.biases.len() >= blocks,
@@ -275,7 +276,8 @@ impl Task<'_> {
     unsafe fn tile<F: Format, L: Lanes, const M: usize>(self) {
         let elements = 4 * F::WORDS;
         let mut sums = [L::splat_float(0.0); M];
-        let numbers: [*const i8; M] = std::array::from_fn(|row| self.rows[row].numbers.as_ptr());
+        let high: [*const i8; M] = std::array::from_fn(|row| self.rows[row].high.as_ptr());
+        let low: [*const i8; M] = std::array::from_fn(|row| self.rows[row].low.as_ptr());
         let scales: [*const f32; M] = std::array::from_fn(|row| self.rows[row].scales.as_ptr());
         let totals: [*const f32; M] = std::array::from_fn(|row| self.rows[row].sums.as_ptr());
         let biases: [*const i32; M] = std::array::from_fn(|row| self.rows[row].biases.as_ptr());
@@ -291,17 +293,20 @@ impl Task<'_> {
                 for row in 0..M {
                     // SAFETY: as above.
                     unsafe {
-                        let mut dot = match F::SIGNED && L::BIASED {
-                            true => L::splat(*biases[row].add(first / BLOCK) as u32),
-                            false => L::splat(0),
-                        };
-                        let numbers = numbers[row].add(first).cast::<u32>();
+                        let mut dot = L::splat(0);
+                        let numbers = high[row].add(first).cast::<u32>();
                         for word in 0..F::WORDS {
                             let four = numbers.add(word).read_unaligned();
-                            dot = match F::SIGNED {
-                                true => L::dot_signed(dot, sub.words[word], four),
-                                false => L::dot(dot, sub.words[word], four),
-                            };
+                            dot = dot_of::<F, L>(dot, sub.words[word], four);
+                        }
+                        dot = L::shift_left(dot, 8);
+                        if F::SIGNED && L::BIASED {
+                            dot = L::add(dot, L::splat(*biases[row].add(first / BLOCK) as u32));
+                        }
+                        let numbers = low[row].add(first).cast::<u32>();
+                        for word in 0..F::WORDS {
+                            let four = numbers.add(word).read_unaligned();
+                            dot = dot_of::<F, L>(dot, sub.words[word], four);
                         }
                         let scaled = L::scale(L::floats(dot), sub.scale);
                         let scale = L::splat_float(*scales[row].add(first / BLOCK));
@@ -323,5 +328,13 @@ impl Task<'_> {
             // SAFETY: the caller vouches for 16 results of each row.
             unsafe { L::store(sum, self.out.as_mut_ptr().add(row * GROUP_ROWS)) };
         }
+    }
+}
+
+#[inline(always)]
+fn dot_of<F: Format, L: Lanes>(sum: L::Words, bytes: L::Words, numbers: u32) -> L::Words {
+    match F::SIGNED {
+        true => L::dot_signed(sum, bytes, numbers),
+        false => L::dot(sum, bytes, numbers),
     }
 }

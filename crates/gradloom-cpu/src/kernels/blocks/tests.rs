@@ -57,42 +57,13 @@ fn products_read_blocks_of_every_format_on_every_level() {
                         });
                         let (exact, size) = terms
                             .fold((0.0, 0.0), |(sum, size), term| (sum + term, size + term * term));
-                        // Rounding to 8 bits: errors of half a step of 1/127, independent.
-                        let bound = 5.0 * f64::sqrt(size) / 127.0 + 1e-4;
+                        // Numbers below 1 are rounded to steps of 1/32512, errors are independent.
+                        let bound = 5.0 * f64::sqrt(size) / 32_512.0 + 1e-5;
                         let error = f64::from(found[row * n + column]) - exact;
                         let place = (level.name(), format, m, row, column);
                         assert!(error.abs() <= bound, "{place:?}: {error} beyond {bound}");
                     }
                 }
-            }
-        }
-    }
-}
-
-#[test]
-fn products_of_exact_numbers_are_exact() {
-    // Integers up to 127 survive the rounding, so that only the order of sums can differ.
-    for level in Level::available() {
-        let device = CpuBackend::with_level(Some(1), level).unwrap().into_device();
-        for format in BlockFormat::ALL {
-            let (m, n, k) = (9, 16, 256);
-            let plain = blocks(format, n * k / format.elements());
-            let weight = Tensor::from_blocks(format, [n, k], &plain, &device).unwrap();
-            let mut decoded = vec![0.0; n * k];
-            format.decode(&plain, &mut decoded);
-            let mut x: Vec<f32> = numbers(m * k, 5).iter().map(|v| (v * 126.0).round()).collect();
-            x.iter_mut().step_by(32).for_each(|value| *value = 127.0);
-            let product =
-                Tensor::new(x.clone(), &device).unwrap().reshape([m, k]).matmul(&weight.t());
-            let found = product.to_vec::<f32>().unwrap();
-            for (index, found) in found.into_iter().enumerate() {
-                let (row, column) = (index / n, index % n);
-                let terms = (0..k)
-                    .map(|at| f64::from(x[row * k + at]) * f64::from(decoded[column * k + at]));
-                let (exact, size) =
-                    terms.fold((0.0, 0.0), |(sum, size), term| (sum + term, size + term.abs()));
-                let error = (f64::from(found) - exact).abs();
-                assert!(error <= size * 1e-6, "{} {format}: {found} for {exact}", level.name());
             }
         }
     }

@@ -90,6 +90,12 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    fn add(a: Pair, b: Pair) -> Pair {
+        // SAFETY: see above.
+        both(a, b, |a, b| unsafe { _mm256_add_epi32(a, b) })
+    }
+
+    #[inline(always)]
     fn multiply(a: Pair, b: Pair) -> Pair {
         // SAFETY: see above.
         both(a, b, |a, b| unsafe { _mm256_mullo_epi32(a, b) })
@@ -200,6 +206,12 @@ macro_rules! wide {
             fn shift_left(words: __m512i, bits: u32) -> __m512i {
                 // SAFETY: see above.
                 unsafe { _mm512_sll_epi32(words, _mm_cvtsi32_si128(bits as i32)) }
+            }
+
+            #[inline(always)]
+            fn add(a: __m512i, b: __m512i) -> __m512i {
+                // SAFETY: see above.
+                unsafe { _mm512_add_epi32(a, b) }
             }
 
             #[inline(always)]
