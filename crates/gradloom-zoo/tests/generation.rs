@@ -39,28 +39,31 @@ fn whole(forward: &dyn Fn(&CausalInput) -> Tensor, text: &[u32], device: &Device
     logits.narrow(1, text.len() - 1, 1).to_vec::<f32>().unwrap()
 }
 
-fn close(found: &[f32], expected: &[f32], context: &str) {
+/// `tolerance` is a part of the largest logit.
+fn close(found: &[f32], expected: &[f32], tolerance: f32, context: &str) {
     assert_eq!(found.len(), expected.len());
     let scale = expected.iter().fold(1.0f32, |scale, value| scale.max(value.abs()));
     for (found, expected) in found.iter().zip(expected) {
-        assert!((found - expected).abs() < 2e-5 * scale, "{context}: {found} for {expected}");
+        assert!((found - expected).abs() < tolerance * scale, "{context}: {found} for {expected}");
     }
 }
 
 fn writes_what_whole_passes_say<M: CausalLanguageModel>(
     model: &M,
     forward: &dyn Fn(&CausalInput) -> Tensor,
+    tolerance: f32,
     device: &Device,
 ) {
     let prompt = [3, 14, 15, 9, 2, 6];
     let mut generator = Generator::new(model, 1, 20).unwrap();
     generator.read(&[&prompt[..4]]).unwrap();
     generator.read(&[&prompt[4..]]).unwrap();
-    close(generator.logits(0), &whole(forward, &prompt, device), "prompt in two parts");
+    let expected = whole(forward, &prompt, device);
+    close(generator.logits(0), &expected, tolerance, "prompt in two parts");
     for token in [7, 1, 8] {
         generator.step(&[token]).unwrap();
         let text = generator.tokens(0).to_vec();
-        close(generator.logits(0), &whole(forward, &text, device), "step");
+        close(generator.logits(0), &whole(forward, &text, device), tolerance, "step");
     }
     let again: Vec<u32> = {
         generator.clear();
@@ -83,11 +86,11 @@ fn a_cache_changes_nothing() {
     let mut model = llama(&device);
     model.freeze();
     let forward = |input: &CausalInput| model.forward(input, &mut Context::eval()).logits;
-    writes_what_whole_passes_say(&model, &forward, &device);
+    writes_what_whole_passes_say(&model, &forward, 2e-5, &device);
     let mut model = gpt2(&device);
     model.freeze();
     let forward = |input: &CausalInput| model.forward(input, &mut Context::eval()).logits;
-    writes_what_whole_passes_say(&model, &forward, &device);
+    writes_what_whole_passes_say(&model, &forward, 2e-5, &device);
 }
 
 #[test]
@@ -96,7 +99,8 @@ fn matrices_in_blocks_write_the_same_with_and_without_a_cache() {
     let mut model = llama(&device);
     assert_eq!(quantize(&mut model, BlockFormat::Q8_0).unwrap(), 16);
     let forward = |input: &CausalInput| model.forward(input, &mut Context::eval()).logits;
-    writes_what_whole_passes_say(&model, &forward, &device);
+    // What is rounded to 16 bits may fall to either side.
+    writes_what_whole_passes_say(&model, &forward, 1e-3, &device);
 }
 
 #[test]
