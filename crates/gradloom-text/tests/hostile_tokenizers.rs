@@ -120,6 +120,12 @@ fn components_that_would_panic_or_explode_are_refused() {
             json!({"type": "Replace", "pattern": {"Regex": ""}, "content": "x".repeat(5_000)});
     });
     assert!(message.contains("times as long"), "{message}");
+    for table in ["AAAAQAAA", "/////wAA", "AAA", "", "*"] {
+        let message = refused(|file| {
+            file["normalizer"] = json!({"type": "Precompiled", "precompiled_charsmap": table});
+        });
+        assert!(message.contains("cut short"), "{message}");
+    }
     let template = json!({
         "type": "TemplateProcessing",
         "single": [{"SpecialToken": {"id": "x", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
@@ -263,4 +269,21 @@ fn folders_are_read_whole() {
     assert!(error.is_vocabulary_mismatch() && error.to_string().contains("<nowhere>"), "{error}");
     write("tokenizer_config.json", "[1, 2]");
     assert!(Tokenizer::from_folder(folder.path()).unwrap_err().is_malformed());
+}
+
+/// Inputs that a fuzzer found a fault with, and those it began with.
+#[test]
+fn seeds_of_the_fuzzer_never_panic() {
+    let folder =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds/tokenizer");
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let name = entry.path().display().to_string();
+        let Ok(tokenizer) = Tokenizer::from_bytes(&name, &std::fs::read(entry.path()).unwrap())
+        else {
+            continue;
+        };
+        if let Ok(encoding) = tokenizer.encode("ab été <|end|>", &EncodeOptions::new()) {
+            let _ = tokenizer.decode(&encoding.ids, true);
+        }
+    }
 }

@@ -146,6 +146,9 @@ pub(super) fn check_normalizer(file: &str, value: Option<&Value>) -> Result<()> 
     let slot = Slot { file, name: "normalizer", parts: "normalizers", known: &NORMALIZERS };
     let mut growth: usize = 1;
     for (kind, component) in slot.flatten(value)? {
+        if kind == "Precompiled" && !is_whole_table(component) {
+            return Err(slot.malformed("the precompiled table is cut short"));
+        }
         growth = growth.saturating_mul(match kind {
             "Replace" => slot.replacement_growth(component)?,
             "NFKC" | "NFKD" => 11,
@@ -157,6 +160,28 @@ pub(super) fn check_normalizer(file: &str, value: Option<&Value>) -> Result<()> 
         slot.check_growth(growth)?;
     }
     Ok(())
+}
+
+/// Whether a SentencePiece table, in base64, is as long as its first four bytes say; the library allocates what
+/// they say.
+fn is_whole_table(component: &Value) -> bool {
+    let Some(base64) = component.get("precompiled_charsmap").and_then(Value::as_str) else {
+        return false;
+    };
+    let mut bits: u64 = 0;
+    for sign in base64.bytes().take(6) {
+        let sixth = match sign {
+            b'A'..=b'Z' => sign - b'A',
+            b'a'..=b'z' => sign - b'a' + 26,
+            b'0'..=b'9' => sign - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return false,
+        };
+        bits = bits << 6 | u64::from(sixth);
+    }
+    let size = ((bits >> 4) as u32).swap_bytes();
+    base64.len() / 4 * 3 >= size as usize + 4
 }
 
 pub(super) fn check_pre_tokenizer(file: &str, value: Option<&Value>) -> Result<()> {
