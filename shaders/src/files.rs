@@ -16,6 +16,7 @@ files![
     "shared/check.wgsl",
     "shared/grid.wgsl",
     "shared/convolution.wgsl",
+    "shared/blocks.wgsl",
     "map.wgsl",
     "row.wgsl",
     "matmul.wgsl",
@@ -28,6 +29,14 @@ files![
     "arg_reduce.wgsl",
     "arg_sort.wgsl",
     "split_sum.wgsl",
+    "write.wgsl",
+    "dequantize.wgsl",
+    "quantized_rows.wgsl",
+    "quantized_matmul.wgsl",
+    "quantized_matmul_few.wgsl",
+    "attention.wgsl",
+    "attention_few.wgsl",
+    "attention_combine.wgsl",
 ];
 
 /// The text of a file, by its path below `shaders/`.

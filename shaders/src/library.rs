@@ -1,5 +1,5 @@
-//! Imported files: their functions and constants are added to a module only if something refers to
-//! them, so that drivers compile little.
+//! Imported files: their functions, structs and constants are added to a module only if something refers
+//! to them, so that drivers compile little.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,12 +44,12 @@ pub(crate) fn append_used(text: &mut String, imports: &[String]) -> Result<(), S
     Ok(())
 }
 
-/// Top-level functions and constants by name, without comments.
+/// Top-level functions, structs and constants by name, without comments.
 fn split_items(source: &'static str) -> BTreeMap<&'static str, String> {
     let mut items = BTreeMap::new();
     let mut current: Option<(&'static str, String)> = None;
     for line in source.lines() {
-        let start = ["fn ", "const ", "alias "]
+        let start = ["fn ", "struct ", "const ", "alias "]
             .iter()
             .find_map(|keyword| line.strip_prefix(keyword))
             .and_then(|rest| identifiers(rest).next());
@@ -61,7 +61,8 @@ fn split_items(source: &'static str) -> BTreeMap<&'static str, String> {
             text.push_str(line);
             text.push('\n');
         }
-        let ends = if text.starts_with("fn ") { line == "}" } else { line.ends_with(';') };
+        let braced = text.starts_with("fn ") || text.starts_with("struct ");
+        let ends = if braced { line == "}" } else { line.ends_with(';') };
         if ends {
             items.insert(*name, std::mem::take(text));
             current = None;

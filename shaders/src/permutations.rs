@@ -118,6 +118,9 @@ pub fn all() -> Vec<Permutation> {
         .splice("reads", format!("{READS}fn better(a: f32, b: f32) -> bool {{ return a > b; }}"));
     add("arg_reduce.wgsl", "", arg_reduce);
     sorts(&mut add);
+    writes(&mut add);
+    blocks(&mut add);
+    attentions(&mut add);
     all
 }
 
@@ -256,4 +259,118 @@ fn set_place(index: u32, value: u32) { b3[index] = value; }",
     add("arg_sort.wgsl", "merge", blocks(sort(64)).define("MERGE").constant("K", 256));
     add("arg_sort.wgsl", "step", sort(64).define("STEP").constant("K", 256).constant("J", 128));
     add("arg_sort.wgsl", "finish", sort(64).define("FINISH"));
+}
+
+fn writes(add: &mut Add<'_>) {
+    let options = || {
+        [("SIZE", 9), ("PICKS", 3), ("INNER", 4), ("HEADS", 2)]
+            .into_iter()
+            .fold(base(), |options, (name, value)| options.constant(name, value))
+            .splice(
+                "reads",
+                format!("{READS}fn read_start(index: u32) -> i32 {{ return i32(b3[index]); }}"),
+            )
+            .splice(
+                "update",
+                "fn update(index: u32) -> f32 { return b1[index]; }
+fn store(index: u32, value: f32) { b2[index] = value; }",
+            )
+    };
+    add("write.wgsl", "in place", options());
+    add("write.wgsl", "copied", options().define("COPY"));
+}
+
+/// Every format of blocks once, and products with several formats.
+fn blocks(add: &mut Add<'_>) {
+    const FORMATS: [&str; 10] =
+        ["q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k"];
+    let sixteen = |part: usize, format: &str| {
+        format!(
+            "fn sixteen_{part}(group: u32, lane: u32, index: u32) -> Sixteen {{
+    return gl_{format}({part}u, group * 1000u, lane, index);
+}}
+"
+        )
+    };
+    let reads = "
+fn read_word(part: u32, at: u32) -> u32 { return b3[at + part]; }
+fn read_index(index: u32) -> i32 { return i32(b3[index]); }
+fn lhs_quad(row: u32, quad: u32) -> vec4<f32> { return vec4<f32>(b0[row * 64u + quad]); }
+";
+    let rows = |format: &str| {
+        base()
+            .constant("ROWS", 19)
+            .constant("COLUMNS", 512)
+            .constant("SIXTEENS", 32)
+            .splice("reads", format!("{reads}{}", sixteen(0, format)))
+    };
+    for format in FORMATS {
+        add("dequantize.wgsl", format, rows(format));
+        add("quantized_rows.wgsl", format, rows(format));
+    }
+    let parts = |formats: &[&str]| {
+        let functions = formats.iter().enumerate().map(|(part, format)| sixteen(part, format));
+        let options = base()
+            .constant("ROWS", 20)
+            .constant("N", 64)
+            .constant("K", 512)
+            .constant("PARTS", formats.len() as u32)
+            .constant("GROUPS", 4)
+            .splice("reads", format!("{reads}{}", functions.collect::<String>()));
+        (0..formats.len()).fold(options, |options, part| {
+            ["FIRST_GROUP", "PART_GROUPS", "FIRST_TILE", "PART_TILES", "FIRST_COLUMN"]
+                .iter()
+                .chain(&["PART_ROWS", "UNITS", "SIXTEENS"])
+                .fold(options, |options, name| options.constant(&format!("{name}_{part}"), 2))
+        })
+    };
+    for formats in [&["q4_k"][..], &["q8_0", "q6_k", "q5_1"]] {
+        let options = parts(formats).constant("M", 3).constant("SPLITS", 4);
+        add("quantized_matmul_few.wgsl", &formats.join(" "), options);
+        let options = [("TILES_M", 2), ("TILE_M", 32), ("TILE_N", 32), ("TILE_K", 16)]
+            .into_iter()
+            .chain([("EACH_M", 4), ("EACH_N", 4)])
+            .fold(parts(formats), |options, (name, value)| options.constant(name, value));
+        add("quantized_matmul.wgsl", &formats.join(" "), options);
+    }
+}
+
+fn attentions(add: &mut Add<'_>) {
+    let sizes = [("ROWS", 40), ("GROUP", 2), ("QUERIES", 20), ("HEADS", 4), ("SHARED", 2)];
+    let features = [("PAIRS", 4), ("FEATURES", 18), ("D4", 4), ("E4", 5), ("WIDTH", 5)];
+    let options = || {
+        sizes
+            .into_iter()
+            .chain(features)
+            .chain([("GROUPS", 4), ("SPLITS", 2)])
+            .fold(base(), |options, (name, value)| options.constant(name, value))
+            .splice(
+                "reads",
+                "
+fn query_quad(b: u32, h: u32, t: u32, quad: u32) -> vec4<f32> { return vec4<f32>(b0[t + quad]); }
+fn key_quad(b: u32, h: u32, s: u32, quad: u32) -> vec4<f32> { return vec4<f32>(b1[s + quad]); }
+fn value_quad(b: u32, h: u32, s: u32, quad: u32) -> vec4<f32> { return vec4<f32>(b1[s - quad]); }
+fn scale() -> f32 { return 0.5; }
+fn first_position(batch: u32) -> i32 { return bitcast<i32>(b3[batch]); }
+fn seen_begin(first: i32, query: u32) -> u32 { return u32(clamp(first, 0i, 9i)) + query; }
+fn seen_end(first: i32, query: u32) -> u32 { return u32(clamp(first + 1i, 0i, 9i)) + query; }
+fn masked(score: f32, b: u32, h: u32, t: u32, s: u32) -> f32 { return score + b0[s]; }
+fn read_partial(index: u32) -> f32 { return b0[index]; }",
+            )
+    };
+    let tile = [("TILES", 2), ("TILE_Q", 32), ("TILE_K", 16), ("EACH_Q", 4), ("EACH_K", 2)]
+        .into_iter()
+        .chain([("LANES", 2), ("OUT_Q", 4), ("EACH_E", 1), ("LANES_E", 8)])
+        .fold(options(), |options, (name, value)| options.constant(name, value));
+    add("attention.wgsl", "", tile);
+    let few = || {
+        [("M", 3), ("CHUNKS", 2), ("TILE_K", 32), ("LANES_D", 8), ("LANES", 16)]
+            .into_iter()
+            .chain([("LANES_E", 8), ("SLOTS", 8)])
+            .fold(options(), |options, (name, value)| options.constant(name, value))
+    };
+    add("attention_few.wgsl", "", few());
+    let partial = "fn write_partial(index: u32, value: f32) { b2[index] = value; }";
+    add("attention_few.wgsl", "split", few().define("SPLIT").splice("epilogue", partial));
+    add("attention_combine.wgsl", "", options());
 }

@@ -34,7 +34,8 @@ fn translate(source: &str) -> Result<(), String> {
         naga::front::wgsl::parse_str(source).map_err(|error| error.emit_to_string(source))?;
     let mut validator = naga::valid::Validator::new(
         naga::valid::ValidationFlags::all(),
-        naga::valid::Capabilities::empty(),
+        // For unpack2x16float, which every API has.
+        naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32,
     );
     let info = validator.validate(&module).map_err(|error| error.emit_to_string(source))?;
 

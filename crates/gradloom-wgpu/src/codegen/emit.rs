@@ -317,6 +317,18 @@ impl<'a> Emitter<'a> {
         Ok(())
     }
 
+    /// The program's value `id` as `fn name(index: u32) -> T`, without stores.
+    pub(crate) fn function(mut self, name: &str, id: ValueId) -> Result<(Bindings, String)> {
+        self.decode_kept("index");
+        for id in 0..self.instructions.len() {
+            self.emit(id)?;
+        }
+        let (kind, value) = (literal::compute_type(self.dtype(id)), self.name(id, 0));
+        let head = format!("fn {name}(index: u32) -> {kind} {{");
+        let text = format!("{head}\n{}    return {value};\n}}\n", self.text);
+        Ok((self.bindings, text))
+    }
+
     /// The kernel's program as `fn epilogue(index: u32, accumulator: T)`.
     pub(crate) fn epilogue(mut self, accumulator: DType) -> Result<(Bindings, String)> {
         self.emit_all()?;

@@ -2,28 +2,36 @@
 
 mod axes;
 pub(crate) mod bindings;
+mod blocks;
 mod coordinates;
 mod elementwise;
 mod emit;
 mod epilogue;
 mod literal;
+mod quads;
 mod unit;
 
 mod arg_reduce;
 mod arg_sort;
+mod attention;
+mod attention_shapes;
 mod concat;
 mod contraction;
 mod convolution;
+mod dequantize;
 mod gather;
 mod map;
 mod matmul;
 mod pool;
+mod quantized_matmul;
+mod quantized_rows;
 mod row;
 mod row_layout;
 mod row_tree;
 mod scan;
 mod scatter_add;
 mod tiled;
+mod write;
 
 use gradloom_plan::{BufferRef, Kernel, KernelKind};
 use gradloom_tensor::{Error, Result};
@@ -76,12 +84,16 @@ pub(crate) fn compile(
             arg_sort::compile(&mut unit, *axis, *descending)?;
         }
         KernelKind::Concat { axis, parts } => concat::compile(&mut unit, *axis, parts)?,
-        KernelKind::Write { .. }
-        | KernelKind::Dequantize(_)
-        | KernelKind::QuantizedMatmul { .. }
-        | KernelKind::QuantizedRows { .. }
-        | KernelKind::Attention { .. } => {
-            return Err(Error::unsupported(format!("{} on a GPU", kernel.kind.name())));
+        KernelKind::Write { data, axis, start } => write::compile(&mut unit, data, *axis, start)?,
+        KernelKind::Dequantize(format) => dequantize::compile(&mut unit, *format)?,
+        KernelKind::QuantizedMatmul { lhs, parts } => {
+            quantized_matmul::compile(&mut unit, lhs, parts)?;
+        }
+        KernelKind::QuantizedRows { format, rows, index } => {
+            quantized_rows::compile(&mut unit, *format, *rows, index)?;
+        }
+        KernelKind::Attention { attention, views } => {
+            attention::compile(&mut unit, attention, views)?;
         }
     }
     Ok((unit.dispatches, unit.scratch))

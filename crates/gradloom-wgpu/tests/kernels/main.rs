@@ -8,6 +8,8 @@ mod device;
 mod map;
 mod matmul;
 mod row;
+mod sequence_cases;
+mod sequences;
 mod structured;
 mod structured_cases;
 mod table;

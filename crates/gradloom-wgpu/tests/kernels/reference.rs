@@ -15,7 +15,11 @@ pub(crate) fn run(case: &Case) -> Vec<Vec<f64>> {
         KernelKind::Matmul { lhs, rhs } => matmul(case, lhs, rhs),
         other => crate::structured::reference(case, other),
     };
-    let values = program(case, &accumulator);
+    let mut values = program(case, &accumulator);
+    if let KernelKind::Write { data, axis, start } = &kernel.kind {
+        let value = kernel.outputs[0].value;
+        values[value] = crate::sequences::written(case, (data, *axis, start), &values[value]);
+    }
     kernel
         .outputs
         .iter()

@@ -75,6 +75,11 @@ pub(crate) fn reference(case: &Case, kind: &KernelKind) -> Vec<f64> {
             });
             result
         }
+        KernelKind::Write { .. } => Vec::new(),
+        KernelKind::Dequantize(_)
+        | KernelKind::QuantizedMatmul { .. }
+        | KernelKind::QuantizedRows { .. }
+        | KernelKind::Attention { .. } => crate::sequences::reference(case, kind),
         KernelKind::Map | KernelKind::Reduce | KernelKind::Row | KernelKind::Matmul { .. } => {
             unreachable!("handled by the interpreter")
         }

@@ -26,7 +26,8 @@ pub(crate) fn new_sources(backend: &WgpuBackend) {
 fn translate(source: &str) -> Result<(), String> {
     let module =
         naga::front::wgsl::parse_str(source).map_err(|error| error.emit_to_string(source))?;
-    let capabilities = naga::valid::Capabilities::SHADER_FLOAT16;
+    let capabilities = naga::valid::Capabilities::SHADER_FLOAT16
+        | naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32;
     let flags = naga::valid::ValidationFlags::all();
     let info = naga::valid::Validator::new(flags, capabilities)
         .validate(&module)

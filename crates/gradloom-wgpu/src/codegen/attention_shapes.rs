@@ -1,0 +1,174 @@
+//! Sizes of an attention, and how it is divided among workgroups: the larger the tiles the better, as
+//! far as the device's workgroup memory allows.
+
+use gradloom_plan::View;
+use gradloom_shaders::Options;
+
+use super::unit::Unit;
+
+/// Keys of a part at least where the keys are split among workgroups.
+const SPLIT_KEYS: usize = 512;
+/// Most parts of the keys.
+const SPLITS_MAX: usize = 32;
+
+/// Sizes of an attention.
+pub(super) struct Sizes {
+    batch: usize,
+    heads: usize,
+    shared: usize,
+    queries: usize,
+    keys: usize,
+    /// Features of queries and keys.
+    pub(super) depth: usize,
+    /// Features of values.
+    pub(super) features: usize,
+}
+
+impl Sizes {
+    /// From the views of query, key and value.
+    pub(super) fn of(views: &[View]) -> Sizes {
+        let (query, key) = (&views[0].shape, &views[1].shape);
+        Sizes {
+            batch: query[0],
+            heads: query[1],
+            shared: key[1],
+            queries: query[2],
+            keys: key[2],
+            depth: query[3],
+            features: views[2].shape[3],
+        }
+    }
+
+    /// Rows of a key head.
+    pub(super) fn rows(&self) -> usize {
+        self.heads / self.shared * self.queries
+    }
+
+    /// Batch elements times key heads.
+    pub(super) fn pairs(&self) -> usize {
+        self.batch * self.shared
+    }
+
+    fn depth_fours(&self) -> usize {
+        self.depth.div_ceil(4)
+    }
+
+    fn feature_fours(&self) -> usize {
+        self.features.div_ceil(4)
+    }
+
+    fn width(&self) -> usize {
+        self.depth_fours().max(self.feature_fours())
+    }
+
+    /// What all templates need.
+    pub(super) fn constants(&self) -> Options {
+        Options::new()
+            .constant("ROWS", self.rows() as u32)
+            .constant("PAIRS", self.pairs() as u32)
+            .constant("GROUP", (self.heads / self.shared) as u32)
+            .constant("QUERIES", self.queries as u32)
+            .constant("HEADS", self.heads as u32)
+            .constant("SHARED", self.shared as u32)
+            .constant("FEATURES", self.features as u32)
+            .constant("D4", self.depth_fours() as u32)
+            .constant("E4", self.feature_fours() as u32)
+            .constant("WIDTH", self.width() as u32)
+    }
+
+    /// For people and profiles.
+    pub(super) fn label(&self) -> String {
+        let Sizes { batch, heads, shared, queries, keys, depth, .. } = self;
+        format!("attention[{batch}, {heads}/{shared}, {queries}x{keys}, {depth}]")
+    }
+}
+
+/// Rows and keys of a workgroup's step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tile {
+    pub(super) rows: usize,
+    pub(super) keys: usize,
+    /// Scores of a thread.
+    pub(super) each: [usize; 2],
+    /// Rows that a thread adds values for.
+    pub(super) out_rows: usize,
+}
+
+impl Tile {
+    pub(super) const THREADS: usize = 64;
+
+    /// From large to small.
+    const ALL: [Tile; 6] = [
+        Tile { rows: 32, keys: 32, each: [4, 4], out_rows: 4 },
+        Tile { rows: 32, keys: 16, each: [4, 2], out_rows: 4 },
+        Tile { rows: 16, keys: 16, each: [2, 2], out_rows: 4 },
+        Tile { rows: 16, keys: 8, each: [2, 1], out_rows: 4 },
+        Tile { rows: 8, keys: 8, each: [1, 1], out_rows: 2 },
+        Tile { rows: 8, keys: 4, each: [1, 1], out_rows: 2 },
+    ];
+
+    /// Threads that share the features of a row.
+    pub(super) fn out_lanes(&self) -> usize {
+        Tile::THREADS * self.out_rows / self.rows
+    }
+
+    /// Fours of features that a thread adds for each of its rows.
+    pub(super) fn out_fours(&self, sizes: &Sizes) -> usize {
+        sizes.feature_fours().div_ceil(self.out_lanes())
+    }
+
+    fn workgroup_bytes(&self, sizes: &Sizes) -> usize {
+        let fours = self.rows * (sizes.depth_fours() + 1) + self.keys * (sizes.width() + 1);
+        16 * fours + 4 * (self.rows * (self.keys + 4) + 2 * Tile::THREADS)
+    }
+
+    /// The largest that the device holds and whose sums fit a thread's registers.
+    pub(super) fn choose(unit: &Unit<'_>, sizes: &Sizes) -> Option<Tile> {
+        let fits = |tile: &Tile| {
+            tile.workgroup_bytes(sizes) <= unit.target.workgroup_bytes as usize
+                && tile.out_rows * tile.out_fours(sizes) <= 16
+        };
+        let threads = unit.target.workgroup as usize >= Tile::THREADS;
+        Tile::ALL.into_iter().find(fits).filter(|_| threads)
+    }
+}
+
+/// Rows of a workgroup that goes through its keys one by one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Few {
+    pub(super) threads: usize,
+    pub(super) rows: usize,
+    /// Keys of a step.
+    pub(super) keys: usize,
+    /// Threads that share a row's scores.
+    pub(super) row_lanes: usize,
+    /// Threads for the fours of features of values.
+    pub(super) out_lanes: usize,
+    /// Parts of the keys.
+    pub(super) splits: usize,
+}
+
+impl Few {
+    /// Threads that share a key's features.
+    pub(super) const DEPTH_LANES: usize = 8;
+
+    /// Rows are divided evenly; keys are split where that keeps more of the device busy.
+    pub(super) fn choose(unit: &Unit<'_>, sizes: &Sizes) -> Option<Few> {
+        let threads = 128.min(unit.target.workgroup as usize);
+        let rows_max = if sizes.width() > 32 { 4 } else { 8 };
+        let chunks = sizes.rows().div_ceil(rows_max);
+        let rows = sizes.rows().div_ceil(chunks);
+        let largest_power = |limit: usize| 1usize << limit.max(1).ilog2();
+        let keys = largest_power(192 / rows).clamp(16, 128);
+        let row_lanes = (threads / rows.next_power_of_two()).min(32);
+        let out_lanes = sizes.feature_fours().next_power_of_two().max(8);
+        let groups = sizes.pairs() * chunks;
+        let wanted = (unit.target.busy_workgroups as usize / 4).div_ceil(groups);
+        let splits = wanted.min(sizes.keys / SPLIT_KEYS).clamp(1, SPLITS_MAX);
+        let bytes = 16 * (rows * sizes.depth_fours() + threads)
+            + 4 * rows * ((Few::DEPTH_LANES + 1) * (keys + 4) + 2 * row_lanes + 3);
+        let fits =
+            bytes <= unit.target.workgroup_bytes as usize && row_lanes > 0 && out_lanes <= threads;
+        fits.then_some(Few { threads, rows, keys, row_lanes, out_lanes, splits })
+    }
+}

@@ -1,0 +1,223 @@
+//! Quantized matmul: products with matrices in blocks, all of them in one dispatch where the device
+//! binds that many buffers.
+
+use gradloom_plan::View;
+use gradloom_shaders::Options;
+use gradloom_tensor::{BlockFormat, DType, Result};
+
+use super::bindings::Bindings;
+use super::blocks::{self, Matrix};
+use super::epilogue;
+use super::quads::Quads;
+use super::unit::{Unit, template_error};
+
+/// Rows of the left operand up to which a block is used for all of them at once.
+const FEW_ROWS: usize = 8;
+
+/// A matrix and its first column of the result.
+#[derive(Clone, Copy)]
+struct Part {
+    matrix: Matrix,
+    column: usize,
+}
+
+/// A tile of the product and the results of a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Tile {
+    m: usize,
+    n: usize,
+    k: usize,
+    /// Rows and columns of a thread.
+    each: usize,
+    /// Relative speed of a full tile.
+    speed: usize,
+}
+
+impl Tile {
+    /// From large to small; each result of a larger tile costs fewer loads.
+    const ALL: [Tile; 6] = [
+        Tile { m: 128, n: 128, k: 16, each: 8, speed: 10 },
+        Tile { m: 64, n: 64, k: 32, each: 4, speed: 8 },
+        Tile { m: 64, n: 64, k: 16, each: 4, speed: 7 },
+        Tile { m: 32, n: 64, k: 16, each: 4, speed: 6 },
+        Tile { m: 32, n: 32, k: 16, each: 4, speed: 5 },
+        Tile { m: 16, n: 64, k: 16, each: 4, speed: 5 },
+    ];
+
+    fn threads(&self) -> usize {
+        self.m * self.n / (self.each * self.each)
+    }
+
+    fn fits(&self, unit: &Unit<'_>) -> bool {
+        let bytes = (self.m + self.n) * (self.k + 4) * 4;
+        bytes <= unit.target.workgroup_bytes as usize
+            && self.threads() <= unit.target.workgroup as usize
+    }
+
+    fn count(&self, rows: usize, parts: &[Part]) -> usize {
+        let columns: usize = parts.iter().map(|part| part.matrix.rows.div_ceil(self.n)).sum();
+        rows.div_ceil(self.m) * columns
+    }
+
+    /// The tile that is done soonest on a device that runs so many threads side by side.
+    fn choose(unit: &Unit<'_>, rows: usize, parts: &[Part]) -> Option<Tile> {
+        let side_by_side = unit.target.busy_workgroups as usize / 4 * 256;
+        let time = |tile: &Tile| {
+            let rounds = (tile.count(rows, parts) * tile.threads()).div_ceil(side_by_side);
+            rounds * tile.each * tile.each * 1000 / tile.speed
+        };
+        Tile::ALL.into_iter().filter(|tile| tile.fits(unit)).min_by_key(time)
+    }
+}
+
+/// Compiles a quantized matmul kernel.
+pub(crate) fn compile(
+    unit: &mut Unit<'_>,
+    lhs: &View,
+    formats: &[(BlockFormat, usize)],
+) -> Result<()> {
+    let mut parts = Vec::new();
+    let mut column = 0;
+    for (position, &(format, rows)) in formats.iter().enumerate() {
+        let matrix = Matrix { operand: position + 1, format, rows, columns: lhs.shape[1] };
+        matrix.check(unit)?;
+        if rows > 0 {
+            parts.push(Part { matrix, column });
+        }
+        column += rows;
+    }
+    let lhs = Quads { operand: 0, view: *lhs };
+    let (bindings, _) = bind(unit, lhs, &parts)?;
+    if bindings.storage_buffers() <= unit.target.storage_buffers_max as usize {
+        return dispatch(unit, lhs, &parts);
+    }
+    for part in parts {
+        dispatch(unit, lhs, &[part])?;
+    }
+    Ok(())
+}
+
+/// Bindings of all that a dispatch of these parts uses, and its epilogue.
+fn bind(unit: &Unit<'_>, lhs: Quads, parts: &[Part]) -> Result<(Bindings, String)> {
+    let mut bindings = Bindings::default();
+    lhs.register(unit, &mut bindings)?;
+    for part in parts {
+        let (input, resource) = unit.input(part.matrix.operand);
+        bindings.register(resource, input.dtype, false, false)?;
+    }
+    epilogue::on_bindings(unit, bindings, DType::F32)
+}
+
+fn dispatch(unit: &mut Unit<'_>, lhs: Quads, parts: &[Part]) -> Result<()> {
+    let (bindings, program) = bind(unit, lhs, parts)?;
+    let matrices: Vec<Matrix> = parts.iter().map(|part| part.matrix).collect();
+    let (rows, inner) = (lhs.view.shape[0], lhs.view.shape[1]);
+    let columns = unit.kernel.space.shape.count() / rows;
+    let mut options = Options::new()
+        .constant("ROWS", rows as u32)
+        .constant("N", columns as u32)
+        .constant("PARTS", parts.len() as u32)
+        .splice("bindings", bindings.declarations())
+        .splice(
+            "reads",
+            lhs.function(unit, &bindings, "lhs_quad")
+                + &blocks::functions(unit, &bindings, &matrices),
+        )
+        .splice("epilogue", program);
+    for (part, Part { matrix, column }) in parts.iter().enumerate() {
+        options = options
+            .constant(&format!("FIRST_COLUMN_{part}"), *column as u32)
+            .constant(&format!("PART_ROWS_{part}"), matrix.rows as u32);
+    }
+    let formats: Vec<&str> = parts.iter().map(|part| part.matrix.format.name()).collect();
+    let label = format!("quantized_matmul[{rows}, {columns}] k {inner} {}", formats.join(" "));
+    let tile = if rows > FEW_ROWS { Tile::choose(unit, rows, parts) } else { None };
+    match tile {
+        Some(tile) => in_tiles(unit, label, tile, lhs, parts, options, bindings),
+        None => by_groups(unit, label, lhs, parts, options, bindings),
+    }
+}
+
+/// A workgroup per group of 16 rows of a matrix.
+fn by_groups(
+    unit: &mut Unit<'_>,
+    label: String,
+    lhs: Quads,
+    parts: &[Part],
+    mut options: Options,
+    bindings: Bindings,
+) -> Result<()> {
+    let (rows, inner) = (lhs.view.shape[0], lhs.view.shape[1]);
+    let at_once = rows.min(FEW_ROWS);
+    let sets_max = unit.target.workgroup as usize / 16;
+    let (mut first_group, mut units_max) = (0, 1);
+    for (part, Part { matrix, .. }) in parts.iter().enumerate() {
+        let sixteens = unit_sixteens(matrix, sets_max);
+        let units = inner / (16 * sixteens);
+        units_max = units_max.max(units);
+        options = options
+            .constant(&format!("FIRST_GROUP_{part}"), first_group as u32)
+            .constant(&format!("PART_GROUPS_{part}"), matrix.groups() as u32)
+            .constant(&format!("UNITS_{part}"), units as u32)
+            .constant(&format!("SIXTEENS_{part}"), sixteens as u32);
+        first_group += matrix.groups();
+    }
+    // Sets of threads that end together.
+    let sets = units_max.div_ceil(units_max.div_ceil(sets_max));
+    let groups = first_group * rows.div_ceil(at_once);
+    let grid = unit.grid(groups)?;
+    let options = options
+        .constant("WORKGROUP", 16 * sets as u32)
+        .constant("GRID_X", grid[0])
+        .constant("GROUPS", first_group as u32)
+        .constant("M", at_once as u32)
+        .constant("SPLITS", sets as u32);
+    let template = "quantized_matmul_few.wgsl";
+    let source = gradloom_shaders::expand(template, &options).map_err(template_error)?;
+    unit.dispatch(format!("{label} by {sets} sets"), source, bindings, grid)
+}
+
+/// How many 16 numbers a thread takes at once: formats of 256 share words among 64 or 128 numbers.
+fn unit_sixteens(matrix: &Matrix, sets_max: usize) -> usize {
+    match matrix.format.elements() {
+        256 if matrix.columns / 128 >= sets_max => 8,
+        256 => 4,
+        _ => 2,
+    }
+}
+
+fn in_tiles(
+    unit: &mut Unit<'_>,
+    label: String,
+    tile: Tile,
+    lhs: Quads,
+    parts: &[Part],
+    mut options: Options,
+    bindings: Bindings,
+) -> Result<()> {
+    let (rows, inner) = (lhs.view.shape[0], lhs.view.shape[1]);
+    let mut first_tile = 0;
+    for (part, Part { matrix, .. }) in parts.iter().enumerate() {
+        let tiles = matrix.rows.div_ceil(tile.n);
+        options = options
+            .constant(&format!("FIRST_TILE_{part}"), first_tile as u32)
+            .constant(&format!("PART_TILES_{part}"), tiles as u32);
+        first_tile += tiles;
+    }
+    let groups = tile.count(rows, parts);
+    let grid = unit.grid(groups)?;
+    let options = options
+        .constant("WORKGROUP", tile.threads() as u32)
+        .constant("GRID_X", grid[0])
+        .constant("GROUPS", groups as u32)
+        .constant("TILES_M", rows.div_ceil(tile.m) as u32)
+        .constant("K", inner as u32)
+        .constant("TILE_M", tile.m as u32)
+        .constant("TILE_N", tile.n as u32)
+        .constant("TILE_K", tile.k as u32)
+        .constant("EACH_M", tile.each as u32)
+        .constant("EACH_N", tile.each as u32);
+    let source =
+        gradloom_shaders::expand("quantized_matmul.wgsl", &options).map_err(template_error)?;
+    unit.dispatch(format!("{label} tile {}x{}", tile.m, tile.n), source, bindings, grid)
+}
