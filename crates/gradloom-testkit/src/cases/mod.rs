@@ -3,6 +3,7 @@
 mod elementwise;
 mod layers;
 mod reductions;
+mod sequences;
 mod structured;
 mod views;
 
@@ -16,5 +17,6 @@ pub fn cases() -> Vec<Case> {
     cases.extend(reductions::cases());
     cases.extend(structured::cases());
     cases.extend(layers::cases());
+    cases.extend(sequences::cases());
     cases
 }

@@ -69,11 +69,8 @@ fn attention(
                 .sum();
             let mut score = dot * options.scale;
             match mask.map(|mask| mask[row * keys + other]) {
-                Some(kept) if keeps => {
-                    if kept == 0.0 {
-                        continue;
-                    }
-                }
+                Some(0.0) if keeps => continue,
+                Some(_) if keeps => {}
                 Some(added) => score += added,
                 None => {}
             }
