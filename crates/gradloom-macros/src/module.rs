@@ -1,4 +1,4 @@
-//! The code that `#[derive(Module)]` writes: two visits that go through the fields, and `Tensors`.
+//! The code that `#[derive(Module)]` writes: three visits that go through the fields, and `Tensors`.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote};
@@ -40,10 +40,15 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
     }
     let shared = arms.iter().map(|(path, fields)| arm(&nn, path, fields, "visit"));
     let exclusive = arms.iter().map(|(path, fields)| arm(&nn, path, fields, "visit_mut"));
-    let (shared, exclusive) = if arms.is_empty() {
-        (quote!(match *self {}), quote!(match *self {}))
+    let adapters = arms.iter().map(|(path, fields)| arm(&nn, path, fields, "visit_adapters"));
+    let (shared, exclusive, adapters) = if arms.is_empty() {
+        (quote!(match *self {}), quote!(match *self {}), quote!(match *self {}))
     } else {
-        (quote!(match self { #(#shared)* }), quote!(match self { #(#exclusive)* }))
+        (
+            quote!(match self { #(#shared)* }),
+            quote!(match self { #(#exclusive)* }),
+            quote!(match self { #(#adapters)* }),
+        )
     };
 
     let mut generics = input.generics.clone();
@@ -72,6 +77,15 @@ pub(crate) fn derive(input: &DeriveInput) -> Result<TokenStream> {
                 visitor: &mut dyn ::core::ops::FnMut(&str, &mut #nn::Parameter),
             ) {
                 #exclusive
+            }
+
+            #[allow(unused_variables)]
+            fn visit_adapters(
+                &mut self,
+                path: &mut #nn::Path,
+                visitor: &mut dyn ::core::ops::FnMut(&str, &mut #nn::layers::Adapter),
+            ) {
+                #adapters
             }
         }
 

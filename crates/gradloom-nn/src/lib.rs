@@ -19,6 +19,7 @@ pub mod layers;
 pub mod losses;
 
 pub mod gradients;
+pub mod lora;
 pub mod optimizers;
 
 mod check;

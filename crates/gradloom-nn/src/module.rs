@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
+use crate::layers::Adapter;
 use crate::{LoadOptions, LoadReport, Parameter, Path, Result, Role, StateDict};
 use gradloom_tensor::{Device, Tensor, Tensors};
 
@@ -36,6 +37,10 @@ pub trait Module {
 
     /// As [`visit`](Module::visit), to change them.
     fn visit_mut(&mut self, path: &mut Path, visitor: &mut dyn FnMut(&str, &mut Parameter));
+
+    /// Calls `visitor` with the name of every layer that may have an update beside its weight, and the
+    /// place of the update; see [`lora`](crate::lora).
+    fn visit_adapters(&mut self, _path: &mut Path, _visitor: &mut dyn FnMut(&str, &mut Adapter)) {}
 }
 
 /// What every module can do. Names are dotted: `encoder.layer.0.weight`.
@@ -212,6 +217,10 @@ impl<M: Module + ?Sized> Module for Box<M> {
     fn visit_mut(&mut self, path: &mut Path, visitor: &mut dyn FnMut(&str, &mut Parameter)) {
         (**self).visit_mut(path, visitor);
     }
+
+    fn visit_adapters(&mut self, path: &mut Path, visitor: &mut dyn FnMut(&str, &mut Adapter)) {
+        (**self).visit_adapters(path, visitor);
+    }
 }
 
 impl<M: Module> Module for Option<M> {
@@ -224,6 +233,12 @@ impl<M: Module> Module for Option<M> {
     fn visit_mut(&mut self, path: &mut Path, visitor: &mut dyn FnMut(&str, &mut Parameter)) {
         if let Some(module) = self {
             module.visit_mut(path, visitor);
+        }
+    }
+
+    fn visit_adapters(&mut self, path: &mut Path, visitor: &mut dyn FnMut(&str, &mut Adapter)) {
+        if let Some(module) = self {
+            module.visit_adapters(path, visitor);
         }
     }
 }
@@ -240,6 +255,12 @@ impl<M: Module> Module for [M] {
             path.within_index(index, |path| module.visit_mut(path, &mut *visitor));
         }
     }
+
+    fn visit_adapters(&mut self, path: &mut Path, visitor: &mut dyn FnMut(&str, &mut Adapter)) {
+        for (index, module) in self.iter_mut().enumerate() {
+            path.within_index(index, |path| module.visit_adapters(path, &mut *visitor));
+        }
+    }
 }
 
 impl<M: Module> Module for Vec<M> {
@@ -250,6 +271,10 @@ impl<M: Module> Module for Vec<M> {
     fn visit_mut(&mut self, path: &mut Path, visitor: &mut dyn FnMut(&str, &mut Parameter)) {
         self.as_mut_slice().visit_mut(path, visitor);
     }
+
+    fn visit_adapters(&mut self, path: &mut Path, visitor: &mut dyn FnMut(&str, &mut Adapter)) {
+        self.as_mut_slice().visit_adapters(path, visitor);
+    }
 }
 
 impl<M: Module, const N: usize> Module for [M; N] {
@@ -259,6 +284,10 @@ impl<M: Module, const N: usize> Module for [M; N] {
 
     fn visit_mut(&mut self, path: &mut Path, visitor: &mut dyn FnMut(&str, &mut Parameter)) {
         self.as_mut_slice().visit_mut(path, visitor);
+    }
+
+    fn visit_adapters(&mut self, path: &mut Path, visitor: &mut dyn FnMut(&str, &mut Adapter)) {
+        self.as_mut_slice().visit_adapters(path, visitor);
     }
 }
 
@@ -272,6 +301,12 @@ impl<M: Module> Module for BTreeMap<String, M> {
     fn visit_mut(&mut self, path: &mut Path, visitor: &mut dyn FnMut(&str, &mut Parameter)) {
         for (name, module) in self {
             path.within(name, |path| module.visit_mut(path, &mut *visitor));
+        }
+    }
+
+    fn visit_adapters(&mut self, path: &mut Path, visitor: &mut dyn FnMut(&str, &mut Adapter)) {
+        for (name, module) in self {
+            path.within(name, |path| module.visit_adapters(path, &mut *visitor));
         }
     }
 }
@@ -289,6 +324,14 @@ macro_rules! module_of_tuple {
                 visitor: &mut dyn FnMut(&str, &mut Parameter),
             ) {
                 $(path.within_index($index, |path| self.$index.visit_mut(path, &mut *visitor));)+
+            }
+
+            fn visit_adapters(
+                &mut self,
+                path: &mut Path,
+                visitor: &mut dyn FnMut(&str, &mut Adapter),
+            ) {
+                $(path.within_index($index, |path| self.$index.visit_adapters(path, &mut *visitor));)+
             }
         }
     };

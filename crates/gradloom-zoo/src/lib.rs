@@ -16,6 +16,7 @@ pub mod gpt2;
 pub mod llama;
 pub mod t5;
 
+pub mod adapters;
 pub mod generation;
 
 pub use bert::{

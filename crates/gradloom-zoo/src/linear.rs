@@ -13,7 +13,7 @@ pub(crate) fn normal_linear(
     init: &mut Init,
 ) -> Linear {
     let weight = init.normal([outputs, inputs], deviation);
-    Linear { weight, bias: bias.then(|| init.zeros(outputs)) }
+    Linear::from_parts(weight, bias.then(|| init.zeros(outputs)))
 }
 
 /// A table of normal rows of this deviation.
@@ -39,10 +39,11 @@ pub(crate) fn project_all(layers: &[&Linear], x: &Tensor, ctx: &mut Context) -> 
     let parts = layers.iter().map(|layer| {
         let part = product.narrow(-1, first, layer.outputs());
         first += layer.outputs();
-        match &layer.bias {
+        let part = match &layer.bias {
             Some(bias) => part + bias.tensor(),
             None => part,
-        }
+        };
+        layer.adapter.add_to(part, x, ctx)
     });
     parts.collect()
 }

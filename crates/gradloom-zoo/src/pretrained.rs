@@ -78,14 +78,18 @@ pub trait Pretrained: Module + Tensors + Sized {
 /// # Errors
 /// If `config.json` is missing or wrong.
 pub fn config_in<C: ModelConfig>(folder: impl AsRef<Path>) -> Result<C> {
+    config_at(&folder.as_ref().join("config.json"))
+}
+
+/// The checked configuration in a file.
+pub(crate) fn config_at<C: ModelConfig>(path: &Path) -> Result<C> {
     const BYTES_MAX: u64 = 1 << 24;
-    let path = folder.as_ref().join("config.json");
-    let failed = |error| Error::io(&path, error);
-    let size = std::fs::metadata(&path).map_err(failed)?.len();
+    let failed = |error| Error::io(path, error);
+    let size = std::fs::metadata(path).map_err(failed)?.len();
     if size > BYTES_MAX {
         let message = format!("{} has {size} bytes; it is no configuration", path.display());
         return Err(Error::config(C::MODEL, message));
     }
-    let json = std::fs::read(&path).map_err(failed)?;
+    let json = std::fs::read(path).map_err(failed)?;
     C::from_json(json).map_err(|error| error.context(path.display().to_string()))
 }

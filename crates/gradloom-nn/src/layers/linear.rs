@@ -1,6 +1,6 @@
 //! [`Linear`]: a matrix product and a bias.
 
-use crate::layers::Layer;
+use crate::layers::{Adapter, Layer};
 use crate::{Context, Init, Module, Parameter};
 use gradloom_tensor::Tensor;
 
@@ -13,6 +13,9 @@ pub struct Linear {
     pub weight: Parameter,
     /// `[O]`
     pub bias: Option<Parameter>,
+    /// Beside the weight: empty unless [`lora`](crate::lora) put an update there.
+    #[module(flatten)]
+    pub adapter: Adapter,
 }
 
 impl Linear {
@@ -21,7 +24,12 @@ impl Linear {
     pub fn new(inputs: usize, outputs: usize, init: &mut Init) -> Self {
         let bound = 1.0 / (inputs.max(1) as f64).sqrt();
         let weight = init.uniform([outputs, inputs], bound);
-        Linear { weight, bias: Some(init.uniform(outputs, bound)) }
+        Linear::from_parts(weight, Some(init.uniform(outputs, bound)))
+    }
+
+    /// Of a weight `[O, I]` and a bias `[O]`.
+    pub fn from_parts(weight: Parameter, bias: Option<Parameter>) -> Self {
+        Linear { weight, bias, adapter: Adapter::empty() }
     }
 
     /// The same layer without a bias.
@@ -44,8 +52,8 @@ impl Linear {
 
 impl Layer for Linear {
     #[track_caller]
-    fn forward(&self, x: &Tensor, _ctx: &mut Context) -> Tensor {
-        project(x, &self.weight, self.bias.as_deref())
+    fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
+        self.adapter.add_to(project(x, &self.weight, self.bias.as_deref()), x, ctx)
     }
 }
 

@@ -2,6 +2,7 @@
 //! weights are PyTorch's, so published checkpoints fit.
 
 mod activation;
+mod adapter;
 mod attention;
 mod batch_norm;
 mod conv1d;
@@ -23,6 +24,7 @@ mod rotary;
 mod sequential;
 
 pub use activation::Activation;
+pub use adapter::{Adapter, LowRank};
 pub use attention::{AttentionMask, MultiHeadAttention};
 pub use batch_norm::BatchNorm;
 pub use conv_transpose2d::ConvTranspose2d;

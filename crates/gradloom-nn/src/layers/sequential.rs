@@ -1,6 +1,6 @@
 //! [`Sequential`]: layers one after another.
 
-use crate::layers::Layer;
+use crate::layers::{Adapter, Layer};
 use crate::{Context, Module, Parameter, Path, derive_support};
 use gradloom_tensor::{Tensor, Tensors};
 
@@ -71,6 +71,10 @@ impl Module for Sequential {
 
     fn visit_mut(&mut self, path: &mut Path, visitor: &mut dyn FnMut(&str, &mut Parameter)) {
         self.layers.visit_mut(path, visitor);
+    }
+
+    fn visit_adapters(&mut self, path: &mut Path, visitor: &mut dyn FnMut(&str, &mut Adapter)) {
+        self.layers.visit_adapters(path, visitor);
     }
 }
 

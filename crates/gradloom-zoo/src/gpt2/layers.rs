@@ -3,7 +3,7 @@
 use crate::attention::{LayerCache, attend_with_cache, split_heads};
 use crate::config::checked_activation;
 use crate::gpt2::Gpt2Config;
-use gradloom_nn::layers::{Dropout, LayerNorm};
+use gradloom_nn::layers::{Adapter, Dropout, LayerNorm};
 use gradloom_nn::{Activation, Context, Init, Layer, Module, Parameter};
 use gradloom_tensor::Tensor;
 use gradloom_tensor::ops::attention::AttentionOptions;
@@ -54,6 +54,9 @@ pub struct Gpt2Projection {
     pub weight: Parameter,
     /// `[O]`
     pub bias: Parameter,
+    /// Beside the weight: empty unless [`lora`](gradloom_nn::lora) put an update there.
+    #[module(flatten)]
+    pub adapter: Adapter,
 }
 
 impl Gpt2Projection {
@@ -61,12 +64,13 @@ impl Gpt2Projection {
         Gpt2Projection {
             weight: init.normal([inputs, outputs], deviation),
             bias: init.zeros(outputs),
+            adapter: Adapter::empty_inputs_first(),
         }
     }
 
     #[track_caller]
-    fn forward(&self, x: &Tensor) -> Tensor {
-        x.matmul(&self.weight) + self.bias.tensor()
+    fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
+        self.adapter.add_to(x.matmul(&self.weight) + self.bias.tensor(), x, ctx)
     }
 }
 
@@ -136,12 +140,12 @@ impl Gpt2Attention {
         cache: LayerCache<'_>,
         ctx: &mut Context,
     ) -> Tensor {
-        let parts = self.c_attn.forward(x).chunk(3, -1);
+        let parts = self.c_attn.forward(x, ctx).chunk(3, -1);
         let heads: Vec<Tensor> = parts.iter().map(|part| split_heads(part, self.heads)).collect();
         let options = options.clone().scale(self.scale);
         let inputs = [&heads[0], &heads[1], &heads[2]];
         let mixed = attend_with_cache(inputs, &options, cache, self.weights_dropout, ctx);
-        self.dropout.forward(&self.c_proj.forward(&mixed), ctx)
+        self.dropout.forward(&self.c_proj.forward(&mixed, ctx), ctx)
     }
 }
 
@@ -158,7 +162,7 @@ impl Gpt2FeedForward {
 
     #[track_caller]
     fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
-        let inner = self.activation.apply(&self.c_fc.forward(x));
-        self.dropout.forward(&self.c_proj.forward(&inner), ctx)
+        let inner = self.activation.apply(&self.c_fc.forward(x, ctx));
+        self.dropout.forward(&self.c_proj.forward(&inner, ctx), ctx)
     }
 }
