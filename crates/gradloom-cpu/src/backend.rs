@@ -169,6 +169,7 @@ impl Backend for CpuBackend {
             bytes_peak: usage.peak,
             system_allocations: usage.system_allocations,
             kernels: self.kernels.load(Ordering::Relaxed),
+            bytes_moved: self.executor.bytes_moved.load(Ordering::Relaxed),
             submissions: self.submissions.load(Ordering::Relaxed),
             plans: self.plans.load(Ordering::Relaxed),
             replays: self.replays.load(Ordering::Relaxed),

@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -32,6 +33,7 @@ pub(crate) struct Executor {
     pub(crate) level: Level,
     pub(crate) check_nan: bool,
     pub(crate) profile: Option<Profile>,
+    pub(crate) bytes_moved: AtomicU64,
     prepared: Mutex<HashMap<u64, Arc<Executables>>>,
 }
 
@@ -60,6 +62,7 @@ impl Executor {
             level,
             check_nan: is("GRADLOOM_CHECK", "nan"),
             profile: is("GRADLOOM_PROFILE", "1").then(Profile::default),
+            bytes_moved: AtomicU64::new(0),
             prepared: Mutex::new(HashMap::new()),
         }
     }
@@ -209,6 +212,8 @@ impl Executor {
                 unsafe { memory.write(output.len * output.dtype.size()) }
             })
             .collect();
+        let bytes = kernel.bytes() - executable.bytes_spared(&inputs);
+        self.bytes_moved.fetch_add(bytes as u64, Ordering::Relaxed);
         executable.run(context, &inputs, &mut written)
     }
 }

@@ -88,12 +88,30 @@ pub struct Statistics {
     pub system_allocations: u64,
     /// Kernels executed (dispatches on a GPU).
     pub kernels: u64,
+    /// Bytes that kernels read and wrote, each operand and result counted once a kernel.
+    pub bytes_moved: u64,
     /// Submissions to the device's queue; evaluations on the CPU.
     pub submissions: u64,
     /// Plans made because the structure of a graph was new.
     pub plans: u64,
     /// Evaluations that reused a plan.
     pub replays: u64,
+}
+
+impl Statistics {
+    /// What has been added to the counters that only grow; the others as they are now.
+    #[must_use]
+    pub fn since(&self, before: &Statistics) -> Statistics {
+        Statistics {
+            system_allocations: self.system_allocations - before.system_allocations,
+            kernels: self.kernels - before.kernels,
+            bytes_moved: self.bytes_moved - before.bytes_moved,
+            submissions: self.submissions - before.submissions,
+            plans: self.plans - before.plans,
+            replays: self.replays - before.replays,
+            ..*self
+        }
+    }
 }
 
 /// Elements in a device's memory, shared by reference count.

@@ -48,6 +48,17 @@ pub enum Stored {
     Other(String),
 }
 
+impl Entry {
+    /// Bytes that the elements take in the file; `None` for a type that is not known.
+    pub fn bytes(&self) -> Option<usize> {
+        let elements = count(&self.shape)?;
+        match self.stored {
+            Stored::Blocks(format) => Some(elements / format.elements() * format.bytes()),
+            _ => Some(elements * self.stored.size()?),
+        }
+    }
+}
+
 impl Stored {
     /// Bytes of an element, or `None` for blocks and unknown elements.
     pub fn size(&self) -> Option<usize> {

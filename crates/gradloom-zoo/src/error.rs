@@ -44,6 +44,12 @@ enum Kind {
     },
     #[error("generation: {message}")]
     Generation { message: String },
+    #[cfg(feature = "text")]
+    #[error(transparent)]
+    File(gradloom_weights::Error),
+    #[cfg(feature = "text")]
+    #[error(transparent)]
+    Text(gradloom_text::Error),
     #[error("{context}: {source}")]
     Context {
         context: String,
@@ -77,6 +83,16 @@ impl Error {
         Error::new(Kind::Generation { message: message.into() })
     }
 
+    #[cfg(feature = "text")]
+    pub(crate) fn file(source: gradloom_weights::Error) -> Self {
+        Error::new(Kind::File(source))
+    }
+
+    #[cfg(feature = "text")]
+    pub(crate) fn text(source: gradloom_text::Error) -> Self {
+        Error::new(Kind::Text(source))
+    }
+
     /// The same error, said to have happened while doing `context`.
     #[must_use]
     pub fn context(self, context: impl Into<String>) -> Self {
@@ -100,6 +116,13 @@ impl Error {
         self.any(&|kind| matches!(kind, Kind::Weights { .. }))
     }
 
+    /// A tokenizer or a chat template cannot be read or does not do what is asked; the source is a
+    /// [`gradloom_text::Error`].
+    #[cfg(feature = "text")]
+    pub fn is_text(&self) -> bool {
+        self.any(&|kind| matches!(kind, Kind::Text(_)))
+    }
+
     /// A text cannot be written: no prompt, a token that the model does not know, no room.
     pub fn is_generation(&self) -> bool {
         self.any(&|kind| matches!(kind, Kind::Generation { .. }))
@@ -110,6 +133,8 @@ impl Error {
         self.any(&|kind| match kind {
             Kind::Io { source, .. } => source.kind() == std::io::ErrorKind::NotFound,
             Kind::Weights { source, .. } => source.is_not_found(),
+            #[cfg(feature = "text")]
+            Kind::File(source) => source.is_not_found(),
             _ => false,
         })
     }

@@ -18,6 +18,8 @@ pub mod t5;
 
 pub mod adapters;
 pub mod generation;
+#[cfg(feature = "text")]
+pub mod text;
 
 pub use bert::{
     BertConfig, BertForMaskedLanguageModel, BertForPreTraining, BertForSequenceClassification,

@@ -88,6 +88,18 @@ impl Attention {
         }
     }
 
+    fn operands<'a>(&self, level: Level, inputs: &[&'a [u8]]) -> Operands<'a> {
+        let start = 3 + usize::from(self.mask.is_some());
+        Operands {
+            level,
+            query: bytemuck::cast_slice(inputs[0]),
+            key: bytemuck::cast_slice(inputs[1]),
+            value: bytemuck::cast_slice(inputs[2]),
+            mask: if self.mask.is_some() { inputs[3] } else { &[] },
+            start: self.start.as_ref().map_or(&[], |_| bytemuck::cast_slice(inputs[start])),
+        }
+    }
+
     /// Position of the first query of a batch element.
     fn first(&self, operands: &Operands<'_>, batch: usize) -> i64 {
         let (queries, keys) = (self.query.shape[2], self.key.shape[2]);
@@ -334,18 +346,7 @@ impl Executable for Attention {
     ) -> Result<()> {
         let [batch, heads, queries, depth] = [0, 1, 2, 3].map(|axis| self.query.shape[axis]);
         let (keys, features) = (self.key.shape[2], self.value.shape[3]);
-        let start: &[i32] = match &self.start {
-            Some(_) => bytemuck::cast_slice(inputs[2 + usize::from(self.mask.is_some()) + 1]),
-            None => &[],
-        };
-        let operands = Operands {
-            level: context.level,
-            query: bytemuck::cast_slice(inputs[0]),
-            key: bytemuck::cast_slice(inputs[1]),
-            value: bytemuck::cast_slice(inputs[2]),
-            mask: if self.mask.is_some() { inputs[3] } else { &[] },
-            start,
-        };
+        let operands = self.operands(context.level, inputs);
         let work = batch * heads * queries * keys * (depth + features);
         let threads = if work <= SEQUENTIAL_WORK { 1 } else { context.threads };
         let group = heads / self.key.shape[1];
@@ -364,5 +365,22 @@ impl Executable for Attention {
             self.units(&operands, range, bytemuck::cast_slice_mut(out));
         });
         Ok(())
+    }
+
+    /// Keys and values that no query sees: of a cache, what is not filled yet.
+    fn bytes_spared(&self, inputs: &[&[u8]]) -> usize {
+        if self.start.is_none() {
+            return 0;
+        }
+        let operands = self.operands(Level::best(), inputs);
+        let (key, value) = (self.key.shape, self.value.shape);
+        let unseen = (0..key[0]).map(|batch| {
+            let first = self.first(&operands, batch);
+            let seen = (0..self.query.shape[2]).map(|query| self.seen(first, query));
+            let end = seen.clone().map(|seen| seen.end).max().unwrap_or(0);
+            let begin = seen.map(|seen| seen.start).min().unwrap_or(0).min(end);
+            key[2] - (end - begin)
+        });
+        unseen.sum::<usize>() * key[1] * (key[3] + value[3]) * 4
     }
 }

@@ -44,6 +44,11 @@ pub(crate) trait Executable: Send + Sync {
     /// When memory for temporaries runs out.
     fn run(&self, context: &Context<'_>, inputs: &[&[u8]], outputs: &mut [&mut [u8]])
     -> Result<()>;
+
+    /// Bytes of the operands that this run does not touch, because of what is in them.
+    fn bytes_spared(&self, _inputs: &[&[u8]]) -> usize {
+        0
+    }
 }
 
 /// Inputs that share the memory of an output.

@@ -9,7 +9,7 @@ use crate::generation::Sampler;
 use crate::{CausalLanguageModel, Error, Result};
 use gradloom_nn::layers::KeyValueCache;
 use gradloom_nn::{Context, ModuleExt};
-use gradloom_tensor::{Device, Tensor, Tensors, commit};
+use gradloom_tensor::{Device, Statistics, Tensor, Tensors, commit};
 
 /// A model with the texts it is writing.
 ///
@@ -42,6 +42,7 @@ pub struct Generator<M> {
     /// Logits of the next token of each text, one after another.
     logits: Vec<f32>,
     timing: Timing,
+    last_step: Option<Statistics>,
 }
 
 /// When a text ends.
@@ -105,6 +106,7 @@ impl<M: CausalLanguageModel> Generator<M> {
             texts: vec![Vec::new(); batch],
             logits: Vec::new(),
             timing: Timing::default(),
+            last_step: None,
         })
     }
 
@@ -118,6 +120,11 @@ impl<M: CausalLanguageModel> Generator<M> {
         self.cache.capacity()
     }
 
+    /// Number of tokens that there are.
+    pub fn vocabulary(&self) -> usize {
+        self.model.vocabulary()
+    }
+
     /// Logits of a text's next token.
     pub fn logits(&self, text: usize) -> &[f32] {
         let vocabulary = self.model.vocabulary();
@@ -127,6 +134,11 @@ impl<M: CausalLanguageModel> Generator<M> {
     /// How long it took so far.
     pub fn timing(&self) -> Timing {
         self.timing
+    }
+
+    /// What the last [`step`](Generator::step) cost the device: its counters that only grow.
+    pub fn last_step(&self) -> Option<Statistics> {
+        self.last_step
     }
 
     /// Forgets all texts.
@@ -153,11 +165,12 @@ impl<M: CausalLanguageModel> Generator<M> {
     /// # Errors
     /// As [`Generator::read`].
     pub fn step(&mut self, tokens: &[u32]) -> Result<()> {
-        let begin = Instant::now();
+        let (begin, before) = (Instant::now(), self.device.statistics());
         let prompts: Vec<&[u32]> = tokens.chunks(1).collect();
         self.pass(&prompts)?;
         self.timing.written += tokens.len();
         self.timing.writing += begin.elapsed();
+        self.last_step = Some(self.device.statistics().since(&before));
         Ok(())
     }
 

@@ -71,7 +71,7 @@ impl Activations {
                         copy.get()
                     };
                     let (high, rest) = out.split_at_mut(columns);
-                let (low, rest) = rest.split_at_mut(columns);
+                    let (low, rest) = rest.split_at_mut(columns);
                     let (scales, rest) = rest.split_at_mut(columns / BLOCK * 4);
                     let (sums, biases) = rest.split_at_mut(columns / BLOCK * 8);
                     round_row(

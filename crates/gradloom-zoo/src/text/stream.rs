@@ -1,0 +1,66 @@
+//! [`TextStream`]: what a model writes, as text while it writes it.
+
+use crate::generation::{Generator, Sampler, Stop, Writing};
+use crate::{CausalLanguageModel, Error, Result};
+use gradloom_text::{DecodeStream, StopStrings, Tokenizer};
+
+/// Pieces of text as a model writes them: whole characters, nothing of a stop string.
+///
+/// Pieces may be empty while a character or a stop string is still open.
+pub struct TextStream<'a, M> {
+    writing: Writing<'a, M>,
+    /// None once it has ended.
+    decoding: Option<(DecodeStream, StopStrings)>,
+}
+
+impl<M: CausalLanguageModel> Generator<M> {
+    /// Writes on, one text, as [`write`](Generator::write), and decodes it. The text also ends where
+    /// one of `stop_strings` would begin.
+    ///
+    /// # Errors
+    /// If a stop string is empty, or the tokenizer has tokens that the model does not know.
+    ///
+    /// # Panics
+    /// If there are several texts.
+    #[track_caller]
+    pub fn write_text<'a>(
+        &'a mut self,
+        tokenizer: &Tokenizer,
+        sampler: &'a mut Sampler,
+        stop: &Stop,
+        stop_strings: &[&str],
+    ) -> Result<TextStream<'a, M>> {
+        tokenizer.check_fits(self.vocabulary()).map_err(Error::text)?;
+        let strings = StopStrings::new(stop_strings.iter().copied()).map_err(Error::text)?;
+        let decoding = Some((tokenizer.decode_stream(true), strings));
+        Ok(TextStream { writing: self.write(sampler, stop), decoding })
+    }
+}
+
+impl<M: CausalLanguageModel> Iterator for TextStream<'_, M> {
+    type Item = Result<String>;
+
+    fn next(&mut self) -> Option<Result<String>> {
+        let (stream, strings) = self.decoding.as_mut()?;
+        let outcome = match self.writing.next() {
+            Some(Ok(token)) => match stream.push(token) {
+                Ok(piece) => {
+                    let piece = strings.push(&piece);
+                    if strings.stopped().is_none() {
+                        return Some(Ok(piece));
+                    }
+                    Ok(piece)
+                }
+                Err(error) => Err(Error::text(error)),
+            },
+            Some(Err(error)) => Err(error),
+            None => {
+                let (stream, mut strings) = self.decoding.take()?;
+                let rest = stream.finish().map_err(Error::text);
+                return Some(rest.map(|rest| strings.push(&rest) + &strings.finish()));
+            }
+        };
+        self.decoding = None;
+        Some(outcome)
+    }
+}
