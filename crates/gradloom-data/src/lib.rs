@@ -21,6 +21,8 @@ pub mod batch;
 pub mod loader;
 pub mod transform;
 
+pub mod text;
+
 pub use batch::{Batch, Collate, CollateImages};
 pub use dataset::{Dataset, InMemory, Labelled};
 pub use error::{Error, Result};
