@@ -79,8 +79,38 @@ impl ConfusionMatrix {
 
     /// Mean of the classes' F1.
     pub fn macro_f1(&self) -> f64 {
-        let sum: f64 = (0..self.classes).map(|class| self.class(class).f1).sum();
-        sum / self.classes.max(1) as f64
+        self.macro_average().f1
+    }
+
+    /// Means of the classes' figures, each class counting the same; the support is the sum. As
+    /// `sklearn.metrics.precision_recall_fscore_support(average="macro")`.
+    pub fn macro_average(&self) -> ClassReport {
+        let figures: Vec<ClassReport> = (0..self.classes).map(|class| self.class(class)).collect();
+        let mean = |of: fn(&ClassReport) -> f64| {
+            figures.iter().map(of).sum::<f64>() / figures.len().max(1) as f64
+        };
+        ClassReport {
+            precision: mean(|class| class.precision),
+            recall: mean(|class| class.recall),
+            f1: mean(|class| class.f1),
+            support: self.total(),
+        }
+    }
+
+    /// Means of the classes' figures, each sample counting the same. As
+    /// `sklearn.metrics.precision_recall_fscore_support(average="weighted")`.
+    pub fn weighted_average(&self) -> ClassReport {
+        let figures: Vec<ClassReport> = (0..self.classes).map(|class| self.class(class)).collect();
+        let mean = |of: fn(&ClassReport) -> f64| {
+            let sum: f64 = figures.iter().map(|class| of(class) * class.support as f64).sum();
+            sum / self.total().max(1) as f64
+        };
+        ClassReport {
+            precision: mean(|class| class.precision),
+            recall: mean(|class| class.recall),
+            f1: mean(|class| class.f1),
+            support: self.total(),
+        }
     }
 
     /// A table of the classes' figures, one line each.
@@ -126,6 +156,11 @@ mod tests {
         let first = matrix.class(0);
         assert!((first.precision - 1.0).abs() < 1e-12 && (first.recall - 2.0 / 3.0).abs() < 1e-12);
         assert!((first.f1 - 0.8).abs() < 1e-12);
+        let (all, weighted) = (matrix.macro_average(), matrix.weighted_average());
+        assert!((all.precision - (1.0 + 0.5 + 0.5) / 3.0).abs() < 1e-12 && all.support == 6);
+        assert!((all.recall - (2.0 / 3.0 + 0.5 + 1.0) / 3.0).abs() < 1e-12);
+        assert!((weighted.recall - matrix.accuracy()).abs() < 1e-12);
+        assert!((weighted.precision - (3.0 + 1.0 + 0.5) / 6.0).abs() < 1e-12);
         assert_eq!(ConfusionMatrix::new(2).accuracy(), 0.0);
     }
 

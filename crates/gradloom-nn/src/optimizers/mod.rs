@@ -6,11 +6,13 @@
 
 mod adam;
 mod core;
+mod layer_wise;
 mod rmsprop;
 mod sgd;
 
 pub use self::core::{Core, Slots};
 pub use adam::{Adam, AdamW};
+pub use layer_wise::layer_wise_rates;
 pub use rmsprop::RmsProp;
 pub use sgd::Sgd;
 
