@@ -117,8 +117,8 @@ pub enum KernelKind {
         /// Index arithmetic of input 1.
         updates: View,
     },
-    /// Data (contiguous), start (`i32`, through its view `[B]`); space: the update's, `[B, ..]`. The
-    /// program's value at each element goes to the output, which is the data elsewhere, `start[b]`
+    /// Data (contiguous), start (`i32`, through its view `[B]`); space: the update's elements in order.
+    /// The program's value at each element goes to the output, which is the data elsewhere, `start[b]`
     /// further along the axis. Where the output has the data's memory, nothing else is written.
     /// Starts are checked before; executors clamp them for memory safety.
     Write {

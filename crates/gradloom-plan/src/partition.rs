@@ -9,6 +9,7 @@ use gradloom_tensor::{Op, Shape};
 
 use crate::graph::{Class, Graph, Step, follow};
 use crate::program::{Level, Space};
+use crate::structured;
 use crate::view::View;
 
 /// Rows longer than this are not kept together for re-reading.
@@ -125,8 +126,7 @@ impl Partition {
             Class::Heavy => {
                 group.heavy = Some(node);
                 if let Op::Write { .. } = graph.nodes[node].op {
-                    let update = graph.nodes[node].inputs[1];
-                    group.space = Space::elements(graph.nodes[update].shape);
+                    group.space = Space::elements(structured::update_shape(graph, node));
                 }
             }
             Class::Reduce => {

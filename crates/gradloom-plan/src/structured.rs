@@ -3,7 +3,7 @@
 use gradloom_tensor::op::Window2d;
 use gradloom_tensor::{Op, Shape};
 
-use crate::graph::Claim;
+use crate::graph::{Claim, Graph, Step};
 use crate::kernel::{Convolution, KernelKind, Pool};
 use crate::lower::Lowering;
 use crate::view::View;
@@ -92,6 +92,14 @@ impl Lowering<'_> {
             _ => KernelKind::Map,
         }
     }
+}
+
+/// The shape in which a write computes its update: where that is a reshape of what is computed, the
+/// shape before, in which operands have views.
+pub(crate) fn update_shape(graph: &Graph, node: usize) -> Shape {
+    let update = &graph.nodes[graph.nodes[node].inputs[1]];
+    let in_order = update.steps.iter().all(|step| matches!(step, Step::Reshape(_)));
+    if in_order { graph.nodes[update.base].shape } else { update.shape }
 }
 
 /// The view `[n]` of the first column of a view `[n, columns]`.

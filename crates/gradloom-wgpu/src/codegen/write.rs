@@ -40,11 +40,12 @@ pub(crate) fn compile(unit: &mut Unit<'_>, data: &Shape, axis: usize, start: &Vi
     let target = epilogue::Extra { resource, dtype: output.dtype, writable: true };
     let store = epilogue::write_extra(&bindings, "store", target);
     let outer: usize = data[..axis].iter().product();
+    let inner: usize = data[axis + 1..].iter().product();
     let options = Options::new()
         .define_if(!in_place, "COPY")
         .constant("SIZE", data[axis] as u32)
-        .constant("PICKS", update[axis] as u32)
-        .constant("INNER", data[axis + 1..].iter().product::<usize>() as u32)
+        .constant("PICKS", (update.count() / (outer * inner)) as u32)
+        .constant("INNER", inner as u32)
         .constant("HEADS", (outer / data[0]) as u32)
         .alias("Value", literal::compute_type(output.dtype))
         .splice("reads", reads)
