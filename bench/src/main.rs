@@ -24,7 +24,7 @@ usage: bench [--quick] [--device NAME] [--json FILE]   the suite, on every devic
 /// Effort of a case when timed beside peers.
 const PEER_EFFORT: Effort = Effort { repeats: 7, seconds: 0.5 };
 
-const CASES: [&str; 17] = [
+const CASES: [&str; 18] = [
     "base",
     "w1.f32.512",
     "w1.f32.1024",
@@ -39,6 +39,7 @@ const CASES: [&str; 17] = [
     "w6.train",
     "w6.decode",
     "w7",
+    "w7.perplexity",
     "w8.gelu",
     "w8.softmax",
     "w8.layernorm",
@@ -107,6 +108,7 @@ fn peer_case(case: &str, device: &Device) -> Result<Vec<Figure>, Failure> {
         ["w6", "train"] => language::gpt2_train(device, 3, 3),
         ["w6", "decode"] => language::gpt2_decode(device, 3),
         ["w7"] => return language::smollm2(device, 5),
+        ["w7", "perplexity"] => language::perplexity(device),
         ["w8", "gelu"] => elementary::gelu_chain(device, 16 << 20, PEER_EFFORT),
         ["w8", "softmax"] => elementary::softmax(device, 16_384, PEER_EFFORT),
         ["w8", "layernorm"] => elementary::layer_norm(device, 16_384, PEER_EFFORT),
