@@ -1,100 +1,12 @@
 //! [`Graph`]: the planner's own picture of a linear graph: equal nodes merged, aliases resolved, and
 //! every view chain reduced to a base node and the steps from it.
 
-use gradloom_tensor::op::{Axes, Permutation};
-use gradloom_tensor::{BlockFormat, DType, Op, RANK_MAX, Shape};
+use gradloom_tensor::{DType, Op, Shape};
 use rustc_hash::FxHashMap;
 
 use crate::linear::Linear;
+pub(crate) use crate::node::{Claim, Class, Node, Step, follow};
 use crate::view::View;
-
-/// One step of index arithmetic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Step {
-    Reshape(Shape),
-    Permute(Permutation),
-    Expand(Shape),
-    Slice { starts: [usize; RANK_MAX], steps: [usize; RANK_MAX], shape: Shape },
-    Pad { before: [usize; RANK_MAX], shape: Shape },
-    Flip(Axes),
-}
-
-/// Applies steps to a view; `None` if strides cannot express a reshape.
-pub(crate) fn follow(mut view: View, steps: &[Step]) -> Option<View> {
-    for (position, step) in steps.iter().enumerate() {
-        view = match step {
-            // Only the last of several reshapes matters.
-            Step::Reshape(_) if matches!(steps.get(position + 1), Some(Step::Reshape(_))) => view,
-            Step::Reshape(shape) => view.reshape(*shape)?,
-            Step::Permute(permutation) => view.permute(permutation),
-            Step::Expand(shape) => view.expand(*shape),
-            Step::Slice { starts, steps, shape } => view.slice(starts, steps, *shape),
-            Step::Pad { before, shape } => view.pad(before, *shape),
-            Step::Flip(axes) => view.flip(*axes),
-        };
-    }
-    Some(view)
-}
-
-/// How the planner treats a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
-    /// A value that exists: input of the plan.
-    Leaf(usize),
-    /// Made from the index alone; always computed where it is used.
-    Trivial,
-    /// Computed element by element from operands of its own shape. Stored views are such copies.
-    Elementwise,
-    /// A reduction over axes.
-    Reduce,
-    /// A kernel of its own kind.
-    Heavy,
-    /// Index arithmetic on its base.
-    View,
-    /// The same value as its base.
-    Alias,
-}
-
-/// What a node does with matrices in blocks in place of its op.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Claim {
-    /// A product with the transpose of matrices whose rows follow one another: operand, blocks.
-    Product(Vec<(BlockFormat, usize)>),
-    /// Rows of one matrix of this many: blocks, index.
-    Rows(BlockFormat, usize),
-}
-
-/// A node.
-#[derive(Clone, Debug)]
-pub(crate) struct Node {
-    pub(crate) op: Op,
-    /// See [`Claim`]; the inputs are then the claim's.
-    pub(crate) claim: Option<Claim>,
-    pub(crate) inputs: Vec<usize>,
-    pub(crate) shape: Shape,
-    pub(crate) dtype: DType,
-    pub(crate) class: Class,
-    /// The node whose elements this one has; itself unless it is a view or an alias.
-    pub(crate) base: usize,
-    /// Steps from the base's shape to this node's.
-    pub(crate) steps: Vec<Step>,
-    /// Nodes that must be computed before this node's value is used.
-    pub(crate) after: Vec<usize>,
-    /// First argument of an argument or random node.
-    pub(crate) argument: usize,
-    /// True if the value is worth keeping for a later gradient.
-    pub(crate) tracked: bool,
-}
-
-impl Node {
-    /// Operands that a structured node reads from memory. An update that is written somewhere is
-    /// computed on the way.
-    pub(crate) fn stored_inputs(&self) -> impl Iterator<Item = &usize> {
-        let computed = matches!(self.op, Op::Write { .. }).then_some(1);
-        let inputs = self.inputs.iter().enumerate();
-        inputs.filter(move |(position, _)| Some(*position) != computed).map(|(_, input)| input)
-    }
-}
 
 /// All nodes, by the index of [`Linear`].
 pub(crate) struct Graph {

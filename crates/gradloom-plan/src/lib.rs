@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod bits;
 mod claims;
 mod display;
 mod graph;
@@ -11,6 +12,7 @@ mod lower;
 mod structured;
 mod memory;
 mod merge;
+mod node;
 mod partition;
 pub mod planner;
 pub mod program;

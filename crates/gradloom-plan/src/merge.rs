@@ -1,8 +1,9 @@
 //! Reducing groups of the same rows become one: side by side if they read the same operand, one after
 //! the other if the rows of the second are all that use the results of the first.
 
+use crate::bits::Bits;
 use crate::graph::{Class, Graph};
-use crate::partition::{Bits, Group, Partition, reads_row};
+use crate::partition::{Group, Partition, reads_row};
 use crate::storing::Storing;
 
 /// Merges reducing groups of one space.

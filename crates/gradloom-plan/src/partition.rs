@@ -7,6 +7,7 @@
 use gradloom_tensor::op::Permutation;
 use gradloom_tensor::{Op, Shape};
 
+use crate::bits::Bits;
 use crate::graph::{Class, Graph, Step, follow};
 use crate::program::{Level, Space};
 use crate::structured;
@@ -32,32 +33,6 @@ pub(crate) struct Group {
     pub(crate) order: Option<(Shape, Permutation)>,
     /// Groups that must run before, directly or not.
     pub(crate) before: Bits,
-}
-
-/// A set of small numbers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Bits(Vec<u64>);
-
-impl Bits {
-    pub(crate) fn contains(&self, index: usize) -> bool {
-        self.0.get(index / 64).is_some_and(|word| word >> (index % 64) & 1 == 1)
-    }
-
-    pub(crate) fn insert(&mut self, index: usize) {
-        if self.0.len() <= index / 64 {
-            self.0.resize(index / 64 + 1, 0);
-        }
-        self.0[index / 64] |= 1 << (index % 64);
-    }
-
-    pub(crate) fn union(&mut self, other: &Bits) {
-        if self.0.len() < other.0.len() {
-            self.0.resize(other.0.len(), 0);
-        }
-        for (word, more) in self.0.iter_mut().zip(&other.0) {
-            *word |= more;
-        }
-    }
 }
 
 /// The groups and which one each node is in.

@@ -3,10 +3,10 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::bits::Bits;
 use crate::graph::{Class, Graph};
 use crate::kernel::KernelKind;
 use crate::lower::Draft;
-use crate::partition::Bits;
 use crate::program::Operation;
 
 /// A root that takes over the memory of an input: `(root base, input)`.
