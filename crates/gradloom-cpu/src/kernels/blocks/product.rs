@@ -10,7 +10,7 @@ use gradloom_tensor::{BlockFormat, DType, Result};
 
 use super::activations::{Activations, BLOCK, Row};
 use super::formats::{self, Format};
-use super::lanes::{Lanes, Portable};
+use super::lanes::Lanes;
 use crate::epilogue::{Division, Epilogue};
 use crate::kernels::executable::{Aliases, Context, Executable};
 use crate::parallel;
@@ -24,6 +24,7 @@ const TILE: usize = 8;
 /// Which instructions multiply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Instructions {
+    #[cfg(not(target_arch = "aarch64"))]
     Portable,
     #[cfg(target_arch = "aarch64")]
     Neon,
@@ -223,7 +224,8 @@ impl Task<'_> {
         }
         // SAFETY of all arms: the assertions above; the instructions were found on this processor.
         match instructions {
-            Instructions::Portable => unsafe { self.multiply::<F, Portable>() },
+            #[cfg(not(target_arch = "aarch64"))]
+            Instructions::Portable => unsafe { self.multiply::<F, super::lanes::Portable>() },
             #[cfg(target_arch = "aarch64")]
             Instructions::Neon => unsafe { self.multiply::<F, super::neon::Neon>() },
             #[cfg(target_arch = "x86_64")]
