@@ -5,7 +5,7 @@ use gradloom_tensor::{BlockFormat, Device, Key, Tensor};
 use gradloom_zoo::generation::{Generator, Sampler, Stop};
 use gradloom_zoo::{
     CausalInput, CausalLanguageModel, Gpt2Config, Gpt2ForCausalLanguageModel, LlamaConfig,
-    LlamaForCausalLanguageModel, ModelConfig, Pretrained,
+    LlamaForCausalLanguageModel, ModelConfig, Pretrained, T5ForConditionalGeneration, T5Input,
 };
 
 fn llama(device: &Device) -> LlamaForCausalLanguageModel {
@@ -91,6 +91,23 @@ fn a_cache_changes_nothing() {
     model.freeze();
     let forward = |input: &CausalInput| model.forward(input, &mut Context::eval()).logits;
     writes_what_whole_passes_say(&model, &forward, 2e-5, &device);
+}
+
+#[test]
+fn t5_writes_what_whole_passes_say() {
+    let device = gradloom_cpu::device();
+    for folder in ["t5", "t5-gated"] {
+        let folder = format!("{}/tests/golden/{folder}", env!("CARGO_MANIFEST_DIR"));
+        let model = T5ForConditionalGeneration::from_folder(folder, &device).unwrap();
+        let tokens = Tensor::new([[5, 9, 2, 11, 1]], &device).unwrap();
+        let mask = Tensor::new([[1, 1, 1, 1, 0]], &device).unwrap();
+        let writer = model.writer(&tokens, Some(&mask)).unwrap();
+        let forward = |input: &CausalInput| {
+            let input = T5Input::new(&tokens, &input.tokens).mask(&mask);
+            model.forward(&input, &mut Context::eval()).logits
+        };
+        writes_what_whole_passes_say(&writer, &forward, 2e-5, &device);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! Letters: B batch, T queries, S keys, E features, H heads, D features per head.
 
-use crate::attention::{attend, split_heads};
+use crate::attention::{LayerCache, attend, attend_with_cache, split_heads};
 use crate::linear::{normal_embedding, normal_linear, project_all};
 use crate::t5::{Buckets, T5Config};
 use gradloom_nn::layers::{Dropout, Embedding, Linear};
@@ -57,48 +57,57 @@ impl T5Attention {
         &self,
         x: &Tensor,
         options: &AttentionOptions,
+        cache: LayerCache<'_>,
         ctx: &mut Context,
     ) -> Tensor {
         let projected = project_all(&[&self.q, &self.k, &self.v], x, ctx);
         let heads: Vec<Tensor> = projected.iter().map(|x| split_heads(x, self.heads)).collect();
-        // Keys and values of earlier tokens join here.
         let inputs = [&heads[0], &heads[1], &heads[2]];
-        let mixed = attend(inputs, options, self.dropout, "attention", ctx);
+        let mixed = attend_with_cache(inputs, options, cache, self.dropout, ctx);
         self.o.forward(&mixed, ctx)
     }
 
-    /// Attention of `x` to what an encoder made.
+    /// Keys and values `[B, H, S, D]` of what an encoder made: the same for every token of the decoder.
+    #[track_caller]
+    pub(super) fn keys_and_values(&self, encoded: &Tensor, ctx: &mut Context) -> [Tensor; 2] {
+        let projected = project_all(&[&self.k, &self.v], encoded, ctx);
+        [0, 1].map(|index| split_heads(&projected[index], self.heads))
+    }
+
+    /// Attention of `x` to keys and values of what an encoder made.
     #[track_caller]
     pub(super) fn cross_attention(
         &self,
         x: &Tensor,
-        encoded: &Tensor,
+        [key, value]: &[Tensor; 2],
         options: &AttentionOptions,
         ctx: &mut Context,
     ) -> Tensor {
         let query = split_heads(&self.q.forward(x, ctx), self.heads);
-        // The same for every token that is decoded: a cache keeps them.
-        let projected = project_all(&[&self.k, &self.v], encoded, ctx);
-        let heads: Vec<Tensor> = projected.iter().map(|x| split_heads(x, self.heads)).collect();
-        let inputs = [&query, &heads[0], &heads[1]];
-        let mixed = attend(inputs, options, self.dropout, "cross_attention", ctx);
+        let mixed = attend([&query, key, value], options, self.dropout, "cross_attention", ctx);
         self.o.forward(&mixed, ctx)
+    }
+
+    /// Number of heads.
+    pub(super) fn heads(&self) -> usize {
+        self.heads
     }
 }
 
-/// What distances add to the scores, `[1, H, T, S]`. The last query stands at the last key.
+/// What distances add to the scores of queries at positions `[B, T]` or `[1, T]` and keys at 0 to
+/// `keys`: `[B, H, T, S]`.
 #[track_caller]
 pub(super) fn distance_bias(
     table: &Embedding,
     buckets: &Buckets,
-    [queries, keys]: [usize; 2],
+    positions: &Tensor,
+    keys: usize,
 ) -> Tensor {
-    let device = table.weight.device();
-    let query = Tensor::iota([queries, keys], 0, device);
-    let key = Tensor::iota([queries, keys], 1, device);
-    let before = query.constant_like((keys - queries) as i64);
-    let bias = table.weight.embedding(&buckets.of(&(key - (query + before))));
-    bias.permute(&[2, 0, 1]).unsqueeze(0)
+    let shape = [positions.size(0), positions.size(1), keys];
+    let key = Tensor::iota(shape, 2, positions.device());
+    let distance = key - positions.unsqueeze(2).broadcast_to(shape);
+    let bias = table.weight.embedding(&buckets.of(&distance));
+    bias.permute(&[0, 3, 1, 2])
 }
 
 /// The bias where the mask `[B, 1, 1, S]` keeps a key, and elsewhere a number so low that the key has

@@ -2,11 +2,12 @@
 //!
 //! Letters: B batch, T tokens, E features, H heads.
 
+use crate::attention::LayerCache;
 use crate::config::checked_activation;
 use crate::linear::{normal_linear, project_all};
 use crate::t5::attention::{distance_bias, masked_bias};
 use crate::t5::{Buckets, T5Attention, T5Config};
-use gradloom_nn::layers::{Dropout, Linear, RmsNorm};
+use gradloom_nn::layers::{Dropout, KeyValueCache, Linear, RmsNorm};
 use gradloom_nn::{Activation, Context, Init, Layer, Module};
 use gradloom_tensor::Tensor;
 use gradloom_tensor::ops::attention::AttentionOptions;
@@ -24,10 +25,18 @@ pub struct T5Stack {
     dropout: Dropout,
 }
 
-/// What an encoder made, and which of its tokens are real: `[B, S, E]` and `[B, 1, 1, S]`.
+/// What an encoder made, and which of its tokens are real, `[B, 1, 1, S]`.
 pub(super) struct Encoded<'a> {
-    pub(super) hidden: &'a Tensor,
+    pub(super) source: Source<'a>,
     pub(super) mask: Option<Tensor>,
+}
+
+/// The encoder's output in the form at hand.
+pub(super) enum Source<'a> {
+    /// `[B, S, E]`
+    Hidden(&'a Tensor),
+    /// Keys and values of each layer, `[B, H, S, D]`.
+    Projected(&'a [[Tensor; 2]]),
 }
 
 /// Self-attention, in the decoder cross-attention, and feed-forward.
@@ -125,26 +134,49 @@ impl T5Stack {
         }
     }
 
-    /// The first block's table of distances, which serves all.
-    fn bias(&self, length: usize) -> Option<Tensor> {
-        let first = self.block.first()?.layer.first()?;
-        let T5Sublayer::SelfAttention(part) = first else { return None };
-        let table = part.attention.relative_attention_bias.as_ref()?;
-        Some(distance_bias(table, &self.buckets, [length, length]))
+    /// The first block's attention, whose table of distances serves all.
+    pub(super) fn first_attention(&self) -> Option<&T5Attention> {
+        match self.block.first()?.layer.first()? {
+            T5Sublayer::SelfAttention(part) => Some(&part.attention),
+            T5Sublayer::CrossAttention(_) | T5Sublayer::FeedForward(_) => None,
+        }
     }
 
-    /// `mask` is `[B, 1, 1, T]`.
+    fn bias(&self, positions: &Tensor, keys: usize) -> Option<Tensor> {
+        let table = self.first_attention()?.relative_attention_bias.as_ref()?;
+        Some(distance_bias(table, &self.buckets, positions, keys))
+    }
+
+    /// Keys and values of each layer for an encoder's output `[B, S, E]`.
+    #[track_caller]
+    pub(super) fn keys_and_values(&self, encoded: &Tensor, ctx: &mut Context) -> Vec<[Tensor; 2]> {
+        let layers = self.block.iter().flat_map(|block| &block.layer);
+        let crossing = layers.filter_map(|layer| match layer {
+            T5Sublayer::CrossAttention(part) => Some(&part.attention),
+            T5Sublayer::SelfAttention(_) | T5Sublayer::FeedForward(_) => None,
+        });
+        crossing.map(|attention| attention.keys_and_values(encoded, ctx)).collect()
+    }
+
+    /// `mask` is `[B, 1, 1, T]`; with a cache come the positions `[B, T]` that its pass gave.
     #[track_caller]
     pub(super) fn forward(
         &self,
         embedded: &Tensor,
         mask: Option<&Tensor>,
         encoded: Option<&Encoded>,
+        mut cache: Option<(&mut KeyValueCache, &Tensor)>,
         ctx: &mut Context,
     ) -> Tensor {
         let embedded = self.dropout.forward(embedded, ctx);
         let mut x = ctx.tap("embeddings", &embedded);
-        let bias = self.bias(x.size(1));
+        let bias = match &cache {
+            Some((cache, positions)) => self.bias(positions, cache.capacity()),
+            None => {
+                let length = x.size(1);
+                self.bias(&Tensor::arange(length, x.device()).unsqueeze(0), length)
+            }
+        };
         let options = AttentionOptions {
             causal: self.decodes,
             mask: bias.map(|bias| masked_bias(&bias, mask)).or_else(|| mask.cloned()),
@@ -152,8 +184,9 @@ impl T5Stack {
             ..AttentionOptions::default()
         };
         for (index, block) in self.block.iter().enumerate() {
+            let cache = cache.as_mut().map(|(cache, _)| (&mut **cache, index));
             x = ctx.within("block", |ctx| {
-                ctx.within_index(index, |ctx| block.forward(&x, &options, encoded, ctx))
+                ctx.within_index(index, |ctx| block.forward(&x, &options, encoded, cache, ctx))
             });
         }
         let output = self.final_layer_norm.forward(&x, ctx);
@@ -187,14 +220,16 @@ impl T5Block {
         x: &Tensor,
         options: &AttentionOptions,
         encoded: Option<&Encoded>,
+        mut cache: LayerCache<'_>,
         ctx: &mut Context,
     ) -> Tensor {
+        let index = cache.as_ref().map_or(0, |(_, index)| *index);
         let mut x = x.clone();
         for layer in &self.layer {
             let added = match layer {
                 T5Sublayer::SelfAttention(part) => {
                     let normal = part.layer_norm.forward(&x, ctx);
-                    let added = part.attention.self_attention(&normal, options, ctx);
+                    let added = part.attention.self_attention(&normal, options, cache.take(), ctx);
                     part.attention.dropout().forward(&added, ctx)
                 }
                 T5Sublayer::CrossAttention(part) => {
@@ -205,8 +240,16 @@ impl T5Block {
                         scale: Some(1.0),
                         ..AttentionOptions::default()
                     };
-                    let hidden = encoded.hidden;
-                    let added = part.attention.cross_attention(&normal, hidden, &options, ctx);
+                    let own = &part.attention;
+                    let added = match encoded.source {
+                        Source::Hidden(hidden) => {
+                            let projected = own.keys_and_values(hidden, ctx);
+                            own.cross_attention(&normal, &projected, &options, ctx)
+                        }
+                        Source::Projected(layers) => {
+                            own.cross_attention(&normal, &layers[index], &options, ctx)
+                        }
+                    };
                     part.attention.dropout().forward(&added, ctx)
                 }
                 T5Sublayer::FeedForward(part) => {

@@ -8,6 +8,7 @@ mod buckets;
 mod config;
 mod layers;
 mod model;
+mod writer;
 
 pub use attention::T5Attention;
 pub use buckets::Buckets;
@@ -17,3 +18,4 @@ pub use layers::{
     T5Sublayer,
 };
 pub use model::{T5ForConditionalGeneration, T5Input, T5Model, T5Output};
+pub use writer::T5Writer;

@@ -2,7 +2,7 @@
 
 use crate::attention::{check_tokens, key_mask};
 use crate::linear::{normal_embedding, normal_linear};
-use crate::t5::layers::Encoded;
+use crate::t5::layers::{Encoded, Source};
 use crate::t5::{T5Config, T5Stack};
 use crate::{ModelConfig, Pretrained, Result};
 use gradloom_nn::layers::{Embedding, Linear};
@@ -77,7 +77,7 @@ impl T5Model {
         check_tokens("t5", tokens, usize::MAX);
         let mask = mask.map(|mask| key_mask("t5", mask, tokens));
         let embedded = self.shared.weight.embedding(tokens);
-        ctx.within("encoder", |ctx| self.encoder.forward(&embedded, mask.as_ref(), None, ctx))
+        ctx.within("encoder", |ctx| self.encoder.forward(&embedded, mask.as_ref(), None, None, ctx))
     }
 
     /// What the decoder makes of its tokens `[B, T]` after the encoder's output `[B, S, E]`:
@@ -96,10 +96,10 @@ impl T5Model {
         );
         let mask = input.decoder_mask.as_ref().map(|mask| key_mask("t5", mask, tokens));
         let read = input.mask.as_ref().map(|mask| key_mask("t5", mask, &input.tokens));
-        let encoded = Encoded { hidden: encoded, mask: read };
+        let encoded = Encoded { source: Source::Hidden(encoded), mask: read };
         let embedded = self.shared.weight.embedding(tokens);
         ctx.within("decoder", |ctx| {
-            self.decoder.forward(&embedded, mask.as_ref(), Some(&encoded), ctx)
+            self.decoder.forward(&embedded, mask.as_ref(), Some(&encoded), None, ctx)
         })
     }
 }
@@ -170,6 +170,11 @@ impl T5ForConditionalGeneration {
             last_hidden_state: hidden,
             encoder_last_hidden_state: encoded,
         }
+    }
+
+    /// The token that the decoder begins with.
+    pub fn start(&self) -> u32 {
+        self.start as u32
     }
 
     /// The decoder's hidden states `[.., E]` to logits `[.., V]`.
