@@ -229,10 +229,10 @@ fn seen_keys(query: &Tensor, key: &Tensor, options: &AttentionOptions) -> Option
     let position = &row + &first;
     let mut seen = match options.causal {
         true => column.le(&position),
-        false => column.lt(&add(&first, queries as i64)),
+        false => column.lt(add(&first, queries as i64)),
     };
     if let Some(window) = options.window {
-        seen = seen.logical_and(&column.gt(&add(&position, -(window as i64))));
+        seen = seen.logical_and(column.gt(add(&position, -(window as i64))));
     }
     Some(seen)
 }

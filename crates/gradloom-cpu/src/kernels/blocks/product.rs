@@ -222,17 +222,21 @@ impl Task<'_> {
                 self.inner
             );
         }
-        // SAFETY of all arms: the assertions above; the instructions were found on this processor.
         match instructions {
             #[cfg(not(target_arch = "aarch64"))]
+            // SAFETY: the assertions above; the instructions were found on this processor.
             Instructions::Portable => unsafe { self.multiply::<F, super::lanes::Portable>() },
             #[cfg(target_arch = "aarch64")]
+            // SAFETY: the assertions above; the instructions were found on this processor.
             Instructions::Neon => unsafe { self.multiply::<F, super::neon::Neon>() },
             #[cfg(target_arch = "x86_64")]
+            // SAFETY: the assertions above; the instructions were found on this processor.
             Instructions::Avx2 => unsafe { self.avx2::<F>() },
             #[cfg(target_arch = "x86_64")]
+            // SAFETY: the assertions above; the instructions were found on this processor.
             Instructions::Avx512 => unsafe { self.avx512::<F>() },
             #[cfg(target_arch = "x86_64")]
+            // SAFETY: the assertions above; the instructions were found on this processor.
             Instructions::Vnni => unsafe { self.vnni::<F>() },
         }
     }
@@ -284,9 +288,9 @@ impl Task<'_> {
         let totals: [*const f32; M] = std::array::from_fn(|row| self.rows[row].sums.as_ptr());
         let biases: [*const i32; M] = std::array::from_fn(|row| self.rows[row].biases.as_ptr());
         for block in 0..self.inner / F::FORMAT.elements() {
-            // SAFETY (of all pointers below): blocks, numbers, scales, sums and biases of this block
-            // exist: the caller vouches for it.
+            // Blocks, numbers, scales, sums and biases of this block exist: the caller vouches for it.
             let pointer =
+                // SAFETY: as above.
                 unsafe { self.blocks.as_ptr().add(block * GROUP_ROWS * F::FORMAT.bytes()) };
             for index in 0..F::COUNT {
                 let first = block * F::FORMAT.elements() + index * elements;
