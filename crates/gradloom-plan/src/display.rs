@@ -7,9 +7,7 @@ use crate::program::Operation;
 
 impl fmt::Display for Plan {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (bytes, flops) = self.kernels.iter().fold((0, 0), |(bytes, flops), kernel| {
-            (bytes + kernel.bytes(), flops + kernel.flops())
-        });
+        let (bytes, flops) = (self.bytes(), self.kernels.iter().map(Kernel::flops).sum::<usize>());
         let temporary: usize = self.slots.iter().map(|slot| slot.bytes).sum();
         writeln!(
             formatter,
@@ -29,6 +27,13 @@ impl fmt::Display for Plan {
             }
         }
         Ok(())
+    }
+}
+
+impl Plan {
+    /// Bytes that all kernels move, see [`Kernel::bytes`].
+    pub fn bytes(&self) -> usize {
+        self.kernels.iter().map(Kernel::bytes).sum()
     }
 }
 

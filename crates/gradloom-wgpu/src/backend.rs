@@ -29,6 +29,7 @@ pub struct WgpuBackend {
 
 #[derive(Debug, Default)]
 struct Counters {
+    bytes_moved: u64,
     plans: u64,
     replays: u64,
     downloads: u64,
@@ -157,6 +158,7 @@ impl Backend for WgpuBackend {
             let mut counters = self.counters();
             counters.plans += u64::from(!prepared.cached);
             counters.replays += u64::from(prepared.cached);
+            counters.bytes_moved += prepared.plan.bytes() as u64;
         }
         let site = |node: usize| {
             let node = &prepared.nodes[node];
@@ -188,6 +190,7 @@ impl Backend for WgpuBackend {
         Statistics {
             kernels: executor.kernels,
             submissions: executor.submissions + counters.downloads,
+            bytes_moved: counters.bytes_moved,
             plans: counters.plans,
             replays: counters.replays,
             ..self.pool.statistics()
