@@ -139,11 +139,11 @@ impl Case {
         Case { tolerance, ..self }
     }
 
-    /// The exception of products with matrices in blocks: the CPU rounds the other operand to 8 bits in
-    /// blocks of 32, an error of up to 1/254 of the largest number of a block in each term.
+    /// The exception of products with matrices in blocks: the CPU rounds the other operand to 16 bits in
+    /// blocks of 32.
     #[must_use]
     pub fn rounds_on_the_cpu(self) -> Case {
-        Case { cpu_tolerance: Some(3e-2), ..self }
+        Case { cpu_tolerance: Some(2e-4), ..self }
     }
 
     /// The operands on a device, floats of the given dtype.

@@ -4,6 +4,7 @@ mod harness;
 mod reference;
 mod translate;
 
+mod decoding;
 mod device;
 mod map;
 mod matmul;

@@ -296,10 +296,10 @@ fn attention_of_few_rows_of_every_width() {
 
 #[test]
 fn attention_sees_windows_and_masks() {
-    for (queries, keys) in [(1, 40), (3, 9), (30, 30), (25, 60), (30, 12)] {
+    for (queries, keys) in [(1, 40), (25, 60), (30, 12)] {
         let heads = Heads([2, 2, 1, queries, keys, 8, 8]);
         let fits = queries <= keys;
-        for window in [1, 5, 1000] {
+        for window in [5, 1000] {
             let attention = Attention { window: Some(window), causal: fits, ..PLAIN };
             heads.check(attention);
             heads.check(Attention { placed: true, causal: false, ..attention });

@@ -1,5 +1,6 @@
 //! Values and gradients of every case, in every layout, against the reference backend.
 
+use gradloom::BlockFormat;
 use gradloom::prelude::*;
 use gradloom_testkit::{Case, cases, check};
 
@@ -56,6 +57,36 @@ fn derivatives_agree_with_finite_differences_on_the_cpu() {
     all(&Device::cpu(), "derivatives", |case, device| {
         if small(case) { check::finite_differences(case, device) } else { Ok(()) }
     });
+}
+
+#[test]
+fn ops_of_f32_alone_have_the_gradients_of_their_formulas() {
+    let failures: Vec<String> =
+        cases().iter().filter_map(|case| check::gradient_of_f32(case).err()).collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn gradients_flow_through_products_with_blocks() {
+    for device in devices() {
+        let values = |count: usize| (0..count).map(|at| ((at * 37 % 101) as f32 - 50.0) / 50.0);
+        let tensor = |shape: [usize; 2]| {
+            let values: Vec<f32> = values(shape[0] * shape[1]).collect();
+            Tensor::from_vec(values, shape, &device).unwrap()
+        };
+        for format in BlockFormat::ALL {
+            let weight = tensor([24, 256]).quantize(format).unwrap();
+            let plain = weight.to_vec::<f32>().unwrap();
+            let plain = Tensor::from_vec(plain, [24, 256], &device).unwrap();
+            let (x, w) = (tensor([3, 256]).tracked(), tensor([3, 24]));
+            let gradient = |weight: &Tensor| {
+                let loss = (x.matmul(&weight.t()) * &w).sum(..);
+                check::elements(&grad(&loss, &[&x])[0]).unwrap()
+            };
+            let (found, expected) = (gradient(&weight), gradient(&plain));
+            check::close(&format!("{format}"), &found, &expected, 2e-5).unwrap();
+        }
+    }
 }
 
 #[test]
