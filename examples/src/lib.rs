@@ -24,7 +24,10 @@ impl<E: Into<Box<dyn std::error::Error>>> From<E> for Failure {
         let mut message = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
-            message += &format!(": {cause}");
+            let cause_text = cause.to_string();
+            if !message.contains(&cause_text) {
+                message += &format!(": {cause_text}");
+            }
             source = cause.source();
         }
         Failure(message)
