@@ -22,11 +22,11 @@ pub(crate) fn compile(unit: &mut Unit<'_>, attention: &Attention, views: &[View]
     let operands = Operands { attention, views };
     let sizes = Sizes::of(views);
     if sizes.rows() > FEW_ROWS
-        && let Some(tile) = Tile::choose(unit, &sizes)
+        && let Some(tile) = Tile::choose(unit.target, &sizes)
     {
         return in_tiles(unit, &operands, &sizes, tile);
     }
-    match Few::choose(unit, &sizes) {
+    match Few::choose(unit.target, &sizes) {
         Some(few) => key_by_key(unit, &operands, &sizes, few),
         None => Err(Error::unsupported(format!(
             "attention: {} features need more workgroup memory or threads than this device has",

@@ -4,7 +4,7 @@
 use gradloom_plan::View;
 use gradloom_shaders::Options;
 
-use super::unit::Unit;
+use super::unit::Target;
 
 /// Keys of a part at least where the keys are split among workgroups.
 const SPLIT_KEYS: usize = 512;
@@ -123,12 +123,12 @@ impl Tile {
     }
 
     /// The largest that the device holds and whose sums fit a thread's registers.
-    pub(super) fn choose(unit: &Unit<'_>, sizes: &Sizes) -> Option<Tile> {
+    pub(super) fn choose(target: &Target, sizes: &Sizes) -> Option<Tile> {
         let fits = |tile: &Tile| {
-            tile.workgroup_bytes(sizes) <= unit.target.workgroup_bytes as usize
+            tile.workgroup_bytes(sizes) <= target.workgroup_bytes as usize
                 && tile.out_rows * tile.out_fours(sizes) <= 16
         };
-        let threads = unit.target.workgroup as usize >= Tile::THREADS;
+        let threads = target.workgroup as usize >= Tile::THREADS;
         Tile::ALL.into_iter().find(fits).filter(|_| threads)
     }
 }
@@ -153,8 +153,8 @@ impl Few {
     pub(super) const DEPTH_LANES: usize = 8;
 
     /// Rows are divided evenly; keys are split where that keeps more of the device busy.
-    pub(super) fn choose(unit: &Unit<'_>, sizes: &Sizes) -> Option<Few> {
-        let threads = 128.min(unit.target.workgroup as usize);
+    pub(super) fn choose(target: &Target, sizes: &Sizes) -> Option<Few> {
+        let threads = 128.min(target.workgroup as usize);
         let rows_max = if sizes.width() > 32 { 4 } else { 8 };
         let chunks = sizes.rows().div_ceil(rows_max);
         let rows = sizes.rows().div_ceil(chunks);
@@ -163,12 +163,51 @@ impl Few {
         let row_lanes = (threads / rows.next_power_of_two()).min(32);
         let out_lanes = sizes.feature_fours().next_power_of_two().max(8);
         let groups = sizes.pairs() * chunks;
-        let wanted = (unit.target.busy_workgroups as usize / 4).div_ceil(groups);
+        let wanted = (target.busy_workgroups as usize / 4).div_ceil(groups);
         let splits = wanted.min(sizes.keys / SPLIT_KEYS).clamp(1, SPLITS_MAX);
         let bytes = 16 * (rows * sizes.depth_fours() + threads)
             + 4 * rows * ((Few::DEPTH_LANES + 1) * (keys + 4) + 2 * row_lanes + 3);
         let fits =
-            bytes <= unit.target.workgroup_bytes as usize && row_lanes > 0 && out_lanes <= threads;
+            bytes <= target.workgroup_bytes as usize && row_lanes > 0 && out_lanes <= threads;
         fits.then_some(Few { threads, rows, keys, row_lanes, out_lanes, splits })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Few, Sizes, Tile};
+    use crate::codegen::unit::Target;
+
+    #[test]
+    fn every_device_has_attention_of_every_width() {
+        for depth in 1..=256 {
+            for features in [1, 64, depth, 256] {
+                for (heads, queries) in [(8, 512), (7, 1), (1, 1), (16, 1)] {
+                    let (batch, shared, keys) = (2, 1, 2000);
+                    let sizes = Sizes { batch, heads, shared, queries, keys, depth, features };
+                    assert!(Tile::choose(&Target::BASELINE, &sizes).is_some(), "{}", sizes.label());
+                    assert!(Few::choose(&Target::BASELINE, &sizes).is_some(), "{}", sizes.label());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn long_caches_are_divided_where_there_are_few_heads() {
+        let sizes = |shared, keys| Sizes {
+            batch: 1,
+            heads: 32,
+            shared,
+            queries: 1,
+            keys,
+            depth: 128,
+            features: 128,
+        };
+        let splits = |shared, keys| {
+            Few::choose(&Target::BASELINE, &sizes(shared, keys)).map(|few| few.splits)
+        };
+        assert_eq!(splits(8, 1000), Some(1));
+        assert_eq!(splits(8, 4096), Some(8));
+        assert_eq!(splits(32, 8192), Some(4));
     }
 }

@@ -221,3 +221,52 @@ fn in_tiles(
         gradloom_shaders::expand("quantized_matmul.wgsl", &options).map_err(template_error)?;
     unit.dispatch(format!("{label} tile {}x{}", tile.m, tile.n), source, bindings, grid)
 }
+
+#[cfg(test)]
+mod tests {
+    use gradloom_plan::{
+        BufferRef, Instruction, Kernel, KernelInput, KernelKind, KernelOutput, Level, Operation,
+        Program, Space, View,
+    };
+    use gradloom_tensor::blocks::interleave;
+    use gradloom_tensor::{BlockFormat, DType, Shape};
+
+    use crate::codegen::{self, Target};
+
+    /// Dispatches of a product of `rows` rows with so many matrices, and the most buffers of one.
+    fn dispatches(rows: usize, parts: usize) -> (usize, usize) {
+        let (format, inner) = (BlockFormat::Q4_K, 512);
+        let words = interleave::bytes(format, 20, inner) / 4;
+        let input =
+            |position, dtype, len| KernelInput { buffer: BufferRef::Input(position), dtype, len };
+        let mut inputs = vec![input(0, DType::F32, rows * inner)];
+        inputs.extend((1..=parts).map(|position| input(position, DType::U32, words)));
+        let (dtype, level) = (DType::F32, Level::Element);
+        let accumulator = Instruction { operation: Operation::Accumulator, dtype, level };
+        let shape = Shape::new(&[rows, 20 * parts]);
+        let (buffer, len) = (BufferRef::Output(0), shape.count());
+        let kernel = Kernel {
+            kind: KernelKind::QuantizedMatmul {
+                lhs: View::contiguous(Shape::new(&[rows, inner])),
+                parts: vec![(format, 20); parts],
+            },
+            program: Program { instructions: vec![accumulator] },
+            space: Space::elements(shape),
+            inputs,
+            outputs: vec![KernelOutput { buffer, dtype, len, value: 0 }],
+            node: 0,
+        };
+        let (all, _) = codegen::compile(&kernel, &Target::BASELINE, &|buffer| buffer).unwrap();
+        let most = all.iter().map(|dispatch| dispatch.bindings.len()).max();
+        (all.len(), most.unwrap_or(0))
+    }
+
+    #[test]
+    fn matrices_share_a_dispatch_as_far_as_buffers_go() {
+        for rows in [1, 20, 500] {
+            assert_eq!(dispatches(rows, 3), (1, 5));
+            assert_eq!(dispatches(rows, 6), (1, 8));
+            assert_eq!(dispatches(rows, 7), (7, 3));
+        }
+    }
+}

@@ -25,6 +25,20 @@ pub(crate) struct Target {
     pub(crate) large_tiles: bool,
 }
 
+#[cfg(test)]
+impl Target {
+    /// What WebGPU promises of every device.
+    pub(crate) const BASELINE: Target = Target {
+        workgroup: 256,
+        grid_max: 65_535,
+        storage_buffers_max: 8,
+        workgroup_bytes: 16 << 10,
+        f16: false,
+        busy_workgroups: 512,
+        large_tiles: true,
+    };
+}
+
 /// One dispatch, before its pipeline exists.
 #[derive(Clone, Debug)]
 pub(crate) struct Dispatch {
