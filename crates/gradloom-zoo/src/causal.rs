@@ -1,6 +1,7 @@
 //! [`CausalInput`]: what models are told that write a text from left to right, and what they answer.
 
 use crate::Result;
+use crate::prompt::prompt_length;
 use gradloom_nn::layers::KeyValueCache;
 use gradloom_nn::{Context, Module};
 use gradloom_tensor::Tensor;
@@ -12,6 +13,10 @@ pub trait CausalLanguageModel: Module + Clone {
 
     /// Number of tokens that there are.
     fn vocabulary(&self) -> usize;
+
+    /// The rows of tokens, `[B, T] -> [B, T, E]`: what the first layer begins with, or is added to
+    /// positions there.
+    fn embed(&self, tokens: &Tensor) -> Tensor;
 
     /// An empty cache for `batch` texts of at most `capacity` tokens.
     ///
@@ -27,6 +32,20 @@ pub trait CausalLanguageModel: Module + Clone {
     fn hidden(
         &self,
         tokens: &Tensor,
+        cache: &mut KeyValueCache,
+        ctx: &mut Context,
+    ) -> Result<Tensor> {
+        self.hidden_embedded(&self.embed(tokens), cache, ctx)
+    }
+
+    /// As [`hidden`](CausalLanguageModel::hidden), of vectors `[B, T, E]` in the place of the rows of
+    /// tokens.
+    ///
+    /// # Errors
+    /// If the cache has no room for them.
+    fn hidden_embedded(
+        &self,
+        embedded: &Tensor,
         cache: &mut KeyValueCache,
         ctx: &mut Context,
     ) -> Result<Tensor>;
@@ -55,14 +74,18 @@ pub struct CausalInput {
     /// `[B, T]`: true or nonzero for real tokens; all are without it. What the model makes of a token
     /// that sees no real one has no meaning.
     pub mask: Option<Tensor>,
-    /// `[T]` or `[B, T]`: the tokens' places in their texts; 0, 1, 2, ... without it.
+    /// `[T]` or `[B, T]`: the tokens' places in their texts; 0, 1, 2, ... without it. With a prompt, the
+    /// places of its vectors come first.
     pub positions: Option<Tensor>,
+    /// `[P, E]`: vectors that stand before the rows of the tokens, for all texts the same. Hidden states
+    /// and logits are then of `P + T` places.
+    pub prompt: Option<Tensor>,
 }
 
 impl CausalInput {
     /// Texts of equal length from their beginning.
     pub fn new(tokens: &Tensor) -> Self {
-        CausalInput { tokens: tokens.clone(), mask: None, positions: None }
+        CausalInput { tokens: tokens.clone(), mask: None, positions: None, prompt: None }
     }
 
     /// Sets which tokens are real, where short texts were filled up.
@@ -79,20 +102,33 @@ impl CausalInput {
         self
     }
 
+    /// Sets vectors that stand before the rows of the tokens, such as a
+    /// [`SoftPrompt`](crate::adapters::SoftPrompt)'s.
+    #[must_use]
+    pub fn prompt(mut self, vectors: &Tensor) -> Self {
+        self.prompt = Some(vectors.clone());
+        self
+    }
+
+    /// The number of places: of the prompt's vectors and the tokens.
+    pub(crate) fn length(&self) -> usize {
+        self.tokens.size(1) + prompt_length(self.prompt.as_ref())
+    }
+
     /// The places, `[T]` or `[B, T]`.
     ///
     /// # Panics
     /// If those that were set have another shape.
     #[track_caller]
     pub(crate) fn places(&self, model: &str) -> Tensor {
-        let length = self.tokens.size(1);
+        let length = self.length();
         let Some(positions) = &self.positions else {
             return Tensor::arange(length, self.tokens.device());
         };
-        let (found, expected) = (positions.shape(), self.tokens.shape());
+        let (found, tokens) = (positions.shape(), self.tokens.shape());
         assert!(
-            found[..] == [length] || found == expected,
-            "{model}: positions of shape {found} for tokens of shape {expected}"
+            found[..] == [length] || found[..] == [tokens[0], length],
+            "{model}: positions of shape {found} for tokens of shape {tokens}, {length} with the prompt"
         );
         positions.clone()
     }

@@ -10,6 +10,7 @@ mod pretrained;
 mod attention;
 mod causal;
 mod linear;
+mod prompt;
 
 pub mod bert;
 pub mod gpt2;

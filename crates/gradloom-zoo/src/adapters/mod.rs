@@ -6,8 +6,12 @@
 
 mod config;
 mod lora_files;
+mod prompt_files;
+mod soft_prompt;
 
 pub use lora_files::{load_lora, save_lora};
+pub use prompt_files::{load_soft_prompt, save_soft_prompt};
+pub use soft_prompt::{Prompted, SoftPrompt};
 
 /// The file of the configuration in a folder.
 const CONFIG_FILE: &str = "adapter_config.json";

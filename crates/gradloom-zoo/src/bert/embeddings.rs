@@ -3,6 +3,7 @@
 use crate::attention::check_tokens;
 use crate::bert::{BertConfig, BertInput};
 use crate::linear::normal_embedding;
+use crate::prompt::{after_prompt, prompt_length};
 use gradloom_nn::layers::{Dropout, Embedding, LayerNorm};
 use gradloom_nn::{Context, Init, Layer, Module};
 use gradloom_tensor::{DType, Tensor};
@@ -44,8 +45,10 @@ impl BertEmbeddings {
     #[track_caller]
     pub(super) fn forward(&self, input: &BertInput, ctx: &mut Context) -> Tensor {
         let tokens = &input.tokens;
-        check_tokens("bert", tokens, self.positions_max);
-        let words = self.word_embeddings.forward(tokens, ctx);
+        let prompt = input.prompt.as_ref();
+        let length = prompt_length(prompt);
+        check_tokens("bert", tokens, self.positions_max.saturating_sub(length));
+        let words = after_prompt("bert", prompt, self.word_embeddings.forward(tokens, ctx));
         let sentences = match &input.token_types {
             Some(types) => {
                 let (found, expected) = (types.shape(), tokens.shape());
@@ -53,20 +56,27 @@ impl BertEmbeddings {
                     found == expected,
                     "bert: token types of shape {found} for tokens of shape {expected}"
                 );
+                let first = Tensor::zeros([tokens.size(0), length], types.dtype(), types.device());
+                let types = if length > 0 { &Tensor::concat(&[&first, types], 1) } else { types };
                 self.token_type_embeddings.forward(types, ctx)
             }
             None => self.token_type_embeddings.weight.index(0, 0),
         };
-        let sum = words + sentences + self.places(tokens);
+        let sum = words + sentences + self.places(tokens, length);
         self.dropout.forward(&self.layer_norm.forward(&sum, ctx), ctx)
     }
 
-    /// The rows of the tokens' positions: `[T, E]`, or `[B, T, E]` where only real tokens count.
+    /// The rows of the positions of a prompt's vectors and the tokens: `[P + T, E]`, or `[B, T, E]` where
+    /// only real tokens count.
     #[track_caller]
-    fn places(&self, tokens: &Tensor) -> Tensor {
+    fn places(&self, tokens: &Tensor, prompt: usize) -> Tensor {
         let table = &self.position_embeddings.weight;
-        let Some(row) = self.padding_row else {
-            return table.narrow(0, 0, tokens.size(1));
+        let length = prompt + tokens.size(1);
+        let row = match self.padding_row {
+            None => return table.narrow(0, 0, length),
+            // What stands there is then not known by its token; all places count.
+            Some(row) if prompt > 0 => return table.narrow(0, row + 1, length),
+            Some(row) => row,
         };
         let padding = tokens.constant_like(row as i64);
         let real = tokens.ne(&padding).cast(DType::I32);

@@ -24,12 +24,15 @@ pub struct BertInput {
     pub mask: Option<Tensor>,
     /// `[B, T]`: 0 for the first sentence, 1 for the second; 0 everywhere without it.
     pub token_types: Option<Tensor>,
+    /// `[P, E]`: vectors that stand before the rows of the tokens, for all texts the same, and belong to
+    /// the first sentence. Hidden states are then of `P + T` places.
+    pub prompt: Option<Tensor>,
 }
 
 impl BertInput {
     /// Texts of equal length, one sentence each.
     pub fn new(tokens: &Tensor) -> Self {
-        BertInput { tokens: tokens.clone(), mask: None, token_types: None }
+        BertInput { tokens: tokens.clone(), mask: None, token_types: None, prompt: None }
     }
 
     /// Sets which tokens are real, where short texts were filled up.
@@ -43,6 +46,14 @@ impl BertInput {
     #[must_use]
     pub fn token_types(mut self, token_types: &Tensor) -> Self {
         self.token_types = Some(token_types.clone());
+        self
+    }
+
+    /// Sets vectors that stand before the rows of the tokens, such as a
+    /// [`SoftPrompt`](crate::adapters::SoftPrompt)'s.
+    #[must_use]
+    pub fn prompt(mut self, vectors: &Tensor) -> Self {
+        self.prompt = Some(vectors.clone());
         self
     }
 }

@@ -3,6 +3,7 @@
 use crate::attention::key_mask;
 use crate::bert::{BertConfig, BertEmbeddings, BertEncoder, BertInput, Dense, names};
 use crate::linear::normal_linear;
+use crate::prompt::{mask_after_prompt, prompt_length};
 use crate::{ModelConfig, Pretrained, Result};
 use gradloom_nn::{Context, Init, Layer, Module, StateDict};
 use gradloom_tensor::ops::attention::AttentionOptions;
@@ -53,6 +54,7 @@ impl BertModel {
         let embedded = self.embeddings.forward(input, ctx);
         let embedded = ctx.tap("embeddings", &embedded);
         let mask = input.mask.as_ref().map(|mask| key_mask("bert", mask, &input.tokens));
+        let mask = mask.map(|mask| mask_after_prompt(input.prompt.as_ref(), mask));
         let options = AttentionOptions { mask, ..AttentionOptions::default() };
         let hidden = ctx.within("encoder", |ctx| self.encoder.forward(&embedded, &options, ctx));
         let pooled = self
@@ -72,6 +74,8 @@ impl BertModel {
     #[track_caller]
     pub fn sentence_embeddings(&self, input: &BertInput, ctx: &mut Context) -> Tensor {
         let hidden = self.forward(input, ctx).last_hidden_state;
+        let prompt = prompt_length(input.prompt.as_ref());
+        let hidden = hidden.narrow(1, prompt, hidden.size(1) - prompt);
         mean_pooled(&hidden, input.mask.as_ref()).normalize(-1, 1e-12)
     }
 }

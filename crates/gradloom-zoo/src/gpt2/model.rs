@@ -4,6 +4,7 @@ use crate::attention::{check_tokens, key_mask};
 use crate::causal::{CausalInput, CausalLanguageModel, CausalOutput};
 use crate::gpt2::{Gpt2Config, Gpt2Layer};
 use crate::linear::normal_embedding;
+use crate::prompt::{after_prompt, mask_after_prompt, prompt_length};
 use crate::{Error, ModelConfig, Pretrained, Result};
 use gradloom_nn::layers::{Dropout, Embedding, KeyValueCache, LayerNorm};
 use gradloom_nn::{Context, Init, Layer, Module};
@@ -36,27 +37,30 @@ impl Gpt2Model {
     #[track_caller]
     pub fn forward(&self, input: &CausalInput, ctx: &mut Context) -> Tensor {
         let tokens = &input.tokens;
-        check_tokens("gpt2", tokens, self.wpe.weight.size(0));
+        let prompt = input.prompt.as_ref();
+        let positions_max = self.wpe.weight.size(0).saturating_sub(prompt_length(prompt));
+        check_tokens("gpt2", tokens, positions_max);
         let places = match &input.positions {
             Some(_) => self.wpe.forward(&input.places("gpt2"), ctx),
-            None => self.wpe.weight.narrow(0, 0, tokens.size(1)),
+            None => self.wpe.weight.narrow(0, 0, input.length()),
         };
         let mask = input.mask.as_ref().map(|mask| key_mask("gpt2", mask, tokens));
-        self.run(tokens, places, mask, None, ctx)
+        let mask = mask.map(|mask| mask_after_prompt(prompt, mask));
+        let embedded = after_prompt("gpt2", prompt, self.wte.forward(tokens, ctx));
+        self.run(embedded, places, mask, None, ctx)
     }
 
-    /// Tokens whose rows of positions are `places`.
+    /// Rows of tokens whose rows of positions are `places`.
     #[track_caller]
     fn run(
         &self,
-        tokens: &Tensor,
+        embedded: Tensor,
         places: Tensor,
         mask: Option<Tensor>,
         mut cache: Option<&mut KeyValueCache>,
         ctx: &mut Context,
     ) -> Tensor {
-        let embedded = self.wte.forward(tokens, ctx) + places;
-        let embedded = self.dropout.forward(&embedded, ctx);
+        let embedded = self.dropout.forward(&(embedded + places), ctx);
         let mut x = ctx.tap("embeddings", &embedded);
         let options = AttentionOptions { causal: true, mask, ..AttentionOptions::default() };
         for (index, layer) in self.h.iter().enumerate() {
@@ -142,17 +146,21 @@ impl CausalLanguageModel for Gpt2ForCausalLanguageModel {
             .map_err(|error| Error::weights("gpt2", error))
     }
 
-    fn hidden(
+    fn embed(&self, tokens: &Tensor) -> Tensor {
+        check_tokens("gpt2", tokens, self.positions_max());
+        self.transformer.wte.weight.embedding(tokens)
+    }
+
+    fn hidden_embedded(
         &self,
-        tokens: &Tensor,
+        embedded: &Tensor,
         cache: &mut KeyValueCache,
         ctx: &mut Context,
     ) -> Result<Tensor> {
-        check_tokens("gpt2", tokens, self.positions_max());
         let positions =
-            cache.begin(tokens.size(1)).map_err(|error| Error::weights("gpt2", error))?;
+            cache.begin(embedded.size(1)).map_err(|error| Error::weights("gpt2", error))?;
         let places = self.transformer.wpe.weight.embedding(&positions);
-        Ok(self.transformer.run(tokens, places, None, Some(cache), ctx))
+        Ok(self.transformer.run(embedded.clone(), places, None, Some(cache), ctx))
     }
 
     fn logits(&self, hidden: &Tensor) -> Tensor {

@@ -4,6 +4,7 @@ use crate::attention::{check_tokens, key_mask};
 use crate::causal::{CausalInput, CausalLanguageModel, CausalOutput};
 use crate::linear::{normal_embedding, normal_linear};
 use crate::llama::{LlamaConfig, LlamaLayer};
+use crate::prompt::{after_prompt, mask_after_prompt, prompt_length};
 use crate::{Error, ModelConfig, Pretrained, Result};
 use gradloom_nn::layers::{Embedding, KeyValueCache, Linear, RmsNorm, Rotary, RotaryAngles};
 use gradloom_nn::{Context, Init, Layer, Module, StateDict};
@@ -36,22 +37,25 @@ impl LlamaModel {
     #[track_caller]
     pub fn forward(&self, input: &CausalInput, ctx: &mut Context) -> Tensor {
         let tokens = &input.tokens;
-        check_tokens("llama", tokens, self.positions_max);
-        let angles = self.rotary.angles(&input.places("llama"), tokens.size(1));
+        let prompt = input.prompt.as_ref();
+        check_tokens("llama", tokens, self.positions_max.saturating_sub(prompt_length(prompt)));
+        let angles = self.rotary.angles(&input.places("llama"), input.length());
         let mask = input.mask.as_ref().map(|mask| key_mask("llama", mask, tokens));
-        self.run(tokens, &angles, mask, None, ctx)
+        let mask = mask.map(|mask| mask_after_prompt(prompt, mask));
+        let embedded = after_prompt("llama", prompt, self.embed_tokens.weight.embedding(tokens));
+        self.run(&embedded, &angles, mask, None, ctx)
     }
 
     #[track_caller]
     fn run(
         &self,
-        tokens: &Tensor,
+        embedded: &Tensor,
         angles: &RotaryAngles,
         mask: Option<Tensor>,
         mut cache: Option<&mut KeyValueCache>,
         ctx: &mut Context,
     ) -> Tensor {
-        let mut x = ctx.tap("embeddings", &self.embed_tokens.weight.embedding(tokens));
+        let mut x = ctx.tap("embeddings", embedded);
         let options = AttentionOptions { causal: true, mask, ..AttentionOptions::default() };
         for (index, layer) in self.layers.iter().enumerate() {
             let cache = cache.as_deref_mut().map(|cache| (cache, index));
@@ -142,17 +146,21 @@ impl CausalLanguageModel for LlamaForCausalLanguageModel {
             .map_err(|error| Error::weights("llama", error))
     }
 
-    fn hidden(
+    fn embed(&self, tokens: &Tensor) -> Tensor {
+        check_tokens("llama", tokens, self.model.positions_max);
+        self.model.embed_tokens.weight.embedding(tokens)
+    }
+
+    fn hidden_embedded(
         &self,
-        tokens: &Tensor,
+        embedded: &Tensor,
         cache: &mut KeyValueCache,
         ctx: &mut Context,
     ) -> Result<Tensor> {
-        check_tokens("llama", tokens, self.model.positions_max);
-        let count = tokens.size(1);
+        let count = embedded.size(1);
         let positions = cache.begin(count).map_err(|error| Error::weights("llama", error))?;
         let angles = self.model.rotary.angles(&positions, cache.filled() + count);
-        Ok(self.model.run(tokens, &angles, None, Some(cache), ctx))
+        Ok(self.model.run(embedded, &angles, None, Some(cache), ctx))
     }
 
     fn logits(&self, hidden: &Tensor) -> Tensor {

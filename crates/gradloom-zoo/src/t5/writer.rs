@@ -66,18 +66,22 @@ impl CausalLanguageModel for T5Writer {
             .map_err(|error| Error::weights("t5", error))
     }
 
-    fn hidden(
+    fn embed(&self, tokens: &Tensor) -> Tensor {
+        check_tokens("t5", tokens, usize::MAX);
+        self.model.model.shared.weight.embedding(tokens)
+    }
+
+    fn hidden_embedded(
         &self,
-        tokens: &Tensor,
+        embedded: &Tensor,
         cache: &mut KeyValueCache,
         ctx: &mut Context,
     ) -> Result<Tensor> {
-        check_tokens("t5", tokens, usize::MAX);
-        let positions = cache.begin(tokens.size(1)).map_err(|error| Error::weights("t5", error))?;
-        let embedded = self.model.model.shared.weight.embedding(tokens);
+        let count = embedded.size(1);
+        let positions = cache.begin(count).map_err(|error| Error::weights("t5", error))?;
         let encoded = Encoded { source: Source::Projected(&self.encoded), mask: self.mask.clone() };
         let decoder = &self.model.model.decoder;
-        Ok(decoder.forward(&embedded, None, Some(&encoded), Some((cache, &positions)), ctx))
+        Ok(decoder.forward(embedded, None, Some(&encoded), Some((cache, &positions)), ctx))
     }
 
     fn logits(&self, hidden: &Tensor) -> Tensor {
