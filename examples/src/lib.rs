@@ -7,6 +7,7 @@ pub mod classifier;
 pub mod picture;
 
 pub mod minilm;
+pub mod reviews;
 pub mod vocabulary;
 
 /// Any failure, for `main`: prints as its message and what caused it.

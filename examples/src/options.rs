@@ -23,6 +23,8 @@ pub struct Options {
     pub device: Option<String>,
     /// A few steps on a few samples, to show that everything works.
     pub tiny: bool,
+    /// The example's own options that were given.
+    pub flags: Vec<String>,
 }
 
 impl Options {
@@ -31,6 +33,19 @@ impl Options {
     /// # Errors
     /// If an option is unknown or its value does not fit.
     pub fn read(example: &str, epochs: u32, data: &str) -> Result<Options, Failure> {
+        Options::read_with(example, epochs, data, &[])
+    }
+
+    /// As [`read`](Options::read), for an example with options of its own, which have no values.
+    ///
+    /// # Errors
+    /// If an option is unknown or its value does not fit.
+    pub fn read_with(
+        example: &str,
+        epochs: u32,
+        data: &str,
+        own: &[&str],
+    ) -> Result<Options, Failure> {
         let mut options = Options {
             epochs,
             seed: 0,
@@ -39,6 +54,7 @@ impl Options {
             data: PathBuf::from(data),
             device: None,
             tiny: std::env::var_os("GRADLOOM_TINY").is_some_and(|value| value == "1"),
+            flags: Vec::new(),
         };
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
@@ -51,10 +67,12 @@ impl Options {
                 "--data" => options.data = value()?.into(),
                 "--device" => options.device = Some(value()?),
                 "--tiny" => options.tiny = true,
+                other if own.contains(&other) => options.flags.push(word),
                 _ => {
+                    let own: String = own.iter().map(|flag| format!(", {flag}")).collect();
                     return Err(format!(
                         "{word}: unknown option; there are --epochs N, --seed N, --batch-size N, \
-                         --out FOLDER, --data FOLDER, --device NAME, --tiny"
+                         --out FOLDER, --data FOLDER, --device NAME, --tiny{own}"
                     )
                     .into());
                 }
@@ -64,6 +82,11 @@ impl Options {
             return Err("--epochs and --batch-size must be at least 1".into());
         }
         Ok(options)
+    }
+
+    /// True if an option of the example's own was given.
+    pub fn flag(&self, name: &str) -> bool {
+        self.flags.iter().any(|flag| flag == name)
     }
 
     /// The device that was asked for.

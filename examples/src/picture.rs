@@ -1,6 +1,8 @@
-//! The picture of a trained classifier: loss curve, confusion matrix, surest mistakes.
+//! Pictures of what was trained: curves, confusion matrix, surest mistakes.
 
 use std::path::Path;
+
+use gradloom::nn::metrics::ConfusionMatrix;
 
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
@@ -13,7 +15,7 @@ const HEIGHT: u32 = 900;
 
 type Area<'a> = DrawingArea<BitMapBackend<'a>, plotters::coord::Shift>;
 
-/// Draws and writes the picture as PNG, whole or not at all.
+/// An image classifier's losses, confusion matrix and surest mistakes.
 ///
 /// # Errors
 /// If drawing fails or the file cannot be written.
@@ -23,22 +25,64 @@ pub fn draw(
     evaluation: &Evaluation,
     classes: &[String],
 ) -> Result<(), Failure> {
+    write(path, HEIGHT, |root| {
+        let (top, bottom) = root.split_vertically(500);
+        let (left, right) = top.split_horizontally(WIDTH / 2);
+        draw_losses(&left, "training loss", losses)?;
+        draw_confusion(&right, &evaluation.confusion, classes)?;
+        draw_mistakes(&bottom, evaluation, classes)
+    })
+}
+
+/// A classifier's losses and confusion matrix.
+///
+/// # Errors
+/// If drawing fails or the file cannot be written.
+pub fn losses_and_confusion(
+    path: &Path,
+    losses: &[f64],
+    confusion: &ConfusionMatrix,
+    classes: &[String],
+) -> Result<(), Failure> {
+    write(path, 500, |root| {
+        let (left, right) = root.split_horizontally(WIDTH / 2);
+        draw_losses(&left, "training loss", losses)?;
+        draw_confusion(&right, confusion, classes)
+    })
+}
+
+/// Losses of each step under captions, one curve beside the other.
+///
+/// # Errors
+/// If drawing fails or the file cannot be written.
+pub fn curves(path: &Path, curves: &[(&str, &[f64])]) -> Result<(), Failure> {
+    write(path, 500, |root| {
+        let areas = root.split_evenly((1, curves.len().max(1)));
+        areas
+            .iter()
+            .zip(curves)
+            .try_for_each(|(area, (caption, losses))| draw_losses(area, caption, losses))
+    })
+}
+
+/// Draws and writes a picture as PNG, whole or not at all.
+fn write(
+    path: &Path,
+    height: u32,
+    paint: impl FnOnce(&Area) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let font = include_bytes!("../assets/DejaVuSans-ascii.ttf");
     register_font("sans-serif", FontStyle::Normal, font)
         .map_err(|_| "the embedded font is broken")?;
-    let mut pixels = vec![0; (WIDTH * HEIGHT * 3) as usize];
+    let mut pixels = vec![0; (WIDTH * height * 3) as usize];
     {
-        let root = BitMapBackend::with_buffer(&mut pixels, (WIDTH, HEIGHT)).into_drawing_area();
+        let root = BitMapBackend::with_buffer(&mut pixels, (WIDTH, height)).into_drawing_area();
         root.fill(&WHITE)?;
-        let (top, bottom) = root.split_vertically(500);
-        let (left, right) = top.split_horizontally(WIDTH / 2);
-        draw_losses(&left, losses)?;
-        draw_confusion(&right, evaluation, classes)?;
-        draw_mistakes(&bottom, evaluation, classes)?;
+        paint(&root)?;
         root.present()?;
     }
     let picture =
-        image::RgbImage::from_raw(WIDTH, HEIGHT, pixels).ok_or("the picture has the wrong size")?;
+        image::RgbImage::from_raw(WIDTH, height, pixels).ok_or("the picture has the wrong size")?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)
         .map_err(|error| format!("{}: {error}", path.display()))?;
@@ -48,10 +92,10 @@ pub fn draw(
 }
 
 /// Every loss, and their running mean.
-fn draw_losses(area: &Area, losses: &[f64]) -> Result<(), Failure> {
+fn draw_losses(area: &Area, caption: &str, losses: &[f64]) -> Result<(), Failure> {
     let highest = losses.iter().copied().fold(0.1, f64::max).min(10.0);
     let mut chart = ChartBuilder::on(area)
-        .caption("training loss", ("sans-serif", 22))
+        .caption(caption, ("sans-serif", 22))
         .margin(12)
         .x_label_area_size(32)
         .y_label_area_size(48)
@@ -73,13 +117,16 @@ fn draw_losses(area: &Area, losses: &[f64]) -> Result<(), Failure> {
 }
 
 /// Rows are true classes, columns predictions; darker is more.
-fn draw_confusion(area: &Area, evaluation: &Evaluation, classes: &[String]) -> Result<(), Failure> {
-    let matrix = &evaluation.confusion;
+fn draw_confusion(
+    area: &Area,
+    matrix: &ConfusionMatrix,
+    classes: &[String],
+) -> Result<(), Failure> {
     let title = format!("test accuracy {:.2}%", 100.0 * matrix.accuracy());
     area.draw(&Text::new(title, (70, 12), ("sans-serif", 22)))?;
     let count = matrix.classes() as i32;
     let (left, top) = (90, 50);
-    let cell = (400 / count.max(1)).min(40);
+    let cell = (400 / count.max(1)).min(120);
     for actual in 0..count {
         let name = short(classes, actual as usize);
         area.draw(&Text::new(name, (12, top + actual * cell + cell / 3), ("sans-serif", 13)))?;

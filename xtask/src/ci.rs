@@ -36,8 +36,16 @@ fn all() -> Result<(), String> {
     Ok(())
 }
 
-/// Examples that need no downloaded data; the others say what they need and are run by hand.
-const EXAMPLES: [&str; 4] = ["01-tensors", "02-derivatives", "03-train-digits", "06-maml-sine"];
+/// Examples that need no downloaded data in tiny mode; the others say what they need and are run by
+/// hand.
+const EXAMPLES: [&str; 8] = [
+    "01-tensors",
+    "02-derivatives",
+    "03-train-digits",
+    "06-maml-sine",
+    "10-sentence-embeddings",
+    "12-fine-tune-sentiment",
+];
 
 /// Builds the benchmark program in release mode and runs it.
 pub(crate) fn bench(arguments: &[&str]) -> Result<(), String> {
