@@ -8,6 +8,7 @@ pub mod picture;
 
 pub mod minilm;
 pub mod reviews;
+pub mod shakespeare;
 pub mod vocabulary;
 
 /// Any failure, for `main`: prints as its message and what caused it.

@@ -45,6 +45,7 @@ const EXAMPLES: [&str; 8] = [
     "06-maml-sine",
     "10-sentence-embeddings",
     "12-fine-tune-sentiment",
+    "13-char-gpt",
 ];
 
 /// Builds the benchmark program in release mode and runs it.
