@@ -46,6 +46,7 @@ const EXAMPLES: [&str; 8] = [
     "10-sentence-embeddings",
     "12-fine-tune-sentiment",
     "13-char-gpt",
+    "14-pretrain-bert",
 ];
 
 /// Builds the benchmark program in release mode and runs it.
