@@ -10,22 +10,21 @@ use gradloom_plan::{Kernel, View};
 use gradloom_tensor::op::Attention as Options;
 use gradloom_tensor::{DType, Result};
 
-use super::executable::{Aliases, Context, Executable};
+use super::attention_loops::{apply_mask, dots, softmax, weighted};
+use super::executable::{Aliases, Context, Executable, TASK_MIN};
 use super::matrix::Matrix;
 use super::product::Number;
 use crate::epilogue::{Division, Epilogue};
-use crate::math;
+use crate::parallel;
 use crate::scratch::Scratch;
-use crate::simd::{Level, vectorized};
+use crate::simd::Level;
 
-/// Queries of a tile: many share the packing of keys, few give every thread some.
-const TILE_QUERIES: std::ops::RangeInclusive<usize> = 32..=128;
+/// Queries of a tile.
+const TILE_QUERIES: usize = 128;
 /// Multiplications below which attention stays on one thread.
 const SEQUENTIAL_WORK: usize = 128 * 1024;
 /// Rows up to which products read keys and values where they lie.
 const FEW_ROWS: usize = 4;
-/// The score of a key that a bool mask hides, finite so that a row of them has a softmax.
-const HIDDEN: f32 = -1e30;
 
 pub(crate) struct Attention {
     options: Options,
@@ -159,6 +158,56 @@ impl Attention {
         }
     }
 
+    /// Key head by key head into memory of its own, then in the order of the result.
+    fn run_heads(
+        &self,
+        context: &Context<'_>,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+        threads: usize,
+    ) -> Result<()> {
+        let [batch, heads, queries] = [0, 1, 2].map(|axis| self.query.shape[axis]);
+        let (shared, features) = (self.key.shape[1], self.value.shape[3]);
+        let operands = self.operands(context.level, inputs);
+        let group = heads / shared;
+        let bytes = group * queries * features * 4;
+        let mut by_head = context.pool.temporary(batch * shared * bytes)?;
+        let whole = &mut [by_head.get_mut()];
+        parallel::split(threads, whole, &[bytes], batch * shared, 1, |range, parts| {
+            let out: &mut [f32] = bytemuck::cast_slice_mut(parts[0]);
+            for (unit, out) in range.zip(out.chunks_exact_mut(group * queries * features)) {
+                for begin in (0..queries).step_by(TILE_QUERIES) {
+                    let rows = Rows {
+                        batch: unit / shared,
+                        shared: unit % shared,
+                        heads: unit % shared * group..(unit % shared + 1) * group,
+                        queries: begin..queries.min(begin + TILE_QUERIES),
+                    };
+                    let first = rows.heads.start;
+                    let scratch = self.tile(&operands, &rows);
+                    let results: &[f32] = scratch.get();
+                    for ((head, query), result) in rows.each().zip(results.chunks_exact(features)) {
+                        let at = (head - first) * queries + query;
+                        out[at * features..][..features].copy_from_slice(result);
+                    }
+                }
+            }
+        });
+        let by_head: &[f32] = bytemuck::cast_slice(by_head.get());
+        let units = batch * queries;
+        let per_task = parallel::grain(threads, units, heads * features, TASK_MIN);
+        let division = Division { units, unit_elements: heads * features, per_task, threads };
+        self.epilogue.run(context, inputs, outputs, division, |range, out| {
+            let out: &mut [f32] = bytemuck::cast_slice_mut(out);
+            let places = range.flat_map(|unit| (0..heads).map(move |head| (unit, head)));
+            for ((unit, head), out) in places.zip(out.chunks_exact_mut(features)) {
+                let at = (unit / queries * heads + head) * queries + unit % queries;
+                out.copy_from_slice(&by_head[at * features..][..features]);
+            }
+        });
+        Ok(())
+    }
+
     /// The results of a tile's rows.
     fn tile(&self, operands: &Operands<'_>, rows: &Rows) -> Scratch {
         let (count, depth, features) = (rows.count(), self.query.shape[3], self.value.shape[3]);
@@ -234,109 +283,6 @@ impl Attention {
     }
 }
 
-/// Adds a row of a mask to scores, or hides where it is false.
-fn apply_mask(mask: &[u8], dtype: DType, at: isize, step: isize, scores: &mut [f32]) {
-    let at = |key: usize| (at + key as isize * step) as usize;
-    if dtype == DType::Bool {
-        for (key, score) in scores.iter_mut().enumerate() {
-            if mask[at(key)] == 0 {
-                *score = HIDDEN;
-            }
-        }
-    } else {
-        let mask: &[f32] = bytemuck::cast_slice(mask);
-        for (key, score) in scores.iter_mut().enumerate() {
-            *score += mask[at(key)];
-        }
-    }
-}
-
-vectorized! {
-    /// Softmax over a range of scores; the others become zero.
-    fn softmax['a][](scores: &'a mut [f32], seen: Range<usize>) {
-        scores[..seen.start].fill(0.0);
-        scores[seen.end..].fill(0.0);
-        let scores = &mut scores[seen];
-        let mut largest = [f32::NEG_INFINITY; 16];
-        let chunks = scores.chunks_exact(16);
-        for &score in chunks.remainder() {
-            largest[0] = largest[0].max(score);
-        }
-        for chunk in chunks {
-            for lane in 0..16 {
-                largest[lane] = if chunk[lane] > largest[lane] { chunk[lane] } else { largest[lane] };
-            }
-        }
-        let largest = largest.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
-        let mut sums = [0.0f32; 16];
-        let mut chunks = scores.chunks_exact_mut(16);
-        for chunk in &mut chunks {
-            for lane in 0..16 {
-                chunk[lane] = math::exp::<FMA>(chunk[lane] - largest);
-                sums[lane] += chunk[lane];
-            }
-        }
-        for (lane, score) in chunks.into_remainder().iter_mut().enumerate() {
-            *score = math::exp::<FMA>(*score - largest);
-            sums[lane] += *score;
-        }
-        let factor = 1.0 / sums.iter().sum::<f32>();
-        for score in scores.iter_mut() {
-            *score *= factor;
-        }
-    }
-
-    /// `scores[row][key] = query[row] . key[key]` for few rows; the features of a key are neighbours.
-    fn dots['a][](
-        query: &'a [f32], key: Matrix<'a, f32>, depth: usize, scores: &'a mut [f32], keys: usize
-    ) {
-        for index in 0..keys {
-            let at = (key.offset + index as isize * key.strides[0]) as usize;
-            let key = &key.values[at..at + depth];
-            for (row, query) in query.chunks_exact(depth).enumerate() {
-                let mut sums = [0.0f32; 16];
-                let (mut left, mut right) = (query.chunks_exact(16), key.chunks_exact(16));
-                for (a, b) in (&mut left).zip(&mut right) {
-                    for lane in 0..16 {
-                        sums[lane] = math::fma::<FMA>(a[lane], b[lane], sums[lane]);
-                    }
-                }
-                for (lane, (a, b)) in left.remainder().iter().zip(right.remainder()).enumerate() {
-                    sums[lane] = math::fma::<FMA>(*a, *b, sums[lane]);
-                }
-                scores[row * keys + index] = sums.iter().sum();
-            }
-        }
-    }
-
-    /// `out[row] = sum over keys of weights[row][key] * value[key]` for few rows.
-    fn weighted['a][](
-        weights: &'a [f32], value: Matrix<'a, f32>, keys: usize, out: &'a mut [f32], features: usize
-    ) {
-        const LANES: usize = 64;
-        for (row, out) in out.chunks_exact_mut(features).enumerate() {
-            let weights = &weights[row * keys..(row + 1) * keys];
-            for (part, out) in out.chunks_mut(LANES).enumerate() {
-                let mut sums = [0.0f32; LANES];
-                for (index, &weight) in weights.iter().enumerate() {
-                    let at = value.offset + index as isize * value.strides[0];
-                    let value = &value.values[at as usize + part * LANES..][..out.len()];
-                    if value.len() == LANES {
-                        for lane in 0..LANES {
-                            sums[lane] = math::fma::<FMA>(weight, value[lane], sums[lane]);
-                        }
-                    } else {
-                        for (sum, &value) in sums.iter_mut().zip(value) {
-                            *sum = math::fma::<FMA>(weight, value, *sum);
-                        }
-                    }
-                }
-                out.copy_from_slice(&sums[..out.len()]);
-            }
-        }
-    }
-}
-
 impl Executable for Attention {
     fn run(
         &self,
@@ -351,14 +297,14 @@ impl Executable for Attention {
         let threads = if work <= SEQUENTIAL_WORK { 1 } else { context.threads };
         let group = heads / self.key.shape[1];
         let units = batch * queries * heads;
+        // Whole heads as tasks share the packing of keys; many batch elements are tasks enough.
+        if threads > 1 && queries > 1 && batch < 2 * threads && batch * heads >= threads * group {
+            return self.run_heads(context, inputs, outputs, threads);
+        }
         let per_task = match (threads, queries) {
             (1, _) => units,
             (_, 1) => heads.div_ceil(threads).next_multiple_of(group),
-            _ => {
-                let equal = queries.div_ceil((2 * threads).div_ceil(batch));
-                let tile = equal.clamp(*TILE_QUERIES.start(), *TILE_QUERIES.end());
-                tile.min(queries) * heads
-            }
+            _ => TILE_QUERIES.min(queries) * heads,
         };
         let division = Division { units, unit_elements: features, per_task, threads };
         self.epilogue.run(context, inputs, outputs, division, |range, out| {

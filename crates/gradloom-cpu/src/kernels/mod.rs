@@ -23,6 +23,7 @@ mod product;
 mod convolution;
 
 mod attention;
+mod attention_loops;
 mod blocks;
 mod write;
 
