@@ -17,7 +17,7 @@ use gradloom::zoo::{CausalInput, Gpt2Config, Gpt2ForCausalLanguageModel, Pretrai
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Windows of a batch.
-const BATCH: usize = 4;
+const BATCH: usize = 12;
 
 /// The characters of a text; their places are their tokens.
 struct Alphabet(Vec<char>);
@@ -42,7 +42,7 @@ fn main() -> Result<(), Failure> {
     let device = options.device()?;
     let text = shakespeare::works(&options)?.join("\n\n");
     let alphabet = Alphabet::of(&text);
-    let (length, layers, size) = if options.tiny { (32, 1, 32) } else { (256, 4, 128) };
+    let (length, layers, size) = if options.tiny { (32, 1, 32) } else { (128, 4, 128) };
     let config = Gpt2Config {
         vocab_size: alphabet.0.len(),
         n_positions: length,
@@ -71,14 +71,7 @@ fn main() -> Result<(), Failure> {
     model.freeze();
     let loss = measure(&model, &unseen, &device)?;
 
-    let mut generator = Generator::new(&model, 1, config.n_positions)?;
-    let prompt = "To be, or not";
-    generator.read(&[&alphabet.encode(prompt)])?;
-    let stop = Stop::after(config.n_positions - prompt.len());
-    let mut sampler = Sampler::new(options.seed).temperature(0.8);
-    let written = generator.write(&mut sampler, &stop);
-    let written: Vec<u32> = written.collect::<Result<_, _>>()?;
-    println!("{prompt}{}", alphabet.decode(&written));
+    println!("{}", write(&model, &alphabet, "To be, or not", length, options.seed)?);
 
     std::fs::create_dir_all(&options.out)?;
     let file = options.out.join("loss.png");
@@ -131,6 +124,28 @@ fn learn(
     bar.finish();
     println!("trained in {:.1} s", start.elapsed().as_secs_f64());
     Ok(losses)
+}
+
+/// Writes on, four windows long: when a window is full, its second half begins the next.
+fn write(
+    model: &Gpt2ForCausalLanguageModel,
+    alphabet: &Alphabet,
+    prompt: &str,
+    length: usize,
+    seed: u64,
+) -> Result<String, Failure> {
+    let mut generator = Generator::new(model, 1, length)?;
+    let mut sampler = Sampler::new(seed).temperature(0.8);
+    let mut text = alphabet.encode(prompt);
+    while text.len() < 4 * length {
+        let window = text[text.len().saturating_sub(length / 2)..].to_vec();
+        generator.clear();
+        generator.read(&[&window])?;
+        for token in generator.write(&mut sampler, &Stop::after(length - window.len())) {
+            text.push(token?);
+        }
+    }
+    Ok(alphabet.decode(&text))
 }
 
 /// The mean loss over at most a hundred batches of unseen text.

@@ -12,7 +12,7 @@ use examples::options::Options;
 use examples::vocabulary::{self, SPECIAL};
 use examples::{Failure, picture, shakespeare};
 use gradloom::data::random::permutation;
-use gradloom::data::text::{IGNORED, MaskedTokens, SentencePairs, TokenBatch};
+use gradloom::data::text::{IGNORED, MaskedText, MaskedTokens, SentencePairs, TokenBatch};
 use gradloom::ops::loss::CrossEntropyOptions;
 use gradloom::prelude::*;
 use gradloom::text::{EncodeOptions, Tokenizer};
@@ -23,11 +23,15 @@ use indicatif::{ProgressBar, ProgressStyle};
 const LENGTH: usize = 64;
 /// Pairs of a batch.
 const BATCH: usize = 32;
+/// Hidden tokens of a pair, on average and at most: a few more than the share that is hidden.
+const HIDDEN: usize = LENGTH / 5;
 
 /// What a batch asks.
 struct Question {
     input: BertInput,
-    /// `[B, T]`
+    /// Where tokens are hidden, `[M]`, counted through the batch.
+    places: Tensor,
+    /// What stood there, `[M]`.
     targets: Tensor,
     /// `[B]`: 0 where the second speech follows.
     relations: Tensor,
@@ -71,15 +75,13 @@ impl Questions {
         let (tokens, mask) = TokenBatch::new(&rows, LENGTH, 0).to_tensors(device)?;
         let rows: Vec<&[u32]> = pairs.iter().map(|pair| &pair.types[..]).collect();
         let (types, _) = TokenBatch::new(&rows, LENGTH, 0).to_tensors(device)?;
-        let mut targets = Vec::new();
-        for text in &masked {
-            targets.extend(&text.targets);
-            targets.resize(targets.len() + LENGTH - text.targets.len(), IGNORED);
-        }
+        let count = HIDDEN * indices.len();
+        let (places, targets) = MaskedText::places(&masked, LENGTH, count);
         let relations: Vec<i32> = pairs.iter().map(|pair| i32::from(!pair.follows)).collect();
         Ok(Question {
             input: BertInput::new(&tokens).mask(&mask).token_types(&types),
-            targets: Tensor::from_slice(&targets, [indices.len(), LENGTH], device)?,
+            places: Tensor::from_slice(&places, [count], device)?,
+            targets: Tensor::from_slice(&targets, [count], device)?,
             relations: Tensor::from_slice(&relations, [indices.len()], device)?,
         })
     }
@@ -92,10 +94,10 @@ struct Accuracy {
 }
 
 fn main() -> Result<(), Failure> {
-    let options = Options::read("14-pretrain-bert", 8, "assets/shakespeare")?;
+    let options = Options::read("14-pretrain-bert", 20, "assets/shakespeare")?;
     let device = options.device()?;
     let works = shakespeare::works(&options)?;
-    let (size, words) = if options.tiny { (32, 150) } else { (128, 4000) };
+    let (size, words) = if options.tiny { (32, 150) } else { (128, 2000) };
     let texts: Vec<&str> = works.iter().flat_map(|work| work.lines()).collect();
     let tokenizer = vocabulary::train(&texts, words)?;
     let unseen = works.len().div_ceil(10);
@@ -168,8 +170,8 @@ fn learn(
             order = permutation(questions.pairs.len(), key.fold(2));
         }
         let chosen = order.split_off(order.len() - batch);
-        let Question { input, targets, relations } = questions.ask(&chosen, key, device)?;
-        let output = model.forward(&input, &mut ctx);
+        let Question { input, places, targets, relations } = questions.ask(&chosen, key, device)?;
+        let output = model.forward_at(&input, &places, &mut ctx);
         let mut token_loss = output.logits.cross_entropy_with(&targets, &ignoring);
         let mut relation_loss = output.relation_logits.cross_entropy(&relations);
         optimizer.set_learning_rate(schedule.at(step));
@@ -205,9 +207,9 @@ fn measure(
     order.truncate(2000.min(order.len() / BATCH * BATCH).max(BATCH.min(order.len())));
     let [mut named, mut hidden, mut apart] = [0.0; 3];
     for (number, chosen) in order.chunks(BATCH).enumerate() {
-        let Question { input, targets, relations } =
+        let Question { input, places, targets, relations } =
             questions.ask(chosen, key.fold(number as u32), device)?;
-        let output = model.forward(&input, &mut Context::eval());
+        let output = model.forward_at(&input, &places, &mut Context::eval());
         let right = output.logits.argmax(-1).eq(&targets).sum(..);
         let asked = targets.ne(targets.constant_like(i64::from(IGNORED))).sum(..);
         let told = output.relation_logits.argmax(-1).eq(&relations).sum(..);

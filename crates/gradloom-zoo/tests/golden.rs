@@ -114,6 +114,24 @@ fn embeddings_and(prefix: &str, path: &str) -> Vec<String> {
     names
 }
 
+fn logits_of_places_are_those_of_all(
+    model: &BertForPreTraining,
+    masked: &BertForMaskedLanguageModel,
+    input: &BertInput,
+) {
+    let ctx = &mut Context::eval();
+    let count = input.tokens.count() as i32;
+    let places = Tensor::new([count - 1, 0, 3, 0], input.tokens.device()).unwrap();
+    let all = model.forward(input, ctx).logits.flatten(0, 1);
+    let expected = all.index_select(0, &places);
+    for logits in [
+        model.forward_at(input, &places, ctx).logits,
+        masked.forward_at(input, &places, ctx).logits,
+    ] {
+        assert_close("logits of places", &logits, &expected, None);
+    }
+}
+
 #[test]
 fn bert_is_pythons() {
     Golden::each("bert", |golden| {
@@ -136,6 +154,7 @@ fn bert_is_pythons() {
         // The same file serves models with fewer heads.
         let masked: BertForMaskedLanguageModel = golden.load();
         golden.assert("logits", &masked.forward(&input, &mut Context::eval()).logits);
+        logits_of_places_are_those_of_all(&model, &masked, &input);
         let encoder: BertModel = golden.load();
         let output = encoder.forward(&input, &mut Context::eval());
         golden.assert("pooled", &output.pooled.unwrap());

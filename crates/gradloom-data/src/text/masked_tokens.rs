@@ -43,6 +43,33 @@ pub struct MaskedText {
     pub targets: Vec<i32>,
 }
 
+impl MaskedText {
+    /// Where tokens were chosen in a batch of texts filled up to `length` tokens, counted through the
+    /// batch, and what stood there. Both lists are filled up to `count` with place 0 and [`IGNORED`], so
+    /// that every batch has the same shape; what is chosen beyond that is left out.
+    ///
+    /// ```
+    /// use gradloom_data::text::{IGNORED, MaskedText};
+    ///
+    /// let one = MaskedText { tokens: vec![4, 8], targets: vec![7, IGNORED] };
+    /// let two = MaskedText { tokens: vec![4, 4], targets: vec![IGNORED, 9] };
+    /// let (places, targets) = MaskedText::places(&[one, two], 5, 3);
+    /// assert_eq!((places, targets), (vec![0, 6, 0], vec![7, 9, IGNORED]));
+    /// ```
+    pub fn places(texts: &[MaskedText], length: usize, count: usize) -> (Vec<i32>, Vec<i32>) {
+        let rows = texts.iter().enumerate();
+        let chosen = rows.flat_map(|(row, text)| {
+            let targets = text.targets.iter().take(length).enumerate();
+            let chosen = targets.filter(|(_, target)| **target != IGNORED);
+            chosen.map(move |(place, &target)| ((row * length + place) as i32, target))
+        });
+        let (mut places, mut targets): (Vec<i32>, Vec<i32>) = chosen.take(count).unzip();
+        places.resize(count, 0);
+        targets.resize(count, IGNORED);
+        (places, targets)
+    }
+}
+
 impl MaskedTokens {
     /// With the mask's token, the number of tokens there are, and those that are never chosen and never
     /// put in: the mask itself, padding, and what stands between sentences.

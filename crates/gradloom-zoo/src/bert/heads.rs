@@ -86,6 +86,26 @@ impl BertForMaskedLanguageModel {
         let logits = self.cls.predictions.forward(&hidden, table, ctx);
         MaskedLanguageOutput { logits, last_hidden_state: hidden }
     }
+
+    /// As [`forward`](BertForMaskedLanguageModel::forward), with logits `[M, V]` of the places `[M]`
+    /// alone, counted through the batch: place `t` of text `b` is `b * T + t`. Seven times less work for
+    /// the head where a seventh of the tokens is hidden.
+    ///
+    /// # Panics
+    /// As [`BertModel::forward`]. A place outside the batch fails the evaluation.
+    #[track_caller]
+    pub fn forward_at(
+        &self,
+        input: &BertInput,
+        places: &Tensor,
+        ctx: &mut Context,
+    ) -> MaskedLanguageOutput {
+        let hidden = ctx.within("bert", |ctx| self.bert.forward(input, ctx)).last_hidden_state;
+        let table = &self.bert.embeddings.word_embeddings.weight;
+        let chosen = hidden.flatten(0, 1).index_select(0, places);
+        let logits = self.cls.predictions.forward(&chosen, table, ctx);
+        MaskedLanguageOutput { logits, last_hidden_state: hidden }
+    }
 }
 
 impl Pretrained for BertForMaskedLanguageModel {
@@ -141,9 +161,38 @@ impl BertForPreTraining {
     /// As [`BertModel::forward`].
     #[track_caller]
     pub fn forward(&self, input: &BertInput, ctx: &mut Context) -> PreTrainingOutput {
+        self.run(input, None, ctx)
+    }
+
+    /// As [`forward`](BertForPreTraining::forward), with logits `[M, V]` of the places `[M]` alone,
+    /// counted through the batch: place `t` of text `b` is `b * T + t`.
+    ///
+    /// # Panics
+    /// As [`BertModel::forward`]. A place outside the batch fails the evaluation.
+    #[track_caller]
+    pub fn forward_at(
+        &self,
+        input: &BertInput,
+        places: &Tensor,
+        ctx: &mut Context,
+    ) -> PreTrainingOutput {
+        self.run(input, Some(places), ctx)
+    }
+
+    #[track_caller]
+    fn run(
+        &self,
+        input: &BertInput,
+        places: Option<&Tensor>,
+        ctx: &mut Context,
+    ) -> PreTrainingOutput {
         let output = ctx.within("bert", |ctx| self.bert.forward(input, ctx));
         let table = &self.bert.embeddings.word_embeddings.weight;
-        let logits = self.cls.predictions.forward(&output.last_hidden_state, table, ctx);
+        let chosen = match places {
+            Some(places) => output.last_hidden_state.flatten(0, 1).index_select(0, places),
+            None => output.last_hidden_state.clone(),
+        };
+        let logits = self.cls.predictions.forward(&chosen, table, ctx);
         let pooled = output.pooled.unwrap_or_else(|| output.last_hidden_state.index(1, 0));
         let relation_logits = self.cls.seq_relationship.forward(&pooled, ctx);
         PreTrainingOutput { logits, relation_logits, last_hidden_state: output.last_hidden_state }
