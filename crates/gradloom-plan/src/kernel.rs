@@ -27,6 +27,8 @@ pub struct KernelInput {
     pub dtype: DType,
     /// Number of elements in it.
     pub len: usize,
+    /// The graph node whose elements are read: what must be in the buffer by then.
+    pub node: usize,
 }
 
 /// A result of a kernel: contiguous over the iteration space (of level `Element`) or over its kept
@@ -39,8 +41,10 @@ pub struct KernelOutput {
     pub dtype: DType,
     /// Number of elements.
     pub len: usize,
-    /// The program's value that is stored.
+    /// The program's value that is stored. Its level is the output's.
     pub value: ValueId,
+    /// The graph node whose elements these are, see [`Prepared::nodes`](crate::Prepared::nodes).
+    pub node: usize,
 }
 
 /// One piece of work.

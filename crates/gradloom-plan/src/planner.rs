@@ -264,7 +264,7 @@ fn assemble(
                 .iter()
                 .map(|&base| {
                     let (dtype, len) = size(base);
-                    KernelInput { buffer: locate(base), dtype, len }
+                    KernelInput { buffer: locate(base), dtype, len, node: base }
                 })
                 .collect(),
             outputs: draft
@@ -272,7 +272,7 @@ fn assemble(
                 .iter()
                 .map(|&(node, value)| {
                     let (dtype, len) = size(node);
-                    KernelOutput { buffer: locate(node), dtype, len, value }
+                    KernelOutput { buffer: locate(node), dtype, len, value, node }
                 })
                 .collect(),
             node: draft.outputs.last().map_or(0, |&(node, _)| node),

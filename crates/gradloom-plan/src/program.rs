@@ -17,8 +17,9 @@ pub type ValueId = usize;
 pub struct Instruction {
     /// What it computes.
     pub operation: Operation,
-    /// The dtype of its value. Executors compute in [`DType::compute`] of it; f16, bf16 and u8 values
-    /// are rounded or wrapped when they are stored and by [`Operation::Cast`].
+    /// The dtype of its value. Executors compute in [`DType::compute`] of it; the planner follows every
+    /// op whose result may not be an f16, bf16 or u8 with an [`Operation::Cast`] to that dtype, so what
+    /// is stored is what is computed with.
     pub dtype: DType,
     /// Whether it varies along the reduced axes.
     pub level: Level,
@@ -66,7 +67,8 @@ pub enum Operation {
     Binary(Binary, ValueId, ValueId),
     /// Condition, value if true, value if false.
     Select(ValueId, ValueId, ValueId),
-    /// Conversion to the instruction's dtype.
+    /// Conversion to the instruction's dtype, which may be the operand's: f16 and bf16 are then rounded
+    /// (ties to even), u8 wraps modulo 256. At level `Element`, a value of a row is repeated along it.
     Cast(ValueId),
     /// The value unchanged; outside `0..size` the evaluation fails and names node `site`.
     CheckIndex {

@@ -35,7 +35,8 @@ fn dispatch_cost(backend: &WgpuBackend) -> Result<()> {
     const KERNELS: usize = 200;
     let shape = Shape::new(&[64]);
     let view = View::contiguous(shape);
-    let output = |slot| KernelOutput { buffer: slot, dtype: DType::F32, len: 64, value: 1 };
+    let output =
+        |slot| KernelOutput { buffer: slot, dtype: DType::F32, len: 64, value: 1, node: 0 };
     let kernels = (0..KERNELS).map(|number| {
         let from = match number {
             0 => BufferRef::Input(0),
@@ -52,7 +53,7 @@ fn dispatch_cost(backend: &WgpuBackend) -> Result<()> {
                 ],
             },
             space: Space::elements(shape),
-            inputs: vec![KernelInput { buffer: from, dtype: DType::F32, len: 64 }],
+            inputs: vec![KernelInput { buffer: from, dtype: DType::F32, len: 64, node: 0 }],
             outputs: vec![output(to)],
             node: 0,
         }
@@ -165,11 +166,18 @@ fn kernel(
         buffer: BufferRef::Input(position),
         dtype,
         len,
+        node: position,
     });
     Kernel {
         kind,
         inputs: inputs.collect(),
-        outputs: vec![KernelOutput { buffer: BufferRef::Output(0), dtype, len, value }],
+        outputs: vec![KernelOutput {
+            buffer: BufferRef::Output(0),
+            dtype,
+            len,
+            value,
+            node: usize::MAX,
+        }],
         program: Program { instructions },
         space,
         node: 0,

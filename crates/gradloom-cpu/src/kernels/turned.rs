@@ -80,8 +80,8 @@ pub(super) fn rewrite(kernel: &Kernel) -> Option<(Kernel, Turns)> {
         return None;
     }
     for (_, turn) in &turns {
-        let buffer = kernel.inputs[turn.input].buffer;
-        rewritten.inputs.push(KernelInput { buffer, dtype: turn.dtype, len: turn.elements });
+        let KernelInput { buffer, node, .. } = kernel.inputs[turn.input];
+        rewritten.inputs.push(KernelInput { buffer, dtype: turn.dtype, len: turn.elements, node });
     }
     Some((rewritten, Turns(turns.into_iter().map(|(_, turn)| turn).collect())))
 }

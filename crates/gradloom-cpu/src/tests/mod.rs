@@ -60,7 +60,7 @@ impl Case {
     pub(crate) fn input(&mut self, dtype: DType, values: Vec<f64>) -> usize {
         let index = self.inputs.len();
         let buffer = BufferRef::Input(index);
-        self.kernel.inputs.push(KernelInput { buffer, dtype, len: values.len() });
+        self.kernel.inputs.push(KernelInput { buffer, dtype, len: values.len(), node: index });
         // What is compared must be what is stored.
         let stored = decode(dtype, &encode(dtype, &values));
         self.inputs.push(stored);
@@ -139,7 +139,7 @@ impl Case {
         };
         let buffer = BufferRef::Output(self.kernel.outputs.len());
         let dtype = self.dtype(value);
-        self.kernel.outputs.push(KernelOutput { buffer, dtype, len, value });
+        self.kernel.outputs.push(KernelOutput { buffer, dtype, len, value, node: usize::MAX });
     }
 
     /// Runs the kernel with one level and number of threads; the outputs as stored.

@@ -237,8 +237,12 @@ mod tests {
     fn dispatches(rows: usize, parts: usize) -> (usize, usize) {
         let (format, inner) = (BlockFormat::Q4_K, 512);
         let words = interleave::bytes(format, 20, inner) / 4;
-        let input =
-            |position, dtype, len| KernelInput { buffer: BufferRef::Input(position), dtype, len };
+        let input = |position, dtype, len| KernelInput {
+            buffer: BufferRef::Input(position),
+            dtype,
+            len,
+            node: position,
+        };
         let mut inputs = vec![input(0, DType::F32, rows * inner)];
         inputs.extend((1..=parts).map(|position| input(position, DType::U32, words)));
         let (dtype, level) = (DType::F32, Level::Element);
@@ -253,7 +257,7 @@ mod tests {
             program: Program { instructions: vec![accumulator] },
             space: Space::elements(shape),
             inputs,
-            outputs: vec![KernelOutput { buffer, dtype, len, value: 0 }],
+            outputs: vec![KernelOutput { buffer, dtype, len, value: 0, node: 2 }],
             node: 0,
         };
         let (all, _) = codegen::compile(&kernel, &Target::BASELINE, &|buffer| buffer).unwrap();

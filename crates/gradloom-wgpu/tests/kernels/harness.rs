@@ -90,9 +90,10 @@ impl Case {
     }
 
     pub(crate) fn input(&mut self, dtype: DType, values: Vec<f64>) -> usize {
-        let buffer = BufferRef::Input(self.inputs.len());
+        let node = self.inputs.len();
+        let buffer = BufferRef::Input(node);
         let values = from_bytes(dtype, &to_bytes(dtype, &values));
-        self.kernel.inputs.push(KernelInput { buffer, dtype, len: values.len() });
+        self.kernel.inputs.push(KernelInput { buffer, dtype, len: values.len(), node });
         self.inputs.push(values);
         self.inputs.len() - 1
     }
@@ -161,7 +162,7 @@ impl Case {
             Level::Row => space.rows(),
         };
         let buffer = BufferRef::Output(self.kernel.outputs.len());
-        self.kernel.outputs.push(KernelOutput { buffer, dtype, len, value });
+        self.kernel.outputs.push(KernelOutput { buffer, dtype, len, value, node: usize::MAX });
     }
 
     /// A plan of this kernel alone.

@@ -160,7 +160,13 @@ fn write(data: &[usize], update: &[usize], axis: usize, dtype: DType) -> Case {
     let two = case.constant(dtype, Scalar::Int(2));
     let value = case.binary(Binary::Mul, x, two);
     let buffer = BufferRef::Output(0);
-    case.kernel.outputs.push(KernelOutput { buffer, dtype, len: data.count(), value });
+    case.kernel.outputs.push(KernelOutput {
+        buffer,
+        dtype,
+        len: data.count(),
+        value,
+        node: usize::MAX,
+    });
     case
 }
 
