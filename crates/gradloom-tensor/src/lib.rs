@@ -32,4 +32,4 @@ pub use ops::slice::{NewAxis, Slice, SliceRange};
 pub use ops::views::IntoShape;
 pub use random::Key;
 pub use shape::{RANK_MAX, Shape};
-pub use tensor::Tensor;
+pub use tensor::{State, Tensor};
