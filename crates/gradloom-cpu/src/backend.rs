@@ -149,7 +149,7 @@ impl Backend for CpuBackend {
     }
 
     fn evaluate(&self, roots: &[Tensor], retention: Retention) -> Result<()> {
-        let prepared = self.planner.prepare(roots, retention);
+        let prepared = self.planner.prepare(roots, retention)?;
         let counter = if prepared.cached { &self.replays } else { &self.plans };
         counter.fetch_add(1, Ordering::Relaxed);
         self.submissions.fetch_add(1, Ordering::Relaxed);

@@ -63,6 +63,8 @@ pub struct Kernel {
     pub outputs: Vec<KernelOutput>,
     /// The graph node that the kernel's last output is, see [`Prepared::nodes`](crate::Prepared::nodes).
     pub node: usize,
+    /// For each instruction of the program the graph node that it was made for.
+    pub origins: Vec<usize>,
 }
 
 /// The shapes of work. All but `Map`, `Reduce` and `Row` are followed by the kernel's program as an
@@ -243,6 +245,41 @@ pub struct Plan {
     pub slots: Vec<Slot>,
     /// Dtypes of the arguments; each is one word, or a f64.
     pub arguments: Vec<DType>,
+}
+
+impl Plan {
+    /// The memory that a reference means in the end: aliases followed, and an output that takes over an
+    /// input's memory as that input.
+    pub fn block(&self, buffer: BufferRef) -> BufferRef {
+        let mut buffer = buffer;
+        while let BufferRef::Output(output) = buffer {
+            let PlanOutput { alias, reuses, .. } = self.outputs[output];
+            match (alias, reuses) {
+                (Some(alias), _) => buffer = alias,
+                (None, Some(input)) => return BufferRef::Input(input),
+                (None, None) => return buffer,
+            }
+        }
+        buffer
+    }
+}
+
+impl Convolution {
+    /// `[N, C, H, W]`.
+    pub fn input(&self) -> [usize; 4] {
+        [self.batch, self.channels, self.input_size[0], self.input_size[1]]
+    }
+
+    /// `[O, C / groups, KH, KW]`.
+    pub fn weight(&self) -> [usize; 4] {
+        let [height, width] = self.window.kernel;
+        [self.outputs, self.channels / self.groups.max(1), height, width]
+    }
+
+    /// `[N, O, OH, OW]`.
+    pub fn output(&self) -> [usize; 4] {
+        [self.batch, self.outputs, self.output_size[0], self.output_size[1]]
+    }
 }
 
 /// A value that outlives the evaluation.

@@ -2,23 +2,36 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-mod bits;
-mod claims;
-mod display;
-mod graph;
 pub mod kernel;
-mod linear;
-mod lower;
-mod structured;
-mod memory;
-mod merge;
-mod node;
-mod partition;
-pub mod planner;
 pub mod program;
-mod schedule;
-mod storing;
 pub mod view;
+
+pub mod planner;
+mod build;
+
+mod linear;
+mod words;
+
+mod graph;
+mod node;
+mod quantized;
+
+mod partition;
+mod order;
+mod space;
+mod storing;
+mod merge;
+
+mod draft;
+mod lower;
+mod split;
+mod structured;
+
+mod memory;
+mod schedule;
+
+mod display;
+mod verify;
 
 pub use kernel::{
     BufferRef, Convolution, Kernel, KernelInput, KernelKind, KernelOutput, Plan, PlanOutput, Pool,
@@ -26,4 +39,5 @@ pub use kernel::{
 };
 pub use planner::{Limits, Planner, Prepared};
 pub use program::{Instruction, Level, Operation, Program, Space, ValueId};
+pub use verify::PlanFault;
 pub use view::View;

@@ -43,6 +43,21 @@ impl View {
         self.mask.is_none() && self.strides.iter().all(|&stride| stride == 0)
     }
 
+    /// The first and last element that is read; `None` if none is.
+    pub fn extent(&self) -> Option<(isize, isize)> {
+        let (mut low, mut high) = (self.offset, self.offset);
+        for axis in 0..self.shape.rank() {
+            let (first, end) = self.mask.map_or((0, self.shape[axis]), |mask| mask[axis]);
+            if first >= end {
+                return None;
+            }
+            let ends = [first, end - 1].map(|at| at as isize * self.strides[axis]);
+            low += ends[0].min(ends[1]);
+            high += ends[0].max(ends[1]);
+        }
+        Some((low, high))
+    }
+
     /// Output axis `i` is axis `permutation[i]`.
     #[must_use]
     pub fn permute(&self, permutation: &Permutation) -> View {

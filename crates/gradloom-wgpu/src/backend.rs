@@ -39,7 +39,7 @@ impl WgpuBackend {
     pub(crate) fn new(gpu: Gpu) -> Self {
         // The arguments and the status of index checks take a binding each.
         let storage = gpu.limits.max_storage_buffers_per_shader_stage as usize;
-        let limits = Limits { buffers_max: storage.saturating_sub(2).max(4) };
+        let limits = Limits { buffers_max: storage.saturating_sub(2).max(4), ..Limits::default() };
         let gpu = Arc::new(gpu);
         let pool = Pool::new(Arc::clone(&gpu));
         WgpuBackend {
@@ -153,7 +153,7 @@ impl Backend for WgpuBackend {
 
     fn evaluate(&self, roots: &[Tensor], retention: Retention) -> Result<()> {
         self.gpu.check()?;
-        let prepared = self.planner.prepare(roots, retention);
+        let prepared = self.planner.prepare(roots, retention)?;
         {
             let mut counters = self.counters();
             counters.plans += u64::from(!prepared.cached);

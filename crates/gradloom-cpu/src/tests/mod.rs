@@ -42,6 +42,7 @@ impl Case {
             inputs: Vec::new(),
             outputs: Vec::new(),
             node: 0,
+            origins: Vec::new(),
         };
         Case {
             kernel,

@@ -97,6 +97,7 @@ pub(crate) fn read_view(
         inputs: unit.kernel.inputs.clone(),
         outputs: Vec::new(),
         node: unit.kernel.node,
+        origins: Vec::new(),
     };
     let reader = unit.reader(&kernel)?;
     let mut emitter = Emitter::new(&reader, Frame::Elements, 1, bindings.clone())?;

@@ -259,6 +259,7 @@ mod tests {
             inputs,
             outputs: vec![KernelOutput { buffer, dtype, len, value: 0, node: 2 }],
             node: 0,
+            origins: vec![0],
         };
         let (all, _) = codegen::compile(&kernel, &Target::BASELINE, &|buffer| buffer).unwrap();
         let most = all.iter().map(|dispatch| dispatch.bindings.len()).max();

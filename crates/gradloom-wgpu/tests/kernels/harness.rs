@@ -65,6 +65,7 @@ impl Case {
                 inputs: Vec::new(),
                 outputs: Vec::new(),
                 node: 0,
+                origins: Vec::new(),
             },
             inputs: Vec::new(),
             arguments: Vec::new(),

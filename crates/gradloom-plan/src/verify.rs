@@ -1,0 +1,44 @@
+//! [`Plan::verify`]: proof that a plan is sound on its own, whatever runs it.
+//!
+//! Every read lies inside its operand for every coordinate, every value has the level and dtype of
+//! where it is stored, every result is written whole; nothing is read before it is written, after it
+//! was freed or overwritten; what is written in place was read by all who need it, and every check that
+//! may fail comes before.
+
+mod kernel;
+mod memory;
+
+use std::fmt;
+
+use crate::kernel::Plan;
+
+/// What is wrong with a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanFault {
+    /// Position of the kernel, or the number of kernels where the plan as a whole is wrong.
+    pub kernel: usize,
+    /// What is wrong there.
+    pub reason: String,
+}
+
+impl fmt::Display for PlanFault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "kernel {}: {}", self.kernel, self.reason)
+    }
+}
+
+impl std::error::Error for PlanFault {}
+
+impl Plan {
+    /// Checks the plan.
+    ///
+    /// # Errors
+    /// The first fault found.
+    pub fn verify(&self) -> Result<(), PlanFault> {
+        for (position, kernel) in self.kernels.iter().enumerate() {
+            kernel::check(kernel, self.arguments.len())
+                .map_err(|reason| PlanFault { kernel: position, reason })?;
+        }
+        memory::check(self)
+    }
+}
