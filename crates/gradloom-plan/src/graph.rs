@@ -7,7 +7,7 @@ use gradloom_tensor::{DType, Op, Shape};
 use rustc_hash::FxHashMap;
 
 use crate::linear::Linear;
-use crate::node::{Class, Node, Step, follow};
+use crate::node::{Class, Node, Step, read};
 use crate::view::View;
 use crate::words::Words;
 
@@ -66,7 +66,7 @@ impl Graph {
     /// The view of a node on its base.
     pub(crate) fn view(&self, node: usize) -> Option<View> {
         let Node { base, steps, .. } = &self.nodes[node];
-        follow(View::contiguous(self.nodes[*base].shape), steps)
+        read(self.nodes[*base].shape, steps)
     }
 
     /// True if a node is all elements of its base in order.
@@ -171,8 +171,8 @@ impl Graph {
                 steps.pop();
             }
             steps.push(step);
-            let whole = View::contiguous(self.nodes[input.base].shape);
-            if steps.len() > STEPS_MAX || follow(whole, &steps).is_none() {
+            let shape = self.nodes[input.base].shape;
+            if steps.len() > STEPS_MAX || read(shape, &steps).is_none() {
                 return None;
             }
         }

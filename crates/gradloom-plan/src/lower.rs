@@ -10,12 +10,14 @@ use rustc_hash::FxHashMap;
 
 use crate::draft::{Draft, Fault, program_kind};
 use crate::graph::Graph;
-use crate::node::{Class, Step, follow};
+use crate::node::{Class, Step, follow, read};
 use crate::partition::Partition;
 use crate::program::{Instruction, Level, Operation, Program, Space, ValueId};
 use crate::storing::Storing;
 use crate::structured;
 use crate::view::View;
+
+const NO_STRIDES: &str = "is read in a way that has no strides";
 
 /// Lowers one group; `None` if nothing in it is stored.
 pub(crate) fn lower(
@@ -284,8 +286,8 @@ impl<'a> Lowering<'a> {
                 );
             }
         } else if is_leaf || self.storing.stored[base] {
-            let whole = View::contiguous(graph.nodes[base].shape);
-            let view = self.follow(base, whole, &path)?;
+            let view = read(graph.nodes[base].shape, &path);
+            let view = view.ok_or_else(|| self.fault(base, NO_STRIDES))?;
             let input = self.input(base);
             let level = self.view_level(&view);
             return Ok(self.push(Operation::Load { input, view }, graph.nodes[base].dtype, level));
@@ -362,7 +364,7 @@ impl<'a> Lowering<'a> {
     }
 
     fn follow(&self, node: usize, start: View, path: &[Step]) -> Result<View, Fault> {
-        follow(start, path).ok_or_else(|| self.fault(node, "is read in a way that has no strides"))
+        follow(start, path).ok_or_else(|| self.fault(node, NO_STRIDES))
     }
 
     /// Without reduced axes everything that is read varies by element.

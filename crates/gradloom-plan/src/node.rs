@@ -33,6 +33,16 @@ pub(crate) fn follow(mut view: View, steps: &[Step]) -> Option<View> {
     Some(view)
 }
 
+/// How a buffer of a shape is read through steps; `None` if strides cannot express it.
+pub(crate) fn read(shape: Shape, steps: &[Step]) -> Option<View> {
+    // Most reads change the shape at most.
+    let in_order = steps.iter().all(|step| matches!(step, Step::Reshape(_)));
+    match (in_order, steps.last()) {
+        (true, Some(Step::Reshape(shape))) => Some(View::contiguous(*shape)),
+        _ => follow(View::contiguous(shape), steps),
+    }
+}
+
 /// How the planner treats a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {

@@ -14,11 +14,10 @@ use gradloom_tensor::op::Permutation;
 use gradloom_tensor::{Op, Shape};
 
 use crate::graph::Graph;
-use crate::node::{Class, Step, follow};
+use crate::node::{Class, Step, read};
 use crate::order::Order;
 use crate::program::{Level, Space};
 use crate::space::refine;
-use crate::view::View;
 
 /// Rows longer than this are not kept together for re-reading.
 const ROW_COLUMNS_MAX: usize = 32 * 1024;
@@ -254,7 +253,7 @@ impl Partition {
                 Class::Reduce => vec![Step::Reshape(space.shape)],
                 _ => space.steps(level),
             });
-            follow(View::contiguous(graph.nodes[base].shape), &steps).is_some()
+            read(graph.nodes[base].shape, &steps).is_some()
         })
     }
 }
@@ -308,7 +307,7 @@ fn own_order(graph: &Graph, node: usize, space: &Space) -> Option<(Shape, Permut
     let Op::Reduce(_, axes) = &entry.op else { return None };
     let mut steps = input.steps.clone();
     steps.push(Step::Reshape(space.shape));
-    if follow(View::contiguous(graph.nodes[input.base].shape), &steps).is_some() {
+    if read(graph.nodes[input.base].shape, &steps).is_some() {
         return None;
     }
     let kept = (0..input.shape.rank()).filter(|&axis| !axes.contains(axis));

@@ -3,7 +3,7 @@
 
 use gradloom_tensor::{RANK_MAX, Shape};
 
-use crate::node::{Step, follow};
+use crate::node::{Step, read};
 use crate::program::{Level, Space};
 use crate::view::View;
 
@@ -50,7 +50,7 @@ impl Space {
         let read = |shape: Shape| {
             let mut steps = steps.to_vec();
             steps.push(Step::Reshape(shape));
-            follow(View::contiguous(member), &steps)
+            read(member, &steps)
         };
         let one = Shape::new(&[rows]);
         match (level, at) {

@@ -13,10 +13,9 @@ use gradloom_tensor::Op;
 use gradloom_tensor::op::{Binary, Unary};
 
 use crate::graph::Graph;
-use crate::node::{Class, Step, follow};
+use crate::node::{Class, Step, follow, read};
 use crate::partition::{MEMBERS_MAX, Partition, operand_steps};
 use crate::program::Level;
-use crate::view::View;
 
 /// Arithmetic that a second computation may cost, in units of an addition, before storing is better.
 const DUPLICATION_MAX: usize = 6;
@@ -201,7 +200,7 @@ impl Decision<'_> {
                         let mut steps = operand_steps(self.graph, node, input);
                         steps.extend_from_slice(&access.steps);
                         let shape = self.graph.nodes[self.graph.base(input)].shape;
-                        follow(View::contiguous(shape), &steps).is_some()
+                        read(shape, &steps).is_some()
                     })
             })
     }

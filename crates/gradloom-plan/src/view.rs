@@ -33,6 +33,14 @@ impl View {
         View { shape, strides, offset: 0, mask: None }
     }
 
+    /// A view in which the mask excludes every coordinate; there is none without axes.
+    fn nothing(shape: Shape) -> Option<View> {
+        let mut mask = full_mask(&shape);
+        mask[0] = (0, 0);
+        let view = View { shape, strides: [0; RANK_MAX], offset: 0, mask: Some(mask) };
+        (shape.rank() > 0).then(|| view.normalized())
+    }
+
     /// True if element `i` of the space is element `i` of the buffer.
     pub fn is_contiguous(&self) -> bool {
         *self == View::contiguous(self.shape)
@@ -148,6 +156,9 @@ impl View {
         }
         if shape.count() == 0 {
             return Some(View::contiguous(shape));
+        }
+        if self.extent().is_none() {
+            return View::nothing(shape);
         }
         let mut view = View { shape, strides: [0; RANK_MAX], offset: self.offset, mask: None };
         let mut mask = full_mask(&shape);

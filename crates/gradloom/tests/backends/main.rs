@@ -3,6 +3,7 @@
 //!
 //! Without a GPU adapter the GPU tests say so and pass; with `GRADLOOM_REQUIRE_GPU=1` they fail.
 
+mod composition;
 mod errors;
 mod table;
 mod training;
