@@ -6,6 +6,7 @@ mod bits;
 mod claims;
 mod display;
 mod graph;
+pub mod interpret;
 pub mod kernel;
 mod linear;
 mod lower;
