@@ -227,6 +227,7 @@ fn random_words_come_from_the_counter() {
     let random = Operation::Random { index, key: [0, 1] };
     let value = case.push(random, DType::U32, Rank::Element);
     case.output(value);
+    case.check();
     let level = crate::simd::Level::best();
     let words = super::decode(DType::U32, &case.run(level, 1)[0]);
     assert_eq!(words, super::decode(DType::U32, &case.run(level, 3)[0]));

@@ -1,16 +1,16 @@
-//! Kernels built by hand, run on every level with one thread and with several, against a naive
-//! interpreter in f64.
+//! Kernels built by hand, run on every level with one thread and with several, against the interpreter
+//! of plans.
 
 mod convolution;
 mod elementwise;
 mod matmul;
-mod oracle;
 mod reduce;
 mod speed;
 mod structured;
 
 use std::sync::Arc;
 
+use gradloom_plan::interpret;
 use gradloom_plan::program::{Instruction, Level as Rank, Operation, Program, Space, ValueId};
 use gradloom_plan::{BufferRef, Kernel, KernelInput, KernelKind, KernelOutput, View};
 use gradloom_tensor::op::{Binary, Reduction, Unary};
@@ -187,11 +187,12 @@ impl Case {
         outputs.iter().map(|output| output.get().to_vec()).collect()
     }
 
-    /// Runs the kernel on every level with one and three threads, compares all with the oracle and
+    /// Runs the kernel on every level with one and three threads, compares all with the interpreter and
     /// the runs of one level bit by bit.
     #[track_caller]
     pub(crate) fn check(&self) {
-        let expected = oracle::evaluate(self);
+        let expected = interpret::kernel(&self.kernel, &self.inputs, &self.arguments)
+            .unwrap_or_else(|fault| panic!("{fault}: {}", self.kernel));
         for level in Level::available() {
             let single = self.run(level, 1);
             let several = self.run(level, 3);
