@@ -13,7 +13,6 @@ fn case(dtype: DType, lhs: (View, usize), rhs: (View, usize)) -> Case {
         lhs.0.shape[..rank - 1].iter().copied().chain([rhs.0.shape[rank - 1]]).collect();
     let kind = KernelKind::Matmul { lhs: lhs.0, rhs: rhs.0 };
     let mut case = Case::new(kind, &shape, shape.len());
-    case.tolerance = 1e-5;
     for (seed, count) in [(1, lhs.1), (2, rhs.1)] {
         let values = if dtype.is_float() {
             numbers(seed, count).iter().map(|value| value / 4.0).collect()

@@ -47,7 +47,7 @@ impl Case {
             kernel,
             inputs: Vec::new(),
             arguments: Vec::new(),
-            tolerance: 2e-6,
+            tolerance: 3e-7,
             shared: Vec::new(),
         }
     }
@@ -210,7 +210,8 @@ impl Case {
         let precision = match dtype {
             DType::F16 => 2f64.powi(-11),
             DType::BF16 => 2f64.powi(-8),
-            DType::F32 | DType::F64 => self.tolerance,
+            DType::F32 => self.tolerance,
+            DType::F64 => self.tolerance.min(1e-13),
             DType::I32 | DType::U32 | DType::U8 | DType::Bool => 0.0,
         };
         let largest =
