@@ -210,3 +210,24 @@ fn a_commit_updates_in_the_memory_of_the_leaf() {
     let statistics = device.statistics();
     assert_eq!((statistics.plans, statistics.replays, statistics.kernels), (1, 0, 1));
 }
+
+#[test]
+fn a_cache_is_written_in_place_and_read_at_once() {
+    let device = interpret::device();
+    let mut cache = Tensor::from_vec(vec![0f32; 8], [1, 4, 2], &device).unwrap();
+    let before = Arc::as_ptr(cache.value().unwrap().shared());
+    for position in 0..3 {
+        let start = Tensor::from_vec(vec![position], [1], &device).unwrap();
+        let start = start.check_index(4, "cache");
+        let row = Tensor::from_vec(vec![position as f32 + 1.0, -1.0], [1, 1, 2], &device).unwrap();
+        let written = cache.write(1, &start, &(&row * 2.0));
+        let mut total = written.sum(..);
+        cache = written;
+        commit(&mut (&mut cache, &mut total)).unwrap();
+        let sum: i32 = (0..=position).map(|position| 2 * (position + 1) - 2).sum();
+        assert_eq!(total.item().unwrap(), f64::from(sum));
+    }
+    assert!(std::ptr::addr_eq(before, Arc::as_ptr(cache.value().unwrap().shared())));
+    let expected = [2.0, -2.0, 4.0, -2.0, 6.0, -2.0, 0.0, 0.0];
+    assert_eq!(cache.to_vec::<f32>().unwrap(), expected);
+}

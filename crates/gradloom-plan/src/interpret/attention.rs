@@ -27,6 +27,9 @@ pub(super) fn attend(
     operands: &Operands,
 ) -> Result<Vec<f64>, Fault> {
     let loaded = Loaded::new(attention, views, space, operands)?;
+    if space.count() == 0 {
+        return Ok(Vec::new());
+    }
     let mut result = Vec::with_capacity(space.count());
     for_each(&Shape::new(&space[..3]), |row| {
         let [batch, query, head] = [row[0], row[1], row[2]];

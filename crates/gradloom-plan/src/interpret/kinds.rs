@@ -46,6 +46,8 @@ pub(super) fn execute(
             format!("operand {position}: {len} elements, not {}", input.len)
         })?;
     }
+    let (kept, rank) = (kernel.space.kept, kernel.space.shape.rank());
+    Fault::unless(kept <= rank, || format!("{kept} axes of {rank} are kept"))?;
     let accumulator = accumulate(kernel, operands)?;
     let count = kernel.space.shape.count();
     let made = accumulator.as_ref().map_or(count, Vec::len);

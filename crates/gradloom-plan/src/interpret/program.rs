@@ -30,6 +30,8 @@ pub(super) fn run(
     let mut run = Run { kernel, operands, arguments, accumulator, values: Vec::new() };
     for (id, instruction) in kernel.program.instructions.iter().enumerate() {
         let values = run.instruction(id, instruction)?;
+        let (made, count) = (values.len(), run.count(instruction.level));
+        Fault::unless(made == count, || format!("value {id}: {made} numbers for {count}"))?;
         run.values.push(values);
     }
     Ok(run.values)
