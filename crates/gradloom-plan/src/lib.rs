@@ -31,6 +31,7 @@ mod memory;
 mod schedule;
 
 mod display;
+pub mod interpret;
 mod verify;
 
 pub use kernel::{

@@ -1,7 +1,6 @@
-//! Kernels built by hand, on every Vulkan adapter, against a naive interpreter in f64.
+//! Kernels built by hand, on every Vulkan adapter, against the interpreter of plans.
 
 mod harness;
-mod reference;
 mod translate;
 
 mod decoding;
@@ -9,9 +8,7 @@ mod device;
 mod map;
 mod matmul;
 mod row;
-mod sequence_cases;
 mod sequences;
 mod structured;
-mod structured_cases;
 mod table;
 mod training;
