@@ -153,6 +153,11 @@ impl Tensor {
         self.0.id
     }
 
+    /// The least number that a node made from now on may have. What has a smaller one was there before.
+    pub fn next_id() -> u64 {
+        NEXT_ID.load(Ordering::Relaxed)
+    }
+
     /// Where in the caller's program the node was made.
     pub fn location(&self) -> &'static Location<'static> {
         self.0.location
