@@ -80,14 +80,14 @@ impl Gradients {
         self.map(|_, gradient| gradient * factor)
     }
 
-    /// The Euclidean norm of all gradients together, a scalar.
+    /// The Euclidean norm of all gradients together, a scalar; f32 for gradients of f16 and bf16.
     ///
     /// # Panics
     /// If there are no gradients.
     #[must_use]
     #[track_caller]
     pub fn norm(&self) -> Tensor {
-        let squares = self.entries.iter().map(|(_, gradient)| gradient.square().sum(..));
+        let squares = self.entries.iter().map(|(_, gradient)| gradient.wide().square().sum(..));
         let sum = squares.reduce(|sum, square| sum + square);
         match sum {
             Some(sum) => sum.sqrt(),
@@ -107,7 +107,11 @@ impl Gradients {
     pub fn clip_norm(&self, norm_max: f64) -> (Gradients, Tensor) {
         let norm = self.norm();
         let factor = (norm_max / (&norm + norm.constant_like(1e-6))).minimum(norm.ones_like());
-        (self.map(|_, gradient| gradient * factor.cast(gradient.dtype())), norm)
+        let scaled = |gradient: &Tensor| {
+            let wide = gradient.wide();
+            (&wide * factor.cast(wide.dtype())).cast(gradient.dtype())
+        };
+        (self.map(|_, gradient| scaled(gradient)), norm)
     }
 
     /// Each element held within `-bound..=bound`. PyTorch: `torch.nn.utils.clip_grad_value_`.

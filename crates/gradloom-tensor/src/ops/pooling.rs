@@ -123,15 +123,16 @@ impl Tensor {
     #[must_use]
     pub fn avg_pool2d(&self, options: &PoolOptions) -> Tensor {
         let window = options.window("avg_pool2d");
-        let sum = self.pool_sum(window);
+        let sum = self.wide().pool_sum(window);
         if options.count_include_pad || options.padding == [0, 0] {
             let [height, width] = window.kernel;
-            return &sum * &sum.constant_like(1.0 / (height * width) as f64);
+            let count = (height * width) as f64;
+            return (&sum * &sum.constant_like(1.0 / count)).cast(self.dtype());
         }
         // The counts are the same for every channel of every picture.
         let plane = Shape::new(&[1, 1, self.size(2), self.size(3)]);
-        let ones = Tensor::constant(1.0, plane, self.dtype(), self.device());
-        &sum / &ones.pool_sum(window)
+        let ones = Tensor::constant(1.0, plane, sum.dtype(), self.device());
+        (&sum / &ones.pool_sum(window)).cast(self.dtype())
     }
 
     /// Maximum of each window: `[N, C, L] -> [N, C, OL]`.

@@ -97,7 +97,7 @@ reductions! {
     /// Sum divided by the number of elements; NaN of nothing. Floats only. PyTorch: `mean`.
     mean, mean_keepdim => |x, axes| {
         x.require_float("mean");
-        x.reduced(Reduction::Sum, axes).times(inverse(x.count_along(axes), 0))
+        x.wide().mean_along(axes).cast(x.dtype())
     };
 
     /// Largest element, NaN if one is NaN. Panics on bool and on axes without elements. PyTorch: `amax`.
@@ -110,13 +110,13 @@ reductions! {
     /// NaN if that is not positive. Floats only. PyTorch: `var`.
     var, var_keepdim, correction: usize => |x, axes| {
         x.require_float("var");
-        x.variance(axes, correction)
+        x.wide().variance(axes, correction).cast(x.dtype())
     };
 
     /// Square root of the variance with the same correction. Floats only. PyTorch: `std`.
     std, std_keepdim, correction: usize => |x, axes| {
         x.require_float("std");
-        x.variance(axes, correction).sqrt()
+        x.wide().variance(axes, correction).sqrt().cast(x.dtype())
     };
 
     /// True if an element is not zero (or true); false of nothing. PyTorch: `any`.
@@ -139,17 +139,19 @@ reductions! {
     /// `ln(sum(e^x))` without overflow; negative infinity of nothing. Floats only. PyTorch: `logsumexp`.
     logsumexp, logsumexp_keepdim => |x, axes| {
         x.require_float("logsumexp");
-        let largest = x.reduced(Reduction::Max, axes);
+        let wide = x.wide();
+        let largest = wide.reduced(Reduction::Max, axes);
         // Any finite shift gives the same value, so none of the gradient goes through it.
         let shift = largest.is_finite().select(&largest, largest.zeros_like()).detach();
-        x.sub(&shift).exp().reduced(Reduction::Sum, axes).log().add(shift)
+        let powers = wide.sub(&shift).exp().reduced(Reduction::Sum, axes);
+        powers.log().add(shift).cast(x.dtype())
     };
 
     /// Euclidean norm, `sqrt(sum(x^2))`. Floats only; the gradient at zero is NaN.
     /// PyTorch: `linalg.vector_norm`.
     norm, norm_keepdim => |x, axes| {
         x.require_float("norm");
-        x.square().reduced(Reduction::Sum, axes).sqrt()
+        x.wide().square().reduced(Reduction::Sum, axes).sqrt().cast(x.dtype())
     };
 }
 
@@ -220,11 +222,14 @@ impl Tensor {
     }
 
     #[track_caller]
+    fn mean_along(&self, axes: Axes) -> Tensor {
+        self.reduced(Reduction::Sum, axes).times(inverse(self.count_along(axes), 0))
+    }
+
+    #[track_caller]
     fn variance(&self, axes: Axes, correction: usize) -> Tensor {
-        let count = self.count_along(axes);
-        let mean = self.reduced(Reduction::Sum, axes).times(inverse(count, 0));
-        let squares = self.sub(mean).square().reduced(Reduction::Sum, axes);
-        squares.times(inverse(count, correction))
+        let squares = self.sub(self.mean_along(axes)).square().reduced(Reduction::Sum, axes);
+        squares.times(inverse(self.count_along(axes), correction))
     }
 
     #[track_caller]
