@@ -9,7 +9,7 @@ use crate::error::Fault;
 use crate::folder::{self, Index};
 use crate::source::Source;
 use crate::{Entry, Error, Result, Stored, Value, gguf, safetensors, torch};
-use gradloom_tensor::{BlockFormat, Device, RANK_MAX, Tensor};
+use gradloom_tensor::{BlockFormat, Device, RANK_MAX, Shape, Tensor};
 
 /// How a file stores tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -206,6 +206,9 @@ impl File {
         if shape.len() > RANK_MAX {
             let rank = shape.len();
             return Err(wrong(format!("{rank} axes, but at most {RANK_MAX} are supported")));
+        }
+        if !Shape::new(shape).is_addressable() {
+            return Err(wrong(format!("a shape of {shape:?} is absurd")));
         }
         let bytes = self.contents.bytes(&self.source, located).map_err(|fault| {
             let fault = match fault {

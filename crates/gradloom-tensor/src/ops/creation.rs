@@ -247,8 +247,7 @@ impl Tensor {
     pub fn iota(shape: impl Into<Shape>, axis: isize, device: &Device) -> Tensor {
         let shape = shape.into();
         let axis = shape_rules::axis("iota", axis, shape.rank()).or_fail();
-        let size = shape[axis];
-        assert!(i32::try_from(size).is_ok(), "iota: an axis of {size} is longer than i32 counts");
+        shape_rules::countable("iota", &shape, axis).or_fail();
         Tensor::from_op(Op::Iota { axis }, Vec::new(), shape, DType::I32, device)
     }
 

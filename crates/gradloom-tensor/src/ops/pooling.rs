@@ -61,7 +61,8 @@ impl PoolOptions {
     #[track_caller]
     fn window(&self, op: &str) -> Window2d {
         for axis in 0..2 {
-            let extent = self.dilation[axis] * self.kernel[axis].saturating_sub(1) + 1;
+            let between = self.kernel[axis].saturating_sub(1);
+            let extent = self.dilation[axis].saturating_mul(between).saturating_add(1);
             assert!(
                 self.padding[axis] <= extent / 2,
                 "{op}: padding {:?} is more than half of the window {:?}",
@@ -126,7 +127,7 @@ impl Tensor {
         let sum = self.wide().pool_sum(window);
         if options.count_include_pad || options.padding == [0, 0] {
             let [height, width] = window.kernel;
-            let count = (height * width) as f64;
+            let count = height as f64 * width as f64;
             return (&sum * &sum.constant_like(1.0 / count)).cast(self.dtype());
         }
         // The counts are the same for every channel of every picture.

@@ -121,18 +121,23 @@ reductions! {
 
     /// True if an element is not zero (or true); false of nothing. PyTorch: `any`.
     any, any_keepdim => |x, axes| {
-        let count = x.truth().cast(DType::I32).reduced(Reduction::Sum, axes);
-        count.above(0)
+        x.truth().cast(DType::I32).counted(axes).above(0)
     };
 
     /// True if no element is zero (or false); true of nothing. PyTorch: `all`.
     all, all_keepdim => |x, axes| {
-        let count = x.truth().logical_not().cast(DType::I32).reduced(Reduction::Sum, axes);
+        let count = x.truth().logical_not().cast(DType::I32).counted(axes);
         count.eq(count.constant_like(0))
     };
 
-    /// Number of elements that are not zero (or true), i32. PyTorch: `count_nonzero`.
+    /// Number of elements that are not zero (or true), i32. Panics if there are more elements than i32
+    /// counts. PyTorch: `count_nonzero`.
     count_nonzero, count_nonzero_keepdim => |x, axes| {
+        let count = x.count_along(axes);
+        assert!(
+            i32::try_from(count).is_ok(),
+            "count_nonzero: {count} elements are more than i32 counts; count over fewer axes"
+        );
         x.truth().cast(DType::I32).reduced(Reduction::Sum, axes)
     };
 
@@ -157,7 +162,7 @@ reductions! {
 
 impl Tensor {
     /// Index of the first largest element along `axis`, i32; NaN wins. The axis is dropped. Panics on
-    /// bool and on an axis without elements. PyTorch: `argmax`.
+    /// bool and on an axis without elements or with more than i32 counts. PyTorch: `argmax`.
     #[track_caller]
     #[must_use]
     pub fn argmax(&self, axis: isize) -> Tensor {
@@ -172,7 +177,7 @@ impl Tensor {
     }
 
     /// Index of the first smallest element along `axis`, i32; NaN wins. The axis is dropped. Panics on
-    /// bool and on an axis without elements. PyTorch: `argmin`.
+    /// bool and on an axis without elements or with more than i32 counts. PyTorch: `argmin`.
     #[track_caller]
     #[must_use]
     pub fn argmin(&self, axis: isize) -> Tensor {
@@ -214,6 +219,13 @@ impl Tensor {
         Tensor::from_op(op, vec![self.clone()], shape, self.dtype(), self.device())
     }
 
+    /// A number that is zero if all these elements, each 0 or 1, are zero.
+    #[track_caller]
+    fn counted(&self, axes: Axes) -> Tensor {
+        let fits = i32::try_from(self.count_along(axes)).is_ok();
+        self.reduced(if fits { Reduction::Sum } else { Reduction::Max }, axes)
+    }
+
     #[track_caller]
     fn extremum(&self, op: &str, reduction: Reduction, axes: Axes) -> Tensor {
         shape_rules::number(op, self.dtype()).or_fail();
@@ -238,6 +250,7 @@ impl Tensor {
         shape_rules::number(op, self.dtype()).or_fail();
         let axes: Axes = [axis].into_iter().collect();
         shape_rules::not_empty(op, self.shape(), axes).or_fail();
+        shape_rules::countable(op, self.shape(), axis).or_fail();
         let op = Op::ArgReduce(reduction, axis);
         let shape = self.shape().with(axis, 1);
         Tensor::from_op(op, vec![self.clone()], shape, DType::I32, self.device())
