@@ -120,12 +120,7 @@ impl Checkpoint {
         Ok(Checkpoint { name: file.name.clone(), files: vec![file], index, metadata })
     }
 
-    fn sharded(
-        name: String,
-        path: &Path,
-        found: Index,
-        opening: Opening,
-    ) -> Result<Checkpoint> {
+    fn sharded(name: String, path: &Path, found: Index, opening: Opening) -> Result<Checkpoint> {
         let mut files: Vec<File> = Vec::new();
         let mut places: BTreeMap<&str, usize> = BTreeMap::new();
         for shard in found.files.values() {
