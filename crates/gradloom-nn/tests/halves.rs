@@ -1,8 +1,10 @@
 //! Formulas of f16 and bf16: computed wide and rounded once, whatever was evaluated before. Each is
 //! compared with the same formula in f32 on the same numbers, around 300, whose squares no f16 can hold.
 
-use gradloom_autodiff::grad;
-use gradloom_nn::layers::{BatchNorm, Gru, Layer, Lstm, RecurrentOptions, Rotary, RotaryScaling};
+use gradloom_autodiff::{grad, jvp};
+use gradloom_nn::layers::{
+    BatchNorm, Dropout, Gru, Layer, Lstm, RecurrentOptions, Rotary, RotaryScaling,
+};
 use gradloom_nn::losses::{self, BceOptions, LossReduction};
 use gradloom_nn::{AdamW, Context, Gradients, Init, ModuleExt, Optimizer, Parameter, StateDict};
 use gradloom_tensor::ops::attention::AttentionOptions;
@@ -245,6 +247,39 @@ fn batch_norm_of_large_values_keeps_its_statistics_wide() {
         dict.insert("running_mean".to_owned(), mean);
         norm.load_state_dict(&dict, &Default::default()).unwrap();
         assert_eq!(norm.running_mean.dtype(), DType::F32);
+    }
+}
+
+#[test]
+fn factors_of_halves_are_no_halves() {
+    let device = device();
+    for dtype in HALVES {
+        // The gradients of a loss that was scaled up, back to their size.
+        let gradient = Tensor::full([2], 3000.0, dtype, &device);
+        let gradients: Gradients = [("w".to_owned(), gradient)].into_iter().collect();
+        let small = values(gradients.scale(1e-8).get("w").unwrap());
+        assert!(small.iter().all(|value| (value / 3e-5 - 1.0).abs() < 4e-3), "{small:?}");
+        let ones = Tensor::ones([64], dtype, &device);
+        let dropped = Dropout::new(0.9).forward(&ones, &mut Context::train(Key::new(0)));
+        assert!(values(&dropped).iter().all(|&value| value == 0.0 || value == 10.0));
+    }
+}
+
+#[test]
+fn products_of_jacobians_are_summed_wide() {
+    let device = device();
+    for dtype in HALVES {
+        let x = base(&[512], dtype, &device) * 2.0;
+        let slope = jvp(&(&x * &x).mean(..), &[&x], &[&x]);
+        // The derivative of the mean square along x is twice the mean square, too large for f16.
+        let expected = (x.cast(DType::F32).square().mean(..) * 2.0).cast(dtype);
+        assert_eq!(slope.dtype(), dtype);
+        let (slope, expected) = (values(&slope)[0], values(&expected)[0]);
+        assert!(slope == expected || (slope / expected - 1.0).abs() < 2.0 * epsilon(dtype));
+        let y = &x * 0.0625;
+        let slope = values(&jvp(&(&y * &y).mean(..), &[&x], &[&x]))[0];
+        let expected = values(&(y.cast(DType::F32).square().mean(..) * 2.0))[0];
+        assert!((slope / expected - 1.0).abs() < 2.0 * epsilon(dtype), "{slope} {expected}");
     }
 }
 
