@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::error::OrFail;
 use crate::op::{CustomGrad, Detached, Op};
-use crate::{Buffer, DType, Device, Shape};
+use crate::{Buffer, DType, Device, Shape, shape_rules};
 
 /// An n-dimensional array on a device, computed when its elements are asked for.
 ///
@@ -54,6 +54,7 @@ impl Tensor {
         dtype: DType,
         device: &Device,
     ) -> Tensor {
+        shape_rules::addressable(op.name(), &shape).or_fail();
         let tracked = !matches!(op, Op::Detach(_)) && inputs.iter().any(|input| input.0.tracked);
         for input in &inputs {
             assert!(
@@ -88,6 +89,7 @@ impl Tensor {
 
     #[track_caller]
     fn leaf(buffer: Buffer, shape: Shape, device: &Device, tracked: bool) -> Tensor {
+        shape_rules::addressable("from_buffer", &shape).or_fail();
         assert_eq!(buffer.len(), shape.count(), "from_buffer: elements against shape {shape}");
         let dtype = buffer.dtype();
         Tensor(Arc::new(Node {
@@ -124,7 +126,7 @@ impl Tensor {
     /// If the axis is out of range.
     #[track_caller]
     pub fn size(&self, axis: isize) -> usize {
-        self.0.shape[crate::shape_rules::axis("size", axis, self.rank()).or_fail()]
+        self.0.shape[shape_rules::axis("size", axis, self.rank()).or_fail()]
     }
 
     /// Element type.
@@ -151,6 +153,11 @@ impl Tensor {
     /// the source of a detached node, are smaller than its own.
     pub fn id(&self) -> u64 {
         self.0.id
+    }
+
+    /// The least number that a node made from now on may have. What has a smaller one was there before.
+    pub fn next_id() -> u64 {
+        NEXT_ID.load(Ordering::Relaxed)
     }
 
     /// Where in the caller's program the node was made.

@@ -34,6 +34,8 @@ impl Chat<LlamaForCausalLanguageModel> {
             return Err(Error::generation(format!("{} has no chat template", path.display())));
         };
         let template = ChatTemplate::new(template).map_err(Error::text)?;
+        // The file is read again for the weights, and need not be in memory twice.
+        drop(checkpoint);
         let model = LlamaForCausalLanguageModel::from_gguf(path, device)?;
         Chat::new(&model, tokenizer, template, capacity)
     }
