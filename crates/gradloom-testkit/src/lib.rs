@@ -7,6 +7,7 @@ pub mod case;
 pub mod cases;
 pub mod check;
 pub mod storage;
+pub mod graphs;
 
 pub use case::{Case, Draw, Layout, Operand};
 pub use cases::cases;

@@ -3,7 +3,11 @@
 //! It shares no code with the planner or the real backends, so that agreement means something. Floats
 //! are not rounded between ops (casts to f16 and bf16 are), so its values are what an exact machine
 //! would give, and other backends are held to them within a tolerance.
+//!
+//! [`bounded`] makes one that rounds f16 and bf16 at each op, as devices must, and that carries beside
+//! each element how far from it an honest device may be.
 
+mod bounds;
 mod elementwise;
 mod sequences;
 mod structured;
@@ -18,17 +22,51 @@ use gradloom_tensor::{
     Shape, Statistics, Tensor, bf16, f16,
 };
 
+pub use bounds::Arithmetic;
+
 /// The reference backend.
 #[derive(Debug, Default)]
-pub struct Reference;
+pub struct Reference {
+    /// Whose errors are bounded, if any.
+    arithmetic: Option<Arithmetic>,
+}
 
 /// A device on the reference backend.
 pub fn device() -> Device {
-    Device::new(Arc::new(Reference))
+    Device::new(Arc::new(Reference::default()))
+}
+
+/// A device on the reference backend that bounds the error of devices of a kind.
+pub fn bounded(arithmetic: Arithmetic) -> Device {
+    Device::new(Arc::new(Reference { arithmetic: Some(arithmetic) }))
+}
+
+/// The elements of a tensor of a [`bounded`] device, and for each how far from it an honest device may
+/// be: infinitely where rounding decides between far values.
+///
+/// # Errors
+/// What the evaluation reports.
+pub fn elements_and_errors(tensor: &Tensor) -> Result<(Values, Values)> {
+    tensor.eval()?;
+    let known = tensor.value().map(stored).transpose()?;
+    let known = known.ok_or_else(|| Error::backend("reference: a root without a value"))?;
+    Ok((known.values, known.errors))
 }
 
 /// Elements of a node, all as f64.
-pub(crate) type Values = Arc<Vec<f64>>;
+pub type Values = Arc<Vec<f64>>;
+
+/// What is known of a node: its elements, and in a [`bounded`] reference their errors.
+#[derive(Clone)]
+struct Known {
+    values: Values,
+    errors: Values,
+}
+
+fn stored(buffer: &Buffer) -> Result<Known> {
+    let known: Option<&Known> = buffer.storage();
+    known.cloned().ok_or_else(|| Error::backend("reference: a foreign buffer"))
+}
 
 impl Backend for Reference {
     fn name(&self) -> String {
@@ -48,17 +86,16 @@ impl Backend for Reference {
     fn upload(&self, dtype: DType, bytes: &[u8]) -> Result<Buffer> {
         let values = decode(dtype, bytes);
         let len = values.len();
-        Ok(Buffer::new(Arc::new(values), dtype, len))
+        let errors = Arc::new(vec![0.0; len]);
+        Ok(Buffer::new(Arc::new(Known { values: Arc::new(values), errors }), dtype, len))
     }
 
     fn download(&self, buffer: &Buffer) -> Result<Vec<u8>> {
-        let values: &Vec<f64> =
-            buffer.storage().ok_or_else(|| Error::backend("reference: a foreign buffer"))?;
-        Ok(encode(buffer.dtype(), values))
+        Ok(encode(buffer.dtype(), &stored(buffer)?.values))
     }
 
     fn evaluate(&self, roots: &[Tensor], _: Retention) -> Result<()> {
-        let mut known: HashMap<u64, Values> = HashMap::new();
+        let mut known: HashMap<u64, Known> = HashMap::new();
         let mut stack: Vec<(Tensor, bool)> =
             roots.iter().map(|root| (root.clone(), false)).collect();
         while let Some((tensor, ready)) = stack.pop() {
@@ -66,9 +103,7 @@ impl Backend for Reference {
                 continue;
             }
             if let Some(value) = tensor.value() {
-                let values: &Vec<f64> =
-                    value.storage().ok_or_else(|| Error::backend("reference: a foreign buffer"))?;
-                known.insert(tensor.id(), Arc::new(values.clone()));
+                known.insert(tensor.id(), stored(value)?);
                 continue;
             }
             let operands: Vec<Tensor> = match tensor.op() {
@@ -81,16 +116,25 @@ impl Backend for Reference {
                 stack.extend(operands.into_iter().map(|operand| (operand, false)));
                 continue;
             }
-            let values: Vec<Values> =
+            let inputs: Vec<Known> =
                 operands.iter().map(|operand| known[&operand.id()].clone()).collect();
+            let values: Vec<Values> = inputs.iter().map(|input| input.values.clone()).collect();
             let shapes: Vec<Shape> = operands.iter().map(|operand| *operand.shape()).collect();
             let result = compute(&tensor, &values, &shapes, &operands)?;
             assert_eq!(result.len(), tensor.count(), "reference: {}", tensor.op().name());
-            known.insert(tensor.id(), Arc::new(result));
+            let node = match self.arithmetic {
+                Some(arithmetic) => {
+                    let node =
+                        bounds::Node { tensor: &tensor, operands: &operands, shapes: &shapes };
+                    bounds::compute(arithmetic, &node, &inputs, result)
+                }
+                None => Known { values: Arc::new(result), errors: Values::default() },
+            };
+            known.insert(tensor.id(), node);
         }
         for root in roots.iter().filter(|root| root.value().is_none()) {
-            let values = known[&root.id()].to_vec();
-            root.set_value(Buffer::new(Arc::new(values), root.dtype(), root.count()));
+            let value = known[&root.id()].clone();
+            root.set_value(Buffer::new(Arc::new(value), root.dtype(), root.count()));
         }
         Ok(())
     }

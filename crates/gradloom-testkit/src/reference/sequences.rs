@@ -34,19 +34,29 @@ pub(super) fn compute(tensor: &Tensor, values: &[Values], shapes: &[Shape]) -> V
     }
 }
 
-fn attention(
+/// One query's keys: which it sees with what score, and how to find elements.
+pub(super) struct Row {
+    /// `[batch, head, position]` of the query.
+    pub(super) at: [usize; 3],
+    /// Head of the keys.
+    pub(super) shared: usize,
+    /// Key and score.
+    pub(super) scores: Vec<(usize, f64)>,
+}
+
+/// Calls `visit` with every query's scores.
+pub(super) fn rows(
     options: &Attention,
     keeps: bool,
-    shape: &Shape,
     values: &[Values],
     shapes: &[Shape],
-) -> Vec<f64> {
-    let [query, key, value] = [shapes[0], shapes[1], shapes[2]];
+    mut visit: impl FnMut(Row),
+) {
+    let [query, key] = [shapes[0], shapes[1]];
     let (queries, keys) = (query[2], key[2]);
-    let group = query[1] / key[1];
+    let group = query[1] / key[1].max(1);
     let mask = options.masked.then(|| &values[3]);
     let start = options.placed.then(|| &values[values.len() - 1]);
-    let mut out = vec![0.0; shape.count()];
     for row in 0..query[..3].iter().product() {
         let at = coordinate(&Shape::new(&query[..3]), row);
         let (batch, head, position) = (at[0], at[1], at[2]);
@@ -76,6 +86,20 @@ fn attention(
             }
             scores.push((other, score));
         }
+        visit(Row { at: [batch, head, position], shared: head / group, scores });
+    }
+}
+
+fn attention(
+    options: &Attention,
+    keeps: bool,
+    shape: &Shape,
+    values: &[Values],
+    shapes: &[Shape],
+) -> Vec<f64> {
+    let value = shapes[2];
+    let mut out = vec![0.0; shape.count()];
+    rows(options, keeps, values, shapes, |Row { at: [batch, head, position], shared, scores }| {
         let largest = scores.iter().fold(f64::NEG_INFINITY, |largest, score| largest.max(score.1));
         let total: f64 = scores.iter().map(|score| (score.1 - largest).exp()).sum();
         for feature in 0..value[3] {
@@ -83,11 +107,11 @@ fn attention(
                 .iter()
                 .map(|&(other, score)| {
                     let weight = (score - largest).exp() / total;
-                    weight * values[2][linear(&value, &[batch, head / group, other, feature])]
+                    weight * values[2][linear(&value, &[batch, shared, other, feature])]
                 })
                 .sum();
             out[linear(shape, &[batch, position, head, feature])] = sum;
         }
-    }
+    });
     out
 }

@@ -159,7 +159,11 @@ fn compare(a: f64, b: f64) -> std::cmp::Ordering {
 
 /// Applies `function` to the element indices of every line along an axis; its results stand along the
 /// same axis.
-fn lines(shape: &Shape, axis: usize, function: impl Fn(&[usize]) -> Vec<f64>) -> Vec<f64> {
+pub(super) fn lines(
+    shape: &Shape,
+    axis: usize,
+    function: impl Fn(&[usize]) -> Vec<f64>,
+) -> Vec<f64> {
     let size = shape[axis];
     let inner: usize = shape[axis + 1..].iter().product();
     let outer: usize = shape[..axis].iter().product();
@@ -229,7 +233,12 @@ fn place(window: &Window2d, input: &Shape, at: [usize; 2], tap: [usize; 2]) -> O
 }
 
 /// Calls `visit(input, output)` for every element of every window, in row-major order.
-fn pool(window: Window2d, input: &Shape, output: &Shape, mut visit: impl FnMut(usize, usize)) {
+pub(super) fn pool(
+    window: Window2d,
+    input: &Shape,
+    output: &Shape,
+    mut visit: impl FnMut(usize, usize),
+) {
     for y in 0..output.count() {
         let at = coordinate(output, y);
         for row in 0..window.kernel[0] {

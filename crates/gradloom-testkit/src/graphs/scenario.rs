@@ -1,0 +1,229 @@
+//! [`Scenario`]: how the values of a graph are asked for.
+
+use gradloom_autodiff::grad;
+use gradloom_tensor::{DType, Device, Error, Result, Tensor, commit, eval};
+
+use super::graph::Graph;
+
+/// How the values of a graph are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scenario {
+    /// All roots in one evaluation.
+    Together,
+    /// Every node by itself, operands first.
+    Alone,
+    /// These nodes first, one by one, then the roots.
+    After(Vec<usize>),
+    /// The roots, again and again with other numbers in operators.
+    Replay {
+        /// How often.
+        times: usize,
+    },
+    /// Gradients of a scalar of the roots, with the roots.
+    Gradients {
+        /// Nodes to which they are taken.
+        of: Vec<usize>,
+        /// 2 adds the gradients of the first gradients' squares.
+        order: usize,
+    },
+    /// Leaves become other nodes of their shape in each of several commits, so that memory is reused.
+    Carry {
+        /// A leaf and what it becomes.
+        updates: Vec<(usize, usize)>,
+        /// How many commits.
+        steps: usize,
+    },
+    /// Leaves step down their gradients in each of several commits.
+    Train {
+        /// The leaves.
+        weights: Vec<usize>,
+        /// How many commits.
+        steps: usize,
+    },
+    /// Several threads evaluate roots of the same nodes in different orders.
+    Threads {
+        /// How many.
+        count: usize,
+    },
+}
+
+/// A function that builds a graph and gives the numbers of its roots.
+pub type Build<'a> = &'a dyn Fn(&mut Graph) -> Vec<usize>;
+
+/// Values that are to be compared, and what each is.
+pub type Results = Vec<(String, Tensor)>;
+
+impl Scenario {
+    /// The values that a graph has on a device.
+    ///
+    /// # Errors
+    /// What evaluations report.
+    pub fn run(&self, build: Build<'_>, device: &Device) -> Result<Results> {
+        let mut graph = Graph::new(device, 0.0, Vec::new());
+        match self {
+            Scenario::Together => {
+                let roots = named(&build(&mut graph), &graph);
+                evaluated(roots)
+            }
+            Scenario::Alone => {
+                build(&mut graph);
+                for node in graph.nodes() {
+                    node.eval()?;
+                }
+                Ok(named(&Vec::from_iter(0..graph.nodes().len()), &graph))
+            }
+            Scenario::After(first) => {
+                let roots = build(&mut graph);
+                for &node in first {
+                    graph[node].eval()?;
+                }
+                evaluated(named(&roots, &graph))
+            }
+            Scenario::Replay { times } => replay(*times, build, device),
+            Scenario::Gradients { of, order } => {
+                let roots = build(&mut graph);
+                evaluated(gradients(&graph, &roots, of, *order))
+            }
+            Scenario::Carry { updates, steps } => carry(updates, *steps, build, device),
+            Scenario::Train { weights, steps } => train(weights, *steps, build, device),
+            Scenario::Threads { count } => {
+                let roots = named(&build(&mut graph), &graph);
+                threads(*count, &roots)?;
+                Ok(roots)
+            }
+        }
+    }
+}
+
+fn named(numbers: &[usize], graph: &Graph) -> Results {
+    numbers.iter().map(|&number| (format!("t[{number}]"), graph[number].clone())).collect()
+}
+
+fn evaluated(results: Results) -> Result<Results> {
+    eval(results.iter().map(|(_, tensor)| tensor))?;
+    Ok(results)
+}
+
+fn replay(times: usize, build: Build<'_>, device: &Device) -> Result<Results> {
+    let mut all = Results::new();
+    for time in 0..times {
+        let mut graph = Graph::new(device, time as f64 * 0.25, Vec::new());
+        let roots = named(&build(&mut graph), &graph);
+        drop(graph);
+        let named = |(name, tensor)| (format!("{name} of time {time}"), tensor);
+        all.extend(evaluated(roots)?.into_iter().map(named));
+    }
+    Ok(all)
+}
+
+/// A scalar that depends on every float root, in f32.
+fn scalar(roots: &[Tensor]) -> Option<Tensor> {
+    let mut total: Option<Tensor> = None;
+    for (number, root) in roots.iter().filter(|root| root.dtype().is_float()).enumerate() {
+        let root = if root.dtype() == DType::F64 { root.clone() } else { root.cast(DType::F32) };
+        let part = match number % 3 {
+            0 => root.sum(..),
+            1 => root.mul(&root).sum(..),
+            _ => root.sin().sum(..),
+        };
+        total = Some(match total {
+            Some(total) => &total + &part.cast(total.dtype()),
+            None => part,
+        });
+    }
+    total
+}
+
+fn gradients(graph: &Graph, roots: &[usize], of: &[usize], order: usize) -> Results {
+    let mut results = named(roots, graph);
+    let tensors: Vec<Tensor> = roots.iter().map(|&root| graph[root].clone()).collect();
+    let inputs: Vec<&Tensor> = of.iter().map(|&node| &graph[node]).collect();
+    let Some(loss) = scalar(&tensors) else { return results };
+    let first = grad(&loss, &inputs);
+    let label = |prefix: &str, list: &[Tensor]| -> Results {
+        let pair =
+            |(&node, tensor): (&usize, &Tensor)| (format!("{prefix} t[{node}]"), tensor.clone());
+        of.iter().zip(list).map(pair).collect()
+    };
+    results.extend(label("the gradient of", &first));
+    if order > 1 {
+        let squares: Vec<Tensor> = first.iter().map(|gradient| gradient.mul(gradient)).collect();
+        if let Some(loss) = scalar(&squares) {
+            results.extend(label("the second gradient of", &grad(&loss, &inputs)));
+        }
+    }
+    results
+}
+
+fn carry(
+    updates: &[(usize, usize)],
+    steps: usize,
+    build: Build<'_>,
+    device: &Device,
+) -> Result<Results> {
+    let mut given: Vec<(usize, Tensor)> = Vec::new();
+    let mut all = Results::new();
+    for step in 0..steps {
+        let mut graph = Graph::new(device, step as f64 * 0.25, std::mem::take(&mut given));
+        let roots = build(&mut graph);
+        let mut next: Vec<Tensor> = updates.iter().map(|&(_, node)| graph[node].clone()).collect();
+        let mut kept: Vec<Tensor> = roots.iter().map(|&root| graph[root].clone()).collect();
+        drop(graph);
+        commit(&mut (&mut next, &mut kept))?;
+        let name = |root: &usize| format!("t[{root}] of step {step}");
+        all.extend(roots.iter().map(name).zip(kept));
+        given = updates.iter().map(|&(leaf, _)| leaf).zip(next).collect();
+    }
+    all.extend(given.into_iter().map(|(leaf, tensor)| (format!("the last t[{leaf}]"), tensor)));
+    Ok(all)
+}
+
+fn train(weights: &[usize], steps: usize, build: Build<'_>, device: &Device) -> Result<Results> {
+    let mut given: Vec<(usize, Tensor)> = {
+        let mut graph = Graph::new(device, 0.0, Vec::new());
+        build(&mut graph);
+        weights.iter().map(|&weight| (weight, graph[weight].tracked())).collect()
+    };
+    let mut all = Results::new();
+    for step in 0..steps {
+        let mut graph = Graph::new(device, 0.0, std::mem::take(&mut given));
+        let roots = build(&mut graph);
+        let tensors: Vec<Tensor> = roots.iter().map(|&root| graph[root].clone()).collect();
+        let old: Vec<Tensor> = weights.iter().map(|&weight| graph[weight].clone()).collect();
+        drop(graph);
+        let Some(mut loss) = scalar(&tensors) else {
+            return Err(Error::backend("train: no root is a float"));
+        };
+        drop(tensors);
+        let gradients = grad(&loss, &Vec::from_iter(&old));
+        let step_down = |(weight, gradient): (&Tensor, &Tensor)| {
+            (weight - &gradient.mul(0.01 / (step + 1) as f64)).tracked()
+        };
+        let mut next: Vec<Tensor> = old.iter().zip(&gradients).map(step_down).collect();
+        drop((old, gradients));
+        commit(&mut (&mut next, &mut loss))?;
+        all.push((format!("the loss of step {step}"), loss));
+        given = weights.iter().copied().zip(next).collect();
+    }
+    all.extend(given.into_iter().map(|(weight, tensor)| (format!("the last t[{weight}]"), tensor)));
+    Ok(all)
+}
+
+/// Each thread begins at another root; all of them share what the roots have in common.
+fn threads(count: usize, roots: &Results) -> Result<()> {
+    std::thread::scope(|scope| {
+        let handles: Vec<_> = (0..count)
+            .map(|thread| {
+                scope.spawn(move || -> Result<()> {
+                    for number in 0..roots.len() {
+                        roots[(number + thread) % roots.len()].1.eval()?;
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        handles.into_iter().try_for_each(|handle| {
+            handle.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload))
+        })
+    })
+}

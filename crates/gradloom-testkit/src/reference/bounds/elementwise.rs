@@ -1,0 +1,264 @@
+//! Errors of elementwise ops.
+
+use gradloom_tensor::op::{Binary, Unary};
+use gradloom_tensor::{DType, Op};
+
+use super::{Arithmetic, Known, Node, is_single, rounding};
+
+pub(super) fn errors(
+    arithmetic: Arithmetic,
+    node: &Node<'_>,
+    inputs: &[Known],
+    values: &[f64],
+) -> Vec<f64> {
+    let dtype = node.tensor.dtype();
+    let from = node.operands[0].dtype();
+    let at = |operand: usize, index: usize| {
+        let input = &inputs[operand];
+        Within { value: input.values[index], error: input.errors[index] }
+    };
+    let every = |error: &dyn Fn(usize) -> f64| (0..values.len()).map(error).collect();
+    match node.tensor.op() {
+        Op::Unary(op) => every(&|index| unary(arithmetic, *op, from, at(0, index), values[index])),
+        Op::Binary(op) if op.is_comparison() => {
+            every(&|index| comparison(*op, at(0, index), at(1, index)))
+        }
+        Op::Binary(op) if from.is_float() => every(&|index| {
+            binary(arithmetic, *op, from, [at(0, index), at(1, index)], values[index])
+        }),
+        Op::Binary(op) => every(&|index| integer(*op, from, at(0, index), at(1, index))),
+        Op::Select => every(&|index| {
+            let (condition, yes, no) = (at(0, index), at(1, index), at(2, index));
+            match (condition.error > 0.0, condition.value != 0.0) {
+                (false, true) => yes.error,
+                (false, false) => no.error,
+                (true, _) => yes.farthest(values[index]).max(no.farthest(values[index])),
+            }
+        }),
+        _ => every(&|index| cast(from, dtype, at(0, index), values[index])),
+    }
+}
+
+/// A number known within an error.
+#[derive(Clone, Copy)]
+struct Within {
+    value: f64,
+    error: f64,
+}
+
+impl Within {
+    fn ends(self) -> [f64; 2] {
+        [self.value - self.error, self.value + self.error]
+    }
+
+    fn is_exact(self) -> bool {
+        self.error == 0.0
+    }
+
+    /// Distance of the farthest possible number from `other`.
+    fn farthest(self, other: f64) -> f64 {
+        if self.value == other || (self.value.is_nan() && other.is_nan()) {
+            return self.error;
+        }
+        finite_or_infinite((self.value - other).abs() + self.error)
+    }
+}
+
+fn finite_or_infinite(error: f64) -> f64 {
+    if error.is_nan() { f64::INFINITY } else { error }
+}
+
+/// The largest distance of results from `value`; results that are no numbers are infinitely far.
+fn spread(results: &[f64], value: f64) -> f64 {
+    let distance = |&result: &f64| if result == value { 0.0 } else { (result - value).abs() };
+    results.iter().map(distance).map(finite_or_infinite).fold(0.0, f64::max)
+}
+
+fn unary(arithmetic: Arithmetic, op: Unary, dtype: DType, a: Within, value: f64) -> f64 {
+    if op == Unary::IsNan {
+        return if a.error.is_infinite() { 1.0 } else { 0.0 };
+    }
+    if a.error.is_infinite() {
+        return f64::INFINITY;
+    }
+    let function = op.reference();
+    let propagated = match op {
+        _ if a.is_exact() => 0.0,
+        Unary::Sin | Unary::Cos => a.error.min(2.0),
+        Unary::Reciprocal if a.value.abs() <= a.error => f64::INFINITY,
+        Unary::Abs if a.value.abs() < a.error => a.error,
+        _ => spread(&a.ends().map(function), value),
+    };
+    if !dtype.is_float() {
+        return propagated;
+    }
+    let units = match op {
+        Unary::Neg
+        | Unary::Abs
+        | Unary::Sign
+        | Unary::Floor
+        | Unary::Ceil
+        | Unary::Round
+        | Unary::Relu
+        | Unary::Not
+        | Unary::IsNan => 0.0,
+        Unary::Sqrt | Unary::Reciprocal
+            if arithmetic == Arithmetic::Host && a.is_exact() && is_single(value) =>
+        {
+            0.0
+        }
+        Unary::Sqrt | Unary::Reciprocal => arithmetic.division(),
+        Unary::Rsqrt => 2.0 * arithmetic.division(),
+        Unary::Exp | Unary::Expm1 | Unary::Sigmoid => {
+            arithmetic.elementary() + arithmetic.argument() * a.value.abs()
+        }
+        Unary::Log | Unary::Log1p | Unary::Tanh | Unary::Erf | Unary::Sin | Unary::Cos => {
+            arithmetic.elementary()
+        }
+    };
+    // Where a result is near zero, its error is that of the argument or of the terms that cancel.
+    let near_zero = match op {
+        Unary::Sin | Unary::Cos => arithmetic.argument() * (1.0 + a.value.abs()),
+        Unary::Log | Unary::Log1p | Unary::Erf => arithmetic.basic(),
+        _ => 0.0,
+    };
+    if a.is_exact() && a.value == 0.0 && value == 0.0 {
+        return 0.0;
+    }
+    propagated + rounding(dtype, units, value) + rounding(dtype, near_zero, 1.0)
+}
+
+fn comparison(op: Binary, a: Within, b: Within) -> f64 {
+    if a.is_exact() && b.is_exact() {
+        return 0.0;
+    }
+    if a.error.is_infinite() || b.error.is_infinite() {
+        return 1.0;
+    }
+    let ([a_low, a_high], [b_low, b_high]) = (a.ends(), b.ends());
+    let apart = match op {
+        Binary::Le => a_high <= b_low || a_low > b_high,
+        Binary::Lt => a_high < b_low || a_low >= b_high,
+        _ => a_high < b_low || a_low > b_high,
+    };
+    let unordered = a.value.is_nan() || b.value.is_nan();
+    if apart || unordered { 0.0 } else { 1.0 }
+}
+
+fn binary(
+    arithmetic: Arithmetic,
+    op: Binary,
+    dtype: DType,
+    [a, b]: [Within; 2],
+    value: f64,
+) -> f64 {
+    if a.error.is_infinite() || b.error.is_infinite() {
+        return f64::INFINITY;
+    }
+    let function = op.reference();
+    let exact = a.is_exact() && b.is_exact();
+    let corners = || {
+        let ([a_low, a_high], [b_low, b_high]) = (a.ends(), b.ends());
+        let results = [(a_low, b_low), (a_low, b_high), (a_high, b_low), (a_high, b_high)];
+        spread(&results.map(|(a, b)| function(a, b)), value)
+    };
+    let propagated = match op {
+        _ if exact => 0.0,
+        Binary::Div if b.value.abs() <= b.error => f64::INFINITY,
+        Binary::Rem => return remainder(dtype, a, b),
+        Binary::Pow if a.value <= a.error => f64::INFINITY,
+        _ => corners(),
+    };
+    let units = match op {
+        Binary::Add | Binary::Sub | Binary::Mul if exact && is_single(value) => 0.0,
+        Binary::Div if exact && is_single(value) && arithmetic == Arithmetic::Host => 0.0,
+        Binary::Add | Binary::Sub | Binary::Mul => arithmetic.basic(),
+        Binary::Div => arithmetic.division(),
+        Binary::Rem => return remainder(dtype, a, b),
+        Binary::Pow => {
+            let logarithm = (b.value * a.value.abs().ln()).abs();
+            let logarithm = if logarithm.is_finite() { logarithm } else { 0.0 };
+            2.0 * arithmetic.elementary() + 2.0 * arithmetic.argument() * logarithm
+        }
+        _ => 0.0,
+    };
+    propagated + rounding(dtype, units, value)
+}
+
+/// `a - b trunc(a / b)`: exact operands of which the quotient is no whole number but for rounding.
+fn remainder(dtype: DType, a: Within, b: Within) -> f64 {
+    if a.value.is_nan() || b.value.is_nan() || a.value.is_infinite() || b.value == 0.0 {
+        return if a.is_exact() && b.is_exact() { 0.0 } else { f64::INFINITY };
+    }
+    let quotient = a.value / b.value;
+    if a.is_exact() && b.is_exact() && is_single(quotient) && quotient.abs() < 1e6 {
+        return rounding(dtype, 1.0, a.value % b.value);
+    }
+    let doubt = rounding(dtype, 8.0, quotient)
+        + a.error / b.value.abs()
+        + quotient.abs() * b.error / b.value.abs();
+    if (quotient - doubt).trunc() != (quotient + doubt).trunc() || quotient.abs() > 1e6 {
+        return f64::INFINITY;
+    }
+    a.error + quotient.abs() * b.error + rounding(dtype, 8.0, a.value)
+}
+
+/// Integers and truth values: exact, or within whole numbers as long as nothing wraps.
+fn integer(op: Binary, dtype: DType, a: Within, b: Within) -> f64 {
+    if a.is_exact() && b.is_exact() {
+        return 0.0;
+    }
+    if dtype == DType::Bool {
+        return 1.0;
+    }
+    let ([a_low, a_high], [b_low, b_high]) = (a.ends(), b.ends());
+    let function = op.reference();
+    let results = match op {
+        Binary::Add | Binary::Sub | Binary::Mul | Binary::Maximum | Binary::Minimum => {
+            [(a_low, b_low), (a_low, b_high), (a_high, b_low), (a_high, b_high)]
+                .map(|(a, b)| function(a, b))
+        }
+        _ => return f64::INFINITY,
+    };
+    let [least, largest] = range(dtype);
+    match results.iter().all(|&result| result >= least && result <= largest) {
+        true => spread(&results, function(a.value, b.value)),
+        false => f64::INFINITY,
+    }
+}
+
+fn range(dtype: DType) -> [f64; 2] {
+    match dtype {
+        DType::U8 => [0.0, 255.0],
+        DType::U32 => [0.0, f64::from(u32::MAX)],
+        _ => [f64::from(i32::MIN), f64::from(i32::MAX)],
+    }
+}
+
+fn cast(from: DType, to: DType, a: Within, value: f64) -> f64 {
+    if a.error.is_infinite() {
+        return if to == DType::Bool { 1.0 } else { f64::INFINITY };
+    }
+    match to {
+        DType::Bool => f64::from(u8::from(!a.is_exact() && a.value.abs() <= a.error)),
+        DType::F32 | DType::F64 | DType::F16 | DType::BF16 => {
+            if from == to || to == DType::F64 || is_single(a.value) {
+                return a.error;
+            }
+            // By way of f32, so that a narrower type may be rounded twice.
+            let doubt = rounding(DType::F32, 1.0, a.value);
+            let ends = [a.value - doubt, a.value + doubt].map(|end| super::round(to, end));
+            a.error + doubt.max(spread(&ends, value))
+        }
+        _ if a.is_exact() => 0.0,
+        _ if from.is_float() => {
+            let [least, largest] = range(to);
+            spread(&a.ends().map(|end| end.trunc().clamp(least, largest)), value)
+        }
+        _ => {
+            let [least, largest] = range(to);
+            let inside = a.ends().iter().all(|&end| end >= least && end <= largest);
+            if inside { a.error } else { f64::INFINITY }
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! How far an honest device may be from the reference, element by element.
+//!
+//! Each node's error is what its operands' errors become (exactly, by the ends of intervals, or to
+//! first order), plus the device's own rounding, whose size stands in [`Arithmetic`] once for every
+//! family of ops. Where all operands are exact and the result is a number of the compute type, IEEE
+//! arithmetic has no error at all, and none is allowed. f16 and bf16 are rounded at each op, so their
+//! errors are those of the rounded ends. What rounding decides (a comparison of near values, the
+//! index of a maximum, an overflow) has an infinite error, or an error of 1 if it is a truth value.
+
+mod elementwise;
+mod indices;
+mod products;
+mod sequences;
+
+use std::sync::Arc;
+
+use gradloom_tensor::{DType, Op, Shape, Tensor};
+
+use super::{Known, Values, round, views};
+
+/// A kind of device, by how well it computes. Figures are units of half a last place of the compute
+/// type (2^-24 in f32), relative to the result unless said otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// IEEE arithmetic and good elementary functions.
+    Host,
+    /// What WGSL promises: division within 2.5 last places, and exponentials that lose accuracy with
+    /// the size of the argument.
+    Gpu,
+}
+
+impl Arithmetic {
+    /// Addition, subtraction, multiplication.
+    fn basic(self) -> f64 {
+        1.01
+    }
+
+    /// Division, reciprocal and square root.
+    fn division(self) -> f64 {
+        match self {
+            Arithmetic::Host => 1.01,
+            Arithmetic::Gpu => 6.0,
+        }
+    }
+
+    /// Exponentials, logarithms, trigonometric and error functions.
+    fn elementary(self) -> f64 {
+        match self {
+            Arithmetic::Host => 8.0,
+            Arithmetic::Gpu => 16.0,
+        }
+    }
+
+    /// More for each unit of the argument of an exponential, an angle or a power's logarithm.
+    fn argument(self) -> f64 {
+        match self {
+            Arithmetic::Host => 2.0,
+            Arithmetic::Gpu => 6.0,
+        }
+    }
+
+    /// Sums of `count` terms, relative to the sum of their magnitudes: rounding errors of a sum in
+    /// parts add up like a random walk.
+    fn sum(self, count: usize) -> f64 {
+        8.0 + 2.0 * (count as f64).sqrt()
+    }
+
+    /// Products with a matrix in blocks, relative to the sum of magnitudes of the terms: the processor
+    /// rounds the other operand to 16 bits for each block of 32.
+    fn blocks(self) -> f64 {
+        2e-4
+    }
+}
+
+/// One node with its operands.
+pub(super) struct Node<'a> {
+    pub(super) tensor: &'a Tensor,
+    pub(super) operands: &'a [Tensor],
+    pub(super) shapes: &'a [Shape],
+}
+
+/// The node's elements as a device stores them, with their errors; `values` are exact results.
+pub(super) fn compute(
+    arithmetic: Arithmetic,
+    node: &Node<'_>,
+    inputs: &[Known],
+    values: Vec<f64>,
+) -> Known {
+    let tensor = node.tensor;
+    let dtype = tensor.dtype();
+    let errors = match tensor.op() {
+        Op::Buffer | Op::Constant(_) | Op::Argument(_) | Op::Iota { .. } | Op::Random { .. } => {
+            return leaf(dtype, &values);
+        }
+        Op::CheckIndex { .. } | Op::Reshape | Op::Detach(_) | Op::Custom(_) | Op::Barrier => {
+            return inputs[0].clone();
+        }
+        Op::Permute(_)
+        | Op::Expand
+        | Op::Slice { .. }
+        | Op::Pad { .. }
+        | Op::Flip(_)
+        | Op::Concat { .. } => views::compute(tensor, &all_errors(inputs), node.shapes),
+        Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast => {
+            elementwise::errors(arithmetic, node, inputs, &values)
+        }
+        Op::Reduce(..)
+        | Op::Scan { .. }
+        | Op::PoolSum(_)
+        | Op::PoolSumScatter(_)
+        | Op::ScatterAdd { .. }
+        | Op::Matmul
+        | Op::Convolution(..)
+        | Op::ConvolutionInput(..)
+        | Op::ConvolutionWeight(..) => products::errors(arithmetic, node, inputs, &values),
+        Op::ArgReduce(..)
+        | Op::ArgSort { .. }
+        | Op::PoolMax(_)
+        | Op::PoolMaxScatter(_)
+        | Op::PoolMaxGather(_)
+        | Op::Gather { .. } => indices::errors(arithmetic, node, inputs, &values),
+        Op::Write { .. } | Op::Dequantize(_) | Op::Attention(_) => {
+            sequences::errors(arithmetic, node, inputs, &values)
+        }
+    };
+    let (values, errors) =
+        values.iter().zip(&errors).map(|(&value, &error)| settle(dtype, value, error)).unzip();
+    Known { values: Arc::new(values), errors: Arc::new(errors) }
+}
+
+fn leaf(dtype: DType, values: &[f64]) -> Known {
+    let exact = |&value: &f64| match dtype {
+        DType::F32 => f64::from(value as f32),
+        _ => round(dtype, value),
+    };
+    let values: Vec<f64> = values.iter().map(exact).collect();
+    let errors = Arc::new(vec![0.0; values.len()]);
+    Known { values: Arc::new(values), errors }
+}
+
+fn all_errors(inputs: &[Known]) -> Vec<Values> {
+    inputs.iter().map(|input| input.errors.clone()).collect()
+}
+
+/// Half a last place of the type that `dtype` is computed in, relative; more of f64, in which the
+/// reference itself rounds.
+fn unit(dtype: DType) -> f64 {
+    match dtype {
+        DType::F64 => 2f64.powi(-51),
+        _ => 2f64.powi(-24),
+    }
+}
+
+/// `units` of rounding of a result; numbers below the normal ones may also become zero.
+fn rounding(dtype: DType, units: f64, value: f64) -> f64 {
+    if !value.is_finite() {
+        return 0.0;
+    }
+    let least = f64::from(f32::MIN_POSITIVE);
+    let flushed = if value != 0.0 && value.abs() < 2.0 * least { least } else { 0.0 };
+    units * unit(dtype) * value.abs() + flushed
+}
+
+/// True if f32 has the number, so that IEEE arithmetic on exact operands gives it in any compute type.
+fn is_single(value: f64) -> bool {
+    f64::from(value as f32) == value
+}
+
+/// A value that is known within an error, as it is stored in a dtype.
+fn settle(dtype: DType, value: f64, error: f64) -> (f64, f64) {
+    let error = if error.is_nan() { f64::INFINITY } else { error };
+    if value.is_nan() || error.is_infinite() {
+        return (value, error);
+    }
+    match dtype {
+        DType::F64 => (value, error),
+        DType::F32 => {
+            // Beyond half a last place above the largest number is infinity.
+            let limit = f64::from(f32::MAX) * (1.0 + 2f64.powi(-25));
+            if value.abs() > limit {
+                let surely = value.is_infinite() || value.abs() - error > limit;
+                let error = if surely { 0.0 } else { f64::INFINITY };
+                return (f64::INFINITY.copysign(value), error);
+            }
+            (value, if value.abs() + error > limit { f64::INFINITY } else { error })
+        }
+        DType::F16 | DType::BF16 => {
+            let stored = round(dtype, value);
+            let ends = [round(dtype, value - error), round(dtype, value + error)];
+            if ends == [stored, stored] {
+                return (stored, 0.0);
+            }
+            let far = ends.map(|end| (end - stored).abs());
+            (stored, if far[0].is_finite() { far[0].max(far[1]) } else { f64::INFINITY })
+        }
+        DType::Bool => (value, if error > 0.0 { 1.0 } else { 0.0 }),
+        DType::I32 | DType::U32 | DType::U8 => (value, error),
+    }
+}
