@@ -70,7 +70,7 @@ impl Case {
             },
             inputs: Vec::new(),
             arguments: Vec::new(),
-            tolerance: 1e-6,
+            tolerance: 2e-6,
         }
     }
 
