@@ -197,6 +197,35 @@ pub enum KernelKind {
     },
 }
 
+impl KernelKind {
+    /// Operands that the kind itself reads, before those of the program.
+    pub fn operands(&self) -> usize {
+        match self {
+            KernelKind::Map | KernelKind::Reduce | KernelKind::Row => 0,
+            KernelKind::PoolMax(_)
+            | KernelKind::PoolSum(_)
+            | KernelKind::PoolSumScatter(_)
+            | KernelKind::Scan { .. }
+            | KernelKind::ArgReduce { .. }
+            | KernelKind::ArgSort { .. }
+            | KernelKind::Dequantize(_) => 1,
+            KernelKind::Matmul { .. }
+            | KernelKind::Convolution(_)
+            | KernelKind::ConvolutionInput(_)
+            | KernelKind::ConvolutionWeight(_)
+            | KernelKind::PoolMaxScatter(_)
+            | KernelKind::PoolMaxGather(_)
+            | KernelKind::Gather { .. }
+            | KernelKind::ScatterAdd { .. }
+            | KernelKind::Write { .. }
+            | KernelKind::QuantizedRows { .. } => 2,
+            KernelKind::QuantizedMatmul { parts, .. } => 1 + parts.len(),
+            KernelKind::Attention { views, .. } => views.len(),
+            KernelKind::Concat { parts, .. } => parts.len(),
+        }
+    }
+}
+
 /// Sizes of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Convolution {

@@ -8,6 +8,7 @@ pub mod view;
 
 pub mod planner;
 mod build;
+mod checks;
 
 mod linear;
 mod words;
@@ -34,6 +35,7 @@ mod display;
 pub mod interpret;
 mod verify;
 
+pub use checks::Checks;
 pub use kernel::{
     BufferRef, Convolution, Kernel, KernelInput, KernelKind, KernelOutput, Plan, PlanOutput, Pool,
     Slot,

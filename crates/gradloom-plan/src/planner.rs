@@ -6,6 +6,7 @@ use gradloom_tensor::{Buffer, Error, Result, Retention, Scalar, Tensor};
 use rustc_hash::FxHashMap;
 
 use crate::build::build;
+use crate::checks::Checks;
 use crate::kernel::Plan;
 use crate::linear::Linear;
 
@@ -33,9 +34,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        let asked = std::env::var("GRADLOOM_CHECK")
-            .is_ok_and(|words| words.split(',').any(|word| word.trim() == "plan"));
-        let verify = cfg!(debug_assertions) || asked;
+        let verify = cfg!(debug_assertions) || Checks::from_environment().plan;
         Limits { buffers_max: usize::MAX, in_place: true, verify }
     }
 }

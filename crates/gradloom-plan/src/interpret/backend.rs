@@ -56,7 +56,7 @@ impl Backend for Interpreter {
     }
 
     fn upload(&self, dtype: DType, bytes: &[u8]) -> Result<Buffer> {
-        Ok(upload(dtype, &decode(dtype, bytes)))
+        Ok(upload(dtype, &numbers(dtype, bytes)))
     }
 
     fn download(&self, buffer: &Buffer) -> Result<Vec<u8>> {
@@ -118,7 +118,8 @@ fn error(prepared: &Prepared, failure: &Failure) -> Error {
     Error::backend(format!("interpreter: {failure}{place}\n{}", prepared.plan))
 }
 
-fn decode(dtype: DType, bytes: &[u8]) -> Vec<f64> {
+/// Elements in host order as numbers.
+pub fn numbers(dtype: DType, bytes: &[u8]) -> Vec<f64> {
     fn all<T: Element>(bytes: &[u8]) -> Vec<f64> {
         T::from_bytes(bytes).into_iter().map(|value| Into::<Scalar>::into(value).as_f64()).collect()
     }

@@ -13,6 +13,7 @@
 
 mod attention;
 mod backend;
+mod blame;
 mod blocks;
 mod convolution;
 mod fault;
@@ -28,7 +29,8 @@ mod program;
 mod value;
 mod write;
 
-pub use backend::{Interpreter, device};
+pub use backend::{Interpreter, device, numbers};
+pub use blame::{blame, is_costly};
 pub use fault::{Failure, Fault};
 pub use kinds::kernel;
 pub use memory::{download, upload};

@@ -7,7 +7,7 @@ use crate::program::{Instruction, Level, Operation};
 use crate::view::View;
 
 /// How a kind reads one of its operands.
-pub(super) enum Read<'a> {
+enum Read<'a> {
     /// Through a view.
     View(&'a View),
     /// All of so many elements, in order.
@@ -24,10 +24,11 @@ pub(super) fn check(kernel: &Kernel, arguments: usize) -> Result<(), String> {
     if kernel.origins.len() != kernel.program.instructions.len() {
         return Err("an instruction has no origin".into());
     }
-    let reads = reads(&kernel.kind);
-    if reads.len() > kernel.inputs.len() {
-        return Err(format!("{} operands of {}", kernel.inputs.len(), reads.len()));
+    let needed = kernel.kind.operands();
+    if needed > kernel.inputs.len() {
+        return Err(format!("{} operands of {needed}", kernel.inputs.len()));
     }
+    let reads = reads(kernel);
     for (position, read) in reads.iter().enumerate() {
         match read {
             Read::View(view) => check_view(kernel, position, view)?,
@@ -46,10 +47,10 @@ pub(super) fn check(kernel: &Kernel, arguments: usize) -> Result<(), String> {
     check_outputs(kernel)
 }
 
-/// How a kind reads its operands.
-pub(super) fn reads(kind: &KernelKind) -> Vec<Read<'_>> {
+/// How a kernel's kind reads its operands.
+fn reads(kernel: &Kernel) -> Vec<Read<'_>> {
     let whole = |sizes: &[usize]| Read::Whole(sizes.iter().product());
-    match kind {
+    match &kernel.kind {
         KernelKind::Map | KernelKind::Reduce | KernelKind::Row => Vec::new(),
         KernelKind::Matmul { lhs, rhs } => vec![Read::View(lhs), Read::View(rhs)],
         KernelKind::Convolution(sizes) => {
@@ -87,7 +88,9 @@ pub(super) fn reads(kind: &KernelKind) -> Vec<Read<'_>> {
         }
         KernelKind::QuantizedRows { index, .. } => vec![Read::Blocks, Read::View(index)],
         KernelKind::Attention { views, .. } => views.iter().map(Read::View).collect(),
-        KernelKind::Scan { .. } | KernelKind::ArgSort { .. } => Vec::new(),
+        KernelKind::Scan { .. } | KernelKind::ArgSort { .. } => {
+            vec![whole(&kernel.space.shape)]
+        }
         KernelKind::ArgReduce { input, .. } => vec![whole(input)],
         KernelKind::Concat { parts, .. } => parts.iter().map(|part| whole(part)).collect(),
     }
@@ -123,7 +126,7 @@ fn check_kind(kernel: &Kernel) -> Result<(), String> {
         KernelKind::ScatterAdd { index, updates, .. } => whole && index.shape == updates.shape,
         KernelKind::Write { data, .. } => whole && shape.count() <= data.count(),
         KernelKind::Scan { axis, .. } | KernelKind::ArgSort { axis, .. } => {
-            whole && *axis < shape.rank() && kernel.inputs[0].len == shape.count()
+            whole && *axis < shape.rank()
         }
         KernelKind::ArgReduce { input, axis, .. } => {
             whole && input.rank() == shape.rank() && input.with(*axis, 1) == shape

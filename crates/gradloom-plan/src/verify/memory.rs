@@ -3,7 +3,6 @@
 use crate::kernel::{BufferRef, Kernel, KernelInput, KernelKind, Plan};
 use crate::program::Operation;
 use crate::verify::PlanFault;
-use crate::verify::kernel::reads;
 
 /// What a piece of memory holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,16 +166,11 @@ fn is_in_place(kernel: &Kernel, input: usize, output: usize) -> bool {
     let KernelInput { dtype, len, .. } = kernel.inputs[input];
     let written = &kernel.outputs[output];
     let whole = kernel.space.kept == kernel.space.shape.rank();
-    input >= reads(&kernel.kind).len().max(own_operands(&kernel.kind))
+    input >= kernel.kind.operands()
         && whole
         && (dtype, len) == (written.dtype, written.len)
         && kernel.program.instructions.iter().all(|instruction| match instruction.operation {
             Operation::Load { input: loaded, view } if loaded == input => view.is_contiguous(),
             _ => true,
         })
-}
-
-/// Operands of kinds whose reads have no view.
-fn own_operands(kind: &KernelKind) -> usize {
-    usize::from(matches!(kind, KernelKind::Scan { .. } | KernelKind::ArgSort { .. }))
 }
