@@ -18,6 +18,8 @@ pub mod init;
 pub mod layers;
 pub mod losses;
 
+mod uncommitted;
+
 pub mod gradients;
 pub mod lora;
 pub mod optimizers;

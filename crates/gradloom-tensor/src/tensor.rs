@@ -26,6 +26,7 @@ pub(crate) struct Node {
     dtype: DType,
     device: Device,
     tracked: bool,
+    depth: u32,
     location: &'static Location<'static>,
     value: OnceLock<Buffer>,
 }
@@ -65,6 +66,7 @@ impl Tensor {
                 input.device().name()
             );
         }
+        let depth = depth_above(&op, &inputs);
         Tensor(Arc::new(Node {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             op,
@@ -73,6 +75,7 @@ impl Tensor {
             dtype,
             device: device.clone(),
             tracked,
+            depth,
             location: Location::caller(),
             value: OnceLock::new(),
         }))
@@ -100,6 +103,7 @@ impl Tensor {
             dtype,
             device: device.clone(),
             tracked,
+            depth: 0,
             location: Location::caller(),
             value: OnceLock::from(buffer),
         }))
@@ -172,6 +176,17 @@ impl Tensor {
         let handles = Arc::strong_count(&self.0);
         std::sync::atomic::fence(Ordering::Acquire);
         handles
+    }
+
+    /// The most ops in a row of the history behind this node that may still be in memory; 0 for a leaf.
+    ///
+    /// An upper bound: what a detached tensor gave up when it was evaluated counts for those who used it
+    /// before.
+    pub fn depth(&self) -> u32 {
+        match (&self.0.op, self.value()) {
+            (Op::Detach(_), Some(_)) => 0,
+            _ => self.0.depth,
+        }
     }
 
     /// True if a gradient may be asked through this node: it descends from a [`Tensor::tracked`] leaf.
@@ -250,6 +265,7 @@ impl Tensor {
             dtype: self.dtype(),
             device: self.device().clone(),
             tracked: true,
+            depth: self.depth().saturating_add(1),
             location: Location::caller(),
             value: OnceLock::new(),
         }))
@@ -262,6 +278,16 @@ impl Tensor {
             *self = leaf;
         }
     }
+}
+
+/// The depth of a node made of these.
+fn depth_above(op: &Op, inputs: &[Tensor]) -> u32 {
+    let source = match op {
+        Op::Detach(source) => source.source(),
+        _ => None,
+    };
+    let deepest = inputs.iter().chain(&source).map(Tensor::depth).max();
+    deepest.map_or(0, |depth| depth.saturating_add(1))
 }
 
 /// What a dropped node owned and whose drop may reach further nodes.

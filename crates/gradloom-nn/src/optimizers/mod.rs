@@ -16,7 +16,7 @@ pub use layer_wise::layer_wise_rates;
 pub use rmsprop::RmsProp;
 pub use sgd::Sgd;
 
-use crate::{Gradients, Module, Parameter, Path, Result, StateDict};
+use crate::{Gradients, Module, Parameter, Path, Result, StateDict, uncommitted};
 use gradloom_tensor::{Tensor, Tensors};
 
 /// Changes weights against their gradients.
@@ -84,6 +84,7 @@ pub trait Optimizer: Tensors {
                 parameter.shape(),
                 gradient.shape()
             );
+            uncommitted::warn(name, parameter);
             let slots = slots.entry(name.to_owned()).or_default();
             slots.step += 1;
             let (rate, decay) = self.core().rates(name, parameter);
