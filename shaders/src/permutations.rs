@@ -21,7 +21,7 @@ const BINDINGS: &str = "
 @group(0) @binding(1) var<storage, read> b1: array<f32>;
 @group(0) @binding(2) var<storage, read_write> b2: array<f32>;
 @group(0) @binding(3) var<storage, read_write> b3: array<u32>;
-@group(0) @binding(4) var<uniform> arena: array<vec4<u32>, 1024>;
+@group(0) @binding(4) var<uniform> words: array<vec4<u32>, 2>;
 @group(0) @binding(5) var<storage, read_write> status: array<atomic<u32>, 4>;
 ";
 const READS: &str = "
@@ -43,8 +43,8 @@ const EVERY_FUNCTION: &str = "
     y += gl_round_bf16(a) + gl_round_f16(b);
     let i = gl_div_i32(gl_to_i32(a), gl_to_i32(b)) + gl_rem_i32(gl_to_i32(a), 7i);
     let u = gl_div_u32(gl_to_u32(a), gl_to_u8(b)) + gl_rem_u32(3u, gl_sign_u32(gl_to_u32(a)));
-    gl_check(i, 100u, arena[0].x, 1u);
-    let random = gl_threefry(arena[1].xy, vec2<u32>(index, 0u)).x;
+    gl_check(i, 100u, words[0].x);
+    let random = gl_threefry(words[1].xy, vec2<u32>(index, 0u)).x;
     let flag = gl_xor(gl_is_nan(a), gl_is_inf(b));
     b2[index] = select(y, f32(i), flag);
     b3[index] = u + random;

@@ -10,6 +10,7 @@ mod epilogue;
 mod literal;
 mod quads;
 mod unit;
+pub(crate) mod words;
 
 mod arg_reduce;
 mod arg_sort;

@@ -6,6 +6,7 @@ mod translate;
 
 mod decoding;
 mod device;
+mod evaluations;
 mod map;
 mod matmul;
 mod row;
