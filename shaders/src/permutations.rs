@@ -40,6 +40,7 @@ const EVERY_FUNCTION: &str = "
     var y = gl_max(a, b) + gl_min(a, b) + gl_relu(a) + gl_sign(a) + gl_sqrt(a) + gl_rsqrt(a);
     y += gl_div(a, b) + gl_rem(a, b) + gl_exp(a) + gl_expm1(a) + gl_log(a) + gl_log1p(a);
     y += gl_tanh(a) + gl_sigmoid(a) + gl_erf(a) + gl_sin(a) + gl_cos(a) + gl_pow(a, b);
+    y += gl_sub(a, b) + gl_neg(b) + gl_times_zero(a, 0.0f) + gl_by_zero(b, 0.0f) + gl_zero_by(0.0f, a);
     y += gl_round_bf16(a) + gl_round_f16(b);
     let i = gl_div_i32(gl_to_i32(a), gl_to_i32(b)) + gl_rem_i32(gl_to_i32(a), 7i);
     let u = gl_div_u32(gl_to_u32(a), gl_to_u8(b)) + gl_rem_u32(3u, gl_sign_u32(gl_to_u32(a)));

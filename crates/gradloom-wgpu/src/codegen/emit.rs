@@ -222,6 +222,12 @@ impl<'a> Emitter<'a> {
         true
     }
 
+    fn is_float_zero(&self, id: ValueId) -> bool {
+        let Instruction { operation, dtype, .. } = self.instructions[id];
+        let zero = matches!(operation, Operation::Constant(value) if value.as_f64() == 0.0);
+        zero && dtype.compute() == DType::F32
+    }
+
     fn argument(&self, argument: usize) -> String {
         self.unit.words.expression(Word::Argument(argument))
     }
@@ -274,7 +280,11 @@ impl<'a> Emitter<'a> {
             ),
             Operation::Unary(op, a) => elementwise::unary(op, self.dtype(a), &value(a))?,
             Operation::Binary(op, a, b) => {
-                elementwise::binary(op, self.dtype(a), &value(a), &value(b))?
+                let zero = [a, b].map(|operand| self.is_float_zero(operand));
+                match elementwise::with_zero(op, &value(a), &value(b), zero) {
+                    Some(expression) => expression,
+                    None => elementwise::binary(op, self.dtype(a), &value(a), &value(b))?,
+                }
             }
             Operation::Select(condition, on_true, on_false) => {
                 format!("select({}, {}, {})", value(on_false), value(on_true), value(condition))
