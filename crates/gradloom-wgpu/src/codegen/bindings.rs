@@ -224,7 +224,7 @@ fn from_storage(scalar: &str, dtype: DType, element: &str) -> String {
     match dtype {
         DType::F16 => format!("f32({element})"),
         DType::Bool => format!("({element} != 0u)"),
-        _ => element,
+        DType::F32 | DType::BF16 | DType::F64 | DType::I32 | DType::U32 | DType::U8 => element,
     }
 }
 

@@ -85,7 +85,7 @@ pub(crate) fn cast(from: DType, to: DType, a: &str) -> String {
     let float = |a: String| match to {
         DType::F16 => format!("gl_round_f16({a})"),
         DType::BF16 => format!("gl_round_bf16({a})"),
-        _ => a,
+        DType::F32 | DType::F64 | DType::I32 | DType::U32 | DType::U8 | DType::Bool => a,
     };
     let byte = |a: String| if to == DType::U8 { format!("({a} & 255u)") } else { a };
     match (from.compute(), to.compute()) {
