@@ -105,10 +105,7 @@ pub fn all() -> Vec<Permutation> {
             .constant("INNER", 3)
             .splice("parts", "return read0(outer + place + inner);"),
     );
-    let scan = || base().constant("LENGTH", 7).constant("INNER", 3).constant("LINES", 9);
-    add("scan.wgsl", "thread per line", scan());
-    add("scan.wgsl", "reverse", scan().define("REVERSE"));
-    add("scan.wgsl", "group per line", scan().define("LINE_PER_GROUP"));
+    scans(&mut add);
     let arg_reduce = base()
         .constant("LENGTH", 7)
         .constant("INNER", 3)
@@ -123,6 +120,23 @@ pub fn all() -> Vec<Permutation> {
     blocks(&mut add);
     attentions(&mut add);
     all
+}
+
+fn scans(add: &mut Add<'_>) {
+    let scan = || {
+        let sizes = [("LENGTH", 700), ("INNER", 3), ("LINES", 9), ("CHUNK", 256), ("CHUNKS", 3)];
+        sizes.into_iter().fold(base(), |options, (name, value)| options.constant(name, value))
+    };
+    add("scan.wgsl", "thread per line", scan());
+    add("scan.wgsl", "reverse", scan().define("REVERSE"));
+    let group = || scan().define("LINE_PER_GROUP");
+    add("scan.wgsl", "group per line", group());
+    let write = "fn write_partial(index: u32, value: f32) { b2[index] = value; }";
+    let partial = group().define("PARTIAL").splice("reads", format!("{READS}{write}"));
+    add("scan.wgsl", "sums of chunks", partial);
+    let read = "fn read_partial(index: u32) -> f32 { return b1[index]; }";
+    let chunked = group().define("CHUNKED").splice("reads", format!("{READS}{read}"));
+    add("scan.wgsl", "chunks", chunked);
 }
 
 type Add<'a> = dyn FnMut(&'static str, &str, Options) + 'a;

@@ -11,6 +11,7 @@ mod map;
 mod matmul;
 mod narrow;
 mod row;
+mod scans;
 mod sequence_cases;
 mod sequences;
 mod specials;
