@@ -263,11 +263,8 @@ fn check_finite(kernel: &Kernel, bindings: &Bindings, prepared: &Prepared) -> Re
         }
         let values = read(output.buffer, output.dtype, output.len);
         let Some(&found) = values.iter().find(|value| !value.is_finite()) else { continue };
-        let inputs: Vec<Vec<f64>> = kernel
-            .inputs
-            .iter()
-            .map(|input| read(input.buffer, input.dtype, input.len))
-            .collect();
+        let inputs: Vec<Vec<f64>> =
+            kernel.inputs.iter().map(|input| read(input.buffer, input.dtype, input.len)).collect();
         let given = inputs.iter().flatten().any(|value| !value.is_finite());
         let blamed = match gradloom_plan::interpret::is_costly(kernel) {
             true => (!given).then_some((output.node, found)),

@@ -86,10 +86,7 @@ fn stored(
 }
 
 /// What the kind itself computes; `None` for kinds that only have a program.
-pub(super) fn accumulate(
-    kernel: &Kernel,
-    operands: &Operands,
-) -> Result<Option<Vec<f64>>, Fault> {
+pub(super) fn accumulate(kernel: &Kernel, operands: &Operands) -> Result<Option<Vec<f64>>, Fault> {
     use convolution::Part;
     let space = &kernel.space.shape;
     let convolve = |part, sizes| convolution::convolve(part, sizes, operands);

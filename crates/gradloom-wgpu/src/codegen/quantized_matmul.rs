@@ -182,6 +182,7 @@ fn unit_sixteens(matrix: &Matrix, sets_max: usize) -> usize {
     match matrix.format.elements() {
         256 if matrix.columns / 128 >= sets_max => 8,
         256 => 4,
+        // Blocks of 32.
         _ => 2,
     }
 }

@@ -28,6 +28,9 @@ pub(crate) fn devices() -> Vec<Device> {
         assert!(!required, "GRADLOOM_REQUIRE_GPU=1, but there is no Vulkan adapter");
         eprintln!("SKIPPED: no Vulkan adapter on this machine");
     }
+    for device in &devices {
+        backend(device).poison(true);
+    }
     devices
 }
 

@@ -5,10 +5,14 @@ mod translate;
 
 mod decoding;
 mod device;
+mod evaluations;
 mod map;
 mod matmul;
+mod narrow;
 mod row;
+mod scans;
 mod sequences;
+mod specials;
 mod structured;
 mod table;
 mod training;
