@@ -10,7 +10,18 @@ use crate::process::root;
 /// file, imported file. An entry that closes no circle any more is a fault.
 type Accepted = (&'static str, &'static str, &'static str);
 
-const ACCEPTED: &[Accepted] = &[];
+const ACCEPTED: &[Accepted] = &[
+    ("gradloom-nn", "module.rs", "layers/adapter.rs"),
+    ("gradloom-plan", "structured.rs", "lower.rs"),
+    ("gradloom-tensor", "backend.rs", "tensor.rs"),
+    ("gradloom-tensor", "op.rs", "tensor.rs"),
+    ("gradloom-tensor", "blocks/mod.rs", "blocks/block.rs"),
+    ("gradloom-tensor", "blocks/mod.rs", "blocks/encode.rs"),
+    ("gradloom-testkit", "reference/mod.rs", "reference/elementwise.rs"),
+    ("gradloom-testkit", "reference/mod.rs", "reference/sequences.rs"),
+    ("gradloom-testkit", "reference/mod.rs", "reference/structured.rs"),
+    ("gradloom-testkit", "reference/mod.rs", "reference/views.rs"),
+];
 
 /// Checks every crate of the workspace.
 pub(crate) fn run() -> Result<(), String> {

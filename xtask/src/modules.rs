@@ -115,6 +115,8 @@ impl Modules {
                 }
                 "mod" if is_name(next) && after == ";" => {
                     files.push((folder, next.to_owned(), module));
+                    at += 3;
+                    continue;
                 }
                 "mod" if is_name(next) && after == "{" => {
                     let file = self.modules[module].file.clone();
@@ -369,16 +371,16 @@ mod tests {
 
     #[test]
     fn a_parent_imports_only_the_children_it_uses() {
+        let root = "mod a; mod b; mod c; mod d; pub use b::B; pub(crate) use c::C; pub use d::d;
+            fn f(_: C) { a::g() }";
         let files = [
-            (
-                "lib.rs",
-                "mod a; mod b; mod c; pub use b::B; pub(crate) use c::C; fn f(_: C) { a::g() }",
-            ),
+            ("lib.rs", root),
             ("a.rs", "pub fn g() {}"),
             ("b.rs", "pub struct B;"),
             ("c.rs", "pub struct C;"),
+            ("d.rs", "pub fn d() { super::B }"),
         ];
-        assert_eq!(imports(&files), "lib.rs: a.rs c.rs");
+        assert_eq!(imports(&files), "d.rs: b.rs\nlib.rs: a.rs c.rs");
     }
 
     #[test]
