@@ -280,14 +280,21 @@ impl Plan {
     /// The memory that a reference means in the end: aliases followed, and an output that takes over an
     /// input's memory as that input.
     pub fn block(&self, buffer: BufferRef) -> BufferRef {
-        let mut buffer = buffer;
-        while let BufferRef::Output(output) = buffer {
-            let PlanOutput { alias, reuses, .. } = self.outputs[output];
-            match (alias, reuses) {
-                (Some(alias), _) => buffer = alias,
-                (None, Some(input)) => return BufferRef::Input(input),
-                (None, None) => return buffer,
+        match self.owner(buffer) {
+            BufferRef::Output(output) => {
+                self.outputs[output].reuses.map_or(BufferRef::Output(output), BufferRef::Input)
             }
+            other => other,
+        }
+    }
+
+    /// What a reference means once aliases are followed.
+    pub fn owner(&self, buffer: BufferRef) -> BufferRef {
+        let mut buffer = buffer;
+        while let BufferRef::Output(output) = buffer
+            && let Some(alias) = self.outputs[output].alias
+        {
+            buffer = alias;
         }
         buffer
     }

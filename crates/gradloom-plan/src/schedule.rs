@@ -162,7 +162,11 @@ fn choose_reuses(
 fn reads_in_place(graph: &Graph, draft: &Draft, input: usize) -> bool {
     let is_leaf = |base: usize| leaf(graph, base) == Some(input);
     if let KernelKind::Write { .. } = draft.kind {
-        return !draft.inputs[1..].iter().any(|&base| is_leaf(base));
+        let mut instructions = draft.program.instructions.iter();
+        let loaded = instructions.any(|instruction| {
+            matches!(instruction.operation, Operation::Load { input, .. } if is_leaf(draft.inputs[input]))
+        });
+        return !loaded && !draft.inputs[1..].iter().any(|&base| is_leaf(base));
     }
     if draft.inputs[..draft.kind_inputs].iter().any(|&base| is_leaf(base)) {
         return false;

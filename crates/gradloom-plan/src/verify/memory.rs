@@ -1,7 +1,7 @@
 //! All kernels in order: what is in each piece of memory when it is read and when it is written.
 
 use crate::kernel::{BufferRef, Kernel, KernelInput, KernelKind, Plan};
-use crate::program::Operation;
+use crate::program::{Instruction, Operation};
 use crate::verify::PlanFault;
 
 /// What a piece of memory holds.
@@ -47,12 +47,14 @@ pub(super) fn check(plan: &Plan) -> Result<(), PlanFault> {
             return Err(PlanFault { kernel: position, reason });
         }
     }
-    for (position, output) in plan.outputs.iter().enumerate() {
+    for position in 0..plan.outputs.len() {
         let block = plan.block(BufferRef::Output(position));
-        let overwritten = output.reuses.is_none()
-            && matches!(block, BufferRef::Input(input) if state.inputs[input] != Content::Leaf);
+        // An output may share the memory of another that takes over an input's.
+        let owner = plan.owner(BufferRef::Output(position));
+        let leaf = state.content(block) == Content::Leaf;
+        let overwritten = matches!(owner, BufferRef::Input(_)) && !leaf;
         let missing = state.content(block) == Content::Nothing
-            || (output.reuses.is_some() && state.content(block) == Content::Leaf);
+            || (matches!(owner, BufferRef::Output(_)) && leaf);
         if overwritten || missing {
             let what = if missing { "is never written" } else { "is overwritten" };
             return Err(PlanFault { kernel: end, reason: format!("output {position} {what}") });
@@ -160,8 +162,9 @@ impl State<'_> {
 
 /// True if a kernel reads an operand only where it writes the output that lies over it.
 fn is_in_place(kernel: &Kernel, input: usize, output: usize) -> bool {
+    let loads = |instruction: &Instruction| matches!(instruction.operation, Operation::Load { input: loaded, .. } if loaded == input);
     if let KernelKind::Write { .. } = kernel.kind {
-        return input == 0;
+        return input == 0 && !kernel.program.instructions.iter().any(loads);
     }
     let KernelInput { dtype, len, .. } = kernel.inputs[input];
     let written = &kernel.outputs[output];
