@@ -97,6 +97,7 @@ fn worker(
         let mut recipe = Recipe::random(seed, drawn);
         if options.alone {
             recipe.scenario = Scenario::Alone;
+            recipe.roots = Vec::from_iter(0..recipe.steps.len());
         }
         findings.check(&recipe, seed, device, options.shrink);
         *watch.lock().unwrap_or_else(PoisonError::into_inner) = None;

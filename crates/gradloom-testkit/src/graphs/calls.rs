@@ -10,6 +10,11 @@ pub fn pairs(sizes: &[usize]) -> Vec<(usize, usize)> {
     sizes.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect()
 }
 
+/// Sizes after the first three.
+pub fn tail(sizes: &[usize]) -> &[usize] {
+    &sizes[3..]
+}
+
 /// Start, end and step of every axis, for [`Tensor::slice`].
 pub fn steps(numbers: &[isize]) -> Slice {
     let range = |part: &[isize]| SliceRange::Range {

@@ -1,7 +1,7 @@
 //! [`Scenario`]: how the values of a graph are asked for.
 
 use gradloom_autodiff::grad;
-use gradloom_tensor::{DType, Device, Error, Result, Tensor, commit, eval};
+use gradloom_tensor::{DType, Device, Error, Op, Result, Tensor, commit, eval};
 
 use super::graph::Graph;
 
@@ -10,7 +10,7 @@ use super::graph::Graph;
 pub enum Scenario {
     /// All roots in one evaluation.
     Together,
-    /// Every node by itself, operands first.
+    /// Every node, also those inside of a call, by itself, operands first.
     Alone,
     /// These nodes first, one by one, then the roots.
     After(Vec<usize>),
@@ -67,9 +67,7 @@ impl Scenario {
             }
             Scenario::Alone => {
                 build(&mut graph);
-                for node in graph.nodes() {
-                    node.eval()?;
-                }
+                alone(graph.nodes())?;
                 Ok(named(&Vec::from_iter(0..graph.nodes().len()), &graph))
             }
             Scenario::After(first) => {
@@ -97,6 +95,25 @@ impl Scenario {
 
 fn named(numbers: &[usize], graph: &Graph) -> Results {
     numbers.iter().map(|&number| (format!("t[{number}]"), graph[number].clone())).collect()
+}
+
+/// Evaluates the nodes and all that they are made from one by one.
+fn alone(nodes: &[Tensor]) -> Result<()> {
+    let mut stack: Vec<(Tensor, bool)> =
+        nodes.iter().rev().map(|node| (node.clone(), false)).collect();
+    while let Some((node, ready)) = stack.pop() {
+        if ready {
+            node.eval()?;
+        } else if node.value().is_none() {
+            let operands: Vec<Tensor> = match node.op() {
+                Op::Detach(source) => source.source().into_iter().collect(),
+                _ => node.inputs().to_vec(),
+            };
+            stack.push((node, true));
+            stack.extend(operands.into_iter().map(|operand| (operand, false)));
+        }
+    }
+    Ok(())
 }
 
 fn evaluated(results: Results) -> Result<Results> {

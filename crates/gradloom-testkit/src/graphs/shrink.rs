@@ -12,7 +12,9 @@ use crate::reference;
 /// Tries ever simpler recipes, at most `budget` of them, as long as they fail.
 pub fn shrink(recipe: &Recipe, budget: usize, fails: &dyn Fn(&Recipe) -> bool) -> Recipe {
     let mut search = Search { best: recipe.clone(), left: budget, fails };
-    search.offer(recipe.without_unused());
+    if recipe.scenario != Scenario::Alone {
+        search.offer(recipe.without_unused());
+    }
     loop {
         let before = search.left;
         let mut better = false;
@@ -48,7 +50,15 @@ impl Search<'_> {
 
     fn scenario(&mut self) -> bool {
         let mut better = false;
-        let simpler = simpler_scenarios(&self.best.scenario, self.best.steps.len());
+        if self.best.scenario == Scenario::Alone && self.best.roots.len() > 1 {
+            for root in 0..self.best.steps.len() {
+                let candidate = Recipe { roots: vec![root], ..self.best.clone() };
+                if self.offer(candidate.without_unused()) {
+                    return true;
+                }
+            }
+        }
+        let simpler = simpler_scenarios(&self.best.scenario);
         for scenario in simpler {
             let candidate = Recipe { scenario, ..self.best.clone() };
             if self.offer(candidate.without_unused()) {
@@ -142,7 +152,7 @@ impl Search<'_> {
     }
 }
 
-fn simpler_scenarios(scenario: &Scenario, nodes: usize) -> Vec<Scenario> {
+fn simpler_scenarios(scenario: &Scenario) -> Vec<Scenario> {
     let without = |list: &[usize]| -> Vec<Vec<usize>> {
         let rest = |left_out: usize| {
             let kept = list.iter().enumerate().filter(|(at, _)| *at != left_out);
@@ -151,10 +161,9 @@ fn simpler_scenarios(scenario: &Scenario, nodes: usize) -> Vec<Scenario> {
         (0..list.len()).map(rest).collect()
     };
     let mut simpler = Vec::new();
-    if *scenario == Scenario::Together {
-        return simpler;
+    if !matches!(scenario, Scenario::Together | Scenario::Alone) {
+        simpler.push(Scenario::Together);
     }
-    simpler.push(Scenario::Together);
     match scenario {
         Scenario::Together | Scenario::Alone => {}
         Scenario::After(first) => {
@@ -196,7 +205,6 @@ fn simpler_scenarios(scenario: &Scenario, nodes: usize) -> Vec<Scenario> {
             }
         }
     }
-    debug_assert!(nodes > 0);
     simpler
 }
 
@@ -252,16 +260,9 @@ impl Recipe {
         let mut used = vec![false; self.steps.len()];
         let asked = self.roots.iter().copied().chain(self.scenario.named());
         asked.for_each(|node| used[node] = true);
-        for number in (0..self.steps.len()).rev().filter(|_| self.scenario != Scenario::Alone) {
+        for number in (0..self.steps.len()).rev() {
             if used[number] {
                 self.steps[number].operands().iter().for_each(|&operand| used[operand] = true);
-            }
-        }
-        if self.scenario == Scenario::Alone {
-            used.fill(true);
-            if let Some(last) = self.steps.len().checked_sub(1) {
-                let read = self.steps.iter().any(|step| step.operands().contains(&last));
-                used[last] = read || self.roots.contains(&last) || self.steps.len() == 1;
             }
         }
         let numbers: Vec<usize> = used

@@ -4,11 +4,15 @@ use std::fmt::Write;
 
 use super::action::Numbers;
 use super::recipe::{Recipe, Step};
+use super::scenario::Scenario;
 
 impl Recipe {
     /// The test's text.
     pub fn source(&self, name: &str) -> String {
-        let mut text = format!("#[test]\nfn {name}() {{\n    agree(&{:?}, |t| {{\n", self.scenario);
+        let mut text = format!(
+            "#[test]\nfn {name}() {{\n    agree(&{}, &devices(), &|t| {{\n",
+            scenario(&self.scenario)
+        );
         for step in &self.steps {
             let line = match step {
                 Step::Leaf { shape, dtype, pattern, seed } => {
@@ -87,4 +91,25 @@ fn place(text: &str) -> Option<usize> {
             && field.is_some_and(|field| b"xnsfdt".contains(field))
             && !after.is_some_and(word)
     })
+}
+
+/// The scenario as an expression.
+fn scenario(scenario: &Scenario) -> String {
+    let text = match scenario {
+        Scenario::After(nodes) => format!("After(vec!{nodes:?})"),
+        Scenario::Gradients { of, order } => {
+            format!("Gradients {{ of: vec!{of:?}, order: {order} }}")
+        }
+        Scenario::Carry { updates, steps } => {
+            format!("Carry {{ updates: vec!{updates:?}, steps: {steps} }}")
+        }
+        Scenario::Train { weights, steps } => {
+            format!("Train {{ weights: vec!{weights:?}, steps: {steps} }}")
+        }
+        Scenario::Together
+        | Scenario::Alone
+        | Scenario::Replay { .. }
+        | Scenario::Threads { .. } => format!("{scenario:?}"),
+    };
+    format!("Scenario::{text}")
 }

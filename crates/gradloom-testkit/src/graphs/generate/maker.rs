@@ -4,6 +4,7 @@ use gradloom_tensor::{DType, Shape};
 
 use super::Options;
 use crate::graphs::action::{Action, Numbers, call};
+use crate::graphs::calls::tail;
 use crate::graphs::compare::quietly;
 use crate::graphs::dice::Dice;
 use crate::graphs::graph::Graph;
@@ -190,7 +191,7 @@ impl<'a> Maker<'a> {
             let sizes: Vec<usize> =
                 [available, start, count].into_iter().chain(shape.iter().copied()).collect();
             self.call(
-                call!(c => c.x[0].reshape([c.s[0]]).narrow(0, c.s[1], c.s[2]).reshape(&c.s[3..])),
+                call!(c => c.x[0].reshape([c.s[0]]).narrow(0, c.s[1], c.s[2]).reshape(tail(c.s))),
                 &[node],
                 Numbers::none().s(sizes),
             )

@@ -8,6 +8,10 @@ use crate::graphs::scenario::Scenario;
 pub(super) fn finish(mut maker: Maker<'_>) -> Recipe {
     let roots = roots(&mut maker);
     let scenario = scenario(&mut maker, &roots);
+    let roots = match scenario {
+        Scenario::Alone => Vec::from_iter(0..maker.steps.len()),
+        _ => roots,
+    };
     Recipe { steps: maker.steps, roots, scenario }
 }
 

@@ -51,6 +51,10 @@ pub(super) fn errors(
         }
         _ => (run(&magnitudes), vec![run(&errors)]),
     };
+    if pads(node.tensor.op()) && inputs.iter().any(|input| !all_finite(&input.values)) {
+        // Whether padding is multiplied (with an infinity it gives NaN) or skipped is left open.
+        return vec![f64::INFINITY; values.len()];
+    }
     let count = terms(node);
     let grain: f64 = summands(node, inputs).map(|input| grain(&input.values)).product();
     let dtype = node.tensor.dtype();
@@ -75,6 +79,19 @@ pub(super) fn errors(
             propagated + arithmetic.sum(count) * unit(dtype) * total[index]
         })
         .collect()
+}
+
+fn pads(op: &Op) -> bool {
+    match op {
+        Op::Convolution(window, _)
+        | Op::ConvolutionInput(window, _)
+        | Op::ConvolutionWeight(window, _) => window.padding != [[0, 0]; 2],
+        _ => false,
+    }
+}
+
+fn all_finite(values: &[f64]) -> bool {
+    values.iter().all(|value| value.is_finite())
 }
 
 fn magnitude(values: &Values) -> Values {

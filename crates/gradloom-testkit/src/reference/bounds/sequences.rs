@@ -54,6 +54,10 @@ fn attention(
     let sizes = [magnitudes(&inputs[0].values), magnitudes(&inputs[1].values)];
     let unit = unit(node.tensor.dtype());
     let mut out = vec![f64::INFINITY; values.len()];
+    // Whether keys that are not seen are skipped or weigh nothing (which times infinity is NaN) is open.
+    if inputs[..3].iter().any(|input| input.values.iter().any(|value| !value.is_finite())) {
+        return out;
+    }
     if inputs[3..].iter().any(|input| input.errors.iter().any(|&error| error > 0.0)) {
         return out;
     }
