@@ -114,9 +114,7 @@ impl Executor {
                 check_finite(kernel, &bindings, prepared)?;
             }
         }
-        for (node, value) in prepared.outputs.iter().zip(values) {
-            node.set_value(value);
-        }
+        prepared.complete(values);
         if let Some(profile) = &self.profile {
             eprint!("{}", profile.last(plan));
         }

@@ -10,6 +10,9 @@ use crate::words::Words;
 const LEAF: u64 = 0;
 const COMPUTED: u64 = 1;
 
+/// Ops in a row behind a node that are better kept than computed again and again.
+const HISTORY_LONG: usize = 32;
+
 /// What is left to do for a node.
 enum Visit {
     /// Find out what it is.
@@ -69,6 +72,12 @@ impl Linear {
         let mut listed = FxHashSet::default();
         for root in pending() {
             let position = index[&root.id()];
+            if listed.insert(position) {
+                linear.roots.push(position);
+                linear.key.0.push(u64::from(position));
+            }
+        }
+        for position in linear.kept_at_last() {
             if listed.insert(position) {
                 linear.roots.push(position);
                 linear.key.0.push(u64::from(position));
@@ -186,6 +195,26 @@ impl Linear {
             }
             _ => {}
         }
+    }
+
+    /// Nodes that an earlier evaluation has computed on its way, with a long history, and that new nodes
+    /// read again: they keep their value this time, so that no history is computed at every step.
+    fn kept_at_last(&self) -> Vec<u32> {
+        let mut height = vec![0usize; self.nodes.len()];
+        let mut kept = Vec::new();
+        for node in 0..self.nodes.len() {
+            if self.input_of.contains_key(&(node as u32)) {
+                continue;
+            }
+            let new = !self.nodes[node].was_passed();
+            for operand in self.operands(node) {
+                height[node] = height[node].max(height[operand] + 1);
+                if new && height[operand] >= HISTORY_LONG && self.nodes[operand].was_passed() {
+                    kept.push(operand as u32);
+                }
+            }
+        }
+        kept
     }
 
     /// Keeps every input as it is.

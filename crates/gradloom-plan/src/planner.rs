@@ -62,12 +62,25 @@ pub struct Prepared {
     pub inputs: Vec<Buffer>,
     /// Values of the arguments, as [`Plan::arguments`] lists them.
     pub arguments: Vec<Scalar>,
-    /// Nodes that get the outputs, as [`Plan::outputs`] lists them: call [`Tensor::set_value`].
+    /// Nodes that get the outputs, as [`Plan::outputs`] lists them: see [`Prepared::complete`].
     pub outputs: Vec<Tensor>,
     /// Nodes by index, for the locations in messages about a kernel or an index check.
     pub nodes: Vec<Tensor>,
     /// True if the plan was in the cache.
     pub cached: bool,
+}
+
+impl Prepared {
+    /// Gives the nodes their values once all kernels have run, as [`Plan::outputs`] lists them, and notes
+    /// what was computed on the way.
+    pub fn complete(&self, values: impl IntoIterator<Item = Buffer>) {
+        for (node, value) in self.outputs.iter().zip(values) {
+            node.set_value(value);
+        }
+        for node in self.nodes.iter().filter(|node| node.value().is_none()) {
+            node.set_passed();
+        }
+    }
 }
 
 impl Default for Planner {

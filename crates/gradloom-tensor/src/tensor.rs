@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 use std::panic::Location;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::error::OrFail;
@@ -29,6 +29,8 @@ pub(crate) struct Node {
     depth: u32,
     location: &'static Location<'static>,
     value: OnceLock<Buffer>,
+    /// True once an evaluation has computed the value on its way and not kept it.
+    passed: AtomicBool,
 }
 
 /// What has to be done for a tensor's elements, read once: see [`Tensor::state`].
@@ -78,6 +80,7 @@ impl Tensor {
             depth,
             location: Location::caller(),
             value: OnceLock::new(),
+            passed: AtomicBool::new(false),
         }))
     }
 
@@ -106,6 +109,7 @@ impl Tensor {
             depth: 0,
             location: Location::caller(),
             value: OnceLock::from(buffer),
+            passed: AtomicBool::new(false),
         }))
     }
 
@@ -216,6 +220,17 @@ impl Tensor {
         }
     }
 
+    /// True if an evaluation has computed the value on its way and not kept it: whoever needs it again
+    /// should keep it, or a long history is computed at every step.
+    pub fn was_passed(&self) -> bool {
+        self.0.passed.load(Ordering::Relaxed)
+    }
+
+    /// Notes that an evaluation has computed the value on its way: for planners.
+    pub fn set_passed(&self) {
+        self.0.passed.store(true, Ordering::Relaxed);
+    }
+
     /// Stores the elements: for backends, once per node. A second value is dropped.
     ///
     /// The value is stored before the source of a detached tensor is given up, so that whoever finds no
@@ -268,6 +283,7 @@ impl Tensor {
             depth: self.depth().saturating_add(1),
             location: Location::caller(),
             value: OnceLock::new(),
+            passed: AtomicBool::new(false),
         }))
     }
 

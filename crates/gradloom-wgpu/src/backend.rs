@@ -172,9 +172,7 @@ impl Backend for WgpuBackend {
         };
         let outputs =
             self.executor().run(&prepared.plan, &prepared.inputs, &prepared.arguments, &site)?;
-        for (node, value) in prepared.outputs.iter().zip(outputs) {
-            node.set_value(value);
-        }
+        prepared.complete(outputs);
         Ok(())
     }
 

@@ -70,9 +70,7 @@ impl Backend for Interpreter {
         self.kernels.fetch_add(prepared.plan.kernels.len() as u64, Ordering::Relaxed);
         let values = super::plan::plan(&prepared.plan, &prepared.inputs, &prepared.arguments)
             .map_err(|failure| error(&prepared, &failure))?;
-        for (node, value) in prepared.outputs.iter().zip(values) {
-            node.set_value(value);
-        }
+        prepared.complete(values);
         Ok(())
     }
 

@@ -15,6 +15,9 @@ use crate::reference;
 /// Most elements of a node, but for those that are large on purpose.
 const COUNT_MAX: usize = 3_000;
 
+/// Most elements of what a call makes.
+const RESULT_MAX: usize = 120_000;
+
 /// A recipe in the making.
 pub(super) struct Maker<'a> {
     pub(super) dice: Dice,
@@ -120,6 +123,10 @@ impl<'a> Maker<'a> {
             if std::env::var_os("GRADLOOM_GRAPHS_REFUSED").is_some() {
                 eprintln!("refused: {message}");
             }
+            return None;
+        }
+        if self.graph.nodes().last().is_some_and(|node| node.count() > RESULT_MAX) {
+            self.graph.pop();
             return None;
         }
         self.steps.push(step);
