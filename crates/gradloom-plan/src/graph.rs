@@ -269,6 +269,8 @@ impl Builder {
             (first != index).then_some(first)
         });
         if let Some(first) = duplicate {
+            // The same value, whatever op made it.
+            node.op = Op::Barrier;
             node.class = Class::Alias;
             node.inputs = vec![first];
             self.merged.push(first);

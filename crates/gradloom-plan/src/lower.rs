@@ -136,6 +136,10 @@ impl<'a> Lowering<'a> {
         self.program.instructions[value].level
     }
 
+    fn zero(&mut self, dtype: DType) -> ValueId {
+        self.push(Operation::Constant(Scalar::Int(0).cast(dtype)), dtype, Level::Row)
+    }
+
     fn input(&mut self, base: usize) -> usize {
         if let Some(found) = self.inputs.iter().position(|&input| input == base) {
             return found;
@@ -288,9 +292,13 @@ impl<'a> Lowering<'a> {
         } else if is_leaf || self.storing.stored[base] {
             let view = read(graph.nodes[base].shape, &path);
             let view = view.ok_or_else(|| self.fault(base, NO_STRIDES))?;
+            let dtype = graph.nodes[base].dtype;
+            if reads_nothing(&view) {
+                return Ok(self.zero(dtype));
+            }
             let input = self.input(base);
             let level = self.view_level(&view);
-            return Ok(self.push(Operation::Load { input, view }, graph.nodes[base].dtype, level));
+            return Ok(self.push(Operation::Load { input, view }, dtype, level));
         }
         match class.is_elementwise() {
             true => self.computed_again(base, path),
@@ -329,10 +337,13 @@ impl<'a> Lowering<'a> {
         if exists.mask.is_none() {
             return Ok(value);
         }
+        if reads_nothing(&exists) {
+            return Ok(self.zero(dtype));
+        }
         let level = self.view_level(&exists);
         let index = self.push(Operation::Index(exists), DType::I32, level);
         let condition = self.push(Operation::Cast(index), DType::Bool, level);
-        let zero = self.push(Operation::Constant(Scalar::Int(0).cast(dtype)), dtype, Level::Row);
+        let zero = self.zero(dtype);
         let level = level.max(self.level(value));
         Ok(self.push(Operation::Select(condition, value, zero), dtype, level))
     }
@@ -347,6 +358,9 @@ impl<'a> Lowering<'a> {
         let entry = &self.graph.nodes[node];
         let dtype = entry.dtype;
         let level = self.view_level(&index);
+        if reads_nothing(&index) {
+            return Ok(self.zero(dtype));
+        }
         let value = match &entry.op {
             Op::Constant(value) => {
                 self.push(Operation::Constant(as_held(*value, dtype)), dtype, Level::Row)
@@ -381,6 +395,11 @@ impl<'a> Lowering<'a> {
         }
         Level::Row
     }
+}
+
+/// True if the padding of a view is all that is read.
+fn reads_nothing(view: &View) -> bool {
+    view.mask.is_some() && view.extent().is_none()
 }
 
 /// A constant as its dtype holds it.

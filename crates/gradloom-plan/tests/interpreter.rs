@@ -232,3 +232,12 @@ fn a_cache_is_written_in_place_and_read_at_once() {
     let expected = [2.0, -2.0, 4.0, -2.0, 6.0, -2.0, 0.0, 0.0];
     assert_eq!(cache.to_vec::<f32>().unwrap(), expected);
 }
+
+#[test]
+fn two_roots_that_are_views_of_one_permutation() {
+    let device = gradloom_plan::interpret::device();
+    let x = Tensor::from_vec((0..12).map(|i| i as f32).collect(), [3, 2, 2], &device).unwrap();
+    let (a, b) = (x.permute(&[2, 0, 1]).unsqueeze(0), x.permute(&[2, 0, 1]));
+    gradloom_tensor::eval([&a, &b]).unwrap();
+    assert_eq!(a.to_vec::<f32>().unwrap(), b.to_vec::<f32>().unwrap());
+}

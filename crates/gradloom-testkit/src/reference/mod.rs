@@ -1,11 +1,10 @@
 //! [`Reference`]: a backend that computes one node at a time, in f64, with the plainest loops.
 //!
-//! It shares no code with the planner or the real backends, so that agreement means something. Floats
-//! are not rounded between ops (casts to f16 and bf16 are), so its values are what an exact machine
-//! would give, and other backends are held to them within a tolerance.
+//! It shares no code with the planner or the real backends, so that agreement means something. Halves
+//! are rounded at each op, f32 is not, so its values are what an exact machine would give, and other
+//! backends are held to them within a tolerance.
 //!
-//! [`bounded`] makes one that rounds f16 and bf16 at each op, as devices must, and that carries beside
-//! each element how far from it an honest device may be.
+//! [`bounded`] makes one that carries beside each element how far from it an honest device may be.
 
 mod bounds;
 mod elementwise;
@@ -128,7 +127,9 @@ impl Backend for Reference {
                         bounds::Node { tensor: &tensor, operands: &operands, shapes: &shapes };
                     bounds::compute(arithmetic, &node, &inputs, result)
                 }
-                None => Known { values: Arc::new(result), errors: Values::default() },
+                None => {
+                    Known { values: Arc::new(halved(&tensor, result)), errors: Values::default() }
+                }
             };
             known.insert(tensor.id(), node);
         }
@@ -231,6 +232,14 @@ pub(crate) fn coordinate(shape: &Shape, mut index: usize) -> Vec<usize> {
 /// Linear index of coordinates.
 pub(crate) fn linear(shape: &Shape, coordinate: &[usize]) -> usize {
     shape.iter().zip(coordinate).fold(0, |index, (&size, &position)| index * size + position)
+}
+
+/// Halves rounded, as a value of their dtype.
+fn halved(tensor: &Tensor, mut values: Vec<f64>) -> Vec<f64> {
+    if matches!(tensor.dtype(), DType::F16 | DType::BF16) {
+        values.iter_mut().for_each(|value| *value = round(tensor.dtype(), *value));
+    }
+    values
 }
 
 /// A value as `dtype` stores it, except that f32 keeps the precision of f64.
