@@ -1,7 +1,7 @@
 //! Numbers of a dtype: what is kept of one when it is stored, converted, computed or summed.
 
 use gradloom_tensor::op::{Binary, Reduction, Unary};
-use gradloom_tensor::{DType, Scalar, bf16, f16};
+use gradloom_tensor::{DType, Scalar, bf16_of, f16_of};
 
 /// What an element of `dtype` keeps of a number: floats are rounded (ties to even), integers wrap, truth
 /// values are 0 and 1.
@@ -10,8 +10,8 @@ pub fn store(dtype: DType, value: f64) -> f64 {
         DType::F64 => value,
         DType::F32 => f64::from(value as f32),
         // Both are computed in f32, so f32 is what is rounded.
-        DType::F16 => f16::from_f32(value as f32).to_f64(),
-        DType::BF16 => bf16::from_f32(value as f32).to_f64(),
+        DType::F16 => f16_of(value).to_f64(),
+        DType::BF16 => bf16_of(value).to_f64(),
         DType::I32 => f64::from(value as i64 as i32),
         DType::U32 => f64::from(value as i64 as u32),
         DType::U8 => f64::from(value as i64 as u8),

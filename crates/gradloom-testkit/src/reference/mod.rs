@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use gradloom_tensor::{
     Backend, Buffer, Capabilities, DType, Device, Element, Error, Op, Result, Retention, Scalar,
-    Shape, Statistics, Tensor, bf16, f16,
+    Shape, Statistics, Tensor, bf16, bf16_of, f16, f16_of,
 };
 
 pub use bounds::Arithmetic;
@@ -246,8 +246,8 @@ fn halved(tensor: &Tensor, mut values: Vec<f64>) -> Vec<f64> {
 pub(crate) fn round(dtype: DType, value: f64) -> f64 {
     match dtype {
         DType::F32 | DType::F64 => value,
-        DType::F16 => f16::from_f64(value).to_f64(),
-        DType::BF16 => bf16::from_f64(value).to_f64(),
+        DType::F16 => f16_of(value).to_f64(),
+        DType::BF16 => bf16_of(value).to_f64(),
         DType::I32 => f64::from(value as i64 as i32),
         DType::U32 => f64::from(value as i64 as u32),
         DType::U8 => f64::from(value as i64 as u8),
@@ -279,8 +279,8 @@ fn encode(dtype: DType, values: &[f64]) -> Vec<u8> {
     match dtype {
         DType::F32 => all(values, |value| value as f32),
         DType::F64 => all(values, |value| value),
-        DType::F16 => all(values, f16::from_f64),
-        DType::BF16 => all(values, bf16::from_f64),
+        DType::F16 => all(values, f16_of),
+        DType::BF16 => all(values, bf16_of),
         DType::I32 => all(values, |value| value as i32),
         DType::U32 => all(values, |value| value as u32),
         DType::U8 => all(values, |value| value as u8),
