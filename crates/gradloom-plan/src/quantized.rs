@@ -30,11 +30,13 @@ impl Graph {
         let inputs = &self.nodes[node].inputs;
         let (lhs, rhs) = (inputs[0], &self.nodes[inputs[1]]);
         let transposed = Step::Permute(Permutation::new(&[1, 0]));
-        let mut steps = rhs.steps.iter().filter(|step| !matches!(step, Step::Reshape(_)));
-        let reshaped = rhs.steps.iter().any(
-            |step| matches!(step, Step::Reshape(shape) if *shape != rhs.shape && shape.rank() != 2),
+        // Exactly the transpose of the matrix: other shapes of it have other rows.
+        let matrix = self.nodes[rhs.base].shape;
+        let whole = matrix.rank() == 2 && rhs.shape[..] == [matrix[1], matrix[0]];
+        let mut steps = rhs.steps.iter().filter(
+            |step| !matches!(step, Step::Reshape(shape) if *shape == matrix || *shape == rhs.shape),
         );
-        if reshaped || steps.next() != Some(&transposed) || steps.next().is_some() {
+        if !whole || steps.next() != Some(&transposed) || steps.next().is_some() {
             return None;
         }
         let mut parts = Vec::new();

@@ -5,6 +5,8 @@
 
 mod composition;
 mod errors;
+mod found;
+mod random_graphs;
 mod table;
 mod training;
 

@@ -27,11 +27,6 @@ pub(super) fn errors(
     let magnitudes: Vec<Values> = inputs.iter().map(|input| magnitude(&input.values)).collect();
     let run = |operands: &[Values]| structured::compute(node.tensor, operands, node.shapes);
     let errors: Vec<Values> = inputs.iter().map(|input| input.errors.clone()).collect();
-    // What is left of the sums without their infinities, which may overflow on its own.
-    let finite = |values: &Values| -> Values {
-        Values::new(values.iter().map(|&x| if x.is_finite() { x } else { 0.0 }).collect())
-    };
-    let bounded: Vec<Values> = magnitudes.iter().map(finite).collect();
     let (total, propagated) = match node.tensor.op() {
         // The index is no summand.
         Op::ScatterAdd { .. } => {
@@ -56,15 +51,11 @@ pub(super) fn errors(
         }
         _ => (run(&magnitudes), vec![run(&errors)]),
     };
-    if pads(node.tensor.op()) && inputs.iter().any(|input| !all_finite(&input.values)) {
+    let certain = |input: &Known| all_finite(&input.values) && all_finite(&input.errors);
+    if pads(node.tensor.op()) && !inputs.iter().all(certain) {
         // Whether padding is multiplied (with an infinity it gives NaN) or skipped is left open.
         return vec![f64::INFINITY; values.len()];
     }
-    let rest = match node.tensor.op() {
-        _ if inputs.iter().all(|input| all_finite(&input.values)) => Vec::new(),
-        Op::ScatterAdd { .. } => run(&[inputs[0].values.clone(), bounded[1].clone()]),
-        _ => run(&bounded),
-    };
     let count = terms(node);
     let grain: f64 = summands(node, inputs).map(|input| grain(&input.values)).product();
     let dtype = node.tensor.dtype();
@@ -73,12 +64,12 @@ pub(super) fn errors(
         .map(|index| {
             let propagated: f64 = propagated.iter().map(|part| part[index]).sum();
             let limit = if dtype == DType::F64 { f64::MAX } else { f64::from(f32::MAX) };
-            if !values[index].is_finite() {
-                let overflows = rest.get(index).is_some_and(|&rest| rest > limit);
-                return if propagated == 0.0 && !overflows { 0.0 } else { f64::INFINITY };
-            }
             if total[index] > limit {
                 return f64::INFINITY;
+            }
+            if !values[index].is_finite() {
+                // A factor that may as well be zero makes a NaN of an infinity.
+                return if exact { 0.0 } else { f64::INFINITY };
             }
             if blocks {
                 return propagated + arithmetic.blocks() * total[index];
