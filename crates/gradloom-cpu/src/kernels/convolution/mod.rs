@@ -92,8 +92,8 @@ impl Convolve {
         };
         let level = context.level;
         let elements = geometry.groups * geometry.outputs * geometry.inner();
-        if self.images * work == 0 {
-            // Sums of nothing: no channels, no images or no windows.
+        if self.images * work * geometry.input_area() == 0 {
+            // Sums of nothing or of padding: no channels, no images, no windows or empty pictures.
             if self.kind == Kind::Weight {
                 return self.epilogue.run_whole(context, inputs, outputs, elements, |out| {
                     out.fill(0);
