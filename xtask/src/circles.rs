@@ -12,7 +12,6 @@ type Accepted = (&'static str, &'static str, &'static str);
 
 const ACCEPTED: &[Accepted] = &[
     ("gradloom-nn", "module.rs", "layers/adapter.rs"),
-    ("gradloom-plan", "structured.rs", "lower.rs"),
     ("gradloom-tensor", "backend.rs", "tensor.rs"),
     ("gradloom-tensor", "op.rs", "tensor.rs"),
     ("gradloom-tensor", "blocks/mod.rs", "blocks/block.rs"),
@@ -21,6 +20,11 @@ const ACCEPTED: &[Accepted] = &[
     ("gradloom-testkit", "reference/mod.rs", "reference/sequences.rs"),
     ("gradloom-testkit", "reference/mod.rs", "reference/structured.rs"),
     ("gradloom-testkit", "reference/mod.rs", "reference/views.rs"),
+    ("gradloom-testkit", "reference/mod.rs", "reference/bounds/mod.rs"),
+    ("gradloom-testkit", "reference/bounds/mod.rs", "reference/bounds/elementwise.rs"),
+    ("gradloom-testkit", "reference/bounds/mod.rs", "reference/bounds/indices.rs"),
+    ("gradloom-testkit", "reference/bounds/mod.rs", "reference/bounds/products.rs"),
+    ("gradloom-testkit", "reference/bounds/mod.rs", "reference/bounds/sequences.rs"),
 ];
 
 /// Checks every crate of the workspace.

@@ -25,6 +25,7 @@ mod merge;
 
 mod draft;
 mod lower;
+mod rounding;
 mod split;
 mod structured;
 

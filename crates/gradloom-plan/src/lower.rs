@@ -4,8 +4,8 @@
 //! What a group may hold and what is stored was decided so that this cannot fail; a [`Fault`] is a bug
 //! in those decisions, and an error instead of a wrong number.
 
-use gradloom_tensor::op::{Binary, Reduction, Unary};
-use gradloom_tensor::{DType, Op, RANK_MAX, Scalar, bf16_of, f16_of};
+use gradloom_tensor::op::Binary;
+use gradloom_tensor::{DType, Op, RANK_MAX, Scalar};
 use rustc_hash::FxHashMap;
 
 use crate::draft::{Draft, Fault, program_kind};
@@ -13,6 +13,7 @@ use crate::graph::Graph;
 use crate::node::{Class, Step, follow, read};
 use crate::partition::Partition;
 use crate::program::{Instruction, Level, Operation, Program, Space, ValueId};
+use crate::rounding::{as_held, stays_in_range};
 use crate::storing::Storing;
 use crate::structured;
 use crate::view::View;
@@ -293,7 +294,7 @@ impl<'a> Lowering<'a> {
             let view = read(graph.nodes[base].shape, &path);
             let view = view.ok_or_else(|| self.fault(base, NO_STRIDES))?;
             let dtype = graph.nodes[base].dtype;
-            if reads_nothing(&view) {
+            if view.reads_nothing() {
                 return Ok(self.zero(dtype));
             }
             let input = self.input(base);
@@ -337,7 +338,7 @@ impl<'a> Lowering<'a> {
         if exists.mask.is_none() {
             return Ok(value);
         }
-        if reads_nothing(&exists) {
+        if exists.reads_nothing() {
             return Ok(self.zero(dtype));
         }
         let level = self.view_level(&exists);
@@ -358,7 +359,7 @@ impl<'a> Lowering<'a> {
         let entry = &self.graph.nodes[node];
         let dtype = entry.dtype;
         let level = self.view_level(&index);
-        if reads_nothing(&index) {
+        if index.reads_nothing() {
             return Ok(self.zero(dtype));
         }
         let value = match &entry.op {
@@ -394,81 +395,5 @@ impl<'a> Lowering<'a> {
             }
         }
         Level::Row
-    }
-}
-
-/// True if nothing is read of what a view is on: its padding at most.
-fn reads_nothing(view: &View) -> bool {
-    view.extent().is_none()
-}
-
-/// A constant as its dtype holds it.
-fn as_held(value: Scalar, dtype: DType) -> Scalar {
-    match dtype {
-        DType::F64 => Scalar::Float(value.as_f64()),
-        DType::F32 => Scalar::Float(f64::from(value.as_f64() as f32)),
-        DType::F16 => Scalar::Float(f16_of(value.as_f64()).to_f64()),
-        DType::BF16 => Scalar::Float(bf16_of(value.as_f64()).to_f64()),
-        DType::I32 => Scalar::Int(i64::from(value.as_i64() as i32)),
-        DType::U32 => Scalar::Int(i64::from(value.as_i64() as u32)),
-        DType::U8 => Scalar::Int(i64::from(value.as_i64() as u8)),
-        DType::Bool => Scalar::Bool(value.as_bool()),
-    }
-}
-
-/// True if an op on values of a dtype gives a value of the dtype, so that nothing is rounded or wrapped.
-fn stays_in_range(operation: &Operation, dtype: DType) -> bool {
-    let half = matches!(dtype, DType::F16 | DType::BF16);
-    if !half && dtype != DType::U8 {
-        return true;
-    }
-    match operation {
-        Operation::Load { .. }
-        | Operation::Constant(_)
-        | Operation::Select(..)
-        | Operation::Cast(_)
-        | Operation::CheckIndex { .. }
-        | Operation::Reduce(Reduction::Max | Reduction::Min, _) => true,
-        Operation::Unary(unary, _) => match unary {
-            Unary::Neg => half,
-            Unary::Abs
-            | Unary::Sign
-            | Unary::Floor
-            | Unary::Ceil
-            | Unary::Round
-            | Unary::Relu
-            | Unary::Not
-            | Unary::IsNan => true,
-            Unary::Sqrt
-            | Unary::Rsqrt
-            | Unary::Reciprocal
-            | Unary::Exp
-            | Unary::Expm1
-            | Unary::Log
-            | Unary::Log1p
-            | Unary::Sin
-            | Unary::Cos
-            | Unary::Tanh
-            | Unary::Erf
-            | Unary::Sigmoid => false,
-        },
-        Operation::Binary(binary, ..) => match binary {
-            Binary::Maximum
-            | Binary::Minimum
-            | Binary::Eq
-            | Binary::Ne
-            | Binary::Lt
-            | Binary::Le
-            | Binary::And
-            | Binary::Or
-            | Binary::Xor => true,
-            Binary::Div | Binary::Rem => !half,
-            Binary::Add | Binary::Sub | Binary::Mul | Binary::Pow => false,
-        },
-        Operation::Accumulator
-        | Operation::Argument(_)
-        | Operation::Index(_)
-        | Operation::Random { .. }
-        | Operation::Reduce(Reduction::Sum, _) => false,
     }
 }

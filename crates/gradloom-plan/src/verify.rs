@@ -5,29 +5,13 @@
 //! was freed or overwritten; what is written in place was read by all who need it, and every check that
 //! may fail comes before.
 
+mod fault;
 mod kernel;
 mod memory;
 
-use std::fmt;
+pub use fault::PlanFault;
 
 use crate::kernel::Plan;
-
-/// What is wrong with a plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlanFault {
-    /// Position of the kernel, or the number of kernels where the plan as a whole is wrong.
-    pub kernel: usize,
-    /// What is wrong there.
-    pub reason: String,
-}
-
-impl fmt::Display for PlanFault {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "kernel {}: {}", self.kernel, self.reason)
-    }
-}
-
-impl std::error::Error for PlanFault {}
 
 impl Plan {
     /// Checks the plan.

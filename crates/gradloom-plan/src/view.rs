@@ -66,6 +66,11 @@ impl View {
         Some((low, high))
     }
 
+    /// True if nothing is read of what the view is on: its padding at most.
+    pub fn reads_nothing(&self) -> bool {
+        self.extent().is_none()
+    }
+
     /// Output axis `i` is axis `permutation[i]`.
     #[must_use]
     pub fn permute(&self, permutation: &Permutation) -> View {

@@ -82,6 +82,42 @@ fn convolutions_are_their_sums() {
 }
 
 #[test]
+fn empty_sizes_give_zeros() {
+    let padded = |kernel: [usize; 2], stride: usize| Window2d {
+        kernel,
+        stride: [stride; 2],
+        padding: [[2, 1], [1, 2]],
+        dilation: [1, 1],
+    };
+    for stride in [1, 2] {
+        for kernel in [[1, 1], [2, 3]] {
+            let window = padded(kernel, stride);
+            let all = [
+                sizes(2, 3, 4, 1, [0, 3], window),
+                sizes(2, 3, 4, 1, [3, 0], window),
+                sizes(2, 4, 4, 4, [0, 0], window),
+                sizes(2, 4, 6, 2, [0, 2], window),
+                sizes(0, 2, 3, 1, [4, 4], window),
+                sizes(0, 3, 3, 3, [4, 4], window),
+                sizes(2, 0, 3, 1, [4, 4], window),
+                sizes(2, 3, 0, 1, [4, 4], window),
+                sizes(2, 0, 0, 2, [4, 4], window),
+                sizes(2, 4, 0, 4, [4, 4], window),
+            ];
+            for sizes in &all {
+                for dtype in [DType::F32, DType::BF16, DType::F64] {
+                    for mut case in kernels(sizes, dtype) {
+                        let value = case.accumulator(dtype);
+                        case.output(value);
+                        case.check();
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn other_floats() {
     for dtype in [DType::F64, DType::F16, DType::BF16] {
         for sizes in [&cases()[4], &cases()[6], &cases()[9]] {

@@ -40,6 +40,10 @@ fn pools() -> Vec<Pool> {
         pool(4, [8, 9], window([3, 2], [1, 1], [[0, 1], [1, 0]], [1, 2])),
         pool(2, [9, 9], window([9, 9], [1, 1], [[0; 2]; 2], [1, 1])),
         pool(0, [4, 4], window([2, 2], [2, 2], [[0; 2]; 2], [1, 1])),
+        // Windows that are all padding: of empty pictures, and around a small one.
+        pool(2, [0, 3], window([2, 2], [1, 1], [[1, 1], [1, 0]], [1, 1])),
+        pool(2, [3, 0], window([2, 2], [2, 2], [[0, 1], [1, 1]], [1, 1])),
+        pool(2, [2, 2], window([2, 2], [1, 2], [[3, 2], [2, 4]], [1, 1])),
     ]
 }
 

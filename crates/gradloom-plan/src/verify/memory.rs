@@ -1,8 +1,8 @@
 //! All kernels in order: what is in each piece of memory when it is read and when it is written.
 
+use super::fault::PlanFault;
 use crate::kernel::{BufferRef, Kernel, KernelInput, KernelKind, Plan};
 use crate::program::{Instruction, Operation};
-use crate::verify::PlanFault;
 
 /// What a piece of memory holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

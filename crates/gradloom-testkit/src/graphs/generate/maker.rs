@@ -2,7 +2,7 @@
 
 use gradloom_tensor::{DType, Shape};
 
-use super::Options;
+use super::options::Options;
 use crate::graphs::action::{Action, Numbers, call};
 use crate::graphs::calls::tail;
 use crate::graphs::compare::quietly;
