@@ -39,11 +39,11 @@ fn seed_141516() {
 fn seed_104311() {
     agree(&Scenario::Gradients { of: vec![0], order: 1 }, &devices(), &|t| {
         t.leaf(&[13, 1, 4, 5, 2], DType::F32, Pattern::Small, 1);
-        t.push(t[0].reshape(&[13, 20, 2]));
+        t.push(t[0].reshape([13, 20, 2]));
         t.leaf(&[2], DType::F32, Pattern::Small, 1);
         t.push(t[1].matmul(&t[2]));
-        t.push(t[3].max_keepdim(&[0, 1]));
-        t.push(t[3].reshape(&[1, 1, 26, 10]));
+        t.push(t[3].max_keepdim([0, 1]));
+        t.push(t[3].reshape([1, 1, 26, 10]));
         t.push(t[5].reshape([260]).narrow(0, 1, 6).reshape(tail(&[260, 1, 6, 3, 1, 2, 1])));
         t.push(t[4].slice(steps(&[0, 1, 3, 1, 0, -3])));
         vec![6, 5, 6, 7]
@@ -68,7 +68,7 @@ fn seed_1164079() {
     agree(&Scenario::Together, &devices(), &|t| {
         t.push(blocks(BlockFormat::ALL[1], [16, 256], 256, t.device()));
         t.leaf(&[1024], DType::F32, Pattern::Small, 1);
-        t.push(t[0].reshape(&[4, 1024]));
+        t.push(t[0].reshape([4, 1024]));
         t.push(t[1].matmul(&t[2].transpose(-1, -2)));
         vec![3]
     });
