@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::process::{cargo, run as step};
-use crate::{codegen, dependencies, tidy};
+use crate::{codegen, dependencies, graphs, tidy};
 
 /// Runs all checks, stops at the first that fails, and says how long it took.
 pub(crate) fn run() -> Result<(), String> {
@@ -20,6 +20,7 @@ fn all() -> Result<(), String> {
     dependencies::run()?;
     step(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     step(cargo().args(["test", "--workspace"]))?;
+    graphs::ci()?;
     step(cargo().args(["test", "--package", "gradloom-plan", "--benches"]))?;
     step(
         cargo()
@@ -51,5 +52,9 @@ const EXAMPLES: [&str; 8] = [
 
 /// Builds the benchmark program in release mode and runs it.
 pub(crate) fn bench(arguments: &[&str]) -> Result<(), String> {
-    step(cargo().args(["run", "--release", "--quiet", "--package", "bench", "--"]).args(arguments))
+    step(
+        cargo()
+            .args(["run", "--release", "--quiet", "--package", "bench", "--bin", "bench", "--"])
+            .args(arguments),
+    )
 }

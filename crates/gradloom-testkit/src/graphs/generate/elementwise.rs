@@ -89,8 +89,8 @@ pub(super) fn binary(maker: &mut Maker<'_>) {
     ];
     if dtype.is_float() {
         actions.extend([
-            call!(c => c.x[0].div(&c.x[1].abs().add(0.5))),
-            call!(c => c.x[0].abs().add(0.5).pow(&c.x[1].tanh())),
+            call!(c => c.x[0].div(c.x[1].abs().add(0.5))),
+            call!(c => c.x[0].abs().add(0.5).pow(c.x[1].tanh())),
             call!(c => c.x[0].lerp(c.x[1], 0.25)),
         ]);
     } else {
@@ -118,7 +118,7 @@ pub(super) fn scalar(maker: &mut Maker<'_>) {
             call!(c => c.x[0].clamp(-1.0, c.f)),
             call!(c => c.x[0].gt(c.f)),
             call!(c => c.x[0].rem(c.f)),
-            call!(c => c.x[0].mul(&c.x[0].constant_like(c.f))),
+            call!(c => c.x[0].mul(c.x[0].constant_like(c.f))),
         ]);
         let number = maker.dice.pick(&[0.5, 1.0, 2.0, 0.1, -0.75, 3.0]);
         maker.call(action, &[x], Numbers::none().f(number));

@@ -219,7 +219,7 @@ impl<'a> Maker<'a> {
         let mut rest = count;
         let mut prime = 2;
         while rest > 1 {
-            if rest % prime == 0 {
+            if rest.is_multiple_of(prime) {
                 let axis = self.dice.below(sizes.len());
                 sizes[axis] *= prime;
                 rest /= prime;

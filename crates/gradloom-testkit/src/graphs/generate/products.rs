@@ -49,7 +49,7 @@ fn fitting(maker: &mut Maker<'_>, size: [usize; 2]) -> Option<Vec<usize>> {
     for axis in 0..2 {
         let padding = [maker.dice.pick(&[0, 0, 1, 2]), maker.dice.pick(&[0, 0, 1])];
         let padded = size[axis] + padding[0] + padding[1];
-        let kernel = maker.dice.between(1, padded.min(3).max(1));
+        let kernel = maker.dice.between(1, padded.clamp(1, 3));
         let dilation =
             if kernel > 1 && padded > 2 * (kernel - 1) && maker.dice.once_in(3) { 2 } else { 1 };
         if padded < dilation * (kernel - 1) + 1 {
@@ -118,7 +118,7 @@ pub(super) fn pooling(maker: &mut Maker<'_>) {
     // Windows of nothing but padding have no maximum.
     let inside = (0..2).all(|axis| {
         let (kernel, dilation) = (place[axis], place[4 + axis]);
-        let half = (dilation * (kernel - 1) + 1) / 2;
+        let half = (dilation * (kernel - 1)).div_ceil(2);
         place[6 + 2 * axis] <= half
             && place[7 + 2 * axis] <= half
             && dilation == 1

@@ -55,8 +55,8 @@ pub(super) fn reduce(maker: &mut Maker<'_>) {
         call!(c => c.x[0].mul(c.x[1])),
         call!(c => c.x[1].broadcast_to(*c.x[0].shape())),
         call!(c => c.x[0].gt(c.x[1])),
-        call!(c => c.x[0].add(&c.x[1].mul(c.x[1]))),
-        call!(c => c.x[0].transpose(0, -1).mul(&c.x[1].transpose(0, -1))),
+        call!(c => c.x[0].add(c.x[1].mul(c.x[1]))),
+        call!(c => c.x[0].transpose(0, -1).mul(c.x[1].transpose(0, -1))),
     ]);
     if maker.dice.below(4) > 0 {
         maker.call(again, &[x, row], Numbers::none());
@@ -136,8 +136,8 @@ pub(super) fn rows(maker: &mut Maker<'_>) {
             let axes: Vec<isize> = (0..shape.len() as isize).filter(|&axis| axis != 1).collect();
             let numbers = Numbers::none().n(axes);
             let action = call!(c => c.x[0]
-                .sub(&c.x[0].mean_keepdim(c.n))
-                .mul(&c.x[0].var_keepdim(c.n, 0).add(1e-3).rsqrt()));
+                .sub(c.x[0].mean_keepdim(c.n))
+                .mul(c.x[0].var_keepdim(c.n, 0).add(1e-3).rsqrt()));
             maker.call(action, &[x], numbers);
         }
     }
