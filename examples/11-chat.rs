@@ -1,4 +1,4 @@
-//! Chat with SmolLM2, a small language model whose weights are in blocks of four bits.
+//! Chat with SmolLM2, a small language model whose weights are quantized to four bits.
 //!
 //! ```text
 //! cargo xtask assets smollm2
@@ -132,16 +132,16 @@ fn main() -> Result<(), Failure> {
     let timing = chat.timing();
     let per_second = |tokens: usize, seconds: f64| tokens as f64 / seconds.max(1e-9);
     println!(
-        "read {} tokens at {:.1} tokens/s, wrote {} at {:.1} tokens/s",
-        timing.read,
-        per_second(timing.read, timing.reading.as_secs_f64()),
-        timing.written,
-        per_second(timing.written, timing.writing.as_secs_f64()),
+        "prefill: {} tokens at {:.1} tokens/s; decode: {} at {:.1} tokens/s",
+        timing.prefill_tokens,
+        per_second(timing.prefill_tokens, timing.prefill.as_secs_f64()),
+        timing.decode_tokens,
+        per_second(timing.decode_tokens, timing.decode.as_secs_f64()),
     );
     let end = device.statistics();
     if let (Some(last), true) = (chat.last_step(), end.kernels > start.kernels) {
         println!(
-            "a written token: {} kernels in {} submissions, {:.3} times the weights' {:.1} MB moved, \
+            "a decoded token: {} kernels in {} submissions, {:.3} times the weights' {:.1} MB moved, \
              {} plans made",
             last.kernels,
             last.submissions,

@@ -71,7 +71,7 @@ fn main() -> Result<(), Failure> {
     model.freeze();
     let loss = measure(&model, &unseen, &device)?;
 
-    println!("{}", write(&model, &alphabet, "To be, or not", length, options.seed)?);
+    println!("{}", generate(&model, &alphabet, "To be, or not", length, options.seed)?);
 
     std::fs::create_dir_all(&options.out)?;
     let file = options.out.join("loss.png");
@@ -126,8 +126,8 @@ fn learn(
     Ok(losses)
 }
 
-/// Writes on, four windows long: when a window is full, its second half begins the next.
-fn write(
+/// Generates text, four windows long: when a window is full, its second half begins the next.
+fn generate(
     model: &Gpt2ForCausalLanguageModel,
     alphabet: &Alphabet,
     prompt: &str,
@@ -140,8 +140,8 @@ fn write(
     while text.len() < 4 * length {
         let window = text[text.len().saturating_sub(length / 2)..].to_vec();
         generator.clear();
-        generator.read(&[&window])?;
-        for token in generator.write(&mut sampler, &Stop::after(length - window.len())) {
+        generator.prefill(&[&window])?;
+        for token in generator.decode(&mut sampler, &Stop::after(length - window.len())) {
             text.push(token?);
         }
     }

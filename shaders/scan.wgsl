@@ -2,11 +2,15 @@
 //
 //   out[outer, k, inner] = sum of in[outer, j, inner] over j <= k    (j >= k with REVERSE)
 //
-// A line is one (outer, inner). Without LINE_PER_GROUP a thread walks a line; with it a workgroup does,
-// WORKGROUP elements at a time: a scan in workgroup memory, plus what the blocks before summed to.
-// Grid: LINES threads, or GROUPS = LINES workgroups, folded by GRID_X.
+// A line is one (outer, inner). Without LINE_PER_GROUP a thread walks a line. With it a workgroup walks
+// a chunk of CHUNK elements, WORKGROUP at a time: a scan in workgroup memory, plus what the blocks before
+// summed to. A line of several chunks takes two dispatches: with PARTIAL a chunk is only summed, to
+// partial [line, chunk]; with CHUNKED it starts from the sum of the partials before its own. Some drivers
+// end an invocation's loops after 65,535 turns, which a workgroup would need for 1.7 million elements.
+// Grid: LINES threads, or GROUPS = LINES * CHUNKS workgroups, folded by GRID_X.
 //
-// Spliced: constants (LENGTH, INNER, LINES; alias Value); bindings; reads (read0); epilogue.
+// Spliced: constants (LENGTH, INNER, LINES, CHUNK, CHUNKS; alias Value); bindings; reads (read0, and
+// write_partial or read_partial); epilogue.
 
 #import "shared/math.wgsl"
 #import "shared/random.wgsl"
@@ -30,19 +34,55 @@ fn element(line: u32, step: u32) -> u32 {
 #ifdef LINE_PER_GROUP
 var<workgroup> memory: array<Value, WORKGROUP>;
 
+// The sum of all threads' values, in a tree.
+fn total_of_group(value: Value, thread: u32) -> Value {
+    memory[thread] = value;
+    workgroupBarrier();
+    for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
+        if (thread < half) {
+            memory[thread] = memory[thread] + memory[thread + half];
+        }
+        workgroupBarrier();
+    }
+    let total = memory[0];
+    workgroupBarrier();
+    return total;
+}
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let line = gl_group(workgroup);
+    let group = gl_group(workgroup);
+    let line = group / CHUNKS;
     if (line >= LINES) {
         return;
     }
+    let chunk = group % CHUNKS;
+    let first = chunk * CHUNK;
+    let end = min(first + CHUNK, LENGTH);
+#ifdef PARTIAL
+    var sum = Value(0);
+    for (var step = first + thread; step < end; step += WORKGROUP) {
+        sum += read0(element(line, step));
+    }
+    let total = total_of_group(sum, thread);
+    if (thread == 0u) {
+        write_partial(group, total);
+    }
+#else
     var before = Value(0);
-    for (var start = 0u; start < LENGTH; start += WORKGROUP) {
+#ifdef CHUNKED
+    var sum = Value(0);
+    for (var other = thread; other < chunk; other += WORKGROUP) {
+        sum += read_partial(line * CHUNKS + other);
+    }
+    before = total_of_group(sum, thread);
+#endif
+    for (var start = first; start < end; start += WORKGROUP) {
         let step = start + thread;
-        let inside = step < LENGTH;
+        let inside = step < end;
         var value = Value(0);
         if (inside) {
             value = read0(element(line, step));
@@ -65,6 +105,7 @@ fn main(
         before = before + memory[WORKGROUP - 1u];
         workgroupBarrier();
     }
+#endif
 }
 #else
 @compute @workgroup_size(WORKGROUP)

@@ -87,8 +87,8 @@ pub(crate) fn gpt2_decode(device: &Device, repeats: usize) -> Result<Figure, Fai
     for repeat in 0..=repeats {
         generator.clear();
         let start = Instant::now();
-        generator.read(&[&prompt])?;
-        let count = generator.write(&mut Sampler::greedy(), &Stop::after(64)).count();
+        generator.prefill(&[&prompt])?;
+        let count = generator.decode(&mut Sampler::greedy(), &Stop::after(64)).count();
         if repeat > 0 {
             samples.push(count as f64 / start.elapsed().as_secs_f64());
         }
@@ -125,7 +125,7 @@ pub(crate) fn perplexity(device: &Device) -> Result<Figure, Failure> {
     Ok(Figure::new("perplexity", vec![loss.item()?.exp()]).note(note))
 }
 
-/// W7: SmolLM2-135M in blocks: reading a prompt of 32 tokens, then writing 128, greedy.
+/// W7: SmolLM2-135M quantized: prefill of 32 tokens, then decoding 128, greedy.
 pub(crate) fn smollm2(device: &Device, repeats: usize) -> Result<Vec<Figure>, Failure> {
     let model = LlamaForCausalLanguageModel::from_gguf(smollm2_file(), device)?;
     let prompt = match std::fs::read_to_string(asset("data/w7-prompt.txt", "")) {
@@ -138,19 +138,19 @@ pub(crate) fn smollm2(device: &Device, repeats: usize) -> Result<Vec<Figure>, Fa
     for repeat in 0..=repeats {
         generator.clear();
         let (start, before) = (generator.timing(), device.statistics());
-        generator.read(&[&prompt])?;
-        let read = device.statistics();
+        generator.prefill(&[&prompt])?;
+        let prefilled = device.statistics();
         let mut sampler = Sampler::greedy();
-        let tokens = generator.write(&mut sampler, &Stop::after(129));
+        let tokens = generator.decode(&mut sampler, &Stop::after(129));
         let tokens = tokens.collect::<Result<Vec<_>, _>>()?;
         let (end, after) = (generator.timing(), device.statistics());
         if repeat > 0 {
-            let reading = (end.reading - start.reading).as_secs_f64();
-            let writing = (end.writing - start.writing).as_secs_f64();
-            prefill.push((end.read - start.read) as f64 / reading);
-            decode.push((end.written - start.written) as f64 / writing);
+            let tokens = (end.prefill_tokens - start.prefill_tokens) as f64;
+            prefill.push(tokens / (end.prefill - start.prefill).as_secs_f64());
+            let tokens = (end.decode_tokens - start.decode_tokens) as f64;
+            decode.push(tokens / (end.decode - start.decode).as_secs_f64());
             per_token = [
-                (after.kernels - read.kernels) / 128,
+                (after.kernels - prefilled.kernels) / 128,
                 after.plans - before.plans,
                 after.system_allocations - before.system_allocations,
             ];

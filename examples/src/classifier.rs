@@ -9,6 +9,7 @@ use gradloom::nn::weights;
 use gradloom::prelude::*;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::evaluation::{Evaluation, Mistake};
 use crate::options::Options;
 use crate::{Failure, picture};
 
@@ -30,29 +31,6 @@ pub struct Task<M, D, E, A, N> {
     pub normalize: N,
     /// Names of the classes.
     pub classes: Vec<String>,
-}
-
-/// A sample that the model got wrong.
-#[derive(Clone, Debug)]
-pub struct Mistake {
-    /// The image as the model saw it.
-    pub pixels: Vec<f32>,
-    /// Its true class.
-    pub actual: i32,
-    /// What the model said.
-    pub predicted: i32,
-    /// How sure it was.
-    pub confidence: f32,
-}
-
-/// What measuring found.
-pub struct Evaluation {
-    /// Right and wrong by class.
-    pub confusion: ConfusionMatrix,
-    /// The mistakes, surest first.
-    pub mistakes: Vec<Mistake>,
-    /// Channels, height, width of an image.
-    pub size: [usize; 3],
 }
 
 impl<M, D, E, A, N> Task<M, D, E, A, N>

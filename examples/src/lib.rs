@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod options;
+pub mod evaluation;
 pub mod classifier;
 pub mod picture;
 

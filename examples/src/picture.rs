@@ -8,7 +8,7 @@ use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
 use crate::Failure;
-use crate::classifier::{Evaluation, Mistake};
+use crate::evaluation::{Evaluation, Mistake};
 
 const WIDTH: u32 = 1200;
 const HEIGHT: u32 = 900;

@@ -90,6 +90,39 @@ fn gl_rsqrt(a: f32) -> f32 {
     return inverseSqrt(a);
 }
 
+// The difference, in a form that compilers do not take for zero where b is a.
+fn gl_sub(a: f32, b: f32) -> f32 {
+    return a - gl_keep(b);
+}
+
+fn gl_neg(a: f32) -> f32 {
+    return bitcast<f32>(bitcast<u32>(a) ^ 0x80000000u);
+}
+
+// a times zero of either sign: NaN if a is no finite number.
+fn gl_times_zero(a: f32, zero: f32) -> f32 {
+    if (gl_is_nan(a) || gl_is_inf(a)) {
+        return gl_nan();
+    }
+    return bitcast<f32>((bitcast<u32>(a) ^ bitcast<u32>(zero)) & 0x80000000u);
+}
+
+// a divided by zero of either sign.
+fn gl_by_zero(a: f32, zero: f32) -> f32 {
+    if (gl_is_nan(a) || a == 0.0) {
+        return gl_nan();
+    }
+    return gl_bits(((bitcast<u32>(a) ^ bitcast<u32>(zero)) & 0x80000000u) | 0x7f800000u);
+}
+
+// Zero of either sign divided by b.
+fn gl_zero_by(zero: f32, b: f32) -> f32 {
+    if (gl_is_nan(b) || b == 0.0) {
+        return gl_nan();
+    }
+    return bitcast<f32>((bitcast<u32>(b) ^ bitcast<u32>(zero)) & 0x80000000u);
+}
+
 fn gl_div(a: f32, b: f32) -> f32 {
     return a / b;
 }

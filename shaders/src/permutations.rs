@@ -21,7 +21,7 @@ const BINDINGS: &str = "
 @group(0) @binding(1) var<storage, read> b1: array<f32>;
 @group(0) @binding(2) var<storage, read_write> b2: array<f32>;
 @group(0) @binding(3) var<storage, read_write> b3: array<u32>;
-@group(0) @binding(4) var<uniform> arena: array<vec4<u32>, 1024>;
+@group(0) @binding(4) var<uniform> words: array<vec4<u32>, 2>;
 @group(0) @binding(5) var<storage, read_write> status: array<atomic<u32>, 4>;
 ";
 const READS: &str = "
@@ -40,11 +40,12 @@ const EVERY_FUNCTION: &str = "
     var y = gl_max(a, b) + gl_min(a, b) + gl_relu(a) + gl_sign(a) + gl_sqrt(a) + gl_rsqrt(a);
     y += gl_div(a, b) + gl_rem(a, b) + gl_exp(a) + gl_expm1(a) + gl_log(a) + gl_log1p(a);
     y += gl_tanh(a) + gl_sigmoid(a) + gl_erf(a) + gl_sin(a) + gl_cos(a) + gl_pow(a, b);
+    y += gl_sub(a, b) + gl_neg(b) + gl_times_zero(a, 0.0f) + gl_by_zero(b, 0.0f) + gl_zero_by(0.0f, a);
     y += gl_round_bf16(a) + gl_round_f16(b);
     let i = gl_div_i32(gl_to_i32(a), gl_to_i32(b)) + gl_rem_i32(gl_to_i32(a), 7i);
     let u = gl_div_u32(gl_to_u32(a), gl_to_u8(b)) + gl_rem_u32(3u, gl_sign_u32(gl_to_u32(a)));
-    gl_check(i, 100u, arena[0].x, 1u);
-    let random = gl_threefry(arena[1].xy, vec2<u32>(index, 0u)).x;
+    gl_check(i, 100u, words[0].x);
+    let random = gl_threefry(words[1].xy, vec2<u32>(index, 0u)).x;
     let flag = gl_xor(gl_is_nan(a), gl_is_inf(b));
     b2[index] = select(y, f32(i), flag);
     b3[index] = u + random;
@@ -104,10 +105,7 @@ pub fn all() -> Vec<Permutation> {
             .constant("INNER", 3)
             .splice("parts", "return read0(outer + place + inner);"),
     );
-    let scan = || base().constant("LENGTH", 7).constant("INNER", 3).constant("LINES", 9);
-    add("scan.wgsl", "thread per line", scan());
-    add("scan.wgsl", "reverse", scan().define("REVERSE"));
-    add("scan.wgsl", "group per line", scan().define("LINE_PER_GROUP"));
+    scans(&mut add);
     let arg_reduce = base()
         .constant("LENGTH", 7)
         .constant("INNER", 3)
@@ -122,6 +120,23 @@ pub fn all() -> Vec<Permutation> {
     blocks(&mut add);
     attentions(&mut add);
     all
+}
+
+fn scans(add: &mut Add<'_>) {
+    let scan = || {
+        let sizes = [("LENGTH", 700), ("INNER", 3), ("LINES", 9), ("CHUNK", 256), ("CHUNKS", 3)];
+        sizes.into_iter().fold(base(), |options, (name, value)| options.constant(name, value))
+    };
+    add("scan.wgsl", "thread per line", scan());
+    add("scan.wgsl", "reverse", scan().define("REVERSE"));
+    let group = || scan().define("LINE_PER_GROUP");
+    add("scan.wgsl", "group per line", group());
+    let write = "fn write_partial(index: u32, value: f32) { b2[index] = value; }";
+    let partial = group().define("PARTIAL").splice("reads", format!("{READS}{write}"));
+    add("scan.wgsl", "sums of chunks", partial);
+    let read = "fn read_partial(index: u32) -> f32 { return b1[index]; }";
+    let chunked = group().define("CHUNKED").splice("reads", format!("{READS}{read}"));
+    add("scan.wgsl", "chunks", chunked);
 }
 
 type Add<'a> = dyn FnMut(&'static str, &str, Options) + 'a;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::process::{cargo, run as step};
-use crate::{codegen, dependencies, graphs, tidy};
+use crate::{circles, codegen, dependencies, tidy};
 
 /// Runs all checks, stops at the first that fails, and says how long it took.
 pub(crate) fn run() -> Result<(), String> {
@@ -17,10 +17,10 @@ fn all() -> Result<(), String> {
     step(cargo().args(["fmt", "--all", "--check"]))?;
     codegen::run(true)?;
     tidy::run()?;
+    circles::run()?;
     dependencies::run()?;
     step(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     step(cargo().args(["test", "--workspace"]))?;
-    graphs::ci()?;
     step(cargo().args(["test", "--package", "gradloom-plan", "--benches"]))?;
     step(
         cargo()

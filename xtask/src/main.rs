@@ -3,12 +3,15 @@
 
 mod assets;
 mod ci;
+mod circles;
 mod codegen;
 mod dependencies;
 mod graphs;
+mod modules;
 mod new_op;
 mod packages;
 mod process;
+mod rust_tokens;
 mod tidy;
 
 use std::process::ExitCode;
@@ -21,7 +24,7 @@ usage: cargo xtask COMMAND
   bench [ARGS]       measures every device of this machine; --help lists the options
   graphs [ARGS]      random graphs against the reference: --count N, --seed S, --device D, --level L
   codegen [--check]  writes (or compares) generated files
-  tidy               file lengths, headers, names, dependency arrows
+  tidy               file lengths, headers, names, circles of imports, dependency arrows
   assets NAME        fetches a data set or model into assets/; without a name, lists them
   new-op NAME        lists the rows that a new elementwise op needs";
 
@@ -34,7 +37,7 @@ fn main() -> ExitCode {
         ["graphs", ref rest @ ..] => graphs::run(rest),
         ["codegen"] => codegen::run(false),
         ["codegen", "--check"] => codegen::run(true),
-        ["tidy"] => tidy::run().and_then(|()| dependencies::run()),
+        ["tidy"] => tidy::run().and_then(|()| circles::run()).and_then(|()| dependencies::run()),
         ["assets"] => assets::list(),
         ["assets", name] => assets::fetch(name),
         ["new-op", name] => new_op::run(name),

@@ -26,7 +26,7 @@ pub fn jvp(output: &Tensor, inputs: &[&Tensor], tangents: &[&Tensor]) -> Tensor 
             input.dtype(),
             input.shape()
         );
-        let part = (product * *tangent).sum(..);
+        let part = (product.wide() * tangent.wide()).sum(..);
         total = Some(match total {
             Some(total) => &total + &part,
             None => part,

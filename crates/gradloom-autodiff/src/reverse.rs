@@ -4,7 +4,7 @@
 //! backwards to build their gradients. Nothing else is built: frozen weights cost nothing.
 
 use gradloom_tensor::{Op, Tensor};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::rules;
 
@@ -42,10 +42,38 @@ pub fn value_and_grad(
 
 /// Vector-Jacobian products: `cotangent^T (d output / d input)` for each input.
 ///
+/// An input may depend on another one; both get the whole derivative. History behind the inputs is not
+/// looked at, however long it is.
+///
 /// # Panics
 /// If the cotangent's shape or dtype is not the output's, or the output is not floating-point.
 #[track_caller]
 pub fn vjp(output: &Tensor, cotangent: &Tensor, inputs: &[&Tensor]) -> Vec<Tensor> {
+    products(output, cotangent, inputs, Through::Inputs)
+}
+
+/// As [`vjp`] with the inputs taken for independent: what one of them owes to another is left out.
+#[track_caller]
+pub(crate) fn partial_vjp(output: &Tensor, cotangent: &Tensor, inputs: &[&Tensor]) -> Vec<Tensor> {
+    products(output, cotangent, inputs, Through::Others)
+}
+
+/// What gradients flow through.
+#[derive(Clone, Copy, PartialEq)]
+enum Through {
+    /// All nodes, also the inputs that are asked for.
+    Inputs,
+    /// Nodes that are not asked for.
+    Others,
+}
+
+#[track_caller]
+fn products(
+    output: &Tensor,
+    cotangent: &Tensor,
+    inputs: &[&Tensor],
+    through: Through,
+) -> Vec<Tensor> {
     assert!(
         output.dtype().is_float(),
         "vjp: the output is {}; only floating-point tensors have derivatives",
@@ -59,20 +87,22 @@ pub fn vjp(output: &Tensor, cotangent: &Tensor, inputs: &[&Tensor]) -> Vec<Tenso
         output.dtype(),
         output.shape()
     );
-    let order = dependents(output, inputs);
+    let asked: FxHashSet<u64> = inputs.iter().map(|input| input.id()).collect();
+    let order = dependents(output, &asked, through);
+    let wanted: FxHashSet<u64> = order.iter().map(Tensor::id).collect();
     let mut cotangents: FxHashMap<u64, Tensor> = FxHashMap::default();
     cotangents.insert(output.id(), cotangent.clone());
-    let wanted: FxHashMap<u64, bool> = order.iter().map(|node| (node.id(), true)).collect();
-    let asked: FxHashMap<u64, ()> = inputs.iter().map(|input| (input.id(), ())).collect();
     for node in order.iter().rev() {
         let Some(gradient) = cotangents.get(&node.id()).cloned() else { continue };
-        if !asked.contains_key(&node.id()) {
+        if !asked.contains(&node.id()) {
             cotangents.remove(&node.id());
+        } else if through == Through::Others {
+            continue;
         }
         let operands = node.inputs();
         let needs: Vec<bool> = operands
             .iter()
-            .map(|operand| operand.dtype().is_float() && wanted.contains_key(&operand.id()))
+            .map(|operand| operand.dtype().is_float() && wanted.contains(&operand.id()))
             .collect();
         if !needs.contains(&true) {
             continue;
@@ -106,34 +136,41 @@ pub fn vjp(output: &Tensor, cotangent: &Tensor, inputs: &[&Tensor]) -> Vec<Tenso
 }
 
 /// Nodes on a path from an input to the output, operands before users.
-fn dependents(output: &Tensor, inputs: &[&Tensor]) -> Vec<Tensor> {
-    let mut depends: FxHashMap<u64, bool> = inputs.iter().map(|input| (input.id(), true)).collect();
-    let mut visited: FxHashMap<u64, ()> = FxHashMap::default();
+///
+/// The walk ends at what was made before the first of the inputs: a node's operands are older than the
+/// node (see [`Tensor::id`]), so nothing behind it can depend on an input. What lies behind weights, such
+/// as the steps of an optimizer that made them, is not looked at.
+fn dependents(output: &Tensor, asked: &FxHashSet<u64>, through: Through) -> Vec<Tensor> {
+    let Some(&first) = asked.iter().min() else { return Vec::new() };
+    let mut depends = asked.clone();
+    let mut visited: FxHashSet<u64> = FxHashSet::default();
     let mut order = Vec::new();
     let mut stack: Vec<(&Tensor, bool)> = vec![(output, false)];
     while let Some((tensor, operands_done)) = stack.pop() {
         if operands_done {
-            let through = differentiable_operands(tensor)
-                .iter()
-                .any(|operand| depends.get(&operand.id()).copied().unwrap_or(false));
-            let entry = depends.entry(tensor.id()).or_insert(false);
-            *entry |= through;
-            if *entry {
+            let operands = differentiable_operands(tensor);
+            if operands.iter().any(|operand| depends.contains(&operand.id())) {
+                depends.insert(tensor.id());
+            }
+            if depends.contains(&tensor.id()) {
                 order.push(tensor.clone());
             }
             continue;
         }
-        if visited.insert(tensor.id(), ()).is_some() {
+        if tensor.id() < first || !visited.insert(tensor.id()) {
             continue;
         }
         stack.push((tensor, true));
+        if through == Through::Others && asked.contains(&tensor.id()) {
+            continue;
+        }
         stack.extend(differentiable_operands(tensor).iter().rev().map(|operand| (operand, false)));
     }
     order
 }
 
 /// Operands that a gradient may flow to.
-fn differentiable_operands(tensor: &Tensor) -> &[Tensor] {
+pub(crate) fn differentiable_operands(tensor: &Tensor) -> &[Tensor] {
     match (tensor.op(), tensor.inputs()) {
         (Op::Custom(_), [_, operands @ ..]) => operands,
         (Op::Barrier, [value, ..]) => std::slice::from_ref(value),

@@ -127,6 +127,120 @@ fn checkpoint_gives_the_same_derivatives_of_inputs_and_weights() {
     }
 }
 
+/// The first and second derivatives of a function and of the same function under `checkpoint`.
+#[track_caller]
+fn assert_checkpoint_agrees(
+    function: impl Fn(&[Tensor]) -> Tensor + Clone + Send + Sync + 'static,
+    inputs: &[Tensor],
+    asked: &[&Tensor],
+) {
+    let plain = function(inputs).sum(..);
+    let saved = checkpoint(function, inputs).sum(..);
+    assert_eq!(values(&saved), values(&plain));
+    for input in asked {
+        let expected = grad(&plain, &[input]).swap_remove(0);
+        let actual = grad(&saved, &[input]).swap_remove(0);
+        assert_close(&actual, &values(&expected));
+        let expected = grad(&expected.square().sum(..), asked);
+        let actual = grad(&actual.square().sum(..), asked);
+        for (actual, expected) in actual.iter().zip(&expected) {
+            assert_close(actual, &values(expected));
+        }
+    }
+}
+
+#[test]
+fn gradients_of_a_checkpoint_reach_all_that_its_function_has_captured() {
+    let device = reference::device();
+    let (x, weight) = (vector(&[0.4, 1.6], &device), vector(&[1.0, -2.0], &device));
+    let (middle, constant) = (weight.tanh() * &x, vector(&[3.0, 0.5], &device));
+    let (inner, leaf) = (middle.clone(), weight.clone());
+    // A value with a history, what that value itself was made from, and a weight that nobody tracks.
+    let function = move |v: &[Tensor]| (&v[0] * &inner * &leaf + &constant * &inner).sin();
+    assert_checkpoint_agrees(function, std::slice::from_ref(&x), &[&x, &weight, &middle]);
+    assert_checkpoint_agrees(move |_| weight.exp(), &[], &[&x]);
+}
+
+#[test]
+fn an_input_of_a_checkpoint_may_depend_on_what_its_function_has_captured() {
+    let device = reference::device();
+    let weight = vector(&[1.0, -2.0, 0.5], &device).tracked();
+    let x = &weight * &weight;
+    let inner = weight.clone();
+    let function = move |v: &[Tensor]| (&v[0] * &inner).tanh();
+    assert_checkpoint_agrees(function, std::slice::from_ref(&x), &[&x, &weight]);
+    let (same, itself) = (x.clone(), x.clone());
+    let function = move |v: &[Tensor]| &v[0] * &same.exp();
+    assert_checkpoint_agrees(function, &[itself], &[&x, &weight]);
+    let returned = x.clone();
+    assert_checkpoint_agrees(move |_| returned.clone(), &[], &[&x, &weight]);
+}
+
+#[test]
+fn checkpoints_nest() {
+    let device = reference::device();
+    let (x, weight) = (vector(&[0.4, 1.6], &device), vector(&[1.0, -2.0], &device));
+    let captured = weight.clone();
+    let function = move |v: &[Tensor]| {
+        let inner = captured.clone();
+        let first = (&v[0] * &captured).tanh();
+        checkpoint(move |v| (&v[0] * &inner).exp() + &v[0], &[first])
+    };
+    assert_checkpoint_agrees(function, std::slice::from_ref(&x), &[&x, &weight]);
+}
+
+#[test]
+fn inputs_may_depend_on_each_other() {
+    let device = reference::device();
+    let x = vector(&[2.0, 3.0], &device);
+    let middle = &x * &x;
+    let late = vector(&[5.0, 7.0], &device);
+    let y = (&middle * &x * &late).sum(..);
+    for asked in [[&x, &middle, &late], [&late, &middle, &x], [&middle, &late, &x]] {
+        for (input, gradient) in asked.into_iter().zip(grad(&y, &asked)) {
+            let expected: [f64; 2] = match input.id() {
+                id if id == x.id() => [60.0, 189.0],
+                id if id == middle.id() => [10.0, 21.0],
+                _ => [8.0, 27.0],
+            };
+            assert_close(&gradient, &expected);
+        }
+    }
+    // Asked for alone, the later ones are reached although the first is older than both.
+    assert_close(&grad(&y, &[&middle, &late])[1], &[8.0, 27.0]);
+}
+
+#[test]
+fn gradients_do_not_look_behind_what_they_are_asked_for() {
+    let device = reference::device();
+    let mut weight = vector(&[1.0], &device);
+    for _ in 0..100_000 {
+        weight = -weight;
+    }
+    let target = vector(&[3.0], &device);
+    // Were the history walked each time, this would not end before tomorrow.
+    for _ in 0..20_000 {
+        let gradient = grad(&(&weight - &target).square().sum(..), &[&weight]);
+        assert_eq!(gradient[0].shape(), weight.shape());
+    }
+}
+
+#[test]
+fn a_million_nodes_are_differentiated_and_dropped_on_a_small_stack() {
+    let run = || {
+        let device = reference::device();
+        let x = vector(&[1.0], &device);
+        let mut y = x.clone();
+        for _ in 0..500_000 {
+            let captured = y.clone();
+            let rule = move |_: &[Tensor], _: &Tensor, g: &Tensor| vec![Some(g * &captured)];
+            y = custom_grad(&-&y, std::slice::from_ref(&y), rule);
+        }
+        drop(grad(&y.sum(..), &[&x]));
+    };
+    std::thread::Builder::new().stack_size(256 << 10).spawn(run).unwrap().join().unwrap();
+}
+
 #[test]
 fn long_chains_do_not_overflow_the_stack() {
     let device = reference::device();

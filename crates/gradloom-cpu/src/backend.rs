@@ -5,7 +5,7 @@ use std::any::Any;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use gradloom_plan::{Planner, Prepared};
+use gradloom_plan::{Limits, Planner, Prepared};
 use gradloom_tensor::{
     Backend, Buffer, Capabilities, DType, Device, Error, Result, Retention, Statistics, Tensor,
 };
@@ -70,9 +70,10 @@ impl CpuBackend {
         let threads = pool
             .as_ref()
             .map_or_else(rayon::current_num_threads, |pool| pool.current_num_threads());
+        let executor = Executor::new(level);
         CpuBackend {
-            planner: Planner::default(),
-            executor: Executor::new(level),
+            planner: Planner::new(Limits { in_place: !executor.check_nan, ..Limits::default() }),
+            executor,
             threads,
             pool,
             kernels: AtomicU64::new(0),
@@ -92,10 +93,12 @@ impl CpuBackend {
         self.executor.level
     }
 
-    /// Fails evaluations at the first NaN, as `GRADLOOM_CHECK=nan` does.
+    /// Fails evaluations at the first NaN or infinity, as `GRADLOOM_CHECK=nan` does, and leaves every
+    /// tensor as it was: nothing is written in place meanwhile.
     #[must_use]
     pub fn check_nan(mut self, check: bool) -> CpuBackend {
         self.executor.check_nan = check;
+        self.planner = Planner::new(Limits { in_place: !check, ..Limits::default() });
         self
     }
 
@@ -149,7 +152,7 @@ impl Backend for CpuBackend {
     }
 
     fn evaluate(&self, roots: &[Tensor], retention: Retention) -> Result<()> {
-        let prepared = self.planner.prepare(roots, retention);
+        let prepared = self.planner.prepare(roots, retention)?;
         let counter = if prepared.cached { &self.replays } else { &self.plans };
         counter.fetch_add(1, Ordering::Relaxed);
         self.submissions.fetch_add(1, Ordering::Relaxed);

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use gradloom_plan::{BufferRef, Kernel, Plan, Prepared};
-use gradloom_tensor::{Buffer, DType, Error, Op, Result, bf16, f16};
+use gradloom_plan::{BufferRef, Checks, Kernel, Plan, Prepared};
+use gradloom_tensor::{Buffer, DType, Error, Op, Result};
 
 use crate::kernels::{Aliases, Context, Executable, prepare};
 use crate::memory::{Memory, Storage};
@@ -56,12 +56,12 @@ impl Bindings {
 
 impl Executor {
     pub(crate) fn new(level: Level) -> Executor {
-        let is = |name: &str, value: &str| std::env::var(name).is_ok_and(|found| found == value);
+        let profiles = std::env::var("GRADLOOM_PROFILE").is_ok_and(|value| value == "1");
         Executor {
             pool: Arc::new(Pool::default()),
             level,
-            check_nan: is("GRADLOOM_CHECK", "nan"),
-            profile: is("GRADLOOM_PROFILE", "1").then(Profile::default),
+            check_nan: Checks::from_environment().nan,
+            profile: profiles.then(Profile::default),
             bytes_moved: AtomicU64::new(0),
             prepared: Mutex::new(HashMap::new()),
         }
@@ -114,8 +114,9 @@ impl Executor {
                 check_finite(kernel, &bindings, prepared)?;
             }
         }
-        for (node, value) in prepared.outputs.iter().zip(values) {
-            node.set_value(value);
+        prepared.complete(values);
+        if let Some(profile) = &self.profile {
+            eprint!("{}", profile.last(plan));
         }
         Ok(())
     }
@@ -156,7 +157,7 @@ impl Executor {
             made[index] = Some(Buffer::new(shared, output.dtype, output.len));
         }
         let resolved = plan.outputs.iter().enumerate().map(|(index, output)| {
-            let source = match root_of(plan, BufferRef::Output(index)) {
+            let source = match plan.block(BufferRef::Output(index)) {
                 BufferRef::Input(input) => Some(&inputs[input]),
                 BufferRef::Output(target) => made[target].as_ref(),
                 BufferRef::Slot(_) => None,
@@ -218,34 +219,12 @@ impl Executor {
     }
 }
 
-/// The input, output or slot whose memory a reference means in the end.
-fn root_of(plan: &Plan, reference: BufferRef) -> BufferRef {
-    match reference {
-        BufferRef::Output(output) => match plan.outputs[output].alias {
-            Some(alias) => root_of(plan, alias),
-            None => reference,
-        },
-        BufferRef::Input(_) | BufferRef::Slot(_) => reference,
-    }
-}
-
-/// As [`root_of`], and an output that takes over an input's memory means that input.
-fn block_of(plan: &Plan, reference: BufferRef) -> BufferRef {
-    match root_of(plan, reference) {
-        BufferRef::Output(output) => match plan.outputs[output].reuses {
-            Some(input) => BufferRef::Input(input),
-            None => BufferRef::Output(output),
-        },
-        other => other,
-    }
-}
-
 /// Inputs of a kernel that have the memory of one of its outputs.
 fn shared(plan: &Plan, kernel: &Kernel) -> Vec<(usize, usize)> {
     let mut pairs = Vec::new();
     for (index, input) in kernel.inputs.iter().enumerate() {
-        let block = block_of(plan, input.buffer);
-        let found = kernel.outputs.iter().position(|output| block_of(plan, output.buffer) == block);
+        let block = plan.block(input.buffer);
+        let found = kernel.outputs.iter().position(|output| plan.block(output.buffer) == block);
         pairs.extend(found.map(|output| (index, output)));
     }
     pairs
@@ -268,26 +247,33 @@ fn check_indices(failures: &Failures, prepared: &Prepared) -> Result<()> {
     Err(Error::index_out_of_range(op, failure.value, failure.size, node.location()))
 }
 
-/// Looks for NaN in what a kernel wrote.
+/// Fails if a kernel has made a NaN or an infinity, and names the op that did. Values that were not
+/// finite before, such as the minus infinities of a mask, are nobody's fault.
 fn check_finite(kernel: &Kernel, bindings: &Bindings, prepared: &Prepared) -> Result<()> {
+    let read = |reference: BufferRef, dtype: DType, len: usize| {
+        // SAFETY: the buffers live through this evaluation, and no kernel runs before this function ends.
+        let bytes = unsafe { bindings.memory(reference).read(len * dtype.size()) };
+        gradloom_plan::interpret::numbers(dtype, bytes)
+    };
     for output in &kernel.outputs {
-        let bytes = output.len * output.dtype.size();
-        // SAFETY: the kernel that wrote it has ended, and no other runs before this function ends.
-        let values = unsafe { bindings.memory(output.buffer).read(bytes) };
-        if has_nan(output.dtype, values) {
-            let node = &prepared.nodes[kernel.node];
-            return Err(Error::not_finite(node.op().name(), "NaN", node.shape(), node.location()));
+        if !output.dtype.is_float() {
+            continue;
+        }
+        let values = read(output.buffer, output.dtype, output.len);
+        let Some(&found) = values.iter().find(|value| !value.is_finite()) else { continue };
+        let inputs: Vec<Vec<f64>> =
+            kernel.inputs.iter().map(|input| read(input.buffer, input.dtype, input.len)).collect();
+        let given = inputs.iter().flatten().any(|value| !value.is_finite());
+        let blamed = match gradloom_plan::interpret::is_costly(kernel) {
+            true => (!given).then_some((output.node, found)),
+            false => gradloom_plan::interpret::blame(kernel, &inputs, &prepared.arguments)
+                .map_err(|fault| Error::backend(format!("plan: {fault}")))?,
+        };
+        if let Some((node, value)) = blamed {
+            let node = &prepared.nodes[node];
+            let what = if value.is_nan() { "NaN" } else { "infinity" };
+            return Err(Error::not_finite(node.op().name(), what, node.shape(), node.location()));
         }
     }
     Ok(())
-}
-
-fn has_nan(dtype: DType, bytes: &[u8]) -> bool {
-    match dtype {
-        DType::F32 => bytemuck::cast_slice::<u8, f32>(bytes).iter().any(|value| value.is_nan()),
-        DType::F64 => bytemuck::cast_slice::<u8, f64>(bytes).iter().any(|value| value.is_nan()),
-        DType::F16 => bytemuck::cast_slice::<u8, f16>(bytes).iter().any(|value| value.is_nan()),
-        DType::BF16 => bytemuck::cast_slice::<u8, bf16>(bytes).iter().any(|value| value.is_nan()),
-        DType::I32 | DType::U32 | DType::U8 | DType::Bool => false,
-    }
 }

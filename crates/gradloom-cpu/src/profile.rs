@@ -1,11 +1,12 @@
-//! [`Profile`]: the time of each kernel, collected when `GRADLOOM_PROFILE=1`.
+//! [`Profile`]: the time of each kernel, printed after each evaluation and collected when
+//! `GRADLOOM_PROFILE=1`.
 
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use gradloom_plan::Kernel;
+use gradloom_plan::{Kernel, Plan};
 
 /// Times by kernel.
 #[derive(Debug, Default)]
@@ -19,6 +20,7 @@ struct Entry {
     runs: u64,
     total: Duration,
     least: Duration,
+    last: Duration,
 }
 
 impl Profile {
@@ -37,10 +39,25 @@ impl Profile {
             runs: 0,
             total: Duration::ZERO,
             least: Duration::MAX,
+            last: time,
         });
         entry.runs += 1;
         entry.total += time;
+        entry.last = time;
         entry.least = entry.least.min(time);
+    }
+
+    /// The times of a plan's kernels in its last run, one line each.
+    pub(crate) fn last(&self, plan: &Plan) -> String {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut report = format!("gradloom: plan {} on the CPU\n", plan.id);
+        for index in 0..plan.kernels.len() {
+            let Some(entry) = entries.get(&(plan.id, index)) else { continue };
+            let time = entry.last.as_secs_f64() * 1e6;
+            // Writing to a string does not fail.
+            let _ = writeln!(report, "{time:11.1} us  kernel {index}: {}", entry.label);
+        }
+        report
     }
 
     /// One line per kernel, the most expensive first.

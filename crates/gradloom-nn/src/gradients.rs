@@ -2,7 +2,7 @@
 //!
 //! They are ordinary graph: nothing is computed until a step is committed.
 
-use crate::{Module, ModuleExt};
+use crate::{Module, ModuleExt, uncommitted};
 use gradloom_tensor::{Tensor, Tensors};
 
 /// Gradients of a scalar loss with respect to all trainable weights of a model.
@@ -13,6 +13,9 @@ use gradloom_tensor::{Tensor, Tensors};
 pub fn gradients(loss: &Tensor, model: &(impl Module + ?Sized)) -> Gradients {
     let (names, weights): (Vec<String>, Vec<&Tensor>) =
         model.trainable().into_iter().map(|(name, parameter)| (name, parameter.tensor())).unzip();
+    for (name, weight) in names.iter().zip(&weights) {
+        uncommitted::warn(name, weight);
+    }
     let gradients = gradloom_autodiff::grad(loss, &weights);
     Gradients { entries: names.into_iter().zip(gradients).collect() }
 }
@@ -77,17 +80,17 @@ impl Gradients {
     #[must_use]
     #[track_caller]
     pub fn scale(&self, factor: f64) -> Gradients {
-        self.map(|_, gradient| gradient * factor)
+        self.map(|_, gradient| (gradient.wide() * factor).cast(gradient.dtype()))
     }
 
-    /// The Euclidean norm of all gradients together, a scalar.
+    /// The Euclidean norm of all gradients together, a scalar; f32 for gradients of f16 and bf16.
     ///
     /// # Panics
     /// If there are no gradients.
     #[must_use]
     #[track_caller]
     pub fn norm(&self) -> Tensor {
-        let squares = self.entries.iter().map(|(_, gradient)| gradient.square().sum(..));
+        let squares = self.entries.iter().map(|(_, gradient)| gradient.wide().square().sum(..));
         let sum = squares.reduce(|sum, square| sum + square);
         match sum {
             Some(sum) => sum.sqrt(),
@@ -107,7 +110,11 @@ impl Gradients {
     pub fn clip_norm(&self, norm_max: f64) -> (Gradients, Tensor) {
         let norm = self.norm();
         let factor = (norm_max / (&norm + norm.constant_like(1e-6))).minimum(norm.ones_like());
-        (self.map(|_, gradient| gradient * factor.cast(gradient.dtype())), norm)
+        let scaled = |gradient: &Tensor| {
+            let wide = gradient.wide();
+            (&wide * factor.cast(wide.dtype())).cast(gradient.dtype())
+        };
+        (self.map(|_, gradient| scaled(gradient)), norm)
     }
 
     /// Each element held within `-bound..=bound`. PyTorch: `torch.nn.utils.clip_grad_value_`.

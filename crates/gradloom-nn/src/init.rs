@@ -103,7 +103,7 @@ impl Init {
     /// State of one value, such as a running statistic.
     #[track_caller]
     pub fn state(&mut self, shape: impl Into<Shape>, value: f64) -> Parameter {
-        Parameter::state(Tensor::full(shape, value, self.dtype, &self.device))
+        Parameter::state(Tensor::full(shape, value, self.dtype.compute(), &self.device))
     }
 
     /// A weight uniform in `-bound..bound`. PyTorch: `init.uniform_`.

@@ -12,11 +12,14 @@ pub mod parameter;
 mod path;
 pub mod state_dict;
 pub mod weights;
+mod module_ext;
 
 mod context;
 pub mod init;
 pub mod layers;
 pub mod losses;
+
+mod uncommitted;
 
 pub mod gradients;
 pub mod lora;
@@ -34,7 +37,8 @@ pub use gradients::{Gradients, gradients};
 pub use gradloom_macros::Module;
 pub use init::Init;
 pub use layers::{Activation, Layer, Sequential};
-pub use module::{Module, ModuleExt};
+pub use module::Module;
+pub use module_ext::ModuleExt;
 pub use optimizers::{Adam, AdamW, Optimizer, RmsProp, Sgd};
 pub use parameter::{Parameter, Role};
 pub use path::Path;

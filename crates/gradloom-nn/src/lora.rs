@@ -1,7 +1,7 @@
 //! [`Lora`]: learning small updates beside frozen weights.
 //!
 //! An update of low rank is learnt for each chosen layer, a hundredth of the weights or less; everything
-//! else is frozen, and may stay in blocks. Files of updates, in the format of Python's `peft`, are read
+//! else is frozen, and may stay quantized. Files of updates, in the format of Python's `peft`, are read
 //! and written by `gradloom-zoo`. Updates of tables and of convolutions are absent.
 
 use std::collections::BTreeMap;
@@ -322,7 +322,7 @@ fn last_parts<'a>(names: impl Iterator<Item = &'a String>) -> String {
 
 /// Adds every update to its weight, so that the model runs as fast as without. Returns their number.
 ///
-/// Weights in blocks become f32. The weights from before are kept for [`unmerge`] until
+/// Quantized weights become f32. The weights from before are kept for [`unmerge`] until
 /// [`detach`]. Python: `peft.PeftModel.merge_adapter`.
 ///
 /// # Errors

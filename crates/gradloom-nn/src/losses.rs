@@ -2,7 +2,7 @@
 //! reduction, pairs and triplets.
 //!
 //! The plain ones (`cross_entropy`, `mse_loss`, `bce_with_logits`...) are methods of [`Tensor`].
-//! Letters: B batch, C classes, D features.
+//! All are computed wide ([`Tensor::wide`]). Letters: B batch, C classes, D features.
 
 use gradloom_tensor::Tensor;
 pub use gradloom_tensor::ops::loss::LossReduction;
@@ -25,8 +25,8 @@ pub fn reduce(losses: &Tensor, reduction: LossReduction) -> Tensor {
 #[track_caller]
 #[must_use]
 pub fn mse(x: &Tensor, target: &Tensor, reduction: LossReduction) -> Tensor {
-    same_shape("mse", x, target);
-    reduce(&(x - target).square(), reduction)
+    same("mse", x, target);
+    reduce(&(x.wide() - target.wide()).square(), reduction).cast(x.dtype())
 }
 
 /// `|x - target|` of each element, reduced. PyTorch: `F.l1_loss`.
@@ -36,8 +36,8 @@ pub fn mse(x: &Tensor, target: &Tensor, reduction: LossReduction) -> Tensor {
 #[track_caller]
 #[must_use]
 pub fn l1(x: &Tensor, target: &Tensor, reduction: LossReduction) -> Tensor {
-    same_shape("l1", x, target);
-    reduce(&(x - target).abs(), reduction)
+    same("l1", x, target);
+    reduce(&(x.wide() - target.wide()).abs(), reduction).cast(x.dtype())
 }
 
 /// Options of [`bce_with_logits`].
@@ -61,19 +61,21 @@ pub struct BceOptions {
 #[track_caller]
 #[must_use]
 pub fn bce_with_logits(x: &Tensor, target: &Tensor, options: &BceOptions) -> Tensor {
-    same_shape("bce_with_logits", x, target);
+    same("bce_with_logits", x, target);
+    let dtype = x.dtype();
+    let (x, target) = (x.wide(), target.wide());
     // log(1 - s) = -softplus(x), log s = -softplus(-x).
     let (no, yes) = (x.softplus(), x.neg().softplus());
     let yes = match &options.positive_weight {
-        Some(weight) => yes * weight,
+        Some(weight) => yes * weight.wide(),
         None => yes,
     };
-    let losses = target * yes + (target.ones_like() - target) * no;
+    let losses = &target * yes + (target.ones_like() - &target) * no;
     let losses = match &options.weight {
-        Some(weight) => losses * weight,
+        Some(weight) => losses * weight.wide(),
         None => losses,
     };
-    reduce(&losses, options.reduction)
+    reduce(&losses, options.reduction).cast(dtype)
 }
 
 /// Cross-entropy with a weight per class `[C]`: the mean of `-w[target] log_softmax(x)[target]`, divided
@@ -92,9 +94,10 @@ pub fn weighted_cross_entropy(logits: &Tensor, targets: &Tensor, weight: &Tensor
         "weighted_cross_entropy: weights of shape {} for {classes} classes",
         weight.shape()
     );
-    let picked = targets.one_hot(classes).cast(logits.dtype()) * weight;
-    let sum = (logits.log_softmax(-1) * &picked).sum(..);
-    -(sum / picked.sum(..))
+    let (wide, weight) = (logits.wide(), weight.wide());
+    let picked = targets.one_hot(classes).cast(wide.dtype()) * weight;
+    let sum = (wide.log_softmax(-1) * &picked).sum(..);
+    (-(sum / picked.sum(..))).cast(logits.dtype())
 }
 
 /// Focal loss of logits: `(1 - p)^gamma * cross_entropy` with `p` the probability of the target:
@@ -105,11 +108,13 @@ pub fn weighted_cross_entropy(logits: &Tensor, targets: &Tensor, weight: &Tensor
 #[track_caller]
 #[must_use]
 pub fn focal(logits: &Tensor, targets: &Tensor, gamma: f64) -> Tensor {
-    let picked = targets.one_hot(logits.size(-1)).cast(logits.dtype());
-    let logarithm = (logits.log_softmax(-1) * picked).sum(-1);
+    let wide = logits.wide();
+    let picked = targets.one_hot(logits.size(-1)).cast(wide.dtype());
+    let logarithm = (wide.log_softmax(-1) * picked).sum(-1);
     let missing = logarithm.ones_like() - logarithm.exp();
     // Rounding may take the probability above one, where a power has no value.
-    -(missing.maximum(missing.constant_like(1e-12)).powf(gamma) * logarithm).mean(..)
+    let losses = missing.maximum(missing.constant_like(1e-12)).powf(gamma) * logarithm;
+    (-losses.mean(..)).cast(logits.dtype())
 }
 
 /// Mean of `max(0, |a - p| - |a - n| + margin)` with Euclidean distances: anchors, positives and
@@ -122,14 +127,16 @@ pub fn focal(logits: &Tensor, targets: &Tensor, gamma: f64) -> Tensor {
 #[track_caller]
 #[must_use]
 pub fn triplet(anchor: &Tensor, positive: &Tensor, negative: &Tensor, margin: f64) -> Tensor {
-    same_shape("triplet", anchor, positive);
-    same_shape("triplet", anchor, negative);
+    same("triplet", anchor, positive);
+    same("triplet", anchor, negative);
+    let dtype = anchor.dtype();
+    let anchor = anchor.wide();
     let distance = |other: &Tensor| {
-        let difference = anchor - other + anchor.constant_like(1e-6);
+        let difference = &anchor - other.wide() + anchor.constant_like(1e-6);
         difference.square().sum(-1).sqrt()
     };
     let excess = distance(positive) - distance(negative);
-    (&excess + excess.constant_like(margin)).relu().mean(..)
+    (&excess + excess.constant_like(margin)).relu().mean(..).cast(dtype)
 }
 
 /// Contrastive loss of two views of the same samples, `[B, D]` each: cross-entropy of their cosine
@@ -143,17 +150,20 @@ pub fn triplet(anchor: &Tensor, positive: &Tensor, negative: &Tensor, margin: f6
 #[track_caller]
 #[must_use]
 pub fn info_nce(left: &Tensor, right: &Tensor, temperature: f64) -> Tensor {
-    same_shape("info_nce", left, right);
-    let (left, right) = (left.normalize(-1, 1e-12), right.normalize(-1, 1e-12));
+    same("info_nce", left, right);
+    let dtype = left.dtype();
+    let [left, right] = [left, right].map(|view| view.wide().normalize(-1, 1e-12));
     let similarity = left.matmul(&right.t());
     let logits = &similarity * similarity.constant_like(1.0 / temperature);
     let own = Tensor::arange(logits.size(0), logits.device());
     let sum = logits.cross_entropy(&own) + logits.t().cross_entropy(&own);
-    &sum * sum.constant_like(0.5)
+    (&sum * sum.constant_like(0.5)).cast(dtype)
 }
 
 #[track_caller]
-fn same_shape(loss: &str, x: &Tensor, target: &Tensor) {
+fn same(loss: &str, x: &Tensor, target: &Tensor) {
     let (left, right) = (x.shape(), target.shape());
     assert!(left == right, "{loss}: input {left} and target {right} must have one shape");
+    let (left, right) = (x.dtype(), target.dtype());
+    assert!(left == right, "{loss}: dtypes differ: {left} and {right}; convert one with cast");
 }

@@ -35,7 +35,7 @@ impl Parameter {
         Parameter::with_role(tensor, Role::State)
     }
 
-    /// A tensor with a role. Its history is cut. A matrix in blocks is frozen instead of trainable.
+    /// A tensor with a role. Its history is cut. A quantized matrix is frozen instead of trainable.
     #[track_caller]
     pub fn with_role(tensor: Tensor, role: Role) -> Self {
         let role =
@@ -58,7 +58,7 @@ impl Parameter {
         &self.tensor
     }
 
-    /// Another value in the same role; its history is cut. A matrix in blocks makes the weight frozen.
+    /// Another value in the same role; its history is cut. A quantized matrix makes the weight frozen.
     ///
     /// # Panics
     /// If shape or dtype differ.

@@ -1,10 +1,11 @@
-//! Weights in blocks of small integers: a quarter of the memory, and products that read the blocks.
+//! Quantized weights, in blocks of small integers: a quarter of the memory, and products that read the
+//! blocks.
 
 use crate::{Error, Module, ModuleExt, Result, Role};
 use gradloom_tensor::BlockFormat;
 
 /// Puts every matrix whose rows are whole blocks into blocks of `format`, in place, and returns how
-/// many there were. `Linear` and `Embedding` then read the blocks; such weights are frozen.
+/// many there were. `Linear` and `Embedding` then read the quantized blocks; such weights are frozen.
 ///
 /// Matrices whose rows do not fit, vectors and running statistics stay as they are. What a model would
 /// have to multiply the other way round (not as `x W^T`) is better left out: see [`quantize_where`].
@@ -26,7 +27,7 @@ use gradloom_tensor::BlockFormat;
 /// ```
 ///
 /// # Errors
-/// If a weight cannot be computed or stored; those before it are then in blocks.
+/// If a weight cannot be computed or stored; those before it are then quantized.
 pub fn quantize(model: &mut impl Module, format: BlockFormat) -> Result<usize> {
     quantize_where(model, format, |_| true)
 }

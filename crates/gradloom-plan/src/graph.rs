@@ -1,12 +1,27 @@
 //! [`Graph`]: the planner's own picture of a linear graph: equal nodes merged, aliases resolved, and
 //! every view chain reduced to a base node and the steps from it.
 
+use std::hash::Hash;
+
 use gradloom_tensor::{DType, Op, Shape};
 use rustc_hash::FxHashMap;
 
 use crate::linear::Linear;
-pub(crate) use crate::node::{Claim, Class, Node, Step, follow};
+use crate::node::{Class, Node, Step, read};
 use crate::view::View;
+use crate::words::Words;
+
+/// Longer chains of views are cut by a copy, so that following them stays cheap.
+const STEPS_MAX: usize = 64;
+
+/// How a node's elements must lie in memory for one that reads them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Need {
+    /// All elements of a buffer in order.
+    Whole,
+    /// Through strides, without a mask.
+    Strided,
+}
 
 /// All nodes, by the index of [`Linear`].
 pub(crate) struct Graph {
@@ -14,7 +29,7 @@ pub(crate) struct Graph {
     pub(crate) roots: Vec<usize>,
     /// Bases that use a base, per base.
     pub(crate) users: Vec<Vec<usize>>,
-    /// Trivial nodes that need memory, because they are roots or operands of structured kernels.
+    /// Generated nodes that need memory, because they are roots or operands of structured kernels.
     pub(crate) filled: Vec<usize>,
 }
 
@@ -36,9 +51,8 @@ impl Graph {
         let mut graph =
             Graph { nodes: builder.nodes, roots, users: Vec::new(), filled: Vec::new() };
         graph.resolve_bases();
-        graph.claim_blocks();
-        graph.store_where_needed();
-        graph.resolve_bases();
+        graph.claim_quantized();
+        graph.copy_where_needed();
         graph.collect_users();
         graph.collect_filled();
         graph
@@ -52,7 +66,7 @@ impl Graph {
     /// The view of a node on its base.
     pub(crate) fn view(&self, node: usize) -> Option<View> {
         let Node { base, steps, .. } = &self.nodes[node];
-        follow(View::contiguous(self.nodes[*base].shape), steps)
+        read(self.nodes[*base].shape, steps)
     }
 
     /// True if a node is all elements of its base in order.
@@ -61,95 +75,117 @@ impl Graph {
             && self.view(node).is_some_and(|view| view.is_contiguous())
     }
 
-    /// Turns views into copies where a consumer or a root needs elements in order.
-    fn store_where_needed(&mut self) {
-        for index in 0..self.nodes.len() {
-            let needs: Vec<(usize, bool)> = match &self.nodes[index].op {
-                _ if self.nodes[index].class != Class::Heavy => continue,
-                Op::Matmul | Op::ScatterAdd { .. } | Op::Attention(_) => {
-                    self.nodes[index].inputs.iter().map(|&input| (input, true)).collect()
-                }
-                Op::Gather { .. } => {
-                    let inputs = &self.nodes[index].inputs;
-                    vec![(inputs[0], false), (inputs[1], true)]
-                }
-                Op::Write { .. } => {
-                    let inputs = &self.nodes[index].inputs;
-                    vec![(inputs[0], false), (inputs[2], true)]
-                }
-                _ => self.nodes[index].inputs.iter().map(|&input| (input, false)).collect(),
+    /// How a structured node reads each operand: in order, or through strides without a mask.
+    fn needs(&self, node: usize) -> impl Iterator<Item = (usize, Need)> + '_ {
+        let Node { op, inputs, .. } = &self.nodes[node];
+        inputs.iter().enumerate().filter_map(move |(position, &input)| {
+            let need = match (op, position) {
+                (Op::Matmul | Op::ScatterAdd { .. } | Op::Attention(_), _)
+                | (Op::Gather { .. }, 1)
+                | (Op::Write { .. }, 2) => Need::Strided,
+                // An update is computed where it is written.
+                (Op::Write { .. }, 1) => return None,
+                _ => Need::Whole,
             };
-            for (input, strided) in needs {
-                let fits = match strided {
-                    true => self.view(input).is_some_and(|view| view.mask.is_none()),
-                    false => self.is_whole(input),
-                };
-                if !fits && self.nodes[input].class == Class::View {
-                    self.nodes[input].class = Class::Elementwise;
-                    self.resolve_bases();
+            Some((input, need))
+        })
+    }
+
+    fn fits(&self, node: usize, need: Need) -> bool {
+        match need {
+            Need::Strided => self.view(node).is_some_and(|view| view.mask.is_none()),
+            Need::Whole => self.is_whole(node),
+        }
+    }
+
+    /// Turns views and aliases into copies where a structured node or a root needs elements in memory
+    /// as the view does not give them.
+    fn copy_where_needed(&mut self) {
+        let mut needs: Vec<Vec<Need>> = vec![Vec::new(); self.nodes.len()];
+        for node in 0..self.nodes.len() {
+            if self.nodes[node].class == Class::Structured {
+                for (input, need) in self.needs(node) {
+                    needs[input].push(need);
                 }
             }
         }
-        for root in self.roots.clone() {
-            if self.nodes[root].class == Class::View && !self.is_whole(root) {
-                self.nodes[root].class = Class::Elementwise;
-                self.resolve_bases();
+        for &root in &self.roots {
+            needs[root].push(Need::Whole);
+        }
+        // Views of what is copied read the copy, unless that would make a copy of them necessary too.
+        for node in 0..self.nodes.len() {
+            if !matches!(self.nodes[node].class, Class::View | Class::Alias) {
+                continue;
+            }
+            let fits = |graph: &Graph| needs[node].iter().all(|&need| graph.fits(node, need));
+            if let Some(source) = self.source(node) {
+                let entry = &mut self.nodes[node];
+                let kept = (entry.base, std::mem::take(&mut entry.steps));
+                (entry.base, entry.steps) = source;
+                if !fits(self) {
+                    (self.nodes[node].base, self.nodes[node].steps) = kept;
+                }
+            }
+            if !fits(self) {
+                self.make_copy(node);
             }
         }
+    }
+
+    /// Gives a view or an alias elements of its own.
+    pub(crate) fn make_copy(&mut self, node: usize) {
+        let entry = &mut self.nodes[node];
+        entry.class = Class::Copy;
+        entry.base = node;
+        entry.steps.clear();
     }
 
     fn resolve_bases(&mut self) {
-        for index in 0..self.nodes.len() {
-            let (base, steps) = match self.nodes[index].class {
-                Class::Alias => {
-                    let input = self.nodes[index].inputs[0];
-                    let mut after = self.nodes[input].after.clone();
-                    after.extend(&self.nodes[index].inputs[1..]);
-                    self.nodes[index].after = after;
-                    (self.nodes[input].base, self.nodes[input].steps.clone())
-                }
-                Class::View => {
-                    let input = self.nodes[index].inputs[0];
-                    self.nodes[index].after = self.nodes[input].after.clone();
-                    let base = self.nodes[input].base;
-                    let mut steps = self.nodes[input].steps.clone();
-                    steps.push(self.own_step(index));
-                    if follow(View::contiguous(self.nodes[base].shape), &steps).is_some() {
-                        (base, steps)
-                    } else {
-                        self.nodes[index].class = Class::Elementwise;
-                        (index, Vec::new())
-                    }
-                }
-                _ => (index, Vec::new()),
-            };
-            self.nodes[index].base = base;
-            self.nodes[index].steps = steps;
+        for node in 0..self.nodes.len() {
+            if !matches!(self.nodes[node].class, Class::View | Class::Alias) {
+                continue;
+            }
+            let inputs = &self.nodes[node].inputs;
+            let mut after = self.nodes[inputs[0]].after.clone();
+            if self.nodes[node].class == Class::Alias {
+                after.extend(&inputs[1..]);
+            }
+            after.sort_unstable();
+            after.dedup();
+            self.nodes[node].after = after;
+            match self.source(node) {
+                Some(source) => (self.nodes[node].base, self.nodes[node].steps) = source,
+                None => self.make_copy(node),
+            }
         }
     }
 
-    /// The step that a view node (or a stored view) makes from its operand.
-    pub(crate) fn own_step(&self, node: usize) -> Step {
-        let Node { op, shape, .. } = &self.nodes[node];
-        match op {
-            Op::Permute(permutation) => Step::Permute(*permutation),
-            Op::Expand => Step::Expand(*shape),
-            Op::Slice { starts, steps } => {
-                Step::Slice { starts: *starts, steps: *steps, shape: *shape }
+    /// The base of a view or an alias and the steps from it, if strides can express them.
+    fn source(&self, node: usize) -> Option<(usize, Vec<Step>)> {
+        let entry = &self.nodes[node];
+        let input = &self.nodes[entry.inputs[0]];
+        let mut steps = input.steps.clone();
+        if entry.class == Class::View {
+            let step = entry.own_step();
+            if let (Step::Reshape(_), Some(Step::Reshape(_))) = (step, steps.last()) {
+                steps.pop();
             }
-            Op::Pad { before } => Step::Pad { before: *before, shape: *shape },
-            Op::Flip(axes) => Step::Flip(*axes),
-            _ => Step::Reshape(*shape),
+            steps.push(step);
+            let shape = self.nodes[input.base].shape;
+            if steps.len() > STEPS_MAX || read(shape, &steps).is_none() {
+                return None;
+            }
         }
+        Some((input.base, steps))
     }
 
     fn collect_filled(&mut self) {
-        let heavy = self.nodes.iter().filter(|node| node.class == Class::Heavy);
-        let mut bases: Vec<usize> = heavy
+        let structured = self.nodes.iter().filter(|node| node.class == Class::Structured);
+        let mut bases: Vec<usize> = structured
             .flat_map(Node::stored_inputs)
             .chain(&self.roots)
             .map(|&node| self.nodes[node].base)
-            .filter(|&base| self.nodes[base].class == Class::Trivial)
+            .filter(|&base| self.nodes[base].class == Class::Generated)
             .collect();
         bases.sort_unstable();
         bases.dedup();
@@ -159,7 +195,7 @@ impl Graph {
     fn collect_users(&mut self) {
         let mut users = vec![Vec::new(); self.nodes.len()];
         for (index, node) in self.nodes.iter().enumerate() {
-            if node.base != index || matches!(node.class, Class::Leaf(_) | Class::Trivial) {
+            if node.base != index || matches!(node.class, Class::Leaf(_) | Class::Generated) {
                 continue;
             }
             for &input in &node.inputs {
@@ -233,6 +269,8 @@ impl Builder {
             (first != index).then_some(first)
         });
         if let Some(first) = duplicate {
+            // The same value, whatever op made it.
+            node.op = Op::Barrier;
             node.class = Class::Alias;
             node.inputs = vec![first];
             self.merged.push(first);
@@ -245,41 +283,52 @@ impl Builder {
 
 /// Words that are equal for nodes of equal value; `None` for nodes that are never merged.
 fn fingerprint(node: &Node) -> Option<Vec<u64>> {
-    let mut words = vec![node.dtype as u64, node.shape.rank() as u64];
-    words.extend(node.shape.iter().map(|&size| size as u64));
-    words.extend(node.inputs.iter().map(|&input| input as u64));
-    words.push(u64::MAX);
-    match &node.op {
-        Op::Unary(unary) => words.extend([1, *unary as u64]),
-        Op::Binary(binary) => words.extend([2, *binary as u64]),
-        Op::Select => words.push(3),
-        Op::Cast => words.push(4),
-        Op::Reduce(reduction, axes) => {
-            words.extend([5, *reduction as u64, u64::from(axes.bits())]);
-        }
-        Op::Reshape => words.push(6),
-        Op::Permute(permutation) => {
-            words.push(7);
-            words.extend(permutation.iter().map(|axis| axis as u64));
-        }
-        Op::Expand => words.push(8),
-        Op::Constant(value) => {
-            let (kind, bits) = value.cast(node.dtype).key();
-            words.extend([9, u64::from(kind), bits]);
-        }
-        Op::Iota { axis } => words.extend([10, *axis as u64]),
-        Op::Slice { starts, steps } => {
-            words.push(11);
-            words.extend(starts.iter().chain(steps).map(|&value| value as u64));
-        }
-        Op::Matmul => words.push(12),
-        Op::Dequantize(format) => words.extend([13, *format as u64]),
-        _ => return None,
-    }
-    if matches!(node.class, Class::Leaf(_)) {
-        return None;
-    }
-    Some(words)
+    let merged = match &node.op {
+        Op::Unary(_)
+        | Op::Binary(_)
+        | Op::Select
+        | Op::Cast
+        | Op::Reduce(..)
+        | Op::Reshape
+        | Op::Permute(_)
+        | Op::Expand
+        | Op::Constant(_)
+        | Op::Iota { .. }
+        | Op::Slice { .. }
+        | Op::Pad { .. }
+        | Op::Flip(_)
+        | Op::Matmul
+        | Op::Dequantize(_) => !matches!(node.class, Class::Leaf(_)),
+        Op::Buffer
+        | Op::Argument(_)
+        | Op::Random { .. }
+        | Op::CheckIndex { .. }
+        | Op::ArgReduce(..)
+        | Op::Scan { .. }
+        | Op::Concat { .. }
+        | Op::Convolution(..)
+        | Op::ConvolutionInput(..)
+        | Op::ConvolutionWeight(..)
+        | Op::PoolMax(_)
+        | Op::PoolMaxScatter(_)
+        | Op::PoolMaxGather(_)
+        | Op::PoolSum(_)
+        | Op::PoolSumScatter(_)
+        | Op::Gather { .. }
+        | Op::ScatterAdd { .. }
+        | Op::Write { .. }
+        | Op::Attention(_)
+        | Op::ArgSort { .. }
+        | Op::Detach(_)
+        | Op::Custom(_)
+        | Op::Barrier => false,
+    };
+    merged.then(|| {
+        let mut words = Words::default();
+        words.op(&node.op, node.dtype);
+        (node.dtype, node.shape, &node.inputs).hash(&mut words);
+        words.0
+    })
 }
 
 fn classify(
@@ -296,7 +345,7 @@ fn classify(
     let same_as_input = || nodes[inputs[0]].shape == shape && nodes[inputs[0]].dtype == dtype;
     match op {
         Op::Buffer | Op::Constant(_) | Op::Argument(_) | Op::Iota { .. } | Op::Random { .. } => {
-            Class::Trivial
+            Class::Generated
         }
         Op::Cast if same_as_input() => Class::Alias,
         Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast | Op::CheckIndex { .. } => {
@@ -329,7 +378,7 @@ fn classify(
         | Op::Write { .. }
         | Op::Dequantize(_)
         | Op::Attention(_)
-        | Op::ArgSort { .. } => Class::Heavy,
+        | Op::ArgSort { .. } => Class::Structured,
         Op::Detach(_) | Op::Custom(_) | Op::Barrier => Class::Alias,
     }
 }

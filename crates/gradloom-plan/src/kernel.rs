@@ -63,6 +63,8 @@ pub struct Kernel {
     pub outputs: Vec<KernelOutput>,
     /// The graph node that the kernel's last output is, see [`Prepared::nodes`](crate::Prepared::nodes).
     pub node: usize,
+    /// For each instruction of the program the graph node that it was made for.
+    pub origins: Vec<usize>,
 }
 
 /// The shapes of work. All but `Map`, `Reduce` and `Row` are followed by the kernel's program as an
@@ -195,6 +197,35 @@ pub enum KernelKind {
     },
 }
 
+impl KernelKind {
+    /// Operands that the kind itself reads, before those of the program.
+    pub fn operands(&self) -> usize {
+        match self {
+            KernelKind::Map | KernelKind::Reduce | KernelKind::Row => 0,
+            KernelKind::PoolMax(_)
+            | KernelKind::PoolSum(_)
+            | KernelKind::PoolSumScatter(_)
+            | KernelKind::Scan { .. }
+            | KernelKind::ArgReduce { .. }
+            | KernelKind::ArgSort { .. }
+            | KernelKind::Dequantize(_) => 1,
+            KernelKind::Matmul { .. }
+            | KernelKind::Convolution(_)
+            | KernelKind::ConvolutionInput(_)
+            | KernelKind::ConvolutionWeight(_)
+            | KernelKind::PoolMaxScatter(_)
+            | KernelKind::PoolMaxGather(_)
+            | KernelKind::Gather { .. }
+            | KernelKind::ScatterAdd { .. }
+            | KernelKind::Write { .. }
+            | KernelKind::QuantizedRows { .. } => 2,
+            KernelKind::QuantizedMatmul { parts, .. } => 1 + parts.len(),
+            KernelKind::Attention { views, .. } => views.len(),
+            KernelKind::Concat { parts, .. } => parts.len(),
+        }
+    }
+}
+
 /// Sizes of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Convolution {
@@ -243,6 +274,48 @@ pub struct Plan {
     pub slots: Vec<Slot>,
     /// Dtypes of the arguments; each is one word, or a f64.
     pub arguments: Vec<DType>,
+}
+
+impl Plan {
+    /// The memory that a reference means in the end: aliases followed, and an output that takes over an
+    /// input's memory as that input.
+    pub fn block(&self, buffer: BufferRef) -> BufferRef {
+        match self.owner(buffer) {
+            BufferRef::Output(output) => {
+                self.outputs[output].reuses.map_or(BufferRef::Output(output), BufferRef::Input)
+            }
+            other => other,
+        }
+    }
+
+    /// What a reference means once aliases are followed.
+    pub fn owner(&self, buffer: BufferRef) -> BufferRef {
+        let mut buffer = buffer;
+        while let BufferRef::Output(output) = buffer
+            && let Some(alias) = self.outputs[output].alias
+        {
+            buffer = alias;
+        }
+        buffer
+    }
+}
+
+impl Convolution {
+    /// `[N, C, H, W]`.
+    pub fn input(&self) -> [usize; 4] {
+        [self.batch, self.channels, self.input_size[0], self.input_size[1]]
+    }
+
+    /// `[O, C / groups, KH, KW]`.
+    pub fn weight(&self) -> [usize; 4] {
+        let [height, width] = self.window.kernel;
+        [self.outputs, self.channels / self.groups.max(1), height, width]
+    }
+
+    /// `[N, O, OH, OW]`.
+    pub fn output(&self) -> [usize; 4] {
+        [self.batch, self.outputs, self.output_size[0], self.output_size[1]]
+    }
 }
 
 /// A value that outlives the evaluation.

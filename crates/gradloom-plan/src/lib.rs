@@ -2,28 +2,46 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-mod bits;
-mod claims;
-mod display;
-mod graph;
 pub mod kernel;
-mod linear;
-mod lower;
-mod structured;
-mod memory;
-mod merge;
-mod node;
-mod partition;
-pub mod planner;
 pub mod program;
-mod schedule;
-mod storing;
 pub mod view;
 
+pub mod planner;
+mod build;
+mod checks;
+
+mod linear;
+mod words;
+
+mod graph;
+mod node;
+mod quantized;
+
+mod partition;
+mod order;
+mod space;
+mod storing;
+mod merge;
+
+mod draft;
+mod lower;
+mod rounding;
+mod split;
+mod structured;
+
+mod memory;
+mod schedule;
+
+mod display;
+pub mod interpret;
+mod verify;
+
+pub use checks::Checks;
 pub use kernel::{
     BufferRef, Convolution, Kernel, KernelInput, KernelKind, KernelOutput, Plan, PlanOutput, Pool,
     Slot,
 };
 pub use planner::{Limits, Planner, Prepared};
 pub use program::{Instruction, Level, Operation, Program, Space, ValueId};
+pub use verify::PlanFault;
 pub use view::View;

@@ -1,8 +1,33 @@
 //! [`Linear`]: the part of a graph that an evaluation needs, in topological order, with the words that
 //! describe its structure. This runs at every evaluation, so it does little and allocates little.
 
-use gradloom_tensor::{Buffer, DType, Op, Retention, Scalar, Tensor};
-use rustc_hash::FxHashMap;
+use gradloom_tensor::{Buffer, DType, Op, Retention, Scalar, State, Tensor};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::words::Words;
+
+/// First words of a node.
+const LEAF: u64 = 0;
+const COMPUTED: u64 = 1;
+
+/// Ops in a row behind a node that are better kept than computed again and again.
+const HISTORY_LONG: usize = 32;
+
+/// What is left to do for a node.
+enum Visit {
+    /// Find out what it is.
+    Reach(Tensor),
+    /// Write it down: its operands are there. A detached node has its value of the one with this id.
+    Leave(Tensor, Option<u64>),
+}
+
+/// The operands whose values a node's value is made from.
+fn operands(tensor: &Tensor) -> &[Tensor] {
+    match tensor.op() {
+        Op::Custom(_) => &tensor.inputs()[..1],
+        _ => tensor.inputs(),
+    }
+}
 
 /// A graph in topological order.
 pub(crate) struct Linear {
@@ -24,7 +49,7 @@ pub(crate) struct Linear {
     /// Dtypes of the arguments.
     pub(crate) argument_dtypes: Vec<DType>,
     /// The structure as words: equal words, equal plan.
-    pub(crate) key: Vec<u64>,
+    pub(crate) key: Words,
 }
 
 impl Linear {
@@ -39,179 +64,165 @@ impl Linear {
             reusable: Vec::new(),
             arguments: Vec::new(),
             argument_dtypes: Vec::new(),
-            key: vec![retention as u64],
+            key: Words(vec![retention as u64]),
         };
         let mut index: FxHashMap<u64, u32> = FxHashMap::default();
         let pending = || roots.iter().filter(|root| root.value().is_none());
         linear.visit(pending(), &mut index);
+        let mut listed = FxHashSet::default();
         for root in pending() {
             let position = index[&root.id()];
-            if !linear.roots.contains(&position) {
+            if listed.insert(position) {
                 linear.roots.push(position);
-                linear.key.push(u64::from(position));
+                linear.key.0.push(u64::from(position));
+            }
+        }
+        for position in linear.kept_at_last() {
+            if listed.insert(position) {
+                linear.roots.push(position);
+                linear.key.0.push(u64::from(position));
             }
         }
         linear.reusable = match retention {
             Retention::Release => linear.find_reusable(roots, &index),
             Retention::Keep => vec![false; linear.inputs.len()],
         };
-        linear.key.extend(linear.reusable.iter().map(|&reusable| u64::from(reusable)));
+        linear.key.0.extend(linear.reusable.iter().map(|&reusable| u64::from(reusable)));
         linear
     }
 
-    /// Depth-first, without recursion: graphs of long sequences are deep.
+    /// Depth-first, without recursion: graphs of long sequences are deep. What a node is is decided at the
+    /// first look, because other threads may give it a value meanwhile.
     fn visit<'a>(
         &mut self,
         roots: impl Iterator<Item = &'a Tensor>,
         index: &mut FxHashMap<u64, u32>,
     ) {
         let mut storages: FxHashMap<usize, usize> = FxHashMap::default();
-        let mut stack: Vec<(Tensor, bool)> = Vec::new();
+        let mut stack: Vec<Visit> = Vec::new();
         for root in roots {
-            stack.push((root.clone(), false));
-            while let Some((tensor, operands_done)) = stack.pop() {
-                if index.contains_key(&tensor.id()) {
-                    continue;
-                }
-                let leaf = tensor.value().is_some();
-                if operands_done || leaf {
-                    self.append(tensor, leaf, index, &mut storages);
-                    continue;
-                }
-                stack.push((tensor.clone(), true));
-                match tensor.op() {
-                    Op::Detach(source) => {
-                        stack.extend(source.source().map(|source| (source, false)));
-                    }
-                    Op::Custom(_) => stack.push((tensor.inputs()[0].clone(), false)),
-                    _ => {
-                        stack.extend(
-                            tensor.inputs().iter().rev().map(|input| (input.clone(), false)),
-                        );
-                    }
+            stack.push(Visit::Reach(root.clone()));
+            while let Some(visit) = stack.pop() {
+                match visit {
+                    Visit::Leave(tensor, source) => self.append_computed(tensor, source, index),
+                    Visit::Reach(tensor) if index.contains_key(&tensor.id()) => {}
+                    Visit::Reach(tensor) => match tensor.state() {
+                        State::Value(value) => {
+                            let value = value.clone();
+                            self.append_leaf(tensor, &value, index, &mut storages);
+                        }
+                        State::Detached(source) => {
+                            stack.push(Visit::Leave(tensor, Some(source.id())));
+                            stack.push(Visit::Reach(source));
+                        }
+                        State::Node => {
+                            let operands = operands(&tensor).to_vec();
+                            stack.push(Visit::Leave(tensor, None));
+                            stack.extend(operands.into_iter().rev().map(Visit::Reach));
+                        }
+                    },
                 }
             }
         }
     }
 
-    fn append(
+    fn append_leaf(
         &mut self,
         tensor: Tensor,
-        leaf: bool,
+        value: &Buffer,
         index: &mut FxHashMap<u64, u32>,
         storages: &mut FxHashMap<usize, usize>,
     ) {
-        let position = self.nodes.len() as u32;
-        index.insert(tensor.id(), position);
-        if let Some(value) = tensor.value().filter(|_| leaf) {
-            let address = std::sync::Arc::as_ptr(value.shared()).cast::<()>() as usize;
-            let next = self.inputs.len();
-            let input = *storages.entry(address).or_insert(next);
-            if input == next {
-                self.inputs.push(value.clone());
-            }
-            self.input_of.insert(position, input);
-            self.key.extend([TAG_LEAF, input as u64]);
-        } else {
-            match tensor.op() {
-                Op::Detach(source) => {
-                    let source = source.source().map(|source| index[&source.id()]);
-                    self.edges.extend(source);
-                }
-                Op::Custom(_) => self.edges.push(index[&tensor.inputs()[0].id()]),
-                _ => self.edges.extend(tensor.inputs().iter().map(|input| index[&input.id()])),
-            }
-            self.encode_op(tensor.op(), tensor.dtype());
+        let address = std::sync::Arc::as_ptr(value.shared()).cast::<()>() as usize;
+        let next = self.inputs.len();
+        let input = *storages.entry(address).or_insert(next);
+        if input == next {
+            self.inputs.push(value.clone());
         }
+        self.input_of.insert(self.nodes.len() as u32, input);
+        self.key.0.extend([LEAF, input as u64]);
+        self.append(tensor, index);
+    }
+
+    /// `source` is the node that a detached one has its value of.
+    fn append_computed(
+        &mut self,
+        tensor: Tensor,
+        source: Option<u64>,
+        index: &mut FxHashMap<u64, u32>,
+    ) {
+        // Several users may have reached the node before it was left.
+        if index.contains_key(&tensor.id()) {
+            return;
+        }
+        match source {
+            Some(source) => self.edges.push(index[&source]),
+            None => self.edges.extend(operands(&tensor).iter().map(|input| index[&input.id()])),
+        }
+        self.key.0.push(COMPUTED);
+        self.key.op(tensor.op(), tensor.dtype());
+        self.collect_arguments(tensor.op(), tensor.dtype());
+        self.append(tensor, index);
+    }
+
+    fn append(&mut self, tensor: Tensor, index: &mut FxHashMap<u64, u32>) {
+        index.insert(tensor.id(), self.nodes.len() as u32);
         let start = self.starts[self.starts.len() - 1] as usize;
-        self.key.push(
+        self.key.0.push(
             tensor.dtype() as u64
                 | u64::from(tensor.is_tracked()) << 8
                 | (tensor.rank() as u64) << 16
                 | ((self.edges.len() - start) as u64) << 24,
         );
-        self.key.extend(tensor.shape().iter().map(|&size| size as u64));
-        self.key.extend(self.edges[start..].iter().map(|&edge| u64::from(edge)));
+        self.key.0.extend(tensor.shape().iter().map(|&size| size as u64));
+        self.key.0.extend(self.edges[start..].iter().map(|&edge| u64::from(edge)));
         self.starts.push(self.edges.len() as u32);
         self.nodes.push(tensor);
     }
 
-    /// The op's words: a tag and its parameters. Arguments count, their values do not.
-    fn encode_op(&mut self, op: &Op, dtype: DType) {
-        let key = &mut self.key;
-        let mut word = |tag: u64, parameter: u64| key.push(tag | parameter << 8);
+    /// What an op adds to the arguments of the plan.
+    fn collect_arguments(&mut self, op: &Op, dtype: DType) {
         match op {
-            Op::Buffer => word(TAG_LEAF, 0),
-            Op::Constant(value) => {
-                let (kind, bits) = value.cast(dtype).key();
-                word(2, u64::from(kind));
-                key.push(bits);
-            }
             Op::Argument(value) => {
-                word(3, 0);
                 self.arguments.push(value.cast(dtype));
                 self.argument_dtypes.push(dtype);
             }
-            Op::Iota { axis } => word(4, *axis as u64),
             Op::Random { key: words } => {
-                word(5, 0);
                 for &half in words {
                     self.arguments.push(Scalar::Int(i64::from(half)));
                     self.argument_dtypes.push(DType::U32);
                 }
             }
-            Op::Unary(unary) => word(6, *unary as u64),
-            Op::Binary(binary) => word(7, *binary as u64),
-            Op::Select => word(8, 0),
-            Op::Cast => word(9, 0),
-            Op::CheckIndex { size, .. } => word(10, *size as u64),
-            Op::Reduce(reduction, axes) => {
-                word(11, *reduction as u64 | u64::from(axes.bits()) << 8);
-            }
-            Op::ArgReduce(reduction, axis) => word(12, *reduction as u64 | (*axis as u64) << 8),
-            Op::Scan { axis, reverse } => word(13, *axis as u64 | u64::from(*reverse) << 8),
-            Op::Reshape => word(14, 0),
-            Op::Permute(permutation) => {
-                let packed = permutation.iter().fold(1, |packed, axis| packed << 4 | axis as u64);
-                word(15, packed);
-            }
-            Op::Expand => word(16, 0),
-            Op::Slice { starts, steps } => {
-                word(17, 0);
-                key.extend(starts.iter().chain(steps).map(|&value| value as u64));
-            }
-            Op::Pad { before } => {
-                word(18, 0);
-                key.extend(before.iter().map(|&value| value as u64));
-            }
-            Op::Flip(axes) => word(19, u64::from(axes.bits())),
-            Op::Concat { axis } => word(20, *axis as u64),
-            Op::Matmul => word(21, 0),
-            Op::Convolution(window, groups) => encode_window(key, 22, window, *groups),
-            Op::ConvolutionInput(window, groups) => encode_window(key, 23, window, *groups),
-            Op::ConvolutionWeight(window, groups) => encode_window(key, 24, window, *groups),
-            Op::PoolMax(window) => encode_window(key, 25, window, 1),
-            Op::PoolMaxScatter(window) => encode_window(key, 26, window, 1),
-            Op::PoolMaxGather(window) => encode_window(key, 27, window, 1),
-            Op::PoolSum(window) => encode_window(key, 28, window, 1),
-            Op::PoolSumScatter(window) => encode_window(key, 29, window, 1),
-            Op::Gather { axis } => word(30, *axis as u64),
-            Op::ScatterAdd { axis } => word(31, *axis as u64),
-            Op::ArgSort { axis, descending } => {
-                word(32, *axis as u64 | u64::from(*descending) << 8);
-            }
-            Op::Write { axis } => word(36, *axis as u64),
-            Op::Dequantize(format) => word(37, *format as u64),
-            Op::Attention(attention) => {
-                let flags = [attention.causal, attention.masked, attention.placed];
-                word(38, flags.iter().fold(0, |bits, &flag| bits << 1 | u64::from(flag)));
-                let window = attention.window.map_or(0, |window| window as u64 + 1);
-                key.extend([attention.scale.to_bits(), window]);
-            }
-            Op::Detach(_) => word(33, 0),
-            Op::Custom(_) => word(34, 0),
-            Op::Barrier => word(35, 0),
+            _ => {}
         }
+    }
+
+    /// Nodes that an earlier evaluation has computed on its way, with a long history, and that new nodes
+    /// read again: they keep their value this time, so that no history is computed at every step.
+    fn kept_at_last(&self) -> Vec<u32> {
+        let mut height = vec![0usize; self.nodes.len()];
+        let mut kept = Vec::new();
+        for node in 0..self.nodes.len() {
+            if self.input_of.contains_key(&(node as u32)) {
+                continue;
+            }
+            let new = !self.nodes[node].was_passed();
+            for operand in self.operands(node) {
+                height[node] = height[node].max(height[operand] + 1);
+                if new && height[operand] >= HISTORY_LONG && self.nodes[operand].was_passed() {
+                    kept.push(operand as u32);
+                }
+            }
+        }
+        kept
+    }
+
+    /// Keeps every input as it is.
+    pub(crate) fn forbid_reuse(&mut self) {
+        let count = self.reusable.len();
+        self.reusable.fill(false);
+        self.key.0.truncate(self.key.0.len() - count);
+        self.key.0.extend(std::iter::repeat_n(0, count));
     }
 
     /// Which inputs only this graph holds, given that the roots will be cut from it.
@@ -233,9 +244,7 @@ impl Linear {
         }
         for root in roots {
             // The slice of roots, and the owner whose handle is about to be cut.
-            if let Some(&position) =
-                self.roots.iter().find(|&&position| self.nodes[position as usize].id() == root.id())
-            {
+            if let Some(&position) = index.get(&root.id()) {
                 references[position as usize] += 2;
             }
         }
@@ -256,7 +265,7 @@ impl Linear {
         }
         for (input, buffer) in self.inputs.iter().enumerate() {
             // One holder per leaf node, one in this list.
-            reusable[input] &= std::sync::Arc::strong_count(buffer.shared()) == holders[input] + 1;
+            reusable[input] &= buffer.is_held_only_by(holders[input] + 1);
         }
         reusable
     }
@@ -266,34 +275,4 @@ impl Linear {
         let range = self.starts[node] as usize..self.starts[node + 1] as usize;
         self.edges[range].iter().map(|&edge| edge as usize)
     }
-}
-
-const TAG_LEAF: u64 = 1;
-
-fn encode_window(
-    key: &mut Vec<u64>,
-    tag: u64,
-    window: &gradloom_tensor::op::Window2d,
-    groups: usize,
-) {
-    key.push(tag | (groups as u64) << 8);
-    let [[top, bottom], [left, right]] = window.padding;
-    let [kernel_height, kernel_width] = window.kernel;
-    let [stride_height, stride_width] = window.stride;
-    let [dilation_height, dilation_width] = window.dilation;
-    key.extend(
-        [
-            kernel_height,
-            kernel_width,
-            stride_height,
-            stride_width,
-            dilation_height,
-            dilation_width,
-            top,
-            bottom,
-            left,
-            right,
-        ]
-        .map(|value| value as u64),
-    );
 }

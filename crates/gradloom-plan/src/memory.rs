@@ -4,8 +4,8 @@
 use gradloom_tensor::DType;
 use rustc_hash::FxHashMap;
 
+use crate::draft::Draft;
 use crate::kernel::{BufferRef, Slot};
-use crate::lower::Draft;
 
 /// Assigns slots to the temporaries of an ordered list of drafts.
 pub(crate) struct Memory {

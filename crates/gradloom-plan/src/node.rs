@@ -33,26 +33,46 @@ pub(crate) fn follow(mut view: View, steps: &[Step]) -> Option<View> {
     Some(view)
 }
 
+/// How a buffer of a shape is read through steps; `None` if strides cannot express it.
+pub(crate) fn read(shape: Shape, steps: &[Step]) -> Option<View> {
+    // Most reads change the shape at most.
+    let in_order = steps.iter().all(|step| matches!(step, Step::Reshape(_)));
+    match (in_order, steps.last()) {
+        (true, Some(Step::Reshape(shape))) => Some(View::contiguous(*shape)),
+        _ => follow(View::contiguous(shape), steps),
+    }
+}
+
 /// How the planner treats a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Class {
     /// A value that exists: input of the plan.
     Leaf(usize),
-    /// Made from the index alone; always computed where it is used.
-    Trivial,
-    /// Computed element by element from operands of its own shape. Stored views are such copies.
+    /// Made from the index alone; computed where it is used.
+    Generated,
+    /// Computed element by element from operands of its own shape.
     Elementwise,
     /// A reduction over axes.
     Reduce,
     /// A kernel of its own kind.
-    Heavy,
+    Structured,
     /// Index arithmetic on its base.
     View,
     /// The same value as its base.
     Alias,
+    /// A view or an alias whose elements are moved: computed element by element from its operand, read
+    /// through its own step.
+    Copy,
 }
 
-/// What a node does with matrices in blocks in place of its op.
+impl Class {
+    /// True for what is computed element by element, so that it may be computed again where it is used.
+    pub(crate) fn is_elementwise(self) -> bool {
+        matches!(self, Class::Elementwise | Class::Copy)
+    }
+}
+
+/// What a node does with quantized matrices in place of its op.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Claim {
     /// A product with the transpose of matrices whose rows follow one another: operand, blocks.
@@ -90,5 +110,29 @@ impl Node {
         let computed = matches!(self.op, Op::Write { .. }).then_some(1);
         let inputs = self.inputs.iter().enumerate();
         inputs.filter(move |(position, _)| Some(*position) != computed).map(|(_, input)| input)
+    }
+
+    /// The step that a view makes from its operand; the identity for an alias.
+    pub(crate) fn own_step(&self) -> Step {
+        let shape = self.shape;
+        match &self.op {
+            Op::Permute(permutation) => Step::Permute(*permutation),
+            Op::Expand => Step::Expand(shape),
+            Op::Slice { starts, steps } => Step::Slice { starts: *starts, steps: *steps, shape },
+            Op::Pad { before } => Step::Pad { before: *before, shape },
+            Op::Flip(axes) => Step::Flip(*axes),
+            _ => Step::Reshape(shape),
+        }
+    }
+
+    /// The view that the value has of the indexes it is made from, for a generated node.
+    pub(crate) fn index_view(&self) -> View {
+        let mut view = View { shape: self.shape, strides: [0; RANK_MAX], offset: 0, mask: None };
+        match &self.op {
+            Op::Iota { axis } => view.strides[*axis] = isize::from(self.shape[*axis] != 1),
+            Op::Random { .. } => view = View::contiguous(self.shape),
+            _ => {}
+        }
+        view
     }
 }

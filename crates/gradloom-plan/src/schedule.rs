@@ -1,12 +1,16 @@
-//! The order of kernels: producers first, readers of memory that will be reused before its new owner,
-//! and among those that could run, the one that frees most memory.
+//! The order of kernels: producers first, whatever may fail before anything is written in place,
+//! readers of memory that will be reused before its new owner, and among those that could run, the one
+//! that frees most memory.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::bits::Bits;
-use crate::graph::{Class, Graph};
+use crate::draft::{Draft, Fault};
+use crate::graph::Graph;
 use crate::kernel::KernelKind;
-use crate::lower::Draft;
+use crate::node::Class;
 use crate::program::Operation;
 
 /// A root that takes over the memory of an input: `(root base, input)`.
@@ -19,81 +23,135 @@ pub(crate) struct Schedule {
     pub(crate) reuses: Vec<Reuse>,
 }
 
+/// Drafts and what must run before what.
+struct Dependencies {
+    before: Vec<FxHashSet<usize>>,
+    after: Vec<Vec<usize>>,
+    /// Drafts that read an input.
+    readers: FxHashMap<usize, Vec<usize>>,
+}
+
 impl Schedule {
-    pub(crate) fn new(graph: &Graph, drafts: &[Draft], reusable: &[bool]) -> Schedule {
+    /// `bytes` gives the size of what a draft reads or writes.
+    pub(crate) fn new(
+        graph: &Graph,
+        drafts: &[Draft],
+        reusable: &[bool],
+        bytes: impl Fn(usize) -> i64,
+    ) -> Result<Schedule, Fault> {
+        let mut dependencies = Dependencies::new(graph, drafts);
+        let reuses = choose_reuses(graph, drafts, reusable, &mut dependencies);
+        let order = order(graph, drafts, &dependencies, bytes);
+        if order.len() < drafts.len() {
+            let missing = (0..drafts.len()).find(|draft| !order.contains(draft)).unwrap_or(0);
+            let node = drafts[missing].outputs[0].0;
+            return Err(Fault { node, reason: "depends on itself" });
+        }
+        Ok(Schedule { order, reuses })
+    }
+}
+
+/// The input that a node is, if it is one. Values passed between parts of a kernel are no nodes.
+fn leaf(graph: &Graph, node: usize) -> Option<usize> {
+    match graph.nodes.get(node)?.class {
+        Class::Leaf(input) => Some(input),
+        _ => None,
+    }
+}
+
+impl Dependencies {
+    fn new(graph: &Graph, drafts: &[Draft]) -> Dependencies {
         let mut writer: FxHashMap<usize, usize> = FxHashMap::default();
         for (position, draft) in drafts.iter().enumerate() {
             for &(node, _) in &draft.outputs {
                 writer.insert(node, position);
             }
         }
-        let mut before: Vec<FxHashSet<usize>> = vec![FxHashSet::default(); drafts.len()];
-        let mut readers: FxHashMap<usize, Vec<usize>> = FxHashMap::default();
+        let mut dependencies = Dependencies {
+            before: vec![FxHashSet::default(); drafts.len()],
+            after: vec![Vec::new(); drafts.len()],
+            readers: FxHashMap::default(),
+        };
         for (position, draft) in drafts.iter().enumerate() {
             for &input in &draft.inputs {
-                if let Class::Leaf(leaf) = graph.nodes[input].class {
-                    readers.entry(leaf).or_default().push(position);
+                if let Some(leaf) = leaf(graph, input) {
+                    dependencies.readers.entry(leaf).or_default().push(position);
                 } else if let Some(&producer) = writer.get(&input) {
-                    before[position].insert(producer);
+                    dependencies.add(position, producer);
                 }
             }
             for &node in &draft.after {
                 if let Some(&producer) = writer.get(&graph.base(node)) {
-                    before[position].insert(producer);
+                    dependencies.add(position, producer);
                 }
             }
-            before[position].remove(&position);
         }
-        let reuses = choose_reuses(graph, drafts, reusable, &readers, &mut before);
-        let order = order(graph, drafts, &before);
-        Schedule { order, reuses }
+        dependencies
+    }
+
+    fn add(&mut self, draft: usize, earlier: usize) {
+        if draft != earlier && self.before[draft].insert(earlier) {
+            self.after[earlier].push(draft);
+        }
+    }
+
+    /// All drafts that run after one.
+    fn users(&self, draft: usize) -> FxHashSet<usize> {
+        let mut found = FxHashSet::default();
+        let mut stack = vec![draft];
+        while let Some(next) = stack.pop() {
+            for &user in &self.after[next] {
+                if found.insert(user) {
+                    stack.push(user);
+                }
+            }
+        }
+        found
     }
 }
 
-/// Gives each root that can be written over a dying input that input, if all other readers can run
-/// first.
+/// Gives each root that can be written over a dying input that input, if all other readers and all
+/// checks can run first.
 fn choose_reuses(
     graph: &Graph,
     drafts: &[Draft],
     reusable: &[bool],
-    readers: &FxHashMap<usize, Vec<usize>>,
-    before: &mut [FxHashSet<usize>],
+    dependencies: &mut Dependencies,
 ) -> Vec<Reuse> {
     let roots: FxHashSet<usize> = graph.roots.iter().map(|&root| graph.base(root)).collect();
-    let mut taken: FxHashSet<usize> = FxHashSet::default();
     // Leaves that are roots themselves, through a view, stay as they are.
-    for &root in &roots {
-        if let Class::Leaf(input) = graph.nodes[root].class {
-            taken.insert(input);
-        }
-    }
-    let mut reach = reachability(before);
+    let mut taken: FxHashSet<usize> = roots.iter().filter_map(|&root| leaf(graph, root)).collect();
+    let checks: Vec<usize> =
+        (0..drafts.len()).filter(|&position| drafts[position].checks()).collect();
     let mut reuses = Vec::new();
     for (position, draft) in drafts.iter().enumerate() {
+        let mut users: Option<FxHashSet<usize>> = None;
         for &(node, _) in draft.outputs.iter().filter(|(node, _)| roots.contains(node)) {
             let overwritten = match draft.kind {
                 KernelKind::Write { .. } => &draft.inputs[..1],
                 _ => &draft.inputs[draft.kind_inputs..],
             };
-            let candidate = overwritten.iter().find_map(|&input| {
-                let Class::Leaf(leaf) = graph.nodes[input].class else { return None };
+            let found = overwritten.iter().find_map(|&input| {
+                let leaf = leaf(graph, input)?;
                 let fits = reusable[leaf]
                     && !taken.contains(&leaf)
+                    && !draft.checks()
                     && graph.nodes[input].dtype == graph.nodes[node].dtype
                     && graph.nodes[input].shape.count() == graph.nodes[node].shape.count()
                     && reads_in_place(graph, draft, leaf);
-                let others = || readers[&leaf].iter().filter(|&&other| other != position);
-                (fits && others().all(|&other| !reach[other].contains(position))).then_some(leaf)
+                if !fits {
+                    return None;
+                }
+                let users = users.get_or_insert_with(|| dependencies.users(position));
+                let mut others = dependencies.readers[&leaf].iter().chain(&checks);
+                others.all(|other| !users.contains(other)).then_some(leaf)
             });
-            let Some(leaf) = candidate else { continue };
+            let Some(leaf) = found else { continue };
             taken.insert(leaf);
             reuses.push((node, leaf));
-            let mut added = false;
-            for &other in readers[&leaf].iter().filter(|&&other| other != position) {
-                added |= before[position].insert(other);
-            }
-            if added {
-                reach = reachability(before);
+            let readers = dependencies.readers[&leaf].clone();
+            for &other in readers.iter().chain(&checks) {
+                dependencies.add(position, other);
             }
         }
     }
@@ -101,10 +159,14 @@ fn choose_reuses(
 }
 
 /// True if a draft reads an input only element by element where it writes.
-fn reads_in_place(graph: &Graph, draft: &Draft, leaf: usize) -> bool {
-    let is_leaf = |base: usize| graph.nodes[base].class == Class::Leaf(leaf);
+fn reads_in_place(graph: &Graph, draft: &Draft, input: usize) -> bool {
+    let is_leaf = |base: usize| leaf(graph, base) == Some(input);
     if let KernelKind::Write { .. } = draft.kind {
-        return !draft.inputs[1..].iter().any(|&base| is_leaf(base));
+        let mut instructions = draft.program.instructions.iter();
+        let loaded = instructions.any(|instruction| {
+            matches!(instruction.operation, Operation::Load { input, .. } if is_leaf(draft.inputs[input]))
+        });
+        return !loaded && !draft.inputs[1..].iter().any(|&base| is_leaf(base));
     }
     if draft.inputs[..draft.kind_inputs].iter().any(|&base| is_leaf(base)) {
         return false;
@@ -117,96 +179,64 @@ fn reads_in_place(graph: &Graph, draft: &Draft, leaf: usize) -> bool {
     })
 }
 
-/// For each draft the set of drafts that must run before it, directly or not.
-fn reachability(before: &[FxHashSet<usize>]) -> Vec<Bits> {
-    let mut reach: Vec<Option<Bits>> = vec![None; before.len()];
-    let mut stack: Vec<usize> = Vec::new();
-    for start in 0..before.len() {
-        stack.push(start);
-        while let Some(&top) = stack.last() {
-            if reach[top].is_some() {
-                stack.pop();
-                continue;
-            }
-            let missing: Vec<usize> =
-                before[top].iter().copied().filter(|&other| reach[other].is_none()).collect();
-            if missing.is_empty() {
-                let mut bits = Bits::default();
-                for &other in &before[top] {
-                    bits.insert(other);
-                    if let Some(more) = &reach[other] {
-                        bits.union(more);
-                    }
-                }
-                reach[top] = Some(bits);
-                stack.pop();
-            } else {
-                stack.extend(missing);
-            }
-        }
-    }
-    reach.into_iter().map(Option::unwrap_or_default).collect()
-}
+/// What a draft would free, less what it would make, as long as that is up to date.
+type Ready = (i64, Reverse<usize>);
 
-fn order(graph: &Graph, drafts: &[Draft], before: &[FxHashSet<usize>]) -> Vec<usize> {
+fn order(
+    graph: &Graph,
+    drafts: &[Draft],
+    dependencies: &Dependencies,
+    bytes: impl Fn(usize) -> i64,
+) -> Vec<usize> {
     let roots: FxHashSet<usize> = graph.roots.iter().map(|&root| graph.base(root)).collect();
-    let mut uses: FxHashMap<usize, usize> = FxHashMap::default();
+    let mut users: FxHashMap<usize, Vec<usize>> = FxHashMap::default();
     let mut distinct: Vec<Vec<usize>> = Vec::with_capacity(drafts.len());
-    for draft in drafts {
-        let mut inputs: Vec<usize> = draft
-            .inputs
-            .iter()
-            .copied()
-            .filter(|&input| !matches!(graph.nodes[input].class, Class::Leaf(_)))
-            .collect();
+    for (position, draft) in drafts.iter().enumerate() {
+        let mut inputs: Vec<usize> =
+            draft.inputs.iter().copied().filter(|&input| leaf(graph, input).is_none()).collect();
         inputs.sort_unstable();
         inputs.dedup();
         for &input in &inputs {
-            *uses.entry(input).or_default() += 1;
+            users.entry(input).or_default().push(position);
         }
         distinct.push(inputs);
     }
-    let bytes =
-        |node: usize| (graph.nodes[node].shape.count() * graph.nodes[node].dtype.size()) as i64;
-    let mut waiting: Vec<usize> = before.iter().map(FxHashSet::len).collect();
-    let mut after: Vec<Vec<usize>> = vec![Vec::new(); drafts.len()];
-    for (position, others) in before.iter().enumerate() {
-        for &other in others {
-            after[other].push(position);
-        }
+    let mut uses: FxHashMap<usize, usize> =
+        users.iter().map(|(&input, users)| (input, users.len())).collect();
+    let mut waiting: Vec<usize> = dependencies.before.iter().map(FxHashSet::len).collect();
+    let gain = |position: usize, uses: &FxHashMap<usize, usize>| -> i64 {
+        let freed = distinct[position].iter().filter(|input| uses[input] == 1);
+        let made = drafts[position].outputs.iter().filter(|(node, _)| !roots.contains(node));
+        freed.map(|&input| bytes(input)).sum::<i64>()
+            - made.map(|&(node, _)| bytes(node)).sum::<i64>()
+    };
+    let mut ready: BinaryHeap<Ready> = BinaryHeap::new();
+    let mut done = vec![false; drafts.len()];
+    for position in (0..drafts.len()).filter(|&position| waiting[position] == 0) {
+        ready.push((gain(position, &uses), Reverse(position)));
     }
-    let mut ready: Vec<usize> =
-        (0..drafts.len()).filter(|&position| waiting[position] == 0).collect();
     let mut order = Vec::with_capacity(drafts.len());
-    while !ready.is_empty() {
-        let gain = |position: usize| {
-            let freed: i64 = distinct[position]
-                .iter()
-                .filter(|input| uses[input] == 1)
-                .map(|&input| bytes(input))
-                .sum();
-            let made: i64 = drafts[position]
-                .outputs
-                .iter()
-                .filter(|(node, _)| !roots.contains(node))
-                .map(|&(node, _)| bytes(node))
-                .sum();
-            freed - made
-        };
-        let best = (0..ready.len())
-            .max_by_key(|&index| (gain(ready[index]), std::cmp::Reverse(ready[index])))
-            .unwrap_or(0);
-        let position = ready.swap_remove(best);
+    while let Some((_, Reverse(position))) = ready.pop() {
+        // A gain only grows, and then the draft is listed again, ahead of its older entry.
+        if std::mem::replace(&mut done[position], true) {
+            continue;
+        }
         order.push(position);
         for input in &distinct[position] {
-            if let Some(count) = uses.get_mut(input) {
-                *count -= 1;
+            let Some(count) = uses.get_mut(input) else { continue };
+            *count -= 1;
+            if *count == 1 {
+                for &user in &users[input] {
+                    if !done[user] && waiting[user] == 0 {
+                        ready.push((gain(user, &uses), Reverse(user)));
+                    }
+                }
             }
         }
-        for &next in &after[position] {
+        for &next in &dependencies.after[position] {
             waiting[next] -= 1;
             if waiting[next] == 0 {
-                ready.push(next);
+                ready.push((gain(next, &uses), Reverse(next)));
             }
         }
     }

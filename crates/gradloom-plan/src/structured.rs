@@ -1,105 +1,92 @@
-//! Lowering of structured nodes: their kernel kind with its sizes, and their operands.
+//! What a structured node is as a kernel: its kind with its sizes, and the operands that the kind reads.
 
 use gradloom_tensor::op::Window2d;
 use gradloom_tensor::{Op, Shape};
 
-use crate::graph::{Claim, Graph, Step};
+use crate::graph::Graph;
 use crate::kernel::{Convolution, KernelKind, Pool};
-use crate::lower::Lowering;
+use crate::node::Claim;
 use crate::view::View;
 
-impl Lowering<'_> {
-    fn strided(&mut self, node: usize) -> View {
-        let base = self.graph.base(node);
-        self.inputs.push(base);
-        self.after.extend(&self.graph.nodes[node].after);
-        // Graph::store_where_needed has made sure that the view exists and has no mask.
-        self.graph.view(node).unwrap_or_else(|| View::contiguous(self.graph.nodes[node].shape))
-    }
-
-    /// The kernel kind of a structured node; its operands become the kernel's first inputs.
-    pub(crate) fn heavy_kind(&mut self, node: usize) -> KernelKind {
-        let graph = self.graph;
-        let entry = &graph.nodes[node];
-        let inputs: Vec<usize> = entry.stored_inputs().copied().collect();
-        let shape_of = |position: usize| graph.nodes[inputs[position]].shape;
-        let views: Vec<View> = inputs.iter().map(|&input| self.strided(input)).collect();
-        match (&entry.claim, &entry.op) {
-            (Some(Claim::Product(parts)), _) => {
-                return KernelKind::QuantizedMatmul { lhs: views[0], parts: parts.clone() };
-            }
-            (Some(Claim::Rows(format, rows)), _) => {
-                let index = first_column(views[1]);
-                return KernelKind::QuantizedRows { format: *format, rows: *rows, index };
-            }
-            (None, _) => {}
+/// The kernel kind of a structured node, and the bases that are its first inputs.
+///
+/// `None` for a node that is none, or whose operands have no view: the graph was not prepared for it.
+pub(crate) fn kind(graph: &Graph, node: usize) -> Option<(KernelKind, Vec<usize>)> {
+    let entry = &graph.nodes[node];
+    let inputs: Vec<usize> = entry.stored_inputs().copied().collect();
+    let views = inputs.iter().map(|&input| graph.view(input)).collect::<Option<Vec<View>>>()?;
+    let bases = inputs.iter().map(|&input| graph.base(input)).collect();
+    let kind = match &entry.claim {
+        Some(Claim::Product(parts)) => {
+            KernelKind::QuantizedMatmul { lhs: views[0], parts: parts.clone() }
         }
-        match &entry.op {
-            Op::Matmul => KernelKind::Matmul { lhs: views[0], rhs: views[1] },
-            Op::Convolution(window, groups) => KernelKind::Convolution(convolution(
-                *window,
-                *groups,
-                shape_of(0),
-                shape_of(1),
-                entry.shape,
-            )),
-            Op::ConvolutionInput(window, groups) => KernelKind::ConvolutionInput(convolution(
-                *window,
-                *groups,
-                entry.shape,
-                shape_of(0),
-                shape_of(1),
-            )),
-            Op::ConvolutionWeight(window, groups) => KernelKind::ConvolutionWeight(convolution(
-                *window,
-                *groups,
-                shape_of(0),
-                entry.shape,
-                shape_of(1),
-            )),
-            Op::PoolMax(window) => KernelKind::PoolMax(pool(*window, shape_of(0), entry.shape)),
-            Op::PoolMaxScatter(window) => {
-                KernelKind::PoolMaxScatter(pool(*window, shape_of(0), shape_of(1)))
-            }
-            Op::PoolMaxGather(window) => {
-                KernelKind::PoolMaxGather(pool(*window, shape_of(0), entry.shape))
-            }
-            Op::PoolSum(window) => KernelKind::PoolSum(pool(*window, shape_of(0), entry.shape)),
-            Op::PoolSumScatter(window) => {
-                KernelKind::PoolSumScatter(pool(*window, entry.shape, shape_of(0)))
-            }
-            Op::Gather { axis } => {
-                KernelKind::Gather { data: shape_of(0), axis: *axis, index: views[1] }
-            }
-            Op::ScatterAdd { axis } => {
-                KernelKind::ScatterAdd { axis: *axis, index: views[0], updates: views[1] }
-            }
-            Op::Write { axis } => {
-                KernelKind::Write { data: entry.shape, axis: *axis, start: views[1] }
-            }
-            Op::Dequantize(format) => KernelKind::Dequantize(*format),
-            Op::Attention(attention) => KernelKind::Attention { attention: *attention, views },
-            Op::Scan { axis, reverse } => KernelKind::Scan { axis: *axis, reverse: *reverse },
-            Op::ArgReduce(reduction, axis) => {
-                KernelKind::ArgReduce { reduction: *reduction, input: shape_of(0), axis: *axis }
-            }
-            Op::ArgSort { axis, descending } => {
-                KernelKind::ArgSort { axis: *axis, descending: *descending }
-            }
-            Op::Concat { axis } => {
-                KernelKind::Concat { axis: *axis, parts: (0..inputs.len()).map(shape_of).collect() }
-            }
-            _ => KernelKind::Map,
+        Some(Claim::Rows(format, rows)) => {
+            let index = first_column(views[1]);
+            KernelKind::QuantizedRows { format: *format, rows: *rows, index }
         }
-    }
+        None => {
+            let shapes: Vec<Shape> = inputs.iter().map(|&input| graph.nodes[input].shape).collect();
+            own_kind(&entry.op, entry.shape, &shapes, views)?
+        }
+    };
+    Some((kind, bases))
 }
 
-/// The shape in which a write computes its update: where that is a reshape of what is computed, the
-/// shape before, in which operands have views.
-pub(crate) fn update_shape(graph: &Graph, node: usize) -> Shape {
-    let update = &graph.nodes[graph.nodes[node].inputs[1]];
-    let in_order = update.steps.iter().all(|step| matches!(step, Step::Reshape(_)));
-    if in_order { graph.nodes[update.base].shape } else { update.shape }
+fn own_kind(op: &Op, shape: Shape, inputs: &[Shape], views: Vec<View>) -> Option<KernelKind> {
+    Some(match op {
+        Op::Matmul => KernelKind::Matmul { lhs: views[0], rhs: views[1] },
+        Op::Convolution(window, groups) => {
+            KernelKind::Convolution(convolution(*window, *groups, inputs[0], inputs[1], shape))
+        }
+        Op::ConvolutionInput(window, groups) => {
+            KernelKind::ConvolutionInput(convolution(*window, *groups, shape, inputs[0], inputs[1]))
+        }
+        Op::ConvolutionWeight(window, groups) => KernelKind::ConvolutionWeight(convolution(
+            *window, *groups, inputs[0], shape, inputs[1],
+        )),
+        Op::PoolMax(window) => KernelKind::PoolMax(pool(*window, inputs[0], shape)),
+        Op::PoolMaxScatter(window) => {
+            KernelKind::PoolMaxScatter(pool(*window, inputs[0], inputs[1]))
+        }
+        Op::PoolMaxGather(window) => KernelKind::PoolMaxGather(pool(*window, inputs[0], shape)),
+        Op::PoolSum(window) => KernelKind::PoolSum(pool(*window, inputs[0], shape)),
+        Op::PoolSumScatter(window) => KernelKind::PoolSumScatter(pool(*window, shape, inputs[0])),
+        Op::Gather { axis } => KernelKind::Gather { data: inputs[0], axis: *axis, index: views[1] },
+        Op::ScatterAdd { axis } => {
+            KernelKind::ScatterAdd { axis: *axis, index: views[0], updates: views[1] }
+        }
+        Op::Write { axis } => KernelKind::Write { data: shape, axis: *axis, start: views[1] },
+        Op::Dequantize(format) => KernelKind::Dequantize(*format),
+        Op::Attention(attention) => KernelKind::Attention { attention: *attention, views },
+        Op::Scan { axis, reverse } => KernelKind::Scan { axis: *axis, reverse: *reverse },
+        Op::ArgReduce(reduction, axis) => {
+            KernelKind::ArgReduce { reduction: *reduction, input: inputs[0], axis: *axis }
+        }
+        Op::ArgSort { axis, descending } => {
+            KernelKind::ArgSort { axis: *axis, descending: *descending }
+        }
+        Op::Concat { axis } => KernelKind::Concat { axis: *axis, parts: inputs.to_vec() },
+        Op::Buffer
+        | Op::Constant(_)
+        | Op::Argument(_)
+        | Op::Iota { .. }
+        | Op::Random { .. }
+        | Op::Unary(_)
+        | Op::Binary(_)
+        | Op::Select
+        | Op::Cast
+        | Op::CheckIndex { .. }
+        | Op::Reduce(..)
+        | Op::Reshape
+        | Op::Permute(_)
+        | Op::Expand
+        | Op::Slice { .. }
+        | Op::Pad { .. }
+        | Op::Flip(_)
+        | Op::Detach(_)
+        | Op::Custom(_)
+        | Op::Barrier => return None,
+    })
 }
 
 /// The view `[n]` of the first column of a view `[n, columns]`.

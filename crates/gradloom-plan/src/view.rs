@@ -33,6 +33,14 @@ impl View {
         View { shape, strides, offset: 0, mask: None }
     }
 
+    /// A view in which the mask excludes every coordinate; there is none without axes.
+    fn nothing(shape: Shape) -> Option<View> {
+        let mut mask = full_mask(&shape);
+        mask[0] = (0, 0);
+        let view = View { shape, strides: [0; RANK_MAX], offset: 0, mask: Some(mask) };
+        (shape.rank() > 0).then(|| view.normalized())
+    }
+
     /// True if element `i` of the space is element `i` of the buffer.
     pub fn is_contiguous(&self) -> bool {
         *self == View::contiguous(self.shape)
@@ -41,6 +49,26 @@ impl View {
     /// True if every coordinate reads the same element.
     pub fn is_uniform(&self) -> bool {
         self.mask.is_none() && self.strides.iter().all(|&stride| stride == 0)
+    }
+
+    /// The first and last element that is read; `None` if none is.
+    pub fn extent(&self) -> Option<(isize, isize)> {
+        let (mut low, mut high) = (self.offset, self.offset);
+        for axis in 0..self.shape.rank() {
+            let (first, end) = self.mask.map_or((0, self.shape[axis]), |mask| mask[axis]);
+            if first >= end {
+                return None;
+            }
+            let ends = [first, end - 1].map(|at| at as isize * self.strides[axis]);
+            low += ends[0].min(ends[1]);
+            high += ends[0].max(ends[1]);
+        }
+        Some((low, high))
+    }
+
+    /// True if nothing is read of what the view is on: its padding at most.
+    pub fn reads_nothing(&self) -> bool {
+        self.extent().is_none()
     }
 
     /// Output axis `i` is axis `permutation[i]`.
@@ -133,6 +161,9 @@ impl View {
         }
         if shape.count() == 0 {
             return Some(View::contiguous(shape));
+        }
+        if self.extent().is_none() {
+            return View::nothing(shape);
         }
         let mut view = View { shape, strides: [0; RANK_MAX], offset: self.offset, mask: None };
         let mut mask = full_mask(&shape);

@@ -38,12 +38,12 @@ fn sgd_step(loss: Tensor, parameters: Vec<Tensor>) -> String {
 fn plan(roots: Vec<Tensor>) -> String {
     let planner = Planner::default();
     let held = roots.clone();
-    let prepared = planner.prepare(&roots, Retention::Release);
+    let prepared = planner.prepare(&roots, Retention::Release).unwrap();
     assert!(!prepared.cached);
     let text = prepared.plan.to_string();
     // What is prepared holds nodes of the graph, so memory is reusable only once it is gone.
     drop(prepared);
-    assert!(planner.prepare(&roots, Retention::Release).cached);
+    assert!(planner.prepare(&roots, Retention::Release).unwrap().cached);
     drop(held);
     text
 }
@@ -167,7 +167,7 @@ fn temporary_bytes(checkpointed: bool) -> usize {
     }
     let references: Vec<&Tensor> = weights.iter().collect();
     let roots = grad(&x.square().mean(..), &references);
-    let prepared = Planner::default().prepare(&roots, Retention::Release);
+    let prepared = Planner::default().prepare(&roots, Retention::Release).unwrap();
     let outputs: usize = prepared.plan.outputs.iter().map(|output| output.len * 4).sum();
     outputs + prepared.plan.slots.iter().map(|slot| slot.bytes).sum::<usize>()
 }
@@ -188,8 +188,8 @@ fn kernels_stay_within_a_device_s_limit_of_buffers() {
     let columns = leaves.iter().map(|x| (x * &total).sum(0)).collect::<Vec<_>>();
     let mut roots = vec![total, rows];
     roots.extend(columns);
-    let limits = gradloom_plan::Limits { buffers_max: 8 };
-    let prepared = Planner::new(limits).prepare(&roots, Retention::Keep);
+    let limits = gradloom_plan::Limits { buffers_max: 8, ..Default::default() };
+    let prepared = Planner::new(limits).prepare(&roots, Retention::Keep).unwrap();
     for kernel in &prepared.plan.kernels {
         assert!(kernel.inputs.len() + kernel.outputs.len() <= 8, "{kernel}");
     }

@@ -138,6 +138,19 @@ impl Buffer {
         &self.storage
     }
 
+    /// True if only `count` handles on the storage are left, those that the caller accounts for: then
+    /// nobody else can read it, and it may be written in place.
+    ///
+    /// The count alone would not do: it is read without order, so a thread that has just let its handle
+    /// go might still be seen reading. After the fence its reads are over.
+    pub fn is_held_only_by(&self, count: usize) -> bool {
+        let only = Arc::strong_count(&self.storage) == count;
+        if only {
+            std::sync::atomic::fence(std::sync::atomic::Ordering::Acquire);
+        }
+        only
+    }
+
     /// Element type.
     pub fn dtype(&self) -> DType {
         self.dtype

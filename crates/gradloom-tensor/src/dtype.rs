@@ -90,6 +90,28 @@ impl std::fmt::Display for DType {
     }
 }
 
+/// A number as f16, rounded once (ties to even). The library's own conversion from f64 looks at the upper
+/// half of the bits alone and so takes some numbers beside a tie for one.
+pub fn f16_of(value: f64) -> f16 {
+    f16::from_f32(to_odd(value))
+}
+
+/// A number as bf16, rounded once (ties to even). See [`f16_of`].
+pub fn bf16_of(value: f64) -> bf16 {
+    bf16::from_f32(to_odd(value))
+}
+
+/// The number in f32, with the last bit set where that is not exact: rounding that to fewer bits is
+/// rounding the number itself.
+fn to_odd(value: f64) -> f32 {
+    let single = value as f32;
+    if f64::from(single) == value || value.is_nan() {
+        return single;
+    }
+    let farther = f64::from(single).abs() > value.abs();
+    f32::from_bits((single.to_bits() - u32::from(farther)) | 1)
+}
+
 /// One number or truth value, outside any tensor.
 #[derive(Clone, Copy, Debug)]
 pub enum Scalar {

@@ -20,7 +20,7 @@ mod tensor;
 
 pub use backend::{Backend, Buffer, Capabilities, Device, Retention, Statistics};
 pub use blocks::BlockFormat;
-pub use dtype::{DType, Element, Scalar};
+pub use dtype::{DType, Element, Scalar, bf16_of, f16_of};
 pub use error::{Error, Result};
 pub use eval::{Tensors, commit, eval};
 pub use half::{bf16, f16};
@@ -32,4 +32,4 @@ pub use ops::slice::{NewAxis, Slice, SliceRange};
 pub use ops::views::IntoShape;
 pub use random::Key;
 pub use shape::{RANK_MAX, Shape};
-pub use tensor::Tensor;
+pub use tensor::{State, Tensor};

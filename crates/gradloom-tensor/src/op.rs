@@ -5,7 +5,7 @@
 //! axes with size one (methods insert [`Op::Reshape`]). Row-wise layers such as softmax and layer norm
 //! are no ops: the planner finds them as reductions whose result is read again in the same row.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use crate::axes::{Axes, Permutation};
 use crate::blocks::BlockFormat;
@@ -213,13 +213,16 @@ impl Detached {
         Detached(Arc::new(Mutex::new(Some(source))))
     }
 
-    /// The source, while the node has no value.
+    /// The source, while the node has no value. It goes when the node's value has been stored, possibly
+    /// by another thread just now: where there is none, the node has its value. [`Tensor::state`] looks
+    /// at both in the right order.
     pub fn source(&self) -> Option<Tensor> {
-        self.0.lock().ok().and_then(|source| source.clone())
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Gives the source up; the node's value must be stored before.
     pub(crate) fn clear(&self) -> Option<Tensor> {
-        self.0.lock().ok().and_then(|mut source| source.take())
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 

@@ -5,6 +5,9 @@ use std::ops::Deref;
 /// The largest number of axes.
 pub const RANK_MAX: usize = 8;
 
+/// The most elements of a tensor: their bytes, and distances between them, fit an `isize`.
+const ADDRESSABLE_MAX: usize = isize::MAX as usize / size_of::<f64>();
+
 /// The sizes of the axes, outermost first. A scalar has none.
 ///
 /// Derefs to a slice, so `shape[0]`, `shape.len()` and iteration work.
@@ -39,14 +42,28 @@ impl Shape {
         usize::from(self.rank)
     }
 
-    /// Number of elements: the product of the sizes, 1 for a scalar.
+    /// Number of elements: the product of the sizes, 1 for a scalar. A product that no `usize` holds is
+    /// the largest `usize`, which is the count of no tensor.
     pub fn count(&self) -> usize {
-        self.iter().product()
+        if self.contains(&0) {
+            return 0;
+        }
+        self.iter().fold(1, |product: usize, &size| product.saturating_mul(size))
     }
 
     /// Number of elements, or `None` if it overflows: for sizes that come from outside the program.
     pub fn checked_count(&self) -> Option<usize> {
         self.iter().try_fold(1usize, |product, &size| product.checked_mul(size))
+    }
+
+    /// True if elements of any dtype in this shape have addresses. A tensor's shape always is: also the
+    /// product of some of its sizes, and of all but those that are zero, is far from overflowing.
+    pub fn is_addressable(&self) -> bool {
+        let product = self
+            .iter()
+            .filter(|&&size| size != 0)
+            .try_fold(1usize, |product, &size| product.checked_mul(size));
+        product.is_some_and(|product| product <= ADDRESSABLE_MAX)
     }
 
     /// The sizes as a slice.

@@ -3,13 +3,14 @@
 //! A node is an op, its inputs, a shape, a dtype and a device; its value appears when a backend
 //! evaluates it. Methods that make ops stand in `ops/`, methods that ask for values in `eval.rs`.
 
+use std::cell::RefCell;
 use std::panic::Location;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::error::OrFail;
-use crate::op::{Detached, Op};
-use crate::{Buffer, DType, Device, Shape};
+use crate::op::{CustomGrad, Detached, Op};
+use crate::{Buffer, DType, Device, Shape, shape_rules};
 
 /// An n-dimensional array on a device, computed when its elements are asked for.
 ///
@@ -25,8 +26,22 @@ pub(crate) struct Node {
     dtype: DType,
     device: Device,
     tracked: bool,
+    depth: u32,
     location: &'static Location<'static>,
     value: OnceLock<Buffer>,
+    /// True once an evaluation has computed the value on its way and not kept it.
+    passed: AtomicBool,
+}
+
+/// What has to be done for a tensor's elements, read once: see [`Tensor::state`].
+#[derive(Debug)]
+pub enum State<'a> {
+    /// Nothing: they are there.
+    Value(&'a Buffer),
+    /// The source of a detached tensor has them or has to be computed.
+    Detached(Tensor),
+    /// The op has to be applied to the operands.
+    Node,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
@@ -42,6 +57,7 @@ impl Tensor {
         dtype: DType,
         device: &Device,
     ) -> Tensor {
+        shape_rules::addressable(op.name(), &shape).or_fail();
         let tracked = !matches!(op, Op::Detach(_)) && inputs.iter().any(|input| input.0.tracked);
         for input in &inputs {
             assert!(
@@ -52,6 +68,7 @@ impl Tensor {
                 input.device().name()
             );
         }
+        let depth = depth_above(&op, &inputs);
         Tensor(Arc::new(Node {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             op,
@@ -60,8 +77,10 @@ impl Tensor {
             dtype,
             device: device.clone(),
             tracked,
+            depth,
             location: Location::caller(),
             value: OnceLock::new(),
+            passed: AtomicBool::new(false),
         }))
     }
 
@@ -76,6 +95,7 @@ impl Tensor {
 
     #[track_caller]
     fn leaf(buffer: Buffer, shape: Shape, device: &Device, tracked: bool) -> Tensor {
+        shape_rules::addressable("from_buffer", &shape).or_fail();
         assert_eq!(buffer.len(), shape.count(), "from_buffer: elements against shape {shape}");
         let dtype = buffer.dtype();
         Tensor(Arc::new(Node {
@@ -86,8 +106,10 @@ impl Tensor {
             dtype,
             device: device.clone(),
             tracked,
+            depth: 0,
             location: Location::caller(),
             value: OnceLock::from(buffer),
+            passed: AtomicBool::new(false),
         }))
     }
 
@@ -112,7 +134,7 @@ impl Tensor {
     /// If the axis is out of range.
     #[track_caller]
     pub fn size(&self, axis: isize) -> usize {
-        self.0.shape[crate::shape_rules::axis("size", axis, self.rank()).or_fail()]
+        self.0.shape[shape_rules::axis("size", axis, self.rank()).or_fail()]
     }
 
     /// Element type.
@@ -135,9 +157,15 @@ impl Tensor {
         &self.0.inputs
     }
 
-    /// A number that no other node of this process has.
+    /// A number that no other node of this process has. Numbers grow: those of a node's operands, and of
+    /// the source of a detached node, are smaller than its own.
     pub fn id(&self) -> u64 {
         self.0.id
+    }
+
+    /// The least number that a node made from now on may have. What has a smaller one was there before.
+    pub fn next_id() -> u64 {
+        NEXT_ID.load(Ordering::Relaxed)
     }
 
     /// Where in the caller's program the node was made.
@@ -146,8 +174,23 @@ impl Tensor {
     }
 
     /// Number of handles on this node, for planners that look for the last one.
+    ///
+    /// Handles that other threads have let go are done with the node: see [`Buffer::is_held_only_by`].
     pub fn handles(&self) -> usize {
-        Arc::strong_count(&self.0)
+        let handles = Arc::strong_count(&self.0);
+        std::sync::atomic::fence(Ordering::Acquire);
+        handles
+    }
+
+    /// The most ops in a row of the history behind this node that may still be in memory; 0 for a leaf.
+    ///
+    /// An upper bound: what a detached tensor gave up when it was evaluated counts for those who used it
+    /// before.
+    pub fn depth(&self) -> u32 {
+        match (&self.0.op, self.value()) {
+            (Op::Detach(_), Some(_)) => 0,
+            _ => self.0.depth,
+        }
     }
 
     /// True if a gradient may be asked through this node: it descends from a [`Tensor::tracked`] leaf.
@@ -160,7 +203,38 @@ impl Tensor {
         self.0.value.get()
     }
 
+    /// What has to be done for the elements, as one snapshot while other threads evaluate: a detached
+    /// tensor gives its source or its value, never neither. Planners decide by this alone, and once per
+    /// node: the state may be another the next time.
+    pub fn state(&self) -> State<'_> {
+        if let Some(value) = self.value() {
+            return State::Value(value);
+        }
+        let Op::Detach(source) = &self.0.op else { return State::Node };
+        match source.source() {
+            Some(source) => State::Detached(source),
+            // The source went between the two looks, and before that the value came.
+            None => State::Value(self.value().unwrap_or_else(|| {
+                unreachable!("detach: the source is given up only after the value is stored")
+            })),
+        }
+    }
+
+    /// True if an evaluation has computed the value on its way and not kept it: whoever needs it again
+    /// should keep it, or a long history is computed at every step.
+    pub fn was_passed(&self) -> bool {
+        self.0.passed.load(Ordering::Relaxed)
+    }
+
+    /// Notes that an evaluation has computed the value on its way: for planners.
+    pub fn set_passed(&self) {
+        self.0.passed.store(true, Ordering::Relaxed);
+    }
+
     /// Stores the elements: for backends, once per node. A second value is dropped.
+    ///
+    /// The value is stored before the source of a detached tensor is given up, so that whoever finds no
+    /// source finds the value: [`Tensor::state`] relies on this order.
     pub fn set_value(&self, value: Buffer) {
         debug_assert_eq!(value.len(), self.count());
         debug_assert_eq!(value.dtype(), self.dtype());
@@ -206,8 +280,10 @@ impl Tensor {
             dtype: self.dtype(),
             device: self.device().clone(),
             tracked: true,
+            depth: self.depth().saturating_add(1),
             location: Location::caller(),
             value: OnceLock::new(),
+            passed: AtomicBool::new(false),
         }))
     }
 
@@ -220,20 +296,94 @@ impl Tensor {
     }
 }
 
+/// The depth of a node made of these.
+fn depth_above(op: &Op, inputs: &[Tensor]) -> u32 {
+    let source = match op {
+        Op::Detach(source) => source.source(),
+        _ => None,
+    };
+    let deepest = inputs.iter().chain(&source).map(Tensor::depth).max();
+    deepest.map_or(0, |depth| depth.saturating_add(1))
+}
+
+/// What a dropped node owned and whose drop may reach further nodes.
+enum Owned {
+    Inputs(Vec<Tensor>),
+    Source(Detached),
+    Rule(CustomGrad),
+}
+
+thread_local! {
+    /// What is left to drop while a drop of a node runs on this thread; `None` while none does.
+    static PENDING: RefCell<Option<Vec<Owned>>> = const { RefCell::new(None) };
+}
+
 impl Drop for Node {
-    /// Frees long histories with a loop: the default would recurse once per node.
+    /// Frees long histories with a loop: the default would recurse once per node, also through what the
+    /// closures of custom gradients have captured.
     fn drop(&mut self) {
-        let mut pending = std::mem::take(&mut self.inputs);
-        if let Op::Detach(source) = &self.op {
-            pending.extend(source.clear());
+        if !self.inputs.is_empty() {
+            release(Owned::Inputs(std::mem::take(&mut self.inputs)));
         }
-        while let Some(tensor) = pending.pop() {
-            if let Some(mut node) = Arc::into_inner(tensor.0) {
-                pending.append(&mut node.inputs);
-                if let Op::Detach(source) = &node.op {
-                    pending.extend(source.clear());
-                }
+        if matches!(self.op, Op::Detach(_) | Op::Custom(_)) {
+            match std::mem::replace(&mut self.op, Op::Buffer) {
+                Op::Detach(source) => release(Owned::Source(source)),
+                Op::Custom(rule) => release(Owned::Rule(rule)),
+                other => drop(other),
             }
+        }
+    }
+}
+
+/// Drops what a node owned: at once if no drop runs on this thread, otherwise when that one comes to it.
+fn release(owned: Owned) {
+    /// Ends the drop, also if one of a captured value panics.
+    struct End;
+
+    impl Drop for End {
+        fn drop(&mut self) {
+            let left = PENDING.try_with(|pending| pending.borrow_mut().take());
+            drop(left);
+        }
+    }
+
+    let mut owned = Some(owned);
+    let first = PENDING.try_with(|pending| {
+        let mut pending = pending.borrow_mut();
+        match &mut *pending {
+            Some(pending) => pending.extend(owned.take()),
+            none => *none = Some(Vec::new()),
+        }
+        owned.is_some()
+    });
+    match first {
+        Ok(true) => {
+            let _end = End;
+            while let Some(next) = owned.take() {
+                drop(next);
+                owned = PENDING.with(|pending| pending.borrow_mut().as_mut().and_then(Vec::pop));
+            }
+        }
+        Ok(false) => {}
+        Err(_) => release_at_the_end_of_a_thread(owned),
+    }
+}
+
+/// As [`release`], for tensors that a thread's own variables hold until after its queue is gone. Only what
+/// closures have captured is dropped by recursion then.
+fn release_at_the_end_of_a_thread(owned: Option<Owned>) {
+    let mut pending: Vec<Tensor> = Vec::new();
+    match owned {
+        Some(Owned::Inputs(inputs)) => pending.extend(inputs),
+        Some(Owned::Source(source)) => pending.extend(source.clear()),
+        Some(Owned::Rule(rule)) => drop(rule),
+        None => {}
+    }
+    while let Some(tensor) = pending.pop() {
+        let Some(mut node) = Arc::into_inner(tensor.0) else { continue };
+        pending.append(&mut node.inputs);
+        if let Op::Detach(source) = &node.op {
+            pending.extend(source.clear());
         }
     }
 }

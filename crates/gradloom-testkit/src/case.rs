@@ -212,12 +212,12 @@ pub fn tensor(values: &[f64], shape: Shape, dtype: DType, device: &Device) -> Re
             Tensor::from_vec(values.iter().map(|&value| value as f32).collect(), shape, device)?
         }
         DType::F16 => Tensor::from_vec(
-            values.iter().map(|&value| half::f16::from_f64(value)).collect(),
+            values.iter().map(|&value| gradloom_tensor::f16_of(value)).collect(),
             shape,
             device,
         )?,
         DType::BF16 => Tensor::from_vec(
-            values.iter().map(|&value| half::bf16::from_f64(value)).collect(),
+            values.iter().map(|&value| gradloom_tensor::bf16_of(value)).collect(),
             shape,
             device,
         )?,

@@ -1,6 +1,4 @@
-//! Puts checked parts together to a [`Tokenizer`], and keeps panics of the `tokenizers` crate inside.
-
-use std::panic::{AssertUnwindSafe, catch_unwind};
+//! Puts checked parts together to a [`Tokenizer`].
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -9,6 +7,7 @@ use tokenizers::{
     AddedToken, DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper,
 };
 
+use crate::guarded::guarded;
 use crate::pieces::Pieces;
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
@@ -55,20 +54,4 @@ fn component<T: DeserializeOwned>(
     let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(None) };
     let parsed = serde_json::from_value(value);
     parsed.map(Some).map_err(|error| Error::malformed(name, format!("{slot}: {error}")))
-}
-
-/// Runs code of the `tokenizers` crate. A panic there comes back as its message.
-///
-/// The checks before are meant to leave it none; this is for what they miss, such as the tables inside a
-/// `Precompiled` normalizer. Nothing is left half done behind a panic: the crate's only shared state is its
-/// caches, whose entries are written whole.
-pub(crate) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
-        let message = payload
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned())
-            .or_else(|| payload.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "no message".to_owned());
-        format!("the tokenizer's tables contradict each other ({message})")
-    })
 }

@@ -130,3 +130,10 @@ impl DecodeStream {
         Ok(text)
     }
 }
+
+impl Tokenizer {
+    /// Decodes ids one after the other, as they are generated.
+    pub fn decode_stream(&self, skip_special: bool) -> DecodeStream {
+        DecodeStream::new(self.clone(), skip_special)
+    }
+}

@@ -3,9 +3,12 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod guarded;
+mod limits;
 
 mod encoding;
 mod options;
+mod pieces;
 mod special_tokens;
 mod tokenizer;
 
@@ -13,7 +16,7 @@ mod assemble;
 mod folder;
 mod gguf;
 mod json;
-mod pieces;
+mod reading;
 
 mod decode_stream;
 mod stop_strings;

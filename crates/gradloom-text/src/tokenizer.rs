@@ -1,19 +1,16 @@
 //! [`Tokenizer`]: text to ids and back.
 //!
-//! The rules are those of the `tokenizers` crate; files and vocabularies are read in `json` and `gguf`.
+//! The rules are those of the `tokenizers` crate; files and vocabularies are read in
+//! [`reading`](crate::reading).
 
-use std::path::Path;
 use std::sync::Arc;
 
 use tokenizers::utils::truncation::TruncationDirection;
 use tokenizers::{Decoder, PostProcessor, PostProcessorWrapper};
 
-use crate::assemble::guarded;
+use crate::guarded::guarded;
 use crate::pieces::Pieces;
-use crate::{
-    DecodeStream, EncodeOptions, Encoding, Error, GgufVocabulary, Padding, Result, SpecialTokens,
-    folder, gguf, json,
-};
+use crate::{EncodeOptions, Encoding, Error, Padding, Result, SpecialTokens};
 
 /// Turns text into ids of a model's vocabulary and back. Cheap to clone, and shared between threads.
 ///
@@ -54,42 +51,6 @@ impl std::fmt::Debug for Tokenizer {
 }
 
 impl Tokenizer {
-    /// Reads a `tokenizer.json` (`Tokenizer.from_file` in Python). Roles of special tokens are guessed from
-    /// their usual names; [`from_folder`](Self::from_folder) reads them.
-    ///
-    /// # Errors
-    /// The file is not there, is not a tokenizer, is too large, or is of an unknown kind.
-    pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        json::read(&path.display().to_string(), &folder::read(path)?)
-    }
-
-    /// Reads the bytes of a `tokenizer.json`; `name` is what messages call them.
-    ///
-    /// # Errors
-    /// As of [`from_file`](Self::from_file).
-    pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self> {
-        json::read(name, bytes)
-    }
-
-    /// Reads a model's folder: `tokenizer.json`, and the roles of special tokens from
-    /// `tokenizer_config.json` and `special_tokens_map.json` where these are there
-    /// (`AutoTokenizer.from_pretrained` in Python).
-    ///
-    /// # Errors
-    /// As of [`from_file`](Self::from_file); also when a role is given to a token that the vocabulary lacks.
-    pub fn from_folder(path: impl AsRef<Path>) -> Result<Self> {
-        folder::tokenizer(path.as_ref())
-    }
-
-    /// Builds the tokenizer that a GGUF file describes, with the same ids as llama.cpp gives.
-    ///
-    /// # Errors
-    /// The vocabulary contradicts itself, or its kind is unknown.
-    pub fn from_gguf(vocabulary: &GgufVocabulary) -> Result<Self> {
-        gguf::tokenizer(vocabulary)
-    }
-
     pub(crate) fn new(
         library: tokenizers::Tokenizer,
         post_processor: Option<PostProcessorWrapper>,
@@ -185,11 +146,6 @@ impl Tokenizer {
         guarded(|| decoder.decode(tokens))
             .unwrap_or_else(|message| Err(message.into()))
             .map_err(|error| Error::malformed("decode", error.to_string()))
-    }
-
-    /// Decodes ids one after the other, as they are generated.
-    pub fn decode_stream(&self, skip_special: bool) -> DecodeStream {
-        DecodeStream::new(self.clone(), skip_special)
     }
 
     /// The id of a token, as the vocabulary writes it (`Ġthe`, `##ing`).

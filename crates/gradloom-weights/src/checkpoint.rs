@@ -7,9 +7,9 @@ use crate::contents::{Contents, Located};
 use crate::convert::Plan;
 use crate::error::Fault;
 use crate::folder::{self, Index};
-use crate::source::Source;
+use crate::source::{Opening, Source};
 use crate::{Entry, Error, Result, Stored, Value, gguf, safetensors, torch};
-use gradloom_tensor::{BlockFormat, Device, RANK_MAX, Tensor};
+use gradloom_tensor::{BlockFormat, Device, RANK_MAX, Shape, Tensor};
 
 /// How a file stores tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,14 +54,39 @@ impl Checkpoint {
     /// Lists the tensors of a file, of a set of files through its index, or of a folder as model hubs
     /// publish them. Names do not matter for files: the content tells the format.
     ///
-    /// Files are mapped into memory. They must not be changed or cut while the checkpoint lives: the
-    /// tensors would get the new bytes, and if the file became shorter, the system ends the process.
-    /// Replacing a file by renaming another over it, as [`safetensors::save`] does, is safe.
+    /// Files are read into memory, all of a set. [`Checkpoint::open_mapped`] reads only what is asked
+    /// for, of files that nobody changes.
+    ///
+    /// # Errors
+    /// If a file is missing, damaged, of no known format, or does not fit into memory.
+    pub fn open(path: impl AsRef<Path>) -> Result<Checkpoint> {
+        Checkpoint::open_with(path.as_ref(), Opening::READ)
+    }
+
+    /// As [`Checkpoint::open`] with the files mapped into memory, so that tensors that are not asked for
+    /// cost nothing.
+    ///
+    /// ```no_run
+    /// // SAFETY: the program's own files, which nothing writes while it runs.
+    /// let checkpoint = unsafe { gradloom_weights::Checkpoint::open_mapped("model.gguf") }?;
+    /// # Ok::<(), gradloom_weights::Error>(())
+    /// ```
+    ///
+    /// # Safety
+    /// Nothing, in this process or another, may write to the files or cut them while the checkpoint
+    /// lives: bytes that change under a slice are undefined behaviour, and if a file became shorter, the
+    /// system ends the process. Replacing a file by renaming another over it, as [`safetensors::save`]
+    /// does, is no write to it.
     ///
     /// # Errors
     /// If a file is missing, damaged, or of no known format.
-    pub fn open(path: impl AsRef<Path>) -> Result<Checkpoint> {
-        let path = path.as_ref();
+    #[expect(unsafe_code, reason = "mapping a file rests on what only the caller can promise")]
+    pub unsafe fn open_mapped(path: impl AsRef<Path>) -> Result<Checkpoint> {
+        // SAFETY: the promise is the caller's.
+        Checkpoint::open_with(path.as_ref(), unsafe { Opening::mapped() })
+    }
+
+    fn open_with(path: &Path, opening: Opening) -> Result<Checkpoint> {
         let found;
         let path = if path.is_dir() {
             found = folder::find(path)?;
@@ -70,9 +95,9 @@ impl Checkpoint {
             path
         };
         let name = path.display().to_string();
-        let source = Source::map(path)?;
+        let source = opening.open(path)?;
         match folder::index(&source).map_err(|fault| Error::of(&name, fault))? {
-            Some(index) => Checkpoint::sharded(name, path, index),
+            Some(index) => Checkpoint::sharded(name, path, index, opening),
             None => Checkpoint::single(File::new(name, source)?),
         }
     }
@@ -95,14 +120,14 @@ impl Checkpoint {
         Ok(Checkpoint { name: file.name.clone(), files: vec![file], index, metadata })
     }
 
-    fn sharded(name: String, path: &Path, found: Index) -> Result<Checkpoint> {
+    fn sharded(name: String, path: &Path, found: Index, opening: Opening) -> Result<Checkpoint> {
         let mut files: Vec<File> = Vec::new();
         let mut places: BTreeMap<&str, usize> = BTreeMap::new();
         for shard in found.files.values() {
             if !places.contains_key(shard.as_str()) {
                 let path = path.with_file_name(shard);
                 places.insert(shard, files.len());
-                files.push(File::new(path.display().to_string(), Source::map(&path)?)?);
+                files.push(File::new(path.display().to_string(), opening.open(&path)?)?);
             }
         }
         let mut index = BTreeMap::new();
@@ -206,6 +231,9 @@ impl File {
         if shape.len() > RANK_MAX {
             let rank = shape.len();
             return Err(wrong(format!("{rank} axes, but at most {RANK_MAX} are supported")));
+        }
+        if !Shape::new(shape).is_addressable() {
+            return Err(wrong(format!("a shape of {shape:?} is absurd")));
         }
         let bytes = self.contents.bytes(&self.source, located).map_err(|fault| {
             let fault = match fault {

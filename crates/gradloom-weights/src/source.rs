@@ -1,8 +1,11 @@
-//! [`Source`]: the bytes of a file, mapped or in memory.
+//! [`Source`]: the bytes of a file, in memory or mapped.
 //!
 //! Mapping is the only unsafe code of this crate: it hands out a file's bytes as a slice, and the
-//! operating system lets others change the file meanwhile.
+//! operating system lets others change the file meanwhile. So it is only for callers who promise that
+//! nobody does; everyone else's files are read.
 
+use std::fs::File;
+use std::io::{Error as IoError, Read};
 use std::path::Path;
 
 use crate::{Error, Result};
@@ -13,25 +16,45 @@ pub(crate) enum Source {
     Owned(Vec<u8>),
 }
 
-impl Source {
-    /// Maps a file, so that only the pages that are read come into memory.
-    pub(crate) fn map(path: &Path) -> Result<Source> {
-        let name = path.display().to_string();
-        let failed = |error| Error::io(&name, "reading", error);
-        let file = std::fs::File::open(path).map_err(failed)?;
-        if file.metadata().map_err(failed)?.len() == 0 {
-            // Some systems refuse to map nothing.
-            return Ok(Source::Owned(Vec::new()));
-        }
-        map(&file).map(Source::Mapped).map_err(failed)
+/// How the files of a checkpoint get into a [`Source`]. Copied for each file of a set.
+#[derive(Clone, Copy)]
+pub(crate) struct Opening(fn(&File) -> std::io::Result<Source>);
+
+impl Opening {
+    /// Files are read as a whole.
+    pub(crate) const READ: Opening = Opening(read);
+
+    /// Files are mapped, so that only the pages that are used come into memory.
+    ///
+    /// # Safety
+    /// Nothing may write to the files that are opened, or cut them, while their sources live.
+    #[expect(unsafe_code, reason = "what is made here may be used without another promise")]
+    pub(crate) unsafe fn mapped() -> Opening {
+        Opening(|file| {
+            if file.metadata()?.len() == 0 {
+                // Some systems refuse to map nothing.
+                return Ok(Source::Owned(Vec::new()));
+            }
+            // SAFETY: the map is read-only and its slice lives no longer than the map. Who has made this
+            // opening promised that the file does not change meanwhile.
+            unsafe { memmap2::Mmap::map(file) }.map(Source::Mapped)
+        })
+    }
+
+    /// The bytes of the file at a path.
+    pub(crate) fn open(self, path: &Path) -> Result<Source> {
+        let opened = File::open(path).and_then(|file| (self.0)(&file));
+        opened.map_err(|error| Error::io(&path.display().to_string(), "reading", error))
     }
 }
 
-#[expect(unsafe_code, reason = "mapping a file is unsafe, whoever does it")]
-fn map(file: &std::fs::File) -> std::io::Result<memmap2::Mmap> {
-    // SAFETY: the map is read-only and the slice lives no longer than the map. That nobody else changes
-    // or truncates the file meanwhile is what `Checkpoint::open` asks of its caller.
-    unsafe { memmap2::Mmap::map(file) }
+/// The whole file, in one allocation that may fail.
+fn read(mut file: &File) -> std::io::Result<Source> {
+    let length = usize::try_from(file.metadata()?.len()).map_err(IoError::other)?;
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(length).map_err(IoError::other)?;
+    file.read_to_end(&mut bytes)?;
+    Ok(Source::Owned(bytes))
 }
 
 impl std::ops::Deref for Source {

@@ -56,6 +56,26 @@ fn gguf_goes_round() {
 }
 
 #[test]
+fn an_opened_file_may_change_and_a_mapped_one_reads_the_same() {
+    let device = device();
+    let tensor = Tensor::from_slice(&[1f32, 2.0, 3.0], 3, &device).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    safetensors::save(&path, [("t", &tensor)], &Default::default()).unwrap();
+    let values =
+        |checkpoint: &Checkpoint| checkpoint.tensor("t", &device).unwrap().to_vec::<f32>().unwrap();
+    #[expect(unsafe_code, reason = "what is tested is unsafe")]
+    // SAFETY: the file is this test's own, and is not written before the checkpoint is dropped.
+    let mapped = unsafe { Checkpoint::open_mapped(&path) }.unwrap();
+    assert_eq!(values(&mapped), [1.0, 2.0, 3.0]);
+    drop(mapped);
+    let read = Checkpoint::open(&path).unwrap();
+    std::fs::write(&path, b"cut").unwrap();
+    assert_eq!(values(&read), [1.0, 2.0, 3.0]);
+    assert!(Checkpoint::open(&path).is_err());
+}
+
+#[test]
 fn tensors_are_stored_as_asked() {
     let device = device();
     let rows = counting(&device, &[3, 256], -300.0);

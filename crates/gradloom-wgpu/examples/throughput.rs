@@ -56,6 +56,7 @@ fn dispatch_cost(backend: &WgpuBackend) -> Result<()> {
             inputs: vec![KernelInput { buffer: from, dtype: DType::F32, len: 64, node: 0 }],
             outputs: vec![output(to)],
             node: 0,
+            origins: Vec::new(),
         }
     });
     let plan = Plan {
@@ -181,6 +182,7 @@ fn kernel(
         program: Program { instructions },
         space,
         node: 0,
+        origins: Vec::new(),
     }
 }
 

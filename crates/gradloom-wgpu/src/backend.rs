@@ -8,12 +8,12 @@ use gradloom_tensor::{
     Backend, Buffer, Capabilities, DType, Error, Op, Result, Retention, Scalar, Statistics, Tensor,
 };
 
-use crate::checks::CheckSite;
 use crate::codegen;
 use crate::executor::Executor;
 use crate::gpu::Gpu;
 use crate::info::AdapterInfo;
 use crate::pool::{Memory, Pool};
+use crate::status::CheckSite;
 use crate::transfer::{self, Staging};
 
 /// Evaluates graphs on one GPU adapter. Made by [`device`](crate::device).
@@ -21,7 +21,7 @@ use crate::transfer::{self, Staging};
 pub struct WgpuBackend {
     gpu: Arc<Gpu>,
     pool: Arc<Pool>,
-    staging: Staging,
+    staging: Arc<Staging>,
     planner: Planner,
     executor: Mutex<Executor>,
     counters: Mutex<Counters>,
@@ -39,13 +39,15 @@ impl WgpuBackend {
     pub(crate) fn new(gpu: Gpu) -> Self {
         // The arguments and the status of index checks take a binding each.
         let storage = gpu.limits.max_storage_buffers_per_shader_stage as usize;
-        let limits = Limits { buffers_max: storage.saturating_sub(2).max(4) };
+        let limits = Limits { buffers_max: storage.saturating_sub(2).max(4), ..Limits::default() };
         let gpu = Arc::new(gpu);
         let pool = Pool::new(Arc::clone(&gpu));
+        let staging = Arc::new(Staging::new(Arc::clone(&gpu)));
+        let executor = Executor::new(Arc::clone(&gpu), Arc::clone(&pool), Arc::clone(&staging));
         WgpuBackend {
-            staging: Staging::new(Arc::clone(&gpu)),
+            staging,
             planner: Planner::new(limits),
-            executor: Mutex::new(Executor::new(Arc::clone(&gpu), Arc::clone(&pool))),
+            executor: Mutex::new(executor),
             counters: Mutex::default(),
             gpu,
             pool,
@@ -84,27 +86,24 @@ impl WgpuBackend {
         self.executor().sources(first)
     }
 
+    /// Fails evaluations at the first kernel that makes a NaN or an infinity, as `GRADLOOM_CHECK=nan`
+    /// does: each kernel's results are downloaded and looked at.
+    pub fn check_finite(&self, check: bool) {
+        self.executor().check_finite(check);
+    }
+
+    /// Fills memory with NaN before it is used, as `GRADLOOM_POISON=1` does: what no kernel writes then
+    /// shows.
+    pub fn poison(&self, poison: bool) {
+        self.pool.poison.set(poison);
+    }
+
     fn executor(&self) -> MutexGuard<'_, Executor> {
         self.executor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn counters(&self) -> MutexGuard<'_, Counters> {
         self.counters.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Reads elements, and the outcome of index checks that no one has looked at.
-    fn read(&self, source: Option<(&wgpu::Buffer, DType, usize)>) -> Result<Vec<u8>> {
-        self.gpu.check()?;
-        let status = {
-            let executor = self.executor();
-            executor.unchecked.then(|| executor.status.clone())
-        };
-        let (host, words, submissions) = self.staging.read(source, status.as_ref())?;
-        self.counters().downloads += submissions;
-        if status.is_some() {
-            self.executor().take_status(words)?;
-        }
-        Ok(host)
     }
 }
 
@@ -148,12 +147,15 @@ impl Backend for WgpuBackend {
         let memory = buffer.storage::<Memory>().ok_or_else(|| {
             Error::backend(format!("download: {buffer:?} does not live on {}", self.name()))
         })?;
-        self.read(Some((&memory.raw, buffer.dtype(), buffer.len())))
+        self.gpu.check()?;
+        let (host, submissions) = self.staging.read(&memory.raw, buffer.dtype(), buffer.len())?;
+        self.counters().downloads += submissions;
+        Ok(host)
     }
 
     fn evaluate(&self, roots: &[Tensor], retention: Retention) -> Result<()> {
         self.gpu.check()?;
-        let prepared = self.planner.prepare(roots, retention);
+        let prepared = self.planner.prepare(roots, retention)?;
         {
             let mut counters = self.counters();
             counters.plans += u64::from(!prepared.cached);
@@ -170,17 +172,12 @@ impl Backend for WgpuBackend {
         };
         let outputs =
             self.executor().run(&prepared.plan, &prepared.inputs, &prepared.arguments, &site)?;
-        for (node, value) in prepared.outputs.iter().zip(outputs) {
-            node.set_value(value);
-        }
+        prepared.complete(outputs);
         Ok(())
     }
 
     fn synchronize(&self) -> Result<()> {
         self.gpu.check()?;
-        if self.executor().unchecked {
-            return self.read(None).map(drop);
-        }
         self.gpu.wait()
     }
 

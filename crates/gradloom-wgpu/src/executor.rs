@@ -1,20 +1,23 @@
-//! [`Executor`]: plans as lists of dispatches, recorded into one command buffer per evaluation.
+//! [`Executor`]: plans as lists of dispatches. An evaluation is one submission, or two if it checks
+//! indices: kernels up to the last check, whose outcome is waited for, then the others.
 
 use std::sync::Arc;
 
-use gradloom_plan::{BufferRef, Operation, Plan, PlanOutput};
+use gradloom_plan::{BufferRef, Plan, PlanOutput};
 use gradloom_tensor::{Buffer, DType, Error, Result, Scalar};
 use rustc_hash::FxHashMap;
 
-use crate::checks::{CheckSite, Sites};
-use crate::codegen::bindings::ARENA_VECTORS;
-use crate::codegen::{self, Target};
+use crate::arena::Arena;
+use crate::check::{self, FiniteCheck};
+use crate::codegen::Target;
+use crate::compiled::{Compiled, resolve_alias};
 use crate::gpu::Gpu;
 use crate::pipeline::Pipelines;
 use crate::pool::{Memory, Pool};
 use crate::profile::Profile;
-use crate::step::{Compiled, Memories, Step};
-use crate::transfer;
+use crate::status::{CheckSite, Status};
+use crate::step::{Memories, Step};
+use crate::transfer::{self, Staging};
 
 /// Compiled plans that are remembered before all are dropped (their pipelines stay).
 const PLANS_MAX: usize = 4096;
@@ -24,58 +27,54 @@ const PLANS_MAX: usize = 4096;
 pub(crate) struct Executor {
     gpu: Arc<Gpu>,
     pool: Arc<Pool>,
+    staging: Arc<Staging>,
     target: Target,
     pipelines: Pipelines,
     plans: FxHashMap<u64, Compiled>,
-    arena: wgpu::Buffer,
-    arena_words: Vec<u32>,
-    pub(crate) status: wgpu::Buffer,
-    /// True if index checks ran since the status was read last.
-    pub(crate) unchecked: bool,
-    sites: Sites,
+    arena: Arena,
+    status: Status,
+    /// Every kernel's results are looked at.
+    check_finite: bool,
     profile: Option<Profile>,
     pub(crate) kernels: u64,
     pub(crate) submissions: u64,
 }
 
+/// The memory that one evaluation takes from the pool.
+struct Taken {
+    slots: Vec<Arc<Memory>>,
+    scratch: Vec<Arc<Memory>>,
+    outputs: Vec<Buffer>,
+}
+
 impl Executor {
-    pub(crate) fn new(gpu: Arc<Gpu>, pool: Arc<Pool>) -> Self {
-        let buffer = |label, size, usage| {
-            gpu.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some(label),
-                size,
-                usage: usage | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            })
-        };
-        let arena =
-            buffer("gradloom arena", ARENA_VECTORS as u64 * 16, wgpu::BufferUsages::UNIFORM);
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC;
-        let status = buffer("gradloom status", 16, usage);
-        let profile = Profile::from_environment(&gpu);
-        let target = target_of(&gpu);
+    pub(crate) fn new(gpu: Arc<Gpu>, pool: Arc<Pool>, staging: Arc<Staging>) -> Self {
         Executor {
-            gpu,
-            pool,
-            target,
+            target: target_of(&gpu),
             pipelines: Pipelines::default(),
             plans: FxHashMap::default(),
-            arena,
-            arena_words: Vec::new(),
-            status,
-            unchecked: false,
-            sites: Sites::default(),
-            profile,
+            arena: Arena::new(Arc::clone(&gpu)),
+            status: Status::new(Arc::clone(&gpu)),
+            check_finite: check::from_environment(),
+            profile: Profile::from_environment(&gpu),
             kernels: 0,
             submissions: 0,
+            gpu,
+            pool,
+            staging,
         }
     }
 
     /// Drops bind groups, which hold on to buffers.
     pub(crate) fn forget_bind_groups(&mut self) {
-        for step in self.plans.values_mut().flat_map(|plan| &mut plan.steps) {
-            step.bind_groups.clear();
-        }
+        self.plans.values_mut().for_each(Compiled::forget_bind_groups);
+    }
+
+    /// Switches the look at every kernel's results on or off. Plans are compiled for the one or the
+    /// other.
+    pub(crate) fn check_finite(&mut self, check: bool) {
+        self.check_finite = check;
+        self.plans.clear();
     }
 
     /// Source text of every pipeline from number `first` on.
@@ -83,17 +82,7 @@ impl Executor {
         self.pipelines.sources(first)
     }
 
-    /// The error that the status words describe, if they describe one.
-    pub(crate) fn take_status(&mut self, words: [u32; 4]) -> Result<()> {
-        self.unchecked = false;
-        if words[0] == 0 {
-            return Ok(());
-        }
-        self.gpu.queue.write_buffer(&self.status, 0, &[0; 16]);
-        Err(self.sites.error(words))
-    }
-
-    /// Runs a plan: compiled at first, then replayed from its caches.
+    /// Runs a plan: compiled at first, then replayed from its caches. If it fails, no input has changed.
     pub(crate) fn run(
         &mut self,
         plan: &Plan,
@@ -102,76 +91,74 @@ impl Executor {
         sites: &dyn Fn(usize) -> CheckSite,
     ) -> Result<Vec<Buffer>> {
         check_inputs(plan, inputs, arguments)?;
-        if !self.plans.contains_key(&plan.id) {
-            let compiled = self.compile(plan)?;
-            if self.plans.len() >= PLANS_MAX {
-                self.plans.clear();
-            }
-            self.plans.insert(plan.id, compiled);
-        }
-        let (scratch_bytes, evaluation) = {
-            let compiled = &self.plans[&plan.id];
-            let evaluation = if compiled.checks.is_empty() {
-                0
-            } else {
-                self.sites.intern(&compiled.checks, sites)
-            };
-            self.unchecked |= !compiled.checks.is_empty();
-            (compiled.scratch.clone(), evaluation)
+        let apart = self.check_finite.then(|| check::without_reuse(plan));
+        let plan = apart.as_ref().unwrap_or(plan);
+        let mut compiled = match self.plans.remove(&plan.id) {
+            Some(compiled) => compiled,
+            None => Compiled::new(plan, &self.gpu, &self.target, &mut self.pipelines)?,
         };
-        self.write_arena(plan, arguments, evaluation);
-        let take = |bytes: u64| self.pool.take(bytes);
-        let slots: Vec<Arc<Memory>> = plan
-            .slots
+        let outputs = self.run_compiled(plan, &mut compiled, inputs, arguments, sites);
+        if self.plans.len() >= PLANS_MAX {
+            self.plans.clear();
+        }
+        self.plans.insert(plan.id, compiled);
+        outputs
+    }
+
+    fn run_compiled(
+        &mut self,
+        plan: &Plan,
+        compiled: &mut Compiled,
+        inputs: &[Buffer],
+        arguments: &[Scalar],
+        sites: &dyn Fn(usize) -> CheckSite,
+    ) -> Result<Vec<Buffer>> {
+        let words: Vec<u32> = arguments
             .iter()
-            .map(|slot| take(slot.elements_max as u64 * 4))
-            .collect::<Result<_>>()?;
-        let scratch: Vec<Arc<Memory>> =
-            scratch_bytes.into_iter().map(take).collect::<Result<_>>()?;
-        let outputs = self.outputs(plan, inputs)?;
+            .zip(&plan.arguments)
+            .map(|(value, &dtype)| value.word(dtype))
+            .collect();
+        self.arena.write(&compiled.words, &words)?;
+        let taken = match self.take(plan, compiled, inputs) {
+            Err(error) if error.is_out_of_memory() => {
+                // What bind groups hold on to is not free even where the pool lets it go.
+                self.forget_bind_groups();
+                compiled.forget_bind_groups();
+                self.pool.trim();
+                self.take(plan, compiled, inputs)?
+            }
+            other => other?,
+        };
+        let Taken { slots, scratch, outputs } = taken;
         let memory = Memories { inputs, outputs: &outputs, slots: &slots, scratch: &scratch };
-        self.submit(plan.id, &memory)?;
+        let mut groups = Vec::with_capacity(compiled.steps.len());
+        for step in &mut compiled.steps {
+            groups.push(step.bind_group(&self.gpu, &memory, &self.arena, &self.status.words)?);
+        }
+        let mut finite = self.check_finite.then(FiniteCheck::default);
+        for piece in compiled.pieces(self.check_finite) {
+            let steps = piece.steps;
+            self.submit(plan.id, &compiled.steps[steps.clone()], &groups[steps], piece.checks)?;
+            if piece.checks {
+                self.status.outcome(sites)?;
+            }
+            if let Some(finite) = &mut finite {
+                for kernel in &plan.kernels[piece.kernels] {
+                    finite.look(plan, kernel, &memory, arguments, &self.staging, sites)?;
+                }
+            }
+        }
         Ok(outputs)
     }
 
-    fn compile(&mut self, plan: &Plan) -> Result<Compiled> {
-        let resolve = |buffer: BufferRef| resolve(plan, buffer);
-        let mut compiled = Compiled { steps: Vec::new(), scratch: Vec::new(), checks: Vec::new() };
-        for kernel in &plan.kernels {
-            let (dispatches, scratch) = codegen::compile(kernel, &self.target, &resolve)?;
-            // Kernels run one after another, so they share scratch memory.
-            compiled.scratch.resize(compiled.scratch.len().max(scratch.len()), 0);
-            for (shared, own) in compiled.scratch.iter_mut().zip(scratch) {
-                *shared = own.max(*shared);
-            }
-            for instruction in &kernel.program.instructions {
-                if let Operation::CheckIndex { size, site, .. } = instruction.operation {
-                    compiled.checks.push((site, size));
-                }
-            }
-            for dispatch in dispatches {
-                let pipeline = self.pipelines.get(&self.gpu, &dispatch)?;
-                compiled.steps.push(Step {
-                    label: dispatch.label,
-                    pipeline,
-                    resources: dispatch.bindings.iter().map(|binding| binding.resource).collect(),
-                    grid: dispatch.grid,
-                    bind_groups: FxHashMap::default(),
-                });
-            }
-        }
-        Ok(compiled)
-    }
-
-    fn write_arena(&mut self, plan: &Plan, arguments: &[Scalar], evaluation: u32) {
-        let words: Vec<u32> = std::iter::once(evaluation)
-            .chain(arguments.iter().zip(&plan.arguments).map(|(value, &dtype)| value.word(dtype)))
-            .collect();
-        // Writes take effect before the next submission and after the ones before it.
-        if words != self.arena_words {
-            self.gpu.queue.write_buffer(&self.arena, 0, bytemuck::cast_slice(&words));
-            self.arena_words = words;
-        }
+    fn take(&self, plan: &Plan, compiled: &Compiled, inputs: &[Buffer]) -> Result<Taken> {
+        let slots = plan.slots.iter().map(|slot| slot.elements_max as u64 * 4);
+        let scratch = compiled.scratch.iter().copied();
+        Ok(Taken {
+            slots: slots.map(|bytes| self.pool.take(bytes)).collect::<Result<_>>()?,
+            scratch: scratch.map(|bytes| self.pool.take(bytes)).collect::<Result<_>>()?,
+            outputs: self.outputs(plan, inputs)?,
+        })
     }
 
     fn outputs(&self, plan: &Plan, inputs: &[Buffer]) -> Result<Vec<Buffer>> {
@@ -205,72 +192,51 @@ impl Executor {
         Ok(outputs.into_iter().flatten().collect())
     }
 
-    fn submit(&mut self, plan: u64, memory: &Memories<'_>) -> Result<()> {
-        let Executor { gpu, plans, arena, status, profile, .. } = self;
-        let Some(compiled) = plans.get_mut(&plan) else { return Ok(()) };
-        if compiled.steps.is_empty() {
+    /// Submits dispatches, and a copy of the index checks' outcome for the host if it wants to `know`.
+    fn submit(
+        &mut self,
+        plan: u64,
+        steps: &[Step],
+        groups: &[wgpu::BindGroup],
+        know: bool,
+    ) -> Result<()> {
+        if steps.is_empty() && !know {
             return Ok(());
         }
-        let mut groups = Vec::with_capacity(compiled.steps.len());
-        for step in &mut compiled.steps {
-            groups.push(step.bind_group(gpu, memory, arena, status)?);
-        }
-        let count = groups.len();
+        let Executor { gpu, status, profile, .. } = self;
+        let count = steps.len();
         gpu.scoped("running a plan", || {
             let mut encoder = gpu.device.create_command_encoder(&Default::default());
             match profile {
                 None => {
                     let mut pass = encoder.begin_compute_pass(&Default::default());
-                    for (step, group) in compiled.steps.iter().zip(&groups) {
+                    for (step, group) in steps.iter().zip(groups) {
                         step.record(&mut pass, group);
                     }
                 }
                 Some(profile) => {
                     profile.begin(gpu, count);
-                    let steps = compiled.steps.iter().zip(&groups);
-                    for (position, (step, group)) in steps.enumerate() {
+                    for (position, (step, group)) in steps.iter().zip(groups).enumerate() {
                         let mut pass = encoder.begin_compute_pass(&profile.pass(position));
                         step.record(&mut pass, group);
                     }
                     profile.resolve(&mut encoder, count);
                 }
             }
+            if know {
+                status.record(&mut encoder);
+            }
             gpu.queue.submit([encoder.finish()]);
         })?;
         self.kernels += count as u64;
         self.submissions += 1;
         if let Some(profile) = &self.profile {
-            let labels = compiled_labels(&self.plans, plan);
+            let labels: Vec<(String, [u32; 2])> =
+                steps.iter().map(|step| (step.label.clone(), step.grid)).collect();
             profile.report(&self.gpu, plan, &labels)?;
         }
         self.gpu.check()
     }
-}
-
-fn compiled_labels(plans: &FxHashMap<u64, Compiled>, plan: u64) -> Vec<(String, [u32; 2])> {
-    plans.get(&plan).map_or_else(Vec::new, |compiled| {
-        compiled.steps.iter().map(|step| (step.label.clone(), step.grid)).collect()
-    })
-}
-
-/// The buffer that owns the memory of `buffer`.
-fn resolve(plan: &Plan, buffer: BufferRef) -> BufferRef {
-    match resolve_alias(plan, buffer) {
-        BufferRef::Output(output) => {
-            plan.outputs[output].reuses.map_or(BufferRef::Output(output), BufferRef::Input)
-        }
-        other => other,
-    }
-}
-
-fn resolve_alias(plan: &Plan, buffer: BufferRef) -> BufferRef {
-    let mut buffer = buffer;
-    while let BufferRef::Output(output) = buffer
-        && let Some(source) = plan.outputs[output].alias
-    {
-        buffer = source;
-    }
-    buffer
 }
 
 fn check_inputs(plan: &Plan, inputs: &[Buffer], arguments: &[Scalar]) -> Result<()> {
@@ -281,12 +247,8 @@ fn check_inputs(plan: &Plan, inputs: &[Buffer], arguments: &[Scalar]) -> Result<
     if !fits {
         return Err(Error::backend("plan: the inputs are not the buffers that were planned"));
     }
-    if arguments.len() != plan.arguments.len() || arguments.len() >= ARENA_VECTORS * 4 {
-        return Err(Error::unsupported(format!(
-            "plan: {} arguments, but at most {} fit on a GPU",
-            arguments.len(),
-            ARENA_VECTORS * 4 - 1
-        )));
+    if arguments.len() != plan.arguments.len() {
+        return Err(Error::backend("plan: the arguments are not those that were planned"));
     }
     if plan.arguments.contains(&DType::F64) {
         return Err(Error::unsupported(

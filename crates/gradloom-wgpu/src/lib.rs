@@ -4,17 +4,21 @@
 mod adapter;
 mod info;
 mod backend;
-mod checks;
+mod arena;
+mod check;
 mod codegen;
+mod compiled;
 mod executor;
 mod gpu;
 mod pipeline;
+mod poison;
 mod pool;
 mod profile;
+mod status;
 mod step;
 mod transfer;
 
 pub use adapter::{adapters, device};
 pub use backend::WgpuBackend;
-pub use checks::CheckSite;
 pub use info::{AdapterInfo, AdapterKind};
+pub use status::CheckSite;

@@ -6,7 +6,7 @@ use gradloom_tensor::Result;
 use rustc_hash::FxHashMap;
 
 use crate::codegen::Dispatch;
-use crate::codegen::bindings::{Binding, Resource};
+use crate::codegen::bindings::Binding;
 use crate::gpu::Gpu;
 
 /// A compiled shader and the layout of what it binds.
@@ -104,12 +104,10 @@ impl Pipelines {
 }
 
 fn kind(binding: &Binding) -> wgpu::BufferBindingType {
-    match binding.resource {
-        Resource::Arena => wgpu::BufferBindingType::Uniform,
-        Resource::Plan(_) | Resource::Scratch(_) | Resource::Status => {
-            wgpu::BufferBindingType::Storage { read_only: !binding.writable }
-        }
+    if binding.uniform {
+        return wgpu::BufferBindingType::Uniform;
     }
+    wgpu::BufferBindingType::Storage { read_only: !binding.writable }
 }
 
 /// The module without run-time checks of its own.

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use gradloom_tensor::{Error, Result, Statistics};
 
 use crate::gpu::Gpu;
+use crate::poison::Poison;
 
 /// Device memory, back in its pool when the last holder drops it.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ impl Drop for Memory {
 pub(crate) struct Pool {
     gpu: Arc<Gpu>,
     state: Mutex<State>,
+    pub(crate) poison: Poison,
 }
 
 #[derive(Debug, Default)]
@@ -48,11 +50,17 @@ struct State {
 
 impl Pool {
     pub(crate) fn new(gpu: Arc<Gpu>) -> Arc<Pool> {
-        Arc::new(Pool { gpu, state: Mutex::default() })
+        Arc::new(Pool { gpu, state: Mutex::default(), poison: Poison::from_environment() })
     }
 
     /// Memory of at least `bytes`, with whatever it held before.
     pub(crate) fn take(self: &Arc<Self>, bytes: u64) -> Result<Arc<Memory>> {
+        let memory = self.free_or_new(bytes)?;
+        self.poison.fill(&self.gpu, &memory.raw)?;
+        Ok(memory)
+    }
+
+    fn free_or_new(self: &Arc<Self>, bytes: u64) -> Result<Arc<Memory>> {
         let class = size_class(bytes);
         let limits = &self.gpu.limits;
         let largest = limits.max_buffer_size.min(limits.max_storage_buffer_binding_size);

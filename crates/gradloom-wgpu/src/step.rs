@@ -1,11 +1,13 @@
 //! [`Step`]: one dispatch of a compiled plan, with its pipeline and the bind groups it has used.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use gradloom_plan::BufferRef;
 use gradloom_tensor::{Buffer, Error, Result};
 use rustc_hash::FxHashMap;
 
+use crate::arena::{Arena, Extent};
 use crate::codegen::bindings::Resource;
 use crate::gpu::Gpu;
 use crate::pipeline::Pipeline;
@@ -13,13 +15,6 @@ use crate::pool::Memory;
 
 /// Bind groups that a dispatch remembers before it starts over.
 const BIND_GROUPS_MAX: usize = 64;
-/// A plan's dispatches.
-#[derive(Debug)]
-pub(crate) struct Compiled {
-    pub(crate) steps: Vec<Step>,
-    pub(crate) scratch: Vec<u64>,
-    pub(crate) checks: Vec<(usize, usize)>,
-}
 
 /// One dispatch of a plan.
 #[derive(Debug)]
@@ -27,6 +22,8 @@ pub(crate) struct Step {
     pub(crate) label: String,
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) resources: Vec<Resource>,
+    /// Where its words are, if it binds them.
+    pub(crate) words: Extent,
     pub(crate) grid: [u32; 2],
     pub(crate) bind_groups: FxHashMap<Vec<u64>, wgpu::BindGroup>,
 }
@@ -40,23 +37,30 @@ pub(crate) struct Memories<'a> {
 }
 
 impl Memories<'_> {
+    /// The memory of a buffer of the plan.
+    pub(crate) fn of_plan(&self, buffer: BufferRef) -> Option<&Memory> {
+        match buffer {
+            BufferRef::Input(input) => self.inputs.get(input)?.storage(),
+            BufferRef::Output(output) => self.outputs.get(output)?.storage(),
+            BufferRef::Slot(slot) => self.slots.get(slot).map(|memory| &**memory),
+        }
+    }
+
     fn of(&self, resource: Resource) -> Option<&Memory> {
         match resource {
-            Resource::Plan(BufferRef::Input(input)) => self.inputs.get(input)?.storage(),
-            Resource::Plan(BufferRef::Output(output)) => self.outputs.get(output)?.storage(),
-            Resource::Plan(BufferRef::Slot(slot)) => self.slots.get(slot).map(|memory| &**memory),
+            Resource::Plan(buffer) => self.of_plan(buffer),
             Resource::Scratch(scratch) => self.scratch.get(scratch).map(|memory| &**memory),
-            Resource::Arena | Resource::Status => None,
+            Resource::Words | Resource::Status => None,
         }
     }
 }
 
 impl Step {
-    fn key(&self, memory: &Memories<'_>) -> Vec<u64> {
-        let special = u64::MAX;
+    /// Numbers that tell the buffers apart from all others that the dispatch may bind.
+    fn key(&self, memory: &Memories<'_>, arena: &Arena) -> Vec<u64> {
         self.resources
             .iter()
-            .map(|&resource| memory.of(resource).map_or(special, |memory| memory.id))
+            .map(|&resource| memory.of(resource).map_or(arena.generation, |memory| memory.id))
             .collect()
     }
 
@@ -65,25 +69,29 @@ impl Step {
         &mut self,
         gpu: &Gpu,
         memory: &Memories<'_>,
-        arena: &wgpu::Buffer,
+        arena: &Arena,
         status: &wgpu::Buffer,
     ) -> Result<wgpu::BindGroup> {
-        let key = self.key(memory);
+        let key = self.key(memory, arena);
         if let Some(group) = self.bind_groups.get(&key) {
             return Ok(group.clone());
         }
         let mut entries = Vec::with_capacity(self.resources.len());
         for (&resource, binding) in self.resources.iter().zip(0..) {
-            let buffer = match resource {
-                Resource::Arena => arena,
-                Resource::Status => status,
+            let resource = match resource {
+                Resource::Words => wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer: &arena.buffer,
+                    offset: self.words.offset,
+                    size: NonZeroU64::new(self.words.bytes),
+                }),
+                Resource::Status => status.as_entire_binding(),
                 Resource::Plan(_) | Resource::Scratch(_) => {
                     let missing =
                         || Error::backend(format!("{}: {resource:?} is missing", self.label));
-                    &memory.of(resource).ok_or_else(missing)?.raw
+                    memory.of(resource).ok_or_else(missing)?.raw.as_entire_binding()
                 }
             };
-            entries.push(wgpu::BindGroupEntry { binding, resource: buffer.as_entire_binding() });
+            entries.push(wgpu::BindGroupEntry { binding, resource });
         }
         let group = gpu.scoped(&self.label, || {
             gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {

@@ -74,34 +74,23 @@ impl Staging {
         *self.buffer.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Copies `len` elements to the host, and `status` (16 bytes) beside the first piece. Gives the
-    /// host bytes, the status words and the number of submissions.
+    /// Copies `len` elements to the host. Gives the host bytes and the number of submissions.
     pub(crate) fn read(
         &self,
-        source: Option<(&wgpu::Buffer, DType, usize)>,
-        status: Option<&wgpu::Buffer>,
-    ) -> Result<(Vec<u8>, [u32; 4], u64)> {
-        let (dtype, len) = source.map_or((DType::U32, 0), |(_, dtype, len)| (dtype, len));
+        source: &wgpu::Buffer,
+        dtype: DType,
+        len: usize,
+    ) -> Result<(Vec<u8>, u64)> {
         let total = device_bytes(dtype, len);
         let mut host = Vec::with_capacity(len * dtype.size() + 4);
-        let mut words = [0; 4];
         let mut kept = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut offset, mut submissions) = (0, 0);
-        while offset < total || (submissions == 0 && status.is_some()) {
+        while offset < total {
             let piece = (total - offset).min(STAGING_MAX);
-            let staging = self.grown(&mut kept, piece + 16)?;
+            let staging = self.grown(&mut kept, piece)?;
             let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-            if let Some((buffer, ..)) = source
-                && piece > 0
-            {
-                encoder.copy_buffer_to_buffer(buffer, offset, &staging, 16, piece);
-            }
-            if let Some(status) = status
-                && submissions == 0
-            {
-                encoder.copy_buffer_to_buffer(status, 0, &staging, 0, 16);
-            }
-            let mapped = match self.map(encoder, &staging, piece + 16) {
+            encoder.copy_buffer_to_buffer(source, offset, &staging, 0, piece);
+            let mapped = match self.map(encoder, &staging, piece) {
                 Ok(mapped) => mapped,
                 Err(error) => {
                     // It may be mapped or not; a new one is certain.
@@ -109,17 +98,14 @@ impl Staging {
                     return Err(error);
                 }
             };
-            if submissions == 0 && status.is_some() {
-                words = bytemuck::pod_read_unaligned(&mapped[..16]);
-            }
-            append_from_device(dtype, &mapped[16..], &mut host);
+            append_from_device(dtype, &mapped, &mut host);
             drop(mapped);
             staging.unmap();
             offset += piece;
             submissions += 1;
         }
         host.truncate(len * dtype.size());
-        Ok((host, words, submissions))
+        Ok((host, submissions))
     }
 
     fn grown(&self, kept: &mut Option<wgpu::Buffer>, bytes: u64) -> Result<wgpu::Buffer> {
@@ -128,7 +114,7 @@ impl Staging {
         {
             return Ok(buffer.clone());
         }
-        let size = bytes.next_power_of_two().clamp(1 << 16, STAGING_MAX + 16);
+        let size = bytes.next_power_of_two().clamp(1 << 16, STAGING_MAX);
         let buffer = self.gpu.scoped("allocating the staging buffer", || {
             self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("gradloom staging"),

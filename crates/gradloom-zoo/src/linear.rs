@@ -26,7 +26,7 @@ pub(crate) fn normal_embedding(
     Embedding { weight: init.normal([rows, size], deviation) }
 }
 
-/// Several layers of one input, such as the projections to queries, keys and values. Matrices in blocks
+/// Several layers of one input, such as the projections to queries, keys and values. Quantized matrices
 /// are multiplied in one product.
 #[track_caller]
 pub(crate) fn project_all(layers: &[&Linear], x: &Tensor, ctx: &mut Context) -> Vec<Tensor> {

@@ -146,7 +146,7 @@ fn updates_learn_beside_weights_in_blocks() {
     let tokens = Tensor::from_slice(&[1, 2, 3], [1, 3], &device).unwrap();
     let beside = llama(&model, &tokens);
     lora::merge(&mut model).unwrap();
-    assert!(!blocks(&model).0, "a merged weight is no longer in blocks");
+    assert!(!blocks(&model).0, "a merged weight is no longer quantized");
     assert!(
         distance(&llama(&model, &tokens), &beside) < 0.05 * beside.abs().max(..).item().unwrap()
     );

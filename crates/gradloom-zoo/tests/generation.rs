@@ -56,8 +56,8 @@ fn writes_what_whole_passes_say<M: CausalLanguageModel>(
 ) {
     let prompt = [3, 14, 15, 9, 2, 6];
     let mut generator = Generator::new(model, 1, 20).unwrap();
-    generator.read(&[&prompt[..4]]).unwrap();
-    generator.read(&[&prompt[4..]]).unwrap();
+    generator.prefill(&[&prompt[..4]]).unwrap();
+    generator.prefill(&[&prompt[4..]]).unwrap();
     let expected = whole(forward, &prompt, device);
     close(generator.logits(0), &expected, tolerance, "prompt in two parts");
     for token in [7, 1, 8] {
@@ -67,9 +67,9 @@ fn writes_what_whole_passes_say<M: CausalLanguageModel>(
     }
     let again: Vec<u32> = {
         generator.clear();
-        generator.read(&[&prompt]).unwrap();
+        generator.prefill(&[&prompt]).unwrap();
         let mut sampler = Sampler::greedy();
-        generator.write(&mut sampler, &Stop::after(10)).map(|token| token.unwrap()).collect()
+        generator.decode(&mut sampler, &Stop::after(10)).map(|token| token.unwrap()).collect()
     };
     let mut text = prompt.to_vec();
     for token in again {
@@ -126,15 +126,15 @@ fn texts_of_different_lengths_do_not_disturb_each_other() {
     let model = llama(&device);
     let prompts: [&[u32]; 3] = [&[3, 14, 15], &[9], &[2, 6, 5, 3, 5]];
     let mut together = Generator::new(&model, 3, 16).unwrap();
-    together.read(&prompts).unwrap();
+    together.prefill(&prompts).unwrap();
     let mut samplers = vec![Sampler::greedy(); 3];
-    let written = together.write_all(&mut samplers, &Stop::after(8)).unwrap();
+    let written = together.decode_all(&mut samplers, &Stop::after(8)).unwrap();
     for (prompt, written) in prompts.iter().zip(written) {
         let mut alone = Generator::new(&model, 1, 16).unwrap();
-        alone.read(&[prompt]).unwrap();
+        alone.prefill(&[prompt]).unwrap();
         let mut sampler = Sampler::greedy();
         let expected: Vec<u32> =
-            alone.write(&mut sampler, &Stop::after(8)).map(|token| token.unwrap()).collect();
+            alone.decode(&mut sampler, &Stop::after(8)).map(|token| token.unwrap()).collect();
         assert_eq!(written, expected);
     }
 }
@@ -145,7 +145,7 @@ fn a_step_plans_nothing_and_asks_for_no_memory() {
     let mut model = llama(&device);
     quantize(&mut model, BlockFormat::Q4_1).unwrap();
     let mut generator = Generator::new(&model, 1, 32).unwrap();
-    generator.read(&[&[1, 2, 3]]).unwrap();
+    generator.prefill(&[&[1, 2, 3]]).unwrap();
     for token in 0..3 {
         generator.step(&[token]).unwrap();
     }
@@ -168,12 +168,12 @@ fn what_cannot_be_written_is_named() {
     let model = llama(&device);
     let error = |result: gradloom_zoo::Result<()>| result.unwrap_err().to_string();
     let mut generator = Generator::new(&model, 1, 4).unwrap();
-    assert!(error(generator.read(&[&[]])).contains("no tokens"));
-    assert!(error(generator.read(&[&[50]])).contains("vocabulary of 50"));
-    assert!(error(generator.read(&[&[1, 2, 3, 4, 5]])).contains("do not fit"));
-    generator.read(&[&[1, 2, 3]]).unwrap();
+    assert!(error(generator.prefill(&[&[]])).contains("no tokens"));
+    assert!(error(generator.prefill(&[&[50]])).contains("vocabulary of 50"));
+    assert!(error(generator.prefill(&[&[1, 2, 3, 4, 5]])).contains("do not fit"));
+    generator.prefill(&[&[1, 2, 3]]).unwrap();
     let mut sampler = Sampler::greedy();
-    let outcomes: Vec<_> = generator.write(&mut sampler, &Stop::after(9)).collect();
+    let outcomes: Vec<_> = generator.decode(&mut sampler, &Stop::after(9)).collect();
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 2);
     assert!(outcomes.last().unwrap().is_err(), "the cache is full");
     assert!(error(Generator::new(&model, 1, 33).map(|_| ())).contains("32 positions"));

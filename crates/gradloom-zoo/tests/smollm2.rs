@@ -1,4 +1,4 @@
-//! The published SmolLM2 in blocks of four bits against Python: `cargo xtask assets smollm2` gets it.
+//! The published SmolLM2 quantized to four bits against Python: `cargo xtask assets smollm2` gets it.
 //! Without it, the test says so and passes.
 
 use std::path::Path;
@@ -49,7 +49,7 @@ fn smollm2_is_pythons() {
     assert!(blocks < 0.02, "{blocks} away from Python's with blocks");
     assert_eq!(write_on(&model, get("tokens"), &answer), answer);
 
-    // With the numbers that the blocks stand for, nothing is rounded.
+    // With the numbers that the quantized blocks stand for, nothing is rounded.
     model.for_each_parameter(|_, parameter| {
         let plain = parameter.tensor() * 1.0;
         plain.eval().unwrap();

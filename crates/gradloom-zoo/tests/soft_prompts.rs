@@ -80,7 +80,7 @@ fn a_cache_begins_with_the_prompt<M: CausalLanguageModel>(
     let prompted = Prompted { model, prompt };
     let texts: [&[u32]; 2] = [&[4, 5, 6, 7], &[8, 9]];
     let mut generator = Generator::new(&prompted, 2, 8).unwrap();
-    generator.read(&texts).unwrap();
+    generator.prefill(&texts).unwrap();
     generator.step(&[10, 11]).unwrap();
     for (index, text) in texts.iter().enumerate() {
         let mut ids: Vec<i32> = text.iter().map(|&id| id as i32).collect();

@@ -1,4 +1,5 @@
-//! Derivatives of elementwise ops. `x`, `a` and `b` are operands, `y` is the value, `g` its gradient.
+//! Derivatives of elementwise ops. `x`, `a` and `b` are operands, `y` is the value, `g` its gradient; all
+//! are wide ([`Tensor::wide`]), so that a derivative of halves is rounded once.
 
 use gradloom_tensor::Tensor;
 use gradloom_tensor::op::{Binary, Unary};
@@ -9,6 +10,11 @@ fn scaled(g: &Tensor, constant: f64) -> Tensor {
 }
 
 pub(super) fn unary(unary: Unary, x: &Tensor, y: &Tensor, g: &Tensor) -> Option<Tensor> {
+    let derivative = unary_wide(unary, &x.wide(), &y.wide(), &g.wide())?;
+    Some(derivative.cast(x.dtype()))
+}
+
+fn unary_wide(unary: Unary, x: &Tensor, y: &Tensor, g: &Tensor) -> Option<Tensor> {
     Some(match unary {
         Unary::Neg => -g,
         Unary::Abs => g * &x.sign(),
@@ -39,11 +45,15 @@ pub(super) fn binary(
     g: &Tensor,
     needs: &[bool],
 ) -> Vec<Option<Tensor>> {
+    let dtype = a.dtype();
+    if binary == Binary::Add {
+        return needs.iter().map(|needed| needed.then(|| g.clone())).collect();
+    }
+    let (a, b, y, g) = (&a.wide(), &b.wide(), &y.wide(), &g.wide());
     let both = |da: &dyn Fn() -> Tensor, db: &dyn Fn() -> Tensor| {
-        vec![needs[0].then(da), needs[1].then(db)]
+        vec![needs[0].then(|| da().cast(dtype)), needs[1].then(|| db().cast(dtype))]
     };
     match binary {
-        Binary::Add => both(&|| g.clone(), &|| g.clone()),
         Binary::Sub => both(&|| g.clone(), &|| -g),
         Binary::Mul => both(&|| g * b, &|| g * a),
         Binary::Div => both(&|| g / b, &|| -(g * y) / b),
@@ -52,7 +62,8 @@ pub(super) fn binary(
         Binary::Pow => both(&|| pow_base(a, b, g), &|| pow_exponent(a, y, g)),
         Binary::Maximum => both(&|| winner(g, b, a), &|| winner(g, a, b)),
         Binary::Minimum => both(&|| winner(g, a, b), &|| winner(g, b, a)),
-        Binary::Eq
+        Binary::Add
+        | Binary::Eq
         | Binary::Ne
         | Binary::Lt
         | Binary::Le

@@ -9,13 +9,15 @@ pub(super) fn reduce(reduction: Reduction, x: &Tensor, y: &Tensor, g: &Tensor) -
     match reduction {
         Reduction::Sum => g.broadcast_to(*x.shape()),
         Reduction::Max | Reduction::Min => {
-            let attains = x.eq(y.broadcast_to(*x.shape())).cast(x.dtype());
+            // Ties are counted wide: there may be more than halves can count.
+            let g = g.wide();
+            let attains = x.eq(y.broadcast_to(*x.shape())).cast(g.dtype());
             let axes: Vec<isize> = (0..x.rank())
                 .filter(|&axis| x.shape()[axis] != y.shape()[axis])
                 .map(|axis| axis as isize)
                 .collect();
             let share = g / attains.sum_keepdim(&axes[..]);
-            attains * share.broadcast_to(*x.shape())
+            (attains * share.broadcast_to(*x.shape())).cast(x.dtype())
         }
     }
 }

@@ -27,7 +27,7 @@ fn is_in_place(kernel: &Kernel, input: usize, output: usize) -> bool {
     let instructions = &kernel.program.instructions;
     let level = instructions[written.value].level;
     let reducing = matches!(kernel.kind, KernelKind::Reduce | KernelKind::Row);
-    if input < operand_count(&kernel.kind)
+    if input < kernel.kind.operands()
         || read.dtype != written.dtype
         || read.len != written.len
         || (kernel.kind == KernelKind::Reduce && level == Rank::Element)
@@ -66,31 +66,4 @@ fn feeds_reduction(kernel: &Kernel, value: usize) -> bool {
         }
     }
     false
-}
-
-/// Operands that the kind itself reads, before those of the program.
-fn operand_count(kind: &KernelKind) -> usize {
-    match kind {
-        KernelKind::Map | KernelKind::Reduce | KernelKind::Row => 0,
-        KernelKind::PoolMax(_)
-        | KernelKind::PoolSum(_)
-        | KernelKind::PoolSumScatter(_)
-        | KernelKind::Scan { .. }
-        | KernelKind::ArgReduce { .. }
-        | KernelKind::ArgSort { .. }
-        | KernelKind::Dequantize(_) => 1,
-        KernelKind::Matmul { .. }
-        | KernelKind::Convolution(_)
-        | KernelKind::ConvolutionInput(_)
-        | KernelKind::ConvolutionWeight(_)
-        | KernelKind::PoolMaxScatter(_)
-        | KernelKind::PoolMaxGather(_)
-        | KernelKind::Gather { .. }
-        | KernelKind::ScatterAdd { .. }
-        | KernelKind::Write { .. }
-        | KernelKind::QuantizedRows { .. } => 2,
-        KernelKind::QuantizedMatmul { parts, .. } => 1 + parts.len(),
-        KernelKind::Attention { views, .. } => views.len(),
-        KernelKind::Concat { parts, .. } => parts.len(),
-    }
 }

@@ -1,65 +1,10 @@
-//! Convolutions and their transposes against sums over all indices.
+//! Convolutions and their transposes: windows, groups, dtypes, epilogues.
 
 use gradloom_plan::{Convolution, KernelKind, View};
 use gradloom_tensor::op::{Binary, Unary, Window2d};
 use gradloom_tensor::{DType, Shape};
 
 use super::{Case, numbers};
-
-/// Calls `visit` with the indices of input, weight and output of every product.
-fn products(sizes: &Convolution, mut visit: impl FnMut(usize, usize, usize)) {
-    let window = &sizes.window;
-    let (channels, outputs) = (sizes.channels / sizes.groups, sizes.outputs / sizes.groups);
-    let ([height, width], [out_height, out_width]) = (sizes.input_size, sizes.output_size);
-    for n in 0..sizes.batch {
-        for o in 0..sizes.outputs {
-            for oy in 0..out_height {
-                for ox in 0..out_width {
-                    for c in 0..channels {
-                        for ky in 0..window.kernel[0] {
-                            for kx in 0..window.kernel[1] {
-                                let y = (oy * window.stride[0] + ky * window.dilation[0])
-                                    .wrapping_sub(window.padding[0][0]);
-                                let x = (ox * window.stride[1] + kx * window.dilation[1])
-                                    .wrapping_sub(window.padding[1][0]);
-                                if y < height && x < width {
-                                    let channel = o / outputs * channels + c;
-                                    visit(
-                                        ((n * sizes.channels + channel) * height + y) * width + x,
-                                        ((o * channels + c) * window.kernel[0] + ky)
-                                            * window.kernel[1]
-                                            + kx,
-                                        ((n * sizes.outputs + o) * out_height + oy) * out_width
-                                            + ox,
-                                    );
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// The kernel's own result by definition.
-pub(crate) fn reference(case: &Case) -> Vec<f64> {
-    let mut out = vec![0.0; case.kernel.space.shape.count()];
-    let (first, second) = (&case.inputs[0], &case.inputs[1]);
-    match &case.kernel.kind {
-        KernelKind::Convolution(sizes) => {
-            products(sizes, |input, weight, output| out[output] += first[input] * second[weight]);
-        }
-        KernelKind::ConvolutionInput(sizes) => {
-            products(sizes, |input, weight, output| out[input] += first[weight] * second[output]);
-        }
-        KernelKind::ConvolutionWeight(sizes) => {
-            products(sizes, |input, weight, output| out[weight] += first[input] * second[output]);
-        }
-        other => panic!("no convolution: {other:?}"),
-    }
-    out
-}
 
 fn sizes(
     batch: usize,
@@ -117,7 +62,7 @@ fn kernels(sizes: &Convolution, dtype: DType) -> [Case; 3] {
     ];
     kinds.map(|(kind, first, second, space)| {
         let mut case = Case::new(kind, &space, 4);
-        case.tolerance = 3e-6;
+        case.tolerance = 0.0;
         for (seed, shape) in [(1, first), (2, second)] {
             case.input(dtype, numbers(seed, shape.iter().product()));
         }
@@ -132,6 +77,42 @@ fn convolutions_are_their_sums() {
             let value = case.accumulator(DType::F32);
             case.output(value);
             case.check();
+        }
+    }
+}
+
+#[test]
+fn empty_sizes_give_zeros() {
+    let padded = |kernel: [usize; 2], stride: usize| Window2d {
+        kernel,
+        stride: [stride; 2],
+        padding: [[2, 1], [1, 2]],
+        dilation: [1, 1],
+    };
+    for stride in [1, 2] {
+        for kernel in [[1, 1], [2, 3]] {
+            let window = padded(kernel, stride);
+            let all = [
+                sizes(2, 3, 4, 1, [0, 3], window),
+                sizes(2, 3, 4, 1, [3, 0], window),
+                sizes(2, 4, 4, 4, [0, 0], window),
+                sizes(2, 4, 6, 2, [0, 2], window),
+                sizes(0, 2, 3, 1, [4, 4], window),
+                sizes(0, 3, 3, 3, [4, 4], window),
+                sizes(2, 0, 3, 1, [4, 4], window),
+                sizes(2, 3, 0, 1, [4, 4], window),
+                sizes(2, 0, 0, 2, [4, 4], window),
+                sizes(2, 4, 0, 4, [4, 4], window),
+            ];
+            for sizes in &all {
+                for dtype in [DType::F32, DType::BF16, DType::F64] {
+                    for mut case in kernels(sizes, dtype) {
+                        let value = case.accumulator(dtype);
+                        case.output(value);
+                        case.check();
+                    }
+                }
+            }
         }
     }
 }

@@ -28,7 +28,6 @@ const SIZES: [[usize; 2]; 12] = [
 fn contiguous_rows() {
     for [rows, columns] in SIZES {
         let mut case = Case::new(KernelKind::Reduce, &[rows, columns], 1);
-        case.tolerance = 2e-5;
         let a = case.whole(DType::F32, numbers(1, rows * columns));
         for reduction in REDUCTIONS {
             let value = case.reduce(reduction, a);
@@ -42,7 +41,7 @@ fn contiguous_rows() {
 fn rows_side_by_side() {
     for [columns, rows] in SIZES {
         let mut case = Case::new(KernelKind::Reduce, &[rows, columns], 1);
-        case.tolerance = 2e-5;
+        case.tolerance = 1e-5;
         let input = case.input(DType::F32, numbers(1, rows * columns));
         let view =
             View::contiguous(Shape::new(&[columns, rows])).permute(&Permutation::new(&[1, 0]));
@@ -64,7 +63,6 @@ fn middle_axes_and_values_of_rows() {
     // Batch statistics: reduce N, H, W of [N, C, H, W] with a value per channel.
     let (n, c, h, w) = (5, 6, 9, 11);
     let mut case = Case::new(KernelKind::Reduce, &[c, n, h, w], 1);
-    case.tolerance = 1e-5;
     let input = case.input(DType::F32, numbers(1, n * c * h * w));
     let view =
         View::contiguous(Shape::new(&[n, c, h, w])).permute(&Permutation::new(&[1, 0, 2, 3]));
@@ -87,7 +85,6 @@ fn all_dtypes() {
         for shape in [[40, 300], [2, 33_000]] {
             let count = shape[0] * shape[1];
             let mut case = Case::new(KernelKind::Reduce, &shape, 1);
-            case.tolerance = 1e-5;
             let values =
                 if dtype.is_float() { numbers(1, count) } else { integers(1, count, 0, 2) };
             let a = case.whole(dtype, values);
@@ -133,7 +130,6 @@ fn an_empty_row_gives_the_identity() {
 /// Softmax with its logarithm's sum: outputs of both levels.
 fn softmax(shape: &[usize], dtype: DType) -> Case {
     let mut case = Case::new(KernelKind::Row, shape, shape.len() - 1);
-    case.tolerance = 3e-6;
     let a = case.whole(dtype, numbers(1, shape.iter().product()));
     let max = case.reduce(Reduction::Max, a);
     let shifted = case.binary(Binary::Sub, a, max);
@@ -163,7 +159,6 @@ fn softmax_of_all_lengths() {
 fn softmax_of_a_transposed_operand() {
     let shape = Shape::new(&[90, 100]);
     let mut case = Case::new(KernelKind::Row, &shape, 1);
-    case.tolerance = 3e-6;
     let input = case.input(DType::F32, numbers(1, 9000));
     let view = View::contiguous(Shape::new(&[100, 90])).permute(&Permutation::new(&[1, 0]));
     let a = case.load(input, view);
@@ -192,7 +187,7 @@ fn layer_norm_with_weights() {
     for [rows, columns] in [[64, 48], [9, 768], [5, 1500], [2, 70_000]] {
         let shape = Shape::new(&[rows, columns]);
         let mut case = Case::new(KernelKind::Row, &shape, 1);
-        case.tolerance = 3e-6;
+        case.tolerance = 1e-6;
         let a = case.whole(DType::F32, numbers(1, rows * columns));
         let scale = case.constant(1.0 / columns as f64, DType::F32);
         let sum = case.reduce(Reduction::Sum, a);
@@ -221,7 +216,6 @@ fn running_statistics_in_place() {
     let (rows, columns) = (10, 3000);
     let shape = Shape::new(&[rows, columns]);
     let mut case = Case::new(KernelKind::Reduce, &shape, 1);
-    case.tolerance = 1e-5;
     let a = case.whole(DType::F32, numbers(1, rows * columns));
     let running = case.input(DType::F32, numbers(2, rows));
     let view = View::contiguous(Shape::new(&[rows, 1])).expand(shape);

@@ -4,160 +4,7 @@ use gradloom_plan::{KernelKind, Pool, View};
 use gradloom_tensor::op::{ArgReduction, Binary, Permutation, Window2d};
 use gradloom_tensor::{DType, Shape};
 
-use super::oracle::{coordinate, elements, wrap};
 use super::{Case, integers, numbers};
-
-fn linear(shape: &[usize], coordinate: &[usize]) -> usize {
-    shape.iter().zip(coordinate).fold(0, |index, (&size, &at)| index * size + at)
-}
-
-/// The positions of an output's window in its plane, in row-major order.
-fn window_positions(pool: &Pool, output: usize) -> Vec<usize> {
-    let (window, [height, width]) = (&pool.window, pool.input_size);
-    let (oy, ox) = (output / pool.output_size[1], output % pool.output_size[1]);
-    let mut positions = Vec::new();
-    for ky in 0..window.kernel[0] {
-        for kx in 0..window.kernel[1] {
-            let y = (oy * window.stride[0] + ky * window.dilation[0])
-                .wrapping_sub(window.padding[0][0]);
-            let x = (ox * window.stride[1] + kx * window.dilation[1])
-                .wrapping_sub(window.padding[1][0]);
-            if y < height && x < width {
-                positions.push(y * width + x);
-            }
-        }
-    }
-    positions
-}
-
-fn first_best(values: &[f64], positions: &[usize], larger: bool) -> usize {
-    let mut best = positions[0];
-    for &position in positions {
-        let (a, b) = (values[position], values[best]);
-        let better = if larger { a > b } else { a < b };
-        if !b.is_nan() && (a.is_nan() || better) {
-            best = position;
-        }
-    }
-    best
-}
-
-/// The kernel's own result by definition.
-pub(crate) fn reference(case: &Case) -> Vec<f64> {
-    let shape = case.kernel.space.shape;
-    let mut out = vec![0.0; shape.count()];
-    let inputs = &case.inputs;
-    let pooled = |pool: &Pool, visit: &mut dyn FnMut(usize, usize, usize, &[usize])| {
-        let (area, out_area) =
-            (pool.input_size[0] * pool.input_size[1], pool.output_size[0] * pool.output_size[1]);
-        for plane in 0..pool.planes {
-            for output in 0..out_area {
-                let positions = window_positions(pool, output);
-                visit(plane * area, plane * out_area + output, output, &positions);
-            }
-        }
-    };
-    match &case.kernel.kind {
-        KernelKind::PoolMax(pool) => pooled(pool, &mut |plane, output, _, positions| {
-            out[output] = inputs[0][plane + first_best(&inputs[0][plane..], positions, true)];
-        }),
-        KernelKind::PoolMaxScatter(pool) => pooled(pool, &mut |plane, output, _, positions| {
-            let best = first_best(&inputs[0][plane..], positions, true);
-            out[plane + best] += inputs[1][output];
-        }),
-        KernelKind::PoolMaxGather(pool) => pooled(pool, &mut |plane, output, _, positions| {
-            let best = first_best(&inputs[0][plane..], positions, true);
-            out[output] = inputs[1][plane + best];
-        }),
-        KernelKind::PoolSum(pool) => pooled(pool, &mut |plane, output, _, positions| {
-            out[output] = positions.iter().map(|position| inputs[0][plane + position]).sum();
-        }),
-        KernelKind::PoolSumScatter(pool) => pooled(pool, &mut |plane, output, _, positions| {
-            for position in positions {
-                out[plane + position] += inputs[0][output];
-            }
-        }),
-        KernelKind::Gather { data, axis, index } => {
-            let index = elements(index, &inputs[1]);
-            for (position, slot) in out.iter_mut().enumerate() {
-                let mut at = coordinate(&shape, position);
-                at[*axis] = index[position] as usize;
-                *slot = inputs[0][linear(data, &at)];
-            }
-        }
-        KernelKind::ScatterAdd { axis, index, updates } => {
-            let targets = elements(index, &inputs[0]);
-            for (position, update) in elements(updates, &inputs[1]).into_iter().enumerate() {
-                let mut at = coordinate(&updates.shape, position);
-                at[*axis] = targets[position] as usize;
-                out[linear(&shape, &at)] += update;
-            }
-        }
-        KernelKind::Scan { axis, reverse } => {
-            for position in 0..out.len() {
-                let at = coordinate(&shape, position);
-                let range = if *reverse { at[*axis]..shape[*axis] } else { 0..at[*axis] + 1 };
-                let sum = range.map(|step| {
-                    let mut at = at.clone();
-                    at[*axis] = step;
-                    inputs[0][linear(&shape, &at)]
-                });
-                out[position] = wrap(case.kernel.inputs[0].dtype, sum.sum());
-            }
-        }
-        KernelKind::ArgReduce { reduction, input, axis } => {
-            for (position, slot) in out.iter_mut().enumerate() {
-                let mut at = coordinate(&shape, position);
-                let values: Vec<f64> = (0..input[*axis])
-                    .map(|step| {
-                        at[*axis] = step;
-                        inputs[0][linear(input, &at)]
-                    })
-                    .collect();
-                let all: Vec<usize> = (0..values.len()).collect();
-                *slot = first_best(&values, &all, *reduction == ArgReduction::Max) as f64;
-            }
-        }
-        KernelKind::ArgSort { axis, descending } => {
-            for position in 0..out.len() {
-                let at = coordinate(&shape, position);
-                if at[*axis] != 0 {
-                    continue;
-                }
-                let place = |step: usize| {
-                    let mut at = at.clone();
-                    at[*axis] = step;
-                    linear(&shape, &at)
-                };
-                let key = |step: usize| {
-                    let value = inputs[0][place(step)];
-                    (value.is_nan(), if value.is_nan() { 0.0 } else { value })
-                };
-                let mut order: Vec<usize> = (0..shape[*axis]).collect();
-                order.sort_by(|&a, &b| {
-                    let order = key(a).partial_cmp(&key(b)).expect("no NaN is left");
-                    if *descending { order.reverse() } else { order }
-                });
-                for (step, value) in order.into_iter().enumerate() {
-                    out[place(step)] = value as f64;
-                }
-            }
-        }
-        KernelKind::Concat { axis, parts } => {
-            for (position, slot) in out.iter_mut().enumerate() {
-                let mut at = coordinate(&shape, position);
-                let mut part = 0;
-                while at[*axis] >= parts[part][*axis] {
-                    at[*axis] -= parts[part][*axis];
-                    part += 1;
-                }
-                *slot = inputs[part][linear(&parts[part], &at)];
-            }
-        }
-        other => panic!("not structured: {other:?}"),
-    }
-    out
-}
 
 /// Adds an epilogue (or none) and checks.
 #[track_caller]
@@ -193,6 +40,10 @@ fn pools() -> Vec<Pool> {
         pool(4, [8, 9], window([3, 2], [1, 1], [[0, 1], [1, 0]], [1, 2])),
         pool(2, [9, 9], window([9, 9], [1, 1], [[0; 2]; 2], [1, 1])),
         pool(0, [4, 4], window([2, 2], [2, 2], [[0; 2]; 2], [1, 1])),
+        // Windows that are all padding: of empty pictures, and around a small one.
+        pool(2, [0, 3], window([2, 2], [1, 1], [[1, 1], [1, 0]], [1, 1])),
+        pool(2, [3, 0], window([2, 2], [2, 2], [[0, 1], [1, 1]], [1, 1])),
+        pool(2, [2, 2], window([2, 2], [1, 2], [[3, 2], [2, 4]], [1, 1])),
     ]
 }
 
@@ -214,7 +65,6 @@ fn pooling_and_its_transposes() {
             for (kind, operands, space) in kinds {
                 for epilogue in [false, true] {
                     let mut case = Case::new(kind.clone(), &space, 4);
-                    case.tolerance = 1e-5;
                     for (seed, shape) in operands.iter().enumerate() {
                         // Few distinct values, so that maxima are not unique.
                         let mut values = integers(seed as u32, shape.iter().product(), -3, 4);
@@ -281,7 +131,6 @@ fn scatter_adds_in_order() {
             for updates in [updates, reversed] {
                 let kind = KernelKind::ScatterAdd { axis, index, updates };
                 let mut case = Case::new(kind, result, result.len());
-                case.tolerance = 1e-5;
                 let count = kept.iter().product();
                 case.input(DType::I32, integers(2, count, 0, result[axis] as i64));
                 let count = shape.iter().product();
@@ -300,7 +149,6 @@ fn running_sums_both_ways() {
         for reverse in [false, true] {
             for dtype in [DType::F32, DType::BF16, DType::I32] {
                 let mut case = Case::new(KernelKind::Scan { axis, reverse }, &shape, 3);
-                case.tolerance = 1e-5;
                 case.input(dtype, integers(1, shape.iter().product(), -3, 4));
                 finish(case, dtype, false);
             }
@@ -369,7 +217,6 @@ fn operands_one_after_another() {
 fn an_epilogue_may_read_a_transposed_operand() {
     let shape = Shape::new(&[40, 60]);
     let mut case = Case::new(KernelKind::Scan { axis: 1, reverse: false }, &shape, 2);
-    case.tolerance = 1e-5;
     case.input(DType::F32, numbers(1, 2400));
     let other = case.input(DType::F32, numbers(2, 2400));
     let view = View::contiguous(Shape::new(&[60, 40])).permute(&Permutation::new(&[1, 0]));

@@ -1,7 +1,7 @@
 //! Conversions between dtypes, and the generator of random bits.
 
 use bytemuck::Pod;
-use gradloom_tensor::{DType, bf16, f16};
+use gradloom_tensor::{DType, bf16_of, f16_of};
 
 use super::operand::Operand;
 use super::unary::Lanes;
@@ -117,8 +117,8 @@ pub(super) fn cast(level: Level, value: Lanes<'_>, to: DType, out: &mut [u8]) {
         Lanes::F64(value) => table! { to, level, value, out, f64;
             F32(a) -> f32 = a as f32;
             F64(a) -> f64 = a;
-            F16(a) -> f32 = f16::from_f64(a).to_f32();
-            BF16(a) -> f32 = bf16::from_f64(a).to_f32();
+            F16(a) -> f32 = f16_of(a).to_f32();
+            BF16(a) -> f32 = bf16_of(a).to_f32();
             I32(a) -> i32 = a as i32;
             U32(a) -> u32 = a as u32;
             U8(a) -> u32 = (a as u32).min(255);

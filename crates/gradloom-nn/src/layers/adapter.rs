@@ -118,7 +118,7 @@ impl Adapter {
         self.original = None;
     }
 
-    /// The weight with the update; none if there is none or it is merged already. A weight in blocks
+    /// The weight with the update; none if there is none or it is merged already. A quantized weight
     /// becomes f32.
     pub(crate) fn merged(&self, weight: &Tensor) -> Option<Tensor> {
         let update = self.low_rank.as_ref().filter(|_| !self.is_merged())?.update();

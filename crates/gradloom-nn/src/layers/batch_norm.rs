@@ -9,7 +9,8 @@ use gradloom_tensor::Tensor;
 ///
 /// In training, mean and variance are the batch's, and the running statistics move towards them by
 /// `momentum` (the running variance towards the unbiased one): the context records them, and
-/// [`Context::apply_updates`] stores them. Otherwise the running statistics are used.
+/// [`Context::apply_updates`] stores them. Otherwise the running statistics are used. They are f32 for
+/// weights of f16 and bf16, whose range a variance leaves early.
 ///
 /// PyTorch: `torch.nn.BatchNorm1d` and `BatchNorm2d`, whose `num_batches_tracked` is not kept. Ioffe,
 /// Szegedy, "Batch normalization", 2015.
@@ -62,8 +63,8 @@ impl BatchNorm {
         let pairs = [(&self.running_mean, mean, 1.0), (&self.running_var, variance, unbiased)];
         for (running, batch, factor) in pairs {
             let batch = batch.detach().reshape(channels) * (self.momentum * factor);
-            let moved = ctx.recorded(running) * (1.0 - self.momentum) + batch;
-            ctx.record(running, moved);
+            let moved = ctx.recorded(running).wide() * (1.0 - self.momentum) + batch;
+            ctx.record(running, moved.cast(running.dtype()));
         }
     }
 }
@@ -77,7 +78,14 @@ impl Layer for BatchNorm {
             "batch_norm: needs [N, {channels}, ..], got shape {}",
             x.shape()
         );
-        let along = |vector: &Tensor| per_channel(vector, x.rank());
+        let dtype = x.dtype();
+        assert!(
+            dtype == self.weight.dtype(),
+            "batch_norm: the input is {dtype}, the weight {}; convert one with cast",
+            self.weight.dtype()
+        );
+        let x = &x.wide();
+        let along = |vector: &Tensor| per_channel(&vector.wide(), x.rank());
         let (mean, variance) = if ctx.is_training() {
             let axes: Vec<isize> = (0..x.rank() as isize).filter(|&axis| axis != 1).collect();
             let mean = x.mean_keepdim(&axes[..]);
@@ -89,6 +97,6 @@ impl Layer for BatchNorm {
         };
         let epsilon = variance.constant_like(self.epsilon);
         let scale = (variance + epsilon).rsqrt() * along(&self.weight);
-        (x - mean) * scale + along(&self.bias)
+        ((x - mean) * scale + along(&self.bias)).cast(dtype)
     }
 }

@@ -40,6 +40,7 @@ impl Layer for Dropout {
             return x.zeros_like();
         }
         let kept = Tensor::bernoulli(ctx.key(), 1.0 - self.p, x.shape(), x.device());
-        kept.select(x * (1.0 / (1.0 - self.p)), x.zeros_like())
+        let scaled = (x.wide() * (1.0 / (1.0 - self.p))).cast(x.dtype());
+        kept.select(scaled, x.zeros_like())
     }
 }

@@ -46,15 +46,17 @@ impl Gru {
         let states = self.stack.split_state(state, x).into_iter().map(|state| [state]).collect();
         let size = self.stack.hidden_size;
         let (outputs, last) = self.stack.run(x, states, ctx, |cell, inputs, [hidden]| {
-            let mut recurrent = cell.hidden_part(hidden);
+            let dtype = inputs.dtype();
+            let mut recurrent = cell.hidden_part(hidden).wide();
             if let Some(bias) = cell.hidden_bias() {
-                recurrent = recurrent + bias;
+                recurrent = recurrent + bias.wide();
             }
+            let (inputs, hidden) = (&inputs.wide(), &hidden.wide());
             let part = |gates: &Tensor, index: usize| gates.narrow(1, index * size, size);
             let reset = (part(inputs, 0) + part(&recurrent, 0)).sigmoid();
             let update = (part(inputs, 1) + part(&recurrent, 1)).sigmoid();
             let new = (part(inputs, 2) + reset * part(&recurrent, 2)).tanh();
-            [&new + update * (hidden - &new)]
+            [(&new + update * (hidden - &new)).cast(dtype)]
         });
         let last: Vec<Tensor> = last.into_iter().map(|[hidden]| hidden).collect();
         (outputs, Tensor::stack(&last, 0))

@@ -78,14 +78,15 @@ impl Lstm {
         let states = hidden.into_iter().zip(cells).map(|(hidden, cell)| [hidden, cell]).collect();
         let size = self.stack.hidden_size;
         let (outputs, last) = self.stack.run(x, states, ctx, |cell, inputs, [hidden, memory]| {
-            let mut gates = inputs + cell.hidden_part(hidden);
+            let dtype = inputs.dtype();
+            let mut gates = inputs.wide() + cell.hidden_part(hidden).wide();
             if let Some(bias) = cell.hidden_bias() {
-                gates = gates + bias;
+                gates = gates + bias.wide();
             }
             let gate = |index: usize| gates.narrow(1, index * size, size);
-            let kept = gate(1).sigmoid() * memory;
+            let kept = gate(1).sigmoid() * memory.wide();
             let memory = kept + gate(0).sigmoid() * gate(2).tanh();
-            [gate(3).sigmoid() * memory.tanh(), memory]
+            [gate(3).sigmoid() * memory.tanh(), memory].map(|state| state.cast(dtype))
         });
         let (hidden, cells): (Vec<Tensor>, Vec<Tensor>) =
             last.into_iter().map(|[hidden, cell]| (hidden, cell)).unzip();

@@ -213,9 +213,9 @@ impl RotaryAngles {
             "rotary: needs [B, H, T, {}], got {shape}",
             2 * pairs
         );
-        let halves = x.reshape([shape[0], shape[1], shape[2], 2, pairs]);
-        let (cos, sin) = (self.cos.cast(x.dtype()), self.sin.cast(x.dtype()));
-        (&halves * cos + halves.flip(-2) * sin).reshape(*shape)
+        let halves = x.wide().reshape([shape[0], shape[1], shape[2], 2, pairs]);
+        let (cos, sin) = (self.cos.cast(halves.dtype()), self.sin.cast(halves.dtype()));
+        (&halves * cos + halves.flip(-2) * sin).reshape(*shape).cast(x.dtype())
     }
 }
 

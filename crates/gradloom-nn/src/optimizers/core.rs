@@ -107,7 +107,9 @@ impl Core {
                 slots.step = step.max(0.0) as u64;
                 continue;
             }
-            if tensor.shape() != parameter.shape() || tensor.dtype() != parameter.dtype() {
+            // Other libraries keep the state of a half as a half.
+            let dtype = parameter.dtype().compute();
+            if tensor.shape() != parameter.shape() || tensor.dtype().compute() != dtype {
                 return Err(Error::mismatch(format!(
                     "load: {name} is {} {}, its weight {} {}",
                     tensor.dtype(),
@@ -116,7 +118,7 @@ impl Core {
                     parameter.shape()
                 )));
             }
-            slots.set(slot, tensor);
+            slots.set(slot, &tensor.wide());
         }
         self.slots = loaded;
         Ok(())

@@ -16,7 +16,7 @@ pub use layer_wise::layer_wise_rates;
 pub use rmsprop::RmsProp;
 pub use sgd::Sgd;
 
-use crate::{Gradients, Module, Parameter, Path, Result, StateDict};
+use crate::{Gradients, Module, Parameter, Path, Result, StateDict, uncommitted};
 use gradloom_tensor::{Tensor, Tensors};
 
 /// Changes weights against their gradients.
@@ -54,7 +54,8 @@ pub trait Optimizer: Tensors {
     fn core_mut(&mut self) -> &mut Core;
 
     /// The new value of one weight. `weight_decay` is zero for weights that shall not decay; `slots`
-    /// holds what the optimizer remembers of this weight.
+    /// holds what the optimizer remembers of this weight. All are f32 for a weight of f16 or bf16, which
+    /// gets the new value rounded.
     fn update(
         &self,
         weight: &Tensor,
@@ -83,10 +84,13 @@ pub trait Optimizer: Tensors {
                 parameter.shape(),
                 gradient.shape()
             );
+            uncommitted::warn(name, parameter);
             let slots = slots.entry(name.to_owned()).or_default();
             slots.step += 1;
             let (rate, decay) = self.core().rates(name, parameter);
-            parameter.update(self.update(parameter, gradient, rate, decay, slots));
+            let (weight, gradient) = (parameter.wide(), gradient.wide());
+            let next = self.update(&weight, &gradient, rate, decay, slots);
+            parameter.update(next.cast(parameter.dtype()));
         });
         self.core_mut().slots = slots;
     }

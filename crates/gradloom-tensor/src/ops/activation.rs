@@ -1,7 +1,7 @@
 //! Activation functions, composed of elementwise ops; `relu`, `sigmoid` and `tanh` are ops themselves.
 //!
-//! All take floating-point tensors and keep shape and dtype, and panic on other dtypes. Parameters given
-//! as f64 are part of the plan's structure.
+//! All take floating-point tensors and keep shape and dtype, and panic on other dtypes. Formulas of more
+//! than one rounding are computed wide. Parameters given as f64 are part of the plan's structure.
 
 use crate::error::OrFail;
 use crate::op::Op;
@@ -23,7 +23,8 @@ impl Tensor {
     pub fn elu(&self, alpha: f64) -> Tensor {
         self.require_float("elu");
         // The bound keeps the branch that is not chosen finite, and with it its gradient.
-        self.above(0.0).select(self, self.least(0.0).expm1().times(alpha))
+        let x = self.wide();
+        x.above(0.0).select(&x, x.least(0.0).expm1().times(alpha)).cast(self.dtype())
     }
 
     /// Self-normalising ELU: `scale * elu(x, alpha)` (Klambauer et al., 2017). PyTorch: `selu`.
@@ -31,7 +32,8 @@ impl Tensor {
     #[must_use]
     pub fn selu(&self) -> Tensor {
         self.require_float("selu");
-        self.elu(1.673_263_242_354_377_2).times(1.050_700_987_355_480_5)
+        let wide = self.wide().elu(1.673_263_242_354_377_2).times(1.050_700_987_355_480_5);
+        wide.cast(self.dtype())
     }
 
     /// `x / 2 * (1 + erf(x / sqrt(2)))` (Hendrycks and Gimpel, 2016). PyTorch: `gelu`.
@@ -39,8 +41,9 @@ impl Tensor {
     #[must_use]
     pub fn gelu(&self) -> Tensor {
         self.require_float("gelu");
-        let phi = self.times(std::f64::consts::FRAC_1_SQRT_2).erf().plus(1.0);
-        self.times(0.5).mul(phi)
+        let x = self.wide();
+        let phi = x.times(std::f64::consts::FRAC_1_SQRT_2).erf().plus(1.0);
+        x.times(0.5).mul(phi).cast(self.dtype())
     }
 
     /// `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))`. PyTorch: `gelu(approximate="tanh")`.
@@ -49,8 +52,9 @@ impl Tensor {
     pub fn gelu_tanh(&self) -> Tensor {
         self.require_float("gelu_tanh");
         let root = (2.0 / std::f64::consts::PI).sqrt();
-        let inner = self.mul(self.square().times(0.044_715 * root).plus(root));
-        self.times(0.5).mul(inner.tanh().plus(1.0))
+        let x = self.wide();
+        let inner = x.mul(x.square().times(0.044_715 * root).plus(root));
+        x.times(0.5).mul(inner.tanh().plus(1.0)).cast(self.dtype())
     }
 
     /// `x * sigmoid(x)`. PyTorch: `silu`.
@@ -58,7 +62,8 @@ impl Tensor {
     #[must_use]
     pub fn silu(&self) -> Tensor {
         self.require_float("silu");
-        self.mul(self.sigmoid())
+        let x = self.wide();
+        x.mul(x.sigmoid()).cast(self.dtype())
     }
 
     /// `x * tanh(softplus(x))` (Misra, 2019). PyTorch: `mish`.
@@ -66,7 +71,8 @@ impl Tensor {
     #[must_use]
     pub fn mish(&self) -> Tensor {
         self.require_float("mish");
-        self.mul(self.softplus().tanh())
+        let x = self.wide();
+        x.mul(x.softplus().tanh()).cast(self.dtype())
     }
 
     /// `ln(1 + e^x)`, as `max(x, 0) + ln(1 + e^-|x|)`, which does not overflow. PyTorch: `softplus`.
@@ -74,7 +80,8 @@ impl Tensor {
     #[must_use]
     pub fn softplus(&self) -> Tensor {
         self.require_float("softplus");
-        self.greatest(0.0).add(self.abs().neg().exp().log1p())
+        let x = self.wide();
+        x.greatest(0.0).add(x.abs().neg().exp().log1p()).cast(self.dtype())
     }
 
     /// `x / (1 + |x|)`. PyTorch: `softsign`.
@@ -82,7 +89,8 @@ impl Tensor {
     #[must_use]
     pub fn softsign(&self) -> Tensor {
         self.require_float("softsign");
-        self.div(self.abs().plus(1.0))
+        let x = self.wide();
+        x.div(x.abs().plus(1.0)).cast(self.dtype())
     }
 
     /// `min(max(x, -1), 1)`. PyTorch: `hardtanh`.
@@ -98,7 +106,7 @@ impl Tensor {
     #[must_use]
     pub fn hardsigmoid(&self) -> Tensor {
         self.require_float("hardsigmoid");
-        self.plus(3.0).relu6().times(1.0 / 6.0)
+        self.wide().plus(3.0).relu6().times(1.0 / 6.0).cast(self.dtype())
     }
 
     /// `x * relu6(x + 3) / 6`. PyTorch: `hardswish`.
@@ -106,7 +114,8 @@ impl Tensor {
     #[must_use]
     pub fn hardswish(&self) -> Tensor {
         self.require_float("hardswish");
-        self.mul(self.hardsigmoid())
+        let x = self.wide();
+        x.mul(x.hardsigmoid()).cast(self.dtype())
     }
 
     /// `min(max(x, 0), 6)`. PyTorch: `relu6`.
@@ -122,7 +131,7 @@ impl Tensor {
     #[must_use]
     pub fn log_sigmoid(&self) -> Tensor {
         self.require_float("log_sigmoid");
-        self.neg().softplus().neg()
+        self.wide().neg().softplus().neg().cast(self.dtype())
     }
 
     /// `a * sigmoid(b)` where a and b are the halves along `axis` (Dauphin et al., 2016). Panics if the
@@ -135,7 +144,9 @@ impl Tensor {
         let size = self.shape()[axis];
         assert!(size.is_multiple_of(2), "glu: axis {axis} has odd size {size}, no two halves");
         let half = size / 2;
-        self.part(axis, 0, half).mul(self.part(axis, half, half).sigmoid())
+        let x = self.wide();
+        let gated = x.part(axis, 0, half).mul(x.part(axis, half, half).sigmoid());
+        gated.cast(self.dtype())
     }
 
     /// `x` if `x > 0`, else `weight * x`; the weight has one element, or one per channel (axis 1).

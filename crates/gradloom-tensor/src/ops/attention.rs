@@ -112,13 +112,16 @@ impl Tensor {
         options: &AttentionOptions,
     ) -> (Tensor, Tensor) {
         check(query, key, value, options);
+        let dtype = query.dtype();
+        // Scores of halves pass their limit long before their softmax does anything special.
+        let (query, key, value) = (&query.wide(), &key.wide(), &value.wide());
         let scores = grouped(query, &key.transpose(-1, -2), key);
         let mut scores = &scores * &scores.constant_like(options.scale_for(query.size(-1)));
         if let Some(mask) = &options.mask {
             scores = if mask.dtype() == DType::Bool {
                 keep(&scores, mask)
             } else {
-                let mask = mask.broadcast_to(*scores.shape());
+                let mask = mask.wide().broadcast_to(*scores.shape());
                 &scores + &mask
             };
         }
@@ -126,7 +129,7 @@ impl Tensor {
             scores = keep(&scores, &seen);
         }
         let weights = scores.softmax(-1);
-        (grouped(&weights, value, value), weights)
+        (grouped(&weights, value, value).cast(dtype), weights.cast(dtype))
     }
 }
 
@@ -170,7 +173,13 @@ fn is_grouped(query: &Tensor, key: &Tensor) -> bool {
 #[track_caller]
 fn check(query: &Tensor, key: &Tensor, value: &Tensor, options: &AttentionOptions) {
     const OP: &str = "attention";
-    shape_rules::float(OP, query.dtype()).or_fail();
+    let dtype = shape_rules::float(OP, query.dtype()).or_fail();
+    shape_rules::same_dtype(OP, dtype, key.dtype())
+        .and_then(|dtype| shape_rules::same_dtype(OP, dtype, value.dtype()))
+        .or_fail();
+    if let Some(mask) = options.mask.as_ref().filter(|mask| mask.dtype() != DType::Bool) {
+        shape_rules::same_dtype(OP, dtype, mask.dtype()).or_fail();
+    }
     let (q, k, v) = (query.shape(), key.shape(), value.shape());
     let ranks = q.rank().min(k.rank()).min(v.rank());
     assert!(
@@ -197,15 +206,11 @@ fn check(query: &Tensor, key: &Tensor, value: &Tensor, options: &AttentionOption
     }
 }
 
-/// Scores where `mask` is true, and elsewhere a number so low that its weight is zero. It is finite,
+/// Wide scores where `mask` is true, and elsewhere a number so low that its weight is zero. It is finite,
 /// so that a row without any key has a defined softmax.
 #[track_caller]
 fn keep(scores: &Tensor, mask: &Tensor) -> Tensor {
-    let lowest = match scores.dtype() {
-        DType::F16 => -65504.0,
-        _ => -1e30,
-    };
-    mask.broadcast_to(*scores.shape()).select(scores, scores.constant_like(lowest))
+    mask.broadcast_to(*scores.shape()).select(scores, scores.constant_like(-1e30))
 }
 
 /// True where query `t` may see key `s`, in a shape that broadcasts to the scores; `None` for all.

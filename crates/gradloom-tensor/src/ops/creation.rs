@@ -247,8 +247,7 @@ impl Tensor {
     pub fn iota(shape: impl Into<Shape>, axis: isize, device: &Device) -> Tensor {
         let shape = shape.into();
         let axis = shape_rules::axis("iota", axis, shape.rank()).or_fail();
-        let size = shape[axis];
-        assert!(i32::try_from(size).is_ok(), "iota: an axis of {size} is longer than i32 counts");
+        shape_rules::countable("iota", &shape, axis).or_fail();
         Tensor::from_op(Op::Iota { axis }, Vec::new(), shape, DType::I32, device)
     }
 
@@ -338,17 +337,30 @@ impl Tensor {
         index.reshape_to(column).expand_to(full).eq(class).cast(DType::F32)
     }
 
-    /// This tensor's elements on another device, copied through the host; the history stays behind, and
-    /// a tracked leaf stays tracked. The same device gives the same tensor. PyTorch: `to(device)`.
+    /// This tensor's elements on another device, copied through the host; a tracked leaf stays tracked.
+    /// The same device gives the same tensor. PyTorch: `to(device)`, which can be differentiated.
     ///
     /// # Errors
     /// When the evaluation, the download or the upload fails.
+    ///
+    /// # Panics
+    /// If the tensor has a history that leads to tracked weights: no gradient passes from one device to
+    /// another yet, and to lose it without a word would be worse. [`Tensor::detach`] says that none is
+    /// needed; [`commit`](crate::commit) makes leaves of weights.
     #[track_caller]
     pub fn to_device(&self, device: &Device) -> Result<Tensor> {
         if self.device() == device {
             return Ok(self.clone());
         }
+        let leaf = self.inputs().is_empty();
+        assert!(
+            leaf || !self.is_tracked(),
+            "to_device: the result of {} (made at {}) has a history with tracked weights, and gradients \
+             do not pass between devices; detach it, or commit weights before they are moved",
+            self.op().name(),
+            self.location()
+        );
         let copy = Tensor::from_bytes(self.dtype(), &self.to_bytes()?, *self.shape(), device)?;
-        Ok(if self.is_tracked() && self.inputs().is_empty() { copy.tracked() } else { copy })
+        Ok(if self.is_tracked() { copy.tracked() } else { copy })
     }
 }

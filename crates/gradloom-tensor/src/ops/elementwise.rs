@@ -331,6 +331,18 @@ impl Tensor {
         Tensor::from_op(Op::Cast, vec![self.clone()], *self.shape(), dtype, self.device())
     }
 
+    /// This tensor as arithmetic on its dtype is done ([`DType::compute`]): f16 and bf16 as f32, all
+    /// others as they are.
+    ///
+    /// A formula of several ops begins with it and ends with a [`Tensor::cast`] back, so that halves
+    /// are rounded once at its end and not at each op, where squares and sums would overflow. Every
+    /// formula of this library does so. PyTorch: the `opmath_t` of its kernels.
+    #[track_caller]
+    #[must_use]
+    pub fn wide(&self) -> Tensor {
+        if self.dtype().is_float() { self.cast(self.dtype().compute()) } else { self.clone() }
+    }
+
     /// The same integers; an element outside `0..size` fails the evaluation with an error that names
     /// `op`. Panics on dtypes that are not integers.
     #[track_caller]

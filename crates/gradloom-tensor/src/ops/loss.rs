@@ -1,7 +1,8 @@
 //! Losses. Each is a mean over its elements unless its name or options say otherwise.
 //!
 //! The log-probability of a class is picked by comparing an iota with the target, not by a gather,
-//! so that softmax, pick and sum are one kernel over a row. Letter: C classes.
+//! so that softmax, pick and sum are one kernel over a row. All are computed wide and rounded at their
+//! end. Letter: C classes.
 
 use crate::error::OrFail;
 use crate::{Scalar, Tensor, shape_rules};
@@ -68,7 +69,7 @@ impl Tensor {
     pub fn cross_entropy_with(&self, targets: &Tensor, options: &CrossEntropyOptions) -> Tensor {
         const OP: &str = "cross_entropy";
         check_classes(OP, self, targets);
-        class_loss(OP, &self.log_softmax(-1), targets, options)
+        class_loss(OP, &self.wide().log_softmax(-1), targets, options).cast(self.dtype())
     }
 
     /// Mean of `-x[target]` of log-probabilities: `[.., C]`, integer targets `[..]` -> `[]`.
@@ -79,7 +80,8 @@ impl Tensor {
     pub fn nll_loss(&self, targets: &Tensor) -> Tensor {
         const OP: &str = "nll_loss";
         check_classes(OP, self, targets);
-        class_loss(OP, self, targets, &CrossEntropyOptions::default())
+        let options = CrossEntropyOptions::default();
+        class_loss(OP, &self.wide(), targets, &options).cast(self.dtype())
     }
 
     /// Mean of `(x - target)^2`.
@@ -88,7 +90,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn mse_loss(&self, target: &Tensor) -> Tensor {
-        difference("mse_loss", self, target).square().mean(..)
+        difference("mse_loss", self, target).square().mean(..).cast(self.dtype())
     }
 
     /// Mean of `|x - target|`.
@@ -97,7 +99,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn l1_loss(&self, target: &Tensor) -> Tensor {
-        difference("l1_loss", self, target).abs().mean(..)
+        difference("l1_loss", self, target).abs().mean(..).cast(self.dtype())
     }
 
     /// Mean of `d^2 / 2` where `d = |x - target| < delta`, else of `delta (d - delta / 2)`.
@@ -108,7 +110,7 @@ impl Tensor {
     #[must_use]
     pub fn huber_loss(&self, target: &Tensor, delta: f64) -> Tensor {
         assert!(delta > 0.0, "huber_loss: delta is {delta}, not positive");
-        huber(&difference("huber_loss", self, target), delta).mean(..)
+        huber(&difference("huber_loss", self, target), delta).mean(..).cast(self.dtype())
     }
 
     /// [`Tensor::huber_loss`] divided by its `delta`, here `beta`.
@@ -119,7 +121,7 @@ impl Tensor {
     pub fn smooth_l1_loss(&self, target: &Tensor, beta: f64) -> Tensor {
         assert!(beta > 0.0, "smooth_l1_loss: beta is {beta}, not positive");
         let losses = huber(&difference("smooth_l1_loss", self, target), beta);
-        (&losses * &losses.constant_like(1.0 / beta)).mean(..)
+        (&losses * &losses.constant_like(1.0 / beta)).mean(..).cast(self.dtype())
     }
 
     /// Mean of `max(x, 0) - x y + log(1 + exp(-|x|))` for logits x and targets y in `0..=1`: the
@@ -130,8 +132,9 @@ impl Tensor {
     #[must_use]
     pub fn bce_with_logits(&self, target: &Tensor) -> Tensor {
         check_same("bce_with_logits", self, target);
-        let tail = (-&self.abs()).exp().log1p();
-        (&(&self.relu() - &(self * target)) + &tail).mean(..)
+        let (x, target) = (self.wide(), target.wide());
+        let tail = (-&x.abs()).exp().log1p();
+        (&(&x.relu() - &(&x * &target)) + &tail).mean(..).cast(self.dtype())
     }
 
     /// Mean of `-(y log(p) + (1 - y) log(1 - p))` for probabilities p and targets y in `0..=1`;
@@ -142,11 +145,13 @@ impl Tensor {
     #[must_use]
     pub fn binary_cross_entropy(&self, target: &Tensor) -> Tensor {
         check_same("binary_cross_entropy", self, target);
-        let least = self.constant_like(-100.0);
-        let yes = self.log().maximum(&least);
-        let no = (-self).log1p().maximum(&least);
-        let one = self.constant_like(1.0);
-        (-&(&(target * &yes) + &(&(&one - target) * &no))).mean(..)
+        let (x, target) = (self.wide(), target.wide());
+        let least = x.constant_like(-100.0);
+        let yes = x.log().maximum(&least);
+        let no = (-&x).log1p().maximum(&least);
+        let one = x.constant_like(1.0);
+        let losses = -&(&(&target * &yes) + &(&(&one - &target) * &no));
+        losses.mean(..).cast(self.dtype())
     }
 
     /// Sum of `p (log(p) - x)` for log-probabilities x and probabilities p, divided by the size of
@@ -159,13 +164,14 @@ impl Tensor {
     pub fn kl_div(&self, target: &Tensor) -> Tensor {
         check_same("kl_div", self, target);
         let batch = self.shape()[self.axis("kl_div", 0)].max(1);
+        let (x, target) = (self.wide(), target.wide());
         let zero = target.constant_like(0.0);
-        let positive = zero.lt(target);
+        let positive = zero.lt(&target);
         // The logarithm of one instead of zero keeps NaN out of the gradient.
-        let logarithm = positive.select(target, target.constant_like(1.0)).log();
-        let losses = positive.select(&(target * &(&logarithm - self)), &zero);
+        let logarithm = positive.select(&target, target.constant_like(1.0)).log();
+        let losses = positive.select(&(&target * &(&logarithm - &x)), &zero);
         let sum = losses.sum(..);
-        &sum * &sum.constant_like(1.0 / batch as f64)
+        (&sum * &sum.constant_like(1.0 / batch as f64)).cast(self.dtype())
     }
 
     /// `x . y / (max(|x|, 1e-8) max(|y|, 1e-8))` along an axis, which disappears.
@@ -176,9 +182,10 @@ impl Tensor {
     pub fn cosine_similarity(&self, other: &Tensor, axis: isize) -> Tensor {
         check_same("cosine_similarity", self, other);
         self.axis("cosine_similarity", axis);
-        let product = (self * other).sum_keepdim(axis);
-        let scale = &self.inverse_norm(axis, 1e-8) * &other.inverse_norm(axis, 1e-8);
-        (&product * &scale).squeeze(axis)
+        let (x, y) = (self.wide(), other.wide());
+        let product = (&x * &y).sum_keepdim(axis);
+        let scale = &x.inverse_norm(axis, 1e-8) * &y.inverse_norm(axis, 1e-8);
+        (&product * &scale).squeeze(axis).cast(self.dtype())
     }
 
     /// Mean of `max(0, 1 - x y)` for targets y of -1 or 1.
@@ -188,7 +195,8 @@ impl Tensor {
     #[must_use]
     pub fn hinge_loss(&self, target: &Tensor) -> Tensor {
         check_same("hinge_loss", self, target);
-        (&self.constant_like(1.0) - &(self * target)).relu().mean(..)
+        let product = &self.wide() * &target.wide();
+        (&product.constant_like(1.0) - &product).relu().mean(..).cast(self.dtype())
     }
 }
 
@@ -201,10 +209,11 @@ fn check_same(op: &str, input: &Tensor, target: &Tensor) {
     assert!(left == right, "{op}: input {left} and target {right} must have one shape");
 }
 
+/// `input - target`, wide.
 #[track_caller]
 fn difference(op: &str, input: &Tensor, target: &Tensor) -> Tensor {
     check_same(op, input, target);
-    input - target
+    &input.wide() - &target.wide()
 }
 
 #[track_caller]
@@ -225,7 +234,7 @@ fn check_classes(op: &str, input: &Tensor, targets: &Tensor) {
     );
 }
 
-/// The loss of log-probabilities `[.., C]` at integer targets `[..]`.
+/// The loss of wide log-probabilities `[.., C]` at integer targets `[..]`, wide.
 #[track_caller]
 fn class_loss(
     op: &'static str,
@@ -261,11 +270,6 @@ fn class_loss(
         (LossReduction::None, _) => losses,
         (LossReduction::Sum, _) => losses.sum(..),
         (LossReduction::Mean, None) => losses.mean(..),
-        (LossReduction::Mean, Some(kept)) => {
-            // Counted in f32 at least: the count of a large batch overflows f16.
-            let wide = losses.dtype().compute();
-            let mean = losses.cast(wide).sum(..) / kept.cast(wide).sum(..);
-            mean.cast(losses.dtype())
-        }
+        (LossReduction::Mean, Some(kept)) => losses.sum(..) / kept.cast(losses.dtype()).sum(..),
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::error::OrFail;
 use crate::op::Axes;
-use crate::{Shape, Tensor, shape_rules};
+use crate::{DType, Shape, Tensor, shape_rules};
 
 impl Tensor {
     /// `exp(x - max) / sum(exp(x - max))` along an axis.
@@ -16,8 +16,8 @@ impl Tensor {
     pub fn softmax(&self, axis: isize) -> Tensor {
         shape_rules::float("softmax", self.dtype()).or_fail();
         self.axis("softmax", axis);
-        let powers = self.below_max(axis).exp();
-        &powers / &powers.sum_keepdim(axis)
+        let powers = self.wide().below_max(axis).exp();
+        (&powers / &powers.sum_keepdim(axis)).cast(self.dtype())
     }
 
     /// `(x - max) - log(sum(exp(x - max)))` along an axis.
@@ -28,8 +28,8 @@ impl Tensor {
     pub fn log_softmax(&self, axis: isize) -> Tensor {
         shape_rules::float("log_softmax", self.dtype()).or_fail();
         self.axis("log_softmax", axis);
-        let below = self.below_max(axis);
-        &below - &below.exp().sum_keepdim(axis).log()
+        let below = self.wide().below_max(axis);
+        (&below - &below.exp().sum_keepdim(axis).log()).cast(self.dtype())
     }
 
     /// `x - max(x)` along an axis; no gradient goes through the maximum, whose share is zero anyway.
@@ -61,8 +61,8 @@ impl Tensor {
         );
         let first = shape.rank() - axes;
         let last = Shape::new(&shape[first..]);
-        let normal = self.standardized((first..shape.rank()).collect(), epsilon);
-        affine(OP, &normal, weight, bias, &last, &last)
+        let normal = self.wide().standardized((first..shape.rank()).collect(), epsilon);
+        affine(OP, self.dtype(), &normal, weight, bias, &last, &last)
     }
 
     /// `x / sqrt(mean(x^2) + epsilon) * weight` over the last axis, whose size the weight has.
@@ -75,9 +75,10 @@ impl Tensor {
         const OP: &str = "rms_norm";
         shape_rules::float(OP, self.dtype()).or_fail();
         let last = Shape::new(&[self.shape()[self.axis(OP, -1)]]);
-        let mean = self.square().mean_keepdim(-1);
-        let normal = self * &(&mean + &mean.constant_like(epsilon)).rsqrt();
-        affine(OP, &normal, weight, None, &last, &last)
+        let x = self.wide();
+        let mean = x.square().mean_keepdim(-1);
+        let normal = &x * &(&mean + &mean.constant_like(epsilon)).rsqrt();
+        affine(OP, self.dtype(), &normal, weight, None, &last, &last)
     }
 
     /// [`Tensor::layer_norm`] over each of `groups` groups of channels of `[N, C, ..]`; weight and
@@ -104,11 +105,12 @@ impl Tensor {
             "{OP}: {channels} channels do not divide into {groups} groups"
         );
         let size = shape[1..].iter().product::<usize>() / groups;
-        let rows = self.reshape([shape[0], groups, size]);
+        let rows = self.wide().reshape([shape[0], groups, size]);
         let normal = rows.standardized([2].into_iter().collect(), epsilon).reshape(shape);
         let mut column = vec![1; shape.rank() - 1];
         column[0] = channels;
-        affine(OP, &normal, weight, bias, &Shape::new(&[channels]), &Shape::new(&column))
+        let (expected, aligned) = (Shape::new(&[channels]), Shape::new(&column));
+        affine(OP, self.dtype(), &normal, weight, bias, &expected, &aligned)
     }
 
     /// `x / max(norm(x), epsilon)` with the Euclidean norm along an axis.
@@ -119,7 +121,8 @@ impl Tensor {
     pub fn normalize(&self, axis: isize, epsilon: f64) -> Tensor {
         shape_rules::float("normalize", self.dtype()).or_fail();
         self.axis("normalize", axis);
-        self * &self.inverse_norm(axis, epsilon)
+        let x = self.wide();
+        (&x * &x.inverse_norm(axis, epsilon)).cast(self.dtype())
     }
 
     /// `1 / max(norm(x), epsilon)` along an axis, which stays with size one. The maximum is taken of
@@ -139,10 +142,12 @@ impl Tensor {
     }
 }
 
-/// `x * weight + bias` for parameters of shape `expected`, broadcast as `aligned`.
+/// `x * weight + bias` in `dtype` for parameters of this dtype and of shape `expected`, broadcast as
+/// `aligned`; x is wide.
 #[track_caller]
 fn affine(
     op: &str,
+    dtype: DType,
     x: &Tensor,
     weight: Option<&Tensor>,
     bias: Option<&Tensor>,
@@ -152,11 +157,13 @@ fn affine(
     let fit = |parameter: &Tensor, name: &str| {
         let shape = parameter.shape();
         assert!(shape == expected, "{op}: the {name} has shape {shape}, not {expected}");
-        parameter.reshape(aligned)
+        shape_rules::same_dtype(op, dtype, parameter.dtype()).or_fail();
+        parameter.wide().reshape(aligned)
     };
     let scaled = weight.map_or_else(|| x.clone(), |weight| x * &fit(weight, "weight"));
-    match bias {
+    let shifted = match bias {
         Some(bias) => &scaled + &fit(bias, "bias"),
         None => scaled,
-    }
+    };
+    shifted.cast(dtype)
 }

@@ -61,7 +61,8 @@ impl PoolOptions {
     #[track_caller]
     fn window(&self, op: &str) -> Window2d {
         for axis in 0..2 {
-            let extent = self.dilation[axis] * self.kernel[axis].saturating_sub(1) + 1;
+            let between = self.kernel[axis].saturating_sub(1);
+            let extent = self.dilation[axis].saturating_mul(between).saturating_add(1);
             assert!(
                 self.padding[axis] <= extent / 2,
                 "{op}: padding {:?} is more than half of the window {:?}",
@@ -123,15 +124,16 @@ impl Tensor {
     #[must_use]
     pub fn avg_pool2d(&self, options: &PoolOptions) -> Tensor {
         let window = options.window("avg_pool2d");
-        let sum = self.pool_sum(window);
+        let sum = self.wide().pool_sum(window);
         if options.count_include_pad || options.padding == [0, 0] {
             let [height, width] = window.kernel;
-            return &sum * &sum.constant_like(1.0 / (height * width) as f64);
+            let count = height as f64 * width as f64;
+            return (&sum * &sum.constant_like(1.0 / count)).cast(self.dtype());
         }
         // The counts are the same for every channel of every picture.
         let plane = Shape::new(&[1, 1, self.size(2), self.size(3)]);
-        let ones = Tensor::constant(1.0, plane, self.dtype(), self.device());
-        &sum / &ones.pool_sum(window)
+        let ones = Tensor::constant(1.0, plane, sum.dtype(), self.device());
+        (&sum / &ones.pool_sum(window)).cast(self.dtype())
     }
 
     /// Maximum of each window: `[N, C, L] -> [N, C, OL]`.

@@ -5,7 +5,7 @@
 
 use crate::blocks::{BlockFormat, interleave};
 use crate::op::Op;
-use crate::shape_rules::structured;
+use crate::shape_rules::{self, structured};
 use crate::{DType, Device, Error, Result, Shape, Tensor};
 
 impl Tensor {
@@ -36,6 +36,7 @@ impl Tensor {
                 blocks.len()
             )));
         }
+        shape_rules::addressable("from_blocks", &Shape::new(&[rows, columns]))?;
         let words = interleave::interleave(format, rows, columns, blocks);
         let buffer = device.backend().upload(DType::U32, &words)?;
         let words = Tensor::from_buffer(buffer, words.len() / 4, device);

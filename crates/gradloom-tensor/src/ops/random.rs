@@ -2,8 +2,9 @@
 //!
 //! There is no hidden generator: to draw twice, split or fold the key.
 
+use crate::error::OrFail;
 use crate::op::Op;
-use crate::{DType, Device, Key, Scalar, Shape, Tensor};
+use crate::{DType, Device, Key, Scalar, Shape, Tensor, shape_rules};
 
 impl Tensor {
     /// Uniform 32-bit words, u32: Threefry-2x32-20 of the element's index. Panics beyond 2^32 elements.
@@ -98,10 +99,11 @@ impl Tensor {
         Tensor::random_bits(key, shape, device).rem(Scalar::Int(span)).cast(DType::I32).add(low)
     }
 
-    /// The numbers `0..n` in random order, i32: the order that sorts n random words.
-    /// PyTorch: `randperm`.
+    /// The numbers `0..n` in random order, i32: the order that sorts n random words. Panics if `n` is
+    /// more than i32 counts. PyTorch: `randperm`.
     #[track_caller]
     pub fn permutation(key: Key, n: usize, device: &Device) -> Tensor {
+        shape_rules::countable("permutation", &Shape::from(n), 0).or_fail();
         let bits = Tensor::random_bits(key, n, device);
         let op = Op::ArgSort { axis: 0, descending: false };
         Tensor::from_op(op, vec![bits], Shape::from(n), DType::I32, device)

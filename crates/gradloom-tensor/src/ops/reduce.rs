@@ -97,7 +97,7 @@ reductions! {
     /// Sum divided by the number of elements; NaN of nothing. Floats only. PyTorch: `mean`.
     mean, mean_keepdim => |x, axes| {
         x.require_float("mean");
-        x.reduced(Reduction::Sum, axes).times(inverse(x.count_along(axes), 0))
+        x.wide().mean_along(axes).cast(x.dtype())
     };
 
     /// Largest element, NaN if one is NaN. Panics on bool and on axes without elements. PyTorch: `amax`.
@@ -110,52 +110,59 @@ reductions! {
     /// NaN if that is not positive. Floats only. PyTorch: `var`.
     var, var_keepdim, correction: usize => |x, axes| {
         x.require_float("var");
-        x.variance(axes, correction)
+        x.wide().variance(axes, correction).cast(x.dtype())
     };
 
     /// Square root of the variance with the same correction. Floats only. PyTorch: `std`.
     std, std_keepdim, correction: usize => |x, axes| {
         x.require_float("std");
-        x.variance(axes, correction).sqrt()
+        x.wide().variance(axes, correction).sqrt().cast(x.dtype())
     };
 
     /// True if an element is not zero (or true); false of nothing. PyTorch: `any`.
     any, any_keepdim => |x, axes| {
-        let count = x.truth().cast(DType::I32).reduced(Reduction::Sum, axes);
-        count.above(0)
+        x.truth().cast(DType::I32).counted(axes).above(0)
     };
 
     /// True if no element is zero (or false); true of nothing. PyTorch: `all`.
     all, all_keepdim => |x, axes| {
-        let count = x.truth().logical_not().cast(DType::I32).reduced(Reduction::Sum, axes);
+        let count = x.truth().logical_not().cast(DType::I32).counted(axes);
         count.eq(count.constant_like(0))
     };
 
-    /// Number of elements that are not zero (or true), i32. PyTorch: `count_nonzero`.
+    /// Number of elements that are not zero (or true), i32. Panics if there are more elements than i32
+    /// counts. PyTorch: `count_nonzero`.
     count_nonzero, count_nonzero_keepdim => |x, axes| {
+        let count = x.count_along(axes);
+        assert!(
+            i32::try_from(count).is_ok(),
+            "count_nonzero: {count} elements are more than i32 counts; count over fewer axes"
+        );
         x.truth().cast(DType::I32).reduced(Reduction::Sum, axes)
     };
 
     /// `ln(sum(e^x))` without overflow; negative infinity of nothing. Floats only. PyTorch: `logsumexp`.
     logsumexp, logsumexp_keepdim => |x, axes| {
         x.require_float("logsumexp");
-        let largest = x.reduced(Reduction::Max, axes);
+        let wide = x.wide();
+        let largest = wide.reduced(Reduction::Max, axes);
         // Any finite shift gives the same value, so none of the gradient goes through it.
         let shift = largest.is_finite().select(&largest, largest.zeros_like()).detach();
-        x.sub(&shift).exp().reduced(Reduction::Sum, axes).log().add(shift)
+        let powers = wide.sub(&shift).exp().reduced(Reduction::Sum, axes);
+        powers.log().add(shift).cast(x.dtype())
     };
 
     /// Euclidean norm, `sqrt(sum(x^2))`. Floats only; the gradient at zero is NaN.
     /// PyTorch: `linalg.vector_norm`.
     norm, norm_keepdim => |x, axes| {
         x.require_float("norm");
-        x.square().reduced(Reduction::Sum, axes).sqrt()
+        x.wide().square().reduced(Reduction::Sum, axes).sqrt().cast(x.dtype())
     };
 }
 
 impl Tensor {
     /// Index of the first largest element along `axis`, i32; NaN wins. The axis is dropped. Panics on
-    /// bool and on an axis without elements. PyTorch: `argmax`.
+    /// bool and on an axis without elements or with more than i32 counts. PyTorch: `argmax`.
     #[track_caller]
     #[must_use]
     pub fn argmax(&self, axis: isize) -> Tensor {
@@ -170,7 +177,7 @@ impl Tensor {
     }
 
     /// Index of the first smallest element along `axis`, i32; NaN wins. The axis is dropped. Panics on
-    /// bool and on an axis without elements. PyTorch: `argmin`.
+    /// bool and on an axis without elements or with more than i32 counts. PyTorch: `argmin`.
     #[track_caller]
     #[must_use]
     pub fn argmin(&self, axis: isize) -> Tensor {
@@ -212,6 +219,13 @@ impl Tensor {
         Tensor::from_op(op, vec![self.clone()], shape, self.dtype(), self.device())
     }
 
+    /// A number that is zero if all these elements, each 0 or 1, are zero.
+    #[track_caller]
+    fn counted(&self, axes: Axes) -> Tensor {
+        let fits = i32::try_from(self.count_along(axes)).is_ok();
+        self.reduced(if fits { Reduction::Sum } else { Reduction::Max }, axes)
+    }
+
     #[track_caller]
     fn extremum(&self, op: &str, reduction: Reduction, axes: Axes) -> Tensor {
         shape_rules::number(op, self.dtype()).or_fail();
@@ -220,11 +234,14 @@ impl Tensor {
     }
 
     #[track_caller]
+    fn mean_along(&self, axes: Axes) -> Tensor {
+        self.reduced(Reduction::Sum, axes).times(inverse(self.count_along(axes), 0))
+    }
+
+    #[track_caller]
     fn variance(&self, axes: Axes, correction: usize) -> Tensor {
-        let count = self.count_along(axes);
-        let mean = self.reduced(Reduction::Sum, axes).times(inverse(count, 0));
-        let squares = self.sub(mean).square().reduced(Reduction::Sum, axes);
-        squares.times(inverse(count, correction))
+        let squares = self.sub(self.mean_along(axes)).square().reduced(Reduction::Sum, axes);
+        squares.times(inverse(self.count_along(axes), correction))
     }
 
     #[track_caller]
@@ -233,6 +250,7 @@ impl Tensor {
         shape_rules::number(op, self.dtype()).or_fail();
         let axes: Axes = [axis].into_iter().collect();
         shape_rules::not_empty(op, self.shape(), axes).or_fail();
+        shape_rules::countable(op, self.shape(), axis).or_fail();
         let op = Op::ArgReduce(reduction, axis);
         let shape = self.shape().with(axis, 1);
         Tensor::from_op(op, vec![self.clone()], shape, DType::I32, self.device())

@@ -68,30 +68,35 @@ impl From<RangeFull> for SliceRange {
     }
 }
 
+/// The number, or the largest `isize` instead of one that would come out negative.
+fn saturated<N: TryInto<isize>>(number: N) -> isize {
+    number.try_into().unwrap_or(isize::MAX)
+}
+
 macro_rules! slice_range_from {
     ($($number:ty),*) => {
         $(impl From<$number> for SliceRange {
             fn from(index: $number) -> Self {
-                SliceRange::Index(index as isize)
+                SliceRange::Index(saturated(index))
             }
         }
 
         impl From<Range<$number>> for SliceRange {
             fn from(range: Range<$number>) -> Self {
-                let (start, end) = (Some(range.start as isize), Some(range.end as isize));
+                let (start, end) = (Some(saturated(range.start)), Some(saturated(range.end)));
                 SliceRange::Range { start, end, step: 1 }
             }
         }
 
         impl From<RangeFrom<$number>> for SliceRange {
             fn from(range: RangeFrom<$number>) -> Self {
-                SliceRange::Range { start: Some(range.start as isize), end: None, step: 1 }
+                SliceRange::Range { start: Some(saturated(range.start)), end: None, step: 1 }
             }
         }
 
         impl From<RangeTo<$number>> for SliceRange {
             fn from(range: RangeTo<$number>) -> Self {
-                SliceRange::Range { start: None, end: Some(range.end as isize), step: 1 }
+                SliceRange::Range { start: None, end: Some(saturated(range.end)), step: 1 }
             }
         })*
     };
@@ -238,7 +243,7 @@ impl Tensor {
     #[must_use]
     pub fn split(&self, sizes: &[usize], axis: isize) -> Vec<Tensor> {
         let size = self.shape()[self.axis("split", axis)];
-        let total: usize = sizes.iter().sum();
+        let total = sizes.iter().fold(0, |total: usize, &size| total.saturating_add(size));
         assert!(total == size, "split: {sizes:?} add up to {total}, but axis {axis} has {size}");
         let mut parts = Vec::with_capacity(sizes.len());
         let mut start = 0;

@@ -7,13 +7,14 @@ use crate::{DType, Tensor, shape_rules};
 impl Tensor {
     /// The indices (`i32`) that sort along an axis; stable, NaN counts as largest.
     ///
-    /// Panics if the axis is out of range or the tensor is bool. PyTorch:
+    /// Panics if the axis is out of range or longer than i32 counts, or the tensor is bool. PyTorch:
     /// `torch.argsort(stable=True)`.
     #[track_caller]
     #[must_use]
     pub fn argsort(&self, axis: isize, descending: bool) -> Tensor {
         let axis = self.axis("argsort", axis);
         shape_rules::number("argsort", self.dtype()).or_fail();
+        shape_rules::countable("argsort", self.shape(), axis).or_fail();
         let op = Op::ArgSort { axis, descending };
         Tensor::from_op(op, vec![self.clone()], *self.shape(), DType::I32, self.device())
     }

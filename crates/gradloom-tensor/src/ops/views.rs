@@ -18,13 +18,13 @@ macro_rules! into_shape {
     ($($number:ty),*) => {
         $(impl IntoShape for $number {
             fn sizes(&self) -> Vec<isize> {
-                vec![*self as isize]
+                vec![isize::try_from(*self).unwrap_or(isize::MAX)]
             }
         }
 
         impl IntoShape for [$number] {
             fn sizes(&self) -> Vec<isize> {
-                self.iter().map(|&size| size as isize).collect()
+                self.iter().map(|&size| isize::try_from(size).unwrap_or(isize::MAX)).collect()
             }
         }
 
@@ -181,21 +181,15 @@ impl Tensor {
 
     /// With zeros (false) around: `padding[i]` is how many come before and after along axis `i`.
     ///
-    /// Panics if there is not one pair per axis. PyTorch: `F.pad`, which lists axes from the last.
+    /// Panics if there is not one pair per axis or too many elements come of it. PyTorch: `F.pad`, which
+    /// lists axes from the last.
     #[track_caller]
     #[must_use]
     pub fn pad(&self, padding: &[(usize, usize)]) -> Tensor {
-        assert!(
-            padding.len() == self.rank(),
-            "pad: {} pairs for shape {}; give one (before, after) per axis",
-            padding.len(),
-            self.shape()
-        );
+        let shape = shape_rules::pad(self.shape(), padding).or_fail();
         let mut before = [0; RANK_MAX];
-        let mut shape = *self.shape();
-        for (axis, &(front, back)) in padding.iter().enumerate() {
+        for (axis, &(front, _)) in padding.iter().enumerate() {
             before[axis] = front;
-            shape = shape.with(axis, front + shape[axis] + back);
         }
         self.view(Op::Pad { before }, shape, shape == *self.shape())
     }
@@ -233,7 +227,7 @@ impl Tensor {
     /// The whole tensor `counts[i]` times one after another along axis `i`; more counts than axes add
     /// axes in front.
     ///
-    /// Panics if there are fewer counts than axes. PyTorch: `torch.Tensor.repeat` (`torch.tile`).
+    /// Panics if there are fewer counts than axes or too many elements. PyTorch: `torch.Tensor.repeat` (`torch.tile`).
     #[track_caller]
     #[must_use]
     pub fn repeat(&self, counts: &[usize]) -> Tensor {
@@ -253,7 +247,12 @@ impl Tensor {
             // Three axes suffice for any rank: those before, the copies, and this axis with the rest.
             let outer: usize = shape[..axis].iter().product();
             let inner: usize = shape[axis..].iter().product();
-            shape[axis] *= count;
+            let repeated = Shape::new(&shape);
+            shape[axis] = shape[axis].saturating_mul(count);
+            assert!(
+                Shape::new(&shape).is_addressable(),
+                "repeat: {counts:?} times shape {repeated} has more elements than memory has addresses"
+            );
             result = result
                 .reshape([outer, 1, inner])
                 .expand_to(Shape::new(&[outer, count, inner]))

@@ -154,6 +154,50 @@ pub fn permute(from: &Shape, order: &[isize]) -> Result<(Shape, Permutation)> {
     Ok((order.iter().map(|&axis| from[axis]).collect(), Permutation::new(&order)))
 }
 
+/// The shape with `padding[i]` elements before and after along axis `i`.
+///
+/// # Errors
+/// If there is not one pair per axis, or a size overflows.
+pub fn pad(from: &Shape, padding: &[(usize, usize)]) -> Result<Shape> {
+    if padding.len() != from.rank() {
+        return Err(Error::shape(format!(
+            "pad: {} pairs for shape {from}; give one (before, after) per axis",
+            padding.len()
+        )));
+    }
+    let padded = |(&(before, after), &size): (&(usize, usize), &usize)| {
+        before.checked_add(size)?.checked_add(after)
+    };
+    let sizes: Option<Shape> = padding.iter().zip(from.iter()).map(padded).collect();
+    sizes.ok_or_else(|| too_large("pad", format_args!("{padding:?} around {from}")))
+}
+
+/// Checks that elements of a shape have addresses.
+///
+/// # Errors
+/// If there are too many.
+pub fn addressable(op: &str, shape: &Shape) -> Result<()> {
+    if shape.is_addressable() { Ok(()) } else { Err(too_large(op, format_args!("shape {shape}"))) }
+}
+
+/// Checks that i32 counts the places along an axis, for ops whose results are such places.
+///
+/// # Errors
+/// If the axis is longer.
+pub fn countable(op: &str, shape: &Shape, axis: usize) -> Result<()> {
+    let size = shape[axis];
+    if i32::try_from(size).is_ok() {
+        return Ok(());
+    }
+    Err(Error::shape(format!(
+        "{op}: axis {axis} of shape {shape} has {size} elements, more than i32 counts"
+    )))
+}
+
+pub(crate) fn too_large(op: &str, what: std::fmt::Arguments<'_>) -> Error {
+    Error::shape(format!("{op}: {what} has more elements than memory has addresses"))
+}
+
 /// The shape after a reduction that keeps its axes with size one.
 ///
 /// # Errors

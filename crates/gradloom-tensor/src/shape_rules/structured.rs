@@ -3,7 +3,7 @@
 //! Letters: N batch, C input channels, O output channels, H and W height and width, K kernel.
 
 use crate::op::{Groups, Window2d};
-use crate::shape_rules::broadcast;
+use crate::shape_rules::{broadcast, too_large};
 use crate::{Error, Result, Shape};
 
 /// Requires a shape of exactly `rank` axes; `layout` names them in the message.
@@ -68,7 +68,10 @@ pub fn convolution(
 ) -> Result<Shape> {
     rank("convolution", "an input [N, C, H, W]", input, 4)?;
     rank("convolution", "a weight [O, C / groups, KH, KW]", weight, 4)?;
-    if groups == 0 || !weight[0].is_multiple_of(groups) || input[1] != weight[1] * groups {
+    if groups == 0
+        || !weight[0].is_multiple_of(groups)
+        || Some(input[1]) != weight[1].checked_mul(groups)
+    {
         return Err(Error::shape(format!(
             "convolution: channels do not fit: input {input}, weight {weight}, groups {groups}"
         )));
@@ -103,7 +106,10 @@ pub fn convolution_transpose(
             "{OP}: channels do not fit: input {input}, weight {weight}, groups {groups}"
         )));
     }
-    let mut sizes = [input[0], weight[1] * groups, 0, 0];
+    let channels = weight[1]
+        .checked_mul(groups)
+        .ok_or_else(|| too_large(OP, format_args!("{groups} groups of weight {weight}")))?;
+    let mut sizes = [input[0], channels, 0, 0];
     for axis in 0..2 {
         if output_padding[axis] >= place.stride[axis].max(1) {
             return Err(Error::shape(format!(
@@ -111,12 +117,13 @@ pub fn convolution_transpose(
                 place.stride
             )));
         }
-        let full = (input[axis + 2].max(1) - 1) * place.stride[axis]
-            + place.dilation[axis] * (place.kernel[axis].max(1) - 1)
-            + output_padding[axis]
-            + 1;
-        let cut = place.padding[axis][0] + place.padding[axis][1];
-        sizes[axis + 2] = full.checked_sub(cut).ok_or_else(|| {
+        let full = place
+            .transposed_extent(axis, input[axis + 2])
+            .and_then(|extent| extent.checked_add(output_padding[axis]))
+            .ok_or_else(|| too_large(OP, format_args!("{place:?} of {input}")))?;
+        let left = full.checked_sub(place.padding[axis][0]);
+        let left = left.and_then(|left| left.checked_sub(place.padding[axis][1]));
+        sizes[axis + 2] = left.ok_or_else(|| {
             Error::shape(format!("{OP}: padding {:?} leaves nothing of {input}", place.padding))
         })?;
     }
@@ -188,7 +195,7 @@ pub fn write(data: &Shape, update: &Shape, start: &Shape, axis: usize) -> Result
 /// If there is none, or ranks or other sizes differ.
 pub fn concat(shapes: &[Shape], axis: usize) -> Result<Shape> {
     let first = shapes.first().ok_or_else(|| Error::shape("concat: needs at least one operand"))?;
-    let mut total = 0;
+    let mut total = 0usize;
     for shape in shapes {
         let fits = shape.rank() == first.rank()
             && (0..first.rank()).all(|other| other == axis || shape[other] == first[other]);
@@ -197,7 +204,9 @@ pub fn concat(shapes: &[Shape], axis: usize) -> Result<Shape> {
                 "concat: {first} and {shape} must agree in every axis but {axis}"
             )));
         }
-        total += shape[axis];
+        total = total
+            .checked_add(shape[axis])
+            .ok_or_else(|| too_large("concat", format_args!("{first} and what follows")))?;
     }
     Ok(first.with(axis, total))
 }

@@ -68,6 +68,20 @@ fn the_same_device_gives_the_same_tensor_and_another_copies() {
 }
 
 #[test]
+#[should_panic(expected = "to_device: the result of mul (made at crates/gradloom-tensor/tests/")]
+fn a_history_with_weights_does_not_move_to_another_device() {
+    let x = Tensor::new([1f32, 2.0], &device()).unwrap().tracked();
+    let _ = (&x * &x).to_device(&crate::refusing::device());
+}
+
+#[test]
+fn a_detached_history_moves_to_another_device() {
+    let x = Tensor::new([1f32, 2.0], &device()).unwrap().tracked();
+    let error = x.exp().detach().to_device(&crate::refusing::device()).unwrap_err();
+    assert_eq!(error.to_string(), "this backend computes nothing");
+}
+
+#[test]
 #[should_panic(expected = "from_bytes: 3 elements of f32 (12 bytes) do not fill shape [2, 2]")]
 fn too_few_elements_panic() {
     let _ = Tensor::from_slice(&[1f32, 2.0, 3.0], [2, 2], &device());

@@ -2,8 +2,10 @@
 
 use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Barrier};
 
-use gradloom_tensor::{DType, Key, Tensor};
+use gradloom_tensor::op::CustomGrad;
+use gradloom_tensor::{DType, Key, Op, State, Tensor};
 
 use crate::refusing::{device, leaf};
 
@@ -50,30 +52,127 @@ fn broken_contracts_panic_at_the_line_of_the_caller() {
     }
 }
 
+const MILLION: usize = 1_000_000;
+
+/// Runs on a stack that a recursion of some thousand levels does not fit.
+fn on_a_small_stack(run: impl FnOnce() + Send + 'static) {
+    std::thread::Builder::new().stack_size(256 << 10).spawn(run).unwrap().join().unwrap();
+}
+
+/// A million nodes, each made from the last.
+fn chain(mut next: impl FnMut(Tensor) -> Tensor) -> Tensor {
+    (0..MILLION).fold(leaf(&[], DType::F32, &device()), |x, _| next(x))
+}
+
+/// The last operand's value, with a rule that has captured it too.
+fn custom(x: &Tensor) -> Tensor {
+    let captured = x.clone();
+    let rule = CustomGrad::new(Arc::new(move |_, _, gradient| vec![Some(gradient * &captured)]));
+    let value = leaf(&[], DType::F32, x.device());
+    Tensor::from_op(Op::Custom(rule), vec![value], *x.shape(), x.dtype(), x.device())
+}
+
 #[test]
 fn a_chain_of_a_million_nodes_is_dropped_on_a_small_stack() {
-    let build_and_drop = || {
-        let device = device();
-        let mut x = Tensor::zeros((), DType::F32, &device);
-        for _ in 0..1_000_000 {
-            x = x.neg();
-        }
-        drop(x);
-    };
-    let thread = std::thread::Builder::new().stack_size(256 << 10).spawn(build_and_drop).unwrap();
-    thread.join().unwrap();
+    on_a_small_stack(|| drop(chain(|x| x.neg())));
 }
 
 #[test]
 fn a_chain_through_detach_is_dropped_on_a_small_stack() {
-    let build_and_drop = || {
-        let device = device();
-        let mut x = Tensor::zeros((), DType::F32, &device);
-        for _ in 0..100_000 {
-            x = x.neg().detach();
+    on_a_small_stack(|| drop(chain(|x| x.detach())));
+    on_a_small_stack(|| drop(chain(|x| x.neg().tracked())));
+}
+
+#[test]
+fn a_chain_through_what_rules_have_captured_is_dropped_on_a_small_stack() {
+    on_a_small_stack(|| drop(chain(|x| custom(&x))));
+    on_a_small_stack(|| drop(chain(|x| custom(&x.neg()).detach())));
+}
+
+#[test]
+fn a_value_frees_the_chain_behind_a_detach_on_a_small_stack() {
+    on_a_small_stack(|| {
+        let x = chain(|x| x.neg().detach());
+        x.set_value(leaf(&[], DType::F32, x.device()).value().unwrap().clone());
+        assert!(matches!(x.state(), State::Value(_)));
+    });
+}
+
+#[test]
+fn a_chain_in_a_variable_of_a_thread_is_dropped_on_a_small_stack() {
+    thread_local! {
+        static HELD: Cell<Option<Tensor>> = const { Cell::new(None) };
+    }
+    // First used before any drop, so that it goes after what drops use.
+    on_a_small_stack(|| {
+        HELD.set(None);
+        HELD.set(Some(chain(|x| x.neg())));
+    });
+}
+
+#[test]
+fn a_captured_value_whose_drop_panics_does_not_stop_later_drops() {
+    struct Panics(Arc<()>);
+    impl Drop for Panics {
+        fn drop(&mut self) {
+            assert!(Arc::strong_count(&self.0) == 0, "a drop that panics");
         }
-        drop(x);
-    };
-    let thread = std::thread::Builder::new().stack_size(256 << 10).spawn(build_and_drop).unwrap();
-    thread.join().unwrap();
+    }
+    let (witness, x) = (Arc::new(()), leaf(&[], DType::F32, &device()));
+    let captured = Panics(witness.clone());
+    let rule = CustomGrad::new(Arc::new(move |_, _, _| {
+        let _ = &captured;
+        Vec::new()
+    }));
+    let y = Tensor::from_op(Op::Custom(rule), vec![x.neg()], *x.shape(), x.dtype(), x.device());
+    assert!(std::panic::catch_unwind(AssertUnwindSafe(|| drop(y))).is_err());
+    assert_eq!(Arc::strong_count(&witness), 1);
+    drop(x.neg().exp().detach());
+    assert_eq!(x.handles(), 1);
+}
+
+#[test]
+fn a_long_history_is_printed_on_a_small_stack() {
+    on_a_small_stack(|| {
+        let x = chain(|x| x.neg());
+        let expected = "tensor(<no value: this backend computes nothing>, shape=[], f32)";
+        assert_eq!((format!("{x:?}"), format!("{x}")), (expected.to_owned(), expected.to_owned()));
+    });
+}
+
+#[test]
+fn a_detached_tensor_has_a_source_or_a_value_while_another_thread_evaluates_it() {
+    for _ in 0..2000 {
+        let source = leaf(&[], DType::F32, &device()).neg();
+        let detached = source.detach();
+        let value = leaf(&[], DType::F32, source.device()).value().unwrap().clone();
+        let start = Barrier::new(3);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    start.wait();
+                    loop {
+                        match detached.state() {
+                            State::Value(_) => break,
+                            State::Detached(found) => assert_eq!(found.id(), source.id()),
+                            State::Node => panic!("neither a source nor a value"),
+                        }
+                    }
+                });
+            }
+            start.wait();
+            detached.set_value(value);
+        });
+    }
+}
+
+#[test]
+fn the_last_holder_of_memory_is_known() {
+    let x = leaf(&[2], DType::F32, &device());
+    let held = x.value().unwrap();
+    assert!(held.is_held_only_by(1));
+    let other = held.clone();
+    assert!(!held.is_held_only_by(1) && held.is_held_only_by(2));
+    drop(other);
+    assert!(held.is_held_only_by(1));
 }

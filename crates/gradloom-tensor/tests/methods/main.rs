@@ -8,3 +8,4 @@ mod printing;
 mod reduce;
 mod refusing;
 mod shape_rules;
+mod sizes;

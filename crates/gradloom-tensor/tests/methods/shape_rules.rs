@@ -1,7 +1,12 @@
 //! The shape rules and their messages.
 
-use gradloom_tensor::op::Axes;
-use gradloom_tensor::{DType, Result, Shape, shape_rules};
+use std::panic::AssertUnwindSafe;
+
+use gradloom_tensor::op::{Axes, Window2d};
+use gradloom_tensor::shape_rules::structured;
+use gradloom_tensor::{DType, Key, Result, Shape, Tensor, shape_rules};
+
+use crate::refusing::device;
 
 fn message<T: std::fmt::Debug>(result: Result<T>) -> String {
     let error = result.unwrap_err();
@@ -105,4 +110,107 @@ fn dtype_rules_say_what_to_do() {
     assert!(shape_rules::int("bitand", DType::Bool).is_err());
     assert!(shape_rules::boolean("logical_and", DType::U8).is_err());
     assert!(shape_rules::number("add", DType::Bool).is_err());
+}
+
+const HUGE: usize = usize::MAX / 3 + 1;
+
+#[test]
+fn counts_that_overflow_are_no_counts() {
+    assert_eq!(Shape::new(&[3, HUGE]).count(), usize::MAX);
+    assert_eq!(Shape::new(&[HUGE, 3, 0]).count(), 0);
+    assert!(!Shape::new(&[HUGE, 3, 0]).is_addressable() && Shape::new(&[7, 0, 2]).is_addressable());
+    let expected =
+        "zeros: shape [3, 6148914691236517206] has more elements than memory has addresses";
+    assert_eq!(message(shape_rules::addressable("zeros", &Shape::new(&[3, HUGE]))), expected);
+}
+
+#[test]
+fn sizes_that_overflow_are_errors() {
+    let plane = Shape::new(&[1, 1, 4, 4]);
+    let pad = |padding: &[(usize, usize)]| shape_rules::pad(&Shape::new(&[4]), padding);
+    assert_eq!(pad(&[(1, 2)]).unwrap(), [7]);
+    assert!(
+        message(pad(&[(usize::MAX, 4)])).starts_with("pad: [(18446744073709551615, 4)] around [4]")
+    );
+    let shapes = [Shape::new(&[2, usize::MAX]), Shape::new(&[2, 3])];
+    assert!(message(structured::concat(&shapes, 1)).starts_with("concat: [2, "));
+    let window = |change: &dyn Fn(&mut Window2d)| {
+        let mut window = Window2d::new([2, 2]);
+        change(&mut window);
+        window
+    };
+    for place in [
+        window(&|window| window.padding[0] = [usize::MAX, 4]),
+        window(&|window| window.padding[1] = [4, usize::MAX]),
+        window(&|window| window.dilation = [usize::MAX, 1]),
+    ] {
+        assert!(place.output([4, 4]).is_none());
+        assert!(structured::pooling("pool", &plane, &place).is_err());
+        assert!(structured::convolution(&plane, &Shape::new(&[1, 1, 2, 2]), &place, 1).is_err());
+    }
+    let weight = Shape::new(&[1, 1, 2, 2]);
+    for place in [
+        window(&|window| window.stride = [usize::MAX, 1]),
+        window(&|window| window.dilation = [1, usize::MAX]),
+    ] {
+        let transposed = structured::convolution_transpose(&plane, &weight, &place, [0, 0], 1);
+        assert!(transposed.is_err(), "{transposed:?}");
+    }
+    let (input, weight) = (Shape::new(&[1, 2, 4, 4]), Shape::new(&[2, HUGE, 2, 2]));
+    let place = Window2d::new([2, 2]);
+    assert!(structured::convolution(&input, &weight, &place, 2).is_err());
+}
+
+/// Calls that would need more memory than there are addresses: each panics and says so.
+#[test]
+fn shapes_without_addresses_panic_at_the_call() {
+    let device = device();
+    let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &device);
+    let (row, column) = (zeros(&[1, 1 << 40]), zeros(&[1 << 40, 1]));
+    let calls: [&dyn Fn() -> Tensor; 12] = [
+        &|| zeros(&[3, HUGE]),
+        &|| Tensor::full([1 << 40, 1 << 40], 1.0, DType::F32, &device),
+        &|| Tensor::random_bits(Key::new(0), [HUGE, 3], &device),
+        &|| zeros(&[4]).pad(&[(usize::MAX, 4)]),
+        &|| zeros(&[4]).pad(&[(1 << 62, 1 << 62)]),
+        &|| zeros(&[4]).repeat(&[usize::MAX]),
+        &|| zeros(&[4]).repeat(&[1 << 31, 1 << 31, 8]),
+        &|| zeros(&[1, 2]).broadcast_to([HUGE, 2]),
+        &|| column.matmul(&row),
+        &|| &row + &column,
+        &|| Tensor::zeros([1 << 40], DType::I32, &device).one_hot(1 << 30),
+        &|| Tensor::concat(&[zeros(&[1 << 59]), zeros(&[1 << 59]), zeros(&[1 << 59])], 0),
+    ];
+    for (number, call) in calls.into_iter().enumerate() {
+        let refused = std::panic::catch_unwind(AssertUnwindSafe(call));
+        let cause = refused.err().unwrap_or_else(|| panic!("call {number} is not refused"));
+        let text = cause.downcast_ref::<String>().expect("a message");
+        assert!(text.contains("elements"), "call {number}: {text}");
+    }
+}
+
+#[test]
+fn axes_longer_than_i32_counts_have_no_indices() {
+    let device = device();
+    let long = Tensor::zeros([1 << 31], DType::F32, &device);
+    let calls: [&dyn Fn() -> Tensor; 9] = [
+        &|| long.argmax(0),
+        &|| long.argmin_keepdim(-1),
+        &|| long.argsort(0, true),
+        &|| long.sort(0, false).0,
+        &|| long.topk(3, 0, true).1,
+        &|| Tensor::arange(1 << 31, &device),
+        &|| Tensor::arange_range(0.0, 1e12, 1.0, DType::F32, &device),
+        &|| Tensor::permutation(Key::new(0), 1 << 31, &device),
+        &|| long.count_nonzero(..),
+    ];
+    for (number, call) in calls.into_iter().enumerate() {
+        let refused = std::panic::catch_unwind(AssertUnwindSafe(call));
+        let cause = refused.err().unwrap_or_else(|| panic!("call {number} is not refused"));
+        let text = cause.downcast_ref::<String>().expect("a message");
+        assert!(text.contains("i32 counts"), "call {number}: {text}");
+    }
+    let rows = Tensor::zeros([1 << 31, 2], DType::F32, &device);
+    assert_eq!(*rows.argmax(1).shape(), [1 << 31]);
+    assert_eq!(*long.any(0).shape(), []);
 }

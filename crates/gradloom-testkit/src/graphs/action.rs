@@ -2,7 +2,7 @@
 
 use gradloom_tensor::{DType, Device, Tensor};
 
-/// What a call is made with. Bodies of [`call`](super::call) name its fields.
+/// What a call is made with. Bodies of `call` name its fields.
 pub struct Call<'a> {
     /// Tensors.
     pub x: &'a [&'a Tensor],
@@ -21,7 +21,7 @@ pub struct Call<'a> {
 /// A call and its text.
 #[derive(Clone, Copy)]
 pub struct Action {
-    /// The call as it stands in [`call`](super::call).
+    /// The call as it stands in `call`.
     pub text: &'static str,
     /// The call.
     pub run: fn(&Call<'_>) -> Tensor,

@@ -58,6 +58,11 @@ impl Graph {
         self.nodes.push(node);
     }
 
+    /// Takes the last node back.
+    pub(crate) fn pop(&mut self) {
+        self.nodes.pop();
+    }
+
     /// All nodes.
     pub fn nodes(&self) -> &[Tensor] {
         &self.nodes

@@ -1,11 +1,10 @@
 //! [`Reference`]: a backend that computes one node at a time, in f64, with the plainest loops.
 //!
-//! It shares no code with the planner or the real backends, so that agreement means something. Floats
-//! are not rounded between ops (casts to f16 and bf16 are), so its values are what an exact machine
-//! would give, and other backends are held to them within a tolerance.
+//! It shares no code with the planner or the real backends, so that agreement means something. Halves
+//! are rounded at each op, f32 is not, so its values are what an exact machine would give, and other
+//! backends are held to them within a tolerance.
 //!
-//! [`bounded`] makes one that rounds f16 and bf16 at each op, as devices must, and that carries beside
-//! each element how far from it an honest device may be.
+//! [`bounded`] makes one that carries beside each element how far from it an honest device may be.
 
 mod bounds;
 mod elementwise;
@@ -19,7 +18,7 @@ use std::sync::Arc;
 
 use gradloom_tensor::{
     Backend, Buffer, Capabilities, DType, Device, Element, Error, Op, Result, Retention, Scalar,
-    Shape, Statistics, Tensor, bf16, f16,
+    Shape, Statistics, Tensor, bf16, bf16_of, f16, f16_of,
 };
 
 pub use bounds::Arithmetic;
@@ -128,7 +127,9 @@ impl Backend for Reference {
                         bounds::Node { tensor: &tensor, operands: &operands, shapes: &shapes };
                     bounds::compute(arithmetic, &node, &inputs, result)
                 }
-                None => Known { values: Arc::new(result), errors: Values::default() },
+                None => {
+                    Known { values: Arc::new(halved(&tensor, result)), errors: Values::default() }
+                }
             };
             known.insert(tensor.id(), node);
         }
@@ -233,12 +234,20 @@ pub(crate) fn linear(shape: &Shape, coordinate: &[usize]) -> usize {
     shape.iter().zip(coordinate).fold(0, |index, (&size, &position)| index * size + position)
 }
 
+/// Halves rounded, as a value of their dtype.
+fn halved(tensor: &Tensor, mut values: Vec<f64>) -> Vec<f64> {
+    if matches!(tensor.dtype(), DType::F16 | DType::BF16) {
+        values.iter_mut().for_each(|value| *value = round(tensor.dtype(), *value));
+    }
+    values
+}
+
 /// A value as `dtype` stores it, except that f32 keeps the precision of f64.
 pub(crate) fn round(dtype: DType, value: f64) -> f64 {
     match dtype {
         DType::F32 | DType::F64 => value,
-        DType::F16 => f16::from_f64(value).to_f64(),
-        DType::BF16 => bf16::from_f64(value).to_f64(),
+        DType::F16 => f16_of(value).to_f64(),
+        DType::BF16 => bf16_of(value).to_f64(),
         DType::I32 => f64::from(value as i64 as i32),
         DType::U32 => f64::from(value as i64 as u32),
         DType::U8 => f64::from(value as i64 as u8),
@@ -270,8 +279,8 @@ fn encode(dtype: DType, values: &[f64]) -> Vec<u8> {
     match dtype {
         DType::F32 => all(values, |value| value as f32),
         DType::F64 => all(values, |value| value),
-        DType::F16 => all(values, f16::from_f64),
-        DType::BF16 => all(values, bf16::from_f64),
+        DType::F16 => all(values, f16_of),
+        DType::BF16 => all(values, bf16_of),
         DType::I32 => all(values, |value| value as i32),
         DType::U32 => all(values, |value| value as u32),
         DType::U8 => all(values, |value| value as u8),

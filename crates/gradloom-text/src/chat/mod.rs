@@ -8,11 +8,11 @@
 //! their own if that matters.
 
 mod date;
+mod output;
 mod python;
 mod source;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -21,6 +21,7 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 use serde::Serialize;
 
+use self::output::{OUTPUT_BYTES_MAX, Output};
 use crate::special_tokens::{role_names, token_text};
 use crate::{Error, Result, Tokenizer, folder};
 
@@ -31,8 +32,6 @@ const SOURCE_BYTES_MAX: usize = 128 << 10;
 const STEPS_MAX: u64 = 5_000_000;
 
 const DEPTH_MAX: usize = 100;
-
-const OUTPUT_BYTES_MAX: usize = 64 << 20;
 
 /// The engine walks and drops what is nested by recursion: expressions, as deep as the source is long (about
 /// 400 bytes for each sign), and values, as deep as the steps allow. Only what is used is ever committed.
@@ -233,7 +232,7 @@ impl ChatTemplate {
     }
 
     fn render_context(&self, context: Value) -> Result<String> {
-        let mut output = Bounded { bytes: Vec::new() };
+        let mut output = Output::default();
         let template = self.environment.get_template("chat template");
         template
             .and_then(|template| template.render_captured_to(context, &mut output).map(drop))
@@ -251,25 +250,6 @@ fn on_large_stack<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T>
             .map_err(|error| Error::template(format!("no thread to run on: {error}")))?;
         handle.join().unwrap_or_else(|_| Err(Error::template("the template engine panicked")))
     })
-}
-
-/// Takes output up to the limit.
-struct Bounded {
-    bytes: Vec<u8>,
-}
-
-impl io::Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.bytes.len() + bytes.len() > OUTPUT_BYTES_MAX {
-            return Err(io::Error::other("too much output"));
-        }
-        self.bytes.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// This crate's error for one of the template engine.

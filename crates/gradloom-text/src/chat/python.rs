@@ -6,6 +6,8 @@ use std::fmt::{self, Write};
 use minijinja::value::{Kwargs, Tuple, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, Value};
 
+use super::output::OUTPUT_BYTES_MAX;
+
 /// Values nested deeper are refused, as Python refuses them.
 const DEPTH_MAX: usize = 200;
 
@@ -101,7 +103,7 @@ impl Style<'_> {
             let message = format!("a value is nested deeper than {DEPTH_MAX}");
             return Err(Error::new(ErrorKind::InvalidOperation, message));
         }
-        if text.len() > super::OUTPUT_BYTES_MAX {
+        if text.len() > OUTPUT_BYTES_MAX {
             return Err(Error::from(ErrorKind::WriteFailure));
         }
         let json = matches!(self, Style::Json(_));

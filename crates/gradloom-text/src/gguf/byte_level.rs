@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 use tokenizers::models::bpe::BPE;
 
-use super::{GgufVocabulary, NAME, pre_tokenizer};
+use super::pre_tokenizer;
+use super::vocabulary::{GgufVocabulary, NAME};
 use crate::assemble::{Assembly, assemble};
 use crate::{Error, Result, Tokenizer};
 

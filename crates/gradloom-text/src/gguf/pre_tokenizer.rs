@@ -2,7 +2,7 @@
 //!
 //! They cut a text one after the other: what an expression matches is a piece, and so is what lies between.
 
-use super::NAME;
+use super::vocabulary::NAME;
 use crate::{Error, Result};
 
 /// How byte-level BPE cuts text, and what goes with it.

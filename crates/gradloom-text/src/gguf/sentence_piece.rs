@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 use tokenizers::models::bpe::BPE;
 
-use super::{GgufVocabulary, NAME};
+use super::vocabulary::{GgufVocabulary, NAME};
 use crate::assemble::{Assembly, assemble};
 use crate::{Error, Result, Tokenizer};
 

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokenizers::models::bpe::Vocab;
 use tokenizers::models::wordpiece::WordPiece;
 
-use super::{GgufVocabulary, NAME};
+use super::vocabulary::{GgufVocabulary, NAME};
 use crate::assemble::{Assembly, assemble};
 use crate::{Error, Result, Tokenizer};
 

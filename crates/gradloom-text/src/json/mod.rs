@@ -17,6 +17,7 @@ use serde_json::Value;
 use tokenizers::AddedToken;
 
 use crate::assemble::{Assembly, assemble};
+use crate::limits::{IDS_MAX, TOKEN_BYTES_MAX};
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
 
@@ -24,12 +25,6 @@ pub(crate) use components::decoder_steps;
 
 /// The largest published files have 40 MB.
 const BYTES_MAX: usize = 128 << 20;
-
-/// A token longer than this is no token.
-pub(crate) const TOKEN_BYTES_MAX: usize = 1 << 12;
-
-/// Largest id. A vocabulary numbers its tokens from 0 without large gaps; a few models leave some.
-pub(crate) const IDS_MAX: u32 = 1 << 24;
 
 #[derive(Deserialize)]
 struct File {

@@ -11,7 +11,7 @@ use tokenizers::models::unigram::Unigram;
 use tokenizers::models::wordlevel::WordLevel;
 use tokenizers::models::wordpiece::WordPiece;
 
-use super::{IDS_MAX, TOKEN_BYTES_MAX};
+use crate::limits::{IDS_MAX, TOKEN_BYTES_MAX};
 use crate::{Error, Result};
 
 /// WordPiece tries every end of every word: a word costs the square of this.

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::machine::Machine;
-use super::{PICKLE_BYTES_MAX, state};
+use super::machine::{Machine, PICKLE_BYTES_MAX};
+use super::state;
 use crate::contents::{Contents, Part};
 use crate::deflated::{Deflated, GROWTH_MAX};
 use crate::error::Fault;

@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::machine::Machine;
+use super::machine::{Machine, PICKLE_BYTES_MAX};
+use super::state;
 use super::value::{Object, Value};
-use super::{PICKLE_BYTES_MAX, state};
 use crate::contents::{Contents, Part};
 use crate::error::Fault;
 use crate::reader::Reader;

@@ -10,6 +10,9 @@ use std::collections::HashMap;
 use super::value::{Global, Id, Object, Value};
 use crate::reader::Reader;
 
+/// The largest pickle, in bytes. State dicts of thousands of tensors take some hundred kilobytes.
+pub(super) const PICKLE_BYTES_MAX: usize = 1 << 28;
+
 /// The largest number of opcodes of all pickles of a file, and so of values.
 const OPERATIONS_MAX: usize = 1 << 22;
 

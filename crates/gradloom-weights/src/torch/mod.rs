@@ -13,9 +13,6 @@ mod legacy;
 use crate::contents::Contents;
 use crate::error::Fault;
 
-/// The largest pickle, in bytes. State dicts of thousands of tensors take some hundred kilobytes.
-const PICKLE_BYTES_MAX: usize = 1 << 28;
-
 /// True for both kinds of files.
 pub(crate) fn recognise(bytes: &[u8]) -> bool {
     archive::recognise(bytes) || legacy::recognise(bytes)

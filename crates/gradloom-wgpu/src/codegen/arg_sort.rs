@@ -5,7 +5,6 @@ use gradloom_tensor::{DType, Result};
 
 use super::bindings::Bindings;
 use super::epilogue::{self, Extra, operand_bindings, with_epilogue};
-use super::literal;
 use super::unit::{Unit, template_error};
 
 /// Elements that are sorted in workgroup memory: 8 KiB of keys and places.
@@ -178,17 +177,17 @@ enum Grid {
 
 /// `fn sort_key(element)`: an unsigned number in the order of operand 0's elements, NaN last.
 fn key_function(dtype: DType, descending: bool) -> String {
-    let ascending = match literal::compute_type(dtype) {
-        "f32" => {
+    let ascending = match dtype {
+        DType::F32 | DType::F64 | DType::F16 | DType::BF16 => {
             "    let value = read0(element);
     var word = bitcast<u32>(value);
     if (value == 0.0) { word = 0u; }
     var key = word ^ select(0x80000000u, 0xffffffffu, word >= 0x80000000u);
     if (gl_is_nan(value)) { key = 0xffffffffu; }\n"
         }
-        "i32" => "    let key = bitcast<u32>(read0(element)) ^ 0x80000000u;\n",
-        "bool" => "    let key = select(0u, 1u, read0(element));\n",
-        _ => "    let key = read0(element);\n",
+        DType::I32 => "    let key = bitcast<u32>(read0(element)) ^ 0x80000000u;\n",
+        DType::Bool => "    let key = select(0u, 1u, read0(element));\n",
+        DType::U32 | DType::U8 => "    let key = read0(element);\n",
     };
     let result = if descending { "~key" } else { "key" };
     format!("fn sort_key(element: u32) -> u32 {{\n{ascending}    return {result};\n}}\n")

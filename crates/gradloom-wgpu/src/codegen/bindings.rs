@@ -15,8 +15,8 @@ pub(crate) enum Resource {
     Plan(BufferRef),
     /// Memory that only the dispatches of one kernel use.
     Scratch(usize),
-    /// The words of an evaluation: its number, then its arguments.
-    Arena,
+    /// The kernel's own words, see [`Words`](super::words::Words).
+    Words,
     /// Where index checks report.
     Status,
 }
@@ -26,17 +26,22 @@ pub(crate) enum Resource {
 pub(crate) struct Binding {
     pub(crate) resource: Resource,
     pub(crate) writable: bool,
+    /// True for a uniform buffer, false for a storage buffer.
+    pub(crate) uniform: bool,
     scalar: &'static str,
     vector: bool,
 }
 
-/// The vec4 count of the arena's declared type: fixed, so that plans share pipelines.
-pub(crate) const ARENA_VECTORS: usize = 1024;
+/// Words up to which a kernel reads them from a uniform buffer: the bytes that WebGPU promises of one.
+/// More are read from a storage buffer, which is slower and holds any number.
+const UNIFORM_WORDS_MAX: usize = (16 << 10) / 4;
 
 /// The bindings of one dispatch, in order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Bindings {
     list: Vec<Binding>,
+    /// Number of words of the kernel.
+    words: usize,
 }
 
 impl Bindings {
@@ -51,7 +56,7 @@ impl Bindings {
         let scalar = literal::storage_type(dtype);
         let Some(binding) = self.list.iter_mut().find(|binding| binding.resource == resource)
         else {
-            self.list.push(Binding { resource, writable, scalar, vector });
+            self.list.push(Binding { resource, writable, uniform: false, scalar, vector });
             return Ok(());
         };
         binding.writable |= writable;
@@ -68,17 +73,38 @@ impl Bindings {
         Ok(())
     }
 
-    /// Declares the arena or the status buffer.
-    pub(crate) fn register_special(&mut self, resource: Resource) {
-        if !self.list.iter().any(|binding| binding.resource == resource) {
-            let writable = resource == Resource::Status;
-            self.list.push(Binding { resource, writable, scalar: "u32", vector: false });
+    /// Declares the words of a kernel, which are so many.
+    pub(crate) fn register_words(&mut self, count: usize) {
+        self.words = count;
+        self.register_once(Binding {
+            resource: Resource::Words,
+            writable: false,
+            uniform: count <= UNIFORM_WORDS_MAX,
+            scalar: "u32",
+            vector: true,
+        });
+    }
+
+    /// Declares where index checks report.
+    pub(crate) fn register_status(&mut self) {
+        self.register_once(Binding {
+            resource: Resource::Status,
+            writable: true,
+            uniform: false,
+            scalar: "u32",
+            vector: false,
+        });
+    }
+
+    fn register_once(&mut self, binding: Binding) {
+        if !self.list.iter().any(|other| other.resource == binding.resource) {
+            self.list.push(binding);
         }
     }
 
     /// Number of storage buffers.
     pub(crate) fn storage_buffers(&self) -> usize {
-        self.list.iter().filter(|binding| binding.resource != Resource::Arena).count()
+        self.list.iter().filter(|binding| !binding.uniform).count()
     }
 
     /// True if the buffer is declared as vec4.
@@ -97,8 +123,10 @@ impl Bindings {
         for (position, binding) in self.list.iter().enumerate() {
             let head = format!("@group(0) @binding({position}) ");
             let line = match binding.resource {
-                Resource::Arena => {
-                    format!("var<uniform> arena: array<vec4<u32>, {ARENA_VECTORS}>;")
+                Resource::Words => {
+                    let space = if binding.uniform { "uniform" } else { "storage, read" };
+                    let vectors = self.words.div_ceil(4);
+                    format!("var<{space}> words: array<vec4<u32>, {vectors}>;")
                 }
                 Resource::Status => {
                     "var<storage, read_write> status: array<atomic<u32>, 4>;".to_owned()
@@ -196,7 +224,7 @@ fn from_storage(scalar: &str, dtype: DType, element: &str) -> String {
     match dtype {
         DType::F16 => format!("f32({element})"),
         DType::Bool => format!("({element} != 0u)"),
-        _ => element,
+        DType::F32 | DType::BF16 | DType::F64 | DType::I32 | DType::U32 | DType::U8 => element,
     }
 }
 

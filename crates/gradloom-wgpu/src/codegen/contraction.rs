@@ -56,6 +56,7 @@ pub(crate) fn as_reduce(kernel: &Kernel, lhs: &View, rhs: &View) -> Result<Kerne
         inputs: kernel.inputs.clone(),
         outputs: outputs.collect(),
         node: kernel.node,
+        origins: Vec::new(),
     })
 }
 

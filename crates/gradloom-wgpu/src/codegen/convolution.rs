@@ -1,6 +1,6 @@
 //! Convolution and its two transposes.
 
-use gradloom_plan::{Convolution, KernelKind};
+use gradloom_plan::Convolution;
 use gradloom_shaders::Options;
 use gradloom_tensor::{DType, Result};
 
@@ -14,39 +14,49 @@ use super::unit::Unit;
 /// Channels of a group from which tiles pay.
 const GROUP_WIDE: usize = 16;
 
+/// What a kernel computes: the convolution, or the gradient of one of its operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Output,
+    Input,
+    Weight,
+}
+
+impl Side {
+    /// Label and define.
+    fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Side::Output => ("convolution", "FORWARD"),
+            Side::Input => ("convolution_input", "INPUT"),
+            Side::Weight => ("convolution_weight", "WEIGHT"),
+        }
+    }
+}
+
 /// Compiles a convolution kernel of any kind.
-pub(crate) fn compile(unit: &mut Unit<'_>, convolution: &Convolution) -> Result<()> {
-    check_operands(unit, convolution)?;
+pub(crate) fn compile(unit: &mut Unit<'_>, side: Side, convolution: &Convolution) -> Result<()> {
+    check_operands(unit, side, convolution)?;
     let float = unit.kernel.inputs[0].dtype.compute() == DType::F32;
     let channels =
         (convolution.channels / convolution.groups).min(convolution.outputs / convolution.groups);
     // Grouped tiles of few channels would be nearly empty.
     if float && tiled::fits(unit) && (convolution.groups == 1 || channels >= GROUP_WIDE) {
-        tiles(unit, convolution)
+        tiles(unit, side, convolution)
     } else {
-        direct(unit, convolution)
+        direct(unit, side, convolution)
     }
 }
 
-/// Which of the three a kernel is: label and define.
-pub(crate) fn variant(kind: &KernelKind) -> (&'static str, &'static str) {
-    match kind {
-        KernelKind::ConvolutionInput(_) => ("convolution_input", "INPUT"),
-        KernelKind::ConvolutionWeight(_) => ("convolution_weight", "WEIGHT"),
-        _ => ("convolution", "FORWARD"),
-    }
-}
-
-fn check_operands(unit: &Unit<'_>, convolution: &Convolution) -> Result<()> {
+fn check_operands(unit: &Unit<'_>, side: Side, convolution: &Convolution) -> Result<()> {
     let Convolution { window, groups, batch, channels, outputs, input_size, output_size } =
         *convolution;
     let input = batch * channels * input_size[0] * input_size[1];
     let weight = outputs * (channels / groups) * window.kernel[0] * window.kernel[1];
     let gradient = batch * outputs * output_size[0] * output_size[1];
-    let (first, second) = match unit.kernel.kind {
-        KernelKind::ConvolutionInput(_) => (weight, gradient),
-        KernelKind::ConvolutionWeight(_) => (input, gradient),
-        _ => (input, weight),
+    let (first, second) = match side {
+        Side::Output => (input, weight),
+        Side::Input => (weight, gradient),
+        Side::Weight => (input, gradient),
     };
     unit.check_len(0, first)?;
     unit.check_len(1, second)
@@ -65,8 +75,8 @@ pub(crate) fn constants(options: Options, convolution: &Convolution) -> Options 
 }
 
 /// One thread per output element.
-fn direct(unit: &mut Unit<'_>, convolution: &Convolution) -> Result<()> {
-    let (name, define) = variant(&unit.kernel.kind);
+fn direct(unit: &mut Unit<'_>, side: Side, convolution: &Convolution) -> Result<()> {
+    let (name, define) = side.names();
     let dtype = epilogue::accumulator_dtype(unit.kernel);
     let (bindings, program) = with_epilogue(unit, &[0, 1], &[], dtype)?;
     let reads = epilogue::read(unit, &bindings, 0) + &epilogue::read(unit, &bindings, 1);
@@ -80,20 +90,18 @@ fn direct(unit: &mut Unit<'_>, convolution: &Convolution) -> Result<()> {
 }
 
 /// The product of matrices that index arithmetic makes of the operands. A batch is a group.
-fn tiles(unit: &mut Unit<'_>, convolution: &Convolution) -> Result<()> {
+fn tiles(unit: &mut Unit<'_>, side: Side, convolution: &Convolution) -> Result<()> {
     let Convolution { window, groups, batch, channels, outputs, input_size, output_size } =
         *convolution;
     let (group_in, group_out) = (channels / groups, outputs / groups);
     let taps = window.kernel[0] * window.kernel[1];
     let pixels_in = batch * input_size[0] * input_size[1];
     let pixels_out = batch * output_size[0] * output_size[1];
-    let (name, define) = variant(&unit.kernel.kind);
-    let ([m, n, k], k_fastest) = match unit.kernel.kind {
-        KernelKind::ConvolutionInput(_) => ([group_in, pixels_in, group_out * taps], [true, false]),
-        KernelKind::ConvolutionWeight(_) => {
-            ([group_out, group_in * taps, pixels_out], [true, true])
-        }
-        _ => ([group_out, pixels_out, group_in * taps], [true, false]),
+    let (name, define) = side.names();
+    let ([m, n, k], k_fastest) = match side {
+        Side::Output => ([group_out, pixels_out, group_in * taps], [true, false]),
+        Side::Input => ([group_in, pixels_in, group_out * taps], [true, false]),
+        Side::Weight => ([group_out, group_in * taps, pixels_out], [true, true]),
     };
     let prefix = define.to_lowercase();
     let operands = |unit: &Unit<'_>, bindings: &Bindings, _: [bool; 2]| {

@@ -15,6 +15,8 @@ pub(crate) fn unary(op: Unary, dtype: DType, a: &str) -> Result<String> {
     Ok(match (dtype.compute(), op) {
         (DType::F64, _) => return unsupported(),
         (DType::F32, Unary::Not) => return unsupported(),
+        // Not as the table has it: drivers fold `a + -a` to zero, whatever `a` is.
+        (DType::F32, Unary::Neg) => format!("gl_neg({a})"),
         (DType::F32, _) => substitute(op.wgsl(), a, ""),
         (DType::Bool, Unary::Not) => format!("!{a}"),
         (DType::Bool, _) => return unsupported(),
@@ -33,6 +35,18 @@ pub(crate) fn unary(op: Unary, dtype: DType, a: &str) -> Result<String> {
     })
 }
 
+/// `op` on floats of which those marked in `zero` are constants of zero, where it needs a form of its
+/// own: drivers take `a * 0` and `0 / a` for zero whatever `a` is, and `a / 0` for `a` times infinity.
+pub(crate) fn with_zero(op: Binary, a: &str, b: &str, zero: [bool; 2]) -> Option<String> {
+    match (op, zero) {
+        (Binary::Mul, [_, true]) => Some(format!("gl_times_zero({a}, {b})")),
+        (Binary::Mul, [true, false]) => Some(format!("gl_times_zero({b}, {a})")),
+        (Binary::Div, [_, true]) => Some(format!("gl_by_zero({a}, {b})")),
+        (Binary::Div, [true, false]) => Some(format!("gl_zero_by({a}, {b})")),
+        _ => None,
+    }
+}
+
 /// `op` applied to operands of `dtype`.
 pub(crate) fn binary(op: Binary, dtype: DType, a: &str, b: &str) -> Result<String> {
     let unsupported = || {
@@ -46,6 +60,8 @@ pub(crate) fn binary(op: Binary, dtype: DType, a: &str, b: &str) -> Result<Strin
     Ok(match (compute, op) {
         (DType::F64, _) => return unsupported(),
         (DType::F32, Binary::And | Binary::Or | Binary::Xor) => return unsupported(),
+        // Not as the table has it: drivers fold `a - a` to zero, whatever `a` is.
+        (DType::F32, Binary::Sub) => format!("gl_sub({a}, {b})"),
         (DType::F32, _) => substitute(op.wgsl(), a, b),
         (DType::Bool, Binary::And | Binary::Mul | Binary::Minimum) => format!("{a} & {b}"),
         (DType::Bool, Binary::Or | Binary::Add | Binary::Maximum) => format!("{a} | {b}"),
@@ -69,7 +85,7 @@ pub(crate) fn cast(from: DType, to: DType, a: &str) -> String {
     let float = |a: String| match to {
         DType::F16 => format!("gl_round_f16({a})"),
         DType::BF16 => format!("gl_round_bf16({a})"),
-        _ => a,
+        DType::F32 | DType::F64 | DType::I32 | DType::U32 | DType::U8 | DType::Bool => a,
     };
     let byte = |a: String| if to == DType::U8 { format!("({a} & 255u)") } else { a };
     match (from.compute(), to.compute()) {

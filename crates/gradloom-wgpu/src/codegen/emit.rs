@@ -10,9 +10,10 @@ use gradloom_plan::{Instruction, Level, Operation, ValueId, View};
 use gradloom_tensor::{DType, Result, Scalar};
 
 use super::axes::{Axes, Walk};
-use super::bindings::{Bindings, Resource};
+use super::bindings::Bindings;
 use super::coordinates::{Coordinates, Frame};
 use super::unit::Unit;
+use super::words::Word;
 use super::{elementwise, literal};
 
 /// Instructions of a program as WGSL statements.
@@ -68,11 +69,11 @@ impl<'a> Emitter<'a> {
                     bindings.register(resource, operand.dtype, vector, false)?;
                 }
                 (Operation::Argument(_) | Operation::Random { .. }, _) => {
-                    bindings.register_special(Resource::Arena);
+                    bindings.register_words(unit.words.len());
                 }
                 (Operation::CheckIndex { .. }, _) => {
-                    bindings.register_special(Resource::Arena);
-                    bindings.register_special(Resource::Status);
+                    bindings.register_words(unit.words.len());
+                    bindings.register_status();
                 }
                 _ => {}
             }
@@ -221,6 +222,16 @@ impl<'a> Emitter<'a> {
         true
     }
 
+    fn is_float_zero(&self, id: ValueId) -> bool {
+        let Instruction { operation, dtype, .. } = self.instructions[id];
+        let zero = matches!(operation, Operation::Constant(value) if value.as_f64() == 0.0);
+        zero && dtype.compute() == DType::F32
+    }
+
+    fn argument(&self, argument: usize) -> String {
+        self.unit.words.expression(Word::Argument(argument))
+    }
+
     fn emit_lane(&mut self, id: ValueId, lane: usize) -> Result<()> {
         let Instruction { operation, dtype, .. } = self.instructions[id];
         let name = self.name(id, lane);
@@ -248,7 +259,7 @@ impl<'a> Emitter<'a> {
             }
             Operation::Accumulator => "accumulator".to_owned(),
             Operation::Constant(constant) => literal::scalar(constant, dtype),
-            Operation::Argument(argument) => literal::from_word(dtype, &argument_word(argument)),
+            Operation::Argument(argument) => literal::from_word(dtype, &self.argument(argument)),
             Operation::Index(_) => {
                 let walk =
                     self.walks[id].clone().unwrap_or_else(|| unreachable!("index has a view"));
@@ -263,13 +274,17 @@ impl<'a> Emitter<'a> {
             }
             Operation::Random { index, key } => format!(
                 "gl_threefry(vec2<u32>({}, {}), vec2<u32>(bitcast<u32>({}), 0u)).x",
-                argument_word(key[0]),
-                argument_word(key[1]),
+                self.argument(key[0]),
+                self.argument(key[1]),
                 value(index)
             ),
             Operation::Unary(op, a) => elementwise::unary(op, self.dtype(a), &value(a))?,
             Operation::Binary(op, a, b) => {
-                elementwise::binary(op, self.dtype(a), &value(a), &value(b))?
+                let zero = [a, b].map(|operand| self.is_float_zero(operand));
+                match elementwise::with_zero(op, &value(a), &value(b), zero) {
+                    Some(expression) => expression,
+                    None => elementwise::binary(op, self.dtype(a), &value(a), &value(b))?,
+                }
             }
             Operation::Select(condition, on_true, on_false) => {
                 format!("select({}, {}, {})", value(on_false), value(on_true), value(condition))
@@ -278,7 +293,8 @@ impl<'a> Emitter<'a> {
             Operation::CheckIndex { value: a, size, site } => {
                 let a = value(a);
                 self.line(format!("let {name} = {a};"));
-                self.line(format!("gl_check(i32({a}), {size}u, arena[0].x, {site}u);"));
+                let site = self.unit.words.expression(Word::Site(site));
+                self.line(format!("gl_check(i32({a}), {size}u, {site});"));
                 return Ok(());
             }
             Operation::Reduce(..) => unreachable!("reductions are emitted by the row kernel"),
@@ -339,12 +355,6 @@ impl<'a> Emitter<'a> {
         text.push_str("}\n");
         Ok((self.bindings, text))
     }
-}
-
-fn argument_word(argument: usize) -> String {
-    // Word 0 is the evaluation's number.
-    let word = argument + 1;
-    format!("arena[{}].{}", word / 4, ["x", "y", "z", "w"][word % 4])
 }
 
 fn view_of(instruction: &Instruction) -> Option<View> {

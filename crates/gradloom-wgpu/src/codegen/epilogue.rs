@@ -97,6 +97,7 @@ pub(crate) fn read_view(
         inputs: unit.kernel.inputs.clone(),
         outputs: Vec::new(),
         node: unit.kernel.node,
+        origins: Vec::new(),
     };
     let reader = unit.reader(&kernel)?;
     let mut emitter = Emitter::new(&reader, Frame::Elements, 1, bindings.clone())?;
@@ -123,10 +124,12 @@ pub(crate) fn write_extra(bindings: &Bindings, name: &str, extra: Extra) -> Stri
 pub(crate) fn better(name: &str, dtype: DType, less: bool) -> String {
     let sign = if less { '<' } else { '>' };
     let kind = literal::compute_type(dtype);
-    let body = match kind {
-        "f32" => format!("a {sign} b || (gl_is_nan(a) && !gl_is_nan(b))"),
-        "bool" => (if less { "!a && b" } else { "a && !b" }).to_owned(),
-        _ => format!("a {sign} b"),
+    let body = match dtype {
+        DType::F32 | DType::F64 | DType::F16 | DType::BF16 => {
+            format!("a {sign} b || (gl_is_nan(a) && !gl_is_nan(b))")
+        }
+        DType::Bool => (if less { "!a && b" } else { "a && !b" }).to_owned(),
+        DType::I32 | DType::U32 | DType::U8 => format!("a {sign} b"),
     };
     format!("fn {name}(a: {kind}, b: {kind}) -> bool {{\n    return {body};\n}}\n")
 }

@@ -84,20 +84,22 @@ pub(crate) fn combine(reduction: Reduction, dtype: DType, lhs: &str, rhs: &str) 
 
 /// A value of a compute type as a 32-bit word.
 pub(crate) fn to_word(dtype: DType, value: &str) -> String {
-    match compute_type(dtype) {
-        "u32" => value.to_owned(),
-        "bool" => format!("select(0u, 1u, {value})"),
-        _ => format!("bitcast<u32>({value})"),
+    match dtype {
+        DType::U32 | DType::U8 => value.to_owned(),
+        DType::Bool => format!("select(0u, 1u, {value})"),
+        DType::I32 | DType::F32 | DType::F64 | DType::F16 | DType::BF16 => {
+            format!("bitcast<u32>({value})")
+        }
     }
 }
 
 /// The value of a compute type that a 32-bit word holds.
 pub(crate) fn from_word(dtype: DType, word: &str) -> String {
-    match compute_type(dtype) {
-        "u32" => word.to_owned(),
-        "bool" => format!("({word} != 0u)"),
-        "i32" => format!("bitcast<i32>({word})"),
-        _ => format!("bitcast<f32>({word})"),
+    match dtype {
+        DType::U32 | DType::U8 => word.to_owned(),
+        DType::Bool => format!("({word} != 0u)"),
+        DType::I32 => format!("bitcast<i32>({word})"),
+        DType::F32 | DType::F64 | DType::F16 | DType::BF16 => format!("bitcast<f32>({word})"),
     }
 }
 

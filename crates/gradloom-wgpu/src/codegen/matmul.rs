@@ -10,21 +10,20 @@ use super::axes::Axes;
 use super::bindings::Bindings;
 use super::contraction;
 use super::literal;
+use super::product_form::{ProductForm, product_form};
 use super::tiled::{self, Product};
 use super::unit::Unit;
 
-/// Rows or columns up to which a product is a reduction: each operand element is used so often only.
-const NARROW: usize = 4;
-
-/// The reduction that stands for a product which is narrow, of integers, or too much for the device.
+/// The reduction that stands for a product which gains nothing from tiles, if it does not.
 pub(crate) fn as_reduction(unit: &Unit<'_>, lhs: &View, rhs: &View) -> Option<Result<Kernel>> {
     let kernel = unit.kernel;
     let rank = kernel.space.shape.rank();
     let (m, n) = (kernel.space.shape[rank - 2], kernel.space.shape[rank - 1]);
     let float = kernel.inputs[0].dtype.compute() == DType::F32;
-    let narrow = (m <= NARROW || n <= NARROW) && rank < RANK_MAX;
-    let reduces = !float || narrow || !tiled::fits(unit);
-    reduces.then(|| contraction::as_reduce(kernel, lhs, rhs))
+    match product_form(m, n, rank, float, tiled::fits(unit)) {
+        ProductForm::Tiles => None,
+        ProductForm::Reduction => Some(contraction::as_reduce(kernel, lhs, rhs)),
+    }
 }
 
 /// Compiles a product in tiles.

@@ -10,6 +10,7 @@ mod epilogue;
 mod literal;
 mod quads;
 mod unit;
+pub(crate) mod words;
 
 mod arg_reduce;
 mod arg_sort;
@@ -23,6 +24,7 @@ mod gather;
 mod map;
 mod matmul;
 mod pool;
+mod product_form;
 mod quantized_matmul;
 mod quantized_rows;
 mod row;
@@ -38,6 +40,8 @@ use gradloom_tensor::{Error, Result};
 
 pub(crate) use unit::{Dispatch, Target, f16_unsupported};
 
+use convolution::Side;
+use pool::Pooling;
 use unit::Unit;
 
 /// The dispatches of a kernel and the bytes of the scratch buffers they share.
@@ -60,16 +64,16 @@ pub(crate) fn compile(
             }
             matmul::compile(&mut unit, lhs, rhs)?;
         }
-        KernelKind::Convolution(convolution)
-        | KernelKind::ConvolutionInput(convolution)
-        | KernelKind::ConvolutionWeight(convolution) => {
-            convolution::compile(&mut unit, convolution)?;
+        KernelKind::Convolution(sizes) => convolution::compile(&mut unit, Side::Output, sizes)?,
+        KernelKind::ConvolutionInput(sizes) => convolution::compile(&mut unit, Side::Input, sizes)?,
+        KernelKind::ConvolutionWeight(sizes) => {
+            convolution::compile(&mut unit, Side::Weight, sizes)?;
         }
-        KernelKind::PoolMax(pool)
-        | KernelKind::PoolMaxScatter(pool)
-        | KernelKind::PoolMaxGather(pool)
-        | KernelKind::PoolSum(pool)
-        | KernelKind::PoolSumScatter(pool) => pool::compile(&mut unit, pool)?,
+        KernelKind::PoolMax(sizes) => pool::compile(&mut unit, Pooling::Max, sizes)?,
+        KernelKind::PoolMaxScatter(sizes) => pool::compile(&mut unit, Pooling::MaxScatter, sizes)?,
+        KernelKind::PoolMaxGather(sizes) => pool::compile(&mut unit, Pooling::MaxGather, sizes)?,
+        KernelKind::PoolSum(sizes) => pool::compile(&mut unit, Pooling::Sum, sizes)?,
+        KernelKind::PoolSumScatter(sizes) => pool::compile(&mut unit, Pooling::SumScatter, sizes)?,
         KernelKind::Gather { data, axis, index } => {
             gather::compile(&mut unit, data, *axis, index)?;
         }

@@ -1,6 +1,6 @@
 //! Pooling and its transposes.
 
-use gradloom_plan::{KernelKind, Pool};
+use gradloom_plan::Pool;
 use gradloom_shaders::Options;
 use gradloom_tensor::Result;
 use gradloom_tensor::op::{Reduction, Window2d};
@@ -9,39 +9,34 @@ use super::epilogue::{self, dispatch_elements, with_epilogue};
 use super::literal;
 use super::unit::Unit;
 
+/// What a kernel computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pooling {
+    Max,
+    MaxScatter,
+    MaxGather,
+    Sum,
+    SumScatter,
+}
+
 /// Compiles a pooling kernel of any kind.
-pub(crate) fn compile(unit: &mut Unit<'_>, pool: &Pool) -> Result<()> {
-    let (name, defines): (&str, &[&str]) = match unit.kernel.kind {
-        KernelKind::PoolMax(_) => ("pool_max", &["WINNER"]),
-        KernelKind::PoolMaxScatter(_) => ("pool_max_scatter", &["WINNER", "SCATTER"]),
-        KernelKind::PoolMaxGather(_) => ("pool_max_gather", &["WINNER", "GATHER"]),
-        KernelKind::PoolSumScatter(_) => ("pool_sum_scatter", &["SCATTER"]),
-        _ => ("pool_sum", &[]),
-    };
+pub(crate) fn compile(unit: &mut Unit<'_>, pooling: Pooling, pool: &Pool) -> Result<()> {
     let inputs = pool.planes * pool.input_size[0] * pool.input_size[1];
     let outputs = pool.planes * pool.output_size[0] * pool.output_size[1];
-    let operands: &[usize] = match unit.kernel.kind {
-        KernelKind::PoolMaxScatter(_) => {
-            unit.check_len(0, inputs)?;
-            unit.check_len(1, outputs)?;
-            &[0, 1]
-        }
-        KernelKind::PoolMaxGather(_) => {
-            unit.check_len(0, inputs)?;
-            unit.check_len(1, inputs)?;
-            &[0, 1]
-        }
-        KernelKind::PoolSumScatter(_) => {
-            unit.check_len(0, outputs)?;
-            &[0]
-        }
-        _ => {
-            unit.check_len(0, inputs)?;
-            &[0]
-        }
+    // Label, defines, and how many elements each operand has.
+    let (name, defines, lens): (&str, &[&str], &[usize]) = match pooling {
+        Pooling::Max => ("pool_max", &["WINNER"], &[inputs]),
+        Pooling::MaxScatter => ("pool_max_scatter", &["WINNER", "SCATTER"], &[inputs, outputs]),
+        Pooling::MaxGather => ("pool_max_gather", &["WINNER", "GATHER"], &[inputs, inputs]),
+        Pooling::Sum => ("pool_sum", &[], &[inputs]),
+        Pooling::SumScatter => ("pool_sum_scatter", &["SCATTER"], &[outputs]),
     };
+    for (operand, &len) in lens.iter().enumerate() {
+        unit.check_len(operand, len)?;
+    }
+    let operands: Vec<usize> = (0..lens.len()).collect();
     let dtype = epilogue::accumulator_dtype(unit.kernel);
-    let (bindings, program) = with_epilogue(unit, operands, &[], dtype)?;
+    let (bindings, program) = with_epilogue(unit, &operands, &[], dtype)?;
     let mut reads: String =
         operands.iter().map(|&operand| epilogue::read(unit, &bindings, operand)).collect();
     if defines.contains(&"WINNER") {

@@ -182,6 +182,7 @@ fn unit_sixteens(matrix: &Matrix, sets_max: usize) -> usize {
     match matrix.format.elements() {
         256 if matrix.columns / 128 >= sets_max => 8,
         256 => 4,
+        // Blocks of 32.
         _ => 2,
     }
 }
@@ -259,6 +260,7 @@ mod tests {
             inputs,
             outputs: vec![KernelOutput { buffer, dtype, len, value: 0, node: 2 }],
             node: 0,
+            origins: vec![0],
         };
         let (all, _) = codegen::compile(&kernel, &Target::BASELINE, &|buffer| buffer).unwrap();
         let most = all.iter().map(|dispatch| dispatch.bindings.len()).max();

@@ -5,6 +5,7 @@ use gradloom_tensor::{DType, Error, Result};
 
 use super::axes;
 use super::bindings::{Binding, Bindings, Resource};
+use super::words::Words;
 
 /// What code is generated for.
 #[derive(Clone, Debug)]
@@ -48,6 +49,8 @@ pub(crate) struct Dispatch {
     pub(crate) source: String,
     /// What it binds, in order.
     pub(crate) bindings: Vec<Binding>,
+    /// The words that it reads, if it binds them.
+    pub(crate) words: Words,
     /// Folded grid.
     pub(crate) grid: [u32; 2],
 }
@@ -59,6 +62,8 @@ pub(crate) struct Unit<'a> {
     /// What code is generated for.
     pub(crate) target: &'a Target,
     resolve: &'a dyn Fn(BufferRef) -> BufferRef,
+    /// The words of the kernel's program.
+    pub(crate) words: Words,
     /// Dispatches so far.
     pub(crate) dispatches: Vec<Dispatch>,
     /// Bytes of each scratch buffer of this kernel.
@@ -73,7 +78,9 @@ impl<'a> Unit<'a> {
         target: &'a Target,
         resolve: &'a dyn Fn(BufferRef) -> BufferRef,
     ) -> Result<Self> {
-        let unit = Unit { kernel, target, resolve, dispatches: Vec::new(), scratch: Vec::new() };
+        let words = Words::of(&kernel.program.instructions);
+        let (dispatches, scratch) = (Vec::new(), Vec::new());
+        let unit = Unit { kernel, target, resolve, words, dispatches, scratch };
         unit.check_dtypes()?;
         for instruction in &kernel.program.instructions {
             if let Operation::Load { input, view } = instruction.operation {
@@ -196,7 +203,8 @@ impl<'a> Unit<'a> {
             )));
         }
         let source = if bindings.uses_f16() { format!("enable f16;\n{source}") } else { source };
-        self.dispatches.push(Dispatch { label, source, bindings: bindings.into_list(), grid });
+        let (bindings, words) = (bindings.into_list(), self.words.clone());
+        self.dispatches.push(Dispatch { label, source, bindings, words, grid });
         Ok(())
     }
 }

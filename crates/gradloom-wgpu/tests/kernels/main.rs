@@ -1,17 +1,18 @@
-//! Kernels built by hand, on every Vulkan adapter, against a naive interpreter in f64.
+//! Kernels built by hand, on every Vulkan adapter, against the interpreter of plans.
 
 mod harness;
-mod reference;
 mod translate;
 
 mod decoding;
 mod device;
+mod evaluations;
 mod map;
 mod matmul;
+mod narrow;
 mod row;
-mod sequence_cases;
+mod scans;
 mod sequences;
+mod specials;
 mod structured;
-mod structured_cases;
 mod table;
 mod training;

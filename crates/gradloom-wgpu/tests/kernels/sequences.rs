@@ -1,118 +1,361 @@
-//! References of what language models need, straight from their definitions: writes at places, matrices
-//! in blocks, attention.
+//! Writes at places, matrices in blocks, attention.
 
-use gradloom_plan::{KernelKind, View};
-use gradloom_tensor::blocks::interleave;
-use gradloom_tensor::op::Attention;
-use gradloom_tensor::{BlockFormat, DType, Shape};
+use gradloom_plan::kernel::PlanOutput;
+use gradloom_plan::{BufferRef, KernelKind, KernelOutput, Plan, Space, View};
+use gradloom_tensor::blocks::interleave::{self, interleave};
+use gradloom_tensor::op::{Attention, Binary};
+use gradloom_tensor::{BlockFormat, Buffer, DType, Scalar, Shape, f16};
 
-use crate::harness::Case;
-use crate::reference::for_each;
+use crate::harness::{Case, backend, compare, devices, from_bytes, integers, numbers, share, site};
 
-/// What the kind itself computes, before its epilogue.
-pub(crate) fn reference(case: &Case, kind: &KernelKind) -> Vec<f64> {
-    let inputs = &case.inputs;
+/// An epilogue that is not the identity: the plain value, and `acc * 2 + x`.
+pub(crate) fn finish(case: &mut Case) {
+    let acc = case.accumulator(DType::F32);
+    case.output(acc);
     let shape = case.kernel.space.shape;
-    match kind {
-        KernelKind::Dequantize(format) => numbers(*format, shape[0], shape[1], &inputs[0]),
-        KernelKind::QuantizedRows { format, rows, index } => {
-            let matrix = numbers(*format, *rows, shape[1], &inputs[0]);
-            let mut result = Vec::new();
-            for_each(&index.shape, |at| {
-                let row = inputs[1][index.element(at).unwrap()] as usize;
-                result.extend(&matrix[row * shape[1]..(row + 1) * shape[1]]);
-            });
-            result
-        }
-        KernelKind::QuantizedMatmul { lhs, parts } => {
-            let inner = lhs.shape[1];
-            let mut matrix = Vec::new();
-            for (position, &(format, rows)) in parts.iter().enumerate() {
-                matrix.extend(numbers(format, rows, inner, &inputs[position + 1]));
+    let added = case.input(DType::F32, numbers(shape.count(), 99));
+    let added = case.load(added, View::contiguous(shape));
+    let two = case.constant(DType::F32, Scalar::Int(2));
+    let double = case.binary(Binary::Mul, acc, two);
+    let sum = case.binary(Binary::Add, double, added);
+    case.output(sum);
+}
+
+/// Words of interleaved blocks whose integers are random and whose scales are small, one of 13 zero
+/// and one subnormal in f16.
+fn words(format: BlockFormat, rows: usize, columns: usize, seed: u64) -> Vec<f64> {
+    let count = rows * columns / format.elements();
+    // Super-blocks have scales of scales: their numbers are larger.
+    let unit = if format.elements() == 32 { 1e-3 } else { 2e-5 };
+    let mut bytes: Vec<u8> =
+        integers(count * format.bytes(), 0, 256, seed).into_iter().map(|byte| byte as u8).collect();
+    for (index, block) in bytes.chunks_exact_mut(format.bytes()).enumerate() {
+        let mut at = 0;
+        for &field in format.fields() {
+            if field == 2 {
+                let scale = match index % 13 {
+                    7 => f16::from_bits(37),
+                    other => f16::from_f32((other as f32 - 5.0) * unit),
+                };
+                block[at..at + 2].copy_from_slice(&scale.to_le_bytes());
             }
-            let mut result = Vec::new();
-            for_each(&shape, |at| {
-                let terms = (0..inner).map(|k| {
-                    inputs[0][lhs.element(&[at[0], k]).unwrap()] * matrix[at[1] * inner + k]
-                });
-                result.push(terms.sum());
-            });
-            result
+            at += field;
         }
-        KernelKind::Attention { attention, views } => attend(case, attention, views),
-        _ => unreachable!("no kind of sequences"),
+    }
+    let words = interleave(format, rows, columns, &bytes);
+    assert_eq!(words.len(), interleave::bytes(format, rows, columns));
+    words
+        .chunks_exact(4)
+        .map(|word| f64::from(u32::from_ne_bytes(word.try_into().unwrap())))
+        .collect()
+}
+
+#[test]
+fn blocks_of_every_format_are_their_numbers() {
+    for format in BlockFormat::ALL {
+        for (rows, blocks) in [(16, 1), (19, 3), (1, 2)] {
+            let shape = Shape::new(&[rows, blocks * format.elements()]);
+            let kind = KernelKind::Dequantize(format);
+            let mut case = Case::new(kind, Space::elements(shape));
+            case.input(DType::U32, words(format, rows, shape[1], 1));
+            finish(&mut case);
+            case.check();
+        }
     }
 }
 
-/// The data with the program's values at their places.
-pub(crate) fn written(
-    case: &Case,
-    (data, axis, start): (&Shape, usize, &View),
-    update: &[f64],
-) -> Vec<f64> {
-    let mut result = case.inputs[0].clone();
-    let mut position = 0;
-    for_each(&case.kernel.space.shape, |at| {
-        let mut place = at.to_vec();
-        place[axis] += case.inputs[1][start.element(&at[..1]).unwrap()] as usize;
-        result[View::contiguous(*data).element(&place).unwrap()] = update[position];
-        position += 1;
-    });
-    result
+#[test]
+fn picked_rows_of_every_format() {
+    for format in BlockFormat::ALL {
+        let (rows, columns) = (21, 2 * format.elements());
+        // Every second index, from the end.
+        let index = View {
+            shape: Shape::new(&[7]),
+            strides: View::contiguous(Shape::new(&[7])).strides.map(|stride| -2 * stride),
+            offset: 12,
+            mask: None,
+        };
+        let kind = KernelKind::QuantizedRows { format, rows, index };
+        let mut case = Case::new(kind, Space::elements(Shape::new(&[7, columns])));
+        case.input(DType::U32, words(format, rows, columns, 2));
+        case.input(DType::I32, integers(13, 0, rows as i64, 3));
+        finish(&mut case);
+        case.check();
+    }
 }
 
-fn numbers(format: BlockFormat, rows: usize, columns: usize, words: &[f64]) -> Vec<f64> {
-    let bytes: Vec<u8> = words.iter().flat_map(|&word| (word as u32).to_ne_bytes()).collect();
-    let mut values = vec![0.0; rows * columns];
-    format.decode(&interleave::plain(format, rows, columns, &bytes), &mut values);
-    values.into_iter().map(f64::from).collect()
+/// A product of `m` rows with matrices of these formats and rows.
+fn product(m: usize, inner: usize, lhs: View, parts: &[(BlockFormat, usize)]) -> Case {
+    let columns = parts.iter().map(|part| part.1).sum();
+    let kind = KernelKind::QuantizedMatmul { lhs, parts: parts.to_vec() };
+    let mut case = Case::new(kind, Space::elements(Shape::new(&[m, columns])));
+    let len = lhs.shape.iter().product::<usize>() * 2 + 8;
+    case.input(DType::F32, numbers(len, 4));
+    for (seed, &(format, rows)) in parts.iter().enumerate() {
+        case.input(DType::U32, words(format, rows, inner, seed as u64 + 5));
+    }
+    finish(&mut case);
+    case.tolerance(1e-4)
 }
 
-fn attend(case: &Case, attention: &Attention, views: &[View]) -> Vec<f64> {
-    let at =
-        |operand: usize, at: &[usize]| case.inputs[operand][views[operand].element(at).unwrap()];
-    let (queries, depth) = (views[0].shape[2], views[0].shape[3]);
-    let (keys, group) = (views[1].shape[2], views[0].shape[1] / views[1].shape[1]);
-    let mut result = Vec::new();
-    let space = case.kernel.space.shape;
-    for_each(&Shape::new(&space[..3]), |row| {
-        let (batch, query, head) = (row[0], row[1], row[2]);
-        let first = match attention.placed {
-            true => at(views.len() - 1, &[batch]) as i64,
-            false => keys as i64 - queries as i64,
-        };
-        let own = first + query as i64;
-        let end = if attention.causal { own + 1 } else { first + queries as i64 };
-        let begin = attention.window.map_or(i64::MIN, |window| own + 1 - window as i64);
-        let seen: Vec<usize> =
-            (0..keys).filter(|&key| (begin..end).contains(&(key as i64))).collect();
-        let score = |&key: &usize| {
-            let dot: f64 = (0..depth)
-                .map(|d| at(0, &[batch, head, query, d]) * at(1, &[batch, head / group, key, d]))
-                .sum();
-            let score = dot * attention.scale;
-            if !attention.masked {
-                return score;
-            }
-            let mask = at(3, &[batch, head, query, key]);
-            match case.kernel.inputs[3].dtype {
-                DType::Bool if mask == 0.0 => -1e30,
-                DType::Bool => score,
-                _ => score + mask,
-            }
-        };
-        let scores: Vec<f64> = seen.iter().map(score).collect();
-        let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let weights: Vec<f64> = scores.iter().map(|score| (score - largest).exp()).collect();
-        let total: f64 = weights.iter().sum();
-        for feature in 0..space[3] {
-            let terms = seen.iter().zip(&weights);
-            let sum: f64 = terms
-                .map(|(&key, weight)| weight * at(2, &[batch, head / group, key, feature]))
-                .sum();
-            // A query that sees nothing gives zeros here; any finite number would do.
-            result.push(if seen.is_empty() { 0.0 } else { sum / total });
+#[test]
+fn products_with_blocks_of_every_format() {
+    for format in BlockFormat::ALL {
+        for (m, rows, blocks) in [(1, 32, 9), (3, 19, 2), (8, 16, 1), (11, 40, 2)] {
+            let inner = blocks * format.elements();
+            let lhs = View::contiguous(Shape::new(&[m, inner]));
+            product(m, inner, lhs, &[(format, rows)]).check();
         }
+    }
+}
+
+#[test]
+fn products_of_every_tile() {
+    for (m, rows) in [(9, 70), (16, 40), (33, 33), (40, 300), (130, 260), (300, 1100)] {
+        let lhs = View::contiguous(Shape::new(&[m, 256]));
+        product(m, 256, lhs, &[(BlockFormat::Q4_K, rows)]).check();
+    }
+}
+
+#[test]
+fn products_of_turned_and_odd_operands() {
+    let shape = Shape::new(&[5, 64]);
+    let plain = View::contiguous(shape);
+    let mut turned = plain;
+    (turned.strides[0], turned.strides[1]) = (1, 5);
+    let mut odd = plain;
+    (odd.strides[0], odd.offset) = (67, 3);
+    let mut far = plain;
+    (far.strides[0], far.offset) = (68, 4);
+    for lhs in [turned, odd, far] {
+        product(5, 64, lhs, &[(BlockFormat::Q5_1, 24)]).check();
+    }
+}
+
+#[test]
+fn products_with_several_matrices_at_once() {
+    use BlockFormat::{Q4_K, Q5_0, Q6_K, Q8_0};
+    for m in [1, 4, 20] {
+        let lhs = View::contiguous(Shape::new(&[m, 512]));
+        product(m, 512, lhs, &[(Q4_K, 48), (Q6_K, 20), (Q8_0, 5)]).check();
+        // More than a small device binds at once.
+        let many: Vec<(BlockFormat, usize)> =
+            (0..12).map(|part| ([Q5_0, Q4_K][part % 2], 7 + part)).collect();
+        product(m, 512, lhs, &many).check();
+    }
+}
+
+/// A write of `2 x` into data, with an index of every batch element.
+fn write(data: &[usize], update: &[usize], axis: usize, dtype: DType) -> Case {
+    let (data, update) = (Shape::new(data), Shape::new(update));
+    let start = View::contiguous(Shape::new(&[data[0]]));
+    let kind = KernelKind::Write { data, axis, start };
+    let mut case = Case::new(kind, Space::elements(update));
+    case.input(dtype, integers(data.count(), 0, 90, 1));
+    let places = (data[axis] - update[axis] + 1) as i64;
+    case.input(DType::I32, integers(data[0], 0, places, 2));
+    let x = case.input(dtype, integers(update.count(), 0, 90, 3));
+    let x = case.load(x, View::contiguous(update));
+    let two = case.constant(dtype, Scalar::Int(2));
+    let value = case.binary(Binary::Mul, x, two);
+    let buffer = BufferRef::Output(0);
+    case.kernel.outputs.push(KernelOutput {
+        buffer,
+        dtype,
+        len: data.count(),
+        value,
+        node: usize::MAX,
     });
-    result
+    case
+}
+
+/// A plan in which the output takes the data's memory.
+fn in_place(case: &Case) -> Plan {
+    let mut plan = case.plan();
+    let output = plan.outputs[0];
+    plan.outputs[0] = PlanOutput { reuses: Some(0), ..output };
+    plan
+}
+
+#[test]
+fn writes_copy_or_change_the_data() {
+    let shapes: [(&[usize], &[usize], usize); 5] = [
+        (&[3, 10, 4], &[3, 2, 4], 1),
+        (&[2, 3, 9, 5], &[2, 3, 4, 5], 2),
+        (&[1, 2, 600, 4], &[1, 2, 1, 4], 2),
+        (&[4, 6], &[4, 6], 1),
+        (&[2, 5, 3], &[2, 0, 3], 1),
+    ];
+    for (data, update, axis) in shapes {
+        for dtype in [DType::F32, DType::F16, DType::BF16, DType::U8, DType::I32] {
+            let case = write(data, update, axis, dtype);
+            let expected = case.expected();
+            for device in devices() {
+                if dtype == DType::F16 && !device.capabilities().f16 {
+                    continue;
+                }
+                let found = case.run_on(&device).unwrap();
+                compare(&found[0], &expected[0], 0.0, 0);
+
+                let _shared = share();
+                let inputs: Vec<Buffer> = case.upload(&device).unwrap();
+                let outputs = backend(&device).run(&in_place(&case), &inputs, &[], &site).unwrap();
+                let found = device.backend().download(&outputs[0]).unwrap();
+                compare(&from_bytes(dtype, &found), &expected[0], 0.0, 0);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_write_beyond_the_end_stays_in_the_data() {
+    let mut case = write(&[2, 10, 4], &[2, 3, 4], 1, DType::F32);
+    case.inputs[1] = vec![-5.0, 1e9];
+    let found: Vec<Vec<Vec<f64>>> =
+        devices().iter().map(|device| case.run_on(device).unwrap()).collect();
+    case.inputs[1] = vec![0.0, 7.0];
+    for found in found {
+        compare(&found[0], &case.expected()[0], 0.0, 0);
+    }
+}
+
+/// Batch, query heads, key heads, queries, keys, features of keys, features of values.
+#[derive(Clone, Copy)]
+struct Heads([usize; 7]);
+
+const PLAIN: Attention =
+    Attention { scale: 0.4, causal: false, window: None, masked: false, placed: false };
+
+impl Heads {
+    /// An attention with a mask of this dtype and starts, where the options say so.
+    fn case(self, attention: Attention, mask: DType) -> Case {
+        let Heads([batch, heads, shared, queries, keys, depth, features]) = self;
+        let mut shapes = vec![
+            (DType::F32, vec![batch, heads, queries, depth]),
+            (DType::F32, vec![batch, shared, keys, depth]),
+            (DType::F32, vec![batch, shared, keys, features]),
+        ];
+        if attention.masked {
+            shapes.push((mask, vec![batch, heads, queries, keys]));
+        }
+        if attention.placed {
+            shapes.push((DType::I32, vec![batch]));
+        }
+        let views: Vec<View> =
+            shapes.iter().map(|(_, dims)| View::contiguous(Shape::new(dims))).collect();
+        let kind = KernelKind::Attention { attention, views };
+        let space = Shape::new(&[batch, queries, heads, features]);
+        let mut case = Case::new(kind, Space::elements(space)).tolerance(1e-5);
+        for (seed, (dtype, dims)) in shapes.iter().enumerate() {
+            let count = dims.iter().product();
+            let values = match dtype {
+                DType::F32 => numbers(count, seed as u64 + 1),
+                DType::Bool => integers(count, 0, 2, 5),
+                // From the first to the last place, and one too early.
+                _ => integers(count, -1, (keys - queries.min(keys)) as i64 + 1, 6),
+            };
+            case.input(*dtype, values);
+        }
+        finish(&mut case);
+        case
+    }
+
+    fn check(self, attention: Attention) {
+        self.case(attention, DType::F32).check();
+    }
+}
+
+#[test]
+fn attention_in_tiles_of_every_width() {
+    for heads in [
+        [2, 2, 2, 20, 20, 16, 16],
+        [1, 6, 2, 33, 70, 64, 64],
+        [1, 2, 1, 20, 50, 5, 7],
+        [1, 1, 1, 40, 30, 96, 20],
+        [1, 1, 1, 33, 40, 128, 128],
+        [1, 2, 2, 17, 20, 200, 256],
+        [1, 1, 1, 20, 20, 256, 256],
+    ] {
+        Heads(heads).check(PLAIN);
+        Heads(heads).check(Attention { causal: heads[3] <= heads[4], placed: true, ..PLAIN });
+    }
+}
+
+#[test]
+fn attention_of_few_rows_of_every_width() {
+    for heads in [
+        [2, 4, 4, 1, 9, 64, 64],
+        [3, 8, 2, 1, 50, 128, 128],
+        [1, 9, 3, 1, 300, 64, 64],
+        [1, 8, 1, 1, 140, 256, 256],
+        [2, 12, 1, 1, 40, 5, 7],
+        [2, 2, 1, 5, 30, 16, 40],
+        // Keys in parts.
+        [1, 3, 1, 1, 1100, 32, 32],
+        [1, 2, 1, 3, 1600, 8, 6],
+    ] {
+        Heads(heads).check(PLAIN);
+        Heads(heads).check(Attention { causal: true, placed: true, ..PLAIN });
+    }
+}
+
+#[test]
+fn attention_sees_windows_and_masks() {
+    for (queries, keys) in [(1, 40), (25, 60), (30, 12)] {
+        let heads = Heads([2, 2, 1, queries, keys, 8, 8]);
+        let fits = queries <= keys;
+        for window in [5, 1000] {
+            let attention = Attention { window: Some(window), causal: fits, ..PLAIN };
+            heads.check(attention);
+            heads.check(Attention { placed: true, causal: false, ..attention });
+        }
+        for mask in [DType::Bool, DType::F32] {
+            let attention = Attention { masked: true, ..PLAIN };
+            heads.case(attention, mask).check();
+            let attention = Attention { causal: true, placed: true, window: Some(7), ..attention };
+            heads.case(attention, mask).check();
+        }
+    }
+}
+
+#[test]
+fn attention_reads_any_strides() {
+    for queries in [1, 20] {
+        let mut case = Heads([2, 4, 2, queries, 20, 8, 8]).case(PLAIN, DType::F32);
+        // One buffer [batch, position, heads, feature] for queries, keys and values, from an offset.
+        let all = case.input(DType::F32, numbers(2 * 20 * 10 * 8 + 4, 8));
+        let KernelKind::Attention { views, .. } = &mut case.kernel.kind else { unreachable!() };
+        for (operand, head) in [(0, 0), (1, 4), (2, 6)] {
+            case.kernel.inputs[operand] = case.kernel.inputs[all];
+            let view = &mut views[operand];
+            view.strides[..4].copy_from_slice(&[20 * 80, 8, 80, 1]);
+            view.offset = 4 + head * 8 + if operand == 2 { 80 * 19 } else { 0 };
+            if operand == 2 {
+                // From the last position to the first.
+                view.strides[2] = -80;
+            }
+        }
+        for operand in 0..3 {
+            case.inputs[operand] = case.inputs[all].clone();
+        }
+        case.check();
+    }
+}
+
+#[test]
+fn attention_of_large_scores_and_hidden_rows_stays_finite() {
+    for queries in [1, 20] {
+        let heads = Heads([1, 2, 2, queries, 300, 8, 8]);
+        heads.case(Attention { scale: 500.0, ..PLAIN }, DType::F32).tolerance(1e-3).check();
+        let mut case = heads.case(Attention { masked: true, ..PLAIN }, DType::Bool);
+        // Nothing is left: every key counts the same.
+        case.inputs[3].fill(0.0);
+        case.check();
+        let mut case = heads.case(Attention { masked: true, ..PLAIN }, DType::F32);
+        for (index, value) in case.inputs[3].iter_mut().enumerate() {
+            // The first step's keys are all hidden, and some later ones.
+            *value = if index % 300 < 150 || index % 3 == 0 { f64::NEG_INFINITY } else { 0.0 };
+        }
+        case.check();
+    }
 }

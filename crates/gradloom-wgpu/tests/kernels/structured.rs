@@ -1,226 +1,321 @@
-//! References of the kinds with a shape of their own, straight from their definitions.
+//! Convolution, pooling, gather, scatter, scans, sorts and concatenation.
 
-use gradloom_plan::{Convolution, KernelKind, Pool, View};
-use gradloom_tensor::Shape;
-use gradloom_tensor::op::{ArgReduction, Window2d};
+use gradloom_plan::{Convolution, KernelKind, Level, Operation, Pool, Space, View};
+use gradloom_tensor::op::{ArgReduction, Binary, Window2d};
+use gradloom_tensor::{DType, Scalar, Shape};
 
-use crate::harness::Case;
-use crate::reference::for_each;
+use crate::harness::{Case, integers, numbers};
 
-/// What the kind itself computes, before its epilogue.
-pub(crate) fn reference(case: &Case, kind: &KernelKind) -> Vec<f64> {
-    let inputs = &case.inputs;
-    let shape = case.kernel.space.shape;
-    match kind {
-        KernelKind::Convolution(convolution)
-        | KernelKind::ConvolutionInput(convolution)
-        | KernelKind::ConvolutionWeight(convolution) => convolve(case, kind, convolution),
-        KernelKind::PoolMax(pool)
-        | KernelKind::PoolMaxScatter(pool)
-        | KernelKind::PoolMaxGather(pool)
-        | KernelKind::PoolSum(pool)
-        | KernelKind::PoolSumScatter(pool) => pool_kinds(case, kind, pool),
-        KernelKind::Gather { data, axis, index } => {
-            let mut result = Vec::new();
-            for_each(&shape, |coordinate| {
-                let mut source = coordinate.to_vec();
-                source[*axis] = inputs[1][index.element(coordinate).unwrap()] as usize;
-                result.push(inputs[0][linear(data, &source)]);
-            });
-            result
-        }
-        KernelKind::ScatterAdd { axis, index, updates } => {
-            let mut result = vec![0.0; shape.count()];
-            for_each(&updates.shape, |coordinate| {
-                let target = index.element(coordinate).map_or(0.0, |at| inputs[0][at]);
-                if target >= 0.0 && (target as usize) < shape[*axis] {
-                    let mut place = coordinate.to_vec();
-                    place[*axis] = target as usize;
-                    result[linear(&shape, &place)] +=
-                        updates.element(coordinate).map_or(0.0, |at| inputs[1][at]);
-                }
-            });
-            result
-        }
-        KernelKind::Scan { axis, reverse } => scan(&inputs[0], &shape, *axis, *reverse),
-        KernelKind::ArgReduce { reduction, input, axis } => {
-            let mut result = Vec::new();
-            for_each(&shape, |coordinate| {
-                let values = along(&inputs[0], input, coordinate, *axis);
-                let better = |a: f64, b: f64| match reduction {
-                    ArgReduction::Max => a > b || a.is_nan() && !b.is_nan(),
-                    ArgReduction::Min => a < b || a.is_nan() && !b.is_nan(),
-                };
-                let mut best = 0;
-                for place in 1..values.len() {
-                    if better(values[place], values[best]) {
-                        best = place;
-                    }
-                }
-                result.push(best as f64);
-            });
-            result
-        }
-        KernelKind::ArgSort { axis, descending } => sort(&inputs[0], &shape, *axis, *descending),
-        KernelKind::Concat { axis, parts } => {
-            let mut result = Vec::new();
-            for_each(&shape, |coordinate| {
-                let mut source = coordinate.to_vec();
-                let mut part = 0;
-                while source[*axis] >= parts[part][*axis] {
-                    source[*axis] -= parts[part][*axis];
-                    part += 1;
-                }
-                result.push(inputs[part][linear(&parts[part], &source)]);
-            });
-            result
-        }
-        KernelKind::Write { .. } => Vec::new(),
-        KernelKind::Dequantize(_)
-        | KernelKind::QuantizedMatmul { .. }
-        | KernelKind::QuantizedRows { .. }
-        | KernelKind::Attention { .. } => crate::sequences::reference(case, kind),
-        KernelKind::Map | KernelKind::Reduce | KernelKind::Row | KernelKind::Matmul { .. } => {
-            unreachable!("handled by the interpreter")
-        }
-    }
+/// An epilogue that is not the identity: `2 * acc + 1` beside the plain value.
+fn finish(case: &mut Case, dtype: DType) {
+    let acc = case.accumulator(dtype);
+    case.output(acc);
+    let two = case.constant(dtype, Scalar::Int(2));
+    let one = case.constant(dtype, Scalar::Int(1));
+    let double = case.binary(Binary::Mul, acc, two);
+    let y = case.binary(Binary::Add, double, one);
+    case.output(y);
 }
 
-fn linear(shape: &Shape, coordinate: &[usize]) -> usize {
-    View::contiguous(*shape).element(coordinate).unwrap()
+fn structured(kind: KernelKind, shape: Shape) -> Case {
+    Case::new(kind, Space::elements(shape)).tolerance(2e-5)
 }
 
-/// The elements along one axis through a coordinate.
-fn along(data: &[f64], shape: &Shape, coordinate: &[usize], axis: usize) -> Vec<f64> {
-    let mut at = coordinate.to_vec();
-    (0..shape[axis])
-        .map(|place| {
-            at[axis] = place;
-            data[linear(shape, &at)]
-        })
-        .collect()
+fn windows() -> Vec<Window2d> {
+    let plain = Window2d::new([3, 3]);
+    vec![
+        plain,
+        Window2d { padding: [[1, 1], [1, 1]], ..plain },
+        Window2d { kernel: [3, 2], stride: [2, 3], padding: [[1, 0], [0, 1]], ..plain },
+        Window2d { stride: [2, 2], padding: [[2, 1], [1, 2]], dilation: [2, 1], ..plain },
+        Window2d { kernel: [1, 1], ..plain },
+        Window2d { kernel: [2, 2], stride: [2, 2], ..plain },
+    ]
 }
 
-fn scan(data: &[f64], shape: &Shape, axis: usize, reverse: bool) -> Vec<f64> {
-    let mut result = Vec::new();
-    for_each(shape, |coordinate| {
-        let values = along(data, shape, coordinate, axis);
-        let k = coordinate[axis];
-        let part = if reverse { &values[k..] } else { &values[..=k] };
-        result.push(part.iter().sum());
-    });
-    result
-}
-
-fn sort(data: &[f64], shape: &Shape, axis: usize, descending: bool) -> Vec<f64> {
-    let mut result = Vec::new();
-    for_each(shape, |coordinate| {
-        let values = along(data, shape, coordinate, axis);
-        let mut order: Vec<usize> = (0..values.len()).collect();
-        order.sort_by(|&a, &b| {
-            let (a, b) = (values[a], values[b]);
-            let ascending = match (a.is_nan(), b.is_nan()) {
-                (false, false) => a.partial_cmp(&b).unwrap(),
-                (a, b) => a.cmp(&b),
-            };
-            if descending { ascending.reverse() } else { ascending }
-        });
-        result.push(order[coordinate[axis]] as f64);
-    });
-    result
-}
-
-/// Calls `visit(window coordinate, kernel coordinate, input coordinate)` where windows meet the input.
-fn for_each_tap(
-    window: &Window2d,
-    input: [usize; 2],
-    output: [usize; 2],
-    mut visit: impl FnMut([usize; 2], [usize; 2], [usize; 2]),
-) {
-    let all = Shape::new(&[output[0], output[1], window.kernel[0], window.kernel[1]]);
-    for_each(&all, |c| {
-        let at = |axis: usize| {
-            (c[axis] * window.stride[axis] + c[axis + 2] * window.dilation[axis])
-                .checked_sub(window.padding[axis][0])
-                .filter(|&place| place < input[axis])
-        };
-        if let (Some(y), Some(x)) = (at(0), at(1)) {
-            visit([c[0], c[1]], [c[2], c[3]], [y, x]);
-        }
-    });
-}
-
-fn convolve(case: &Case, kind: &KernelKind, convolution: &Convolution) -> Vec<f64> {
+/// The three kernels of a convolution.
+fn convolutions(convolution: Convolution, dtype: DType) -> [Case; 3] {
     let Convolution { window, groups, batch, channels, outputs, input_size, output_size } =
-        *convolution;
-    let (group_in, group_out) = (channels / groups, outputs / groups);
-    let input_shape = Shape::new(&[batch, channels, input_size[0], input_size[1]]);
-    let output_shape = Shape::new(&[batch, outputs, output_size[0], output_size[1]]);
-    let weight_shape = Shape::new(&[outputs, group_in, window.kernel[0], window.kernel[1]]);
-    let mut result = vec![0.0; case.kernel.space.shape.count()];
-    let (first, second) = (&case.inputs[0], &case.inputs[1]);
-    for n in 0..batch {
-        for o in 0..outputs {
-            for c in 0..group_in {
-                let channel = o / group_out * group_in + c;
-                for_each_tap(&window, input_size, output_size, |place, tap, source| {
-                    let input = linear(&input_shape, &[n, channel, source[0], source[1]]);
-                    let weight = linear(&weight_shape, &[o, c, tap[0], tap[1]]);
-                    let output = linear(&output_shape, &[n, o, place[0], place[1]]);
-                    match kind {
-                        KernelKind::ConvolutionInput(_) => {
-                            result[input] += first[weight] * second[output];
-                        }
-                        KernelKind::ConvolutionWeight(_) => {
-                            result[weight] += first[input] * second[output];
-                        }
-                        _ => result[output] += first[input] * second[weight],
-                    }
-                });
-            }
+        convolution;
+    let input = Shape::new(&[batch, channels, input_size[0], input_size[1]]);
+    let weight = Shape::new(&[outputs, channels / groups, window.kernel[0], window.kernel[1]]);
+    let output = Shape::new(&[batch, outputs, output_size[0], output_size[1]]);
+    let mut cases = [
+        structured(KernelKind::Convolution(convolution), output),
+        structured(KernelKind::ConvolutionInput(convolution), input),
+        structured(KernelKind::ConvolutionWeight(convolution), weight),
+    ];
+    let operands = [[input, weight], [weight, output], [input, output]];
+    for (case, operands) in cases.iter_mut().zip(operands) {
+        for (seed, operand) in operands.iter().enumerate() {
+            case.input(dtype, numbers(operand.count(), seed as u64 + 1));
         }
+        finish(case, dtype);
     }
-    result
+    cases
 }
 
-fn pool_kinds(case: &Case, kind: &KernelKind, pool: &Pool) -> Vec<f64> {
-    let Pool { window, planes, input_size, output_size } = *pool;
-    let inputs = Shape::new(&[planes, input_size[0], input_size[1]]);
-    let outputs = Shape::new(&[planes, output_size[0], output_size[1]]);
-    let mut result = vec![0.0; case.kernel.space.shape.count()];
-    let data = &case.inputs[0];
-    for plane in 0..planes {
-        // The first maximum of each window.
-        let mut winners: Vec<Option<usize>> = vec![None; output_size[0] * output_size[1]];
-        for_each_tap(&window, input_size, output_size, |place, _, source| {
-            let input = linear(&inputs, &[plane, source[0], source[1]]);
-            let output = linear(&outputs, &[plane, place[0], place[1]]);
-            let winner = &mut winners[place[0] * output_size[1] + place[1]];
-            match kind {
-                KernelKind::PoolSum(_) => result[output] += data[input],
-                KernelKind::PoolSumScatter(_) => result[input] += data[output],
-                _ => {
-                    let better = winner.is_none_or(|best: usize| {
-                        data[input] > data[best] || data[input].is_nan() && !data[best].is_nan()
-                    });
-                    if better {
-                        *winner = Some(input);
-                    }
-                }
-            }
-        });
-        for (place, winner) in winners.iter().enumerate() {
-            let output = plane * winners.len() + place;
-            match (kind, winner) {
-                (KernelKind::PoolMax(_), Some(at)) => result[output] = data[*at],
-                (KernelKind::PoolMax(_), None) => result[output] = f64::NEG_INFINITY,
-                (KernelKind::PoolMaxGather(_), Some(at)) => result[output] = case.inputs[1][*at],
-                (KernelKind::PoolMaxScatter(_), Some(at)) => {
-                    result[*at] += case.inputs[1][output];
-                }
-                _ => {}
+#[test]
+fn convolutions_and_their_transposes() {
+    for window in windows() {
+        for groups in [1, 2] {
+            let input_size = [9, 8];
+            let convolution = Convolution {
+                window,
+                groups,
+                batch: 3,
+                channels: 4,
+                outputs: 6,
+                input_size,
+                output_size: window.output(input_size).unwrap(),
+            };
+            for case in convolutions(convolution, DType::F32) {
+                case.check();
             }
         }
     }
-    result
+}
+
+#[test]
+fn wide_and_depthwise_convolutions() {
+    let window = Window2d { padding: [[1, 1], [1, 1]], ..Window2d::new([3, 3]) };
+    for (groups, channels, outputs) in [(1, 20, 70), (8, 8, 8), (1, 3, 5)] {
+        let convolution = Convolution {
+            window,
+            groups,
+            batch: 2,
+            channels,
+            outputs,
+            input_size: [12, 13],
+            output_size: [12, 13],
+        };
+        for dtype in [DType::F32, DType::F16] {
+            for case in convolutions(convolution, dtype) {
+                case.tolerance(5e-3).check();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_weight_gradient_over_many_pixels_is_split() {
+    let window = Window2d { padding: [[1, 1], [1, 1]], ..Window2d::new([3, 3]) };
+    let convolution = Convolution {
+        window,
+        groups: 1,
+        batch: 8,
+        channels: 3,
+        outputs: 8,
+        input_size: [32, 32],
+        output_size: [32, 32],
+    };
+    let [_, _, weight] = convolutions(convolution, DType::F32);
+    weight.tolerance(1e-4).check();
+}
+
+#[test]
+fn pools_and_their_transposes() {
+    for window in windows() {
+        let input_size = [9, 8];
+        let output_size = window.output(input_size).unwrap();
+        let pool = Pool { window, planes: 6, input_size, output_size };
+        let input = Shape::new(&[2, 3, 9, 8]);
+        let output = Shape::new(&[2, 3, output_size[0], output_size[1]]);
+        // Few different values, so that ties for the maximum are common.
+        let data = |shape: Shape| integers(shape.count(), 0, 4, 3);
+        for (kind, shape, operands) in [
+            (KernelKind::PoolMax(pool), output, vec![data(input)]),
+            (
+                KernelKind::PoolMaxScatter(pool),
+                input,
+                vec![data(input), numbers(output.count(), 4)],
+            ),
+            (KernelKind::PoolMaxGather(pool), output, vec![data(input), numbers(input.count(), 5)]),
+            (KernelKind::PoolSum(pool), output, vec![numbers(input.count(), 6)]),
+            (KernelKind::PoolSumScatter(pool), input, vec![numbers(output.count(), 7)]),
+        ] {
+            let mut case = structured(kind, shape);
+            for operand in operands {
+                case.input(DType::F32, operand);
+            }
+            finish(&mut case, DType::F32);
+            case.check();
+        }
+    }
+}
+
+#[test]
+fn nan_wins_a_pooled_maximum() {
+    let pool =
+        Pool { window: Window2d::new([2, 2]), planes: 1, input_size: [3, 3], output_size: [2, 2] };
+    let mut case = structured(KernelKind::PoolMax(pool), Shape::new(&[1, 1, 2, 2]));
+    case.input(DType::F32, vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, f64::NAN]);
+    finish(&mut case, DType::F32);
+    case.check();
+}
+
+#[test]
+fn gather_picks_along_any_axis() {
+    for axis in 0..3 {
+        let data = Shape::new(&[5, 6, 7]);
+        let shape = data.with(axis, 9);
+        for dtype in [DType::F32, DType::F16, DType::U8, DType::Bool] {
+            let index = View::contiguous(shape);
+            let mut case = structured(KernelKind::Gather { data, axis, index }, shape);
+            let high = if dtype == DType::Bool { 2 } else { 100 };
+            case.input(dtype, integers(data.count(), 0, high, 1));
+            case.input(DType::I32, integers(shape.count(), 0, data[axis] as i64, 2));
+            let acc = case.accumulator(dtype);
+            case.output(acc);
+            case.check();
+        }
+    }
+    // Rows of an embedding: the index repeats along the columns.
+    let (data, shape) = (Shape::new(&[50, 16]), Shape::new(&[20, 16]));
+    let index = View::contiguous(Shape::new(&[20, 1])).expand(shape);
+    let mut case = structured(KernelKind::Gather { data, axis: 0, index }, shape);
+    case.input(DType::F32, numbers(data.count(), 1));
+    case.input(DType::I32, integers(20, 0, 50, 2));
+    finish(&mut case, DType::F32);
+    case.check();
+}
+
+#[test]
+fn scatter_add_sums_in_order() {
+    for (axis, count) in [(0, 9), (1, 9), (2, 9), (0, 100), (1, 3000)] {
+        let shape = Shape::new(&[5, 6, 7]);
+        let updates = shape.with(axis, count);
+        for repeated in [false, true] {
+            let index = if repeated {
+                let mut narrow = updates;
+                for inner in axis + 1..3 {
+                    narrow = narrow.with(inner, 1);
+                }
+                View::contiguous(narrow).expand(updates)
+            } else {
+                View::contiguous(updates)
+            };
+            let kind = KernelKind::ScatterAdd { axis, index, updates: View::contiguous(updates) };
+            let mut case = structured(kind, shape).tolerance(1e-4);
+            let (low, high) = gradloom_high(&index);
+            // Some indices lie outside and are skipped.
+            case.input(DType::I32, integers(high + 1 - low, -1, shape[axis] as i64 + 1, 3));
+            case.input(DType::F32, numbers(updates.count(), 4));
+            finish(&mut case, DType::F32);
+            case.check();
+        }
+    }
+}
+
+/// First and last element that a contiguous or repeated view reads.
+fn gradloom_high(view: &View) -> (usize, usize) {
+    let last: Vec<usize> = view.shape.iter().map(|size| size - 1).collect();
+    (0, view.element(&last).unwrap())
+}
+
+#[test]
+fn scans_along_any_axis_both_ways() {
+    for dims in [[3, 40, 2], [2, 3, 700], [600, 2, 30]] {
+        for axis in 0..3 {
+            for reverse in [false, true] {
+                for dtype in [DType::F32, DType::I32] {
+                    let shape = Shape::new(&dims);
+                    let mut case = structured(KernelKind::Scan { axis, reverse }, shape);
+                    case.tolerance = 1e-4;
+                    case.input(
+                        dtype,
+                        match dtype {
+                            DType::I32 => integers(shape.count(), -9, 9, 1),
+                            _ => numbers(shape.count(), 1),
+                        },
+                    );
+                    finish(&mut case, dtype);
+                    case.check();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn arg_reductions_give_the_first_extreme() {
+    for dims in [[3, 40, 2], [2, 3, 700], [7, 1, 5], [2, 100, 3]] {
+        for axis in 0..3 {
+            for reduction in [ArgReduction::Max, ArgReduction::Min] {
+                for dtype in [DType::F32, DType::I32, DType::U8] {
+                    let input = Shape::new(&dims);
+                    let kind = KernelKind::ArgReduce { reduction, input, axis };
+                    let mut case = structured(kind, input.with(axis, 1));
+                    let mut values = integers(input.count(), 0, 20, 5);
+                    if dtype == DType::F32 {
+                        values[input.count() / 2] = f64::NAN;
+                    }
+                    case.input(dtype, values);
+                    finish(&mut case, DType::I32);
+                    case.check();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn sorts_are_stable_and_put_nan_last() {
+    for (dims, axis) in
+        [([4, 10, 3], 1), ([4, 1, 3], 1), ([2, 3, 1000], 2), ([1500, 2, 1], 0), ([1, 1, 5000], 2)]
+    {
+        for descending in [false, true] {
+            for dtype in [DType::F32, DType::I32, DType::U32] {
+                let shape = Shape::new(&dims);
+                let mut case = structured(KernelKind::ArgSort { axis, descending }, shape);
+                let low = if dtype == DType::U32 { 0 } else { -40 };
+                let mut values = integers(shape.count(), low, 40, 6);
+                if dtype == DType::F32 {
+                    let middle = values.len() / 2;
+                    values[middle] = f64::NAN;
+                    values[middle / 2] = f64::INFINITY;
+                    values[middle / 3] = -0.0;
+                    values[middle + middle / 2] = 0.5;
+                }
+                case.input(dtype, values);
+                finish(&mut case, DType::I32);
+                case.check();
+            }
+        }
+    }
+}
+
+#[test]
+fn concatenation_along_any_axis() {
+    for axis in 0..3 {
+        for dtype in [DType::F32, DType::Bool, DType::BF16] {
+            let base = Shape::new(&[3, 4, 5]);
+            let parts: Vec<Shape> =
+                [2, 0, 7, 1].iter().map(|&size| base.with(axis, size)).collect();
+            let kind = KernelKind::Concat { axis, parts: parts.clone() };
+            let mut case = structured(kind, base.with(axis, 10));
+            for (seed, part) in parts.iter().enumerate() {
+                case.input(dtype, integers(part.count(), 0, 2, seed as u64));
+            }
+            let acc = case.accumulator(dtype);
+            case.output(acc);
+            case.check();
+        }
+    }
+}
+
+#[test]
+fn a_gather_checks_the_index_it_computes() {
+    // The check runs in the epilogue here: any kernel may hold one.
+    let shape = Shape::new(&[6]);
+    let index = View::contiguous(shape);
+    let data = Shape::new(&[4]);
+    let mut case = structured(KernelKind::Gather { data, axis: 0, index }, shape);
+    case.input(DType::I32, vec![3.0, 1.0, 2.0, 0.0]);
+    case.input(DType::I32, integers(6, 0, 4, 1));
+    let acc = case.accumulator(DType::I32);
+    let check = Operation::CheckIndex { value: acc, size: 4, site: 0 };
+    let checked = case.push(check, DType::I32, Level::Element);
+    case.output(checked);
+    case.check();
 }

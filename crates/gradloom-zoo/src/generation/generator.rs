@@ -1,4 +1,5 @@
-//! [`Generator`]: a language model that writes on: prompts in one pass, then token by token.
+//! [`Generator`]: a language model that goes on with texts: prefill of prompts in one pass, then decoding
+//! token by token.
 //!
 //! Every step after the first has the structure of the one before, so its plan is replayed: nothing is
 //! planned and no memory is asked for. Keys and values stay where they are.
@@ -11,7 +12,7 @@ use gradloom_nn::layers::KeyValueCache;
 use gradloom_nn::{Context, ModuleExt};
 use gradloom_tensor::{Device, Statistics, Tensor, Tensors, commit};
 
-/// A model with the texts it is writing.
+/// A model with the texts it goes on with.
 ///
 /// ```
 /// use gradloom_nn::Init;
@@ -25,9 +26,9 @@ use gradloom_tensor::{Device, Statistics, Tensor, Tensors, commit};
 ///     "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 10}"#)?;
 /// let model = LlamaForCausalLanguageModel::new(&config, &mut Init::new(Key::new(0), &device))?;
 /// let mut generator = Generator::new(&model, 1, 16)?;
-/// generator.read(&[&[1, 2, 3]])?;
+/// generator.prefill(&[&[1, 2, 3]])?;
 /// let stop = Stop::after(4);
-/// let tokens: Vec<u32> = generator.write(&mut Sampler::greedy(), &stop).collect::<Result<_, _>>()?;
+/// let tokens: Vec<u32> = generator.decode(&mut Sampler::greedy(), &stop).collect::<Result<_, _>>()?;
 /// assert_eq!(tokens.len(), 4);
 /// # Ok(())
 /// # }
@@ -68,17 +69,17 @@ impl Stop {
     }
 }
 
-/// How long reading and writing took.
+/// How long prefill and decoding took.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timing {
     /// Tokens of prompts, of all texts.
-    pub read: usize,
+    pub prefill_tokens: usize,
     /// Time for them.
-    pub reading: Duration,
+    pub prefill: Duration,
     /// Tokens fed one by one, of all texts.
-    pub written: usize,
+    pub decode_tokens: usize,
     /// Time for them.
-    pub writing: Duration,
+    pub decode: Duration,
 }
 
 impl<M: CausalLanguageModel> Generator<M> {
@@ -148,28 +149,28 @@ impl<M: CausalLanguageModel> Generator<M> {
         self.logits.clear();
     }
 
-    /// Reads more tokens of each text, all in one pass.
+    /// Feeds more tokens of each text, all in one pass.
     ///
     /// # Errors
     /// If a text gets none, a token is not in the vocabulary, they do not fit, or the device fails.
-    pub fn read(&mut self, prompts: &[&[u32]]) -> Result<()> {
+    pub fn prefill(&mut self, prompts: &[&[u32]]) -> Result<()> {
         let begin = Instant::now();
         self.pass(prompts)?;
-        self.timing.read += prompts.iter().map(|prompt| prompt.len()).sum::<usize>();
-        self.timing.reading += begin.elapsed();
+        self.timing.prefill_tokens += prompts.iter().map(|prompt| prompt.len()).sum::<usize>();
+        self.timing.prefill += begin.elapsed();
         Ok(())
     }
 
     /// Adds one token to each text.
     ///
     /// # Errors
-    /// As [`Generator::read`].
+    /// As [`Generator::prefill`].
     pub fn step(&mut self, tokens: &[u32]) -> Result<()> {
         let (begin, before) = (Instant::now(), self.device.statistics());
         let prompts: Vec<&[u32]> = tokens.chunks(1).collect();
         self.pass(&prompts)?;
-        self.timing.written += tokens.len();
-        self.timing.writing += begin.elapsed();
+        self.timing.decode_tokens += tokens.len();
+        self.timing.decode += begin.elapsed();
         self.last_step = Some(self.device.statistics().since(&before));
         Ok(())
     }
@@ -233,37 +234,37 @@ impl<M: CausalLanguageModel> Generator<M> {
         Ok(())
     }
 
-    /// Writes on, one text: tokens as they are chosen. [`read`](Generator::read) comes before.
+    /// Goes on with one text: tokens as they are chosen. [`prefill`](Generator::prefill) comes before.
     ///
     /// # Panics
-    /// If there are several texts; see [`write_all`](Generator::write_all).
+    /// If there are several texts; see [`decode_all`](Generator::decode_all).
     #[track_caller]
-    pub fn write<'a>(&'a mut self, sampler: &'a mut Sampler, stop: &Stop) -> Writing<'a, M> {
-        assert!(self.texts.len() == 1, "write: {} texts; use write_all", self.texts.len());
-        Writing {
+    pub fn decode<'a>(&'a mut self, sampler: &'a mut Sampler, stop: &Stop) -> Decoding<'a, M> {
+        assert!(self.texts.len() == 1, "decode: {} texts; use decode_all", self.texts.len());
+        Decoding {
             generator: self,
             sampler,
             stop: stop.clone(),
-            written: 0,
+            decoded: 0,
             last: None,
             ended: false,
         }
     }
 
-    /// Writes all texts on, each with its own sampler, until all have ended.
+    /// Goes on with all texts, each with its own sampler, until all have ended.
     ///
     /// # Errors
-    /// As [`Generator::read`], and what a sampler reports.
-    pub fn write_all(&mut self, samplers: &mut [Sampler], stop: &Stop) -> Result<Vec<Vec<u32>>> {
+    /// As [`Generator::prefill`], and what a sampler reports.
+    pub fn decode_all(&mut self, samplers: &mut [Sampler], stop: &Stop) -> Result<Vec<Vec<u32>>> {
         let count = self.texts.len();
         if samplers.len() != count || self.logits.is_empty() {
             let given = samplers.len();
             return Err(Error::generation(format!(
-                "{given} samplers for {count} texts that were read"
+                "{given} samplers for {count} texts that were prefilled"
             )));
         }
         let vocabulary = self.model.vocabulary();
-        let mut written = vec![Vec::new(); count];
+        let mut decoded = vec![Vec::new(); count];
         let mut ended = vec![false; count];
         for step in 0..stop.tokens_max {
             let mut next = vec![0; count];
@@ -274,7 +275,7 @@ impl<M: CausalLanguageModel> Generator<M> {
                     ended[text] = stop.tokens.contains(&next[text]);
                 }
                 if !ended[text] {
-                    written[text].push(next[text]);
+                    decoded[text].push(next[text]);
                 }
             }
             if ended.iter().all(|&ended| ended) || step + 1 == stop.tokens_max {
@@ -282,7 +283,7 @@ impl<M: CausalLanguageModel> Generator<M> {
             }
             self.step(&next)?;
         }
-        Ok(written)
+        Ok(decoded)
     }
 }
 
@@ -300,25 +301,25 @@ impl Tensors for Pass<'_> {
 }
 
 /// New tokens of one text, as they are chosen.
-pub struct Writing<'a, M> {
+pub struct Decoding<'a, M> {
     generator: &'a mut Generator<M>,
     sampler: &'a mut Sampler,
     stop: Stop,
-    written: usize,
-    /// The token that was chosen but not read yet.
+    decoded: usize,
+    /// The token that was chosen but not fed yet.
     last: Option<u32>,
     ended: bool,
 }
 
-impl<M: CausalLanguageModel> Writing<'_, M> {
+impl<M: CausalLanguageModel> Decoding<'_, M> {
     fn advance(&mut self) -> Result<Option<u32>> {
         if self.generator.logits.is_empty() {
-            return Err(Error::generation("nothing was read; read a prompt first"));
+            return Err(Error::generation("nothing was prefilled; prefill a prompt first"));
         }
         if let Some(token) = self.last.take() {
             self.generator.step(&[token])?;
         }
-        if self.written == self.stop.tokens_max {
+        if self.decoded == self.stop.tokens_max {
             return Ok(None);
         }
         let history = &self.generator.texts[0];
@@ -326,16 +327,16 @@ impl<M: CausalLanguageModel> Writing<'_, M> {
         if self.stop.tokens.contains(&token) {
             return Ok(None);
         }
-        self.written += 1;
+        self.decoded += 1;
         // The last token needs no pass: nobody asks what comes after it.
-        if self.written < self.stop.tokens_max {
+        if self.decoded < self.stop.tokens_max {
             self.last = Some(token);
         }
         Ok(Some(token))
     }
 }
 
-impl<M: CausalLanguageModel> Iterator for Writing<'_, M> {
+impl<M: CausalLanguageModel> Iterator for Decoding<'_, M> {
     type Item = Result<u32>;
 
     fn next(&mut self) -> Option<Result<u32>> {

@@ -1,7 +1,7 @@
-//! Writing texts with language models: reading prompts, choosing tokens, stopping.
+//! Generating text with language models: prefill of prompts, decoding, choosing tokens, stopping.
 
 mod generator;
 mod sampler;
 
-pub use generator::{Generator, Stop, Timing, Writing};
+pub use generator::{Decoding, Generator, Stop, Timing};
 pub use sampler::{Candidate, Sampler};

@@ -1,4 +1,4 @@
-//! Llama and Qwen2 from GGUF files: one file with the configuration, the weights, often in blocks, and
+//! Llama and Qwen2 from GGUF files: one file with the configuration, the weights, often quantized, and
 //! the tokenizer.
 //!
 //! The files order the rows of each head for rotary positions of neighbouring features: row `2 i` of the
@@ -128,7 +128,7 @@ impl<'a> Described<'a> {
 
 impl LlamaForCausalLanguageModel {
     /// Reads a GGUF file of the architecture "llama" (also Mistral, SmolLM2) or "qwen2". Matrices in
-    /// blocks stay in blocks, and are frozen.
+    /// quantized blocks stay quantized, and are frozen.
     ///
     /// # Errors
     /// If the file is missing, damaged or of another architecture, or its weights do not fit.

@@ -9,8 +9,8 @@ use gradloom_tensor::{Device, Statistics};
 use gradloom_text::{ChatMessage, ChatTemplate, EncodeOptions, Tokenizer};
 use gradloom_weights::Checkpoint;
 
-/// A conversation: what was said so far stays in the model's cache, so that each turn reads only what
-/// is new.
+/// A conversation: what was said so far stays in the model's cache, so that each turn
+/// prefills only what is new.
 pub struct Chat<M> {
     generator: Generator<M>,
     tokenizer: Tokenizer,
@@ -34,6 +34,8 @@ impl Chat<LlamaForCausalLanguageModel> {
             return Err(Error::generation(format!("{} has no chat template", path.display())));
         };
         let template = ChatTemplate::new(template).map_err(Error::text)?;
+        // The file is read again for the weights, and need not be in memory twice.
+        drop(checkpoint);
         let model = LlamaForCausalLanguageModel::from_gguf(path, device)?;
         Chat::new(&model, tokenizer, template, capacity)
     }
@@ -86,10 +88,10 @@ impl<M: CausalLanguageModel> Chat<M> {
                 tokens
             }
         };
-        self.generator.read(&[&new])?;
+        self.generator.prefill(&[&new])?;
         let left = self.generator.capacity() - self.generator.tokens(0).len();
         let stop = Stop { tokens_max: tokens_max.min(left + 1), tokens: self.ends.clone() };
-        self.generator.write_text(&self.tokenizer, sampler, &stop, &[])
+        self.generator.decode_text(&self.tokenizer, sampler, &stop, &[])
     }
 
     /// Notes the answer to the last question.
@@ -97,12 +99,12 @@ impl<M: CausalLanguageModel> Chat<M> {
         self.messages.push(ChatMessage::new("assistant", text));
     }
 
-    /// What the last token that was read alone cost the device.
+    /// What the last token that was decoded cost the device.
     pub fn last_step(&self) -> Option<Statistics> {
         self.generator.last_step()
     }
 
-    /// How long reading and writing took so far.
+    /// How long prefill and decoding took so far.
     pub fn timing(&self) -> Timing {
         self.generator.timing()
     }

@@ -1,6 +1,6 @@
 //! [`TextStream`]: what a model writes, as text while it writes it.
 
-use crate::generation::{Generator, Sampler, Stop, Writing};
+use crate::generation::{Decoding, Generator, Sampler, Stop};
 use crate::{CausalLanguageModel, Error, Result};
 use gradloom_text::{DecodeStream, StopStrings, Tokenizer};
 
@@ -8,14 +8,14 @@ use gradloom_text::{DecodeStream, StopStrings, Tokenizer};
 ///
 /// Pieces may be empty while a character or a stop string is still open.
 pub struct TextStream<'a, M> {
-    writing: Writing<'a, M>,
+    tokens: Decoding<'a, M>,
     /// None once it has ended.
-    decoding: Option<(DecodeStream, StopStrings)>,
+    text: Option<(DecodeStream, StopStrings)>,
 }
 
 impl<M: CausalLanguageModel> Generator<M> {
-    /// Writes on, one text, as [`write`](Generator::write), and decodes it. The text also ends where
-    /// one of `stop_strings` would begin.
+    /// Goes on with one text, as [`decode`](Generator::decode), and turns tokens into text. The text also
+    /// ends where one of `stop_strings` would begin.
     ///
     /// # Errors
     /// If a stop string is empty, or the tokenizer has tokens that the model does not know.
@@ -23,7 +23,7 @@ impl<M: CausalLanguageModel> Generator<M> {
     /// # Panics
     /// If there are several texts.
     #[track_caller]
-    pub fn write_text<'a>(
+    pub fn decode_text<'a>(
         &'a mut self,
         tokenizer: &Tokenizer,
         sampler: &'a mut Sampler,
@@ -32,8 +32,8 @@ impl<M: CausalLanguageModel> Generator<M> {
     ) -> Result<TextStream<'a, M>> {
         tokenizer.check_fits(self.vocabulary()).map_err(Error::text)?;
         let strings = StopStrings::new(stop_strings.iter().copied()).map_err(Error::text)?;
-        let decoding = Some((tokenizer.decode_stream(true), strings));
-        Ok(TextStream { writing: self.write(sampler, stop), decoding })
+        let text = Some((tokenizer.decode_stream(true), strings));
+        Ok(TextStream { tokens: self.decode(sampler, stop), text })
     }
 }
 
@@ -41,8 +41,8 @@ impl<M: CausalLanguageModel> Iterator for TextStream<'_, M> {
     type Item = Result<String>;
 
     fn next(&mut self) -> Option<Result<String>> {
-        let (stream, strings) = self.decoding.as_mut()?;
-        let outcome = match self.writing.next() {
+        let (stream, strings) = self.text.as_mut()?;
+        let outcome = match self.tokens.next() {
             Some(Ok(token)) => match stream.push(token) {
                 Ok(piece) => {
                     let piece = strings.push(&piece);
@@ -55,12 +55,12 @@ impl<M: CausalLanguageModel> Iterator for TextStream<'_, M> {
             },
             Some(Err(error)) => Err(error),
             None => {
-                let (stream, mut strings) = self.decoding.take()?;
+                let (stream, mut strings) = self.text.take()?;
                 let rest = stream.finish().map_err(Error::text);
                 return Some(rest.map(|rest| strings.push(&rest) + &strings.finish()));
             }
         };
-        self.decoding = None;
+        self.text = None;
         Some(outcome)
     }
 }

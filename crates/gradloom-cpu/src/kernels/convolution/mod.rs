@@ -91,25 +91,30 @@ impl Convolve {
             threads,
         };
         let level = context.level;
-        match self.kind {
-            Kind::Weight => {
-                let elements = geometry.groups * geometry.outputs * geometry.inner();
-                self.epilogue.run_whole(context, inputs, outputs, elements, |out| {
-                    let out: &mut [T] = bytemuck::cast_slice_mut(out);
-                    if depthwise::applies(geometry) {
-                        depthwise::weight(context, geometry, self.images, first, second, out);
-                        return Ok(());
-                    }
-                    weight_gradient::weight_gradient(
-                        context,
-                        geometry,
-                        self.images,
-                        first,
-                        second,
-                        out,
-                    )
-                })
+        let elements = geometry.groups * geometry.outputs * geometry.inner();
+        if self.images * work * geometry.input_area() == 0 {
+            // Sums of nothing, or of padding alone: no channels, images, windows or pixels.
+            if self.kind == Kind::Weight {
+                return self.epilogue.run_whole(context, inputs, outputs, elements, |out| {
+                    out.fill(0);
+                    Ok(())
+                });
             }
+            let of_image =
+                if self.kind == Kind::Input { inputs_of_image } else { outputs_of_image };
+            let division = division(of_image, 1);
+            self.epilogue.run(context, inputs, outputs, division, |_, out| out.fill(0));
+            return Ok(());
+        }
+        match self.kind {
+            Kind::Weight => self.epilogue.run_whole(context, inputs, outputs, elements, |out| {
+                let out: &mut [T] = bytemuck::cast_slice_mut(out);
+                if depthwise::applies(geometry) {
+                    depthwise::weight(context, geometry, self.images, first, second, out);
+                    return Ok(());
+                }
+                weight_gradient::weight_gradient(context, geometry, self.images, first, second, out)
+            }),
             Kind::Forward if depthwise::applies(geometry) => {
                 let division = division(outputs_of_image, 1);
                 self.epilogue.run(context, inputs, outputs, division, |images, out| {

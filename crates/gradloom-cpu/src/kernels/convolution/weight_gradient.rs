@@ -157,8 +157,7 @@ impl Task<'_> {
         let offsets = geometry.offsets();
         let first = self.part * division.part;
         let offsets = &offsets[first..(first + division.part).min(offsets.len())];
-        // One element more, because an empty image has none.
-        let mut padded = Scratch::take::<T>(geometry.channels * geometry.padded_area() + 1);
+        let mut padded = Scratch::take::<T>(geometry.channels * geometry.padded_area());
         let mut turned = Scratch::take::<T>(geometry.output_area() * division.lanes);
         for image in images {
             let at = image * geometry.groups + self.group;

@@ -74,11 +74,12 @@ impl Tensor {
     #[must_use]
     pub fn powi(&self, exponent: i32) -> Tensor {
         self.require_number("powi");
+        let power = self.wide().powi_positive(exponent.unsigned_abs());
         if exponent < 0 {
             self.require_float("powi with a negative exponent");
-            return self.powi_positive(exponent.unsigned_abs()).reciprocal();
+            return power.reciprocal().cast(self.dtype());
         }
-        self.powi_positive(exponent.unsigned_abs())
+        power.cast(self.dtype())
     }
 
     #[track_caller]
@@ -108,7 +109,7 @@ impl Tensor {
     #[must_use]
     pub fn exp2(&self) -> Tensor {
         self.require_float("exp2");
-        self.times(std::f64::consts::LN_2).exp()
+        self.wide().times(std::f64::consts::LN_2).exp().cast(self.dtype())
     }
 
     /// Logarithm to base 2; floats only. PyTorch: `log2`.
@@ -116,7 +117,7 @@ impl Tensor {
     #[must_use]
     pub fn log2(&self) -> Tensor {
         self.require_float("log2");
-        self.log().times(std::f64::consts::LOG2_E)
+        self.wide().log().times(std::f64::consts::LOG2_E).cast(self.dtype())
     }
 
     /// Logarithm to base 10; floats only. PyTorch: `log10`.
@@ -124,7 +125,7 @@ impl Tensor {
     #[must_use]
     pub fn log10(&self) -> Tensor {
         self.require_float("log10");
-        self.log().times(std::f64::consts::LOG10_E)
+        self.wide().log().times(std::f64::consts::LOG10_E).cast(self.dtype())
     }
 
     /// `sin(x) / cos(x)`; floats only. PyTorch: `tan`.
@@ -132,7 +133,8 @@ impl Tensor {
     #[must_use]
     pub fn tan(&self) -> Tensor {
         self.require_float("tan");
-        self.sin().div(self.cos())
+        let x = self.wide();
+        x.sin().div(x.cos()).cast(self.dtype())
     }
 
     /// `(e^x - e^-x) / 2`, accurate near zero; floats only. PyTorch: `sinh`.
@@ -140,7 +142,8 @@ impl Tensor {
     #[must_use]
     pub fn sinh(&self) -> Tensor {
         self.require_float("sinh");
-        self.expm1().sub(self.neg().expm1()).times(0.5)
+        let x = self.wide();
+        x.expm1().sub(x.neg().expm1()).times(0.5).cast(self.dtype())
     }
 
     /// `(e^x + e^-x) / 2`; floats only. PyTorch: `cosh`.
@@ -148,7 +151,8 @@ impl Tensor {
     #[must_use]
     pub fn cosh(&self) -> Tensor {
         self.require_float("cosh");
-        self.exp().add(self.neg().exp()).times(0.5)
+        let x = self.wide();
+        x.exp().add(x.neg().exp()).times(0.5).cast(self.dtype())
     }
 
     /// The integer part, towards zero; integers stay. Panics on bool. PyTorch: `trunc`.
@@ -174,7 +178,12 @@ impl Tensor {
     #[must_use]
     pub fn lerp(&self, end: &Tensor, weight: impl Into<Operand>) -> Tensor {
         self.require_float("lerp");
-        self.add(end.sub(self).mul(weight))
+        let weight = weight.into();
+        for dtype in [Some(end.dtype()), weight.dtype()].into_iter().flatten() {
+            shape_rules::same_dtype("lerp", self.dtype(), dtype).or_fail();
+        }
+        let (start, end, weight) = (self.wide(), end.wide(), weight.wide());
+        start.add(end.sub(&start).mul(weight)).cast(self.dtype())
     }
 
     /// True for the two infinities; bool result, any dtype. PyTorch: `isinf`.
@@ -185,7 +194,7 @@ impl Tensor {
             return self.always(false);
         }
         // Against the largest number instead of infinity, which shaders cannot write as a literal.
-        self.abs().above(largest(self.dtype()))
+        self.wide().abs().above(largest(self.dtype()))
     }
 
     /// False for NaN and the two infinities; bool result, any dtype. PyTorch: `isfinite`.
@@ -195,7 +204,7 @@ impl Tensor {
         if !self.dtype().is_float() {
             return self.always(true);
         }
-        let magnitude = self.abs();
+        let magnitude = self.wide().abs();
         let bound = magnitude.constant_like(largest(self.dtype()));
         Tensor::binary_node(Binary::Le, magnitude, bound)
     }
@@ -238,9 +247,14 @@ impl Tensor {
     }
 }
 
-/// The largest finite number that arithmetic on `dtype` can hold.
+/// The largest finite number of a floating-point dtype.
 fn largest(dtype: DType) -> f64 {
-    if dtype == DType::F64 { f64::MAX } else { f64::from(f32::MAX) }
+    match dtype {
+        DType::F64 => f64::MAX,
+        DType::F16 => crate::f16::MAX.to_f64(),
+        DType::BF16 => crate::bf16::MAX.to_f64(),
+        DType::F32 | DType::I32 | DType::U32 | DType::U8 | DType::Bool => f64::from(f32::MAX),
+    }
 }
 
 /// The dtype of two bare numbers.

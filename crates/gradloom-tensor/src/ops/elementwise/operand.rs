@@ -11,6 +11,25 @@ pub enum Operand {
     Scalar(Scalar),
 }
 
+impl Operand {
+    /// The dtype of a tensor; a number has none.
+    pub(super) fn dtype(&self) -> Option<DType> {
+        match self {
+            Operand::Tensor(tensor) => Some(tensor.dtype()),
+            Operand::Scalar(_) => None,
+        }
+    }
+
+    /// [`Tensor::wide`] of a tensor; a number is as it is.
+    #[track_caller]
+    pub(super) fn wide(self) -> Operand {
+        match self {
+            Operand::Tensor(tensor) => Operand::Tensor(tensor.wide()),
+            Operand::Scalar(scalar) => Operand::Scalar(scalar),
+        }
+    }
+}
+
 impl From<Tensor> for Operand {
     fn from(tensor: Tensor) -> Self {
         Operand::Tensor(tensor)

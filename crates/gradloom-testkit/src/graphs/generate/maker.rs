@@ -2,7 +2,7 @@
 
 use gradloom_tensor::{DType, Shape};
 
-use super::Options;
+use super::options::Options;
 use crate::graphs::action::{Action, Numbers, call};
 use crate::graphs::calls::tail;
 use crate::graphs::compare::quietly;
@@ -14,6 +14,9 @@ use crate::reference;
 
 /// Most elements of a node, but for those that are large on purpose.
 const COUNT_MAX: usize = 3_000;
+
+/// Most elements of what a call makes.
+const RESULT_MAX: usize = 120_000;
 
 /// A recipe in the making.
 pub(super) struct Maker<'a> {
@@ -120,6 +123,10 @@ impl<'a> Maker<'a> {
             if std::env::var_os("GRADLOOM_GRAPHS_REFUSED").is_some() {
                 eprintln!("refused: {message}");
             }
+            return None;
+        }
+        if self.graph.nodes().last().is_some_and(|node| node.count() > RESULT_MAX) {
+            self.graph.pop();
             return None;
         }
         self.steps.push(step);

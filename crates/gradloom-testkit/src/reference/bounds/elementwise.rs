@@ -125,7 +125,8 @@ fn unary(arithmetic: Arithmetic, op: Unary, dtype: DType, a: Within, value: f64)
     if a.is_exact() && a.value == 0.0 && value == 0.0 {
         return 0.0;
     }
-    propagated + rounding(dtype, units, value) + rounding(dtype, near_zero, 1.0)
+    let largest = value.abs() + propagated;
+    propagated + rounding(dtype, units, largest) + rounding(dtype, near_zero, 1.0)
 }
 
 fn comparison(op: Binary, a: Within, b: Within) -> f64 {
@@ -190,6 +191,10 @@ fn remainder(dtype: DType, a: Within, b: Within) -> f64 {
     if a.value.is_nan() || b.value.is_nan() || a.value.is_infinite() || b.value == 0.0 {
         return if a.is_exact() && b.is_exact() { 0.0 } else { f64::INFINITY };
     }
+    // A divisor below the normal numbers may be zero.
+    if b.value.abs() < 2.0 * f64::from(f32::MIN_POSITIVE) {
+        return f64::INFINITY;
+    }
     let quotient = a.value / b.value;
     if a.is_exact() && b.is_exact() && is_single(quotient) && quotient.abs() < 1e6 {
         return rounding(dtype, 1.0, a.value % b.value);
@@ -242,13 +247,16 @@ fn cast(from: DType, to: DType, a: Within, value: f64) -> f64 {
     match to {
         DType::Bool => f64::from(u8::from(!a.is_exact() && a.value.abs() <= a.error)),
         DType::F32 | DType::F64 | DType::F16 | DType::BF16 => {
-            if from == to || to == DType::F64 || is_single(a.value) {
+            if from == to || to == DType::F64 || (a.is_exact() && is_single(a.value)) {
                 return a.error;
             }
             // By way of f32, so that a narrower type may be rounded twice.
-            let doubt = rounding(DType::F32, 1.0, a.value);
+            let doubt = a.error + rounding(DType::F32, 1.0, a.value);
+            if to == DType::F32 {
+                return doubt;
+            }
             let ends = [a.value - doubt, a.value + doubt].map(|end| super::round(to, end));
-            a.error + doubt.max(spread(&ends, value))
+            spread(&ends, value)
         }
         _ if a.is_exact() => 0.0,
         _ if from.is_float() => {

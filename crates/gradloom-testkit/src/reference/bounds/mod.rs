@@ -59,10 +59,10 @@ impl Arithmetic {
         }
     }
 
-    /// Sums of `count` terms, relative to the sum of their magnitudes: rounding errors of a sum in
-    /// parts add up like a random walk.
+    /// Sums of `count` terms, relative to the sum of their magnitudes: one rounding for each addition of
+    /// a part, which all go the same way where terms are equal; parts are no longer than 1,024.
     fn sum(self, count: usize) -> f64 {
-        8.0 + 2.0 * (count as f64).sqrt()
+        8.0 + count.min(1_024) as f64
     }
 
     /// Products with a matrix in blocks, relative to the sum of magnitudes of the terms: the processor
@@ -188,7 +188,8 @@ fn settle(dtype: DType, value: f64, error: f64) -> (f64, f64) {
             let stored = round(dtype, value);
             let ends = [round(dtype, value - error), round(dtype, value + error)];
             if ends == [stored, stored] {
-                return (stored, 0.0);
+                // The sign of a zero may be open.
+                return (stored, if stored == 0.0 { error.min(f64::from_bits(1)) } else { 0.0 });
             }
             let far = ends.map(|end| (end - stored).abs());
             (stored, if far[0].is_finite() { far[0].max(far[1]) } else { f64::INFINITY })

@@ -51,7 +51,8 @@ pub(super) fn errors(
         }
         _ => (run(&magnitudes), vec![run(&errors)]),
     };
-    if pads(node.tensor.op()) && inputs.iter().any(|input| !all_finite(&input.values)) {
+    let certain = |input: &Known| all_finite(&input.values) && all_finite(&input.errors);
+    if pads(node.tensor.op()) && !inputs.iter().all(certain) {
         // Whether padding is multiplied (with an infinity it gives NaN) or skipped is left open.
         return vec![f64::INFINITY; values.len()];
     }
@@ -62,30 +63,35 @@ pub(super) fn errors(
     (0..values.len())
         .map(|index| {
             let propagated: f64 = propagated.iter().map(|part| part[index]).sum();
-            if !values[index].is_finite() {
-                return if propagated == 0.0 { 0.0 } else { f64::INFINITY };
-            }
             let limit = if dtype == DType::F64 { f64::MAX } else { f64::from(f32::MAX) };
             if total[index] > limit {
                 return f64::INFINITY;
+            }
+            if !values[index].is_finite() {
+                // A factor that may as well be zero makes a NaN of an infinity.
+                return if exact { 0.0 } else { f64::INFINITY };
             }
             if blocks {
                 return propagated + arithmetic.blocks() * total[index];
             }
             // Whole multiples of one grain below 2^24 of it add up without rounding in any order.
             if exact && total[index] <= grain / unit(DType::F32) {
-                return 0.0;
+                return if values[index] == 0.0 { SIGN_OPEN } else { 0.0 };
             }
             propagated + arithmetic.sum(count) * unit(dtype) * total[index]
         })
         .collect()
 }
 
+/// The error of a sum that is zero: whether it is -0 depends on where adding begins, and a quotient by it
+/// is one infinity or the other.
+const SIGN_OPEN: f64 = f64::from_bits(1);
+
+/// True for windows that reach beyond what they are moved over. The transposed ones always may.
 fn pads(op: &Op) -> bool {
     match op {
-        Op::Convolution(window, _)
-        | Op::ConvolutionInput(window, _)
-        | Op::ConvolutionWeight(window, _) => window.padding != [[0, 0]; 2],
+        Op::Convolution(window, _) => window.padding != [[0, 0]; 2],
+        Op::ConvolutionInput(..) | Op::ConvolutionWeight(..) => true,
         _ => false,
     }
 }

@@ -1,16 +1,17 @@
-//! Products and embeddings that read matrices in blocks directly, found by what their operands are.
+//! Products and embeddings that read quantized matrices directly, found by what their operands are.
 
 use gradloom_tensor::op::Permutation;
 use gradloom_tensor::{BlockFormat, DType, Op};
 
-use crate::graph::{Claim, Class, Graph, Step};
+use crate::graph::Graph;
+use crate::node::{Claim, Class, Step};
 
 impl Graph {
     /// Lets products `x W^T` and picks of rows read blocks, also where `W` is several matrices one
     /// below the other. Other users of such matrices get the numbers.
-    pub(crate) fn claim_blocks(&mut self) {
+    pub(crate) fn claim_quantized(&mut self) {
         for node in 0..self.nodes.len() {
-            if self.nodes[node].class != Class::Heavy {
+            if self.nodes[node].class != Class::Structured {
                 continue;
             }
             let claimed = match self.nodes[node].op {
@@ -28,20 +29,22 @@ impl Graph {
     fn product(&self, node: usize) -> Option<(Claim, Vec<usize>)> {
         let inputs = &self.nodes[node].inputs;
         let (lhs, rhs) = (inputs[0], &self.nodes[inputs[1]]);
-        let turned = Step::Permute(Permutation::new(&[1, 0]));
-        let mut steps = rhs.steps.iter().filter(|step| !matches!(step, Step::Reshape(_)));
-        let reshaped = rhs.steps.iter().any(
-            |step| matches!(step, Step::Reshape(shape) if *shape != rhs.shape && shape.rank() != 2),
+        let transposed = Step::Permute(Permutation::new(&[1, 0]));
+        // Exactly the transpose of the matrix: other shapes of it have other rows.
+        let matrix = self.nodes[rhs.base].shape;
+        let whole = matrix.rank() == 2 && rhs.shape[..] == [matrix[1], matrix[0]];
+        let mut steps = rhs.steps.iter().filter(
+            |step| !matches!(step, Step::Reshape(shape) if *shape == matrix || *shape == rhs.shape),
         );
-        if reshaped || steps.next() != Some(&turned) || steps.next().is_some() {
+        if !whole || steps.next() != Some(&transposed) || steps.next().is_some() {
             return None;
         }
         let mut parts = Vec::new();
         let mut operands = vec![lhs];
         let base = &self.nodes[rhs.base];
-        let matrices = match base.op {
-            Op::Dequantize(_) => vec![rhs.base],
-            Op::Concat { axis: 0 } => base.inputs.clone(),
+        let matrices = match (base.class, &base.op) {
+            (Class::Structured, Op::Dequantize(_)) => vec![rhs.base],
+            (Class::Structured, Op::Concat { axis: 0 }) => base.inputs.clone(),
             _ => return None,
         };
         for matrix in matrices {
@@ -66,12 +69,10 @@ impl Graph {
     fn blocks(&self, node: usize) -> Option<(BlockFormat, usize)> {
         let node = &self.nodes[node];
         let base = &self.nodes[node.base];
-        match base.op {
-            Op::Dequantize(format) if base.shape == node.shape && base.dtype == DType::F32 => {
-                let identity = node.steps.iter().all(|step| matches!(step, Step::Reshape(_)));
-                identity.then(|| (format, base.inputs[0]))
-            }
-            _ => None,
-        }
+        let Op::Dequantize(format) = base.op else { return None };
+        // A matrix whose numbers were computed before is read like any other.
+        let computed = base.class == Class::Structured && base.dtype == DType::F32;
+        let identity = node.steps.iter().all(|step| matches!(step, Step::Reshape(_)));
+        (computed && identity && base.shape == node.shape).then(|| (format, base.inputs[0]))
     }
 }

@@ -4,7 +4,7 @@ use gradloom_tensor::{DType, Shape, Tensor};
 use gradloom_testkit::graphs::calls::{barrier, pairs, tail, window};
 use gradloom_testkit::graphs::{Pattern, Scenario, agree};
 
-use super::{cpus, devices};
+use crate::{cpus, devices};
 
 #[test]
 fn a_row_sum_is_broadcast() {

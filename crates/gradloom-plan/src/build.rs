@@ -1,0 +1,156 @@
+//! From a linear graph to a [`Plan`]: all phases in their order, and the plan's memory.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use gradloom_tensor::{DType, Retention};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::draft::{Draft, Fault};
+use crate::graph::Graph;
+use crate::kernel::{BufferRef, Kernel, KernelInput, KernelOutput, Plan, PlanOutput};
+use crate::linear::Linear;
+use crate::lower::lower;
+use crate::memory::Memory;
+use crate::merge::merge;
+use crate::node::Class;
+use crate::partition::Partition;
+use crate::schedule::Schedule;
+use crate::split::{Passed, split};
+use crate::storing::Storing;
+
+/// Plans one structure; also the nodes that get the outputs.
+pub(crate) fn build(
+    linear: &Linear,
+    retention: Retention,
+    buffers_max: usize,
+) -> Result<(Plan, Vec<usize>), Fault> {
+    let graph = Graph::new(linear);
+    let mut partition = Partition::new(&graph);
+    let storing = Storing::new(&graph, &partition);
+    for &node in &storing.filled {
+        partition.start(&graph, node);
+    }
+    merge(&graph, &mut partition, &storing);
+    let mut drafts = Vec::new();
+    let mut passed: Vec<Passed> = Vec::new();
+    for group in 0..partition.groups.len() {
+        if let Some(draft) = lower(&graph, &partition, &storing, group)? {
+            drafts.extend(split(draft, buffers_max, graph.nodes.len(), &mut passed));
+        }
+    }
+    let size = |node: usize| match graph.nodes.get(node) {
+        Some(entry) => (entry.dtype, entry.shape.count()),
+        None => passed[node - graph.nodes.len()],
+    };
+    let bytes = |node: usize| {
+        let (dtype, len) = size(node);
+        (len * dtype.size()) as i64
+    };
+    let schedule = Schedule::new(&graph, &drafts, &linear.reusable, bytes)?;
+    let ordered: Vec<&Draft> = schedule.order.iter().map(|&position| &drafts[position]).collect();
+    let outputs = Outputs::new(&graph, &schedule, &ordered, retention);
+    let memory = Memory::new(&ordered, &outputs.place, size);
+    let locate = |base: usize| match graph.nodes.get(base).map(|node| node.class) {
+        Some(Class::Leaf(input)) => Some(BufferRef::Input(input)),
+        _ => memory.place.get(&base).copied(),
+    };
+    let mut kernels = Vec::with_capacity(ordered.len());
+    for draft in &ordered {
+        kernels.push(kernel(draft, graph.nodes.len(), &size, &locate)?);
+    }
+    let plan = Plan {
+        id: next_id(),
+        kernels,
+        inputs: linear.inputs.iter().map(|buffer| (buffer.dtype(), buffer.len())).collect(),
+        outputs: outputs.list,
+        slots: memory.slots,
+        arguments: linear.argument_dtypes.clone(),
+    };
+    Ok((plan, outputs.receivers))
+}
+
+fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// The values that outlive an evaluation.
+struct Outputs {
+    list: Vec<PlanOutput>,
+    /// The node that gets each.
+    receivers: Vec<usize>,
+    /// Where their bases are.
+    place: FxHashMap<usize, BufferRef>,
+}
+
+impl Outputs {
+    fn new(graph: &Graph, schedule: &Schedule, drafts: &[&Draft], retention: Retention) -> Outputs {
+        let mut outputs =
+            Outputs { list: Vec::new(), receivers: Vec::new(), place: FxHashMap::default() };
+        let reuses: FxHashMap<usize, usize> = schedule.reuses.iter().copied().collect();
+        for &root in &graph.roots {
+            outputs.add(graph, &reuses, root);
+        }
+        if retention == Retention::Keep {
+            let roots: FxHashSet<usize> = graph.roots.iter().copied().collect();
+            let stored = drafts.iter().flat_map(|draft| &draft.outputs).map(|&(node, _)| node);
+            let known = |&node: &usize| node < graph.nodes.len() && !roots.contains(&node);
+            for node in stored.filter(known).filter(|&node| graph.nodes[node].tracked) {
+                outputs.add(graph, &reuses, node);
+            }
+        }
+        outputs
+    }
+
+    fn add(&mut self, graph: &Graph, reuses: &FxHashMap<usize, usize>, node: usize) {
+        let base = graph.base(node);
+        let (dtype, len) = (graph.nodes[node].dtype, graph.nodes[node].shape.count());
+        let alias = match graph.nodes[base].class {
+            Class::Leaf(input) => Some(BufferRef::Input(input)),
+            _ => self.place.get(&base).copied(),
+        };
+        if alias.is_none() {
+            self.place.insert(base, BufferRef::Output(self.list.len()));
+        }
+        let reuses = reuses.get(&base).copied().filter(|_| alias.is_none());
+        self.list.push(PlanOutput { dtype, len, reuses, alias });
+        self.receivers.push(node);
+    }
+}
+
+/// A draft with its memory.
+fn kernel(
+    draft: &Draft,
+    nodes: usize,
+    size: &dyn Fn(usize) -> (DType, usize),
+    locate: &dyn Fn(usize) -> Option<BufferRef>,
+) -> Result<Kernel, Fault> {
+    let place =
+        |node: usize| locate(node).ok_or(Fault { node, reason: "is read but never computed" });
+    let mut inputs = Vec::with_capacity(draft.inputs.len());
+    for &node in &draft.inputs {
+        let (dtype, len) = size(node);
+        inputs.push(KernelInput { buffer: place(node)?, dtype, len, node });
+    }
+    let mut outputs = Vec::with_capacity(draft.outputs.len());
+    for &(node, value) in &draft.outputs {
+        let (dtype, len) = size(node);
+        outputs.push(KernelOutput { buffer: place(node)?, dtype, len, value, node });
+    }
+    Ok(Kernel {
+        kind: draft.kind.clone(),
+        program: draft.program.clone(),
+        space: draft.space,
+        inputs,
+        outputs,
+        // Values passed on within a kernel are no nodes.
+        node: draft
+            .outputs
+            .iter()
+            .rev()
+            .map(|output| output.0)
+            .find(|&node| node < nodes)
+            .unwrap_or(draft.origins.last().copied().unwrap_or(0)),
+        origins: draft.origins.clone(),
+    })
+}

@@ -1,0 +1,60 @@
+//! [`Draft`]: a kernel before its memory is known, and [`Fault`], what is wrong with a plan.
+
+use crate::kernel::KernelKind;
+use crate::program::{Level, Operation, Program, Space, ValueId};
+
+/// A kernel before its memory is known: operands and results are nodes.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    pub(crate) kind: KernelKind,
+    pub(crate) program: Program,
+    /// For each instruction the node it was made for.
+    pub(crate) origins: Vec<usize>,
+    pub(crate) space: Space,
+    /// Stored bases that are read, first those of the kind.
+    pub(crate) inputs: Vec<usize>,
+    /// How many of them the kind itself reads.
+    pub(crate) kind_inputs: usize,
+    /// Stored members and the values they are.
+    pub(crate) outputs: Vec<(usize, ValueId)>,
+    /// Bases that must exist before though they are not read.
+    pub(crate) after: Vec<usize>,
+}
+
+impl Draft {
+    /// True if the kernel may fail because of what an index is.
+    pub(crate) fn checks(&self) -> bool {
+        let mut instructions = self.program.instructions.iter();
+        instructions
+            .any(|instruction| matches!(instruction.operation, Operation::CheckIndex { .. }))
+    }
+}
+
+/// What the planner found wrong with a plan of its own. It names the node and is never the caller's
+/// fault.
+#[derive(Clone, Debug)]
+pub(crate) struct Fault {
+    pub(crate) node: usize,
+    pub(crate) reason: &'static str,
+}
+
+/// The kind of a kernel that is its program: map, reduce or row.
+pub(crate) fn program_kind(program: &Program, outputs: &[(usize, ValueId)]) -> KernelKind {
+    let instructions = &program.instructions;
+    let mut after_reduction = vec![false; instructions.len()];
+    let (mut reduces, mut again) = (false, false);
+    for (id, instruction) in instructions.iter().enumerate() {
+        let depends = instruction.operation.operands().any(|operand| after_reduction[operand]);
+        after_reduction[id] = depends;
+        if let Operation::Reduce(..) = instruction.operation {
+            reduces = true;
+            again |= depends;
+            after_reduction[id] = true;
+        }
+    }
+    if !reduces {
+        return KernelKind::Map;
+    }
+    let per_element = outputs.iter().any(|&(_, value)| instructions[value].level == Level::Element);
+    if again || per_element { KernelKind::Row } else { KernelKind::Reduce }
+}

@@ -1,0 +1,151 @@
+//! [`Interpreter`]: the interpreter of plans as a [`Backend`], behind the planner that the real ones
+//! use, so that whatever runs on them runs on it.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use gradloom_tensor::{
+    Backend, Buffer, Capabilities, DType, Device, Element, Error, Op, Result, Retention, Scalar,
+    Statistics, Tensor, bf16, f16,
+};
+
+use super::fault::{Failure, Fault};
+use super::memory::{download, upload};
+use crate::planner::{Limits, Planner, Prepared};
+
+/// A backend that plans and then interprets the plan.
+#[derive(Debug, Default)]
+pub struct Interpreter {
+    planner: Planner,
+    kernels: AtomicU64,
+    plans: AtomicU64,
+    replays: AtomicU64,
+}
+
+/// A device on an interpreter of its own.
+pub fn device() -> Device {
+    Interpreter::default().into_device()
+}
+
+impl Interpreter {
+    /// An interpreter of plans for devices with these limits.
+    pub fn new(limits: Limits) -> Interpreter {
+        Interpreter { planner: Planner::new(limits), ..Interpreter::default() }
+    }
+
+    /// This backend as a device.
+    pub fn into_device(self) -> Device {
+        Device::new(Arc::new(self))
+    }
+}
+
+impl Backend for Interpreter {
+    fn name(&self) -> String {
+        "interpreter".to_owned()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            host: true,
+            f16: true,
+            f64: true,
+            buffer_bytes_max: isize::MAX as u64,
+            subgroup_size: None,
+        }
+    }
+
+    fn upload(&self, dtype: DType, bytes: &[u8]) -> Result<Buffer> {
+        Ok(upload(dtype, &numbers(dtype, bytes)))
+    }
+
+    fn download(&self, buffer: &Buffer) -> Result<Vec<u8>> {
+        Ok(encode(buffer.dtype(), &download(buffer)?))
+    }
+
+    fn evaluate(&self, roots: &[Tensor], retention: Retention) -> Result<()> {
+        let prepared = self.planner.prepare(roots, retention)?;
+        let counter = if prepared.cached { &self.replays } else { &self.plans };
+        counter.fetch_add(1, Ordering::Relaxed);
+        self.kernels.fetch_add(prepared.plan.kernels.len() as u64, Ordering::Relaxed);
+        let values = super::plan::plan(&prepared.plan, &prepared.inputs, &prepared.arguments)
+            .map_err(|failure| error(&prepared, &failure))?;
+        prepared.complete(values);
+        Ok(())
+    }
+
+    fn synchronize(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn statistics(&self) -> Statistics {
+        let (plans, replays) =
+            (self.plans.load(Ordering::Relaxed), self.replays.load(Ordering::Relaxed));
+        Statistics {
+            kernels: self.kernels.load(Ordering::Relaxed),
+            submissions: plans + replays,
+            plans,
+            replays,
+            ..Statistics::default()
+        }
+    }
+
+    fn trim(&self) {}
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// A failure with the op and the line that the kernel comes from.
+fn error(prepared: &Prepared, failure: &Failure) -> Error {
+    if let Fault::Index { site, index, size } = failure.fault
+        && let Some(node) = prepared.nodes.get(site)
+    {
+        let op = match node.op() {
+            Op::CheckIndex { op, .. } => op,
+            other => other.name(),
+        };
+        return Error::index_out_of_range(op, index, size, node.location());
+    }
+    let kernel = failure.kernel.and_then(|index| prepared.plan.kernels.get(index));
+    let node = kernel.and_then(|kernel| prepared.nodes.get(kernel.node));
+    let place = node.map_or_else(String::new, |node| {
+        format!(" (for {}, made at {})", node.op().name(), node.location())
+    });
+    Error::backend(format!("interpreter: {failure}{place}\n{}", prepared.plan))
+}
+
+/// Elements in host order as numbers.
+pub fn numbers(dtype: DType, bytes: &[u8]) -> Vec<f64> {
+    fn all<T: Element>(bytes: &[u8]) -> Vec<f64> {
+        T::from_bytes(bytes).into_iter().map(|value| Into::<Scalar>::into(value).as_f64()).collect()
+    }
+    match dtype {
+        DType::F32 => all::<f32>(bytes),
+        DType::F64 => all::<f64>(bytes),
+        DType::F16 => all::<f16>(bytes),
+        DType::BF16 => all::<bf16>(bytes),
+        DType::I32 => all::<i32>(bytes),
+        DType::U32 => all::<u32>(bytes),
+        DType::U8 => all::<u8>(bytes),
+        DType::Bool => all::<bool>(bytes),
+    }
+}
+
+fn encode(dtype: DType, values: &[f64]) -> Vec<u8> {
+    fn all<T: Element>(values: &[f64], convert: impl Fn(f64) -> T) -> Vec<u8> {
+        let converted: Vec<T> = values.iter().map(|&value| convert(value)).collect();
+        T::to_bytes(&converted).into_owned()
+    }
+    match dtype {
+        DType::F32 => all(values, |value| value as f32),
+        DType::F64 => all(values, |value| value),
+        DType::F16 => all(values, |value| f16::from_f32(value as f32)),
+        DType::BF16 => all(values, |value| bf16::from_f32(value as f32)),
+        DType::I32 => all(values, |value| value as i32),
+        DType::U32 => all(values, |value| value as u32),
+        DType::U8 => all(values, |value| value as u8),
+        DType::Bool => all(values, |value| value != 0.0),
+    }
+}

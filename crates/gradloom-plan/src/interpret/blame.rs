@@ -1,0 +1,82 @@
+//! [`blame`]: which instruction of a fused kernel made the first NaN or infinity.
+
+use gradloom_tensor::Scalar;
+
+use super::fault::Fault;
+use super::kinds;
+use super::operand::{Operand, Operands};
+use super::program;
+use crate::kernel::{Kernel, KernelKind};
+use crate::program::{Level, Operation};
+
+/// The graph node whose op makes the first NaN or infinity out of finite numbers, and that number.
+///
+/// `None` if every such number comes from an operand, a constant or an argument: then the kernel only
+/// passes it on. Of a kernel with work of its own, that work counts as one instruction.
+///
+/// # Errors
+/// A fault of the kernel, see [`kernel`](super::kernel).
+pub fn blame(
+    kernel: &Kernel,
+    inputs: &[Vec<f64>],
+    arguments: &[Scalar],
+) -> Result<Option<(usize, f64)>, Fault> {
+    let pairs = kernel.inputs.iter().zip(inputs).enumerate();
+    let operands = Operands(
+        pairs
+            .map(|(position, (input, values))| Operand {
+                position,
+                dtype: input.dtype,
+                cells: values.iter().copied().map(Some).collect(),
+                stale: None,
+            })
+            .collect(),
+    );
+    let accumulator = kinds::accumulate(kernel, &operands)?;
+    let given = kernel.kind.operands();
+    let own_finite = inputs[..given.min(inputs.len())].iter().flatten().all(|x| x.is_finite());
+    let values = program::run(kernel, &operands, arguments, accumulator.as_deref())?;
+    let columns = kernel.space.columns().max(1);
+    let instructions = &kernel.program.instructions;
+    for (id, instruction) in instructions.iter().enumerate() {
+        let made = |index: &usize| {
+            let at = |operand: usize| match (instructions[operand].level, instruction.level) {
+                (Level::Row, Level::Element) => values[operand][index / columns],
+                _ => values[operand][*index],
+            };
+            match instruction.operation {
+                Operation::Load { .. }
+                | Operation::Constant(_)
+                | Operation::Argument(_)
+                | Operation::Index(_)
+                | Operation::Random { .. }
+                | Operation::CheckIndex { .. } => false,
+                Operation::Accumulator => own_finite,
+                Operation::Reduce(_, operand) => {
+                    let row = index * columns..(index + 1) * columns;
+                    kernel.space.columns() > 0 && values[operand][row].iter().all(|x| x.is_finite())
+                }
+                Operation::Select(condition, on_true, on_false) => {
+                    let taken = if at(condition) != 0.0 { on_true } else { on_false };
+                    at(taken).is_finite()
+                }
+                Operation::Unary(..) | Operation::Binary(..) | Operation::Cast(_) => {
+                    instruction.operation.operands().all(|operand| at(operand).is_finite())
+                }
+            }
+        };
+        let lost = |index: &usize| !values[id][*index].is_finite();
+        if let Some(index) = (0..values[id].len()).filter(lost).find(made) {
+            let node = kernel.origins.get(id).copied().unwrap_or(kernel.node);
+            return Ok(Some((node, values[id][index])));
+        }
+    }
+    Ok(None)
+}
+
+/// True if interpreting a kernel's own work takes too long to look for an op in it.
+pub fn is_costly(kernel: &Kernel) -> bool {
+    const FLOPS_MAX: usize = 1 << 28;
+    !matches!(kernel.kind, KernelKind::Map | KernelKind::Reduce | KernelKind::Row)
+        && kernel.flops() > FLOPS_MAX
+}

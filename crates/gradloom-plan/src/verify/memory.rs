@@ -1,0 +1,179 @@
+//! All kernels in order: what is in each piece of memory when it is read and when it is written.
+
+use super::fault::PlanFault;
+use crate::kernel::{BufferRef, Kernel, KernelInput, KernelKind, Plan};
+use crate::program::{Instruction, Operation};
+
+/// What a piece of memory holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content {
+    Nothing,
+    /// What it held before the plan.
+    Leaf,
+    /// The elements of a node.
+    Node(usize),
+}
+
+/// The memory of a plan while its kernels are gone through.
+struct State<'a> {
+    plan: &'a Plan,
+    inputs: Vec<Content>,
+    outputs: Vec<Content>,
+    slots: Vec<Content>,
+}
+
+pub(super) fn check(plan: &Plan) -> Result<(), PlanFault> {
+    let end = plan.kernels.len();
+    check_outputs(plan).map_err(|reason| PlanFault { kernel: end, reason })?;
+    let mut state = State {
+        plan,
+        inputs: vec![Content::Leaf; plan.inputs.len()],
+        outputs: vec![Content::Nothing; plan.outputs.len()],
+        slots: vec![Content::Nothing; plan.slots.len()],
+    };
+    let checks = |kernel: &Kernel| {
+        let mut instructions = kernel.program.instructions.iter();
+        instructions
+            .any(|instruction| matches!(instruction.operation, Operation::CheckIndex { .. }))
+    };
+    let last_check = plan.kernels.iter().rposition(checks);
+    for (position, kernel) in plan.kernels.iter().enumerate() {
+        state.run(kernel).map_err(|reason| PlanFault { kernel: position, reason })?;
+        let mut written = kernel.outputs.iter().map(|output| plan.block(output.buffer));
+        if written.any(|block| matches!(block, BufferRef::Input(_)))
+            && last_check.is_some_and(|check| check >= position)
+        {
+            let reason = "it writes in place before a check that may fail".into();
+            return Err(PlanFault { kernel: position, reason });
+        }
+    }
+    for position in 0..plan.outputs.len() {
+        let block = plan.block(BufferRef::Output(position));
+        // An output may share the memory of another that takes over an input's.
+        let owner = plan.owner(BufferRef::Output(position));
+        let leaf = state.content(block) == Content::Leaf;
+        let overwritten = matches!(owner, BufferRef::Input(_)) && !leaf;
+        let missing = state.content(block) == Content::Nothing
+            || (matches!(owner, BufferRef::Output(_)) && leaf);
+        if overwritten || missing {
+            let what = if missing { "is never written" } else { "is overwritten" };
+            return Err(PlanFault { kernel: end, reason: format!("output {position} {what}") });
+        }
+    }
+    Ok(())
+}
+
+/// Outputs as a list: aliases lead somewhere of the same size, no input is taken over twice.
+fn check_outputs(plan: &Plan) -> Result<(), String> {
+    let mut taken = vec![false; plan.inputs.len()];
+    for (position, output) in plan.outputs.iter().enumerate() {
+        let size = match (output.alias, output.reuses) {
+            (Some(BufferRef::Input(input)), None) => plan.inputs.get(input).copied(),
+            (Some(BufferRef::Output(other)), None) if other < position => {
+                Some((plan.outputs[other].dtype, plan.outputs[other].len))
+            }
+            (None, Some(input)) => {
+                let size = plan.inputs.get(input).copied();
+                if size.is_some() && std::mem::replace(&mut taken[input], true) {
+                    return Err(format!("input {input} is taken over twice"));
+                }
+                size
+            }
+            (None, None) => Some((output.dtype, output.len)),
+            _ => None,
+        };
+        if size != Some((output.dtype, output.len)) {
+            return Err(format!("output {position} has the memory of something else"));
+        }
+    }
+    Ok(())
+}
+
+impl State<'_> {
+    fn content(&self, block: BufferRef) -> Content {
+        match block {
+            BufferRef::Input(input) => self.inputs[input],
+            BufferRef::Output(output) => self.outputs[output],
+            BufferRef::Slot(slot) => self.slots[slot],
+        }
+    }
+
+    fn run(&mut self, kernel: &Kernel) -> Result<(), String> {
+        let plan = self.plan;
+        for (position, input) in kernel.inputs.iter().enumerate() {
+            let block = plan.block(input.buffer);
+            let expected = match (input.buffer, self.content(block)) {
+                (BufferRef::Input(_), Content::Leaf) => true,
+                (_, content) => content == Content::Node(input.node),
+            };
+            if !expected {
+                return Err(format!(
+                    "operand {position} reads {} for node {}, where {:?} is",
+                    input.buffer,
+                    input.node,
+                    self.content(block)
+                ));
+            }
+            if let BufferRef::Input(leaf) = input.buffer
+                && plan.inputs[leaf] != (input.dtype, input.len)
+            {
+                return Err(format!("operand {position} is not what input {leaf} is"));
+            }
+        }
+        let blocks: Vec<BufferRef> =
+            kernel.outputs.iter().map(|output| plan.block(output.buffer)).collect();
+        for (position, output) in kernel.outputs.iter().enumerate() {
+            let block = blocks[position];
+            if blocks[..position].contains(&block) {
+                return Err(format!("output {position} has the memory of another"));
+            }
+            for (read, input) in kernel.inputs.iter().enumerate() {
+                if plan.block(input.buffer) == block && !is_in_place(kernel, read, position) {
+                    return Err(format!("output {position} is written over operand {read}"));
+                }
+            }
+            let fits = match output.buffer {
+                BufferRef::Slot(slot) => {
+                    let slot = plan.slots[slot];
+                    output.len <= slot.elements_max
+                        && output.len * output.dtype.size() <= slot.bytes
+                }
+                BufferRef::Output(index) => {
+                    let known = &plan.outputs[index];
+                    (known.dtype, known.len) == (output.dtype, output.len)
+                }
+                BufferRef::Input(_) => false,
+            };
+            if !fits {
+                return Err(format!("output {position} does not fit {}", output.buffer));
+            }
+        }
+        for (output, block) in kernel.outputs.iter().zip(blocks) {
+            let content = Content::Node(output.node);
+            match block {
+                BufferRef::Input(input) => self.inputs[input] = content,
+                BufferRef::Output(output) => self.outputs[output] = content,
+                BufferRef::Slot(slot) => self.slots[slot] = content,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// True if a kernel reads an operand only where it writes the output that lies over it.
+fn is_in_place(kernel: &Kernel, input: usize, output: usize) -> bool {
+    let loads = |instruction: &Instruction| matches!(instruction.operation, Operation::Load { input: loaded, .. } if loaded == input);
+    if let KernelKind::Write { .. } = kernel.kind {
+        return input == 0 && !kernel.program.instructions.iter().any(loads);
+    }
+    let KernelInput { dtype, len, .. } = kernel.inputs[input];
+    let written = &kernel.outputs[output];
+    let whole = kernel.space.kept == kernel.space.shape.rank();
+    input >= kernel.kind.operands()
+        && whole
+        && (dtype, len) == (written.dtype, written.len)
+        && kernel.program.instructions.iter().all(|instruction| match instruction.operation {
+            Operation::Load { input: loaded, view } if loaded == input => view.is_contiguous(),
+            _ => true,
+        })
+}

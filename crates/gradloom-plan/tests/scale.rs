@@ -1,0 +1,84 @@
+//! Large graphs: they are planned at all, in pieces, and on a small stack. `--nocapture` prints the times.
+
+use std::time::Instant;
+
+use gradloom_autodiff::grad;
+use gradloom_plan::{Limits, Planner, Prepared};
+use gradloom_tensor::{DType, Retention, Tensor};
+use gradloom_testkit::reference;
+
+fn prepare(what: &str, roots: &[Tensor]) -> Prepared {
+    let start = Instant::now();
+    let planner = Planner::new(Limits { verify: false, ..Limits::default() });
+    let prepared = planner.prepare(roots, Retention::Keep).unwrap();
+    let kernels = prepared.plan.kernels.len();
+    println!("{what}: {} nodes, {kernels} kernels, {:?}", prepared.nodes.len(), start.elapsed());
+    let start = Instant::now();
+    prepared.plan.verify().unwrap();
+    println!("    verified in {:?}", start.elapsed());
+    prepared
+}
+
+/// The loss of a recurrent network of so many steps and its gradients.
+fn recurrent(steps: usize) -> Vec<Tensor> {
+    let device = reference::device();
+    let leaf = |shape: &[usize]| {
+        let count: usize = shape.iter().product();
+        Tensor::from_vec(vec![0.1f32; count], shape, &device).unwrap().tracked()
+    };
+    let (x, w, u, b) = (leaf(&[8, steps, 16]), leaf(&[16, 32]), leaf(&[32, 32]), leaf(&[32]));
+    let mut state = Tensor::zeros([8, 32], DType::F32, &device);
+    for step in 0..steps {
+        let input = x.narrow(1, step, 1).squeeze(1);
+        state = (input.matmul(&w) + state.matmul(&u) + &b).tanh();
+    }
+    let loss = state.square().mean(..);
+    let mut roots = grad(&loss, &[&w, &u, &b]);
+    roots.push(loss);
+    roots
+}
+
+/// Runs on a thread with the stack that spawned threads have at the least.
+fn on_a_small_stack(run: impl FnOnce() + Send + 'static) {
+    std::thread::Builder::new().stack_size(512 << 10).spawn(run).unwrap().join().unwrap();
+}
+
+#[test]
+fn a_recurrent_network_of_five_hundred_steps() {
+    on_a_small_stack(|| {
+        prepare("recurrent, 500 steps", &recurrent(500));
+    });
+}
+
+#[test]
+fn a_hundred_thousand_nodes() {
+    on_a_small_stack(|| {
+        prepare("recurrent, 4,000 steps", &recurrent(4_000));
+    });
+}
+
+#[test]
+fn a_chain_of_a_million_nodes() {
+    on_a_small_stack(|| {
+        let device = reference::device();
+        let mut y = Tensor::from_vec(vec![1f32, 2.0], [2], &device).unwrap();
+        for _ in 0..250_000 {
+            y = &y * 0.999 + 0.001;
+        }
+        prepare("chain", &[y]);
+    });
+}
+
+#[test]
+fn a_thousand_updates_in_one_step() {
+    let device = reference::device();
+    let roots: Vec<Tensor> = (0..1_000)
+        .flat_map(|_| {
+            let weight = Tensor::from_vec(vec![1f32; 64], [8, 8], &device).unwrap().tracked();
+            let gradient = &grad(&weight.square().sum(..), &[&weight])[0];
+            let moment = gradient * 0.1;
+            [&weight - &(&moment * 0.01), moment]
+        })
+        .collect();
+    prepare("updates", &roots);
+}

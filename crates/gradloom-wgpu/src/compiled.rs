@@ -1,0 +1,161 @@
+//! [`Compiled`]: a plan as dispatches, and in which pieces it is submitted.
+
+use std::ops::Range;
+
+use gradloom_plan::{BufferRef, Kernel, Operation, Plan};
+use gradloom_tensor::{Error, Result};
+use rustc_hash::FxHashMap;
+
+use crate::arena::{Extent, Layout};
+use crate::codegen::bindings::Resource;
+use crate::codegen::{self, Target};
+use crate::gpu::Gpu;
+use crate::pipeline::Pipelines;
+use crate::step::Step;
+
+/// A plan's dispatches.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) steps: Vec<Step>,
+    /// Bytes of the scratch memory that the kernels share: they run one after another.
+    pub(crate) scratch: Vec<u64>,
+    /// Where the words of its kernels are.
+    pub(crate) words: Layout,
+    /// Dispatches of each kernel.
+    kernels: Vec<Range<usize>>,
+    /// Kernels up to the last one with an index check.
+    checked: usize,
+}
+
+/// Kernels that are submitted together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub(crate) kernels: Range<usize>,
+    pub(crate) steps: Range<usize>,
+    /// Their index checks are looked at before the evaluation goes on.
+    pub(crate) checks: bool,
+}
+
+impl Compiled {
+    pub(crate) fn new(
+        plan: &Plan,
+        gpu: &Gpu,
+        target: &Target,
+        pipelines: &mut Pipelines,
+    ) -> Result<Compiled> {
+        let checked = checked_kernels(plan)?;
+        let (steps, kernels) = (Vec::new(), Vec::new());
+        let (scratch, words) = (Vec::new(), Layout::default());
+        let mut compiled = Compiled { steps, scratch, words, kernels, checked };
+        for kernel in &plan.kernels {
+            compiled.add(kernel, plan, gpu, target, pipelines)?;
+        }
+        Ok(compiled)
+    }
+
+    fn add(
+        &mut self,
+        kernel: &Kernel,
+        plan: &Plan,
+        gpu: &Gpu,
+        target: &Target,
+        pipelines: &mut Pipelines,
+    ) -> Result<()> {
+        let resolve = |buffer: BufferRef| resolve(plan, buffer);
+        let (dispatches, scratch) = codegen::compile(kernel, target, &resolve)?;
+        self.scratch.resize(self.scratch.len().max(scratch.len()), 0);
+        for (shared, own) in self.scratch.iter_mut().zip(scratch) {
+            *shared = own.max(*shared);
+        }
+        let start = self.steps.len();
+        // The dispatches of a kernel read the same words.
+        let mut words: Option<Extent> = None;
+        for dispatch in dispatches {
+            let pipeline = pipelines.get(gpu, &dispatch)?;
+            let resources: Vec<Resource> =
+                dispatch.bindings.iter().map(|binding| binding.resource).collect();
+            if words.is_none() && resources.contains(&Resource::Words) {
+                words = Some(self.words.add(&dispatch.words, gpu));
+            }
+            self.steps.push(Step {
+                label: dispatch.label,
+                pipeline,
+                resources,
+                words: words.unwrap_or_default(),
+                grid: dispatch.grid,
+                bind_groups: FxHashMap::default(),
+            });
+        }
+        self.kernels.push(start..self.steps.len());
+        Ok(())
+    }
+
+    /// Drops bind groups, which hold on to buffers.
+    pub(crate) fn forget_bind_groups(&mut self) {
+        for step in &mut self.steps {
+            step.bind_groups.clear();
+        }
+    }
+
+    /// The pieces in order: the kernels up to the last check, if there is one, and the others; or, if
+    /// `singly`, every kernel for itself.
+    pub(crate) fn pieces(&self, singly: bool) -> Vec<Piece> {
+        let count = self.kernels.len();
+        let mut ends: Vec<usize> = if singly { (1..=count).collect() } else { Vec::new() };
+        if !singly {
+            ends.extend([self.checked, count]);
+        }
+        let (mut pieces, mut start) = (Vec::new(), 0);
+        for end in ends {
+            let kernels = start..end;
+            start = end;
+            if !kernels.is_empty() {
+                let steps = self.kernels[kernels.start].start..self.kernels[end - 1].end;
+                let checks = kernels.start < self.checked;
+                pieces.push(Piece { kernels, steps, checks });
+            }
+        }
+        pieces
+    }
+}
+
+/// Kernels up to the last one with an index check. Fails if one of them overwrites an input: what a
+/// failed evaluation has read must still be there.
+fn checked_kernels(plan: &Plan) -> Result<usize> {
+    let checks = |kernel: &Kernel| {
+        let mut instructions = kernel.program.instructions.iter();
+        instructions.any(|next| matches!(next.operation, Operation::CheckIndex { .. }))
+    };
+    let count = plan.kernels.iter().rposition(checks).map_or(0, |last| last + 1);
+    for (position, kernel) in plan.kernels[..count].iter().enumerate() {
+        let overwrites = |buffer| matches!(resolve(plan, buffer), BufferRef::Input(_));
+        if kernel.outputs.iter().any(|output| overwrites(output.buffer)) {
+            return Err(Error::backend(format!(
+                "plan: kernel {position} writes in place before kernel {} has checked its indices",
+                count - 1
+            )));
+        }
+    }
+    Ok(count)
+}
+
+/// The buffer that owns the memory of `buffer`.
+pub(crate) fn resolve(plan: &Plan, buffer: BufferRef) -> BufferRef {
+    match resolve_alias(plan, buffer) {
+        BufferRef::Output(output) => {
+            plan.outputs[output].reuses.map_or(BufferRef::Output(output), BufferRef::Input)
+        }
+        other => other,
+    }
+}
+
+/// The buffer that `buffer` is a view of, itself if it is none.
+pub(crate) fn resolve_alias(plan: &Plan, buffer: BufferRef) -> BufferRef {
+    let mut buffer = buffer;
+    while let BufferRef::Output(output) = buffer
+        && let Some(source) = plan.outputs[output].alias
+    {
+        buffer = source;
+    }
+    buffer
+}
