@@ -52,11 +52,9 @@ const EXAMPLES: [&str; 8] = [
 
 /// Builds the benchmark program in release mode and runs it.
 pub(crate) fn bench(arguments: &[&str]) -> Result<(), String> {
-    step(cargo().args(["run", "--release", "--quiet", "--package", "bench", "--"]).args(arguments))
-}
-
-/// Builds the program that draws random graphs in release mode and runs it.
-pub(crate) fn graphs(arguments: &[&str]) -> Result<(), String> {
-    let program = ["run", "--release", "--quiet", "--package", "bench", "--bin", "graphs", "--"];
-    step(cargo().args(program).args(arguments))
+    step(
+        cargo()
+            .args(["run", "--release", "--quiet", "--package", "bench", "--bin", "bench", "--"])
+            .args(arguments),
+    )
 }

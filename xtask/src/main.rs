@@ -6,6 +6,7 @@ mod ci;
 mod circles;
 mod codegen;
 mod dependencies;
+mod graphs;
 mod modules;
 mod new_op;
 mod packages;
@@ -21,7 +22,7 @@ usage: cargo xtask COMMAND
   ci                 everything CI runs: fmt, clippy, codegen --check, tidy, test, docs, examples
   test               the same
   bench [ARGS]       measures every device of this machine; --help lists the options
-  graphs [ARGS]      draws random graphs and compares devices with the reference; --help lists the options
+  graphs [ARGS]      random graphs against the reference: --count N, --seed S, --device D, --level L
   codegen [--check]  writes (or compares) generated files
   tidy               file lengths, headers, names, circles of imports, dependency arrows
   assets NAME        fetches a data set or model into assets/; without a name, lists them
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
     let done = match words[..] {
         ["ci" | "test"] => ci::run(),
         ["bench", ref rest @ ..] => ci::bench(rest),
-        ["graphs", ref rest @ ..] => ci::graphs(rest),
+        ["graphs", ref rest @ ..] => graphs::run(rest),
         ["codegen"] => codegen::run(false),
         ["codegen", "--check"] => codegen::run(true),
         ["tidy"] => tidy::run().and_then(|()| circles::run()).and_then(|()| dependencies::run()),

@@ -3,6 +3,7 @@
 use gradloom::prelude::*;
 use gradloom_cpu::CpuBackend;
 use gradloom_cpu::Level;
+use gradloom_wgpu::WgpuBackend;
 
 const USAGE: &str = "\
 usage: graphs [--count N] [--seed S] [--device NAME] [--level avx512|avx2|baseline] [--threads N]
@@ -10,7 +11,7 @@ usage: graphs [--count N] [--seed S] [--device NAME] [--level avx512|avx2|baseli
 
   --count N         how many graphs (10000)
   --seed S          the seed of the first; the others follow (1)
-  --device NAME     cpu (default), or a GPU's name as Device::named takes it
+  --device NAME     cpu (default), gpus for each adapter, or a name as Device::named takes it
   --level NAME      vector instructions of the processor; all of them in turn without it
   --threads N       how many graphs at a time (2)
   --gradients-only  only graphs with gradients
@@ -68,8 +69,13 @@ impl Options {
 
     /// The devices to be tested, one after another: each is made anew by each thread.
     pub(crate) fn targets(&self) -> Result<Vec<Target>, String> {
-        if self.device != "cpu" {
-            return Ok(vec![Target::Named(self.device.clone())]);
+        match self.device.as_str() {
+            "cpu" => {}
+            "gpus" => return Ok(Device::gpus().into_iter().map(Target::Shared).collect()),
+            name => {
+                let device = Device::named(name).map_err(|error| error.to_string())?;
+                return Ok(vec![Target::Shared(device)]);
+            }
         }
         let levels: Vec<Level> = Level::available()
             .into_iter()
@@ -89,8 +95,10 @@ fn number(text: &str) -> Result<u64, String> {
 /// A device to be tested.
 #[derive(Clone, Debug)]
 pub(crate) enum Target {
+    /// The processor with these instructions: a device of its own for each thread.
     Level(Level),
-    Named(String),
+    /// A device that threads share.
+    Shared(Device),
 }
 
 impl Target {
@@ -100,7 +108,18 @@ impl Target {
             Target::Level(level) => {
                 Ok(CpuBackend::with_level(Some(threads), *level)?.into_device())
             }
-            Target::Named(name) => Device::named(name),
+            Target::Shared(device) => Ok(device.clone()),
+        }
+    }
+
+    /// How many shaders a GPU has compiled; none are there on a processor.
+    pub(crate) fn shaders(&self) -> Option<usize> {
+        match self {
+            Target::Level(_) => None,
+            Target::Shared(device) => {
+                let backend = device.backend().as_any().downcast_ref::<WgpuBackend>()?;
+                Some(backend.shader_sources(0).len())
+            }
         }
     }
 }

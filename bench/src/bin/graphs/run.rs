@@ -130,6 +130,9 @@ fn report(findings: &Findings, target: &Target, took: Duration) {
         "  {} elements compared, {} left out; {} graphs mostly left out, {} meaningless",
         findings.coverage.compared, findings.coverage.left_out, findings.thin, findings.meaningless,
     );
+    if let Some(shaders) = target.shaders() {
+        println!("  {shaders} distinct shaders");
+    }
     let mut kinds: Vec<_> = findings.kinds.iter().collect();
     kinds.sort_by_key(|(_, finding)| std::cmp::Reverse(finding.count));
     for (kind, finding) in kinds {

@@ -7,10 +7,12 @@ mod composition;
 mod errors;
 mod found;
 mod random_graphs;
+mod regressions;
 mod table;
 mod training;
 
 use gradloom::prelude::*;
+use gradloom_cpu::{CpuBackend, Level};
 
 /// Every GPU adapter; none is a failure if `GRADLOOM_REQUIRE_GPU=1`.
 fn gpus() -> Vec<Device> {
@@ -26,4 +28,10 @@ fn gpus() -> Vec<Device> {
 /// The CPU and every GPU adapter.
 fn devices() -> Vec<Device> {
     std::iter::once(Device::cpu()).chain(gpus()).collect()
+}
+
+/// The processor at each level of its vector instructions.
+fn cpus() -> Vec<Device> {
+    let backend = |level| CpuBackend::with_level(Some(2), level).expect("threads");
+    Level::available().into_iter().map(|level| backend(level).into_device()).collect()
 }
