@@ -10,7 +10,7 @@ use crate::{cpus, devices};
 fn a_row_sum_is_broadcast() {
     agree(&Scenario::Together, &devices(), &|t| {
         t.leaf(&[2], DType::F32, Pattern::Small, 1);
-        t.push(t[0].sum_keepdim(&[0]));
+        t.push(t[0].sum_keepdim([0]));
         t.push(t[1].broadcast_to(*t[0].shape()));
         vec![2]
     });
@@ -40,8 +40,8 @@ fn repeated_rows_are_normalized() {
     agree(&Scenario::Together, &devices(), &|t| {
         t.leaf(&[], DType::F32, Pattern::Small, 1);
         t.push(t[0].broadcast_to(Shape::new(&[2, 1])));
-        let deviation = t[1].sub(t[1].mean_keepdim(&[0]));
-        t.push(deviation.mul(t[1].var_keepdim(&[0], 0).add(1e-3).rsqrt()));
+        let deviation = t[1].sub(t[1].mean_keepdim([0]));
+        t.push(deviation.mul(t[1].var_keepdim([0], 0).add(1e-3).rsqrt()));
         vec![2]
     });
 }
@@ -51,7 +51,7 @@ fn padding_is_split_by_a_reshape() {
     agree(&Scenario::Together, &devices(), &|t| {
         t.leaf(&[1, 1, 1, 3], DType::F32, Pattern::Small, 1);
         t.push(t[0].pad(&pairs(&[1, 1, 0, 0, 1, 0, 2, 3])));
-        t.push(t[1].reshape(&[1, 6, 2, 4]));
+        t.push(t[1].reshape([1, 6, 2, 4]));
         t.push(t[2].log_softmax(0));
         vec![3]
     });
