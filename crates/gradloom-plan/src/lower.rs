@@ -5,7 +5,7 @@
 //! in those decisions, and an error instead of a wrong number.
 
 use gradloom_tensor::op::{Binary, Reduction, Unary};
-use gradloom_tensor::{DType, Op, RANK_MAX, Scalar, bf16, f16};
+use gradloom_tensor::{DType, Op, RANK_MAX, Scalar, rounding};
 use rustc_hash::FxHashMap;
 
 use crate::draft::{Draft, Fault, program_kind};
@@ -388,8 +388,8 @@ fn as_held(value: Scalar, dtype: DType) -> Scalar {
     match dtype {
         DType::F64 => Scalar::Float(value.as_f64()),
         DType::F32 => Scalar::Float(f64::from(value.as_f64() as f32)),
-        DType::F16 => Scalar::Float(f16::from_f64(value.as_f64()).to_f64()),
-        DType::BF16 => Scalar::Float(bf16::from_f64(value.as_f64()).to_f64()),
+        DType::F16 => Scalar::Float(rounding::to_f16(value.as_f64()).to_f64()),
+        DType::BF16 => Scalar::Float(rounding::to_bf16(value.as_f64()).to_f64()),
         DType::I32 => Scalar::Int(i64::from(value.as_i64() as i32)),
         DType::U32 => Scalar::Int(i64::from(value.as_i64() as u32)),
         DType::U8 => Scalar::Int(i64::from(value.as_i64() as u8)),

@@ -6,6 +6,8 @@
 
 use half::{bf16, f16};
 
+use crate::rounding;
+
 /// The type of a tensor's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DType {
@@ -138,10 +140,12 @@ impl Scalar {
         }
     }
 
-    /// A 32-bit word as a kernel of compute type `dtype` reads it (f64 excluded).
+    /// A 32-bit word as a kernel of compute type `dtype` reads it (f64 excluded); halves are rounded.
     pub fn word(self, dtype: DType) -> u32 {
-        match dtype.compute() {
-            DType::F32 | DType::F64 | DType::F16 | DType::BF16 => (self.as_f64() as f32).to_bits(),
+        match dtype {
+            DType::F32 | DType::F64 => (self.as_f64() as f32).to_bits(),
+            DType::F16 => rounding::to_f16(self.as_f64()).to_f32().to_bits(),
+            DType::BF16 => rounding::to_bf16(self.as_f64()).to_f32().to_bits(),
             DType::I32 => self.as_i64() as i32 as u32,
             DType::U32 | DType::U8 => self.as_i64() as u32,
             DType::Bool => u32::from(self.as_bool()),

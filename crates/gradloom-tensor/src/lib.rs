@@ -4,6 +4,7 @@
 
 pub mod backend;
 mod display;
+pub mod rounding;
 pub mod dtype;
 pub mod elementwise;
 mod axes;
