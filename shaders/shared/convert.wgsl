@@ -38,6 +38,18 @@ fn gl_round_bf16(a: f32) -> f32 {
     return gl_bits((word + 0x7fffu + ((word >> 16u) & 1u)) & 0xffff0000u);
 }
 
+// A whole number whose lower bits are gone where f32 has no room for them, except for the lowest kept one,
+// which is 1 if any of them was: rounded to bf16 it gives what the number itself gives.
+fn gl_to_odd_u32(a: u32) -> f32 {
+    let odd = (a & 0xffffff00u) | 0x100u;
+    return f32(select(a, odd, a >= 0x1000000u && (a & 0xffu) != 0u));
+}
+
+fn gl_to_odd_i32(a: i32) -> f32 {
+    let magnitude = gl_to_odd_u32(bitcast<u32>(abs(a)));
+    return select(magnitude, -magnitude, a < 0i);
+}
+
 // The nearest half-precision number, ties to even, as f32. Drivers may drop a conversion there and
 // back, so the rounding is spelled out.
 fn gl_round_f16(a: f32) -> f32 {

@@ -2,7 +2,7 @@
 //! wrapped before anything is computed with them.
 
 use gradloom_tensor::op::{Binary, Reduction, Unary};
-use gradloom_tensor::{DType, Scalar, bf16_of, f16_of};
+use gradloom_tensor::{DType, Scalar, rounding};
 
 use crate::program::Operation;
 
@@ -11,8 +11,8 @@ pub(crate) fn as_held(value: Scalar, dtype: DType) -> Scalar {
     match dtype {
         DType::F64 => Scalar::Float(value.as_f64()),
         DType::F32 => Scalar::Float(f64::from(value.as_f64() as f32)),
-        DType::F16 => Scalar::Float(f16_of(value.as_f64()).to_f64()),
-        DType::BF16 => Scalar::Float(bf16_of(value.as_f64()).to_f64()),
+        DType::F16 => Scalar::Float(rounding::to_f16(value.as_f64()).to_f64()),
+        DType::BF16 => Scalar::Float(rounding::to_bf16(value.as_f64()).to_f64()),
         DType::I32 => Scalar::Int(i64::from(value.as_i64() as i32)),
         DType::U32 => Scalar::Int(i64::from(value.as_i64() as u32)),
         DType::U8 => Scalar::Int(i64::from(value.as_i64() as u8)),

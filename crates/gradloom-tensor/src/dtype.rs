@@ -6,6 +6,8 @@
 
 use half::{bf16, f16};
 
+use crate::rounding;
+
 /// The type of a tensor's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DType {
@@ -90,28 +92,6 @@ impl std::fmt::Display for DType {
     }
 }
 
-/// A number as f16, rounded once (ties to even). The library's own conversion from f64 looks at the upper
-/// half of the bits alone and so takes some numbers beside a tie for one.
-pub fn f16_of(value: f64) -> f16 {
-    f16::from_f32(to_odd(value))
-}
-
-/// A number as bf16, rounded once (ties to even). See [`f16_of`].
-pub fn bf16_of(value: f64) -> bf16 {
-    bf16::from_f32(to_odd(value))
-}
-
-/// The number in f32, with the last bit set where that is not exact: rounding that to fewer bits is
-/// rounding the number itself.
-fn to_odd(value: f64) -> f32 {
-    let single = value as f32;
-    if f64::from(single) == value || value.is_nan() {
-        return single;
-    }
-    let farther = f64::from(single).abs() > value.abs();
-    f32::from_bits((single.to_bits() - u32::from(farther)) | 1)
-}
-
 /// One number or truth value, outside any tensor.
 #[derive(Clone, Copy, Debug)]
 pub enum Scalar {
@@ -160,10 +140,12 @@ impl Scalar {
         }
     }
 
-    /// A 32-bit word as a kernel of compute type `dtype` reads it (f64 excluded).
+    /// A 32-bit word as a kernel of compute type `dtype` reads it (f64 excluded); halves are rounded.
     pub fn word(self, dtype: DType) -> u32 {
-        match dtype.compute() {
-            DType::F32 | DType::F64 | DType::F16 | DType::BF16 => (self.as_f64() as f32).to_bits(),
+        match dtype {
+            DType::F32 | DType::F64 => (self.as_f64() as f32).to_bits(),
+            DType::F16 => rounding::to_f16(self.as_f64()).to_f32().to_bits(),
+            DType::BF16 => rounding::to_bf16(self.as_f64()).to_f32().to_bits(),
             DType::I32 => self.as_i64() as i32 as u32,
             DType::U32 | DType::U8 => self.as_i64() as u32,
             DType::Bool => u32::from(self.as_bool()),

@@ -4,6 +4,7 @@
 
 pub mod backend;
 mod display;
+pub mod rounding;
 pub mod dtype;
 pub mod elementwise;
 mod axes;
@@ -20,7 +21,7 @@ mod tensor;
 
 pub use backend::{Backend, Buffer, Capabilities, Device, Retention, Statistics};
 pub use blocks::BlockFormat;
-pub use dtype::{DType, Element, Scalar, bf16_of, f16_of};
+pub use dtype::{DType, Element, Scalar};
 pub use error::{Error, Result};
 pub use eval::{Tensors, commit, eval};
 pub use half::{bf16, f16};

@@ -1,7 +1,7 @@
 //! [`Case`]: one row of the table: a function of tensors, and what its operands are drawn from.
 
 use gradloom_tensor::random::threefry;
-use gradloom_tensor::{DType, Device, Result, Shape, Tensor};
+use gradloom_tensor::{DType, Device, Result, Shape, Tensor, rounding};
 
 /// A function to be tested on every backend.
 #[derive(Clone)]
@@ -212,12 +212,12 @@ pub fn tensor(values: &[f64], shape: Shape, dtype: DType, device: &Device) -> Re
             Tensor::from_vec(values.iter().map(|&value| value as f32).collect(), shape, device)?
         }
         DType::F16 => Tensor::from_vec(
-            values.iter().map(|&value| gradloom_tensor::f16_of(value)).collect(),
+            values.iter().map(|&value| rounding::to_f16(value)).collect(),
             shape,
             device,
         )?,
         DType::BF16 => Tensor::from_vec(
-            values.iter().map(|&value| gradloom_tensor::bf16_of(value)).collect(),
+            values.iter().map(|&value| rounding::to_bf16(value)).collect(),
             shape,
             device,
         )?,

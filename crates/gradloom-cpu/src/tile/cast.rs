@@ -1,7 +1,8 @@
 //! Conversions between dtypes, and the generator of random bits.
 
 use bytemuck::Pod;
-use gradloom_tensor::{DType, bf16_of, f16_of};
+use gradloom_tensor::DType;
+use gradloom_tensor::rounding::to_odd;
 
 use super::operand::Operand;
 use super::unary::Lanes;
@@ -117,8 +118,8 @@ pub(super) fn cast(level: Level, value: Lanes<'_>, to: DType, out: &mut [u8]) {
         Lanes::F64(value) => table! { to, level, value, out, f64;
             F32(a) -> f32 = a as f32;
             F64(a) -> f64 = a;
-            F16(a) -> f32 = f16_of(a).to_f32();
-            BF16(a) -> f32 = bf16_of(a).to_f32();
+            F16(a) -> f32 = round_half(to_odd(a));
+            BF16(a) -> f32 = round_brain(to_odd(a));
             I32(a) -> i32 = a as i32;
             U32(a) -> u32 = a as u32;
             U8(a) -> u32 = (a as u32).min(255);
@@ -128,7 +129,7 @@ pub(super) fn cast(level: Level, value: Lanes<'_>, to: DType, out: &mut [u8]) {
             F32(a) -> f32 = a as f32;
             F64(a) -> f64 = f64::from(a);
             F16(a) -> f32 = round_half(a as f32);
-            BF16(a) -> f32 = round_brain(a as f32);
+            BF16(a) -> f32 = round_brain(to_odd(f64::from(a)));
             I32(a) -> i32 = a;
             U32(a) -> u32 = a as u32;
             U8(a) -> u32 = u32::from(a as u8);
@@ -138,7 +139,7 @@ pub(super) fn cast(level: Level, value: Lanes<'_>, to: DType, out: &mut [u8]) {
             F32(a) -> f32 = a as f32;
             F64(a) -> f64 = f64::from(a);
             F16(a) -> f32 = round_half(a as f32);
-            BF16(a) -> f32 = round_brain(a as f32);
+            BF16(a) -> f32 = round_brain(to_odd(f64::from(a)));
             I32(a) -> i32 = a as i32;
             U32(a) -> u32 = a;
             U8(a) -> u32 = u32::from(a as u8);
@@ -151,6 +152,21 @@ pub(super) fn cast(level: Level, value: Lanes<'_>, to: DType, out: &mut [u8]) {
 mod tests {
     use super::*;
     use gradloom_tensor::Key;
+
+    #[test]
+    fn halves_of_wide_numbers_are_rounded_once() {
+        let wide = [1.0 + 2f64.powi(-8) + 2f64.powi(-22), 1.0 + 2f64.powi(-8) + 2f64.powi(-40)];
+        let whole = [(1 << 30) + (1 << 22) + 1, -(1 << 30) - (1 << 22) - 1];
+        for level in Level::available() {
+            let mut out = [0.0f32; 2];
+            let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut out);
+            cast(level, Lanes::F64(Operand::Slice(&wide)), DType::BF16, bytes);
+            assert_eq!(out, [1.007_812_5; 2]);
+            let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut out);
+            cast(level, Lanes::I32(Operand::Slice(&whole)), DType::BF16, bytes);
+            assert_eq!(out, [1.082_130_4e9, -1.082_130_4e9]);
+        }
+    }
 
     #[test]
     fn random_words_are_those_of_the_reference() {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use gradloom_tensor::{
     Backend, Buffer, Capabilities, DType, Device, Element, Error, Op, Result, Retention, Scalar,
-    Statistics, Tensor, bf16, f16,
+    Statistics, Tensor, bf16, f16, rounding,
 };
 
 use super::fault::{Failure, Fault};
@@ -141,8 +141,8 @@ fn encode(dtype: DType, values: &[f64]) -> Vec<u8> {
     match dtype {
         DType::F32 => all(values, |value| value as f32),
         DType::F64 => all(values, |value| value),
-        DType::F16 => all(values, |value| f16::from_f32(value as f32)),
-        DType::BF16 => all(values, |value| bf16::from_f32(value as f32)),
+        DType::F16 => all(values, rounding::to_f16),
+        DType::BF16 => all(values, rounding::to_bf16),
         DType::I32 => all(values, |value| value as i32),
         DType::U32 => all(values, |value| value as u32),
         DType::U8 => all(values, |value| value as u8),

@@ -1,7 +1,7 @@
 //! Numbers of a dtype: what is kept of one when it is stored, converted, computed or summed.
 
 use gradloom_tensor::op::{Binary, Reduction, Unary};
-use gradloom_tensor::{DType, Scalar, bf16_of, f16_of};
+use gradloom_tensor::{DType, Scalar, rounding};
 
 /// What an element of `dtype` keeps of a number: floats are rounded (ties to even), integers wrap, truth
 /// values are 0 and 1.
@@ -9,9 +9,8 @@ pub fn store(dtype: DType, value: f64) -> f64 {
     match dtype {
         DType::F64 => value,
         DType::F32 => f64::from(value as f32),
-        // Both are computed in f32, so f32 is what is rounded.
-        DType::F16 => f16_of(value).to_f64(),
-        DType::BF16 => bf16_of(value).to_f64(),
+        DType::F16 => rounding::to_f16(value).to_f64(),
+        DType::BF16 => rounding::to_bf16(value).to_f64(),
         DType::I32 => f64::from(value as i64 as i32),
         DType::U32 => f64::from(value as i64 as u32),
         DType::U8 => f64::from(value as i64 as u8),
@@ -37,7 +36,7 @@ pub(super) fn compute(dtype: DType, value: f64) -> f64 {
 
 /// A constant or argument as an instruction of `dtype` reads it.
 pub(super) fn scalar(dtype: DType, value: Scalar) -> f64 {
-    compute(dtype, value.cast(dtype).as_f64())
+    store(dtype, value.cast(dtype).as_f64())
 }
 
 pub(super) fn unary(op: Unary, dtype: DType, value: f64) -> f64 {

@@ -68,8 +68,9 @@ impl Tensor {
     /// `[.., S, E]` -> `[.., T, E]`. With query `[B, H, T, D]` and fewer key heads `[B, HK, S, D]`,
     /// `H / HK` neighbouring query heads share a key head.
     ///
-    /// Float dtypes, equal. A query that sees no key gets finite numbers without meaning. Panics if
-    /// shapes do not fit. PyTorch: `F.scaled_dot_product_attention`, whose causal mask aligns first
+    /// Float dtypes, equal. A query that sees no key gets finite numbers without meaning (where a bool
+    /// mask alone hides them all, the mean of the values it would see; see
+    /// [`op::Attention`](crate::op::Attention)), not NaN. Panics if shapes do not fit. PyTorch: `F.scaled_dot_product_attention`, whose causal mask aligns first
     /// positions instead of last. Vaswani et al., "Attention is all you need", 2017; Ainslie et al.,
     /// "GQA", 2023.
     #[track_caller]

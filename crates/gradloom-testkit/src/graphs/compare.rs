@@ -128,7 +128,7 @@ fn compare(expected: &Results, actual: &Results) -> Result<Coverage, Difference>
             return Err(wrong(format!("{name}: {} {}", actual.dtype(), actual.shape())));
         }
         let report = |error: Error| wrong(format!("{name}: the reference: {error}"));
-        let (values, errors) = elements_and_errors(&plain(expected)).map_err(report)?;
+        let (values, errors) = elements_and_errors(expected).map_err(report)?;
         let found = quietly(|| elements(&plain(actual)))
             .map_err(|message| Difference { kind: Kind::Panic, message })?
             .map_err(|message| Difference { kind: Kind::Error, message })?;

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use gradloom_tensor::{
     Backend, Buffer, Capabilities, DType, Device, Element, Error, Op, Result, Retention, Scalar,
-    Shape, Statistics, Tensor, bf16, bf16_of, f16, f16_of,
+    Shape, Statistics, Tensor, bf16, f16, rounding,
 };
 
 pub use bounds::Arithmetic;
@@ -46,6 +46,9 @@ pub fn bounded(arithmetic: Arithmetic) -> Device {
 /// # Errors
 /// What the evaluation reports.
 pub fn elements_and_errors(tensor: &Tensor) -> Result<(Values, Values)> {
+    // A matrix in blocks is evaluated as its blocks; what a reshape of it has is its numbers.
+    let numbers = tensor.is_quantized().then(|| tensor.reshape([tensor.count()]));
+    let tensor = numbers.as_ref().unwrap_or(tensor);
     tensor.eval()?;
     let known = tensor.value().map(stored).transpose()?;
     let known = known.ok_or_else(|| Error::backend("reference: a root without a value"))?;
@@ -246,8 +249,8 @@ fn halved(tensor: &Tensor, mut values: Vec<f64>) -> Vec<f64> {
 pub(crate) fn round(dtype: DType, value: f64) -> f64 {
     match dtype {
         DType::F32 | DType::F64 => value,
-        DType::F16 => f16_of(value).to_f64(),
-        DType::BF16 => bf16_of(value).to_f64(),
+        DType::F16 => rounding::to_f16(value).to_f64(),
+        DType::BF16 => rounding::to_bf16(value).to_f64(),
         DType::I32 => f64::from(value as i64 as i32),
         DType::U32 => f64::from(value as i64 as u32),
         DType::U8 => f64::from(value as i64 as u8),
@@ -279,11 +282,58 @@ fn encode(dtype: DType, values: &[f64]) -> Vec<u8> {
     match dtype {
         DType::F32 => all(values, |value| value as f32),
         DType::F64 => all(values, |value| value),
-        DType::F16 => all(values, f16_of),
-        DType::BF16 => all(values, bf16_of),
+        DType::F16 => all(values, rounding::to_f16),
+        DType::BF16 => all(values, rounding::to_bf16),
         DType::I32 => all(values, |value| value as i32),
         DType::U32 => all(values, |value| value as u32),
         DType::U8 => all(values, |value| value as u8),
         DType::Bool => all(values, |value| value != 0.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gradloom_tensor::BlockFormat;
+    use gradloom_tensor::op::Window2d;
+    use gradloom_tensor::ops::attention::AttentionOptions;
+
+    use super::*;
+
+    #[test]
+    fn a_window_of_padding_has_no_maximum() {
+        let device = bounded(Arithmetic::Host);
+        let window = Window2d { padding: [[0, 0], [2, 0]], ..Window2d::new([1, 2]) };
+        let input = Tensor::from_vec(vec![3.0f32, 5.0], [1, 1, 1, 2], &device).unwrap();
+        let ones = Tensor::ones([1, 1, 1, 3], DType::F32, &device);
+        let scattered = Tensor::pool_max_scatter(&input, &ones, window);
+        assert_eq!(scattered.to_vec::<f32>().unwrap(), [1.0, 1.0]);
+        let gathered = Tensor::pool_max_gather(&input, &input, window);
+        assert_eq!(gathered.to_vec::<f32>().unwrap(), [0.0, 3.0, 5.0]);
+        let empty = Tensor::zeros([1, 1, 1, 0], DType::F32, &device);
+        let padded = Window2d { padding: [[0, 0], [1, 0]], ..Window2d::new([1, 1]) };
+        let gathered = Tensor::pool_max_gather(&empty, &empty, padded);
+        assert_eq!(gathered.to_vec::<f32>().unwrap(), [0.0]);
+    }
+
+    #[test]
+    fn keys_that_a_mask_hides_all_count_the_same() {
+        let device = bounded(Arithmetic::Host);
+        let query = Tensor::ones([1, 1, 2, 1], DType::F32, &device);
+        let value = Tensor::from_vec(vec![1.0f32, 3.0], [1, 1, 2, 1], &device).unwrap();
+        let mask = Tensor::from_vec(vec![false, false, true, false], [2, 2], &device).unwrap();
+        let options = AttentionOptions::default().mask(&mask);
+        let result = Tensor::attention(&query, &query, &value, &options);
+        let (values, errors) = elements_and_errors(&result).unwrap();
+        assert_eq!(values[..], [2.0, 1.0]);
+        assert!(errors.iter().all(|&error| error < 1e-5), "{errors:?}");
+    }
+
+    #[test]
+    fn a_matrix_in_blocks_can_be_a_root() {
+        let device = bounded(Arithmetic::Host);
+        let matrix = Tensor::ones([2, 32], DType::F32, &device);
+        let matrix = matrix.quantize(BlockFormat::Q8_0).unwrap();
+        let (values, errors) = elements_and_errors(&matrix).unwrap();
+        assert_eq!((values.len(), errors.len()), (64, 64));
     }
 }

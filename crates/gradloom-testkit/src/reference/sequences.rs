@@ -34,6 +34,10 @@ pub(super) fn compute(tensor: &Tensor, values: &[Values], shapes: &[Shape]) -> V
     }
 }
 
+/// The score of a key that a truth value hides. It is finite, so that the keys of a query whose mask hides
+/// them all count the same.
+pub(super) const HIDDEN: f64 = -1e30;
+
 /// One query's keys: which it sees with what score, and how to find elements.
 pub(super) struct Row {
     /// `[batch, head, position]` of the query.
@@ -79,7 +83,7 @@ pub(super) fn rows(
                 .sum();
             let mut score = dot * options.scale;
             match mask.map(|mask| mask[row * keys + other]) {
-                Some(0.0) if keeps => continue,
+                Some(0.0) if keeps => score = HIDDEN,
                 Some(_) if keeps => {}
                 Some(added) => score += added,
                 None => {}

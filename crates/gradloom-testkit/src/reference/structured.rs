@@ -70,13 +70,18 @@ pub(super) fn compute(tensor: &Tensor, values: &[Values], shapes: &[Shape]) -> V
             let winners = winners(*window, &values[0], &shapes[0], &shapes[1]);
             let mut out = vec![0.0; shape.count()];
             for (y, winner) in winners.into_iter().enumerate() {
-                out[winner] += values[1][y];
+                if let Some(winner) = winner {
+                    out[winner] += values[1][y];
+                }
             }
             out
         }
         Op::PoolMaxGather(window) => {
             let winners = winners(*window, &values[0], &shapes[0], &shape);
-            winners.into_iter().map(|winner| values[1][winner]).collect()
+            winners
+                .into_iter()
+                .map(|winner| winner.map_or(0.0, |winner| values[1][winner]))
+                .collect()
         }
         Op::PoolSum(window) => {
             let mut out = vec![0.0; shape.count()];
@@ -252,7 +257,7 @@ pub(super) fn pool(
 }
 
 /// For each window the index of its first maximum.
-fn winners(window: Window2d, x: &[f64], input: &Shape, output: &Shape) -> Vec<usize> {
+fn winners(window: Window2d, x: &[f64], input: &Shape, output: &Shape) -> Vec<Option<usize>> {
     let mut winners: Vec<Option<usize>> = vec![None; output.count()];
     pool(window, input, output, |candidate, y| {
         let better = winners[y].is_none_or(|champion: usize| {
@@ -262,5 +267,5 @@ fn winners(window: Window2d, x: &[f64], input: &Shape, output: &Shape) -> Vec<us
             winners[y] = Some(candidate);
         }
     });
-    winners.into_iter().map(|winner| winner.unwrap_or(0)).collect()
+    winners
 }

@@ -94,6 +94,8 @@ pub(crate) fn cast(from: DType, to: DType, a: &str) -> String {
         (DType::Bool, DType::I32) => format!("select(0i, 1i, {a})"),
         (DType::Bool, _) => format!("select(0u, 1u, {a})"),
         (DType::F32 | DType::F64, DType::F32 | DType::F64) => float(a.to_owned()),
+        (DType::I32, DType::F32) if to == DType::BF16 => float(format!("gl_to_odd_i32({a})")),
+        (DType::U32, DType::F32) if to == DType::BF16 => float(format!("gl_to_odd_u32({a})")),
         (_, DType::F32 | DType::F64) => float(format!("f32({a})")),
         (DType::F32 | DType::F64, DType::Bool) => format!("!({a} == 0.0f)"),
         (DType::I32, DType::Bool) => format!("({a} != 0i)"),

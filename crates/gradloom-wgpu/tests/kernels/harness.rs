@@ -10,7 +10,7 @@ use gradloom_plan::{
     Program, Space, ValueId, View,
 };
 use gradloom_tensor::op::{Binary, Reduction, Unary};
-use gradloom_tensor::{Buffer, DType, Device, Result, Scalar, Shape, bf16, f16};
+use gradloom_tensor::{Buffer, DType, Device, Result, Scalar, Shape, bf16, f16, rounding};
 use gradloom_wgpu::{CheckSite, WgpuBackend};
 
 use crate::translate;
@@ -279,8 +279,8 @@ pub(crate) fn to_bytes(dtype: DType, values: &[f64]) -> Vec<u8> {
     match dtype {
         DType::F32 => each(&|v| (v as f32).to_ne_bytes().to_vec()),
         DType::F64 => each(&|v| v.to_ne_bytes().to_vec()),
-        DType::F16 => each(&|v| f16::from_f64(v).to_ne_bytes().to_vec()),
-        DType::BF16 => each(&|v| bf16::from_f64(v).to_ne_bytes().to_vec()),
+        DType::F16 => each(&|v| rounding::to_f16(v).to_ne_bytes().to_vec()),
+        DType::BF16 => each(&|v| rounding::to_bf16(v).to_ne_bytes().to_vec()),
         DType::I32 => each(&|v| (v as i64 as i32).to_ne_bytes().to_vec()),
         DType::U32 => each(&|v| (v as i64 as u32).to_ne_bytes().to_vec()),
         DType::U8 => each(&|v| vec![v as i64 as u8]),

@@ -3,7 +3,7 @@
 
 use gradloom_plan::{KernelKind, Level, Operation, Space, View};
 use gradloom_tensor::op::{Binary, Unary};
-use gradloom_tensor::{DType, Scalar, Shape, bf16, f16};
+use gradloom_tensor::{DType, Scalar, Shape, bf16, f16, rounding};
 
 use crate::harness::{Case, devices, numbers};
 
@@ -139,8 +139,8 @@ fn round_and_scale(case: &mut Case, value: usize, dtype: DType, level: Level) {
 
 fn nearest(dtype: DType, value: f64) -> f64 {
     match dtype {
-        DType::F16 => f16::from_f32(value as f32).to_f64(),
-        _ => bf16::from_f32(value as f32).to_f64(),
+        DType::F16 => rounding::to_f16(value).to_f64(),
+        _ => rounding::to_bf16(value).to_f64(),
     }
 }
 

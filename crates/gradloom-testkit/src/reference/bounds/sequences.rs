@@ -7,7 +7,7 @@ use gradloom_tensor::{DType, Op};
 
 use super::{Arithmetic, Known, Node, Values, unit};
 use crate::reference::linear;
-use crate::reference::sequences::{self, Row};
+use crate::reference::sequences::{self, HIDDEN, Row};
 
 pub(super) fn errors(
     arithmetic: Arithmetic,
@@ -68,6 +68,10 @@ fn attention(
         let error = scores
             .iter()
             .map(|&(other, score)| {
+                // Nothing is added to it, and its weight is zero or that of every key.
+                if score == HIDDEN {
+                    return 0.0;
+                }
                 let mut error = arithmetic.elementary() * unit * (1.0 + score.abs())
                     + arithmetic.argument() * unit * (score - largest).abs();
                 for feature in 0..query[3] {
