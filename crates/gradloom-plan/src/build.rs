@@ -8,6 +8,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use crate::draft::{Draft, Fault};
 use crate::graph::Graph;
 use crate::kernel::{BufferRef, Kernel, KernelInput, KernelOutput, Plan, PlanOutput};
+use crate::limits::Limits;
 use crate::linear::Linear;
 use crate::lower::lower;
 use crate::memory::Memory;
@@ -22,7 +23,7 @@ use crate::storing::Storing;
 pub(crate) fn build(
     linear: &Linear,
     retention: Retention,
-    buffers_max: usize,
+    limits: &Limits,
 ) -> Result<(Plan, Vec<usize>), Fault> {
     let graph = Graph::new(linear);
     let mut partition = Partition::new(&graph);
@@ -35,7 +36,7 @@ pub(crate) fn build(
     let mut passed: Vec<Passed> = Vec::new();
     for group in 0..partition.groups.len() {
         if let Some(draft) = lower(&graph, &partition, &storing, group)? {
-            drafts.extend(split(draft, buffers_max, graph.nodes.len(), &mut passed));
+            drafts.extend(split(draft, limits.buffers_max, graph.nodes.len(), &mut passed));
         }
     }
     let size = |node: usize| match graph.nodes.get(node) {
@@ -56,7 +57,11 @@ pub(crate) fn build(
     };
     let mut kernels = Vec::with_capacity(ordered.len());
     for draft in &ordered {
-        kernels.push(kernel(draft, graph.nodes.len(), &size, &locate)?);
+        let kernel = kernel(draft, graph.nodes.len(), &size, &locate)?;
+        kernels.push(match limits.products {
+            Some(forms) => forms.choose(kernel),
+            None => kernel,
+        });
     }
     let plan = Plan {
         id: next_id(),

@@ -9,6 +9,7 @@ pub mod view;
 pub mod planner;
 mod build;
 mod checks;
+mod limits;
 
 mod linear;
 mod words;
@@ -27,8 +28,10 @@ mod draft;
 mod lower;
 mod rounding;
 mod split;
+mod contraction;
 mod structured;
 
+mod in_place;
 mod memory;
 mod schedule;
 
@@ -37,11 +40,13 @@ pub mod interpret;
 mod verify;
 
 pub use checks::Checks;
+pub use contraction::ProductForms;
 pub use kernel::{
     BufferRef, Convolution, Kernel, KernelInput, KernelKind, KernelOutput, Plan, PlanOutput, Pool,
     Slot,
 };
-pub use planner::{Limits, Planner, Prepared};
+pub use limits::Limits;
+pub use planner::{Planner, Prepared};
 pub use program::{Instruction, Level, Operation, Program, Space, ValueId};
 pub use verify::PlanFault;
 pub use view::View;

@@ -6,8 +6,8 @@ use gradloom_tensor::{Buffer, Error, Result, Retention, Scalar, Tensor};
 use rustc_hash::FxHashMap;
 
 use crate::build::build;
-use crate::checks::Checks;
 use crate::kernel::Plan;
+use crate::limits::Limits;
 use crate::linear::Linear;
 
 /// Plans kept; beyond it the half that was used least recently is dropped.
@@ -18,25 +18,6 @@ const PLANS_MAX: usize = 1024;
 pub struct Planner {
     limits: Limits,
     cache: Mutex<Cache>,
-}
-
-/// What a device asks of plans.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Most buffers (operands and results) of one kernel.
-    pub buffers_max: usize,
-    /// Whether results may be written over values that nobody else holds.
-    pub in_place: bool,
-    /// Whether every new plan is checked, see [`Plan::verify`]: in debug builds, and where the
-    /// environment says `GRADLOOM_CHECK=plan`.
-    pub verify: bool,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        let verify = cfg!(debug_assertions) || Checks::from_environment().plan;
-        Limits { buffers_max: usize::MAX, in_place: true, verify }
-    }
 }
 
 #[derive(Debug, Default)]
@@ -95,6 +76,11 @@ impl Planner {
         Planner { limits, cache: Mutex::default() }
     }
 
+    /// What it was told of the device.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The plan for these roots. Roots that have a value already are left out.
     ///
     /// A known structure is found while others are being planned: nothing waits for a plan but its own
@@ -137,7 +123,7 @@ impl Planner {
                 node.shape()
             ))
         };
-        let (plan, outputs) = build(linear, retention, self.limits.buffers_max)
+        let (plan, outputs) = build(linear, retention, &self.limits)
             .map_err(|fault| named(fault.node, fault.reason))?;
         if self.limits.verify {
             plan.verify().map_err(|fault| {

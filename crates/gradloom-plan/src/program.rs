@@ -109,6 +109,26 @@ impl Operation {
         };
         operands.into_iter().take(count)
     }
+
+    /// The same operation in another program, where value `i` of this one is at `places[i]`.
+    pub fn moved(&self, places: &[ValueId]) -> Operation {
+        match *self {
+            Operation::Random { index, key } => Operation::Random { index: places[index], key },
+            Operation::Unary(op, a) => Operation::Unary(op, places[a]),
+            Operation::Binary(op, a, b) => Operation::Binary(op, places[a], places[b]),
+            Operation::Select(a, b, c) => Operation::Select(places[a], places[b], places[c]),
+            Operation::Cast(a) => Operation::Cast(places[a]),
+            Operation::CheckIndex { value, size, site } => {
+                Operation::CheckIndex { value: places[value], size, site }
+            }
+            Operation::Reduce(reduction, a) => Operation::Reduce(reduction, places[a]),
+            Operation::Load { .. }
+            | Operation::Accumulator
+            | Operation::Constant(_)
+            | Operation::Argument(_)
+            | Operation::Index(_) => *self,
+        }
+    }
 }
 
 impl Program {

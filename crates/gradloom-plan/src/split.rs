@@ -150,13 +150,14 @@ fn cut_at(draft: Draft, cut: usize, nodes: usize, passed: &mut Vec<Passed>) -> (
     }
     for value in cut..draft.program.instructions.len() {
         let mut instruction = draft.program.instructions[value];
-        instruction.operation = moved(&instruction.operation, &places, |input| {
-            let base = draft.inputs[input];
-            inputs.iter().position(|&known| known == base).unwrap_or_else(|| {
+        instruction.operation = instruction.operation.moved(&places);
+        if let Operation::Load { input, .. } = &mut instruction.operation {
+            let base = draft.inputs[*input];
+            *input = inputs.iter().position(|&known| known == base).unwrap_or_else(|| {
                 inputs.push(base);
                 inputs.len() - 1
-            })
-        });
+            });
+        }
         places[value] = push(&mut program, &mut origins, instruction, draft.origins[value]);
     }
     let outputs: Vec<(usize, ValueId)> = draft
@@ -244,28 +245,4 @@ fn push(
         origins.push(origin);
     }
     value
-}
-
-/// An operation with its operands at `places` and its input renamed.
-fn moved(
-    operation: &Operation,
-    places: &[usize],
-    mut input_of: impl FnMut(usize) -> usize,
-) -> Operation {
-    match *operation {
-        Operation::Load { input, view } => Operation::Load { input: input_of(input), view },
-        Operation::Random { index, key } => Operation::Random { index: places[index], key },
-        Operation::Unary(op, a) => Operation::Unary(op, places[a]),
-        Operation::Binary(op, a, b) => Operation::Binary(op, places[a], places[b]),
-        Operation::Select(a, b, c) => Operation::Select(places[a], places[b], places[c]),
-        Operation::Cast(a) => Operation::Cast(places[a]),
-        Operation::CheckIndex { value, size, site } => {
-            Operation::CheckIndex { value: places[value], size, site }
-        }
-        Operation::Reduce(reduction, a) => Operation::Reduce(reduction, places[a]),
-        Operation::Accumulator
-        | Operation::Constant(_)
-        | Operation::Argument(_)
-        | Operation::Index(_) => *operation,
-    }
 }

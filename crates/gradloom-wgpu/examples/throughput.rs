@@ -109,7 +109,10 @@ impl Bench {
         });
         let plan = Plan {
             id: ID.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
-            kernels: vec![self.kernel.clone()],
+            kernels: vec![match backend.limits().products {
+                Some(forms) => forms.choose(self.kernel.clone()),
+                None => self.kernel.clone(),
+            }],
             inputs: self.kernel.inputs.iter().map(|input| (input.dtype, input.len)).collect(),
             outputs: outputs.collect(),
             slots: Vec::new(),

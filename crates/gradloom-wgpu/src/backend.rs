@@ -9,7 +9,7 @@ use gradloom_tensor::{
 };
 
 use crate::codegen;
-use crate::executor::Executor;
+use crate::executor::{Executor, target_of};
 use crate::gpu::Gpu;
 use crate::info::AdapterInfo;
 use crate::pool::{Memory, Pool};
@@ -39,7 +39,11 @@ impl WgpuBackend {
     pub(crate) fn new(gpu: Gpu) -> Self {
         // The arguments and the status of index checks take a binding each.
         let storage = gpu.limits.max_storage_buffers_per_shader_stage as usize;
-        let limits = Limits { buffers_max: storage.saturating_sub(2).max(4), ..Limits::default() };
+        let limits = Limits {
+            buffers_max: storage.saturating_sub(2).max(4),
+            products: Some(codegen::product_forms(&target_of(&gpu))),
+            ..Limits::default()
+        };
         let gpu = Arc::new(gpu);
         let pool = Pool::new(Arc::clone(&gpu));
         let staging = Arc::new(Staging::new(Arc::clone(&gpu)));
@@ -62,6 +66,11 @@ impl WgpuBackend {
     /// True once the driver has given the device up; [`device`](crate::device) then opens it anew.
     pub fn is_lost(&self) -> bool {
         self.gpu.is_lost()
+    }
+
+    /// What the planner knows of this device.
+    pub fn limits(&self) -> &Limits {
+        self.planner.limits()
     }
 
     /// Runs a plan on buffers of this device: what [`Backend::evaluate`] does after planning, for

@@ -258,7 +258,8 @@ fn check_inputs(plan: &Plan, inputs: &[Buffer], arguments: &[Scalar]) -> Result<
     Ok(())
 }
 
-fn target_of(gpu: &Gpu) -> Target {
+/// What code is generated for on a device.
+pub(crate) fn target_of(gpu: &Gpu) -> Target {
     let limits = &gpu.limits;
     let software = gpu.info.kind == crate::AdapterKind::Software;
     let most =

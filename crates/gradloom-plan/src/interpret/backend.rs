@@ -12,7 +12,8 @@ use gradloom_tensor::{
 
 use super::fault::{Failure, Fault};
 use super::memory::{download, upload};
-use crate::planner::{Limits, Planner, Prepared};
+use crate::limits::Limits;
+use crate::planner::{Planner, Prepared};
 
 /// A backend that plans and then interprets the plan.
 #[derive(Debug, Default)]

@@ -1,8 +1,8 @@
 //! All kernels in order: what is in each piece of memory when it is read and when it is written.
 
 use super::fault::PlanFault;
-use crate::kernel::{BufferRef, Kernel, KernelInput, KernelKind, Plan};
-use crate::program::{Instruction, Operation};
+use crate::kernel::{BufferRef, Kernel, Plan};
+use crate::program::Operation;
 
 /// What a piece of memory holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,17 +120,17 @@ impl State<'_> {
                 return Err(format!("operand {position} is not what input {leaf} is"));
             }
         }
+        for (read, position) in plan.in_place(kernel) {
+            if !kernel.may_overwrite(read, position) {
+                return Err(format!("output {position} is written over operand {read}"));
+            }
+        }
         let blocks: Vec<BufferRef> =
             kernel.outputs.iter().map(|output| plan.block(output.buffer)).collect();
         for (position, output) in kernel.outputs.iter().enumerate() {
             let block = blocks[position];
             if blocks[..position].contains(&block) {
                 return Err(format!("output {position} has the memory of another"));
-            }
-            for (read, input) in kernel.inputs.iter().enumerate() {
-                if plan.block(input.buffer) == block && !is_in_place(kernel, read, position) {
-                    return Err(format!("output {position} is written over operand {read}"));
-                }
             }
             let fits = match output.buffer {
                 BufferRef::Slot(slot) => {
@@ -158,22 +158,4 @@ impl State<'_> {
         }
         Ok(())
     }
-}
-
-/// True if a kernel reads an operand only where it writes the output that lies over it.
-fn is_in_place(kernel: &Kernel, input: usize, output: usize) -> bool {
-    let loads = |instruction: &Instruction| matches!(instruction.operation, Operation::Load { input: loaded, .. } if loaded == input);
-    if let KernelKind::Write { .. } = kernel.kind {
-        return input == 0 && !kernel.program.instructions.iter().any(loads);
-    }
-    let KernelInput { dtype, len, .. } = kernel.inputs[input];
-    let written = &kernel.outputs[output];
-    let whole = kernel.space.kept == kernel.space.shape.rank();
-    input >= kernel.kind.operands()
-        && whole
-        && (dtype, len) == (written.dtype, written.len)
-        && kernel.program.instructions.iter().all(|instruction| match instruction.operation {
-            Operation::Load { input: loaded, view } if loaded == input => view.is_contiguous(),
-            _ => true,
-        })
 }

@@ -40,7 +40,7 @@ pub(crate) fn compile(unit: &mut Unit<'_>, side: Side, convolution: &Convolution
     let channels =
         (convolution.channels / convolution.groups).min(convolution.outputs / convolution.groups);
     // Grouped tiles of few channels would be nearly empty.
-    if float && tiled::fits(unit) && (convolution.groups == 1 || channels >= GROUP_WIDE) {
+    if float && tiled::fits(unit.target) && (convolution.groups == 1 || channels >= GROUP_WIDE) {
         tiles(unit, side, convolution)
     } else {
         direct(unit, side, convolution)

@@ -1,34 +1,30 @@
-//! Matrix products: tiled, or as reductions where tiles gain nothing.
+//! Matrix products in tiles. Those that gain nothing from tiles come as reductions, see [`forms`].
 
 use std::fmt::Write as _;
 
-use gradloom_plan::{Kernel, KernelKind, Space, View};
+use gradloom_plan::{ProductForms, Space, View};
 use gradloom_shaders::Options;
-use gradloom_tensor::{DType, RANK_MAX, Result, Shape};
+use gradloom_tensor::{DType, Error, RANK_MAX, Result, Shape};
 
 use super::axes::Axes;
 use super::bindings::Bindings;
-use super::contraction;
 use super::literal;
-use super::product_form::{ProductForm, product_form};
 use super::tiled::{self, Product};
-use super::unit::Unit;
+use super::unit::{Target, Unit};
 
-/// The reduction that stands for a product which gains nothing from tiles, if it does not.
-pub(crate) fn as_reduction(unit: &Unit<'_>, lhs: &View, rhs: &View) -> Option<Result<Kernel>> {
-    let kernel = unit.kernel;
-    let rank = kernel.space.shape.rank();
-    let (m, n) = (kernel.space.shape[rank - 2], kernel.space.shape[rank - 1]);
-    let float = kernel.inputs[0].dtype.compute() == DType::F32;
-    match product_form(m, n, rank, float, tiled::fits(unit)) {
-        ProductForm::Tiles => None,
-        ProductForm::Reduction => Some(contraction::as_reduce(kernel, lhs, rhs)),
-    }
+/// The products that the planner makes reductions of: tiles are of floats, and with up to four rows or
+/// columns they use each element of an operand so rarely that they gain nothing.
+pub(crate) fn forms(target: &Target) -> ProductForms {
+    ProductForms { narrow_max: if tiled::fits(target) { 4 } else { usize::MAX } }
 }
 
 /// Compiles a product in tiles.
 pub(crate) fn compile(unit: &mut Unit<'_>, lhs: &View, rhs: &View) -> Result<()> {
-    debug_assert!(matches!(unit.kernel.kind, KernelKind::Matmul { .. }));
+    if unit.kernel.inputs[0].dtype.compute() != DType::F32 || !tiled::fits(unit.target) {
+        return Err(Error::unsupported(format!(
+            "matmul: {RANK_MAX} axes are one too many for this product on a GPU; merge batch axes"
+        )));
+    }
     unit.check_view(0, lhs)?;
     unit.check_view(1, rhs)?;
     let shape = unit.kernel.space.shape;

@@ -17,14 +17,12 @@ mod arg_sort;
 mod attention;
 mod attention_shapes;
 mod concat;
-mod contraction;
 mod convolution;
 mod dequantize;
 mod gather;
 mod map;
 mod matmul;
 mod pool;
-mod product_form;
 mod quantized_matmul;
 mod quantized_rows;
 mod row;
@@ -38,6 +36,7 @@ mod write;
 use gradloom_plan::{BufferRef, Kernel, KernelKind};
 use gradloom_tensor::{Error, Result};
 
+pub(crate) use matmul::forms as product_forms;
 pub(crate) use unit::{Dispatch, Target, f16_unsupported};
 
 use convolution::Side;
@@ -58,12 +57,7 @@ pub(crate) fn compile(
     match &kernel.kind {
         KernelKind::Map => map::compile(&mut unit)?,
         KernelKind::Reduce | KernelKind::Row => row::compile(&mut unit)?,
-        KernelKind::Matmul { lhs, rhs } => {
-            if let Some(reduction) = matmul::as_reduction(&unit, lhs, rhs) {
-                return compile(&reduction?, target, resolve);
-            }
-            matmul::compile(&mut unit, lhs, rhs)?;
-        }
+        KernelKind::Matmul { lhs, rhs } => matmul::compile(&mut unit, lhs, rhs)?,
         KernelKind::Convolution(sizes) => convolution::compile(&mut unit, Side::Output, sizes)?,
         KernelKind::ConvolutionInput(sizes) => convolution::compile(&mut unit, Side::Input, sizes)?,
         KernelKind::ConvolutionWeight(sizes) => {

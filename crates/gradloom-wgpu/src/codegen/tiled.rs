@@ -5,7 +5,7 @@ use gradloom_tensor::{DType, Result};
 
 use super::bindings::Bindings;
 use super::epilogue::{self, Extra, dispatch_elements, with_epilogue};
-use super::unit::{Unit, template_error};
+use super::unit::{Target, Unit, template_error};
 
 /// Inner elements of a part at least when the inner axis is split.
 const SPLIT_MIN: usize = 256;
@@ -77,10 +77,10 @@ impl Tile {
 }
 
 /// True if the device can run any tile.
-pub(crate) fn fits(unit: &Unit<'_>) -> bool {
+pub(crate) fn fits(target: &Target) -> bool {
     // The largest of the tiles above.
     let bytes = Tile { m: 16, n: 256, k: 8, vectors: 1 }.workgroup_bytes();
-    unit.target.workgroup >= TILE_THREADS && unit.target.workgroup_bytes as usize >= bytes
+    target.workgroup >= TILE_THREADS && target.workgroup_bytes as usize >= bytes
 }
 
 /// Compiles a product, in two stages if its output is small and its inner axis long.

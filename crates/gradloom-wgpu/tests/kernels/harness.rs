@@ -194,6 +194,15 @@ impl Case {
         }
     }
 
+    /// The plan with its product in the form that the planner gives it on a device.
+    pub(crate) fn plan_for(&self, device: &Device) -> Plan {
+        let mut plan = self.plan();
+        if let Some(forms) = backend(device).limits().products {
+            plan.kernels = plan.kernels.into_iter().map(|kernel| forms.choose(kernel)).collect();
+        }
+        plan
+    }
+
     pub(crate) fn upload(&self, device: &Device) -> Result<Vec<Buffer>> {
         let pairs = self.kernel.inputs.iter().zip(&self.inputs);
         pairs
@@ -212,7 +221,7 @@ impl Case {
     pub(crate) fn run_alone_on(&self, device: &Device) -> Result<Vec<Vec<f64>>> {
         let arguments: Vec<Scalar> = self.arguments.iter().map(|(_, value)| *value).collect();
         let inputs = self.upload(device)?;
-        let outputs = backend(device).run(&self.plan(), &inputs, &arguments, &site)?;
+        let outputs = backend(device).run(&self.plan_for(device), &inputs, &arguments, &site)?;
         outputs
             .iter()
             .map(|output| Ok(from_bytes(output.dtype(), &device.backend().download(output)?)))

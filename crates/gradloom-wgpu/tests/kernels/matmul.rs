@@ -108,6 +108,7 @@ fn other_dtypes_accumulate_wide() {
             let y = case.accumulator(dtype);
             case.output(y);
             if dtype.is_float() {
+                let y = case.cast(y, dtype);
                 let wide = case.push(Operation::Cast(y), DType::F32, Level::Element);
                 case.output(wide);
             }

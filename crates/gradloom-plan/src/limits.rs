@@ -1,0 +1,25 @@
+//! [`Limits`]: what the planner must know of a device.
+
+use crate::checks::Checks;
+use crate::contraction::ProductForms;
+
+/// What a device asks of plans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most buffers (operands and results) of one kernel.
+    pub buffers_max: usize,
+    /// Whether results may be written over values that nobody else holds.
+    pub in_place: bool,
+    /// Which matrix products are computed as reductions; none where a device multiplies all of them.
+    pub products: Option<ProductForms>,
+    /// Whether every new plan is checked, see [`Plan::verify`]: in debug builds, and where the
+    /// environment says `GRADLOOM_CHECK=plan`.
+    pub verify: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let verify = cfg!(debug_assertions) || Checks::from_environment().plan;
+        Limits { buffers_max: usize::MAX, in_place: true, products: None, verify }
+    }
+}
