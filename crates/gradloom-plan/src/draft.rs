@@ -40,21 +40,11 @@ pub(crate) struct Fault {
 
 /// The kind of a kernel that is its program: map, reduce or row.
 pub(crate) fn program_kind(program: &Program, outputs: &[(usize, ValueId)]) -> KernelKind {
-    let instructions = &program.instructions;
-    let mut after_reduction = vec![false; instructions.len()];
-    let (mut reduces, mut again) = (false, false);
-    for (id, instruction) in instructions.iter().enumerate() {
-        let depends = instruction.operation.operands().any(|operand| after_reduction[operand]);
-        after_reduction[id] = depends;
-        if let Operation::Reduce(..) = instruction.operation {
-            reduces = true;
-            again |= depends;
-            after_reduction[id] = true;
-        }
+    let per_element =
+        |&(_, value): &(usize, ValueId)| program.instructions[value].level == Level::Element;
+    match program.passes().into_iter().max() {
+        None | Some(0) => KernelKind::Map,
+        Some(1) if !outputs.iter().any(per_element) => KernelKind::Reduce,
+        Some(_) => KernelKind::Row,
     }
-    if !reduces {
-        return KernelKind::Map;
-    }
-    let per_element = outputs.iter().any(|&(_, value)| instructions[value].level == Level::Element);
-    if again || per_element { KernelKind::Row } else { KernelKind::Reduce }
 }

@@ -147,6 +147,19 @@ impl Program {
         matches!(self.instructions[..], [Instruction { operation: Operation::Accumulator, .. }])
     }
 
+    /// For each instruction the pass over the row in which its value is known first: how many reductions
+    /// lie one after another below it, itself included. A reduction of pass `n` is summed up in pass
+    /// `n - 1`, whose elements are its operand; an output is stored in its value's pass or a later one.
+    pub fn passes(&self) -> Vec<usize> {
+        let mut passes: Vec<usize> = Vec::with_capacity(self.instructions.len());
+        for instruction in &self.instructions {
+            let below = instruction.operation.operands().map(|operand| passes[operand]);
+            let own = usize::from(matches!(instruction.operation, Operation::Reduce(..)));
+            passes.push(below.max().unwrap_or(0) + own);
+        }
+        passes
+    }
+
     /// Reductions in the program.
     pub fn reductions(&self) -> impl Iterator<Item = (ValueId, Reduction, ValueId)> + '_ {
         self.instructions.iter().enumerate().filter_map(|(id, instruction)| {

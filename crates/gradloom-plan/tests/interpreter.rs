@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use gradloom_plan::interpret::{self, Failure, Fault, download, upload};
 use gradloom_plan::{
-    BufferRef, Instruction, Kernel, KernelInput, KernelKind, KernelOutput, Level, Operation, Plan,
-    PlanOutput, Program, Slot, Space, View,
+    BufferRef, Instruction, Kernel, KernelInput, KernelKind, KernelOutput, Level, Limits,
+    Operation, Plan, PlanOutput, ProductForms, Program, Slot, Space, View,
 };
 use gradloom_tensor::op::{Reduction, Unary};
 use gradloom_tensor::{Buffer, DType, Shape, Tensor, commit};
@@ -39,6 +39,24 @@ fn gradients_are_those_of_the_reference() {
             outcomes.push(check::gradient(&case, &device, float));
         }
     }
+    all_hold(outcomes);
+}
+
+/// What a device without tiles asks for, in every plan with a product: values and first gradients.
+#[test]
+fn products_as_reductions_are_those_of_the_reference() {
+    let products = Some(ProductForms { narrow_max: usize::MAX });
+    let limits = Limits { products, ..Limits::default() };
+    let device = interpret::Interpreter::new(limits).into_device();
+    let product = |case: &gradloom_testkit::Case| case.name.contains("matmul");
+    let mut outcomes = Vec::new();
+    for case in cases().into_iter().filter(product) {
+        for float in [DType::F32, DType::F16, DType::BF16] {
+            outcomes.push(check::value(&case, &device, float));
+        }
+        outcomes.push(check::gradient(&case, &device, DType::F32));
+    }
+    assert!(!outcomes.is_empty());
     all_hold(outcomes);
 }
 

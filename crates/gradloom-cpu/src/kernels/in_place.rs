@@ -36,7 +36,7 @@ fn is_in_place(kernel: &Kernel, input: usize, output: usize) -> bool {
     }
     // Phases before the last would read what a row of the last has overwritten only if the output
     // were written earlier than it is read; an output of elements must come last.
-    if reducing && level == Rank::Element && !phases::is_last(kernel, written.value) {
+    if reducing && level == Rank::Element && !is_last(kernel, written.value) {
         return false;
     }
     let kept = kernel.space.kept;
@@ -52,6 +52,12 @@ fn is_in_place(kernel: &Kernel, input: usize, output: usize) -> bool {
         }
         _ => true,
     })
+}
+
+/// True if no pass comes after the one in which a value is known.
+fn is_last(kernel: &Kernel, value: usize) -> bool {
+    let passes = kernel.program.passes();
+    passes.iter().all(|&other| other <= passes[value])
 }
 
 /// True if a reduction depends on a value.

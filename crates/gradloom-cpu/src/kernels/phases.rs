@@ -143,21 +143,16 @@ fn add(list: &mut Vec<ValueId>, value: ValueId) -> bool {
 impl<'a> Analysis<'a> {
     fn new(kernel: &'a Kernel, cut: Cut) -> Analysis<'a> {
         let instructions = &kernel.program.instructions;
-        let mut phase = vec![0; instructions.len()];
         let mut uniform = vec![false; instructions.len()];
         for (id, instruction) in instructions.iter().enumerate() {
             let operands = || instruction.operation.operands();
-            phase[id] = operands().map(|operand| phase[operand]).max().unwrap_or(0);
             uniform[id] = match instruction.operation {
                 Operation::Constant(_) | Operation::Argument(_) => true,
                 Operation::Load { .. }
                 | Operation::Index(_)
                 | Operation::Accumulator
-                | Operation::Random { .. } => false,
-                Operation::Reduce(..) => {
-                    phase[id] += 1;
-                    false
-                }
+                | Operation::Random { .. }
+                | Operation::Reduce(..) => false,
                 Operation::Unary(..)
                 | Operation::Binary(..)
                 | Operation::Select(..)
@@ -166,6 +161,7 @@ impl<'a> Analysis<'a> {
             };
         }
         let slots = vec![None; instructions.len()];
+        let phase = kernel.program.passes();
         Analysis { kernel, phase, uniform, saved: slots.clone(), slots, cut }
     }
 
@@ -359,12 +355,6 @@ impl<'a> Analysis<'a> {
             reductions,
         }
     }
-}
-
-/// True if no phase comes after the one in which a value can be computed.
-pub(crate) fn is_last(kernel: &Kernel, value: ValueId) -> bool {
-    let phase = Analysis::new(kernel, Cut::Saved).phase;
-    phase.iter().all(|&other| other <= phase[value])
 }
 
 /// The view over the kept axes alone, for values that are the same along the others.

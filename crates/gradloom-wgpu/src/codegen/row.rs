@@ -74,8 +74,8 @@ struct Writer<'a> {
     stage: Stage,
     emitter: Emitter<'a>,
     done: Vec<bool>,
-    /// Per instruction: how many reductions lie below it in a chain.
-    depths: Vec<usize>,
+    /// See [`Program::passes`](gradloom_plan::Program::passes).
+    passes: Vec<usize>,
     combine: String,
 }
 
@@ -95,15 +95,9 @@ impl<'a> Writer<'a> {
                 emitter.bindings.register(scratch, DType::U32, false, false)?;
             }
         }
-        let mut depths: Vec<usize> = Vec::new();
-        for instruction in &unit.kernel.program.instructions {
-            let below =
-                instruction.operation.operands().map(|operand| depths[operand]).max().unwrap_or(0);
-            let own = usize::from(matches!(instruction.operation, Operation::Reduce(..)));
-            depths.push(below + own);
-        }
-        let done = vec![false; depths.len()];
-        Ok(Writer { unit, layout, stage, emitter, done, depths, combine: String::new() })
+        let passes = unit.kernel.program.passes();
+        let done = vec![false; passes.len()];
+        Ok(Writer { unit, layout, stage, emitter, done, passes, combine: String::new() })
     }
 
     fn write(mut self) -> Result<(Bindings, String, String)> {
@@ -111,7 +105,7 @@ impl<'a> Writer<'a> {
         if self.is_resident() {
             self.columns_in_registers();
         }
-        let passes = self.depths.iter().copied().max().unwrap_or(0);
+        let passes = self.passes.iter().copied().max().unwrap_or(0);
         let reductions: Vec<(ValueId, Reduction, ValueId)> =
             self.unit.kernel.program.reductions().collect();
         let in_place = self.unit.is_in_place();
@@ -119,7 +113,7 @@ impl<'a> Writer<'a> {
             let own: Vec<_> = reductions
                 .iter()
                 .copied()
-                .filter(|&(_, _, operand)| self.depths[operand] == pass)
+                .filter(|&(_, _, operand)| self.passes[operand] == pass)
                 .collect();
             let stores = if in_place { Vec::new() } else { self.element_outputs(pass) };
             self.pass(pass, &own, &stores)?;
@@ -165,7 +159,7 @@ impl<'a> Writer<'a> {
         (0..outputs.len())
             .filter(|&position| {
                 let value = outputs[position].value;
-                !self.is_row_output(position) && self.depths[value] == pass
+                !self.is_row_output(position) && self.passes[value] == pass
             })
             .collect()
     }
