@@ -25,7 +25,12 @@ impl Kernel {
     /// memory.
     pub(crate) fn may_overwrite(&self, input: usize, output: usize) -> bool {
         if let KernelKind::Write { .. } = self.kind {
-            return input == 0;
+            // The update may not be made of what it is written over.
+            let mut instructions = self.program.instructions.iter();
+            return input == 0
+                && !instructions.any(|instruction| {
+                    matches!(instruction.operation, Operation::Load { input: 0, .. })
+                });
         }
         let KernelInput { dtype, len, .. } = self.inputs[input];
         let written = &self.outputs[output];
