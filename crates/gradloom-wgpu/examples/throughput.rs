@@ -68,7 +68,11 @@ fn dispatch_cost(backend: &WgpuBackend) -> Result<()> {
         arguments: Vec::new(),
     };
     let input = [backend.upload(DType::F32, &[0; 256])?];
-    let site = |_| CheckSite { op: "bench", location: std::panic::Location::caller() };
+    let site = |_| CheckSite {
+        op: "bench",
+        shape: Shape::new(&[]),
+        location: std::panic::Location::caller(),
+    };
     for _ in 0..5 {
         backend.run(&plan, &input, &[], &site)?;
     }
@@ -124,7 +128,11 @@ impl Bench {
             .iter()
             .map(|input| backend.upload(input.dtype, &vec![0; input.len * input.dtype.size()]))
             .collect::<Result<Vec<_>>>()?;
-        let site = |_| CheckSite { op: "bench", location: std::panic::Location::caller() };
+        let site = |_| CheckSite {
+            op: "bench",
+            shape: Shape::new(&[]),
+            location: std::panic::Location::caller(),
+        };
         for _ in 0..3 {
             backend.run(&plan, &inputs, &[], &site)?;
         }

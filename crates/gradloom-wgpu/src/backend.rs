@@ -1,9 +1,10 @@
 //! [`WgpuBackend`]: the backend trait on one GPU adapter.
 
 use std::any::Any;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gradloom_plan::{Limits, Plan, Planner};
+use gradloom_plan::{Checks, Limits, Plan, Planner};
 use gradloom_tensor::{
     Backend, Buffer, Capabilities, DType, Error, Op, Result, Retention, Scalar, Statistics, Tensor,
 };
@@ -23,6 +24,9 @@ pub struct WgpuBackend {
     pool: Arc<Pool>,
     staging: Arc<Staging>,
     planner: Planner,
+    /// Makes plans that write nothing in place, for evaluations that are looked at.
+    careful_planner: Planner,
+    check_finite: AtomicBool,
     executor: Mutex<Executor>,
     counters: Mutex<Counters>,
 }
@@ -50,7 +54,9 @@ impl WgpuBackend {
         let executor = Executor::new(Arc::clone(&gpu), Arc::clone(&pool), Arc::clone(&staging));
         WgpuBackend {
             staging,
+            careful_planner: Planner::new(Limits { in_place: false, ..limits }),
             planner: Planner::new(limits),
+            check_finite: AtomicBool::new(Checks::from_environment().nan),
             executor: Mutex::new(executor),
             counters: Mutex::default(),
             gpu,
@@ -74,7 +80,8 @@ impl WgpuBackend {
     }
 
     /// Runs a plan on buffers of this device: what [`Backend::evaluate`] does after planning, for
-    /// tools and tests that make plans by hand. `sites` says where a node's index checks were made.
+    /// tools and tests that make plans by hand. `sites` says where a node was made. What the plan writes in
+    /// place is not kept, whatever [`check_finite`](WgpuBackend::check_finite) finds.
     ///
     /// # Errors
     /// As [`Backend::evaluate`].
@@ -86,7 +93,8 @@ impl WgpuBackend {
         sites: &dyn Fn(usize) -> CheckSite,
     ) -> Result<Vec<Buffer>> {
         self.gpu.check()?;
-        self.executor().run(plan, inputs, arguments, sites)
+        let check = self.check_finite.load(Ordering::Relaxed);
+        self.executor().run(plan, inputs, arguments, sites, check)
     }
 
     /// The WGSL of every kernel compiled so far, from number `first` on, in the order of their first
@@ -96,9 +104,9 @@ impl WgpuBackend {
     }
 
     /// Fails evaluations at the first kernel that makes a NaN or an infinity, as `GRADLOOM_CHECK=nan`
-    /// does: each kernel's results are downloaded and looked at.
+    /// does: each kernel's results are downloaded and looked at, and every tensor is left as it was.
     pub fn check_finite(&self, check: bool) {
-        self.executor().check_finite(check);
+        self.check_finite.store(check, Ordering::Relaxed);
     }
 
     /// Fills memory with NaN before it is used, as `GRADLOOM_POISON=1` does: what no kernel writes then
@@ -164,7 +172,9 @@ impl Backend for WgpuBackend {
 
     fn evaluate(&self, roots: &[Tensor], retention: Retention) -> Result<()> {
         self.gpu.check()?;
-        let prepared = self.planner.prepare(roots, retention)?;
+        let check = self.check_finite.load(Ordering::Relaxed);
+        let planner = if check { &self.careful_planner } else { &self.planner };
+        let prepared = planner.prepare(roots, retention)?;
         {
             let mut counters = self.counters();
             counters.plans += u64::from(!prepared.cached);
@@ -177,10 +187,10 @@ impl Backend for WgpuBackend {
                 Op::CheckIndex { op, .. } => op,
                 other => other.name(),
             };
-            CheckSite { op, location: node.location() }
+            CheckSite { op, shape: *node.shape(), location: node.location() }
         };
-        let outputs =
-            self.executor().run(&prepared.plan, &prepared.inputs, &prepared.arguments, &site)?;
+        let (inputs, arguments) = (&prepared.inputs, &prepared.arguments);
+        let outputs = self.executor().run(&prepared.plan, inputs, arguments, &site, check)?;
         prepared.complete(outputs);
         Ok(())
     }

@@ -8,7 +8,7 @@ use gradloom_tensor::{Buffer, DType, Error, Result, Scalar};
 use rustc_hash::FxHashMap;
 
 use crate::arena::Arena;
-use crate::check::{self, FiniteCheck};
+use crate::check::Evaluation;
 use crate::codegen::Target;
 use crate::compiled::{Compiled, resolve_alias};
 use crate::gpu::Gpu;
@@ -33,8 +33,6 @@ pub(crate) struct Executor {
     plans: FxHashMap<u64, Compiled>,
     arena: Arena,
     status: Status,
-    /// Every kernel's results are looked at.
-    check_finite: bool,
     profile: Option<Profile>,
     pub(crate) kernels: u64,
     pub(crate) submissions: u64,
@@ -55,7 +53,6 @@ impl Executor {
             plans: FxHashMap::default(),
             arena: Arena::new(Arc::clone(&gpu)),
             status: Status::new(Arc::clone(&gpu)),
-            check_finite: check::from_environment(),
             profile: Profile::from_environment(&gpu),
             kernels: 0,
             submissions: 0,
@@ -70,34 +67,29 @@ impl Executor {
         self.plans.values_mut().for_each(Compiled::forget_bind_groups);
     }
 
-    /// Switches the look at every kernel's results on or off. Plans are compiled for the one or the
-    /// other.
-    pub(crate) fn check_finite(&mut self, check: bool) {
-        self.check_finite = check;
-        self.plans.clear();
-    }
-
     /// Source text of every pipeline from number `first` on.
     pub(crate) fn sources(&self, first: usize) -> Vec<Arc<str>> {
         self.pipelines.sources(first)
     }
 
     /// Runs a plan: compiled at first, then replayed from its caches. If it fails, no input has changed.
+    /// With `check_finite` every kernel's results are looked at, which needs a plan without results in
+    /// the memory of its inputs.
     pub(crate) fn run(
         &mut self,
         plan: &Plan,
         inputs: &[Buffer],
         arguments: &[Scalar],
         sites: &dyn Fn(usize) -> CheckSite,
+        check_finite: bool,
     ) -> Result<Vec<Buffer>> {
         check_inputs(plan, inputs, arguments)?;
-        let apart = self.check_finite.then(|| check::without_reuse(plan));
-        let plan = apart.as_ref().unwrap_or(plan);
         let mut compiled = match self.plans.remove(&plan.id) {
             Some(compiled) => compiled,
             None => Compiled::new(plan, &self.gpu, &self.target, &mut self.pipelines)?,
         };
-        let outputs = self.run_compiled(plan, &mut compiled, inputs, arguments, sites);
+        let outputs =
+            self.run_compiled(plan, &mut compiled, inputs, arguments, sites, check_finite);
         if self.plans.len() >= PLANS_MAX {
             self.plans.clear();
         }
@@ -112,6 +104,7 @@ impl Executor {
         inputs: &[Buffer],
         arguments: &[Scalar],
         sites: &dyn Fn(usize) -> CheckSite,
+        check_finite: bool,
     ) -> Result<Vec<Buffer>> {
         let words: Vec<u32> = arguments
             .iter()
@@ -135,16 +128,17 @@ impl Executor {
         for step in &mut compiled.steps {
             groups.push(step.bind_group(&self.gpu, &memory, &self.arena, &self.status.words)?);
         }
-        let mut finite = self.check_finite.then(FiniteCheck::default);
-        for piece in compiled.pieces(self.check_finite) {
+        let staging = Arc::clone(&self.staging);
+        let evaluation = Evaluation { plan, memory: &memory, arguments, staging: &staging, sites };
+        for piece in compiled.pieces(check_finite) {
             let steps = piece.steps;
             self.submit(plan.id, &compiled.steps[steps.clone()], &groups[steps], piece.checks)?;
             if piece.checks {
                 self.status.outcome(sites)?;
             }
-            if let Some(finite) = &mut finite {
+            if check_finite {
                 for kernel in &plan.kernels[piece.kernels] {
-                    finite.look(plan, kernel, &memory, arguments, &self.staging, sites)?;
+                    evaluation.check_finite(kernel)?;
                 }
             }
         }

@@ -5,15 +5,17 @@
 use std::panic::Location;
 use std::sync::Arc;
 
-use gradloom_tensor::{Error, Result};
+use gradloom_tensor::{Error, Result, Shape};
 
 use crate::gpu::{self, Gpu};
 
-/// Where an index check was made: the op and its place in the caller's program.
+/// What an error tells of a node: its op and shape, and its place in the caller's program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CheckSite {
-    /// The op on whose behalf the check is made.
+    /// The op, or that on whose behalf an index check is made.
     pub op: &'static str,
+    /// The shape of its result.
+    pub shape: Shape,
     /// Where the op was made.
     pub location: &'static Location<'static>,
 }
@@ -55,7 +57,7 @@ impl Status {
         if taken == 0 {
             return Ok(());
         }
-        let CheckSite { op, location } = sites(site as usize);
+        let CheckSite { op, location, .. } = sites(site as usize);
         let index = i64::from(value as i32);
         Err(Error::index_out_of_range(op, index, size as usize, location))
     }

@@ -35,6 +35,10 @@ impl Tensor {
     /// `x - max(x)` along an axis; no gradient goes through the maximum, whose share is zero anyway.
     #[track_caller]
     fn below_max(&self, axis: isize) -> Tensor {
+        if self.size(axis) == 0 {
+            // Nothing has no maximum, and nothing is to be moved.
+            return self.clone();
+        }
         self - &self.detach().max_keepdim(axis)
     }
 

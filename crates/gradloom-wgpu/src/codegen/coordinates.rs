@@ -61,7 +61,8 @@ impl Coordinates {
             if !needed[range.start..=axis].contains(&true) {
                 break;
             }
-            let size = self.axes.sizes[axis];
+            // Where an axis is empty nothing is walked, but the text must still be valid.
+            let size = self.axes.sizes[axis].max(1);
             if axis == range.start {
                 lines.push(format!("let c{axis}{suffix} = {rest};"));
                 break;

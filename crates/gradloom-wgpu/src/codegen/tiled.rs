@@ -89,7 +89,8 @@ pub(crate) fn compile(unit: &mut Unit<'_>, product: &Product<'_>) -> Result<()> 
     let tiles = product.m.div_ceil(tile.m) * product.n.div_ceil(tile.n) * product.batch;
     let busy = unit.target.busy_workgroups as usize / 2;
     let wanted = (busy / tiles.max(1)).min(product.k / SPLIT_MIN).min(64);
-    let chunk = product.k.div_ceil(wanted.max(1)).next_multiple_of(tile.k);
+    // One chunk of nothing where the inner axis is empty: the tiles stay zero.
+    let chunk = product.k.div_ceil(wanted.max(1)).max(1).next_multiple_of(tile.k);
     let splits = product.k.div_ceil(chunk).max(1);
     if splits == 1 {
         return stage(unit, product, tile, chunk, 1, None);

@@ -258,6 +258,12 @@ fn the_first_kernel_that_makes_a_nan_is_named() {
         let mut next = (&weight + 1.0).log() - weight.log();
         drop(weight);
         assert!(commit(&mut next).is_err());
+        let text = next.to_vec::<f32>().unwrap_err().to_string();
+        assert!(text.contains("log") && text.contains("infinity"), "{text}");
+        // The op inside a fused kernel is named, not the one that ends it.
+        let x = Tensor::from_slice(&[1.0f32, -4.0, 2.0], [3], &device).unwrap();
+        let text = ((x.sqrt() + 1.0) * 2.0).exp().eval().unwrap_err().to_string();
+        assert!(text.contains("sqrt") && text.contains("NaN") && text.contains("[3]"), "{text}");
         backend(&device).check_finite(false);
         let found = next.to_vec::<f32>().unwrap();
         assert!((found[0] - 2f32.ln()).abs() < 1e-6 && found[2] == f32::INFINITY, "{found:?}");

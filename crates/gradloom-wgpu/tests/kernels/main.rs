@@ -5,6 +5,7 @@ mod translate;
 
 mod decoding;
 mod device;
+mod empties;
 mod evaluations;
 mod map;
 mod matmul;

@@ -235,3 +235,63 @@ fn zeros_keep_their_sign() {
         assert!(values(&tensor(&[3.0], &[1], &device).var(0, 1))[0].is_nan(), "{}", device.name());
     }
 }
+
+#[test]
+fn threads_share_a_detached_value_while_one_computes_it() {
+    for device in devices() {
+        let rounds = if device.capabilities().host { 200 } else { 10 };
+        for _ in 0..rounds {
+            let x = counted(&[4], &device);
+            let y = (&x * 2.0).detach();
+            let expected: Vec<f32> = values(&x).iter().map(|value| value * 2.0 + 1.0).collect();
+            std::thread::scope(|scope| {
+                scope.spawn(|| y.eval().unwrap());
+                for _ in 0..3 {
+                    scope.spawn(|| assert_eq!(values(&(&y + 1.0)), expected));
+                }
+            });
+        }
+    }
+}
+
+#[test]
+fn known_plans_replay_while_another_is_made() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let device = Device::cpu();
+    let x = counted(&[8], &device);
+    let planned = AtomicBool::new(false);
+    let mut replays = 0;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut y = x.clone();
+            for _ in 0..40_000 {
+                y = &y * 0.5 + 0.25;
+            }
+            y.eval().unwrap();
+            planned.store(true, Ordering::Release);
+        });
+        while !planned.load(Ordering::Acquire) {
+            values(&(&x * 3.0));
+            replays += 1;
+        }
+    });
+    // Had one of them waited for the plan, it would have been the last.
+    assert!(replays > 10, "{replays} replays while a plan was made");
+}
+
+#[test]
+fn what_is_left_uncommitted_is_computed_twice_at_most() {
+    let device = Device::cpu();
+    let mut state = counted(&[8], &device);
+    let mut kernels = Vec::new();
+    for _ in 0..40 {
+        // The mean is read at each step; the state that it is made of is never asked for.
+        for _ in 0..10 {
+            state = (&state * 0.9 + 0.1).tanh();
+        }
+        let before = device.statistics();
+        commit(&mut state.mean(..)).unwrap();
+        kernels.push(device.statistics().since(&before).kernels);
+    }
+    assert!(kernels[39] <= kernels[5] + 2, "{kernels:?}");
+}
