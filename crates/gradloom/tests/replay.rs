@@ -102,7 +102,9 @@ fn steps_are_few_kernels_and_replay_in_the_same_memory() {
             step(&mut model, &mut optimizer, &images, &labels, 0.01);
         eprintln!("{name}: CNN training step: {kernels} kernels, {submissions} submission(s)");
         assert!(kernels <= 40, "{name}: {kernels} kernels");
-        assert_eq!(submissions, 1, "{name}");
+        // A GPU waits for the check of the labels before it changes weights.
+        let expected = if device.capabilities().host { 1 } else { 2 };
+        assert_eq!(submissions, expected, "{name}");
 
         let kernels = transformer_block(&device);
         eprintln!("{name}: Transformer block, forward and backward: {kernels} kernels");
