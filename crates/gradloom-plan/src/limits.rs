@@ -12,7 +12,7 @@ pub struct Limits {
     pub in_place: bool,
     /// Which matrix products are computed as reductions; none where a device multiplies all of them.
     pub products: Option<ProductForms>,
-    /// Whether every new plan is checked, see [`Plan::verify`]: in debug builds, and where the
+    /// Whether every new plan is checked, see [`Plan::verify`](crate::Plan::verify): in debug builds, and where the
     /// environment says `GRADLOOM_CHECK=plan`.
     pub verify: bool,
 }
