@@ -11,6 +11,7 @@ use gradloom_tensor::{
 };
 
 use crate::executor::{Executor, memory_of};
+use crate::kernels::transposed::COPIES;
 use crate::simd::Level;
 
 /// The processor: SIMD loops on all cores, memory from a caching allocator.
@@ -35,6 +36,11 @@ pub struct CpuBackend {
 pub fn device() -> Device {
     static DEVICE: OnceLock<Device> = OnceLock::new();
     DEVICE.get_or_init(|| Device::new(Arc::new(CpuBackend::build(None, Level::best())))).clone()
+}
+
+/// A planner that knows this device.
+fn planner(in_place: bool) -> Planner {
+    Planner::new(Limits { in_place, transposed_copies: Some(COPIES), ..Limits::default() })
 }
 
 impl CpuBackend {
@@ -72,7 +78,7 @@ impl CpuBackend {
             .map_or_else(rayon::current_num_threads, |pool| pool.current_num_threads());
         let executor = Executor::new(level);
         CpuBackend {
-            planner: Planner::new(Limits { in_place: !executor.check_nan, ..Limits::default() }),
+            planner: planner(!executor.check_nan),
             executor,
             threads,
             pool,
@@ -98,7 +104,7 @@ impl CpuBackend {
     #[must_use]
     pub fn check_nan(mut self, check: bool) -> CpuBackend {
         self.executor.check_nan = check;
-        self.planner = Planner::new(Limits { in_place: !check, ..Limits::default() });
+        self.planner = planner(!check);
         self
     }
 
@@ -109,7 +115,7 @@ impl CpuBackend {
     }
 
     fn execute(&self, prepared: &Prepared) -> Result<()> {
-        let large = self.threads > 1 && self.executor.is_large(&prepared.plan)?;
+        let large = self.threads > 1 && self.executor.is_large(prepared)?;
         if !large {
             return self.executor.execute(prepared, 1);
         }

@@ -9,7 +9,7 @@ use std::ops::Range;
 use gradloom_plan::Kernel;
 use gradloom_tensor::DType;
 
-use crate::kernels::executable::{Aliases, Context, element_stores};
+use crate::kernels::executable::{Context, InPlace, element_stores};
 use crate::parallel;
 use crate::scratch::Scratch;
 use crate::tile::{Accumulator, External, Frame, Request, TILE, Tile, TileProgram};
@@ -43,9 +43,9 @@ pub(crate) struct Division {
 impl Epilogue {
     /// Prepares a kernel whose own result has dtype `result`: the accumulator's dtype or the lane that
     /// computes it.
-    pub(crate) fn new(kernel: &Kernel, aliases: &Aliases, result: DType) -> Epilogue {
+    pub(crate) fn new(kernel: &Kernel, in_place: &InPlace, result: DType) -> Epilogue {
         let direct = (0..kernel.outputs.len()).find(|&output| {
-            let shared = aliases.in_place.iter().any(|&(_, aliased)| aliased == output);
+            let shared = in_place.iter().any(|&(_, overwritten)| overwritten == output);
             kernel.outputs[output].dtype == result && !shared
         });
         let accumulator = match direct {
@@ -60,7 +60,7 @@ impl Epilogue {
             accumulator,
             stores: &element_stores(kernel),
             exports: &[],
-            in_place: &aliases.in_place,
+            in_place,
         });
         Epilogue {
             program,

@@ -1,16 +1,15 @@
 //! Running plans: memory for slots and outputs, kernels in order, and the checks after each.
 #![expect(unsafe_code, reason = "says which memory a kernel reads and which it alone writes")]
 
-use std::any::Any;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use gradloom_plan::{BufferRef, Checks, Kernel, Plan, Prepared};
-use gradloom_tensor::{Buffer, DType, Error, Op, Result};
+use gradloom_plan::{BufferRef, Checks, Kernel, PlanFault, Prepared, interpret};
+use gradloom_tensor::{Buffer, DType, Error, Result};
 
-use crate::kernels::{Aliases, Context, Executable, prepare};
+use crate::kernels::{Context, Executable, InPlace, prepare};
 use crate::memory::{Memory, Storage};
 use crate::pool::Pool;
 use crate::profile::Profile;
@@ -22,7 +21,8 @@ const PLANS_MAX: usize = 1024;
 
 /// A plan's kernels, ready to run.
 struct Executables {
-    kernels: Vec<(Box<dyn Executable>, Aliases)>,
+    /// With the operands that each overwrites.
+    kernels: Vec<(Box<dyn Executable>, Vec<(usize, usize)>)>,
     /// True if some kernel may use several threads.
     large: bool,
 }
@@ -71,8 +71,8 @@ impl Executor {
     ///
     /// # Errors
     /// When a kernel cannot be prepared.
-    pub(crate) fn is_large(&self, plan: &Plan) -> Result<bool> {
-        Ok(self.executables(plan)?.large)
+    pub(crate) fn is_large(&self, prepared: &Prepared) -> Result<bool> {
+        Ok(self.executables(prepared)?.large)
     }
 
     /// Runs a plan and gives the nodes their values.
@@ -81,8 +81,10 @@ impl Executor {
     /// When memory runs out, an index is out of range, or a NaN is found while that is checked.
     pub(crate) fn execute(&self, prepared: &Prepared, threads: usize) -> Result<()> {
         let plan = &*prepared.plan;
-        let executables = self.executables(plan)?;
-        let values = self.output_buffers(plan, &prepared.inputs)?;
+        let executables = self.executables(prepared)?;
+        let values = plan.output_buffers(&prepared.inputs, |output| {
+            Ok(Arc::new(self.pool.allocate(output.len * output.dtype.size())?))
+        })?;
         let slots = plan
             .slots
             .iter()
@@ -101,10 +103,12 @@ impl Executor {
             arguments: &prepared.arguments,
             failures: &failures,
         };
-        for (index, (executable, aliases)) in executables.kernels.iter().enumerate() {
+        for (index, (executable, in_place)) in executables.kernels.iter().enumerate() {
             let kernel = &plan.kernels[index];
             let start = self.profile.as_ref().map(|_| Instant::now());
-            self.run_kernel(kernel, &**executable, aliases, &bindings, &context)?;
+            let memory = kernel_memory(kernel, in_place, &bindings)
+                .map_err(|reason| prepared.fault(&PlanFault { kernel: index, reason }))?;
+            self.run_kernel(kernel, &**executable, memory, &context)?;
             if let (Some(profile), Some(start)) = (&self.profile, start) {
                 let op = prepared.nodes.get(kernel.node).map_or("", |node| node.op().name());
                 profile.record(plan.id, index, kernel, op, start.elapsed());
@@ -121,16 +125,17 @@ impl Executor {
         Ok(())
     }
 
-    fn executables(&self, plan: &Plan) -> Result<Arc<Executables>> {
+    fn executables(&self, prepared: &Prepared) -> Result<Arc<Executables>> {
+        let plan = &*prepared.plan;
         let mut cache = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = cache.get(&plan.id) {
             return Ok(Arc::clone(found));
         }
-        let kernels = plan
-            .kernels
-            .iter()
-            .map(|kernel| prepare(kernel, &shared(plan, kernel)))
-            .collect::<Result<Vec<_>>>()?;
+        let kernels = plan.kernels.iter().enumerate().map(|(index, kernel)| {
+            let in_place = plan.in_place(index).map_err(|fault| prepared.fault(&fault))?;
+            Ok((prepare(kernel, &in_place)?, in_place))
+        });
+        let kernels = kernels.collect::<Result<Vec<_>>>()?;
         let large = plan.kernels.iter().any(|kernel| {
             let elements = kernel.inputs.iter().map(|input| input.len).sum::<usize>();
             elements + kernel.space.shape.count() > crate::kernels::executable::SEQUENTIAL_MAX
@@ -143,91 +148,49 @@ impl Executor {
         Ok(executables)
     }
 
-    /// The buffers that the outputs will be.
-    fn output_buffers(&self, plan: &Plan, inputs: &[Buffer]) -> Result<Vec<Buffer>> {
-        let mut made: Vec<Option<Buffer>> = vec![None; plan.outputs.len()];
-        for (index, output) in plan.outputs.iter().enumerate() {
-            if output.alias.is_some() {
-                continue;
-            }
-            let shared: Arc<dyn Any + Send + Sync> = match output.reuses {
-                Some(input) => Arc::clone(inputs[input].shared()),
-                None => Arc::new(self.pool.allocate(output.len * output.dtype.size())?),
-            };
-            made[index] = Some(Buffer::new(shared, output.dtype, output.len));
-        }
-        let resolved = plan.outputs.iter().enumerate().map(|(index, output)| {
-            let source = match plan.block(BufferRef::Output(index)) {
-                BufferRef::Input(input) => Some(&inputs[input]),
-                BufferRef::Output(target) => made[target].as_ref(),
-                BufferRef::Slot(_) => None,
-            };
-            source
-                .map(|buffer| Buffer::new(Arc::clone(buffer.shared()), output.dtype, output.len))
-                .ok_or_else(|| Error::backend("cpu: the plan has an output without memory"))
-        });
-        resolved.collect()
-    }
-
     fn run_kernel(
         &self,
         kernel: &Kernel,
         executable: &dyn Executable,
-        aliases: &Aliases,
-        bindings: &Bindings,
+        (inputs, mut outputs): KernelMemory<'_>,
         context: &Context<'_>,
     ) -> Result<()> {
-        let outputs: Vec<Memory> =
-            kernel.outputs.iter().map(|output| bindings.memory(output.buffer)).collect();
-        let mut copies = Vec::new();
-        let mut inputs: Vec<&[u8]> = Vec::with_capacity(kernel.inputs.len());
-        for (index, input) in kernel.inputs.iter().enumerate() {
-            let memory = bindings.memory(input.buffer);
-            let bytes = input.len * input.dtype.size();
-            let in_place = aliases.in_place.iter().any(|pair| pair.0 == index);
-            let written = outputs.iter().any(|output| output.same(memory));
-            if in_place {
-                inputs.push(&[]);
-            } else if written || aliases.copied.contains(&index) {
-                let mut copy = self.pool.temporary(bytes)?;
-                // SAFETY: the buffer lives through this evaluation and no kernel runs now.
-                copy.get_mut().copy_from_slice(unsafe { memory.read(bytes) });
-                copies.push((index, copy));
-                inputs.push(&[]);
-            } else {
-                // SAFETY: the buffer lives through this evaluation; this kernel's outputs are other
-                // blocks, and evaluations write only to memory that nobody else holds.
-                inputs.push(unsafe { memory.read(bytes) });
-            }
-        }
-        for (index, copy) in &copies {
-            inputs[*index] = copy.get();
-        }
-        let mut written: Vec<&mut [u8]> = kernel
-            .outputs
-            .iter()
-            .zip(&outputs)
-            .map(|(output, memory)| {
-                // SAFETY: the plan gives every output of a kernel its own block, which this
-                // evaluation alone holds; no input slice above is in it.
-                unsafe { memory.write(output.len * output.dtype.size()) }
-            })
-            .collect();
         let bytes = kernel.bytes() - executable.bytes_spared(&inputs);
         self.bytes_moved.fetch_add(bytes as u64, Ordering::Relaxed);
-        executable.run(context, &inputs, &mut written)
+        executable.run(context, &inputs, &mut outputs)
     }
 }
 
-/// Inputs of a kernel that have the memory of one of its outputs.
-fn shared(plan: &Plan, kernel: &Kernel) -> Vec<(usize, usize)> {
-    let mut pairs = Vec::new();
+/// What a kernel reads, empty where it reads an output instead, and what it writes.
+type KernelMemory<'a> = (Vec<&'a [u8]>, Vec<&'a mut [u8]>);
+
+/// Fails if a kernel would overwrite what it reads otherwise than in place.
+fn kernel_memory<'a>(
+    kernel: &Kernel,
+    in_place: &InPlace,
+    bindings: &'a Bindings,
+) -> Result<KernelMemory<'a>, String> {
+    let outputs: Vec<Memory> =
+        kernel.outputs.iter().map(|output| bindings.memory(output.buffer)).collect();
+    let mut inputs: Vec<&[u8]> = Vec::with_capacity(kernel.inputs.len());
     for (index, input) in kernel.inputs.iter().enumerate() {
-        let block = plan.block(input.buffer);
-        let found = kernel.outputs.iter().position(|output| plan.block(output.buffer) == block);
-        pairs.extend(found.map(|output| (index, output)));
+        let memory = bindings.memory(input.buffer);
+        if in_place.iter().any(|pair| pair.0 == index) {
+            inputs.push(&[]);
+        } else if outputs.iter().any(|output| output.same(memory)) {
+            return Err(format!("operand {index} has the memory of an output"));
+        } else {
+            // SAFETY: the buffer lives through this evaluation; this kernel's outputs are other
+            // blocks, and evaluations write only to memory that nobody else holds.
+            inputs.push(unsafe { memory.read(input.len * input.dtype.size()) });
+        }
     }
-    pairs
+    let written = kernel.outputs.iter().zip(&outputs).map(|(output, memory)| {
+        // SAFETY: the plan gives every output of a kernel its own block, which this evaluation alone
+        // holds; no input slice above is in it.
+        unsafe { memory.write(output.len * output.dtype.size()) }
+    });
+    Ok((inputs, written.collect()))
 }
 
 /// The memory of a buffer of this backend.
@@ -239,12 +202,8 @@ pub(crate) fn memory_of(buffer: &Buffer) -> Result<Memory> {
 
 fn check_indices(failures: &Failures, prepared: &Prepared) -> Result<()> {
     let Some(failure) = failures.first() else { return Ok(()) };
-    let node = &prepared.nodes[failure.site];
-    let op = match node.op() {
-        Op::CheckIndex { op, .. } => op,
-        other => other.name(),
-    };
-    Err(Error::index_out_of_range(op, failure.value, failure.size, node.location()))
+    let (op, location) = (prepared.op_name(failure.site), prepared.nodes[failure.site].location());
+    Err(Error::index_out_of_range(op, failure.value, failure.size, location))
 }
 
 /// Fails if a kernel has made a NaN or an infinity, and names the op that did. Values that were not
@@ -253,27 +212,11 @@ fn check_finite(kernel: &Kernel, bindings: &Bindings, prepared: &Prepared) -> Re
     let read = |reference: BufferRef, dtype: DType, len: usize| {
         // SAFETY: the buffers live through this evaluation, and no kernel runs before this function ends.
         let bytes = unsafe { bindings.memory(reference).read(len * dtype.size()) };
-        gradloom_plan::interpret::numbers(dtype, bytes)
+        Ok(interpret::numbers(dtype, bytes))
     };
-    for output in &kernel.outputs {
-        if !output.dtype.is_float() {
-            continue;
-        }
-        let values = read(output.buffer, output.dtype, output.len);
-        let Some(&found) = values.iter().find(|value| !value.is_finite()) else { continue };
-        let inputs: Vec<Vec<f64>> =
-            kernel.inputs.iter().map(|input| read(input.buffer, input.dtype, input.len)).collect();
-        let given = inputs.iter().flatten().any(|value| !value.is_finite());
-        let blamed = match gradloom_plan::interpret::is_costly(kernel) {
-            true => (!given).then_some((output.node, found)),
-            false => gradloom_plan::interpret::blame(kernel, &inputs, &prepared.arguments)
-                .map_err(|fault| Error::backend(format!("plan: {fault}")))?,
-        };
-        if let Some((node, value)) = blamed {
-            let node = &prepared.nodes[node];
-            let what = if value.is_nan() { "NaN" } else { "infinity" };
-            return Err(Error::not_finite(node.op().name(), what, node.shape(), node.location()));
-        }
-    }
-    Ok(())
+    let Some((node, what)) = interpret::not_finite(kernel, &prepared.arguments, read)? else {
+        return Ok(());
+    };
+    let (op, node) = (prepared.op_name(node), &prepared.nodes[node]);
+    Err(Error::not_finite(op, what, node.shape(), node.location()))
 }

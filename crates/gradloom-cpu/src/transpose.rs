@@ -1,4 +1,4 @@
-//! Turning matrices of 32-bit elements: eight by eight in registers where there is AVX2, element by
+//! Transposing matrices of 32-bit elements: eight by eight in registers where there is AVX2, element by
 //! element in small blocks elsewhere.
 #![cfg_attr(
     target_arch = "x86_64",
@@ -95,9 +95,9 @@ mod x86 {
                     let source = values.add(row * step + column);
                     let loaded: [__m256; 8] =
                         std::array::from_fn(|index| _mm256_loadu_ps(source.add(index * step)));
-                    let turned = turn(loaded);
+                    let transposed = square(loaded);
                     let target = out.add(column * out_step + row);
-                    for (index, vector) in turned.into_iter().enumerate() {
+                    for (index, vector) in transposed.into_iter().enumerate() {
                         _mm256_storeu_ps(target.add(index * out_step), vector);
                     }
                 }
@@ -106,7 +106,7 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx2")]
-    fn turn(rows: [__m256; 8]) -> [__m256; 8] {
+    fn square(rows: [__m256; 8]) -> [__m256; 8] {
         let [a, b, c, d, e, f, g, h] = rows;
         // Pairs, then quadruples within each half, then the halves.
         let (ab_low, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));

@@ -18,6 +18,7 @@ use crate::partition::Partition;
 use crate::schedule::Schedule;
 use crate::split::{Passed, split};
 use crate::storing::Storing;
+use crate::transposed::with_copies;
 
 /// Plans one structure; also the nodes that get the outputs.
 pub(crate) fn build(
@@ -39,16 +40,13 @@ pub(crate) fn build(
             drafts.extend(split(draft, limits.buffers_max, graph.nodes.len(), &mut passed));
         }
     }
-    let size = |node: usize| match graph.nodes.get(node) {
-        Some(entry) => (entry.dtype, entry.shape.count()),
-        None => passed[node - graph.nodes.len()],
-    };
     let bytes = |node: usize| {
-        let (dtype, len) = size(node);
+        let (dtype, len) = size(&graph, &passed, node);
         (len * dtype.size()) as i64
     };
     let schedule = Schedule::new(&graph, &drafts, &linear.reusable, bytes)?;
-    let ordered: Vec<&Draft> = schedule.order.iter().map(|&position| &drafts[position]).collect();
+    let ordered = in_order(drafts, &schedule.order, &graph, limits, &mut passed);
+    let size = |node: usize| size(&graph, &passed, node);
     let outputs = Outputs::new(&graph, &schedule, &ordered, retention);
     let memory = Memory::new(&ordered, &outputs.place, size);
     let locate = |base: usize| match graph.nodes.get(base).map(|node| node.class) {
@@ -74,6 +72,30 @@ pub(crate) fn build(
     Ok((plan, outputs.receivers))
 }
 
+/// Dtype and number of elements of a node, or of a value that passes between kernels.
+fn size(graph: &Graph, passed: &[Passed], node: usize) -> (DType, usize) {
+    match graph.nodes.get(node) {
+        Some(entry) => (entry.dtype, entry.shape.count()),
+        None => passed[node - graph.nodes.len()],
+    }
+}
+
+/// Drafts in the order of a schedule, each behind the copies that it reads.
+fn in_order(
+    drafts: Vec<Draft>,
+    order: &[usize],
+    graph: &Graph,
+    limits: &Limits,
+    passed: &mut Vec<Passed>,
+) -> Vec<Draft> {
+    let mut drafts: Vec<Option<Draft>> = drafts.into_iter().map(Some).collect();
+    let mut ordered = Vec::with_capacity(drafts.len());
+    for draft in order.iter().filter_map(|&position| drafts[position].take()) {
+        ordered.extend(with_copies(draft, graph, limits, passed));
+    }
+    ordered
+}
+
 fn next_id() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
@@ -89,7 +111,7 @@ struct Outputs {
 }
 
 impl Outputs {
-    fn new(graph: &Graph, schedule: &Schedule, drafts: &[&Draft], retention: Retention) -> Outputs {
+    fn new(graph: &Graph, schedule: &Schedule, drafts: &[Draft], retention: Retention) -> Outputs {
         let mut outputs =
             Outputs { list: Vec::new(), receivers: Vec::new(), place: FxHashMap::default() };
         let reuses: FxHashMap<usize, usize> = schedule.reuses.iter().copied().collect();

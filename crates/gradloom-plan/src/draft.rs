@@ -22,11 +22,20 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// True if the kernel may fail because of what an index is.
-    pub(crate) fn checks(&self) -> bool {
-        let mut instructions = self.program.instructions.iter();
-        instructions
-            .any(|instruction| matches!(instruction.operation, Operation::CheckIndex { .. }))
+    /// Drops inputs that nothing reads any more. Those of the kind stay, and come first.
+    pub(crate) fn keep_read_inputs(&mut self) {
+        let mut inputs = self.inputs[..self.kind_inputs].to_vec();
+        for instruction in &mut self.program.instructions {
+            if let Operation::Load { input, .. } = &mut instruction.operation {
+                let base = self.inputs[*input];
+                let known = inputs.iter().position(|&known| known == base);
+                *input = known.unwrap_or_else(|| {
+                    inputs.push(base);
+                    inputs.len() - 1
+                });
+            }
+        }
+        self.inputs = inputs;
     }
 }
 

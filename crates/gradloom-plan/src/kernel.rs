@@ -4,7 +4,7 @@
 use gradloom_tensor::op::{ArgReduction, Attention, Window2d};
 use gradloom_tensor::{BlockFormat, DType, Shape};
 
-use crate::program::{Program, Space, ValueId};
+use crate::program::{Level, Operation, Program, Space, ValueId};
 use crate::view::View;
 
 /// Where a kernel reads or writes.
@@ -223,6 +223,31 @@ impl KernelKind {
             KernelKind::Attention { views, .. } => views.len(),
             KernelKind::Concat { parts, .. } => parts.len(),
         }
+    }
+}
+
+impl Kernel {
+    /// True if what a reducing kernel reads has its neighbours in other rows rather than along its own:
+    /// workers should then take rows side by side. What each load brings in decides, not how many loads
+    /// there are.
+    pub fn rows_are_neighbours(&self) -> bool {
+        let Space { shape, kept } = self.space;
+        let innermost = |mut axes: std::ops::Range<usize>| axes.rfind(|&axis| shape[axis] != 1);
+        let (Some(row), Some(column)) = (innermost(0..kept), innermost(kept..shape.rank())) else {
+            return false;
+        };
+        let (mut by_row, mut by_column) = (0usize, 0usize);
+        for instruction in &self.program.instructions {
+            if let Operation::Load { view, .. } = instruction.operation
+                && instruction.level == Level::Element
+            {
+                let moving = (0..view.shape.rank()).filter(|&axis| view.strides[axis] != 0);
+                let elements: usize = moving.map(|axis| view.shape[axis]).product();
+                by_column += elements * usize::from(view.strides[column].unsigned_abs() == 1);
+                by_row += elements * usize::from(view.strides[row].unsigned_abs() == 1);
+            }
+        }
+        by_row > by_column
     }
 }
 

@@ -8,6 +8,7 @@ pub mod view;
 
 pub mod planner;
 mod build;
+mod outputs;
 mod checks;
 mod limits;
 
@@ -34,6 +35,7 @@ mod structured;
 mod in_place;
 mod memory;
 mod schedule;
+mod transposed;
 
 mod display;
 pub mod interpret;
@@ -48,5 +50,6 @@ pub use kernel::{
 pub use limits::Limits;
 pub use planner::{Planner, Prepared};
 pub use program::{Instruction, Level, Operation, Program, Space, ValueId};
+pub use transposed::{TransposedCopies, Transposition};
 pub use verify::PlanFault;
 pub use view::View;

@@ -2,6 +2,7 @@
 
 use crate::checks::Checks;
 use crate::contraction::ProductForms;
+use crate::transposed::TransposedCopies;
 
 /// What a device asks of plans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +13,9 @@ pub struct Limits {
     pub in_place: bool,
     /// Which matrix products are computed as reductions; none where a device multiplies all of them.
     pub products: Option<ProductForms>,
+    /// Which transposed operands are copied into the order of their kernel's space first; none where a
+    /// device reads across memory as fast.
+    pub transposed_copies: Option<TransposedCopies>,
     /// Whether every new plan is checked, see [`Plan::verify`](crate::Plan::verify): in debug builds, and where the
     /// environment says `GRADLOOM_CHECK=plan`.
     pub verify: bool,
@@ -20,6 +24,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         let verify = cfg!(debug_assertions) || Checks::from_environment().plan;
-        Limits { buffers_max: usize::MAX, in_place: true, products: None, verify }
+        let (products, transposed_copies) = (None, None);
+        Limits { buffers_max: usize::MAX, in_place: true, products, transposed_copies, verify }
     }
 }

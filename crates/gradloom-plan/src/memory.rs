@@ -16,7 +16,7 @@ pub(crate) struct Memory {
 impl Memory {
     /// `outputs` says where bases live that outlive the evaluation; `size` gives dtype and length.
     pub(crate) fn new(
-        drafts: &[&Draft],
+        drafts: &[Draft],
         outputs: &FxHashMap<usize, BufferRef>,
         size: impl Fn(usize) -> (DType, usize),
     ) -> Memory {

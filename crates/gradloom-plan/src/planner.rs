@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gradloom_tensor::{Buffer, Error, Result, Retention, Scalar, Tensor};
+use gradloom_tensor::{Buffer, Error, Op, Result, Retention, Scalar, Tensor};
 use rustc_hash::FxHashMap;
 
 use crate::build::build;
 use crate::kernel::Plan;
 use crate::limits::Limits;
 use crate::linear::Linear;
+use crate::verify::PlanFault;
 
 /// Plans kept; beyond it the half that was used least recently is dropped.
 const PLANS_MAX: usize = 1024;
@@ -61,6 +62,19 @@ impl Prepared {
         for node in self.nodes.iter().filter(|node| node.value().is_none()) {
             node.set_passed();
         }
+    }
+
+    /// The op of a node, for messages: for an index check that on whose behalf it is made.
+    pub fn op_name(&self, node: usize) -> &'static str {
+        match self.nodes[node].op() {
+            Op::CheckIndex { op, .. } => op,
+            other => other.name(),
+        }
+    }
+
+    /// The error of a plan that an executor finds unsound: it names the op and the line that made it.
+    pub fn fault(&self, fault: &PlanFault) -> Error {
+        failed_check(&self.plan, &self.nodes, fault)
     }
 }
 
@@ -115,21 +129,10 @@ impl Planner {
     }
 
     fn plan(&self, linear: &Linear, retention: Retention) -> Result<(Plan, Vec<usize>)> {
-        let named = |node: usize, reason: &str| {
-            let node = &linear.nodes[node.min(linear.nodes.len() - 1)];
-            let (op, place) = (node.op().name(), node.location());
-            Error::backend(format!(
-                "plan: {op} of shape {}, made at {place}, {reason}; this is a bug of the planner",
-                node.shape()
-            ))
-        };
         let (plan, outputs) = build(linear, retention, &self.limits)
-            .map_err(|fault| named(fault.node, fault.reason))?;
+            .map_err(|fault| bug(&linear.nodes, fault.node, fault.reason))?;
         if self.limits.verify {
-            plan.verify().map_err(|fault| {
-                let node = plan.kernels.get(fault.kernel).map_or(0, |kernel| kernel.node);
-                named(node, &format!("fails its check: {fault}\n{plan}"))
-            })?;
+            plan.verify().map_err(|fault| failed_check(&plan, &linear.nodes, &fault))?;
         }
         Ok((plan, outputs))
     }
@@ -137,6 +140,22 @@ impl Planner {
     fn cache(&self) -> MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The error that a plan fails its check.
+fn failed_check(plan: &Plan, nodes: &[Tensor], fault: &PlanFault) -> Error {
+    let node = plan.kernels.get(fault.kernel).map_or(0, |kernel| kernel.node);
+    bug(nodes, node, &format!("fails its check: {fault}\n{plan}"))
+}
+
+/// The error that the planner is wrong about a node.
+fn bug(nodes: &[Tensor], node: usize, reason: &str) -> Error {
+    let node = &nodes[node.min(nodes.len() - 1)];
+    let (op, place) = (node.op().name(), node.location());
+    Error::backend(format!(
+        "plan: {op} of shape {}, made at {place}, {reason}; this is a bug of the planner",
+        node.shape()
+    ))
 }
 
 /// A plan and the nodes that get its outputs.

@@ -160,6 +160,13 @@ impl Program {
         passes
     }
 
+    /// True if the program may fail because of what an index is.
+    pub fn checks_indices(&self) -> bool {
+        let mut instructions = self.instructions.iter();
+        instructions
+            .any(|instruction| matches!(instruction.operation, Operation::CheckIndex { .. }))
+    }
+
     /// Reductions in the program.
     pub fn reductions(&self) -> impl Iterator<Item = (ValueId, Reduction, ValueId)> + '_ {
         self.instructions.iter().enumerate().filter_map(|(id, instruction)| {

@@ -9,9 +9,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::draft::{Draft, Fault};
 use crate::graph::Graph;
+use crate::in_place::reads_in_place;
 use crate::kernel::KernelKind;
 use crate::node::Class;
-use crate::program::Operation;
 
 /// A root that takes over the memory of an input: `(root base, input)`.
 pub(crate) type Reuse = (usize, usize);
@@ -122,11 +122,15 @@ fn choose_reuses(
     // Leaves that are roots themselves, through a view, stay as they are.
     let mut taken: FxHashSet<usize> = roots.iter().filter_map(|&root| leaf(graph, root)).collect();
     let checks: Vec<usize> =
-        (0..drafts.len()).filter(|&position| drafts[position].checks()).collect();
+        (0..drafts.len()).filter(|&draft| drafts[draft].program.checks_indices()).collect();
     let mut reuses = Vec::new();
     for (position, draft) in drafts.iter().enumerate() {
         let mut users: Option<FxHashSet<usize>> = None;
-        for &(node, _) in draft.outputs.iter().filter(|(node, _)| roots.contains(node)) {
+        let is_leaf = |base: usize, input: usize| leaf(graph, base) == Some(input);
+        if draft.program.checks_indices() {
+            continue;
+        }
+        for &(node, value) in draft.outputs.iter().filter(|(node, _)| roots.contains(node)) {
             let overwritten = match draft.kind {
                 KernelKind::Write { .. } => &draft.inputs[..1],
                 _ => &draft.inputs[draft.kind_inputs..],
@@ -135,10 +139,11 @@ fn choose_reuses(
                 let leaf = leaf(graph, input)?;
                 let fits = reusable[leaf]
                     && !taken.contains(&leaf)
-                    && !draft.checks()
                     && graph.nodes[input].dtype == graph.nodes[node].dtype
                     && graph.nodes[input].shape.count() == graph.nodes[node].shape.count()
-                    && reads_in_place(graph, draft, leaf);
+                    && reads_in_place(&draft.kind, &draft.program, &draft.space, value, |input| {
+                        is_leaf(draft.inputs[input], leaf)
+                    });
                 if !fits {
                     return None;
                 }
@@ -156,27 +161,6 @@ fn choose_reuses(
         }
     }
     reuses
-}
-
-/// True if a draft reads an input only element by element where it writes.
-fn reads_in_place(graph: &Graph, draft: &Draft, input: usize) -> bool {
-    let is_leaf = |base: usize| leaf(graph, base) == Some(input);
-    if let KernelKind::Write { .. } = draft.kind {
-        let mut instructions = draft.program.instructions.iter();
-        let loaded = instructions.any(|instruction| {
-            matches!(instruction.operation, Operation::Load { input, .. } if is_leaf(draft.inputs[input]))
-        });
-        return !loaded && !draft.inputs[1..].iter().any(|&base| is_leaf(base));
-    }
-    if draft.inputs[..draft.kind_inputs].iter().any(|&base| is_leaf(base)) {
-        return false;
-    }
-    draft.program.instructions.iter().all(|instruction| match instruction.operation {
-        Operation::Load { input, view } if is_leaf(draft.inputs[input]) => {
-            view.is_contiguous() && draft.space.kept == draft.space.shape.rank()
-        }
-        _ => true,
-    })
 }
 
 /// What a draft would free, less what it would make, as long as that is up to date.

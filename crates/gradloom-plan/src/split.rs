@@ -184,17 +184,6 @@ fn cut_at(draft: Draft, cut: usize, nodes: usize, passed: &mut Vec<Passed>) -> (
 fn first_part(draft: Draft, cut: usize, outputs: Vec<(usize, ValueId)>) -> Draft {
     let mut program = draft.program;
     program.instructions.truncate(cut);
-    let mut inputs = draft.inputs[..draft.kind_inputs].to_vec();
-    for instruction in &mut program.instructions {
-        if let Operation::Load { input, .. } = &mut instruction.operation {
-            let base = draft.inputs[*input];
-            let known = inputs.iter().position(|&known| known == base);
-            *input = known.unwrap_or_else(|| {
-                inputs.push(base);
-                inputs.len() - 1
-            });
-        }
-    }
     let (space, program) = without_rows(draft.space, program);
     let kind = match draft.kind {
         KernelKind::Map | KernelKind::Reduce | KernelKind::Row => program_kind(&program, &outputs),
@@ -202,7 +191,9 @@ fn first_part(draft: Draft, cut: usize, outputs: Vec<(usize, ValueId)>) -> Draft
     };
     let mut origins = draft.origins;
     origins.truncate(cut);
-    Draft { kind, program, origins, space, inputs, outputs, ..draft }
+    let mut first = Draft { kind, program, origins, space, outputs, ..draft };
+    first.keep_read_inputs();
+    first
 }
 
 /// A part of a reducing program that does not reduce runs over elements.

@@ -19,10 +19,19 @@ impl Plan {
     /// # Errors
     /// The first fault found.
     pub fn verify(&self) -> Result<(), PlanFault> {
-        for (position, kernel) in self.kernels.iter().enumerate() {
-            kernel::check(kernel, self.arguments.len())
-                .map_err(|reason| PlanFault { kernel: position, reason })?;
+        for kernel in 0..self.kernels.len() {
+            self.verify_kernel(kernel)?;
         }
         memory::check(self)
+    }
+
+    /// Checks one kernel alone: its sizes, that it reads nothing outside its operands, that each output is
+    /// written whole. For executors that do not look at each access.
+    ///
+    /// # Errors
+    /// The first fault found.
+    pub fn verify_kernel(&self, kernel: usize) -> Result<(), PlanFault> {
+        kernel::check(&self.kernels[kernel], self.arguments.len())
+            .map_err(|reason| PlanFault { kernel, reason })
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gradloom_plan::interpret::{self, Failure, Fault, download, upload};
 use gradloom_plan::{
     BufferRef, Instruction, Kernel, KernelInput, KernelKind, KernelOutput, Level, Limits,
-    Operation, Plan, PlanOutput, ProductForms, Program, Slot, Space, View,
+    Operation, Plan, PlanOutput, ProductForms, Program, Slot, Space, TransposedCopies, View,
 };
 use gradloom_tensor::op::{Reduction, Unary};
 use gradloom_tensor::{Buffer, DType, Shape, Tensor, commit};
@@ -57,6 +57,22 @@ fn products_as_reductions_are_those_of_the_reference() {
         outcomes.push(check::gradient(&case, &device, DType::F32));
     }
     assert!(!outcomes.is_empty());
+    all_hold(outcomes);
+}
+
+/// What a device asks for that reads across memory slowly: every transposed operand is copied.
+#[test]
+fn copies_of_transposed_operands_are_those_of_the_reference() {
+    let transposed_copies = Some(TransposedCopies { elements_min: 1, axis_min: 2 });
+    let limits = Limits { transposed_copies, ..Limits::default() };
+    let device = interpret::Interpreter::new(limits).into_device();
+    let mut outcomes = Vec::new();
+    for case in cases() {
+        for float in [DType::F32, DType::BF16] {
+            outcomes.push(check::value(&case, &device, float));
+        }
+        outcomes.push(check::gradient(&case, &device, DType::F32));
+    }
     all_hold(outcomes);
 }
 

@@ -56,7 +56,7 @@ fn dispatch_cost(backend: &WgpuBackend) -> Result<()> {
             inputs: vec![KernelInput { buffer: from, dtype: DType::F32, len: 64, node: 0 }],
             outputs: vec![output(to)],
             node: 0,
-            origins: Vec::new(),
+            origins: vec![0; 2],
         }
     });
     let plan = Plan {
@@ -190,10 +190,10 @@ fn kernel(
             value,
             node: usize::MAX,
         }],
+        origins: vec![0; instructions.len()],
         program: Program { instructions },
         space,
         node: 0,
-        origins: Vec::new(),
     }
 }
 

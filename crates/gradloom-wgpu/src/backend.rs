@@ -182,11 +182,7 @@ impl Backend for WgpuBackend {
             counters.bytes_moved += prepared.plan.bytes() as u64;
         }
         let site = |node: usize| {
-            let node = &prepared.nodes[node];
-            let op = match node.op() {
-                Op::CheckIndex { op, .. } => op,
-                other => other.name(),
-            };
+            let (op, node) = (prepared.op_name(node), &prepared.nodes[node]);
             CheckSite { op, shape: *node.shape(), location: node.location() }
         };
         let (inputs, arguments) = (&prepared.inputs, &prepared.arguments);

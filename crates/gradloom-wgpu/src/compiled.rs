@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use gradloom_plan::{BufferRef, Kernel, Operation, Plan};
+use gradloom_plan::{BufferRef, Kernel, Plan, PlanFault};
 use gradloom_tensor::{Error, Result};
 use rustc_hash::FxHashMap;
 
@@ -43,11 +43,15 @@ impl Compiled {
         target: &Target,
         pipelines: &mut Pipelines,
     ) -> Result<Compiled> {
-        let checked = checked_kernels(plan)?;
+        let unsound = |fault: PlanFault| Error::backend(format!("plan: {fault}"));
+        let checked = plan.checked_kernels().map_err(unsound)?;
         let (steps, kernels) = (Vec::new(), Vec::new());
         let (scratch, words) = (Vec::new(), Layout::default());
         let mut compiled = Compiled { steps, scratch, words, kernels, checked };
-        for kernel in &plan.kernels {
+        for (position, kernel) in plan.kernels.iter().enumerate() {
+            // Shaders do not look at each access: this is the proof that none leaves its buffer.
+            plan.verify_kernel(position).map_err(unsound)?;
+            plan.in_place(position).map_err(unsound)?;
             compiled.add(kernel, plan, gpu, target, pipelines)?;
         }
         Ok(compiled)
@@ -61,7 +65,7 @@ impl Compiled {
         target: &Target,
         pipelines: &mut Pipelines,
     ) -> Result<()> {
-        let resolve = |buffer: BufferRef| resolve(plan, buffer);
+        let resolve = |buffer: BufferRef| plan.block(buffer);
         let (dispatches, scratch) = codegen::compile(kernel, target, &resolve)?;
         self.scratch.resize(self.scratch.len().max(scratch.len()), 0);
         for (shared, own) in self.scratch.iter_mut().zip(scratch) {
@@ -117,45 +121,4 @@ impl Compiled {
         }
         pieces
     }
-}
-
-/// Kernels up to the last one with an index check. Fails if one of them overwrites an input: what a
-/// failed evaluation has read must still be there.
-fn checked_kernels(plan: &Plan) -> Result<usize> {
-    let checks = |kernel: &Kernel| {
-        let mut instructions = kernel.program.instructions.iter();
-        instructions.any(|next| matches!(next.operation, Operation::CheckIndex { .. }))
-    };
-    let count = plan.kernels.iter().rposition(checks).map_or(0, |last| last + 1);
-    for (position, kernel) in plan.kernels[..count].iter().enumerate() {
-        let overwrites = |buffer| matches!(resolve(plan, buffer), BufferRef::Input(_));
-        if kernel.outputs.iter().any(|output| overwrites(output.buffer)) {
-            return Err(Error::backend(format!(
-                "plan: kernel {position} writes in place before kernel {} has checked its indices",
-                count - 1
-            )));
-        }
-    }
-    Ok(count)
-}
-
-/// The buffer that owns the memory of `buffer`.
-pub(crate) fn resolve(plan: &Plan, buffer: BufferRef) -> BufferRef {
-    match resolve_alias(plan, buffer) {
-        BufferRef::Output(output) => {
-            plan.outputs[output].reuses.map_or(BufferRef::Output(output), BufferRef::Input)
-        }
-        other => other,
-    }
-}
-
-/// The buffer that `buffer` is a view of, itself if it is none.
-pub(crate) fn resolve_alias(plan: &Plan, buffer: BufferRef) -> BufferRef {
-    let mut buffer = buffer;
-    while let BufferRef::Output(output) = buffer
-        && let Some(source) = plan.outputs[output].alias
-    {
-        buffer = source;
-    }
-    buffer
 }

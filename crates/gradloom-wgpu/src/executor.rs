@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use gradloom_plan::{BufferRef, Plan, PlanOutput};
+use gradloom_plan::Plan;
 use gradloom_tensor::{Buffer, DType, Error, Result, Scalar};
 use rustc_hash::FxHashMap;
 
 use crate::arena::Arena;
 use crate::check::Evaluation;
 use crate::codegen::Target;
-use crate::compiled::{Compiled, resolve_alias};
+use crate::compiled::Compiled;
 use crate::gpu::Gpu;
 use crate::pipeline::Pipelines;
 use crate::pool::{Memory, Pool};
@@ -151,39 +151,10 @@ impl Executor {
         Ok(Taken {
             slots: slots.map(|bytes| self.pool.take(bytes)).collect::<Result<_>>()?,
             scratch: scratch.map(|bytes| self.pool.take(bytes)).collect::<Result<_>>()?,
-            outputs: self.outputs(plan, inputs)?,
+            outputs: plan.output_buffers(inputs, |output| {
+                Ok(self.pool.take(transfer::device_bytes(output.dtype, output.len))?)
+            })?,
         })
-    }
-
-    fn outputs(&self, plan: &Plan, inputs: &[Buffer]) -> Result<Vec<Buffer>> {
-        let mut outputs: Vec<Option<Buffer>> = vec![None; plan.outputs.len()];
-        for (slot, output) in outputs.iter_mut().zip(&plan.outputs) {
-            let PlanOutput { dtype, len, reuses, alias } = *output;
-            if alias.is_some() {
-                continue;
-            }
-            *slot = Some(match reuses {
-                Some(input) => Buffer::new(inputs[input].shared().clone(), dtype, len),
-                None => {
-                    let memory = self.pool.take(transfer::device_bytes(dtype, len))?;
-                    Buffer::new(memory, dtype, len)
-                }
-            });
-        }
-        for (position, output) in plan.outputs.iter().enumerate() {
-            if output.alias.is_some() {
-                let source = match resolve_alias(plan, BufferRef::Output(position)) {
-                    BufferRef::Input(input) => Some(inputs[input].clone()),
-                    BufferRef::Output(other) => outputs[other].clone(),
-                    BufferRef::Slot(_) => None,
-                };
-                let source = source
-                    .ok_or_else(|| Error::backend("plan: an output is an alias of a temporary"))?;
-                outputs[position] =
-                    Some(Buffer::new(source.shared().clone(), output.dtype, output.len));
-            }
-        }
-        Ok(outputs.into_iter().flatten().collect())
     }
 
     /// Submits dispatches, and a copy of the index checks' outcome for the host if it wants to `know`.

@@ -4,7 +4,7 @@ use gradloom_plan::Kernel;
 use gradloom_tensor::op::ArgReduction;
 use gradloom_tensor::{DType, Result, Shape};
 
-use super::executable::{Aliases, Context, Executable, TASK_MIN};
+use super::executable::{Context, Executable, InPlace, TASK_MIN};
 use super::gather::around;
 use super::lanes::{Ordered, lanes_of, with_lane};
 use crate::epilogue::{Division, Epilogue};
@@ -22,7 +22,7 @@ pub(crate) struct ArgReduce {
 impl ArgReduce {
     pub(crate) fn new(
         kernel: &Kernel,
-        aliases: &Aliases,
+        in_place: &InPlace,
         reduction: ArgReduction,
         input: &Shape,
         axis: usize,
@@ -31,7 +31,7 @@ impl ArgReduce {
             sizes: around(input, axis),
             reduction,
             dtype: kernel.inputs[0].dtype,
-            epilogue: Epilogue::new(kernel, aliases, DType::I32),
+            epilogue: Epilogue::new(kernel, in_place, DType::I32),
         }
     }
 

@@ -11,7 +11,7 @@ use gradloom_tensor::op::Attention as Options;
 use gradloom_tensor::{DType, Result};
 
 use super::attention_loops::{apply_mask, dots, softmax, weighted};
-use super::executable::{Aliases, Context, Executable, TASK_MIN};
+use super::executable::{Context, Executable, InPlace, TASK_MIN};
 use super::matrix::Matrix;
 use super::product::Number;
 use crate::epilogue::{Division, Epilogue};
@@ -70,7 +70,7 @@ impl Rows {
 impl Attention {
     pub(crate) fn new(
         kernel: &Kernel,
-        aliases: &Aliases,
+        in_place: &InPlace,
         options: &Options,
         views: &[View],
     ) -> Attention {
@@ -83,7 +83,7 @@ impl Attention {
             value: views[2],
             mask,
             start,
-            epilogue: Epilogue::new(kernel, aliases, DType::F32),
+            epilogue: Epilogue::new(kernel, in_place, DType::F32),
         }
     }
 

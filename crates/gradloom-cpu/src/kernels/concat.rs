@@ -3,7 +3,7 @@
 use gradloom_plan::Kernel;
 use gradloom_tensor::{DType, Result, Shape};
 
-use super::executable::{Aliases, Context, Executable, TASK_MIN};
+use super::executable::{Context, Executable, InPlace, TASK_MIN};
 use crate::epilogue::{Division, Epilogue};
 use crate::parallel;
 
@@ -16,13 +16,13 @@ pub(crate) struct Concat {
 }
 
 impl Concat {
-    pub(crate) fn new(kernel: &Kernel, aliases: &Aliases, axis: usize, parts: &[Shape]) -> Concat {
+    pub(crate) fn new(kernel: &Kernel, in_place: &InPlace, axis: usize, parts: &[Shape]) -> Concat {
         let dtype = kernel.inputs[0].dtype;
         Concat {
             parts: parts.iter().map(|shape| shape[axis..].iter().product()).collect(),
             outer: kernel.space.shape[..axis].iter().product(),
             dtype,
-            epilogue: Epilogue::new(kernel, aliases, dtype),
+            epilogue: Epilogue::new(kernel, in_place, dtype),
         }
     }
 }

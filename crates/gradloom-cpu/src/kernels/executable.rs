@@ -38,7 +38,7 @@ impl<'a> Context<'a> {
 
 /// A kernel prepared for execution.
 pub(crate) trait Executable: Send + Sync {
-    /// Runs it. Inputs that share the memory of an output element by element are empty slices.
+    /// Runs it. Inputs that are overwritten in place are empty slices.
     ///
     /// # Errors
     /// When memory for temporaries runs out.
@@ -51,15 +51,9 @@ pub(crate) trait Executable: Send + Sync {
     }
 }
 
-/// Inputs that share the memory of an output.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Aliases {
-    /// Pairs of input and output of which element `i` is read before element `i` is written: the
-    /// program reads the output instead.
-    pub(crate) in_place: Vec<(usize, usize)>,
-    /// Inputs that must be copied before the kernel runs.
-    pub(crate) copied: Vec<usize>,
-}
+/// Pairs of an operand and an output that are the same memory, see
+/// [`Plan::in_place`](gradloom_plan::Plan::in_place): programs read the output instead.
+pub(crate) type InPlace = [(usize, usize)];
 
 /// Every output as a store of the program, for kernels without reductions.
 pub(crate) fn element_stores(kernel: &Kernel) -> Vec<Store> {

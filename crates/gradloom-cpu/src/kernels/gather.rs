@@ -4,7 +4,7 @@
 use gradloom_plan::{Kernel, View};
 use gradloom_tensor::{DType, Result, Shape};
 
-use super::executable::{Aliases, Context, Executable, TASK_MIN};
+use super::executable::{Context, Executable, InPlace, TASK_MIN};
 use super::lanes::with_bits;
 use crate::epilogue::{Division, Epilogue};
 use crate::parallel;
@@ -56,7 +56,7 @@ pub(super) fn without_constant_axes(view: &View, axis: usize) -> (View, usize) {
 impl Gather {
     pub(crate) fn new(
         kernel: &Kernel,
-        aliases: &Aliases,
+        in_place: &InPlace,
         data: &Shape,
         axis: usize,
         index: &View,
@@ -69,7 +69,7 @@ impl Gather {
             run,
             index: Access::new(&short),
             dtype,
-            epilogue: Epilogue::new(kernel, aliases, dtype),
+            epilogue: Epilogue::new(kernel, in_place, dtype),
         }
     }
 }

@@ -3,7 +3,7 @@
 use gradloom_plan::Kernel;
 use gradloom_tensor::Result;
 
-use super::executable::{Aliases, Context, Executable, TASK_MIN, element_stores};
+use super::executable::{Context, Executable, InPlace, TASK_MIN, element_stores};
 use crate::parallel;
 use crate::tile::{Accumulator, Frame, Request, TILE, TileProgram};
 
@@ -16,7 +16,7 @@ pub(crate) struct Map {
 }
 
 impl Map {
-    pub(crate) fn new(kernel: &Kernel, aliases: &Aliases) -> Map {
+    pub(crate) fn new(kernel: &Kernel, in_place: &InPlace) -> Map {
         let program = TileProgram::compile(&Request {
             program: &kernel.program,
             inputs: &kernel.inputs,
@@ -25,7 +25,7 @@ impl Map {
             accumulator: Accumulator::None,
             stores: &element_stores(kernel),
             exports: &[],
-            in_place: &aliases.in_place,
+            in_place,
         });
         Map {
             program,

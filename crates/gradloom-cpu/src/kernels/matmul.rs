@@ -8,7 +8,7 @@ use std::ops::Range;
 use gradloom_plan::{Kernel, View};
 use gradloom_tensor::{DType, Result};
 
-use super::executable::{Aliases, Context, Executable, TASK_MIN, lane_dtype};
+use super::executable::{Context, Executable, InPlace, TASK_MIN, lane_dtype};
 use super::lanes::lanes_of;
 use super::matrix::Matrix;
 use super::product::Number;
@@ -28,12 +28,12 @@ const BLOCK: usize = 96;
 const BLOCKS_MAX: usize = 16;
 /// Rows of a tile of panels, of which a task has whole ones.
 const PANEL_ROWS: usize = 6;
-/// Elements from one column to the next from which rows are turned before they are multiplied, and how
+/// Elements from one column to the next from which rows are transposed before they are multiplied, and how
 /// many rows at a time.
 const FAR: isize = 4096;
-const TURNED_ROWS: usize = 48;
+const TRANSPOSED_ROWS: usize = 48;
 /// What it costs to move an element across rows, in elements moved along them.
-const TURN_COST: usize = 6;
+const ACROSS_COST: usize = 6;
 
 pub(crate) struct Matmul {
     lhs: View,
@@ -46,7 +46,7 @@ pub(crate) struct Matmul {
 }
 
 impl Matmul {
-    pub(crate) fn new(kernel: &Kernel, aliases: &Aliases, lhs: &View, rhs: &View) -> Matmul {
+    pub(crate) fn new(kernel: &Kernel, in_place: &InPlace, lhs: &View, rhs: &View) -> Matmul {
         let rank = lhs.shape.rank();
         let mut matmul = Matmul {
             lhs: *lhs,
@@ -54,7 +54,7 @@ impl Matmul {
             batch: lhs.shape[..rank - 2].to_vec(),
             size: [lhs.shape[rank - 2], rhs.shape[rank - 1], lhs.shape[rank - 1]],
             dtype: kernel.inputs[0].dtype,
-            epilogue: Epilogue::new(kernel, aliases, lane_dtype(Lane::of(kernel.inputs[0].dtype))),
+            epilogue: Epilogue::new(kernel, in_place, lane_dtype(Lane::of(kernel.inputs[0].dtype))),
         };
         matmul.merge_rows();
         matmul
@@ -132,8 +132,8 @@ impl Matmul {
         if batches == 1 {
             let (left, right) = self.matrices(0, lhs, rhs);
             let product = Product::new(context, self.size, left, right)?;
-            if !product.turned || m == 1 {
-                let (units, unit_elements) = if product.turned { (n, 1) } else { (m, n) };
+            if !product.transposed || m == 1 {
+                let (units, unit_elements) = if product.transposed { (n, 1) } else { (m, n) };
                 let per_task = product.rows_per_task(context.threads);
                 let division = Division { units, unit_elements, per_task, threads };
                 self.epilogue.run(context, inputs, outputs, division, |rows, out| {
@@ -162,7 +162,7 @@ struct Product<'a, T> {
     /// The right matrix in panels, if the product is made of them.
     packed: Option<Temporary>,
     /// True if the transpose of the result is computed.
-    turned: bool,
+    transposed: bool,
 }
 
 impl<'a, T: Number> Product<'a, T> {
@@ -174,20 +174,20 @@ impl<'a, T: Number> Product<'a, T> {
         rhs: Matrix<'a, T>,
     ) -> Result<Product<'a, T>> {
         let panels = T::uses_panels([m, n, k]);
-        let turned = if panels {
-            // Packing reads all of one operand; turning it or the result costs several times more.
-            let along = |stride: isize| if stride == 1 { 1 } else { TURN_COST };
+        let transposed = if panels {
+            // Packing reads all of one operand; transposing it or the result costs several times more.
+            let along = |stride: isize| if stride == 1 { 1 } else { ACROSS_COST };
             let straight = k * n * along(rhs.strides[1]);
-            k * m * along(lhs.strides[0]) + m * n * TURN_COST < straight
+            k * m * along(lhs.strides[0]) + m * n * ACROSS_COST < straight
         } else {
             m < n
         };
-        let (size, lhs, rhs) = if turned {
+        let (size, lhs, rhs) = if transposed {
             ([n, m, k], rhs.transposed(), lhs.transposed())
         } else {
             ([m, n, k], lhs, rhs)
         };
-        let mut product = Product { size, lhs, rhs, packed: None, turned };
+        let mut product = Product { size, lhs, rhs, packed: None, transposed };
         if panels {
             let width = T::panel_width(context.level);
             let count = size[1].div_ceil(width);
@@ -232,7 +232,7 @@ impl<'a, T: Number> Product<'a, T> {
             Some(packed) => {
                 let packed = bytemuck::cast_slice(packed.get());
                 if lhs.strides[0] == 1 && lhs.strides[1] > FAR {
-                    multiply_turned(context, out, size, lhs, packed);
+                    multiply_transposed(context, out, size, lhs, packed);
                 } else {
                     T::multiply_packed(context.level, out, size, lhs, packed);
                 }
@@ -244,20 +244,20 @@ impl<'a, T: Number> Product<'a, T> {
     /// Computes all of the result.
     fn whole(&self, context: &Context<'_>, out: &mut [T]) -> Result<()> {
         let [rows, columns, _] = self.size;
-        if !self.turned {
+        if !self.transposed {
             self.all_rows(context, out);
             return Ok(());
         }
-        let mut turned = context.pool.temporary(size_of_val(out))?;
-        self.all_rows(context, bytemuck::cast_slice_mut(turned.get_mut()));
-        let turned: &[T] = bytemuck::cast_slice(turned.get());
+        let mut transposed = context.pool.temporary(size_of_val(out))?;
+        self.all_rows(context, bytemuck::cast_slice_mut(transposed.get_mut()));
+        let transposed: &[T] = bytemuck::cast_slice(transposed.get());
         let threads = context.threads_for(out.len());
         let per_task = parallel::grain(threads, columns, rows, TASK_MIN);
         let bytes = rows * size_of::<T>();
         let out: &mut [u8] = bytemuck::cast_slice_mut(out);
         parallel::split(threads, &mut [out], &[bytes], columns, per_task, |range, parts| {
             let out: &mut [T] = bytemuck::cast_slice_mut(parts[0]);
-            let source = &turned[range.start..];
+            let source = &transposed[range.start..];
             let size = [rows, range.len()];
             transpose(context.level, source, columns, size, out, rows);
         });
@@ -276,8 +276,8 @@ impl<'a, T: Number> Product<'a, T> {
 }
 
 /// A product whose left matrix lies in columns so far apart that each would be in another page: some
-/// rows at a time are turned first.
-fn multiply_turned<T: Number>(
+/// rows at a time are transposed first.
+fn multiply_transposed<T: Number>(
     context: &Context<'_>,
     out: &mut [T],
     [rows, columns, inner]: [usize; 3],
@@ -285,15 +285,15 @@ fn multiply_turned<T: Number>(
     packed: &[T],
 ) {
     lhs.check(rows, inner);
-    let mut turned = Scratch::take::<T>(TURNED_ROWS.min(rows) * inner);
-    let outs = out[..rows * columns].chunks_mut((TURNED_ROWS * columns).max(1));
+    let mut transposed = Scratch::take::<T>(TRANSPOSED_ROWS.min(rows) * inner);
+    let outs = out[..rows * columns].chunks_mut((TRANSPOSED_ROWS * columns).max(1));
     for (index, out) in outs.enumerate() {
-        let first = index * TURNED_ROWS;
-        let count = TURNED_ROWS.min(rows - first);
+        let first = index * TRANSPOSED_ROWS;
+        let count = TRANSPOSED_ROWS.min(rows - first);
         let source = &lhs.values[(lhs.offset + first as isize) as usize..];
         let step = lhs.strides[1] as usize;
-        transpose(context.level, source, step, [inner, count], turned.get_mut(), inner);
-        let lhs = Matrix { values: turned.get(), offset: 0, strides: [inner as isize, 1] };
+        transpose(context.level, source, step, [inner, count], transposed.get_mut(), inner);
+        let lhs = Matrix { values: transposed.get(), offset: 0, strides: [inner as isize, 1] };
         T::multiply_packed(context.level, out, [count, columns, inner], lhs, packed);
     }
 }

@@ -2,7 +2,6 @@
 //! evaluation.
 
 pub(crate) mod executable;
-mod in_place;
 
 mod map;
 mod phases;
@@ -10,7 +9,7 @@ mod reduce;
 mod reduction;
 mod row;
 mod slots;
-mod turned;
+pub(crate) mod transposed;
 mod worker;
 mod export;
 
@@ -40,87 +39,77 @@ use gradloom_plan::{Kernel, KernelKind};
 use gradloom_tensor::Result;
 
 use self::convolution::Convolve;
-pub(crate) use self::executable::{Aliases, Context, Executable};
+pub(crate) use self::executable::{Context, Executable, InPlace};
 use self::pool::{Kind, Pooling};
+use self::transposed::Transposed;
 
-/// Prepares a kernel. `shared` lists the inputs that have the memory of an output.
+/// Prepares a kernel, of which some outputs have the memory of operands.
 ///
 /// # Errors
 /// When no kernel of this crate does the work.
-pub(crate) fn prepare(
-    kernel: &Kernel,
-    shared: &[(usize, usize)],
-) -> Result<(Box<dyn Executable>, Aliases)> {
-    let aliases = in_place::aliases(kernel, shared);
-    let executable = match turned::rewrite(kernel) {
-        Some((rewritten, turns)) => {
-            let inner = executable(&rewritten, &aliases)?;
-            Box::new(turned::Turned::new(turns, inner))
-        }
-        None => executable(kernel, &aliases)?,
-    };
-    Ok((executable, aliases))
-}
-
-/// The executable of a kernel's kind.
-fn executable(kernel: &Kernel, aliases: &Aliases) -> Result<Box<dyn Executable>> {
+pub(crate) fn prepare(kernel: &Kernel, in_place: &InPlace) -> Result<Box<dyn Executable>> {
     Ok(match &kernel.kind {
-        KernelKind::Map => Box::new(map::Map::new(kernel, aliases)),
-        KernelKind::Reduce => reduce::new(kernel, aliases),
-        KernelKind::Row => Box::new(row::Row::new(kernel, aliases)),
-        KernelKind::Matmul { lhs, rhs } => Box::new(matmul::Matmul::new(kernel, aliases, lhs, rhs)),
-        KernelKind::PoolMax(pool) => Box::new(Pooling::new(kernel, aliases, Kind::Max, pool)),
+        KernelKind::Map => match Transposed::new(kernel) {
+            Some(copy) => Box::new(copy),
+            None => Box::new(map::Map::new(kernel, in_place)),
+        },
+        KernelKind::Reduce => reduce::new(kernel, in_place),
+        KernelKind::Row => Box::new(row::Row::new(kernel, in_place)),
+        KernelKind::Matmul { lhs, rhs } => {
+            Box::new(matmul::Matmul::new(kernel, in_place, lhs, rhs))
+        }
+        KernelKind::PoolMax(pool) => Box::new(Pooling::new(kernel, in_place, Kind::Max, pool)),
         KernelKind::PoolMaxScatter(pool) => {
-            Box::new(Pooling::new(kernel, aliases, Kind::MaxScatter, pool))
+            Box::new(Pooling::new(kernel, in_place, Kind::MaxScatter, pool))
         }
         KernelKind::PoolMaxGather(pool) => {
-            Box::new(Pooling::new(kernel, aliases, Kind::MaxGather, pool))
+            Box::new(Pooling::new(kernel, in_place, Kind::MaxGather, pool))
         }
-        KernelKind::PoolSum(pool) => Box::new(Pooling::new(kernel, aliases, Kind::Sum, pool)),
+        KernelKind::PoolSum(pool) => Box::new(Pooling::new(kernel, in_place, Kind::Sum, pool)),
         KernelKind::PoolSumScatter(pool) => {
-            Box::new(Pooling::new(kernel, aliases, Kind::SumScatter, pool))
+            Box::new(Pooling::new(kernel, in_place, Kind::SumScatter, pool))
         }
         KernelKind::Gather { data, axis, index } => {
-            Box::new(gather::Gather::new(kernel, aliases, data, *axis, index))
+            Box::new(gather::Gather::new(kernel, in_place, data, *axis, index))
         }
         KernelKind::ScatterAdd { axis, index, updates } => {
-            Box::new(scatter::ScatterAdd::new(kernel, aliases, *axis, index, updates))
+            Box::new(scatter::ScatterAdd::new(kernel, in_place, *axis, index, updates))
         }
         KernelKind::Write { data, axis, start } => {
             Box::new(write::Write::new(kernel, data, *axis, start))
         }
         KernelKind::Dequantize(format) => {
-            Box::new(blocks::Dequantize::new(kernel, aliases, *format))
+            Box::new(blocks::Dequantize::new(kernel, in_place, *format))
         }
         KernelKind::QuantizedRows { format, rows, index } => {
-            Box::new(blocks::Rows::new(kernel, aliases, *format, *rows, index))
+            Box::new(blocks::Rows::new(kernel, in_place, *format, *rows, index))
         }
         KernelKind::QuantizedMatmul { lhs, parts } => {
-            Box::new(blocks::Product::new(kernel, aliases, lhs, parts))
+            Box::new(blocks::Product::new(kernel, in_place, lhs, parts))
         }
         KernelKind::Attention { attention, views } => {
-            Box::new(attention::Attention::new(kernel, aliases, attention, views))
+            Box::new(attention::Attention::new(kernel, in_place, attention, views))
         }
         KernelKind::Scan { axis, reverse } => {
-            Box::new(scan::Scan::new(kernel, aliases, *axis, *reverse))
+            Box::new(scan::Scan::new(kernel, in_place, *axis, *reverse))
         }
         KernelKind::ArgReduce { reduction, input, axis } => {
-            Box::new(arg_reduce::ArgReduce::new(kernel, aliases, *reduction, input, *axis))
+            Box::new(arg_reduce::ArgReduce::new(kernel, in_place, *reduction, input, *axis))
         }
         KernelKind::ArgSort { axis, descending } => {
-            Box::new(sort::ArgSort::new(kernel, aliases, *axis, *descending))
+            Box::new(sort::ArgSort::new(kernel, in_place, *axis, *descending))
         }
         KernelKind::Concat { axis, parts } => {
-            Box::new(concat::Concat::new(kernel, aliases, *axis, parts))
+            Box::new(concat::Concat::new(kernel, in_place, *axis, parts))
         }
         KernelKind::Convolution(sizes) => {
-            Box::new(Convolve::new(kernel, aliases, convolution::Kind::Forward, sizes)?)
+            Box::new(Convolve::new(kernel, in_place, convolution::Kind::Forward, sizes)?)
         }
         KernelKind::ConvolutionInput(sizes) => {
-            Box::new(Convolve::new(kernel, aliases, convolution::Kind::Input, sizes)?)
+            Box::new(Convolve::new(kernel, in_place, convolution::Kind::Input, sizes)?)
         }
         KernelKind::ConvolutionWeight(sizes) => {
-            Box::new(Convolve::new(kernel, aliases, convolution::Kind::Weight, sizes)?)
+            Box::new(Convolve::new(kernel, in_place, convolution::Kind::Weight, sizes)?)
         }
     })
 }

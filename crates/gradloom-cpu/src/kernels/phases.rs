@@ -9,7 +9,7 @@ use gradloom_plan::{Kernel, View};
 use gradloom_tensor::op::Reduction;
 use gradloom_tensor::{RANK_MAX, Shape};
 
-use super::executable::{Aliases, lane_dtype};
+use super::executable::{InPlace, lane_dtype};
 use crate::convert::Lane;
 use crate::tile::{Accumulator, Request, Store, TileProgram};
 
@@ -83,7 +83,7 @@ impl Phases {
     /// over.
     pub(crate) fn new(
         kernel: &Kernel,
-        aliases: &Aliases,
+        in_place: &InPlace,
         view: &dyn Fn(&View) -> View,
         cut: Cut,
     ) -> Phases {
@@ -96,7 +96,7 @@ impl Phases {
         }
         let mut phases = Vec::new();
         for (phase, wanted) in wanted.iter().enumerate() {
-            phases.push(analysis.compile(phase, wanted, aliases, view));
+            phases.push(analysis.compile(phase, wanted, in_place, view));
         }
         Phases {
             phases,
@@ -298,7 +298,7 @@ impl<'a> Analysis<'a> {
         &self,
         phase: usize,
         wanted: &Wanted,
-        aliases: &Aliases,
+        in_place: &InPlace,
         view: &dyn Fn(&View) -> View,
     ) -> Phase {
         let kernel = self.kernel;
@@ -313,7 +313,7 @@ impl<'a> Analysis<'a> {
             accumulator: Accumulator::None,
             stores: &wanted.row_stores,
             exports: &wanted.row_exports,
-            in_place: &aliases.in_place,
+            in_place,
         });
         let externals: Vec<ValueId> = wanted.rows.iter().chain(&wanted.saved).copied().collect();
         let element = TileProgram::compile(&Request {
@@ -324,7 +324,7 @@ impl<'a> Analysis<'a> {
             accumulator: Accumulator::None,
             stores: &wanted.stores,
             exports: &wanted.reduced,
-            in_place: &aliases.in_place,
+            in_place,
         });
         let reductions = wanted.reduced.iter().flat_map(|&value| {
             // Several reductions of one value share its export.

@@ -3,7 +3,7 @@
 use gradloom_plan::{Kernel, Pool};
 use gradloom_tensor::{DType, Result};
 
-use super::executable::{Aliases, Context, Executable, TASK_MIN, lane_dtype};
+use super::executable::{Context, Executable, InPlace, TASK_MIN, lane_dtype};
 use super::lanes::{Ordered, lanes_of, with_lane};
 use super::pool_planes::{
     WindowRow, max_gather_plane, max_plane, max_scatter_plane, sum_plane, sum_scatter_plane,
@@ -32,7 +32,7 @@ pub(crate) struct Pooling {
 }
 
 impl Pooling {
-    pub(crate) fn new(kernel: &Kernel, aliases: &Aliases, kind: Kind, pool: &Pool) -> Pooling {
+    pub(crate) fn new(kernel: &Kernel, in_place: &InPlace, kind: Kind, pool: &Pool) -> Pooling {
         let operands = if matches!(kind, Kind::MaxScatter | Kind::MaxGather) { 2 } else { 1 };
         let dtypes: Vec<DType> =
             kernel.inputs[..operands].iter().map(|input| input.dtype).collect();
@@ -42,7 +42,7 @@ impl Pooling {
             pool: *pool,
             rows: window_rows(pool),
             dtypes,
-            epilogue: Epilogue::new(kernel, aliases, result),
+            epilogue: Epilogue::new(kernel, in_place, result),
         }
     }
 

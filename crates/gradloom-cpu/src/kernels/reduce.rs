@@ -7,11 +7,10 @@
 use std::ops::Range;
 
 use gradloom_plan::Kernel;
-use gradloom_plan::program::{Level, Operation};
 use gradloom_tensor::Result;
 use gradloom_tensor::op::Permutation;
 
-use super::executable::{Aliases, Context, Executable};
+use super::executable::{Context, Executable, InPlace};
 use super::export::with_export;
 use super::phases::{Cut, Phases};
 use super::reduction::{clear, combine_all, reduce_columns};
@@ -26,47 +25,19 @@ const CHUNK: usize = 16 * TILE;
 const ROWS_MANY: usize = 64;
 
 /// The executable for a `Reduce` kernel.
-pub(crate) fn new(kernel: &Kernel, aliases: &Aliases) -> Box<dyn Executable> {
+pub(crate) fn new(kernel: &Kernel, in_place: &InPlace) -> Box<dyn Executable> {
     let (rows, columns) = (kernel.space.rows(), kernel.space.columns());
-    if rows == 0 || kernel.outputs.iter().any(|output| !is_reduced(kernel, output.value)) {
-        return Box::new(Row::new(kernel, aliases));
+    let passes = kernel.program.passes();
+    if rows == 0 || kernel.outputs.iter().any(|output| passes[output.value] == 0) {
+        return Box::new(Row::new(kernel, in_place));
     }
-    if columns > 1 && rows > 1 && columns_are_outside(kernel) {
-        Box::new(SideBySide::new(kernel, aliases))
+    if columns > 1 && rows > 1 && kernel.rows_are_neighbours() {
+        Box::new(SideBySide::new(kernel, in_place))
     } else if columns > CHUNK && rows < ROWS_MANY {
-        Box::new(Chunked::new(kernel, aliases))
+        Box::new(Chunked::new(kernel, in_place))
     } else {
-        Box::new(Row::new(kernel, aliases))
+        Box::new(Row::new(kernel, in_place))
     }
-}
-
-/// True if a value depends on a reduction.
-fn is_reduced(kernel: &Kernel, value: usize) -> bool {
-    let operation = &kernel.program.instructions[value].operation;
-    matches!(operation, Operation::Reduce(..))
-        || operation.operands().any(|operand| is_reduced(kernel, operand))
-}
-
-/// True if the loads have neighbours along the innermost kept axis rather than along the innermost
-/// reduced one.
-fn columns_are_outside(kernel: &Kernel) -> bool {
-    let (kept, shape) = (kernel.space.kept, kernel.space.shape);
-    let innermost = |mut axes: std::ops::Range<usize>| axes.rfind(|&axis| shape[axis] > 1);
-    let (Some(row), Some(column)) = (innermost(0..kept), innermost(kept..shape.rank())) else {
-        return false;
-    };
-    let mut outside = false;
-    for instruction in &kernel.program.instructions {
-        if let Operation::Load { view, .. } = instruction.operation
-            && instruction.level == Level::Element
-        {
-            if view.strides[column].unsigned_abs() == 1 {
-                return false;
-            }
-            outside |= view.strides[row] == 1;
-        }
-    }
-    outside
 }
 
 /// Few long rows: chunks in parallel, combined in order.
@@ -77,9 +48,9 @@ struct Chunked {
 }
 
 impl Chunked {
-    fn new(kernel: &Kernel, aliases: &Aliases) -> Chunked {
+    fn new(kernel: &Kernel, in_place: &InPlace) -> Chunked {
         Chunked {
-            phases: Phases::new(kernel, aliases, &|view| *view, Cut::Inline),
+            phases: Phases::new(kernel, in_place, &|view| *view, Cut::Inline),
             rows: kernel.space.rows(),
             columns: kernel.space.columns(),
         }
@@ -138,12 +109,12 @@ struct SideBySide {
 }
 
 impl SideBySide {
-    fn new(kernel: &Kernel, aliases: &Aliases) -> SideBySide {
+    fn new(kernel: &Kernel, in_place: &InPlace) -> SideBySide {
         let (kept, rank) = (kernel.space.kept, kernel.space.shape.rank());
         let order: Vec<usize> = (kept..rank).chain(0..kept).collect();
         let permutation = Permutation::new(&order);
         SideBySide {
-            phases: Phases::new(kernel, aliases, &|view| view.permute(&permutation), Cut::Inline),
+            phases: Phases::new(kernel, in_place, &|view| view.permute(&permutation), Cut::Inline),
             rows: kernel.space.rows(),
             columns: kernel.space.columns(),
             unit_bytes: kernel.outputs.iter().map(|output| output.dtype.size()).collect(),

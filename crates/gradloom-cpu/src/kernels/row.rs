@@ -7,7 +7,7 @@ use gradloom_plan::Kernel;
 use gradloom_plan::program::Level;
 use gradloom_tensor::Result;
 
-use super::executable::{Aliases, Context, Executable, TASK_MIN};
+use super::executable::{Context, Executable, InPlace, TASK_MIN};
 use super::phases::{Cut, Phases};
 use super::worker::{PhaseFrames, Worker};
 use crate::parallel;
@@ -27,10 +27,10 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub(crate) fn new(kernel: &Kernel, aliases: &Aliases) -> Row {
+    pub(crate) fn new(kernel: &Kernel, in_place: &InPlace) -> Row {
         let (rows, columns) = (kernel.space.rows(), kernel.space.columns());
         let cut = if columns <= SAVED_MAX { Cut::Saved } else { Cut::Rows };
-        let phases = Phases::new(kernel, aliases, &|view| *view, cut);
+        let phases = Phases::new(kernel, in_place, &|view| *view, cut);
         let unit_bytes = kernel.outputs.iter().map(|output| {
             let elements = match kernel.program.instructions[output.value].level {
                 Level::Row => 1,

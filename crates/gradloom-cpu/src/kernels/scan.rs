@@ -3,7 +3,7 @@
 use gradloom_plan::Kernel;
 use gradloom_tensor::{DType, Result};
 
-use super::executable::{Aliases, Context, Executable, TASK_MIN, lane_dtype};
+use super::executable::{Context, Executable, InPlace, TASK_MIN, lane_dtype};
 use super::gather::around;
 use super::lanes::{Ordered, lanes_of, with_lane};
 use crate::convert::Lane;
@@ -19,13 +19,13 @@ pub(crate) struct Scan {
 }
 
 impl Scan {
-    pub(crate) fn new(kernel: &Kernel, aliases: &Aliases, axis: usize, reverse: bool) -> Scan {
+    pub(crate) fn new(kernel: &Kernel, in_place: &InPlace, axis: usize, reverse: bool) -> Scan {
         let dtype = kernel.inputs[0].dtype;
         Scan {
             sizes: around(&kernel.space.shape, axis),
             reverse,
             dtype,
-            epilogue: Epilogue::new(kernel, aliases, lane_dtype(Lane::of(dtype))),
+            epilogue: Epilogue::new(kernel, in_place, lane_dtype(Lane::of(dtype))),
         }
     }
 

@@ -6,7 +6,7 @@
 use gradloom_plan::{Kernel, View};
 use gradloom_tensor::{DType, Result};
 
-use super::executable::{Aliases, Context, Executable, TASK_MIN, lane_dtype};
+use super::executable::{Context, Executable, InPlace, TASK_MIN, lane_dtype};
 use super::gather::{around, without_constant_axes};
 use super::lanes::{Ordered, lanes_of, with_lane};
 use crate::convert::Lane;
@@ -32,7 +32,7 @@ pub(crate) struct ScatterAdd {
 impl ScatterAdd {
     pub(crate) fn new(
         kernel: &Kernel,
-        aliases: &Aliases,
+        in_place: &InPlace,
         axis: usize,
         index: &View,
         updates: &View,
@@ -47,7 +47,7 @@ impl ScatterAdd {
             index_elements: short.shape.count(),
             updates: Access::new(updates),
             dtype,
-            epilogue: Epilogue::new(kernel, aliases, lane_dtype(Lane::of(dtype))),
+            epilogue: Epilogue::new(kernel, in_place, lane_dtype(Lane::of(dtype))),
         }
     }
 

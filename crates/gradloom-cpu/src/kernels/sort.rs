@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 use gradloom_plan::Kernel;
 use gradloom_tensor::{DType, Result};
 
-use super::executable::{Aliases, Context, Executable};
+use super::executable::{Context, Executable, InPlace};
 use super::gather::around;
 use super::lanes::{Ordered, lanes_of, with_lane};
 use crate::epilogue::{Division, Epilogue};
@@ -21,7 +21,7 @@ pub(crate) struct ArgSort {
 impl ArgSort {
     pub(crate) fn new(
         kernel: &Kernel,
-        aliases: &Aliases,
+        in_place: &InPlace,
         axis: usize,
         descending: bool,
     ) -> ArgSort {
@@ -29,7 +29,7 @@ impl ArgSort {
             sizes: around(&kernel.space.shape, axis),
             descending,
             dtype: kernel.inputs[0].dtype,
-            epilogue: Epilogue::new(kernel, aliases, DType::I32),
+            epilogue: Epilogue::new(kernel, in_place, DType::I32),
         }
     }
 

@@ -4,7 +4,7 @@
 use gradloom_plan::{Kernel, KernelKind, KernelOutput, View};
 use gradloom_tensor::{DType, Result, Shape};
 
-use super::executable::{Aliases, Context, Executable};
+use super::executable::{Context, Executable};
 use super::gather::around;
 use super::map::Map;
 use crate::tile::{Access, copy_tile};
@@ -30,7 +30,7 @@ impl Write {
         update.outputs = vec![KernelOutput { len: elements, ..output }];
         let around = around(data, axis);
         Write {
-            update: Map::new(&update, &Aliases::default()),
+            update: Map::new(&update, &[]),
             elements,
             dtype: output.dtype,
             start: Access::new(start),

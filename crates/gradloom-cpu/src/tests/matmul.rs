@@ -125,17 +125,6 @@ fn a_residual_in_place() {
     let product = case.accumulator(DType::F32);
     let sum = case.binary(Binary::Add, product, residual);
     case.output(sum);
-    case.shared = vec![(2, 0)];
-    case.check();
-}
-
-#[test]
-fn an_operand_may_have_the_memory_of_the_result() {
-    let mut case = case(DType::F32, contiguous(&[60, 60]), contiguous(&[60, 60]));
-    let product = case.accumulator(DType::F32);
-    case.output(product);
-    case.shared = vec![(0, 0)];
-    let (_, aliases) = crate::kernels::prepare(&case.kernel, &case.shared).expect("a kernel");
-    assert_eq!(aliases.copied, [0]);
+    case.in_place = vec![(2, 0)];
     case.check();
 }

@@ -29,8 +29,8 @@ pub(crate) struct Case {
     pub(crate) arguments: Vec<Scalar>,
     /// Largest accepted error, relative to the largest magnitude of the output (at least 1).
     pub(crate) tolerance: f64,
-    /// Inputs that have the memory of an output.
-    pub(crate) shared: Vec<(usize, usize)>,
+    /// Inputs and the outputs whose memory they have.
+    pub(crate) in_place: Vec<(usize, usize)>,
 }
 
 impl Case {
@@ -49,7 +49,7 @@ impl Case {
             inputs: Vec::new(),
             arguments: Vec::new(),
             tolerance: 3e-7,
-            shared: Vec::new(),
+            in_place: Vec::new(),
         }
     }
 
@@ -154,7 +154,10 @@ impl Case {
             arguments: &self.arguments,
             failures: &failures,
         };
-        let (executable, aliases) = prepare(&self.kernel, &self.shared).expect("a kernel");
+        for &(input, output) in &self.in_place {
+            assert!(self.kernel.may_overwrite(input, output), "{}", self.kernel);
+        }
+        let executable = prepare(&self.kernel, &self.in_place).expect("a kernel");
         let buffers: Vec<Temporary> = self
             .inputs
             .iter()
@@ -168,7 +171,7 @@ impl Case {
             .enumerate()
             .map(|(index, output)| {
                 let garbage = vec![0x7b; output.len * output.dtype.size()];
-                let shared = aliases.in_place.iter().find(|pair| pair.1 == index);
+                let shared = self.in_place.iter().find(|pair| pair.1 == index);
                 match shared {
                     Some(&(input, _)) => filled(&pool, buffers[input].get()),
                     None => filled(&pool, &garbage),
@@ -179,7 +182,7 @@ impl Case {
             .iter()
             .enumerate()
             .map(|(index, buffer)| {
-                let in_place = aliases.in_place.iter().any(|pair| pair.0 == index);
+                let in_place = self.in_place.iter().any(|pair| pair.0 == index);
                 if in_place { &[][..] } else { buffer.get() }
             })
             .collect();

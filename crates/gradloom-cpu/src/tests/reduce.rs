@@ -175,9 +175,7 @@ fn softmax_of_a_transposed_operand() {
 fn softmax_in_place() {
     for shape in [[300, 10], [50, 2000], [2, 70_000]] {
         let mut case = softmax(&shape, DType::F32);
-        case.shared = vec![(0, 0)];
-        let (_, aliases) = crate::kernels::prepare(&case.kernel, &case.shared).expect("a kernel");
-        assert_eq!(aliases.in_place, [(0, 0)]);
+        case.in_place = vec![(0, 0)];
         case.check();
     }
 }
@@ -213,20 +211,25 @@ fn layer_norm_with_weights() {
 
 #[test]
 fn running_statistics_in_place() {
-    let (rows, columns) = (10, 3000);
-    let shape = Shape::new(&[rows, columns]);
-    let mut case = Case::new(KernelKind::Reduce, &shape, 1);
-    let a = case.whole(DType::F32, numbers(1, rows * columns));
-    let running = case.input(DType::F32, numbers(2, rows));
-    let view = View::contiguous(Shape::new(&[rows, 1])).expand(shape);
-    let running = case.load_row(running, view);
-    let sum = case.reduce(Reduction::Sum, a);
-    let value = case.binary(Binary::Add, sum, running);
-    case.output(value);
-    case.shared = vec![(1, 0)];
-    let (_, aliases) = crate::kernels::prepare(&case.kernel, &case.shared).expect("a kernel");
-    assert_eq!(aliases.in_place, [(1, 0)]);
-    case.check();
+    // Few long rows, many short ones; each with neighbours in the row and in other rows.
+    for [rows, columns] in [[10, 30_000], [700, 40]] {
+        let shape = Shape::new(&[rows, columns]);
+        let along = View::contiguous(shape);
+        let across = View::contiguous(Shape::new(&[columns, rows]));
+        for view in [along, across.permute(&Permutation::new(&[1, 0]))] {
+            let mut case = Case::new(KernelKind::Reduce, &shape, 1);
+            let input = case.input(DType::F32, integers(1, rows * columns, -3, 4));
+            let a = case.load(input, view);
+            let running = case.input(DType::F32, numbers(2, rows));
+            let view = View::contiguous(Shape::new(&[rows, 1])).expand(shape);
+            let running = case.load_row(running, view);
+            let sum = case.reduce(Reduction::Sum, a);
+            let value = case.binary(Binary::Add, sum, running);
+            case.output(value);
+            case.in_place = vec![(1, 0)];
+            case.check();
+        }
+    }
 }
 
 #[test]

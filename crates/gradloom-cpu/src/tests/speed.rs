@@ -20,7 +20,7 @@ use crate::tile::Failures;
 fn time(name: &str, case: &Case, work: f64, unit: &str) {
     let memory = Arc::new(Memory::default());
     let failures = Failures::default();
-    let (executable, aliases) = prepare(&case.kernel, &case.shared).expect("a kernel");
+    let executable = prepare(&case.kernel, &case.in_place).expect("a kernel");
     let buffers: Vec<Temporary> = case
         .inputs
         .iter()
@@ -31,7 +31,7 @@ fn time(name: &str, case: &Case, work: f64, unit: &str) {
         .iter()
         .enumerate()
         .map(|(index, buffer)| {
-            let in_place = aliases.in_place.iter().any(|pair| pair.0 == index);
+            let in_place = case.in_place.iter().any(|pair| pair.0 == index);
             if in_place { &[][..] } else { buffer.get() }
         })
         .collect();
@@ -125,7 +125,7 @@ fn speed_of_programs_and_views() {
     for value in [w, m, v] {
         case.output(value);
     }
-    case.shared = vec![(3, 0), (1, 1), (2, 2)];
+    case.in_place = vec![(3, 0), (1, 1), (2, 2)];
     time("adam step of 1M", &case, 28.0 * count as f64, "GB/s");
 
     let square = Shape::new(&[1024, 1024]);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gradloom_tensor::{
-    Backend, Buffer, Capabilities, DType, Device, Element, Error, Op, Result, Retention, Scalar,
+    Backend, Buffer, Capabilities, DType, Device, Element, Error, Result, Retention, Scalar,
     Statistics, Tensor, bf16, f16, rounding,
 };
 
@@ -103,11 +103,7 @@ fn error(prepared: &Prepared, failure: &Failure) -> Error {
     if let Fault::Index { site, index, size } = failure.fault
         && let Some(node) = prepared.nodes.get(site)
     {
-        let op = match node.op() {
-            Op::CheckIndex { op, .. } => op,
-            other => other.name(),
-        };
-        return Error::index_out_of_range(op, index, size, node.location());
+        return Error::index_out_of_range(prepared.op_name(site), index, size, node.location());
     }
     let kernel = failure.kernel.and_then(|index| prepared.plan.kernels.get(index));
     let node = kernel.and_then(|kernel| prepared.nodes.get(kernel.node));

@@ -1,8 +1,9 @@
 //! One kernel: its program, its views, and the sizes of what it reads and writes.
 
-use gradloom_tensor::Shape;
+use gradloom_tensor::blocks::interleave;
+use gradloom_tensor::{BlockFormat, DType, Shape};
 
-use crate::kernel::{Kernel, KernelKind};
+use crate::kernel::{Kernel, KernelInput, KernelKind};
 use crate::program::{Instruction, Level, Operation};
 use crate::view::View;
 
@@ -12,8 +13,8 @@ enum Read<'a> {
     View(&'a View),
     /// All of so many elements, in order.
     Whole(usize),
-    /// Quantized blocks, whose words are counted by their format.
-    Blocks,
+    /// The words of a matrix of so many rows and columns in quantized blocks.
+    Blocks(BlockFormat, usize, usize),
 }
 
 pub(super) fn check(kernel: &Kernel, arguments: usize) -> Result<(), String> {
@@ -36,7 +37,11 @@ pub(super) fn check(kernel: &Kernel, arguments: usize) -> Result<(), String> {
                 let found = kernel.inputs[position].len;
                 return Err(format!("operand {position} has {found} elements, not {len}"));
             }
-            Read::Whole(_) | Read::Blocks => {}
+            Read::Whole(_) => {}
+            Read::Blocks(format, rows, columns) => {
+                check_blocks(&kernel.inputs[position], *format, [*rows, *columns])
+                    .map_err(|reason| format!("operand {position} {reason}"))?;
+            }
         }
     }
     check_kind(kernel)?;
@@ -50,6 +55,7 @@ pub(super) fn check(kernel: &Kernel, arguments: usize) -> Result<(), String> {
 /// How a kernel's kind reads its operands.
 fn reads(kernel: &Kernel) -> Vec<Read<'_>> {
     let whole = |sizes: &[usize]| Read::Whole(sizes.iter().product());
+    let last = |shape: &Shape| shape.last().copied().unwrap_or(1);
     match &kernel.kind {
         KernelKind::Map | KernelKind::Reduce | KernelKind::Row => Vec::new(),
         KernelKind::Matmul { lhs, rhs } => vec![Read::View(lhs), Read::View(rhs)],
@@ -81,18 +87,40 @@ fn reads(kernel: &Kernel) -> Vec<Read<'_>> {
             vec![Read::View(index), Read::View(updates)]
         }
         KernelKind::Write { data, start, .. } => vec![whole(data), Read::View(start)],
-        KernelKind::Dequantize(_) => vec![Read::Blocks],
+        KernelKind::Dequantize(format) => {
+            let shape = &kernel.space.shape;
+            vec![Read::Blocks(*format, shape.first().copied().unwrap_or(1), last(shape))]
+        }
         KernelKind::QuantizedMatmul { lhs, parts } => {
-            let blocks = parts.iter().map(|_| Read::Blocks);
+            let columns = last(&lhs.shape);
+            let blocks = parts.iter().map(|&(format, rows)| Read::Blocks(format, rows, columns));
             std::iter::once(Read::View(lhs)).chain(blocks).collect()
         }
-        KernelKind::QuantizedRows { index, .. } => vec![Read::Blocks, Read::View(index)],
+        KernelKind::QuantizedRows { format, rows, index } => {
+            vec![Read::Blocks(*format, *rows, last(&kernel.space.shape)), Read::View(index)]
+        }
         KernelKind::Attention { views, .. } => views.iter().map(Read::View).collect(),
         KernelKind::Scan { .. } | KernelKind::ArgSort { .. } => {
             vec![whole(&kernel.space.shape)]
         }
         KernelKind::ArgReduce { input, .. } => vec![whole(input)],
         KernelKind::Concat { parts, .. } => parts.iter().map(|part| whole(part)).collect(),
+    }
+}
+
+/// Fails unless an operand is the words of whole groups of rows.
+fn check_blocks(
+    operand: &KernelInput,
+    format: BlockFormat,
+    [rows, columns]: [usize; 2],
+) -> Result<(), String> {
+    if !columns.is_multiple_of(format.elements()) {
+        return Err(format!("has {columns} columns, no whole blocks of {format}"));
+    }
+    let words = interleave::bytes(format, rows, columns) / 4;
+    match (operand.dtype, operand.len) == (DType::U32, words) {
+        true => Ok(()),
+        false => Err(format!("has {} of {}, not {words} words", operand.len, operand.dtype)),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::fault::PlanFault;
 use crate::kernel::{BufferRef, Kernel, Plan};
-use crate::program::Operation;
 
 /// What a piece of memory holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,21 +30,10 @@ pub(super) fn check(plan: &Plan) -> Result<(), PlanFault> {
         outputs: vec![Content::Nothing; plan.outputs.len()],
         slots: vec![Content::Nothing; plan.slots.len()],
     };
-    let checks = |kernel: &Kernel| {
-        let mut instructions = kernel.program.instructions.iter();
-        instructions
-            .any(|instruction| matches!(instruction.operation, Operation::CheckIndex { .. }))
-    };
-    let last_check = plan.kernels.iter().rposition(checks);
+    plan.checked_kernels()?;
     for (position, kernel) in plan.kernels.iter().enumerate() {
         state.run(kernel).map_err(|reason| PlanFault { kernel: position, reason })?;
-        let mut written = kernel.outputs.iter().map(|output| plan.block(output.buffer));
-        if written.any(|block| matches!(block, BufferRef::Input(_)))
-            && last_check.is_some_and(|check| check >= position)
-        {
-            let reason = "it writes in place before a check that may fail".into();
-            return Err(PlanFault { kernel: position, reason });
-        }
+        plan.in_place(position)?;
     }
     for position in 0..plan.outputs.len() {
         let block = plan.block(BufferRef::Output(position));
@@ -118,11 +106,6 @@ impl State<'_> {
                 && plan.inputs[leaf] != (input.dtype, input.len)
             {
                 return Err(format!("operand {position} is not what input {leaf} is"));
-            }
-        }
-        for (read, position) in plan.in_place(kernel) {
-            if !kernel.may_overwrite(read, position) {
-                return Err(format!("output {position} is written over operand {read}"));
             }
         }
         let blocks: Vec<BufferRef> =

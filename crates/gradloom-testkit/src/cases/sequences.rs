@@ -125,7 +125,7 @@ fn writes() -> Vec<Case> {
         .float(&[2, 6, 3])
         .float(&[2, 3, 3])
         .index(&[2], 4),
-        Case::new("write of a turned update", |x| x[0].write(2, &x[2], &x[1].transpose(1, 2)))
+        Case::new("write of a transposed update", |x| x[0].write(2, &x[2], &x[1].transpose(1, 2)))
             .float(&[2, 3, 6, 4])
             .float(&[2, 1, 3, 4])
             .index(&[2], 6),

@@ -108,24 +108,19 @@ impl<'a> Writer<'a> {
         let passes = self.passes.iter().copied().max().unwrap_or(0);
         let reductions: Vec<(ValueId, Reduction, ValueId)> =
             self.unit.kernel.program.reductions().collect();
-        let in_place = self.unit.is_in_place();
         for pass in 0..passes {
             let own: Vec<_> = reductions
                 .iter()
                 .copied()
                 .filter(|&(_, _, operand)| self.passes[operand] == pass)
                 .collect();
-            let stores = if in_place { Vec::new() } else { self.element_outputs(pass) };
+            let stores = self.element_outputs(pass);
             self.pass(pass, &own, &stores)?;
         }
         if let Stage::Partial(scratch) = self.stage {
             self.store_partials(scratch, &reductions);
         } else {
-            let stores = if in_place {
-                (0..=passes).flat_map(|pass| self.element_outputs(pass)).collect()
-            } else {
-                self.element_outputs(passes)
-            };
+            let stores = self.element_outputs(passes);
             self.pass(passes, &[], &stores)?;
             self.store_rows()?;
         }

@@ -1,6 +1,6 @@
 //! [`RowLayout`]: how the rows and columns of a reduction are shared among threads.
 
-use gradloom_plan::{KernelKind, Level, Operation};
+use gradloom_plan::KernelKind;
 
 use super::unit::Unit;
 
@@ -37,7 +37,7 @@ impl RowLayout {
         let space = &unit.kernel.space;
         let (rows, columns) = (space.rows(), space.columns());
         let workgroup = unit.target.workgroup as usize;
-        let row_fastest = rows > 1 && is_row_fastest(unit);
+        let row_fastest = rows > 1 && unit.kernel.rows_are_neighbours();
         let threads = if row_fastest {
             strided_threads(rows, columns, workgroup)
         } else {
@@ -102,29 +102,4 @@ fn strided_threads(rows: usize, columns: usize, workgroup: usize) -> usize {
     let rows_per_group = if rows >= 1 << 16 { rows_per_group } else { rows_per_group.min(32) };
     let most = (workgroup / rows_per_group).max(1);
     most.min(columns.next_power_of_two().max(1))
-}
-
-/// True if the loads along the rows are contiguous and those along the columns are not.
-fn is_row_fastest(unit: &Unit<'_>) -> bool {
-    let space = &unit.kernel.space;
-    let significant =
-        |range: std::ops::Range<usize>| range.rev().find(|&axis| space.shape[axis] != 1);
-    let inner_kept = significant(0..space.kept);
-    let inner_reduced = significant(space.kept..space.shape.rank());
-    let (Some(kept), Some(reduced)) = (inner_kept, inner_reduced) else { return false };
-    let (mut by_row, mut by_column) = (0usize, 0usize);
-    for instruction in &unit.kernel.program.instructions {
-        if let Operation::Load { view, .. } = instruction.operation
-            && instruction.level == Level::Element
-        {
-            // What a load brings in decides, not how many loads there are.
-            let elements: usize = (0..view.shape.rank())
-                .filter(|&axis| view.strides[axis] != 0)
-                .map(|axis| view.shape[axis])
-                .product();
-            by_column += elements * usize::from(view.strides[reduced].unsigned_abs() == 1);
-            by_row += elements * usize::from(view.strides[kept].unsigned_abs() == 1);
-        }
-    }
-    by_row > by_column
 }

@@ -153,14 +153,6 @@ impl<'a> Unit<'a> {
         (output, Resource::Plan((self.resolve)(output.buffer)))
     }
 
-    /// True if some output lies in the memory of an input of the same kernel.
-    pub(crate) fn is_in_place(&self) -> bool {
-        (0..self.kernel.outputs.len()).any(|output| {
-            let written = self.output(output).1;
-            (0..self.kernel.inputs.len()).any(|input| self.input(input).1 == written)
-        })
-    }
-
     /// A new scratch buffer of so many 32-bit words.
     pub(crate) fn add_scratch(&mut self, words: usize) -> Resource {
         self.scratch.push(words as u64 * 4);

@@ -104,7 +104,9 @@ impl Case {
     }
 
     pub(crate) fn push(&mut self, operation: Operation, dtype: DType, level: Level) -> ValueId {
-        self.kernel.program.push(Instruction { operation, dtype, level })
+        let value = self.kernel.program.push(Instruction { operation, dtype, level });
+        self.kernel.origins.resize(self.kernel.program.instructions.len(), 0);
+        value
     }
 
     /// A load through a view, of level `Element`.

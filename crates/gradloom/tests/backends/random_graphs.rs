@@ -3,6 +3,8 @@
 
 use gradloom::prelude::*;
 use gradloom_cpu::{CpuBackend, Level};
+use gradloom_plan::interpret::Interpreter;
+use gradloom_plan::{Limits, TransposedCopies};
 use gradloom_testkit::graphs::{Options, Recipe, Verdict, check};
 
 use crate::gpus;
@@ -28,6 +30,15 @@ fn hold(device: &Device, options: &Options, first: u64, count: u64) {
 fn the_interpreter_agrees_with_the_reference_on_random_graphs() {
     let device = gradloom_plan::interpret::device();
     hold(&device, &Options::of(&device), 10_000_000, 600);
+}
+
+/// With every transposed operand copied, as devices ask for large ones.
+#[test]
+fn copies_of_transposed_operands_agree_with_the_reference_on_random_graphs() {
+    let transposed_copies = Some(TransposedCopies { elements_min: 1, axis_min: 2 });
+    let limits = Limits { transposed_copies, ..Limits::default() };
+    let device = Interpreter::new(limits).into_device();
+    hold(&device, &Options::of(&device), 40_000_000, 600);
 }
 
 #[test]

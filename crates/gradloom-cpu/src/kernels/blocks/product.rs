@@ -12,7 +12,7 @@ use super::activations::{Activations, BLOCK, Row};
 use super::formats::{self, Format};
 use super::lanes::Lanes;
 use crate::epilogue::{Division, Epilogue};
-use crate::kernels::executable::{Aliases, Context, Executable};
+use crate::kernels::executable::{Context, Executable, InPlace};
 use crate::parallel;
 use crate::simd::Level;
 
@@ -79,7 +79,7 @@ pub(crate) struct Product {
 impl Product {
     pub(crate) fn new(
         kernel: &Kernel,
-        aliases: &Aliases,
+        in_place: &InPlace,
         lhs: &View,
         formats: &[(BlockFormat, usize)],
     ) -> Product {
@@ -95,7 +95,7 @@ impl Product {
             columns: column,
             aligned: column == group * GROUP_ROWS,
             parts,
-            epilogue: Epilogue::new(kernel, aliases, DType::F32),
+            epilogue: Epilogue::new(kernel, in_place, DType::F32),
         }
     }
 

@@ -5,7 +5,7 @@ use gradloom_tensor::blocks::interleave::plain_row;
 use gradloom_tensor::{BlockFormat, DType, Result};
 
 use crate::epilogue::{Division, Epilogue};
-use crate::kernels::executable::{Aliases, Context, Executable, TASK_MIN};
+use crate::kernels::executable::{Context, Executable, InPlace, TASK_MIN};
 use crate::parallel;
 use crate::scratch::Scratch;
 use crate::tile::{Access, copy_tile};
@@ -17,9 +17,9 @@ pub(crate) struct Dequantize {
 }
 
 impl Dequantize {
-    pub(crate) fn new(kernel: &Kernel, aliases: &Aliases, format: BlockFormat) -> Dequantize {
+    pub(crate) fn new(kernel: &Kernel, in_place: &InPlace, format: BlockFormat) -> Dequantize {
         let size = [kernel.space.shape[0], kernel.space.shape[1]];
-        Dequantize { format, size, epilogue: Epilogue::new(kernel, aliases, DType::F32) }
+        Dequantize { format, size, epilogue: Epilogue::new(kernel, in_place, DType::F32) }
     }
 }
 
@@ -51,7 +51,7 @@ pub(crate) struct Rows {
 impl Rows {
     pub(crate) fn new(
         kernel: &Kernel,
-        aliases: &Aliases,
+        in_place: &InPlace,
         format: BlockFormat,
         rows: usize,
         index: &View,
@@ -61,7 +61,7 @@ impl Rows {
             rows,
             size: [index.shape[0], kernel.space.shape.count() / index.shape[0].max(1)],
             index: Access::new(index),
-            epilogue: Epilogue::new(kernel, aliases, DType::F32),
+            epilogue: Epilogue::new(kernel, in_place, DType::F32),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `ConvolutionInput` with a stride: the product of turned weights and the gradient gives what each
+//! `ConvolutionInput` with a stride: the product of transposed weights and the gradient gives what each
 //! window adds to the input, and the windows are added where they lie.
 
 use gradloom_tensor::Result;

@@ -20,7 +20,7 @@ use self::transposed::Transposed;
 use super::lanes::{Ordered, lanes_of};
 use crate::convert::Lane;
 use crate::epilogue::{Division, Epilogue};
-use crate::kernels::executable::{Aliases, Context, Executable, lane_dtype};
+use crate::kernels::executable::{Context, Executable, InPlace, lane_dtype};
 use crate::vector::Real;
 
 /// Which of the three.
@@ -49,7 +49,7 @@ impl Convolve {
     /// For integers, which nothing convolves.
     pub(crate) fn new(
         kernel: &Kernel,
-        aliases: &Aliases,
+        in_place: &InPlace,
         kind: Kind,
         convolution: &Convolution,
     ) -> Result<Convolve> {
@@ -63,7 +63,7 @@ impl Convolve {
             geometry: Geometry::new(convolution),
             images: convolution.batch,
             dtype,
-            epilogue: Epilogue::new(kernel, aliases, lane_dtype(Lane::of(dtype))),
+            epilogue: Epilogue::new(kernel, in_place, lane_dtype(Lane::of(dtype))),
         })
     }
 

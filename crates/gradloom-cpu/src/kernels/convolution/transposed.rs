@@ -1,4 +1,4 @@
-//! `ConvolutionInput` with stride one: for each element of a window, turned weights times the
+//! `ConvolutionInput` with stride one: for each element of a window, transposed weights times the
 //! gradient, added to the padded image at the element's place.
 //!
 //! The gradient's rows are as far apart as the image's, so each product is added with one shift.

@@ -158,19 +158,19 @@ impl Task<'_> {
         let first = self.part * division.part;
         let offsets = &offsets[first..(first + division.part).min(offsets.len())];
         let mut padded = Scratch::take::<T>(geometry.channels * geometry.padded_area());
-        let mut turned = Scratch::take::<T>(geometry.output_area() * division.lanes);
+        let mut transposed = Scratch::take::<T>(geometry.output_area() * division.lanes);
         for image in images {
             let at = image * geometry.groups + self.group;
             geometry.pad(&input[at * inputs..(at + 1) * inputs], padded.get_mut());
             let gradient = &gradient[at * outputs..(at + 1) * outputs];
-            let turned = turned.get_mut::<T>();
+            let transposed = transposed.get_mut::<T>();
             if geometry.outputs < division.lanes {
-                turned.fill(T::zeroed());
+                transposed.fill(T::zeroed());
             }
             let area = geometry.output_area();
-            transpose(level, gradient, area, [geometry.outputs, area], turned, division.lanes);
+            transpose(level, gradient, area, [geometry.outputs, area], transposed, division.lanes);
             Correlation {
-                gradient: turned,
+                gradient: transposed,
                 channels: division.lanes,
                 source: padded.get(),
                 offsets,
