@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gradloom_plan::{Checks, Limits, Plan, Planner};
 use gradloom_tensor::{
-    Backend, Buffer, Capabilities, DType, Error, Op, Result, Retention, Scalar, Statistics, Tensor,
+    Backend, Buffer, Capabilities, DType, Error, Result, Retention, Scalar, Statistics, Tensor,
 };
 
 use crate::codegen;

@@ -9,7 +9,7 @@ use gradloom_plan::{Kernel, View};
 use gradloom_tensor::{DType, Result};
 
 use super::executable::{Context, Executable, InPlace, TASK_MIN, lane_dtype};
-use super::lanes::lanes_of;
+use super::lanes::{lanes_of, with_lane};
 use super::matrix::Matrix;
 use super::product::Number;
 use crate::convert::Lane;
@@ -305,11 +305,6 @@ impl Executable for Matmul {
         inputs: &[&[u8]],
         outputs: &mut [&mut [u8]],
     ) -> Result<()> {
-        match Lane::of(self.dtype) {
-            Lane::F32 => self.run_lanes::<f32>(context, inputs, outputs),
-            Lane::F64 => self.run_lanes::<f64>(context, inputs, outputs),
-            Lane::I32 => self.run_lanes::<i32>(context, inputs, outputs),
-            Lane::U32 => self.run_lanes::<u32>(context, inputs, outputs),
-        }
+        with_lane!(self.dtype, |T| self.run_lanes::<T>(context, inputs, outputs))
     }
 }

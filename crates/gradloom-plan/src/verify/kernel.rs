@@ -152,7 +152,11 @@ fn check_kind(kernel: &Kernel) -> Result<(), String> {
         }
         KernelKind::Gather { index, .. } => whole && index.shape == shape,
         KernelKind::ScatterAdd { index, updates, .. } => whole && index.shape == updates.shape,
-        KernelKind::Write { data, .. } => whole && shape.count() <= data.count(),
+        KernelKind::Write { data, axis, .. } if *axis < data.rank() => {
+            let place = data.with(*axis, 1).count();
+            whole && shape.count() <= data.count() && shape.count().is_multiple_of(place.max(1))
+        }
+        KernelKind::Write { .. } => false,
         KernelKind::Scan { axis, .. } | KernelKind::ArgSort { axis, .. } => {
             whole && *axis < shape.rank()
         }

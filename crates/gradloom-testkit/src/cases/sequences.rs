@@ -129,6 +129,12 @@ fn writes() -> Vec<Case> {
             .float(&[2, 3, 6, 4])
             .float(&[2, 1, 3, 4])
             .index(&[2], 6),
+        Case::new("write of an update under another shape", |x| {
+            x[0].write(1, &x[2], &x[1].reshape([2, 4, 3, 3]))
+        })
+        .float(&[2, 6, 3, 3])
+        .float(&[2, 2, 6, 3])
+        .index(&[2], 3),
         Case::new("write of one row", |x| x[0].write(1, &x[2], &x[1]).narrow(1, 0, 4).exp())
             .float(&[1, 9, 5])
             .float(&[1, 1, 5])
