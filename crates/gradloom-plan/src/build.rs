@@ -91,7 +91,12 @@ fn in_order(
     let mut drafts: Vec<Option<Draft>> = drafts.into_iter().map(Some).collect();
     let mut ordered = Vec::with_capacity(drafts.len());
     for draft in order.iter().filter_map(|&position| drafts[position].take()) {
-        ordered.extend(with_copies(draft, graph, limits, passed));
+        match limits.transposed_copies {
+            Some(copies) => {
+                ordered.extend(with_copies(draft, graph, copies, limits.buffers_max, passed));
+            }
+            None => ordered.push(draft),
+        }
     }
     ordered
 }

@@ -9,7 +9,6 @@ use gradloom_tensor::{DType, Shape};
 use crate::draft::Draft;
 use crate::graph::Graph;
 use crate::kernel::KernelKind;
-use crate::limits::Limits;
 use crate::program::{Instruction, Level, Operation, Program, Space};
 use crate::split::Passed;
 use crate::view::View;
@@ -83,11 +82,11 @@ impl Transposition {
 pub(crate) fn with_copies(
     mut draft: Draft,
     graph: &Graph,
-    limits: &Limits,
+    copies: TransposedCopies,
+    buffers_max: usize,
     passed: &mut Vec<Passed>,
 ) -> Vec<Draft> {
     let is_copy = draft.kind == KernelKind::Map && draft.program.instructions.len() == 1;
-    let Some(copies) = limits.transposed_copies else { return vec![draft] };
     if draft.kind == KernelKind::Reduce || is_copy {
         return vec![draft];
     }
@@ -101,7 +100,7 @@ pub(crate) fn with_copies(
         else {
             continue;
         };
-        let room = draft.inputs.len() + draft.outputs.len() < limits.buffers_max;
+        let room = draft.inputs.len() + draft.outputs.len() < buffers_max;
         if !room || copies.copy_of(&view).is_none() {
             continue;
         }
