@@ -44,6 +44,7 @@ const EXAMPLES: [&str; 8] = [
     "02-derivatives",
     "03-train-digits",
     "06-maml-sine",
+    "07-ensemble",
     "10-sentence-embeddings",
     "12-fine-tune-sentiment",
     "13-char-gpt",

@@ -7,8 +7,17 @@ mod custom;
 mod forward;
 mod reverse;
 mod rules;
+mod replay;
+mod batching;
+mod batch_axes;
+mod vmap;
+mod jacobian;
 
+pub use batch_axes::{BatchAxes, IntoBatchAxes};
+pub use batching::Randomness;
 pub use checkpoint::checkpoint;
 pub use custom::custom_grad;
 pub use forward::{hvp, jvp};
+pub use jacobian::{hessian, jacfwd, jacobian, jacrev};
 pub use reverse::{grad, value_and_grad, vjp};
+pub use vmap::{Vmap, vmap};

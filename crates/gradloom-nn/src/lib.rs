@@ -13,6 +13,7 @@ mod path;
 pub mod state_dict;
 pub mod weights;
 mod module_ext;
+mod stateless;
 
 mod context;
 pub mod init;
@@ -45,6 +46,7 @@ pub use path::Path;
 pub use quantize::{quantize, quantize_where};
 pub use schedule::Schedule;
 pub use state_dict::{LoadOptions, LoadReport, StateDict};
+pub use stateless::{stack_parameters, with_parameters};
 
 /// What the code of `#[derive(Module)]` refers to.
 #[doc(hidden)]

@@ -300,6 +300,7 @@ fn fingerprint(node: &Node) -> Option<Vec<u64>> {
         | Op::Matmul
         | Op::Dequantize(_) => !matches!(node.class, Class::Leaf(_)),
         Op::Buffer
+        | Op::Placeholder
         | Op::Argument(_)
         | Op::Random { .. }
         | Op::CheckIndex { .. }
@@ -344,9 +345,12 @@ fn classify(
     }
     let same_as_input = || nodes[inputs[0]].shape == shape && nodes[inputs[0]].dtype == dtype;
     match op {
-        Op::Buffer | Op::Constant(_) | Op::Argument(_) | Op::Iota { .. } | Op::Random { .. } => {
-            Class::Generated
-        }
+        Op::Buffer
+        | Op::Placeholder
+        | Op::Constant(_)
+        | Op::Argument(_)
+        | Op::Iota { .. }
+        | Op::Random { .. } => Class::Generated,
         Op::Cast if same_as_input() => Class::Alias,
         Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast | Op::CheckIndex { .. } => {
             Class::Elementwise

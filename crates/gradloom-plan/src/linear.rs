@@ -197,6 +197,11 @@ impl Linear {
         }
     }
 
+    /// A node that has no value and that no op computes.
+    pub(crate) fn placeholder(&self) -> Option<&Tensor> {
+        self.nodes.iter().find(|node| matches!(node.op(), Op::Placeholder))
+    }
+
     /// Nodes that an earlier evaluation has computed on its way, with a long history, and that new nodes
     /// read again: they keep their value this time, so that no history is computed at every step.
     fn kept_at_last(&self) -> Vec<u32> {

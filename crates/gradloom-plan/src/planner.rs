@@ -104,6 +104,9 @@ impl Planner {
     /// When the plan fails its check: a bug of the planner, named instead of executed.
     pub fn prepare(&self, roots: &[Tensor], retention: Retention) -> Result<Prepared> {
         let mut linear = Linear::new(roots, retention);
+        if let Some(placeholder) = linear.placeholder() {
+            return Err(Error::placeholder(placeholder.shape(), placeholder.location()));
+        }
         if !self.limits.in_place {
             linear.forbid_reuse();
         }

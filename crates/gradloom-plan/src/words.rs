@@ -17,6 +17,7 @@ impl Words {
         discriminant(op).hash(self);
         match op {
             Op::Buffer
+            | Op::Placeholder
             | Op::Argument(_)
             | Op::Random { .. }
             | Op::Select

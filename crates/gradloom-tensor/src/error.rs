@@ -90,6 +90,14 @@ impl Error {
         Error::device(message.into(), Reason::Unsupported)
     }
 
+    /// The value of a [`Placeholder`](crate::Op::Placeholder) was asked for while a function was traced.
+    pub fn placeholder(shape: &crate::Shape, location: &'static Location<'static>) -> Self {
+        Error::shape(format!(
+            "eval: the value depends on a placeholder of shape {shape} (made at {location}), which has none \
+             while its function is traced; ask for values outside of the function"
+        ))
+    }
+
     /// Any other failure of a backend.
     pub fn backend(message: impl Into<String>) -> Self {
         Error::device(message.into(), Reason::Backend)

@@ -46,6 +46,12 @@ impl<T: Tensors> Tensors for [T] {
     }
 }
 
+impl<T: Tensors, const N: usize> Tensors for [T; N] {
+    fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor)) {
+        self.as_mut_slice().for_each_tensor(visit);
+    }
+}
+
 impl<T: Tensors> Tensors for Option<T> {
     fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor)) {
         self.iter_mut().for_each(|item| item.for_each_tensor(visit));

@@ -20,6 +20,8 @@ pub enum Op {
     // Leaves.
     /// Elements already on the device.
     Buffer,
+    /// What stands for an operand while a function is traced, as in the body of a loop. It has no value.
+    Placeholder,
     /// One value everywhere, part of the structure of a graph: the constants of formulas.
     Constant(Scalar),
     /// One value everywhere, an argument of the plan: learning rates and whatever changes step by step.
@@ -270,6 +272,7 @@ impl Op {
     pub fn name(&self) -> &'static str {
         match self {
             Op::Buffer => "buffer",
+            Op::Placeholder => "placeholder",
             Op::Constant(_) => "constant",
             Op::Argument(_) => "argument",
             Op::Iota { .. } => "iota",

@@ -173,7 +173,8 @@ impl Operand {
         matches!(self.kind, Draw::Float | Draw::Positive | Draw::Unit | Draw::Listed(_))
     }
 
-    fn dtype(&self, float: DType) -> DType {
+    /// Its dtype where floats are of the given one.
+    pub fn dtype(&self, float: DType) -> DType {
         match self.kind {
             Draw::Index(_) | Draw::Int => DType::I32,
             Draw::Bool => DType::Bool,

@@ -81,7 +81,7 @@ pub fn value(case: &Case, device: &Device, float: DType) -> Outcome {
     Ok(())
 }
 
-fn tolerance(case: &Case, float: DType) -> f64 {
+pub(crate) fn tolerance(case: &Case, float: DType) -> f64 {
     match float {
         DType::F16 => 4e-3_f64.max(case.tolerance),
         DType::BF16 => 3e-2_f64.max(case.tolerance),
@@ -112,7 +112,7 @@ fn weighted(case: &Case, operands: &[Tensor], float: DType) -> Result<Tensor, St
 }
 
 /// A fixed random tensor of another's shape, between -1 and 1.
-fn direction(like: &Tensor, number: u32, float: DType) -> Result<Tensor, String> {
+pub(crate) fn direction(like: &Tensor, number: u32, float: DType) -> Result<Tensor, String> {
     let operand = crate::case::Operand { shape: *like.shape(), kind: crate::case::Draw::Unit };
     crate::case::tensor(&operand.values(number), *like.shape(), float, like.device())
         .map_err(|error| error.to_string())

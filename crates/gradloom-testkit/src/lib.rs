@@ -6,6 +6,7 @@ pub mod reference;
 pub mod case;
 pub mod cases;
 pub mod check;
+pub mod batched;
 pub mod storage;
 pub mod graphs;
 

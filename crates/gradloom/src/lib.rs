@@ -7,7 +7,10 @@ pub mod tutorial;
 
 pub use device::SelectDevice;
 pub use gradloom_autodiff as autodiff;
-pub use gradloom_autodiff::{checkpoint, custom_grad, grad, hvp, jvp, value_and_grad, vjp};
+pub use gradloom_autodiff::{
+    Randomness, checkpoint, custom_grad, grad, hessian, hvp, jacfwd, jacobian, jacrev, jvp,
+    value_and_grad, vjp, vmap,
+};
 pub use gradloom_data as data;
 pub use gradloom_nn as nn;
 pub use gradloom_tensor::*;
@@ -18,7 +21,10 @@ pub use gradloom_zoo as zoo;
 
 /// What most programs import: `use gradloom::prelude::*;`.
 pub mod prelude {
-    pub use gradloom_autodiff::{checkpoint, custom_grad, grad, hvp, jvp, value_and_grad, vjp};
+    pub use gradloom_autodiff::{
+        Randomness, checkpoint, custom_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad,
+        vjp, vmap,
+    };
     pub use gradloom_nn::*;
     pub use gradloom_tensor::{
         DType, Device, Element, Error, Key, Result, Scalar, Shape, Tensor, Tensors, commit, eval, s,
@@ -31,3 +37,8 @@ pub mod prelude {
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct ReadmeOfTheRepository;
+
+/// Runs the code of the page about `vmap` as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/vmap.md")]
+struct PageAboutVmap;

@@ -15,6 +15,7 @@ pub(crate) fn backward(node: &Tensor, gradient: &Tensor, needs: &[bool]) -> Vec<
     let operands = node.inputs();
     match node.op() {
         Op::Buffer
+        | Op::Placeholder
         | Op::Constant(_)
         | Op::Argument(_)
         | Op::Iota { .. }

@@ -214,6 +214,14 @@ impl Tensor {
         Tensor::constant(Scalar::Int(1).cast(dtype), shape, dtype, device)
     }
 
+    /// What stands for an operand while a function is traced: for crates that transform functions, such as
+    /// loops and batching. It has a shape and a dtype, and no value: evaluating what depends on it is an
+    /// error.
+    #[track_caller]
+    pub fn placeholder(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Tensor {
+        Tensor::from_op(Op::Placeholder, Vec::new(), shape.into(), dtype, device)
+    }
+
     /// Zeros in this tensor's shape, dtype and device. PyTorch: `zeros_like`.
     #[track_caller]
     #[must_use]

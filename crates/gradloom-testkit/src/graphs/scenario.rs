@@ -1,9 +1,10 @@
 //! [`Scenario`]: how the values of a graph are asked for.
 
-use gradloom_autodiff::grad;
+use gradloom_autodiff::{Randomness, grad, vmap};
 use gradloom_tensor::{DType, Device, Error, Op, Result, Tensor, commit, eval};
 
 use super::graph::Graph;
+use crate::batched::looped;
 
 /// How the values of a graph are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +46,16 @@ pub enum Scenario {
         /// How many.
         count: usize,
     },
+    /// The graph for several examples under `vmap`, against a loop over them, with the gradient of each
+    /// example and gradients through `vmap`.
+    Vmap {
+        /// Leaves that each example has its own of, and along which axis these lie.
+        leaves: Vec<(usize, usize)>,
+        /// How many examples.
+        size: usize,
+        /// Leaves to which the gradient of each example is taken.
+        of: Vec<usize>,
+    },
 }
 
 /// A function that builds a graph and gives the numbers of its roots.
@@ -54,6 +65,21 @@ pub type Build<'a> = &'a dyn Fn(&mut Graph) -> Vec<usize>;
 pub type Results = Vec<(String, Tensor)>;
 
 impl Scenario {
+    /// The values that a graph has on the reference: as [`Scenario::run`], but by the plainest means.
+    ///
+    /// # Errors
+    /// What evaluations report.
+    pub fn expected(&self, build: Build<'_>, device: &Device) -> Result<Results> {
+        match self {
+            Scenario::Vmap { leaves, size, of } => {
+                batched(leaves, *size, of, build, device, &|function, x, axes| {
+                    looped(function, x, axes, *size)
+                })
+            }
+            _ => self.run(build, device),
+        }
+    }
+
     /// The values that a graph has on a device.
     ///
     /// # Errors
@@ -88,6 +114,11 @@ impl Scenario {
                 let roots = named(&build(&mut graph), &graph);
                 threads(*count, &roots)?;
                 Ok(roots)
+            }
+            Scenario::Vmap { leaves, size, of } => {
+                batched(leaves, *size, of, build, device, &|function, x, axes| {
+                    vmap(function, axes, 0).randomness(Randomness::Same).call(x)
+                })
             }
         }
     }
@@ -224,6 +255,51 @@ fn train(weights: &[usize], steps: usize, build: Build<'_>, device: &Device) -> 
     }
     all.extend(given.into_iter().map(|(weight, tensor)| (format!("the last t[{weight}]"), tensor)));
     Ok(all)
+}
+
+/// A function of one example, applied to all.
+type Function<'a> = &'a dyn Fn(&[Tensor]) -> Vec<Tensor>;
+type Apply<'a> = &'a dyn Fn(Function<'_>, &[Tensor], &[Option<isize>]) -> Vec<Tensor>;
+
+fn batched(
+    leaves: &[(usize, usize)],
+    size: usize,
+    of: &[usize],
+    build: Build<'_>,
+    device: &Device,
+    apply: Apply<'_>,
+) -> Result<Results> {
+    let mut graph = Graph::new(device, 0.0, Vec::new());
+    build(&mut graph);
+    // The examples have the same elements at other places, so that indices stay in range.
+    let examples = |&(leaf, axis): &(usize, usize)| {
+        let own = &graph[leaf];
+        let turned = |example: usize| match own.rank() {
+            0 => own.clone(),
+            _ => own.roll(example as isize, -1),
+        };
+        let all: Vec<Tensor> = (0..size).map(turned).collect();
+        Tensor::stack(&all, axis as isize).detach()
+    };
+    let stacked: Vec<Tensor> = leaves.iter().map(examples).collect();
+    eval(&stacked)?;
+    let axes: Vec<Option<isize>> = leaves.iter().map(|&(_, axis)| Some(axis as isize)).collect();
+    let numbers = || leaves.iter().map(|&(leaf, _)| leaf);
+    let function = |x: &[Tensor]| {
+        let mut graph = Graph::new(device, 0.0, numbers().zip(x.iter().cloned()).collect());
+        let roots = build(&mut graph);
+        gradients(&graph, &roots, of, 1).into_iter().map(|(_, tensor)| tensor).collect()
+    };
+    let results = apply(&function, &stacked, &axes);
+    let mut all: Results = Vec::new();
+    let floats: Vec<&Tensor> = stacked.iter().filter(|leaf| leaf.dtype().is_float()).collect();
+    if let Some(total) = scalar(&results) {
+        let through = grad(&total, &floats).into_iter().enumerate();
+        all.extend(through.map(|(number, tensor)| (format!("gradient {number}"), tensor)));
+    }
+    let results = results.into_iter().enumerate();
+    all.extend(results.map(|(number, tensor)| (format!("result {number}"), tensor)));
+    evaluated(all)
 }
 
 /// Each thread begins at another root; all of them share what the roots have in common.

@@ -204,6 +204,28 @@ fn simpler_scenarios(scenario: &Scenario) -> Vec<Scenario> {
                 simpler.push(Scenario::Threads { count: 2 });
             }
         }
+        Scenario::Vmap { leaves, size, of } => {
+            let vmap = |leaves: &[(usize, usize)], size: usize, of: &[usize]| Scenario::Vmap {
+                leaves: leaves.to_vec(),
+                size,
+                of: of.to_vec(),
+            };
+            if *size > 2 {
+                simpler.push(vmap(leaves, 2, of));
+            }
+            simpler.extend(without(of).into_iter().map(|of| vmap(leaves, *size, &of)));
+            for left_out in 0..leaves.len() {
+                let mut fewer = leaves.clone();
+                let leaf = fewer.remove(left_out);
+                if !fewer.is_empty() {
+                    simpler.push(vmap(&fewer, *size, of));
+                }
+                if leaf.1 > 0 {
+                    fewer.insert(left_out, (leaf.0, 0));
+                    simpler.push(vmap(&fewer, *size, of));
+                }
+            }
+        }
     }
     simpler
 }
@@ -221,12 +243,15 @@ impl Scenario {
             Scenario::Carry { updates, .. } => {
                 updates.iter().flat_map(|&(leaf, node)| [leaf, node]).collect()
             }
+            Scenario::Vmap { leaves, of, .. } => {
+                leaves.iter().map(|&(leaf, _)| leaf).chain(of.iter().copied()).collect()
+            }
         }
     }
 
     /// The same with other numbers of nodes.
     fn renumbered(&self, map: &dyn Fn(usize) -> usize) -> Scenario {
-        let all = |nodes: &[usize]| nodes.iter().map(|&node| map(node)).collect();
+        let all = |nodes: &[usize]| -> Vec<usize> { nodes.iter().map(|&node| map(node)).collect() };
         match self {
             Scenario::After(nodes) => Scenario::After(all(nodes)),
             Scenario::Gradients { of, order } => Scenario::Gradients { of: all(of), order: *order },
@@ -236,6 +261,10 @@ impl Scenario {
             Scenario::Carry { updates, steps } => {
                 let pair = |&(leaf, node): &(usize, usize)| (map(leaf), map(node));
                 Scenario::Carry { updates: updates.iter().map(pair).collect(), steps: *steps }
+            }
+            Scenario::Vmap { leaves, size, of } => {
+                let leaves = leaves.iter().map(|&(leaf, axis)| (map(leaf), axis)).collect();
+                Scenario::Vmap { leaves, size: *size, of: all(of) }
             }
             Scenario::Together
             | Scenario::Alone

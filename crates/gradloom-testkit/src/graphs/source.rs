@@ -114,6 +114,9 @@ fn scenario(scenario: &Scenario) -> String {
         Scenario::Train { weights, steps } => {
             format!("Train {{ weights: vec!{weights:?}, steps: {steps} }}")
         }
+        Scenario::Vmap { leaves, size, of } => {
+            format!("Vmap {{ leaves: vec!{leaves:?}, size: {size}, of: vec!{of:?} }}")
+        }
         Scenario::Together
         | Scenario::Alone
         | Scenario::Replay { .. }

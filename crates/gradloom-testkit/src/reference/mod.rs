@@ -169,6 +169,7 @@ fn compute(
     let count = shape.count();
     Ok(match tensor.op() {
         Op::Buffer => return Err(Error::backend("reference: a leaf without a value")),
+        Op::Placeholder => return Err(Error::placeholder(tensor.shape(), tensor.location())),
         Op::Constant(value) | Op::Argument(value) => {
             vec![round(tensor.dtype(), number(*value, tensor.dtype())); count]
         }

@@ -10,6 +10,7 @@ mod random_graphs;
 mod regressions;
 mod table;
 mod training;
+mod vmap;
 
 use gradloom::prelude::*;
 use gradloom_cpu::{CpuBackend, Level};

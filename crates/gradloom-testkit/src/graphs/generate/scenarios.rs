@@ -1,5 +1,7 @@
 //! Which nodes are asked for, and how.
 
+use gradloom_tensor::RANK_MAX;
+
 use super::maker::Maker;
 use crate::graphs::recipe::{Recipe, Step};
 use crate::graphs::scenario::Scenario;
@@ -40,7 +42,7 @@ fn roots(maker: &mut Maker<'_>) -> Vec<usize> {
 }
 
 fn scenario(maker: &mut Maker<'_>, roots: &[usize]) -> Scenario {
-    let kind = if maker.options.gradients_only { 4 } else { maker.dice.below(15) };
+    let kind = if maker.options.gradients_only { 4 } else { maker.dice.below(17) };
     let some = |maker: &mut Maker<'_>, nodes: &[usize], most: usize| -> Vec<usize> {
         let count = maker.dice.between(1, most).min(nodes.len());
         let mut chosen = maker.dice.shuffled(nodes.to_vec());
@@ -85,8 +87,32 @@ fn scenario(maker: &mut Maker<'_>, roots: &[usize]) -> Scenario {
             Scenario::Train { weights, steps: maker.dice.between(1, 3) }
         }
         14 => Scenario::Threads { count: 2 },
+        15 | 16 => vmap(maker, &leaves, roots),
         _ => Scenario::Together,
     }
+}
+
+/// Some leaves with examples, where every result has room for one axis more.
+fn vmap(maker: &mut Maker<'_>, leaves: &[usize], roots: &[usize]) -> Scenario {
+    let room = |maker: &Maker<'_>, nodes: &[usize]| -> Vec<usize> {
+        nodes.iter().copied().filter(|&node| maker.rank_of(node) < RANK_MAX).collect()
+    };
+    let roomy = room(maker, leaves);
+    if roomy.is_empty() || room(maker, roots).len() < roots.len() {
+        return Scenario::Together;
+    }
+    let mut chosen = Vec::new();
+    let mut of = Vec::new();
+    for leaf in maker.dice.shuffled(roomy) {
+        if chosen.is_empty() || maker.dice.once_in(2) {
+            let axis = maker.dice.between(0, maker.rank_of(leaf));
+            chosen.push((leaf, axis));
+        }
+        if of.len() < 2 && maker.dtype_of(leaf).is_float() && maker.dice.once_in(3) {
+            of.push(leaf);
+        }
+    }
+    Scenario::Vmap { leaves: chosen, size: maker.dice.between(1, 3), of }
 }
 
 /// Leaves with other nodes of their shape and dtype.

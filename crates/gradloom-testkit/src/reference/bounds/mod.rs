@@ -89,7 +89,12 @@ pub(super) fn compute(
     let tensor = node.tensor;
     let dtype = tensor.dtype();
     let errors = match tensor.op() {
-        Op::Buffer | Op::Constant(_) | Op::Argument(_) | Op::Iota { .. } | Op::Random { .. } => {
+        Op::Buffer
+        | Op::Placeholder
+        | Op::Constant(_)
+        | Op::Argument(_)
+        | Op::Iota { .. }
+        | Op::Random { .. } => {
             return leaf(dtype, &values);
         }
         Op::CheckIndex { .. } | Op::Reshape | Op::Detach(_) | Op::Custom(_) | Op::Barrier => {
