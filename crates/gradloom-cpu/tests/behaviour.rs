@@ -3,7 +3,7 @@
 
 use gradloom_autodiff::grad;
 use gradloom_cpu::CpuBackend;
-use gradloom_tensor::op::Window2d;
+use gradloom_tensor::op::Window;
 use gradloom_tensor::{DType, Device, Key, Tensor, commit};
 
 fn device(threads: usize) -> Device {
@@ -127,25 +127,25 @@ fn convolutions_of_nothing_are_zeros() {
     };
     for groups in [1, 2] {
         for stride in [1, 2] {
-            let window = Window2d { stride: [stride; 2], ..Window2d::new([2, 2]) };
+            let window = Window::new([2, 2]).stride([stride; 2]);
             // No channels: every output is a sum of nothing.
             let (input, weight) = (ones([3, 0, 5, 5]), ones([4, 0, 2, 2]));
-            let output = Tensor::conv2d_forward(&input, &weight, window, groups);
+            let output = Tensor::convolution(&input, &weight, window, groups);
             let side = output.size(2);
             zeros(output);
             // No images: nothing tells anything about the weight.
             let (input, gradient) = (ones([0, 6, 5, 5]), ones([0, 4, side, side]));
             let shape = [4, 6 / groups, 2, 2];
-            zeros(Tensor::conv2d_weight(&input, &gradient, shape, window, groups));
+            zeros(Tensor::convolution_weight(&input, &gradient, shape, window, groups));
             // No outputs: nothing tells anything about the input.
             let (weight, gradient) = (ones([0, 6 / groups, 2, 2]), ones([3, 0, side, side]));
-            zeros(Tensor::conv2d_input(&weight, &gradient, [3, 6, 5, 5], window, groups));
+            zeros(Tensor::convolution_input(&weight, &gradient, [3, 6, 5, 5], window, groups));
         }
     }
     // Depthwise.
-    let window = Window2d::new([2, 2]);
+    let window = Window::new([2, 2]);
     let (input, gradient) = (ones([0, 6, 5, 5]), ones([0, 6, 4, 4]));
-    zeros(Tensor::conv2d_weight(&input, &gradient, [6, 1, 2, 2], window, 6));
+    zeros(Tensor::convolution_weight(&input, &gradient, [6, 1, 2, 2], window, 6));
     // With an epilogue, and nothing at all.
     let none = ones([3, 0, 5, 5]).conv2d(&ones([4, 0, 2, 2]), &Default::default());
     let shifted = (none + 1.0).relu().to_vec::<f32>().expect("values");

@@ -9,9 +9,9 @@ use crate::scratch::Scratch;
 use crate::simd::vectorized;
 use crate::vector::Real;
 
-/// True if every group has one input channel (and the loops here are better than tiles).
+/// True if every group has one input plane (and the loops here are better than tiles).
 pub(super) fn applies(geometry: &Geometry) -> bool {
-    geometry.channels == 1 && geometry.groups > 1 && geometry.outputs < 8
+    geometry.is_flat() && geometry.channels == 1 && geometry.groups > 1 && geometry.outputs < 8
 }
 
 vectorized! {
@@ -25,7 +25,7 @@ vectorized! {
         let weights = weight.chunks_exact(geometry.outputs * window);
         let planes = input.chunks_exact(geometry.input_area());
         for ((plane, outs), weights) in planes.zip(outs).zip(weights) {
-            geometry.pad(plane, padded.get_mut());
+            geometry.pad(plane, 0, padded.get_mut());
             let padded = padded.get::<T>();
             let outs = outs.chunks_exact_mut(geometry.output_area());
             for (out, weights) in outs.zip(weights.chunks_exact(window)) {
@@ -206,7 +206,7 @@ pub(super) fn weight<T: RealOrdered>(
             sums.fill(T::ZERO);
             for image in 0..images {
                 let plane = image * geometry.groups + group;
-                geometry.pad(&input[plane * area..(plane + 1) * area], padded.get_mut());
+                geometry.pad(&input[plane * area..(plane + 1) * area], 0, padded.get_mut());
                 for (output, sums) in sums.chunks_exact_mut(window).enumerate() {
                     let first = (plane * geometry.outputs + output) * output_area;
                     let gradient = &gradient[first..first + output_area];
