@@ -4,6 +4,7 @@
 use gradloom_autodiff::grad;
 use gradloom_cpu::CpuBackend;
 use gradloom_tensor::op::Window;
+use gradloom_tensor::ops::pooling::PoolOptions;
 use gradloom_tensor::{DType, Device, Key, Tensor, commit};
 
 fn device(threads: usize) -> Device {
@@ -152,4 +153,16 @@ fn convolutions_of_nothing_are_zeros() {
     assert!(shifted.len() == 3 * 4 * 16 && shifted.iter().all(|&value| value == 1.0));
     let empty = ones([0, 3, 5, 5]).conv2d(&ones([4, 3, 2, 2]), &Default::default());
     assert!(empty.to_vec::<f32>().expect("values").is_empty());
+}
+
+#[test]
+fn places_of_maxima_are_exact_where_f32_is_not() {
+    let device = device(2);
+    let shape = [1, 1, 4097, 4097];
+    let at = |axis: isize, place: i32| Tensor::iota(shape, axis, &device).eq(place);
+    let x = at(2, 4095).logical_and(at(3, 4092)).cast(DType::F32);
+    let (maxima, places) = x.max_pool2d_with_indices(&PoolOptions::new([2, 2]));
+    let last = |tensor: &Tensor| tensor.narrow(2, 2047, 1).narrow(3, 2046, 1);
+    assert_eq!(last(&maxima).to_vec::<f32>().expect("values"), [1.0]);
+    assert_eq!(last(&places).to_vec::<i32>().expect("values"), [4095 * 4097 + 4092]);
 }

@@ -31,7 +31,7 @@ pub(super) struct Geometry {
 pub(super) struct Depth {
     pub(super) input: usize,
     pub(super) output: usize,
-    kernel: usize,
+    pub(super) kernel: usize,
     stride: usize,
     dilation: usize,
     before: usize,
