@@ -209,7 +209,7 @@ for n in (1, 2, 3):
             values,
             indices=indices,
         )
-        if len(set(zip(kernel, stride))) == 1 and kernel[0] > stride[0]:
+        if any(size > step for size, step in zip(kernel, stride)):
             # Windows with one maximum: the value is certain, which of them has a gradient is not.
             del GOLDEN[f"max_unpool {n}d {kernel}.grad_x"]
 
