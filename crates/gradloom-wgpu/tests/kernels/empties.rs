@@ -93,7 +93,7 @@ fn convolutions_and_pooling_of_nothing_see_padding() {
             (2, 3, 0, [3, 3]),
         ] {
             let window = Window::new([2, 1]).padding([[1, 1], [1, 1]]);
-            let [height, width] = window.output(size).unwrap();
+            let [_, height, width] = window.output([1, size[0], size[1]]).unwrap();
             let input = zeros(&[n, c, size[0], size[1]], &device).tracked();
             let weight = zeros(&[o, c, 2, 1], &device).tracked();
             let result = Tensor::convolution(&input, &weight, window, 1);
