@@ -21,7 +21,7 @@ fn main() -> Result<(), Failure> {
     let (train, test) = mnist::embedded_split()?;
     let normalize = || Normalize::new([0.1307], [0.3081]);
     let mut init = Init::new(Key::new(options.seed), &device);
-    let padded = || Conv2dOptions { padding: [1, 1], ..Conv2dOptions::default() };
+    let padded = || Conv2dOptions::default().padding(1);
     let model = Sequential::new()
         .with(Conv2d::new(1, 24, [3, 3], padded(), &mut init))
         .with(Activation::Relu)

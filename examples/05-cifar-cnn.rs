@@ -27,7 +27,7 @@ fn main() -> Result<(), Failure> {
     let classes = train.class_names().to_vec();
     let normalize = || Normalize::new([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]);
     let mut init = Init::new(Key::new(options.seed), &device);
-    let padded = || Conv2dOptions { padding: [1, 1], ..Conv2dOptions::default() };
+    let padded = || Conv2dOptions::default().padding(1);
     let model = Sequential::new()
         .with(Conv2d::new(3, 64, [3, 3], padded(), &mut init))
         .with(Activation::Relu)

@@ -1,13 +1,13 @@
 // Direct convolution and its two transposes: the variant for grouped channels, where tiles would be
 // nearly empty.
 //
-//   FORWARD: out[n, o, oh, ow] = sum over c, kh, kw of in[n, c, y, x] * weight[o, c, kh, kw]
-//   INPUT:   out[n, c, y, x]   = sum over o, kh, kw of weight[o, c, kh, kw] * gradient[n, o, oh, ow]
-//   WEIGHT:  out[o, c, kh, kw] = sum over n, oh, ow of in[n, c, y, x] * gradient[n, o, oh, ow]
-//   with y = oh * STRIDE_H + kh * DILATION_H - PAD_H, likewise x, and c within the group of o.
+//   FORWARD: out[n, o, od, oh, ow] = sum over c, kd, kh, kw of in[n, c, z, y, x] * weight[o, c, kd, kh, kw]
+//   INPUT:   out[n, c, z, y, x]    = sum over o, kd, kh, kw of weight[o, c, kd, kh, kw] * gradient[n, o, od, oh, ow]
+//   WEIGHT:  out[o, c, kd, kh, kw] = sum over n, od, oh, ow of in[n, c, z, y, x] * gradient[n, o, od, oh, ow]
+//   with y = oh * STRIDE_H + kh * DILATION_H - PAD_H, likewise z and x, and c within the group of o.
 //
 // Grid: one thread per output element, folded by GRID_X.
-// Order: sums of rows, then of planes, then of images, which also keeps rounding errors small.
+// Order: sums of rows, then of planes, then of volumes, then of images, which also keeps rounding errors small.
 //
 // Spliced: constants (COUNT, BATCH, CHANNELS, OUTPUTS, GROUP_IN and GROUP_OUT: channels of a group,
 // IN_*, OUT_*, KERNEL_*, STRIDE_*, PAD_*, DILATION_*; alias Value); bindings; reads (read0, read1);
@@ -27,28 +27,36 @@
 fn accumulate(index: u32) -> Value {
     let ow = index % OUT_W;
     let oh = index / OUT_W % OUT_H;
-    let o = index / (OUT_W * OUT_H) % OUTPUTS;
-    let n = index / (OUT_W * OUT_H * OUTPUTS);
+    let od = index / (OUT_W * OUT_H) % OUT_D;
+    let o = index / (OUT_W * OUT_H * OUT_D) % OUTPUTS;
+    let n = index / (OUT_W * OUT_H * OUT_D * OUTPUTS);
     let first_channel = o / GROUP_OUT * GROUP_IN;
     var sum = Value(0);
     for (var c = 0u; c < GROUP_IN; c++) {
-        var plane = Value(0);
-        for (var kh = 0u; kh < KERNEL_H; kh++) {
-            let y = oh * STRIDE_H + kh * DILATION_H;
-            if (y < PAD_H || y - PAD_H >= IN_H) {
+        let channel = n * CHANNELS + first_channel + c;
+        var volume = Value(0);
+        for (var kd = 0u; kd < KERNEL_D; kd++) {
+            let z = od * STRIDE_D + kd * DILATION_D;
+            if (z < PAD_D || z - PAD_D >= IN_D) {
                 continue;
             }
-            for (var kw = 0u; kw < KERNEL_W; kw++) {
-                let x = ow * STRIDE_W + kw * DILATION_W;
-                if (x < PAD_W || x - PAD_W >= IN_W) {
+            for (var kh = 0u; kh < KERNEL_H; kh++) {
+                let y = oh * STRIDE_H + kh * DILATION_H;
+                if (y < PAD_H || y - PAD_H >= IN_H) {
                     continue;
                 }
-                let channel = n * CHANNELS + first_channel + c;
-                plane += read0((channel * IN_H + y - PAD_H) * IN_W + x - PAD_W)
-                    * read1(((o * GROUP_IN + c) * KERNEL_H + kh) * KERNEL_W + kw);
+                let in_row = ((channel * IN_D + z - PAD_D) * IN_H + y - PAD_H) * IN_W;
+                let taps = (((o * GROUP_IN + c) * KERNEL_D + kd) * KERNEL_H + kh) * KERNEL_W;
+                for (var kw = 0u; kw < KERNEL_W; kw++) {
+                    let x = ow * STRIDE_W + kw * DILATION_W;
+                    if (x < PAD_W || x - PAD_W >= IN_W) {
+                        continue;
+                    }
+                    volume += read0(in_row + x - PAD_W) * read1(taps + kw);
+                }
             }
         }
-        sum += plane;
+        sum += volume;
     }
     return sum;
 }
@@ -57,68 +65,95 @@ fn accumulate(index: u32) -> Value {
 fn accumulate(index: u32) -> Value {
     let x = index % IN_W;
     let y = index / IN_W % IN_H;
-    let channel = index / (IN_W * IN_H) % CHANNELS;
-    let n = index / (IN_W * IN_H * CHANNELS);
+    let z = index / (IN_W * IN_H) % IN_D;
+    let channel = index / (IN_W * IN_H * IN_D) % CHANNELS;
+    let n = index / (IN_W * IN_H * IN_D * CHANNELS);
     let first_output = channel / GROUP_IN * GROUP_OUT;
     let c = channel % GROUP_IN;
     var sum = Value(0);
     for (var within = 0u; within < GROUP_OUT; within++) {
         let o = first_output + within;
-        var plane = Value(0);
-        for (var kh = 0u; kh < KERNEL_H; kh++) {
-            let reach_h = kh * DILATION_H;
-            if (y + PAD_H < reach_h || (y + PAD_H - reach_h) % STRIDE_H != 0u) {
+        var volume = Value(0);
+        for (var kd = 0u; kd < KERNEL_D; kd++) {
+            let reach_d = kd * DILATION_D;
+            if (z + PAD_D < reach_d || (z + PAD_D - reach_d) % STRIDE_D != 0u) {
                 continue;
             }
-            let oh = (y + PAD_H - reach_h) / STRIDE_H;
-            if (oh >= OUT_H) {
+            let od = (z + PAD_D - reach_d) / STRIDE_D;
+            if (od >= OUT_D) {
                 continue;
             }
-            for (var kw = 0u; kw < KERNEL_W; kw++) {
-                let reach_w = kw * DILATION_W;
-                if (x + PAD_W < reach_w || (x + PAD_W - reach_w) % STRIDE_W != 0u) {
+            for (var kh = 0u; kh < KERNEL_H; kh++) {
+                let reach_h = kh * DILATION_H;
+                if (y + PAD_H < reach_h || (y + PAD_H - reach_h) % STRIDE_H != 0u) {
                     continue;
                 }
-                let ow = (x + PAD_W - reach_w) / STRIDE_W;
-                if (ow >= OUT_W) {
+                let oh = (y + PAD_H - reach_h) / STRIDE_H;
+                if (oh >= OUT_H) {
                     continue;
                 }
-                plane += read0(((o * GROUP_IN + c) * KERNEL_H + kh) * KERNEL_W + kw)
-                    * read1(((n * OUTPUTS + o) * OUT_H + oh) * OUT_W + ow);
+                let out_row = (((n * OUTPUTS + o) * OUT_D + od) * OUT_H + oh) * OUT_W;
+                let taps = (((o * GROUP_IN + c) * KERNEL_D + kd) * KERNEL_H + kh) * KERNEL_W;
+                for (var kw = 0u; kw < KERNEL_W; kw++) {
+                    let reach_w = kw * DILATION_W;
+                    if (x + PAD_W < reach_w || (x + PAD_W - reach_w) % STRIDE_W != 0u) {
+                        continue;
+                    }
+                    let ow = (x + PAD_W - reach_w) / STRIDE_W;
+                    if (ow >= OUT_W) {
+                        continue;
+                    }
+                    volume += read0(taps + kw) * read1(out_row + ow);
+                }
             }
         }
-        sum += plane;
+        sum += volume;
     }
     return sum;
 }
 #endif
 #ifdef WEIGHT
+// The sum over the pixels of one plane of the output.
+fn plane_sum(in_plane: u32, out_plane: u32, kh: u32, kw: u32) -> Value {
+    var plane = Value(0);
+    for (var oh = 0u; oh < OUT_H; oh++) {
+        let y = oh * STRIDE_H + kh * DILATION_H;
+        if (y < PAD_H || y - PAD_H >= IN_H) {
+            continue;
+        }
+        let in_row = (in_plane * IN_H + y - PAD_H) * IN_W;
+        let out_row = (out_plane * OUT_H + oh) * OUT_W;
+        var line = Value(0);
+        for (var ow = 0u; ow < OUT_W; ow++) {
+            let x = ow * STRIDE_W + kw * DILATION_W;
+            if (x >= PAD_W && x - PAD_W < IN_W) {
+                line += read0(in_row + x - PAD_W) * read1(out_row + ow);
+            }
+        }
+        plane += line;
+    }
+    return plane;
+}
+
 fn accumulate(index: u32) -> Value {
     let kw = index % KERNEL_W;
     let kh = index / KERNEL_W % KERNEL_H;
-    let c = index / (KERNEL_W * KERNEL_H) % GROUP_IN;
-    let o = index / (KERNEL_W * KERNEL_H * GROUP_IN);
+    let kd = index / (KERNEL_W * KERNEL_H) % KERNEL_D;
+    let c = index / (KERNEL_W * KERNEL_H * KERNEL_D) % GROUP_IN;
+    let o = index / (KERNEL_W * KERNEL_H * KERNEL_D * GROUP_IN);
     let channel = o / GROUP_OUT * GROUP_IN + c;
     var sum = Value(0);
     for (var n = 0u; n < BATCH; n++) {
-        var plane = Value(0);
-        for (var oh = 0u; oh < OUT_H; oh++) {
-            let y = oh * STRIDE_H + kh * DILATION_H;
-            if (y < PAD_H || y - PAD_H >= IN_H) {
+        var volume = Value(0);
+        for (var od = 0u; od < OUT_D; od++) {
+            let z = od * STRIDE_D + kd * DILATION_D;
+            if (z < PAD_D || z - PAD_D >= IN_D) {
                 continue;
             }
-            let in_row = ((n * CHANNELS + channel) * IN_H + y - PAD_H) * IN_W;
-            let out_row = ((n * OUTPUTS + o) * OUT_H + oh) * OUT_W;
-            var line = Value(0);
-            for (var ow = 0u; ow < OUT_W; ow++) {
-                let x = ow * STRIDE_W + kw * DILATION_W;
-                if (x >= PAD_W && x - PAD_W < IN_W) {
-                    line += read0(in_row + x - PAD_W) * read1(out_row + ow);
-                }
-            }
-            plane += line;
+            let in_plane = (n * CHANNELS + channel) * IN_D + z - PAD_D;
+            volume += plane_sum(in_plane, (n * OUTPUTS + o) * OUT_D + od, kh, kw);
         }
-        sum += plane;
+        sum += volume;
     }
     return sum;
 }

@@ -1,10 +1,10 @@
-// Pooling and its transposes over windows of [planes, height, width].
+// Pooling and its transposes over windows of [planes, depth, height, width].
 //
-//   MAX:         out[p, oh, ow] = max of the window; padding never wins, NaN wins
-//   MAX_SCATTER: out[p, y, x]   = sum of values[p, w] over windows w whose first maximum is (y, x)
-//   MAX_GATHER:  out[p, oh, ow] = source at the first maximum of the window
-//   SUM:         out[p, oh, ow] = sum of the window
-//   SUM_SCATTER: out[p, y, x]   = sum of values[p, w] over windows w that cover (y, x)
+//   MAX:         out[p, od, oh, ow] = max of the window; padding never wins, NaN wins
+//   MAX_SCATTER: out[p, z, y, x]    = sum of values[p, w] over windows w whose first maximum is (z, y, x)
+//   MAX_GATHER:  out[p, od, oh, ow] = source at the first maximum of the window
+//   SUM:         out[p, od, oh, ow] = sum of the window
+//   SUM_SCATTER: out[p, z, y, x]    = sum of values[p, w] over windows w that cover (z, y, x)
 //
 // Grid: one thread per output element, folded by GRID_X.
 // Limits: index arithmetic in 32 bits.
@@ -22,28 +22,53 @@
 //@reads
 //@epilogue
 
+// A window, by its place among the outputs.
+struct Place {
+    plane: u32,
+    d: u32,
+    h: u32,
+    w: u32,
+}
+
+// The window of an output element.
+fn output_place(index: u32) -> Place {
+    return Place(
+        index / (OUT_W * OUT_H * OUT_D),
+        index / (OUT_W * OUT_H) % OUT_D,
+        index / OUT_W % OUT_H,
+        index % OUT_W,
+    );
+}
+
 #ifdef WINNER
 const NOWHERE: u32 = 0xffffffffu;
 
 // The input element that is the first maximum of a window.
-fn winner(plane: u32, oh: u32, ow: u32) -> u32 {
+fn winner(window: Place) -> u32 {
     var best = NOWHERE;
     var best_value = lowest();
-    for (var kh = 0u; kh < KERNEL_H; kh++) {
-        let y = oh * STRIDE_H + kh * DILATION_H;
-        if (y < PAD_H || y - PAD_H >= IN_H) {
+    for (var kd = 0u; kd < KERNEL_D; kd++) {
+        let z = window.d * STRIDE_D + kd * DILATION_D;
+        if (z < PAD_D || z - PAD_D >= IN_D) {
             continue;
         }
-        for (var kw = 0u; kw < KERNEL_W; kw++) {
-            let x = ow * STRIDE_W + kw * DILATION_W;
-            if (x < PAD_W || x - PAD_W >= IN_W) {
+        for (var kh = 0u; kh < KERNEL_H; kh++) {
+            let y = window.h * STRIDE_H + kh * DILATION_H;
+            if (y < PAD_H || y - PAD_H >= IN_H) {
                 continue;
             }
-            let element = (plane * IN_H + y - PAD_H) * IN_W + x - PAD_W;
-            let value = read0(element);
-            if (best == NOWHERE || greater(value, best_value)) {
-                best = element;
-                best_value = value;
+            let row = ((window.plane * IN_D + z - PAD_D) * IN_H + y - PAD_H) * IN_W;
+            for (var kw = 0u; kw < KERNEL_W; kw++) {
+                let x = window.w * STRIDE_W + kw * DILATION_W;
+                if (x < PAD_W || x - PAD_W >= IN_W) {
+                    continue;
+                }
+                let element = row + x - PAD_W;
+                let value = read0(element);
+                if (best == NOWHERE || greater(value, best_value)) {
+                    best = element;
+                    best_value = value;
+                }
             }
         }
     }
@@ -56,45 +81,54 @@ fn winner(plane: u32, oh: u32, ow: u32) -> u32 {
 fn accumulate(index: u32) -> Value {
     let x = index % IN_W;
     let y = index / IN_W % IN_H;
-    let plane = index / (IN_W * IN_H);
+    let z = index / (IN_W * IN_H) % IN_D;
+    let plane = index / (IN_W * IN_H * IN_D);
     var sum = Value(0);
-    for (var back_h = KERNEL_H; back_h > 0u; back_h--) {
-        let reach_h = (back_h - 1u) * DILATION_H;
-        if (y + PAD_H < reach_h || (y + PAD_H - reach_h) % STRIDE_H != 0u) {
+    for (var back_d = KERNEL_D; back_d > 0u; back_d--) {
+        let reach_d = (back_d - 1u) * DILATION_D;
+        if (z + PAD_D < reach_d || (z + PAD_D - reach_d) % STRIDE_D != 0u) {
             continue;
         }
-        let oh = (y + PAD_H - reach_h) / STRIDE_H;
-        if (oh >= OUT_H) {
+        let od = (z + PAD_D - reach_d) / STRIDE_D;
+        if (od >= OUT_D) {
             continue;
         }
-        for (var back_w = KERNEL_W; back_w > 0u; back_w--) {
-            let reach_w = (back_w - 1u) * DILATION_W;
-            if (x + PAD_W < reach_w || (x + PAD_W - reach_w) % STRIDE_W != 0u) {
+        for (var back_h = KERNEL_H; back_h > 0u; back_h--) {
+            let reach_h = (back_h - 1u) * DILATION_H;
+            if (y + PAD_H < reach_h || (y + PAD_H - reach_h) % STRIDE_H != 0u) {
                 continue;
             }
-            let ow = (x + PAD_W - reach_w) / STRIDE_W;
-            if (ow >= OUT_W) {
+            let oh = (y + PAD_H - reach_h) / STRIDE_H;
+            if (oh >= OUT_H) {
                 continue;
             }
-            let window = (plane * OUT_H + oh) * OUT_W + ow;
+            for (var back_w = KERNEL_W; back_w > 0u; back_w--) {
+                let reach_w = (back_w - 1u) * DILATION_W;
+                if (x + PAD_W < reach_w || (x + PAD_W - reach_w) % STRIDE_W != 0u) {
+                    continue;
+                }
+                let ow = (x + PAD_W - reach_w) / STRIDE_W;
+                if (ow >= OUT_W) {
+                    continue;
+                }
+                let window = ((plane * OUT_D + od) * OUT_H + oh) * OUT_W + ow;
 #ifdef WINNER
-            if (winner(plane, oh, ow) == index) {
-                sum += read1(window);
-            }
+                if (winner(Place(plane, od, oh, ow)) == index) {
+                    sum += read1(window);
+                }
 #else
-            sum += read0(window);
+                sum += read0(window);
 #endif
+            }
         }
     }
     return sum;
 }
 #else
 fn accumulate(index: u32) -> Value {
-    let ow = index % OUT_W;
-    let oh = index / OUT_W % OUT_H;
-    let plane = index / (OUT_W * OUT_H);
+    let window = output_place(index);
 #ifdef WINNER
-    let element = winner(plane, oh, ow);
+    let element = winner(window);
     if (element == NOWHERE) {
 #ifdef GATHER
         return Value(0);
@@ -109,15 +143,22 @@ fn accumulate(index: u32) -> Value {
 #endif
 #else
     var sum = Value(0);
-    for (var kh = 0u; kh < KERNEL_H; kh++) {
-        let y = oh * STRIDE_H + kh * DILATION_H;
-        if (y < PAD_H || y - PAD_H >= IN_H) {
+    for (var kd = 0u; kd < KERNEL_D; kd++) {
+        let z = window.d * STRIDE_D + kd * DILATION_D;
+        if (z < PAD_D || z - PAD_D >= IN_D) {
             continue;
         }
-        for (var kw = 0u; kw < KERNEL_W; kw++) {
-            let x = ow * STRIDE_W + kw * DILATION_W;
-            if (x >= PAD_W && x - PAD_W < IN_W) {
-                sum += read0((plane * IN_H + y - PAD_H) * IN_W + x - PAD_W);
+        for (var kh = 0u; kh < KERNEL_H; kh++) {
+            let y = window.h * STRIDE_H + kh * DILATION_H;
+            if (y < PAD_H || y - PAD_H >= IN_H) {
+                continue;
+            }
+            let row = ((window.plane * IN_D + z - PAD_D) * IN_H + y - PAD_H) * IN_W;
+            for (var kw = 0u; kw < KERNEL_W; kw++) {
+                let x = window.w * STRIDE_W + kw * DILATION_W;
+                if (x >= PAD_W && x - PAD_W < IN_W) {
+                    sum += read0(row + x - PAD_W);
+                }
             }
         }
     }

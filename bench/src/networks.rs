@@ -11,7 +11,7 @@ const BATCH: usize = 64;
 /// Two convolutions with pooling and two linear layers.
 fn cnn(channels: [usize; 3], padding: usize, flat: usize, device: &Device) -> Sequential {
     let mut init = Init::new(Key::new(0), device);
-    let options = || Conv2dOptions { padding: [padding; 2], ..Conv2dOptions::default() };
+    let options = || Conv2dOptions::default().padding(padding);
     Sequential::new()
         .with(Conv2d::new(channels[0], channels[1], [3, 3], options(), &mut init))
         .with(Activation::Relu)

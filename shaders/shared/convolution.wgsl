@@ -1,25 +1,36 @@
 // Convolution and its transposes as products of matrices: what stands at a row and a column, and where
 // an element of the product belongs. A batch of the product is a group of channels.
 //
-//   forward: m = output channel, n = (image, oh, ow), k = (input channel, kh, kw)
-//   input:   m = input channel,  n = (image, y, x),   k = (output channel, kh, kw)
-//   weight:  m = output channel, n = (input channel, kh, kw), k = (image, oh, ow)
+//   forward: m = output channel, n = (image, od, oh, ow), k = (input channel, kd, kh, kw)
+//   input:   m = input channel,  n = (image, z, y, x),    k = (output channel, kd, kh, kw)
+//   weight:  m = output channel, n = (input channel, kd, kh, kw), k = (image, od, oh, ow)
+//
+// Depths are taken modulo their size, though they are below it: where that is one, all that is about
+// depth goes.
 //
 // Needs the constants of `convolution.wgsl`, and read0 and read1 for its two operands.
 
-const TAPS: u32 = KERNEL_H * KERNEL_W;
-const PIXELS_IN: u32 = IN_H * IN_W;
-const PIXELS_OUT: u32 = OUT_H * OUT_W;
+const PLANE_TAPS: u32 = KERNEL_H * KERNEL_W;
+const PLANE_IN: u32 = IN_H * IN_W;
+const PLANE_OUT: u32 = OUT_H * OUT_W;
+const TAPS: u32 = KERNEL_D * PLANE_TAPS;
+const PIXELS_IN: u32 = IN_D * PLANE_IN;
+const PIXELS_OUT: u32 = OUT_D * PLANE_OUT;
 
 // The input of one tap of one window, zero in the padding.
 fn window_input(image: u32, channel: u32, pixel: u32, tap: u32) -> f32 {
-    let y = pixel / OUT_W * STRIDE_H + tap / KERNEL_W * DILATION_H - PAD_H;
-    let x = pixel % OUT_W * STRIDE_W + tap % KERNEL_W * DILATION_W - PAD_W;
+    let od = pixel / PLANE_OUT % OUT_D;
+    let kd = tap / PLANE_TAPS % KERNEL_D;
+    let at = pixel - od * PLANE_OUT;
+    let tap_at = tap - kd * PLANE_TAPS;
+    let z = od * STRIDE_D + kd * DILATION_D - PAD_D;
+    let y = at / OUT_W * STRIDE_H + tap_at / KERNEL_W * DILATION_H - PAD_H;
+    let x = at % OUT_W * STRIDE_W + tap_at % KERNEL_W * DILATION_W - PAD_W;
     // Coordinates before the first wrap to large numbers.
-    if (y >= IN_H || x >= IN_W) {
+    if (z >= IN_D || y >= IN_H || x >= IN_W) {
         return 0.0;
     }
-    return read0(((image * CHANNELS + channel) * IN_H + y) * IN_W + x);
+    return read0((((image * CHANNELS + channel) * IN_D + z) * IN_H + y) * IN_W + x);
 }
 
 fn forward_lhs(group: u32, m: u32, k: u32) -> f32 {
@@ -43,19 +54,25 @@ fn input_lhs(group: u32, m: u32, k: u32) -> f32 {
 }
 
 fn input_rhs(group: u32, k: u32, n: u32) -> f32 {
-    let tap = k % TAPS;
     let pixel = n % PIXELS_IN;
-    let y = pixel / IN_W + PAD_H - tap / KERNEL_W * DILATION_H;
-    let x = pixel % IN_W + PAD_W - tap % KERNEL_W * DILATION_W;
+    let in_z = pixel / PLANE_IN % IN_D;
+    let kd = k % TAPS / PLANE_TAPS % KERNEL_D;
+    let at = pixel - in_z * PLANE_IN;
+    let tap_at = k % TAPS - kd * PLANE_TAPS;
+    let z = in_z + PAD_D - kd * DILATION_D;
+    let y = at / IN_W + PAD_H - tap_at / KERNEL_W * DILATION_H;
+    let x = at % IN_W + PAD_W - tap_at % KERNEL_W * DILATION_W;
+    let od = z / STRIDE_D;
     let oh = y / STRIDE_H;
     let ow = x / STRIDE_W;
     // What lies before the first window wraps to large numbers, and so do its quotients.
-    if (y % STRIDE_H != 0u || x % STRIDE_W != 0u || oh >= OUT_H || ow >= OUT_W
-        || y >= 0x80000000u || x >= 0x80000000u) {
+    if (z % STRIDE_D != 0u || y % STRIDE_H != 0u || x % STRIDE_W != 0u
+        || od >= OUT_D || oh >= OUT_H || ow >= OUT_W
+        || z >= 0x80000000u || y >= 0x80000000u || x >= 0x80000000u) {
         return 0.0;
     }
     let channel = group * GROUP_OUT + k / TAPS;
-    return read1(((n / PIXELS_IN * OUTPUTS + channel) * OUT_H + oh) * OUT_W + ow);
+    return read1((((n / PIXELS_IN * OUTPUTS + channel) * OUT_D + od) * OUT_H + oh) * OUT_W + ow);
 }
 
 fn input_place(index: u32) -> u32 {

@@ -65,7 +65,7 @@ fn base() -> Options {
 fn windows(options: Options) -> Options {
     ["IN", "OUT", "KERNEL", "STRIDE", "PAD", "DILATION"]
         .iter()
-        .flat_map(|name| [format!("{name}_H"), format!("{name}_W")])
+        .flat_map(|name| ["D", "H", "W"].map(|axis| format!("{name}_{axis}")))
         .fold(options, |options, name| options.constant(&name, 2))
 }
 

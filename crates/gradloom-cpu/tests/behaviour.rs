@@ -3,7 +3,8 @@
 
 use gradloom_autodiff::grad;
 use gradloom_cpu::CpuBackend;
-use gradloom_tensor::op::Window2d;
+use gradloom_tensor::op::Window;
+use gradloom_tensor::ops::pooling::PoolOptions;
 use gradloom_tensor::{DType, Device, Key, Tensor, commit};
 
 fn device(threads: usize) -> Device {
@@ -127,29 +128,41 @@ fn convolutions_of_nothing_are_zeros() {
     };
     for groups in [1, 2] {
         for stride in [1, 2] {
-            let window = Window2d { stride: [stride; 2], ..Window2d::new([2, 2]) };
+            let window = Window::new([2, 2]).stride([stride; 2]);
             // No channels: every output is a sum of nothing.
             let (input, weight) = (ones([3, 0, 5, 5]), ones([4, 0, 2, 2]));
-            let output = Tensor::conv2d_forward(&input, &weight, window, groups);
+            let output = Tensor::convolution(&input, &weight, window, groups);
             let side = output.size(2);
             zeros(output);
             // No images: nothing tells anything about the weight.
             let (input, gradient) = (ones([0, 6, 5, 5]), ones([0, 4, side, side]));
             let shape = [4, 6 / groups, 2, 2];
-            zeros(Tensor::conv2d_weight(&input, &gradient, shape, window, groups));
+            zeros(Tensor::convolution_weight(&input, &gradient, shape, window, groups));
             // No outputs: nothing tells anything about the input.
             let (weight, gradient) = (ones([0, 6 / groups, 2, 2]), ones([3, 0, side, side]));
-            zeros(Tensor::conv2d_input(&weight, &gradient, [3, 6, 5, 5], window, groups));
+            zeros(Tensor::convolution_input(&weight, &gradient, [3, 6, 5, 5], window, groups));
         }
     }
     // Depthwise.
-    let window = Window2d::new([2, 2]);
+    let window = Window::new([2, 2]);
     let (input, gradient) = (ones([0, 6, 5, 5]), ones([0, 6, 4, 4]));
-    zeros(Tensor::conv2d_weight(&input, &gradient, [6, 1, 2, 2], window, 6));
+    zeros(Tensor::convolution_weight(&input, &gradient, [6, 1, 2, 2], window, 6));
     // With an epilogue, and nothing at all.
     let none = ones([3, 0, 5, 5]).conv2d(&ones([4, 0, 2, 2]), &Default::default());
     let shifted = (none + 1.0).relu().to_vec::<f32>().expect("values");
     assert!(shifted.len() == 3 * 4 * 16 && shifted.iter().all(|&value| value == 1.0));
     let empty = ones([0, 3, 5, 5]).conv2d(&ones([4, 3, 2, 2]), &Default::default());
     assert!(empty.to_vec::<f32>().expect("values").is_empty());
+}
+
+#[test]
+fn places_of_maxima_are_exact_where_f32_is_not() {
+    let device = device(2);
+    let shape = [1, 1, 4097, 4097];
+    let at = |axis: isize, place: i32| Tensor::iota(shape, axis, &device).eq(place);
+    let x = at(2, 4095).logical_and(at(3, 4092)).cast(DType::F32);
+    let (maxima, places) = x.max_pool2d_with_indices(&PoolOptions::new([2, 2]));
+    let last = |tensor: &Tensor| tensor.narrow(2, 2047, 1).narrow(3, 2046, 1);
+    assert_eq!(last(&maxima).to_vec::<f32>().expect("values"), [1.0]);
+    assert_eq!(last(&places).to_vec::<i32>().expect("values"), [4095 * 4097 + 4092]);
 }

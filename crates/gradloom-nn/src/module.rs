@@ -232,7 +232,7 @@ module_without_weights!(
     gradloom_tensor::DType,
     gradloom_tensor::Key,
     gradloom_tensor::Shape,
-    gradloom_tensor::op::Window2d,
+    gradloom_tensor::op::Window,
 );
 
 impl<T: ?Sized> Module for PhantomData<T> {

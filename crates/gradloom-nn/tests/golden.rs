@@ -1,15 +1,19 @@
 //! Layers, losses, optimizers and schedules against PyTorch: `golden/make_golden.py` wrote the values.
 
 use gradloom_nn::layers::{
-    AttentionMask, BatchNorm, Conv1d, Conv2d, ConvTranspose2d, Embedding, GroupNorm, Gru,
-    LayerNorm, Linear, Lstm, LstmState, MultiHeadAttention, RecurrentOptions, RmsNorm,
+    AttentionMask, BatchNorm, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d,
+    ConvTranspose3d, Embedding, GroupNorm, Gru, LayerNorm, Linear, Lstm, LstmState,
+    MultiHeadAttention, RecurrentOptions, RmsNorm,
 };
 use gradloom_nn::losses::{self, BceOptions};
 use gradloom_nn::{
     Adam, AdamW, Context, Gradients, Init, Layer, LoadOptions, Module, ModuleExt, Optimizer,
     Parameter, RmsProp, Schedule, Sgd, StateDict, gradients, weights,
 };
-use gradloom_tensor::ops::convolution::{Conv1dOptions, Conv2dOptions, ConvTranspose2dOptions};
+use gradloom_tensor::ops::convolution::{
+    Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvTranspose1dOptions, ConvTranspose2dOptions,
+    ConvTranspose3dOptions,
+};
 use gradloom_tensor::{DType, Device, Key, Tensor, Tensors, commit};
 
 /// The file's values on a device, in a dtype.
@@ -146,6 +150,15 @@ fn linear_and_convolutions_are_pytorchs() {
             ConvTranspose2dOptions::default().stride([2, 2]).padding([1, 1]).output_padding([1, 1]);
         let layer = ConvTranspose2d::new(3, 4, [3, 3], options, init);
         check_layer(golden, "conv_transpose2d", layer, true);
+        let options = Conv3dOptions::default().stride([1, 2, 1]).padding([1, 0, 1]);
+        let options = options.dilation([1, 1, 2]).groups(2);
+        check_layer(golden, "conv3d", Conv3d::new(4, 6, [2, 3, 2], options, init), true);
+        let options =
+            ConvTranspose1dOptions::default().stride(2).padding(1).output_padding(1).groups(2);
+        check_layer(golden, "conv_transpose1d", ConvTranspose1d::new(4, 6, 3, options, init), true);
+        let options = ConvTranspose3dOptions::default().stride(2).dilation([1, 2, 1]);
+        let options = options.output_padding([1, 0, 1]);
+        check_layer(golden, "conv_transpose3d", ConvTranspose3d::new(3, 2, 2, options, init), true);
         check_layer(golden, "embedding", Embedding::new(5, 3, init), true);
     });
 }

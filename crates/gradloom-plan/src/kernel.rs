@@ -1,7 +1,7 @@
 //! The second narrow waist: [`Kernel`], what a backend executes, and [`Plan`], a list of them with
 //! their memory.
 
-use gradloom_tensor::op::{ArgReduction, Attention, Window2d};
+use gradloom_tensor::op::{ArgReduction, Attention, Window};
 use gradloom_tensor::{BlockFormat, DType, Shape};
 
 use crate::program::{Level, Operation, Program, Space, ValueId};
@@ -87,21 +87,21 @@ pub enum KernelKind {
         /// Index arithmetic of input 1.
         rhs: View,
     },
-    /// Input `[N, C, H, W]`, weight `[O, C / groups, KH, KW]`, both contiguous; space `[N, O, OH, OW]`.
+    /// Input `[N, C, ..]`, weight `[O, C / groups, K..]`, both contiguous; space `[N, O, ..]`.
     Convolution(Convolution),
-    /// Weight, output gradient; space `[N, C, H, W]`.
+    /// Weight, output gradient; space `[N, C, ..]`.
     ConvolutionInput(Convolution),
-    /// Input, output gradient; space `[O, C / groups, KH, KW]`.
+    /// Input, output gradient; space `[O, C / groups, K..]`.
     ConvolutionWeight(Convolution),
-    /// Input `[N, C, H, W]` contiguous (as all operands of pooling); space `[N, C, OH, OW]`.
+    /// Input `[N, C, ..]` contiguous (as all operands of pooling); space `[N, C, windows..]`.
     PoolMax(Pool),
-    /// Input, values; space `[N, C, H, W]`.
+    /// Input, values; space `[N, C, ..]`.
     PoolMaxScatter(Pool),
-    /// Input, source; space `[N, C, OH, OW]`.
+    /// Input, source; space `[N, C, windows..]`.
     PoolMaxGather(Pool),
-    /// Input; space `[N, C, OH, OW]`.
+    /// Input; space `[N, C, windows..]`.
     PoolSum(Pool),
-    /// Values; space `[N, C, H, W]`.
+    /// Values; space `[N, C, ..]`.
     PoolSumScatter(Pool),
     /// Data (contiguous, of `data` shape), index (`i32`, through its view, whose shape is the space's).
     /// Indices are checked before; executors clamp them for memory safety.
@@ -255,7 +255,7 @@ impl Kernel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Convolution {
     /// Windows.
-    pub window: Window2d,
+    pub window: Window,
     /// Groups of channels.
     pub groups: usize,
     /// Images.
@@ -264,23 +264,23 @@ pub struct Convolution {
     pub channels: usize,
     /// Channels of the output.
     pub outputs: usize,
-    /// Height and width of the input.
-    pub input_size: [usize; 2],
-    /// Height and width of the output.
-    pub output_size: [usize; 2],
+    /// Depth, height and width of the input; 1 for what the window does not have.
+    pub input_size: [usize; 3],
+    /// Depth, height and width of the output.
+    pub output_size: [usize; 3],
 }
 
 /// Sizes of a pooling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Pool {
     /// Windows.
-    pub window: Window2d,
-    /// Images times channels.
+    pub window: Window,
+    /// Images times channels, and times a depth that windows do not cross.
     pub planes: usize,
-    /// Height and width of the input.
-    pub input_size: [usize; 2],
-    /// Height and width of the output.
-    pub output_size: [usize; 2],
+    /// Depth, height and width of the input; 1 for what the window does not have.
+    pub input_size: [usize; 3],
+    /// Depth, height and width of the output.
+    pub output_size: [usize; 3],
 }
 
 /// What an evaluation of one structure does, in order. Immutable and shared by all evaluations of
@@ -326,20 +326,32 @@ impl Plan {
 }
 
 impl Convolution {
-    /// `[N, C, H, W]`.
-    pub fn input(&self) -> [usize; 4] {
-        [self.batch, self.channels, self.input_size[0], self.input_size[1]]
+    /// `[N, C, ..]`.
+    pub fn input(&self) -> Shape {
+        self.window.shape(self.batch, self.channels, self.input_size)
     }
 
-    /// `[O, C / groups, KH, KW]`.
-    pub fn weight(&self) -> [usize; 4] {
-        let [height, width] = self.window.kernel;
-        [self.outputs, self.channels / self.groups.max(1), height, width]
+    /// `[O, C / groups, K..]`.
+    pub fn weight(&self) -> Shape {
+        let channels = self.channels / self.groups.max(1);
+        self.window.shape(self.outputs, channels, self.window.kernel)
     }
 
-    /// `[N, O, OH, OW]`.
-    pub fn output(&self) -> [usize; 4] {
-        [self.batch, self.outputs, self.output_size[0], self.output_size[1]]
+    /// `[N, O, ..]`.
+    pub fn output(&self) -> Shape {
+        self.window.shape(self.batch, self.outputs, self.output_size)
+    }
+}
+
+impl Pool {
+    /// Elements of all planes of the input.
+    pub fn inputs(&self) -> usize {
+        self.planes * self.input_size.iter().product::<usize>()
+    }
+
+    /// Elements of all planes of the output.
+    pub fn outputs(&self) -> usize {
+        self.planes * self.output_size.iter().product::<usize>()
     }
 }
 

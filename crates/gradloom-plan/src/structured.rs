@@ -1,6 +1,6 @@
 //! What a structured node is as a kernel: its kind with its sizes, and the operands that the kind reads.
 
-use gradloom_tensor::op::Window2d;
+use gradloom_tensor::op::Window;
 use gradloom_tensor::{Op, Shape};
 
 use crate::graph::Graph;
@@ -101,7 +101,7 @@ fn first_column(view: View) -> View {
 }
 
 fn convolution(
-    window: Window2d,
+    window: Window,
     groups: usize,
     input: Shape,
     weight: Shape,
@@ -113,16 +113,24 @@ fn convolution(
         batch: input[0],
         channels: input[1],
         outputs: weight[0],
-        input_size: [input[2], input[3]],
-        output_size: [output[2], output[3]],
+        input_size: window.of(&input),
+        output_size: window.of(&output),
     }
 }
 
-fn pool(window: Window2d, input: Shape, output: Shape) -> Pool {
-    Pool {
-        window,
-        planes: input[0] * input[1],
-        input_size: [input[2], input[3]],
-        output_size: [output[2], output[3]],
+/// Planes that windows do not cross in depth are planes of their own.
+fn pool(window: Window, input: Shape, output: Shape) -> Pool {
+    let (input_size, output_size) = (window.of(&input), window.of(&output));
+    let planes = input[0] * input[1];
+    if input_size[0] == output_size[0] && window.kernel[0] == 1 && window.padding[0] == [0, 0] {
+        let planes = planes * input_size[0];
+        let flat = |[_, height, width]: [usize; 3]| [1, height, width];
+        return Pool {
+            window,
+            planes,
+            input_size: flat(input_size),
+            output_size: flat(output_size),
+        };
     }
+    Pool { window, planes, input_size, output_size }
 }

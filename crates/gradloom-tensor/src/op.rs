@@ -11,7 +11,7 @@ pub use crate::axes::{Axes, Permutation};
 use crate::blocks::BlockFormat;
 pub use crate::elementwise::{Binary, Unary};
 use crate::shape::RANK_MAX;
-pub use crate::window::{Groups, Window2d};
+pub use crate::window::{Groups, WINDOW_AXES_MAX, Window};
 use crate::{Scalar, Tensor};
 
 /// What a tensor is. The node's own shape and dtype complete it.
@@ -98,25 +98,26 @@ pub enum Op {
     },
     /// `[batch.., M, K] x [batch.., K, N] -> [batch.., M, N]`, equal batch axes.
     Matmul,
-    /// `input [N, C, H, W], weight [O, C / groups, KH, KW] -> [N, O, OH, OW]` (cross-correlation).
-    Convolution(Window2d, Groups),
+    /// `input [N, C, ..], weight [O, C / groups, K..] -> [N, O, ..]` (cross-correlation), with one to
+    /// three axes after the first two, as all that follows with a window.
+    Convolution(Window, Groups),
     /// `weight, output gradient -> input gradient`: the transpose of [`Op::Convolution`] in the input.
-    ConvolutionInput(Window2d, Groups),
+    ConvolutionInput(Window, Groups),
     /// `input, output gradient -> weight gradient`.
-    ConvolutionWeight(Window2d, Groups),
-    /// `[N, C, H, W] -> [N, C, OH, OW]`: maximum of each window; padding never wins.
-    PoolMax(Window2d),
-    /// `input [N, C, H, W], values [N, C, OH, OW] -> [N, C, H, W]`: each value added where the maximum
+    ConvolutionWeight(Window, Groups),
+    /// `[N, C, ..] -> [N, C, windows..]`: maximum of each window; padding never wins.
+    PoolMax(Window),
+    /// `input [N, C, ..], values [N, C, windows..] -> [N, C, ..]`: each value added where the maximum
     /// of its window is (the first in row-major order), zeros elsewhere.
-    PoolMaxScatter(Window2d),
-    /// `input [N, C, H, W], source [N, C, H, W] -> [N, C, OH, OW]`: the source's element where the
+    PoolMaxScatter(Window),
+    /// `input [N, C, ..], source [N, C, ..] -> [N, C, windows..]`: the source's element where the
     /// input's maximum is. The transpose of [`Op::PoolMaxScatter`] in the values.
-    PoolMaxGather(Window2d),
+    PoolMaxGather(Window),
     /// Sum of each window; padding counts as zero.
-    PoolSum(Window2d),
-    /// `[N, C, OH, OW] -> [N, C, H, W]`: each value added to every element of its window. The transpose
+    PoolSum(Window),
+    /// `[N, C, windows..] -> [N, C, ..]`: each value added to every element of its window. The transpose
     /// of [`Op::PoolSum`].
-    PoolSumScatter(Window2d),
+    PoolSumScatter(Window),
     /// `data, index (i32) -> data[.., index, ..]`; data and index agree in every axis but this one,
     /// the result has the index's shape.
     Gather {

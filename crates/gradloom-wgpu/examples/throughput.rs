@@ -10,7 +10,7 @@ use gradloom_plan::{
     BufferRef, Convolution, Instruction, Kernel, KernelInput, KernelKind, KernelOutput, Level,
     Operation, Plan, Program, Space, View,
 };
-use gradloom_tensor::op::{Binary, Permutation, Reduction, Unary, Window2d};
+use gradloom_tensor::op::{Binary, Permutation, Reduction, Unary, Window};
 use gradloom_tensor::{DType, Result, Shape};
 use gradloom_wgpu::{AdapterKind, CheckSite, WgpuBackend};
 
@@ -298,7 +298,7 @@ fn matmul([m, n, k]: [usize; 3], transposed: bool, dtype: DType) -> Bench {
 }
 
 fn convolutions(batch: usize) -> Vec<Bench> {
-    let window = Window2d { padding: [[1, 1]; 2], ..Window2d::new([3, 3]) };
+    let window = Window::new([3, 3]).padding([[1, 1]; 2]);
     let (channels, outputs, size) = (64, 64, 32);
     let convolution = Convolution {
         window,
@@ -306,8 +306,8 @@ fn convolutions(batch: usize) -> Vec<Bench> {
         batch,
         channels,
         outputs,
-        input_size: [size; 2],
-        output_size: [size; 2],
+        input_size: [1, size, size],
+        output_size: [1, size, size],
     };
     let image = Shape::new(&[batch, channels, size, size]);
     let weight = Shape::new(&[outputs, channels, 3, 3]);

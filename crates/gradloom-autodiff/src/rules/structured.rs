@@ -1,7 +1,7 @@
 //! Derivatives of products, convolutions, pooling and indexing. Each is bilinear or linear in what it
 //! is differentiated by, and the families are closed: the derivative of one is another.
 
-use gradloom_tensor::op::{Groups, Op, Permutation, Window2d};
+use gradloom_tensor::op::{Groups, Op, Permutation, Window};
 use gradloom_tensor::{Shape, Tensor};
 
 fn node(op: Op, inputs: &[&Tensor], shape: Shape, like: &Tensor) -> Tensor {
@@ -51,7 +51,7 @@ pub(super) fn convolution(
     w: &Tensor,
     g: &Tensor,
     needs: &[bool],
-    window: Window2d,
+    window: Window,
     groups: Groups,
 ) -> Vec<Option<Tensor>> {
     vec![
@@ -67,7 +67,7 @@ pub(super) fn convolution_input(
     v: &Tensor,
     h: &Tensor,
     needs: &[bool],
-    window: Window2d,
+    window: Window,
     groups: Groups,
 ) -> Vec<Option<Tensor>> {
     vec![
@@ -83,7 +83,7 @@ pub(super) fn convolution_weight(
     v: &Tensor,
     h: &Tensor,
     needs: &[bool],
-    window: Window2d,
+    window: Window,
     groups: Groups,
 ) -> Vec<Option<Tensor>> {
     vec![
@@ -92,26 +92,25 @@ pub(super) fn convolution_weight(
     ]
 }
 
-pub(super) fn pool_max_scatter(x: &Tensor, values: &Tensor, window: Window2d) -> Tensor {
+pub(super) fn pool_max_scatter(x: &Tensor, values: &Tensor, window: Window) -> Tensor {
     node(Op::PoolMaxScatter(window), &[x, values], *x.shape(), values)
 }
 
-pub(super) fn pool_max_gather(x: &Tensor, source: &Tensor, window: Window2d) -> Tensor {
+pub(super) fn pool_max_gather(x: &Tensor, source: &Tensor, window: Window) -> Tensor {
     node(Op::PoolMaxGather(window), &[x, source], pooled(source.shape(), window), source)
 }
 
-pub(super) fn pool_sum(source: &Tensor, shape: Shape, window: Window2d) -> Tensor {
+pub(super) fn pool_sum(source: &Tensor, shape: Shape, window: Window) -> Tensor {
     node(Op::PoolSum(window), &[source], shape, source)
 }
 
-pub(super) fn pool_sum_scatter(values: &Tensor, shape: Shape, window: Window2d) -> Tensor {
+pub(super) fn pool_sum_scatter(values: &Tensor, shape: Shape, window: Window) -> Tensor {
     node(Op::PoolSumScatter(window), &[values], shape, values)
 }
 
 /// The shape of a pooled input; the window fitted when the value was made.
-fn pooled(shape: &Shape, window: Window2d) -> Shape {
-    let size = window.output([shape[2], shape[3]]).unwrap_or([0, 0]);
-    shape.with(2, size[0]).with(3, size[1])
+fn pooled(shape: &Shape, window: Window) -> Shape {
+    window.shape(shape[0], shape[1], window.output(window.of(shape)).unwrap_or([0; 3]))
 }
 
 pub(super) fn scatter_add(index: &Tensor, updates: &Tensor, shape: Shape, axis: usize) -> Tensor {

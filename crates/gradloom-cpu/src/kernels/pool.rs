@@ -6,8 +6,7 @@ use gradloom_tensor::{DType, Result};
 use super::executable::{Context, Executable, InPlace, TASK_MIN, lane_dtype};
 use super::lanes::{Ordered, lanes_of, with_lane};
 use super::pool_planes::{
-    WindowRow, max_gather_plane, max_plane, max_scatter_plane, sum_plane, sum_scatter_plane,
-    window_rows,
+    WindowRows, max_gather_plane, max_plane, max_scatter_plane, sum_plane, sum_scatter_plane,
 };
 use crate::convert::Lane;
 use crate::epilogue::{Division, Epilogue};
@@ -26,7 +25,7 @@ pub(crate) enum Kind {
 pub(crate) struct Pooling {
     kind: Kind,
     pool: Pool,
-    rows: Vec<WindowRow>,
+    rows: WindowRows,
     dtypes: Vec<DType>,
     epilogue: Epilogue,
 }
@@ -40,7 +39,7 @@ impl Pooling {
         Pooling {
             kind,
             pool: *pool,
-            rows: window_rows(pool),
+            rows: WindowRows::new(pool),
             dtypes,
             epilogue: Epilogue::new(kernel, in_place, result),
         }
@@ -66,7 +65,7 @@ impl Pooling {
         let threads = context.threads_for(pool.planes * input.max(output));
         let per_task = parallel::grain(threads, pool.planes, input.max(output), TASK_MIN / 2);
         let division = Division { units: pool.planes, unit_elements, per_task, threads };
-        let (level, rows) = (context.level, &self.rows[..]);
+        let (level, rows) = (context.level, &self.rows);
         let plane = |index: usize, size: usize| index * size..(index + 1) * size;
         self.epilogue.run(context, inputs, outputs, division, |planes, out| {
             let out: &mut [T] = bytemuck::cast_slice_mut(out);
@@ -109,6 +108,6 @@ impl Executable for Pooling {
     }
 }
 
-fn area(size: [usize; 2]) -> usize {
-    size[0] * size[1]
+fn area(size: [usize; 3]) -> usize {
+    size[0] * size[1] * size[2]
 }

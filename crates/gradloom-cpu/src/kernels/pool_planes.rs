@@ -8,18 +8,19 @@ use gradloom_plan::Pool;
 use super::lanes::Ordered;
 use crate::simd::vectorized;
 
-/// True for windows of two by two side by side without padding.
+/// True for windows of two by two side by side without padding, in planes without depth.
 fn is_two_by_two(pool: &Pool) -> bool {
     let window = &pool.window;
-    window.kernel == [2, 2]
-        && window.stride == [2, 2]
-        && window.padding == [[0; 2]; 2]
-        && window.dilation == [1, 1]
+    pool.input_size[0] == 1
+        && window.kernel == [1, 2, 2]
+        && window.stride[1..] == [2, 2]
+        && !window.pads()
+        && window.dilation[1..] == [1, 1]
 }
 
 /// Outputs in a row and the input elements that one element of their windows meets.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct WindowRow {
+struct WindowRow {
     /// First output in its plane, and how many follow side by side.
     output: usize,
     len: usize,
@@ -30,33 +31,59 @@ pub(super) struct WindowRow {
 }
 
 /// All rows of all window elements, for loops without conditions.
-pub(super) fn window_rows(pool: &Pool) -> Vec<WindowRow> {
+#[derive(Clone, Debug)]
+pub(super) struct WindowRows {
+    /// Those of one plane.
+    rows: Vec<WindowRow>,
+    /// Where a plane of the output begins, and one of the planes of the input that its windows meet.
+    planes: Vec<(usize, usize)>,
+    /// Elements of a plane of the input and of the output.
+    areas: [usize; 2],
+}
+
+impl WindowRows {
+    pub(super) fn new(pool: &Pool) -> WindowRows {
+        let areas = [pool.input_size, pool.output_size].map(|[_, height, width]| height * width);
+        let meeting = meetings(pool, 0).into_iter();
+        let planes = meeting.map(|(output, input)| (output * areas[1], input * areas[0]));
+        WindowRows { rows: rows_of_plane(pool), planes: planes.collect(), areas }
+    }
+}
+
+fn rows_of_plane(pool: &Pool) -> Vec<WindowRow> {
     let window = &pool.window;
     let mut rows = Vec::new();
-    for output_row in 0..pool.output_size[0] {
-        for row in 0..window.kernel[0] {
-            if !outputs_inside(pool, 0, row).contains(&output_row) {
+    for (output_row, input_row) in meetings(pool, 1) {
+        for column in 0..window.kernel[2] {
+            let outputs = outputs_inside(pool, 2, column);
+            if outputs.is_empty() {
                 continue;
             }
-            let input_row =
-                output_row * window.stride[0] + row * window.dilation[0] - window.padding[0][0];
-            for column in 0..window.kernel[1] {
-                let outputs = outputs_inside(pool, 1, column);
-                if outputs.is_empty() {
-                    continue;
-                }
-                let input_column = outputs.start * window.stride[1] + column * window.dilation[1]
-                    - window.padding[1][0];
-                rows.push(WindowRow {
-                    output: output_row * pool.output_size[1] + outputs.start,
-                    len: outputs.len(),
-                    input: input_row * pool.input_size[1] + input_column,
-                    stride: window.stride[1],
-                });
-            }
+            let input_column = outputs.start * window.stride[2] + column * window.dilation[2]
+                - window.padding[2][0];
+            rows.push(WindowRow {
+                output: output_row * pool.output_size[2] + outputs.start,
+                len: outputs.len(),
+                input: input_row * pool.input_size[2] + input_column,
+                stride: window.stride[2],
+            });
         }
     }
     rows
+}
+
+/// Each output along an axis with each place in the input that its window meets, in order.
+fn meetings(pool: &Pool, axis: usize) -> Vec<(usize, usize)> {
+    let window = &pool.window;
+    let place = |output: usize, element: usize| {
+        output * window.stride[axis] + element * window.dilation[axis] - window.padding[axis][0]
+    };
+    let outputs = 0..pool.output_size[axis];
+    outputs
+        .flat_map(|output| (0..window.kernel[axis]).map(move |element| (output, element)))
+        .filter(|&(output, element)| outputs_inside(pool, axis, element).contains(&output))
+        .map(|(output, element)| (output, place(output, element)))
+        .collect()
 }
 
 /// The outputs whose window element `element` lies in the input, along one axis.
@@ -130,9 +157,9 @@ fn scatter_values<T: Ordered>(row: &WindowRow, values: &[T], out: &mut [T]) {
 
 vectorized! {
     pub(super) fn max_plane['a][T: Ordered](
-        pool: &'a Pool, rows: &'a [WindowRow], input: &'a [T], out: &'a mut [T]
+        pool: &'a Pool, rows: &'a WindowRows, input: &'a [T], out: &'a mut [T]
     ) {
-        let (width, out_width) = (pool.input_size[1], pool.output_size[1]);
+        let (width, out_width) = (pool.input_size[2], pool.output_size[2]);
         if is_two_by_two(pool) {
             for (rows, out) in input.chunks_exact(2 * width).zip(out.chunks_exact_mut(out_width)) {
                 let (upper, lower) = rows.split_at(width);
@@ -145,35 +172,47 @@ vectorized! {
             return;
         }
         out.fill(T::LEAST);
-        for row in rows {
-            gather_row(row, input, out, |best: T, value: T| best.or_larger(value));
+        for &(to, from) in &rows.planes {
+            let input = &input[from..from + rows.areas[0]];
+            let out = &mut out[to..to + rows.areas[1]];
+            for row in &rows.rows {
+                gather_row(row, input, out, |best: T, value: T| best.or_larger(value));
+            }
         }
     }
 
     pub(super) fn sum_plane['a][T: Ordered](
-        rows: &'a [WindowRow], input: &'a [T], out: &'a mut [T]
+        rows: &'a WindowRows, input: &'a [T], out: &'a mut [T]
     ) {
         out.fill(T::ZERO);
-        for row in rows {
-            gather_row(row, input, out, |sum: T, value: T| sum.plus(value));
+        for &(to, from) in &rows.planes {
+            let input = &input[from..from + rows.areas[0]];
+            let out = &mut out[to..to + rows.areas[1]];
+            for row in &rows.rows {
+                gather_row(row, input, out, |sum: T, value: T| sum.plus(value));
+            }
         }
     }
 
     pub(super) fn sum_scatter_plane['a][T: Ordered](
-        rows: &'a [WindowRow], values: &'a [T], out: &'a mut [T]
+        rows: &'a WindowRows, values: &'a [T], out: &'a mut [T]
     ) {
         out.fill(T::ZERO);
-        for row in rows {
-            scatter_values(row, values, out);
+        for &(from, to) in &rows.planes {
+            let values = &values[from..from + rows.areas[1]];
+            let out = &mut out[to..to + rows.areas[0]];
+            for row in &rows.rows {
+                scatter_values(row, values, out);
+            }
         }
     }
 
     pub(super) fn max_scatter_plane['a][T: Ordered](
         pool: &'a Pool, input: &'a [T], values: &'a [T], out: &'a mut [T]
     ) {
-        let (width, out_width) = (pool.input_size[1], pool.output_size[1]);
+        let (width, out_width) = (pool.input_size[2], pool.output_size[2]);
         if is_two_by_two(pool) {
-            let covered = 2 * width * pool.output_size[0];
+            let covered = 2 * width * pool.output_size[1];
             out[covered..].fill(T::ZERO);
             let rows = input.chunks_exact(2 * width).zip(values.chunks_exact(out_width));
             for ((input, values), out) in rows.zip(out.chunks_exact_mut(2 * width)) {
@@ -245,24 +284,33 @@ fn scatter_row<T: Ordered>(values: &[T], best: &[u32; COLUMNS], first: u32, out:
 #[inline(always)]
 fn first_maximum<T: Ordered>(pool: &Pool, input: &[T], output: usize) -> Option<usize> {
     let window = &pool.window;
-    let (height, width) = (pool.input_size[0], pool.input_size[1]);
-    let (row, column) = (output / pool.output_size[1], output % pool.output_size[1]);
+    let [depth, height, width] = pool.input_size;
+    let column = output % pool.output_size[2];
+    let row = output / pool.output_size[2] % pool.output_size[1];
+    let plane = output / (pool.output_size[2] * pool.output_size[1]);
     let mut best: Option<usize> = None;
-    for y in 0..window.kernel[0] {
-        let y =
-            (row * window.stride[0] + y * window.dilation[0]).wrapping_sub(window.padding[0][0]);
-        if y >= height {
+    for z in 0..window.kernel[0] {
+        let z =
+            (plane * window.stride[0] + z * window.dilation[0]).wrapping_sub(window.padding[0][0]);
+        if z >= depth {
             continue;
         }
-        for x in 0..window.kernel[1] {
-            let x = (column * window.stride[1] + x * window.dilation[1])
+        for y in 0..window.kernel[1] {
+            let y = (row * window.stride[1] + y * window.dilation[1])
                 .wrapping_sub(window.padding[1][0]);
-            if x >= width {
+            if y >= height {
                 continue;
             }
-            let position = y * width + x;
-            if best.is_none_or(|best| input[position].above(input[best])) {
-                best = Some(position);
+            for x in 0..window.kernel[2] {
+                let x = (column * window.stride[2] + x * window.dilation[2])
+                    .wrapping_sub(window.padding[2][0]);
+                if x >= width {
+                    continue;
+                }
+                let position = (z * height + y) * width + x;
+                if best.is_none_or(|best| input[position].above(input[best])) {
+                    best = Some(position);
+                }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Convolutions and their transposes: windows, groups, dtypes, epilogues.
 
 use gradloom_plan::{Convolution, KernelKind, View};
-use gradloom_tensor::op::{Binary, Unary, Window2d};
+use gradloom_tensor::op::{Binary, Unary, Window};
 use gradloom_tensor::{DType, Shape};
 
 use super::{Case, numbers};
@@ -11,60 +11,80 @@ fn sizes(
     channels: usize,
     outputs: usize,
     groups: usize,
-    input_size: [usize; 2],
-    window: Window2d,
+    input_size: &[usize],
+    window: Window,
 ) -> Convolution {
+    let input_size = window.of(&Shape::new(input_size));
     let output_size = window.output(input_size).expect("windows fit");
     Convolution { window, groups, batch, channels, outputs, input_size, output_size }
 }
 
+fn window<const N: usize>(
+    kernel: [usize; N],
+    stride: [usize; N],
+    padding: [[usize; 2]; N],
+    dilation: [usize; N],
+) -> Window {
+    Window::new(kernel).stride(stride).padding(padding).dilation(dilation)
+}
+
 fn cases() -> Vec<Convolution> {
-    let window = |kernel: [usize; 2], stride, padding, dilation| Window2d {
-        kernel,
-        stride,
-        padding,
-        dilation,
-    };
-    let plain = |size: usize| Window2d::new([size, size]);
+    let plain = |size: usize| Window::new([size, size]);
     let same = window([3, 3], [1, 1], [[1, 1], [1, 1]], [1, 1]);
     vec![
-        sizes(3, 1, 32, 1, [28, 28], plain(3)),
-        sizes(2, 32, 64, 1, [13, 13], plain(3)),
-        sizes(9, 3, 5, 1, [9, 7], plain(3)),
-        sizes(2, 16, 24, 1, [8, 8], same),
-        sizes(2, 6, 10, 2, [9, 10], same),
-        sizes(2, 7, 70, 1, [6, 5], plain(1)),
-        sizes(3, 4, 6, 1, [11, 12], window([3, 2], [2, 3], [[1, 0], [2, 1]], [1, 1])),
-        sizes(2, 4, 8, 1, [15, 14], window([3, 3], [1, 1], [[2, 2], [2, 2]], [2, 2])),
-        sizes(2, 4, 8, 1, [15, 14], window([3, 3], [2, 2], [[1, 1], [1, 1]], [2, 1])),
-        sizes(2, 12, 12, 12, [10, 11], same),
-        sizes(2, 6, 12, 6, [10, 11], window([3, 3], [2, 2], [[1, 1], [1, 1]], [1, 1])),
-        sizes(1, 3, 17, 1, [5, 40], window([5, 5], [1, 1], [[2, 2], [2, 2]], [1, 1])),
-        sizes(2, 2, 3, 1, [3, 3], window([2, 2], [1, 1], [[3, 3], [3, 3]], [1, 1])),
-        sizes(2, 3, 4, 1, [4, 4], plain(4)),
-        sizes(17, 2, 3, 1, [6, 6], same),
-        sizes(0, 2, 3, 1, [6, 6], same),
+        sizes(3, 1, 32, 1, &[28, 28], plain(3)),
+        sizes(2, 32, 64, 1, &[13, 13], plain(3)),
+        sizes(9, 3, 5, 1, &[9, 7], plain(3)),
+        sizes(2, 16, 24, 1, &[8, 8], same),
+        sizes(2, 6, 10, 2, &[9, 10], same),
+        sizes(2, 7, 70, 1, &[6, 5], plain(1)),
+        sizes(3, 4, 6, 1, &[11, 12], window([3, 2], [2, 3], [[1, 0], [2, 1]], [1, 1])),
+        sizes(2, 4, 8, 1, &[15, 14], window([3, 3], [1, 1], [[2, 2], [2, 2]], [2, 2])),
+        sizes(2, 4, 8, 1, &[15, 14], window([3, 3], [2, 2], [[1, 1], [1, 1]], [2, 1])),
+        sizes(2, 12, 12, 12, &[10, 11], same),
+        sizes(2, 6, 12, 6, &[10, 11], window([3, 3], [2, 2], [[1, 1], [1, 1]], [1, 1])),
+        sizes(1, 3, 17, 1, &[5, 40], window([5, 5], [1, 1], [[2, 2], [2, 2]], [1, 1])),
+        sizes(2, 2, 3, 1, &[3, 3], window([2, 2], [1, 1], [[3, 3], [3, 3]], [1, 1])),
+        sizes(2, 3, 4, 1, &[4, 4], plain(4)),
+        sizes(17, 2, 3, 1, &[6, 6], same),
+        sizes(0, 2, 3, 1, &[6, 6], same),
+        sizes(2, 5, 9, 1, &[40], window([5], [1], [[2, 2]], [1])),
+        sizes(3, 4, 6, 2, &[23], window([3], [2], [[0, 3]], [2])),
+        sizes(2, 6, 6, 6, &[30], window([7], [1], [[3, 3]], [1])),
+    ]
+}
+
+/// Volumes: windows that reach several planes, overlap in depth or not, and begin and end in padding.
+fn volumes() -> Vec<Convolution> {
+    let same = window([3, 3, 3], [1, 1, 1], [[1, 1]; 3], [1, 1, 1]);
+    let uneven = window([2, 3, 2], [2, 1, 3], [[1, 0], [0, 2], [1, 1]], [1, 2, 1]);
+    let dilated = window([3, 2, 2], [1, 2, 2], [[2, 3], [0, 1], [1, 0]], [2, 1, 3]);
+    vec![
+        sizes(2, 3, 8, 1, &[5, 9, 7], same),
+        sizes(1, 16, 24, 1, &[4, 6, 6], same),
+        sizes(3, 4, 6, 2, &[6, 8, 9], uneven),
+        sizes(2, 6, 9, 3, &[7, 7, 8], dilated),
+        sizes(2, 5, 5, 5, &[4, 6, 11], same),
+        sizes(2, 5, 10, 5, &[3, 6, 11], window([1, 3, 3], [1, 1, 1], [[0, 0]; 3], [1, 1, 1])),
+        sizes(2, 3, 20, 1, &[6, 4, 4], window([1, 1, 1], [2, 2, 2], [[0, 0]; 3], [1, 1, 1])),
+        sizes(1, 2, 3, 1, &[4, 4, 4], Window::new([4, 4, 4])),
+        sizes(2, 2, 3, 1, &[2, 2, 2], window([2, 2, 2], [3, 1, 1], [[3, 4]; 3], [1, 1, 1])),
     ]
 }
 
 /// The three kernels of a convolution with random operands.
 fn kernels(sizes: &Convolution, dtype: DType) -> [Case; 3] {
-    let [height, width] = sizes.input_size;
-    let [out_height, out_width] = sizes.output_size;
-    let [ky, kx] = sizes.window.kernel;
-    let input = [sizes.batch, sizes.channels, height, width];
-    let weight = [sizes.outputs, sizes.channels / sizes.groups, ky, kx];
-    let output = [sizes.batch, sizes.outputs, out_height, out_width];
+    let (input, weight, output) = (sizes.input(), sizes.weight(), sizes.output());
     let kinds = [
         (KernelKind::Convolution(*sizes), input, weight, output),
         (KernelKind::ConvolutionInput(*sizes), weight, output, input),
         (KernelKind::ConvolutionWeight(*sizes), input, output, weight),
     ];
     kinds.map(|(kind, first, second, space)| {
-        let mut case = Case::new(kind, &space, 4);
+        let mut case = Case::new(kind, &space, space.rank());
         case.tolerance = 0.0;
         for (seed, shape) in [(1, first), (2, second)] {
-            case.input(dtype, numbers(seed, shape.iter().product()));
+            case.input(dtype, numbers(seed, shape.count()));
         }
         case
     })
@@ -72,7 +92,7 @@ fn kernels(sizes: &Convolution, dtype: DType) -> [Case; 3] {
 
 #[test]
 fn convolutions_are_their_sums() {
-    for sizes in cases() {
+    for sizes in cases().into_iter().chain(volumes()) {
         for mut case in kernels(&sizes, DType::F32) {
             let value = case.accumulator(DType::F32);
             case.output(value);
@@ -83,26 +103,22 @@ fn convolutions_are_their_sums() {
 
 #[test]
 fn empty_sizes_give_zeros() {
-    let padded = |kernel: [usize; 2], stride: usize| Window2d {
-        kernel,
-        stride: [stride; 2],
-        padding: [[2, 1], [1, 2]],
-        dilation: [1, 1],
-    };
+    let padded =
+        |kernel: [usize; 2], stride: usize| window(kernel, [stride; 2], [[2, 1], [1, 2]], [1, 1]);
     for stride in [1, 2] {
         for kernel in [[1, 1], [2, 3]] {
             let window = padded(kernel, stride);
             let all = [
-                sizes(2, 3, 4, 1, [0, 3], window),
-                sizes(2, 3, 4, 1, [3, 0], window),
-                sizes(2, 4, 4, 4, [0, 0], window),
-                sizes(2, 4, 6, 2, [0, 2], window),
-                sizes(0, 2, 3, 1, [4, 4], window),
-                sizes(0, 3, 3, 3, [4, 4], window),
-                sizes(2, 0, 3, 1, [4, 4], window),
-                sizes(2, 3, 0, 1, [4, 4], window),
-                sizes(2, 0, 0, 2, [4, 4], window),
-                sizes(2, 4, 0, 4, [4, 4], window),
+                sizes(2, 3, 4, 1, &[0, 3], window),
+                sizes(2, 3, 4, 1, &[3, 0], window),
+                sizes(2, 4, 4, 4, &[0, 0], window),
+                sizes(2, 4, 6, 2, &[0, 2], window),
+                sizes(0, 2, 3, 1, &[4, 4], window),
+                sizes(0, 3, 3, 3, &[4, 4], window),
+                sizes(2, 0, 3, 1, &[4, 4], window),
+                sizes(2, 3, 0, 1, &[4, 4], window),
+                sizes(2, 0, 0, 2, &[4, 4], window),
+                sizes(2, 4, 0, 4, &[4, 4], window),
             ];
             for sizes in &all {
                 for dtype in [DType::F32, DType::BF16, DType::F64] {
@@ -120,7 +136,7 @@ fn empty_sizes_give_zeros() {
 #[test]
 fn other_floats() {
     for dtype in [DType::F64, DType::F16, DType::BF16] {
-        for sizes in [&cases()[4], &cases()[6], &cases()[9]] {
+        for sizes in [&cases()[4], &cases()[6], &cases()[9], &volumes()[2]] {
             for mut case in kernels(sizes, dtype) {
                 let value = case.accumulator(dtype);
                 case.output(value);
@@ -132,11 +148,11 @@ fn other_floats() {
 
 #[test]
 fn bias_and_relu_follow() {
-    for sizes in [cases()[0], cases()[3]] {
+    for sizes in [cases()[0], cases()[3], volumes()[0]] {
         let [mut case, _, _] = kernels(&sizes, DType::F32);
         let bias = case.input(DType::F32, numbers(3, sizes.outputs));
-        let view = View::contiguous(Shape::new(&[1, sizes.outputs, 1, 1]));
-        let view = view.expand(case.kernel.space.shape);
+        let space = case.kernel.space.shape;
+        let view = View::contiguous(sizes.window.shape(1, sizes.outputs, [1; 3])).expand(space);
         let sum = case.accumulator(DType::F32);
         let bias = case.load(bias, view);
         let sum = case.binary(Binary::Add, sum, bias);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use gradloom_plan::{Convolution, KernelKind, Pool, View};
-use gradloom_tensor::op::{Axes, Binary, Permutation, Reduction, Unary, Window2d};
+use gradloom_tensor::op::{Axes, Binary, Permutation, Reduction, Unary, Window};
 use gradloom_tensor::{DType, Shape};
 
 use super::{Case, encode, filled, integers, numbers};
@@ -241,21 +241,16 @@ fn speed_of_products() {
 
 /// The three kernels of a convolution.
 fn convolutions(name: &str, sizes: &Convolution) {
-    let [height, width] = sizes.input_size;
-    let [out_height, out_width] = sizes.output_size;
-    let [ky, kx] = sizes.window.kernel;
-    let input = [sizes.batch, sizes.channels, height, width];
-    let weight = [sizes.outputs, sizes.channels / sizes.groups, ky, kx];
-    let output = [sizes.batch, sizes.outputs, out_height, out_width];
-    let work = 2.0 * (output.iter().product::<usize>() * weight[1] * ky * kx) as f64;
+    let (input, weight, output) = (sizes.input(), sizes.weight(), sizes.output());
+    let work = 2.0 * (output.count() * weight[1] * sizes.window.taps()) as f64;
     for (suffix, kind, first, second, space) in [
         ("", KernelKind::Convolution(*sizes), input, weight, output),
         (" input", KernelKind::ConvolutionInput(*sizes), weight, output, input),
         (" weight", KernelKind::ConvolutionWeight(*sizes), input, output, weight),
     ] {
-        let mut case = Case::new(kind, &space, 4);
+        let mut case = Case::new(kind, &space, space.rank());
         for (seed, shape) in [(1, first), (2, second)] {
-            case.input(DType::F32, numbers(seed, shape.iter().product()));
+            case.input(DType::F32, numbers(seed, shape.count()));
         }
         let value = case.accumulator(DType::F32);
         case.output(value);
@@ -266,34 +261,37 @@ fn convolutions(name: &str, sizes: &Convolution) {
 #[test]
 #[ignore = "prints times"]
 fn speed_of_convolutions() {
-    let sizes = |batch, channels, outputs, groups, size: usize, window: Window2d| Convolution {
-        window,
-        groups,
-        batch,
-        channels,
-        outputs,
-        input_size: [size; 2],
-        output_size: window.output([size; 2]).expect("windows fit"),
+    let sizes = |batch, channels, outputs, groups, size: usize, window: Window| {
+        let input_size = window.of(&Shape::new(&[size; 3]));
+        let output_size = window.output(input_size).expect("windows fit");
+        Convolution { window, groups, batch, channels, outputs, input_size, output_size }
     };
-    let three = Window2d::new([3, 3]);
-    let same = Window2d { padding: [[1, 1]; 2], ..three };
-    let strided = Window2d { stride: [2, 2], ..same };
+    let three = Window::new([3, 3]);
+    let same = three.padding([[1, 1]; 2]);
+    let strided = same.stride([2, 2]);
     convolutions("conv 64x1x28 -> 32, 3x3", &sizes(64, 1, 32, 1, 28, three));
     convolutions("conv 64x32x13 -> 64, 3x3", &sizes(64, 32, 64, 1, 13, three));
     convolutions("conv 8x64x56 -> 64, 3x3 same", &sizes(8, 64, 64, 1, 56, same));
     convolutions("conv 8x256x14 -> 256, 3x3 same", &sizes(8, 256, 256, 1, 14, same));
     convolutions("conv 8x512x7 -> 512, 3x3 same", &sizes(8, 512, 512, 1, 7, same));
     convolutions("conv 8x128x28 -> 256, 3x3 /2", &sizes(8, 128, 256, 1, 28, strided));
-    convolutions("conv 8x256x28 -> 64, 1x1", &sizes(8, 256, 64, 1, 28, Window2d::new([1, 1])));
+    convolutions("conv 8x256x28 -> 64, 1x1", &sizes(8, 256, 64, 1, 28, Window::new([1, 1])));
     convolutions("conv 1x64x56 -> 64, 3x3 same", &sizes(1, 64, 64, 1, 56, same));
     convolutions("conv 8x128x28 depthwise 3x3 same", &sizes(8, 128, 128, 128, 28, same));
+    let sequence = Window::new([3]).padding([[1, 1]]);
+    convolutions("conv 8x64x1024 -> 64, 3 same", &sizes(8, 64, 64, 1, 1024, sequence));
+    let volume = Window::new([3; 3]).padding([[1, 1]; 3]);
+    convolutions("conv 2x32x16 -> 64, 3x3x3 same", &sizes(2, 32, 64, 1, 16, volume));
+    convolutions("conv 2x64x14 -> 64, 3x3x3 /2", &sizes(2, 64, 64, 1, 14, volume.stride([2; 3])));
+    convolutions("conv 2x3x32 -> 32, 3x3x3 same", &sizes(2, 3, 32, 1, 32, volume));
+    convolutions("conv 2x64x16 depthwise 3x3x3", &sizes(2, 64, 64, 64, 16, volume));
 }
 
 #[test]
 #[ignore = "prints times"]
 fn speed_of_pooling_and_indexing() {
-    let window = Window2d { stride: [2, 2], ..Window2d::new([2, 2]) };
-    let pool = Pool { window, planes: 64 * 32, input_size: [26, 26], output_size: [13, 13] };
+    let window = Window::new([2, 2]).stride([2, 2]);
+    let pool = Pool { window, planes: 64 * 32, input_size: [1, 26, 26], output_size: [1, 13, 13] };
     let (input, output) = (64 * 32 * 676, 64 * 32 * 169);
     for (name, kind, operands, space) in [
         ("max pool", KernelKind::PoolMax(pool), vec![input], [64, 32, 13, 13]),

@@ -1,7 +1,7 @@
 //! Pooling, gather, scatter, scans, arg-reductions, sorting and joining.
 
 use gradloom_plan::{KernelKind, Pool, View};
-use gradloom_tensor::op::{ArgReduction, Binary, Permutation, Window2d};
+use gradloom_tensor::op::{ArgReduction, Binary, Permutation, Window};
 use gradloom_tensor::{DType, Shape};
 
 use super::{Case, integers, numbers};
@@ -20,30 +20,36 @@ fn finish(mut case: Case, dtype: DType, epilogue: bool) {
     case.check();
 }
 
+fn window<const N: usize>(
+    kernel: [usize; N],
+    stride: [usize; N],
+    padding: [[usize; 2]; N],
+    dilation: [usize; N],
+) -> Window {
+    Window::new(kernel).stride(stride).padding(padding).dilation(dilation)
+}
+
 fn pools() -> Vec<Pool> {
-    let window = |kernel: [usize; 2], stride, padding, dilation| Window2d {
-        kernel,
-        stride,
-        padding,
-        dilation,
-    };
-    let pool = |planes, input_size, window: Window2d| Pool {
-        window,
-        planes,
-        input_size,
-        output_size: window.output(input_size).expect("windows fit"),
+    let pool = |planes, input_size: &[usize], window: Window| {
+        let input_size = window.of(&Shape::new(input_size));
+        let output_size = window.output(input_size).expect("windows fit");
+        Pool { window, planes, input_size, output_size }
     };
     vec![
-        pool(64, [26, 26], window([2, 2], [2, 2], [[0; 2]; 2], [1, 1])),
-        pool(5, [7, 9], window([2, 2], [2, 2], [[0; 2]; 2], [1, 1])),
-        pool(3, [10, 40], window([3, 3], [2, 2], [[1, 1], [1, 1]], [1, 1])),
-        pool(4, [8, 9], window([3, 2], [1, 1], [[0, 1], [1, 0]], [1, 2])),
-        pool(2, [9, 9], window([9, 9], [1, 1], [[0; 2]; 2], [1, 1])),
-        pool(0, [4, 4], window([2, 2], [2, 2], [[0; 2]; 2], [1, 1])),
+        pool(64, &[26, 26], window([2, 2], [2, 2], [[0; 2]; 2], [1, 1])),
+        pool(5, &[7, 9], window([2, 2], [2, 2], [[0; 2]; 2], [1, 1])),
+        pool(3, &[10, 40], window([3, 3], [2, 2], [[1, 1], [1, 1]], [1, 1])),
+        pool(4, &[8, 9], window([3, 2], [1, 1], [[0, 1], [1, 0]], [1, 2])),
+        pool(2, &[9, 9], window([9, 9], [1, 1], [[0; 2]; 2], [1, 1])),
+        pool(0, &[4, 4], window([2, 2], [2, 2], [[0; 2]; 2], [1, 1])),
         // Windows that are all padding: of empty pictures, and around a small one.
-        pool(2, [0, 3], window([2, 2], [1, 1], [[1, 1], [1, 0]], [1, 1])),
-        pool(2, [3, 0], window([2, 2], [2, 2], [[0, 1], [1, 1]], [1, 1])),
-        pool(2, [2, 2], window([2, 2], [1, 2], [[3, 2], [2, 4]], [1, 1])),
+        pool(2, &[0, 3], window([2, 2], [1, 1], [[1, 1], [1, 0]], [1, 1])),
+        pool(2, &[3, 0], window([2, 2], [2, 2], [[0, 1], [1, 1]], [1, 1])),
+        pool(2, &[2, 2], window([2, 2], [1, 2], [[3, 2], [2, 4]], [1, 1])),
+        pool(3, &[40], window([3], [2], [[1, 0]], [2])),
+        pool(3, &[4, 6, 9], window([2, 2, 2], [2, 2, 2], [[0; 2]; 3], [1, 1, 1])),
+        pool(2, &[5, 6, 20], window([3, 3, 3], [2, 1, 2], [[1, 0], [1, 1], [0, 2]], [1, 1, 1])),
+        pool(2, &[7, 4, 5], window([2, 1, 2], [1, 2, 3], [[3, 1], [0, 0], [1, 1]], [3, 1, 2])),
     ]
 }
 
@@ -51,10 +57,8 @@ fn pools() -> Vec<Pool> {
 fn pooling_and_its_transposes() {
     for dtype in [DType::F32, DType::F16, DType::I32] {
         for pool in pools() {
-            let [height, width] = pool.input_size;
-            let [out_height, out_width] = pool.output_size;
-            let input = [1, pool.planes, height, width];
-            let output = [1, pool.planes, out_height, out_width];
+            let input = pool.window.shape(1, pool.planes, pool.input_size);
+            let output = pool.window.shape(1, pool.planes, pool.output_size);
             let kinds = [
                 (KernelKind::PoolMax(pool), vec![input], output),
                 (KernelKind::PoolMaxScatter(pool), vec![input, output], input),
@@ -64,10 +68,10 @@ fn pooling_and_its_transposes() {
             ];
             for (kind, operands, space) in kinds {
                 for epilogue in [false, true] {
-                    let mut case = Case::new(kind.clone(), &space, 4);
+                    let mut case = Case::new(kind.clone(), &space, space.rank());
                     for (seed, shape) in operands.iter().enumerate() {
                         // Few distinct values, so that maxima are not unique.
-                        let mut values = integers(seed as u32, shape.iter().product(), -3, 4);
+                        let mut values = integers(seed as u32, shape.count(), -3, 4);
                         if dtype == DType::F32 && values.len() > 50 {
                             values[20] = f64::NAN;
                             values[21] = f64::NAN;

@@ -5,9 +5,8 @@ mod activation;
 mod adapter;
 mod attention;
 mod batch_norm;
-mod conv1d;
-mod conv2d;
-mod conv_transpose2d;
+mod conv;
+mod conv_transpose;
 mod dropout;
 mod embedding;
 mod flatten;
@@ -22,14 +21,14 @@ mod recurrent;
 mod rms_norm;
 mod rotary;
 mod sequential;
+mod unfold;
 
 pub use activation::Activation;
 pub use adapter::{Adapter, LowRank};
 pub use attention::{AttentionMask, MultiHeadAttention};
 pub use batch_norm::BatchNorm;
-pub use conv_transpose2d::ConvTranspose2d;
-pub use conv1d::Conv1d;
-pub use conv2d::Conv2d;
+pub use conv::{Conv, Conv1d, Conv2d, Conv3d};
+pub use conv_transpose::{ConvTranspose, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d};
 pub use dropout::Dropout;
 pub use embedding::Embedding;
 pub use flatten::Flatten;
@@ -39,11 +38,17 @@ pub use key_value_cache::KeyValueCache;
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use lstm::{Lstm, LstmState};
-pub use pooling::{AvgPool2d, GlobalAvgPool2d, MaxPool2d};
+pub use pooling::{
+    AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d, AdaptiveMaxPool,
+    AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d, AvgPool, AvgPool1d, AvgPool2d,
+    AvgPool3d, GlobalAvgPool2d, LpPool, LpPool1d, LpPool2d, LpPool3d, MaxPool, MaxPool1d,
+    MaxPool2d, MaxPool3d, MaxUnpool, MaxUnpool1d, MaxUnpool2d, MaxUnpool3d,
+};
 pub use recurrent::RecurrentOptions;
 pub use rms_norm::RmsNorm;
 pub use rotary::{Rotary, RotaryAngles, RotaryScaling};
 pub use sequential::Sequential;
+pub use unfold::{Fold, Unfold};
 
 use crate::{Context, Module};
 use gradloom_tensor::Tensor;

@@ -203,4 +203,20 @@ schedule("schedule_cosine", lambda o: S.CosineAnnealingLR(o, 10, 0.05), 10)
 schedule("schedule_linear", lambda o: S.LinearLR(o, 1.0, 0.2, 8), 12)
 schedule("schedule_one_cycle", lambda o: S.OneCycleLR(o, 0.5, total_steps=20), 20)
 
+layer(
+    "conv3d",
+    torch.nn.Conv3d(4, 6, (2, 3, 2), stride=(1, 2, 1), padding=(1, 0, 1), dilation=(1, 1, 2), groups=2),
+    torch.randn(2, 4, 3, 5, 4),
+)
+layer(
+    "conv_transpose1d",
+    torch.nn.ConvTranspose1d(4, 6, 3, stride=2, padding=1, output_padding=1, groups=2),
+    torch.randn(2, 4, 5),
+)
+layer(
+    "conv_transpose3d",
+    torch.nn.ConvTranspose3d(3, 2, 2, stride=2, output_padding=(1, 0, 1), dilation=(1, 2, 1)),
+    torch.randn(1, 3, 2, 3, 2),
+)
+
 save_file(GOLDEN, pathlib.Path(__file__).resolve().parent / "golden.safetensors", {"torch": torch.__version__})

@@ -1,7 +1,7 @@
 //! Convolutions and their transposes: one loop over all products, which differ in what is summed.
 
 use gradloom_tensor::Shape;
-use gradloom_tensor::op::Window2d;
+use gradloom_tensor::op::Window;
 
 use super::fault::Fault;
 use super::operand::{Operands, linear};
@@ -24,10 +24,13 @@ pub(super) fn convolve(
     let Convolution { window, groups, batch, channels, outputs, .. } = *sizes;
     let divisible = groups > 0 && channels % groups == 0 && outputs % groups == 0;
     Fault::unless(divisible, || format!("convolution: {channels}, {outputs} in {groups} groups"))?;
-    let ([height, width], [out_height, out_width]) = (sizes.input_size, sizes.output_size);
-    let input = Shape::new(&[batch, channels, height, width]);
-    let weight = Shape::new(&[outputs, channels / groups, window.kernel[0], window.kernel[1]]);
-    let output = Shape::new(&[batch, outputs, out_height, out_width]);
+    // Three axes whatever the window's: those it does not have are of size one.
+    let all = |first, second, [depth, height, width]: [usize; 3]| {
+        Shape::new(&[first, second, depth, height, width])
+    };
+    let input = all(batch, channels, sizes.input_size);
+    let weight = all(outputs, channels / groups, window.kernel);
+    let output = all(batch, outputs, sizes.output_size);
     let (shapes, space) = match part {
         Part::Input => ([weight, output], input),
         Part::Weight => ([input, output], weight),
@@ -36,11 +39,11 @@ pub(super) fn convolve(
     let dtype = operands.get(0)?.dtype;
     let (first, second) = (operands.get(0)?.whole(shapes[0])?, operands.get(1)?.whole(shapes[1])?);
     let mut sums = vec![Sum::of(dtype); space.count()];
-    for_each_product(sizes, |n, [o, c, ky, kx], at, [y, x]| {
+    for_each_product(sizes, |n, [o, c], at, tap, place| {
         let channel = o / (outputs / groups) * (channels / groups) + c;
-        let i = linear(&input, &[n, channel, y, x]);
-        let w = linear(&weight, &[o, c, ky, kx]);
-        let o = linear(&output, &[n, o, at[0], at[1]]);
+        let i = linear(&input, &[n, channel, place[0], place[1], place[2]]);
+        let w = linear(&weight, &[o, c, tap[0], tap[1], tap[2]]);
+        let o = linear(&output, &[n, o, at[0], at[1], at[2]]);
         match part {
             Part::Input => sums[i].add_product(first[w], second[o]),
             Part::Weight => sums[w].add_product(first[i], second[o]),
@@ -50,10 +53,11 @@ pub(super) fn convolve(
     Ok(sums.into_iter().map(|sum| sum.value(dtype)).collect())
 }
 
-/// Calls `visit` with the image, the weight's coordinate, the window and the place in the input.
+/// Calls `visit` with the image, the weight's channels, the window, its element and the place in the
+/// input.
 fn for_each_product(
     sizes: &Convolution,
-    mut visit: impl FnMut(usize, [usize; 4], [usize; 2], [usize; 2]),
+    mut visit: impl FnMut(usize, [usize; 2], [usize; 3], [usize; 3], [usize; 3]),
 ) {
     for n in 0..sizes.batch {
         for o in 0..sizes.outputs {
@@ -62,7 +66,7 @@ fn for_each_product(
                     &sizes.window,
                     sizes.input_size,
                     sizes.output_size,
-                    |at, tap, place| visit(n, [o, c, tap[0], tap[1]], at, place),
+                    |at, tap, place| visit(n, [o, c], at, tap, place),
                 );
             }
         }
@@ -72,25 +76,32 @@ fn for_each_product(
 /// Calls `visit` with each window, each of its elements and that element's place in the plane, in
 /// row-major order, where it is not padding.
 pub(super) fn for_each_tap(
-    window: &Window2d,
-    input: [usize; 2],
-    output: [usize; 2],
-    mut visit: impl FnMut([usize; 2], [usize; 2], [usize; 2]),
+    window: &Window,
+    input: [usize; 3],
+    output: [usize; 3],
+    mut visit: impl FnMut([usize; 3], [usize; 3], [usize; 3]),
 ) {
-    let place = |axis: usize, at: usize, tap: usize| {
-        (at * window.stride[axis] + tap * window.dilation[axis])
-            .checked_sub(window.padding[axis][0])
-            .filter(|&place| place < input[axis])
-    };
-    for oy in 0..output[0] {
-        for ox in 0..output[1] {
-            for ky in 0..window.kernel[0] {
-                let Some(y) = place(0, oy, ky) else { continue };
-                for kx in 0..window.kernel[1] {
-                    if let Some(x) = place(1, ox, kx) {
-                        visit([oy, ox], [ky, kx], [y, x]);
-                    }
+    for_each_coordinate(output, |at| {
+        for_each_coordinate(window.kernel, |tap| {
+            let mut place = [0; 3];
+            for axis in 0..3 {
+                let from_padding =
+                    at[axis] * window.stride[axis] + tap[axis] * window.dilation[axis];
+                match from_padding.checked_sub(window.padding[axis][0]) {
+                    Some(inside) if inside < input[axis] => place[axis] = inside,
+                    _ => return,
                 }
+            }
+            visit(at, tap, place);
+        });
+    });
+}
+
+fn for_each_coordinate(sizes: [usize; 3], mut visit: impl FnMut([usize; 3])) {
+    for first in 0..sizes[0] {
+        for second in 0..sizes[1] {
+            for third in 0..sizes[2] {
+                visit([first, second, third]);
             }
         }
     }

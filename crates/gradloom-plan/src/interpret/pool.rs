@@ -17,14 +17,14 @@ struct Windows {
 
 impl Windows {
     fn new(pool: &Pool) -> Windows {
-        let ([height, width], [out_height, out_width]) = (pool.input_size, pool.output_size);
-        let input = Shape::new(&[pool.planes, height, width]);
-        let output = Shape::new(&[pool.planes, out_height, out_width]);
+        let all =
+            |[depth, height, width]: [usize; 3]| Shape::new(&[pool.planes, depth, height, width]);
+        let (input, output) = (all(pool.input_size), all(pool.output_size));
         let mut covered = vec![Vec::new(); output.count()];
         for plane in 0..pool.planes {
             for_each_tap(&pool.window, pool.input_size, pool.output_size, |at, _, place| {
-                let window = &mut covered[linear(&output, &[plane, at[0], at[1]])];
-                window.push(linear(&input, &[plane, place[0], place[1]]));
+                let window = &mut covered[linear(&output, &[plane, at[0], at[1], at[2]])];
+                window.push(linear(&input, &[plane, place[0], place[1], place[2]]));
             });
         }
         Windows { input, output, covered }

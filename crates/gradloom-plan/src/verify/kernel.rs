@@ -3,7 +3,7 @@
 use gradloom_tensor::blocks::interleave;
 use gradloom_tensor::{BlockFormat, DType, Shape};
 
-use crate::kernel::{Kernel, KernelInput, KernelKind};
+use crate::kernel::{Convolution, Kernel, KernelInput, KernelKind, Pool};
 use crate::program::{Instruction, Level, Operation};
 use crate::view::View;
 
@@ -69,19 +69,15 @@ fn reads(kernel: &Kernel) -> Vec<Read<'_>> {
             vec![whole(&sizes.input()), whole(&sizes.output())]
         }
         KernelKind::PoolMax(pool) | KernelKind::PoolSum(pool) => {
-            vec![whole(&[pool.planes, pool.input_size[0], pool.input_size[1]])]
+            vec![Read::Whole(pool.inputs())]
         }
-        KernelKind::PoolMaxScatter(pool) => vec![
-            whole(&[pool.planes, pool.input_size[0], pool.input_size[1]]),
-            whole(&[pool.planes, pool.output_size[0], pool.output_size[1]]),
-        ],
+        KernelKind::PoolMaxScatter(pool) => {
+            vec![Read::Whole(pool.inputs()), Read::Whole(pool.outputs())]
+        }
         KernelKind::PoolMaxGather(pool) => {
-            let input = [pool.planes, pool.input_size[0], pool.input_size[1]];
-            vec![whole(&input), whole(&input)]
+            vec![Read::Whole(pool.inputs()), Read::Whole(pool.inputs())]
         }
-        KernelKind::PoolSumScatter(pool) => {
-            vec![whole(&[pool.planes, pool.output_size[0], pool.output_size[1]])]
-        }
+        KernelKind::PoolSumScatter(pool) => vec![Read::Whole(pool.outputs())],
         KernelKind::Gather { data, index, .. } => vec![whole(data), Read::View(index)],
         KernelKind::ScatterAdd { index, updates, .. } => {
             vec![Read::View(index), Read::View(updates)]
@@ -166,14 +162,16 @@ fn check_kind(kernel: &Kernel) -> Result<(), String> {
         KernelKind::Concat { axis, parts } => {
             whole && parts.iter().map(|part| part[*axis]).sum::<usize>() == shape[*axis]
         }
-        KernelKind::Convolution(sizes) => whole && shape[..] == sizes.output(),
-        KernelKind::ConvolutionInput(sizes) => whole && shape[..] == sizes.input(),
-        KernelKind::ConvolutionWeight(sizes) => whole && shape[..] == sizes.weight(),
+        KernelKind::Convolution(sizes) => whole && shape == sizes.output() && is_placed(sizes),
+        KernelKind::ConvolutionInput(sizes) => whole && shape == sizes.input() && is_placed(sizes),
+        KernelKind::ConvolutionWeight(sizes) => {
+            whole && shape == sizes.weight() && is_placed(sizes)
+        }
         KernelKind::PoolMax(pool) | KernelKind::PoolSum(pool) | KernelKind::PoolMaxGather(pool) => {
-            whole && shape.count() == pool.planes * pool.output_size.iter().product::<usize>()
+            whole && shape.count() == pool.outputs() && is_covering(pool)
         }
         KernelKind::PoolMaxScatter(pool) | KernelKind::PoolSumScatter(pool) => {
-            whole && shape.count() == pool.planes * pool.input_size.iter().product::<usize>()
+            whole && shape.count() == pool.inputs() && is_covering(pool)
         }
         KernelKind::Dequantize(_) | KernelKind::QuantizedRows { .. } => whole && shape.rank() == 2,
         KernelKind::Attention { views, .. } => whole && views.len() >= 3 && shape.rank() == 4,
@@ -186,6 +184,17 @@ fn check_kind(kernel: &Kernel) -> Result<(), String> {
             space.kept
         )),
     }
+}
+
+/// True if a convolution has as many windows as its sizes say.
+fn is_placed(sizes: &Convolution) -> bool {
+    let Convolution { window, input_size, output_size, .. } = sizes;
+    window.is_whole() && window.output(*input_size) == Some(*output_size)
+}
+
+/// True if a pooling has as many windows as its sizes say.
+fn is_covering(pool: &Pool) -> bool {
+    pool.window.is_whole() && pool.window.output(pool.input_size) == Some(pool.output_size)
 }
 
 fn is_product(lhs: &Shape, rhs: &Shape, out: &Shape) -> bool {

@@ -1,179 +1,170 @@
-//! Convolutions over one and two axes and their transposes. A bias is no argument: layers add it.
+//! Convolutions over one to three axes and their transposes. A bias is no argument: layers add it.
 //!
-//! Letters: N batch, C input channels, O output channels, H and W (or L) sizes, K kernel.
+//! Letters: N batch, C input channels, O output channels, D, H and W (or L) sizes, K kernel.
 
 use crate::error::OrFail;
-use crate::op::{Groups, Op, Window2d};
-use crate::shape_rules::{self, structured};
+use crate::op::{Groups, Op, Window};
+use crate::ops::per_axis::{Padding, PerAxis};
+use crate::shape_rules;
+use crate::shape_rules::windows::{self, Placement, Transposed};
 use crate::{Shape, Tensor};
 
-/// Options of [`Tensor::conv2d`]; the default is stride 1, no padding, dilation 1, one group.
+/// Options of [`Tensor::conv1d`], [`Tensor::conv2d`] and [`Tensor::conv3d`]; the default is stride 1, no
+/// padding, dilation 1, one group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Conv2dOptions {
-    /// Distance between windows, vertical and horizontal.
-    pub stride: [usize; 2],
-    /// Zeros on both sides, vertical and horizontal.
-    pub padding: [usize; 2],
-    /// Distance between a window's elements.
-    pub dilation: [usize; 2],
-    /// Number of independent groups of channels.
-    pub groups: Groups,
-}
-
-/// Options of [`Tensor::conv1d`]; the default is stride 1, no padding, dilation 1, one group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Conv1dOptions {
+pub struct ConvOptions<const N: usize> {
     /// Distance between windows.
-    pub stride: usize,
-    /// Zeros on both sides.
-    pub padding: usize,
+    pub stride: [usize; N],
+    /// Zeros around the input; below zero, elements cut off it.
+    pub padding: Padding<N>,
     /// Distance between a window's elements.
-    pub dilation: usize,
+    pub dilation: [usize; N],
     /// Number of independent groups of channels.
     pub groups: Groups,
 }
 
-/// Options of [`Tensor::conv_transpose2d`]; the default is stride 1, no padding, dilation 1, one
-/// group.
+/// Options of [`Tensor::conv1d`].
+pub type Conv1dOptions = ConvOptions<1>;
+/// Options of [`Tensor::conv2d`].
+pub type Conv2dOptions = ConvOptions<2>;
+/// Options of [`Tensor::conv3d`].
+pub type Conv3dOptions = ConvOptions<3>;
+
+impl<const N: usize> Default for ConvOptions<N> {
+    fn default() -> Self {
+        ConvOptions { stride: [1; N], padding: Padding::NONE, dilation: [1; N], groups: 1 }
+    }
+}
+
+/// Options of [`Tensor::conv_transpose1d`], [`Tensor::conv_transpose2d`] and
+/// [`Tensor::conv_transpose3d`]; the default is stride 1, no padding, dilation 1, one group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConvTranspose2dOptions {
-    /// Distance between windows on the output, vertical and horizontal.
-    pub stride: [usize; 2],
-    /// Rows and columns cut from both sides of the output.
-    pub padding: [usize; 2],
-    /// Rows and columns added at the end of the output; below the stride.
-    pub output_padding: [usize; 2],
+pub struct ConvTransposeOptions<const N: usize> {
+    /// Distance between windows on the output.
+    pub stride: [usize; N],
+    /// Elements cut off the output on each side; below zero, zeros added to it.
+    pub padding: Padding<N>,
+    /// Elements added at the end of each axis of the output; below the stride or the dilation.
+    pub output_padding: [usize; N],
     /// Distance between a window's elements.
-    pub dilation: [usize; 2],
+    pub dilation: [usize; N],
     /// Number of independent groups of channels.
     pub groups: Groups,
 }
 
-impl Default for Conv2dOptions {
-    fn default() -> Self {
-        Conv2dOptions { stride: [1, 1], padding: [0, 0], dilation: [1, 1], groups: 1 }
-    }
-}
+/// Options of [`Tensor::conv_transpose1d`].
+pub type ConvTranspose1dOptions = ConvTransposeOptions<1>;
+/// Options of [`Tensor::conv_transpose2d`].
+pub type ConvTranspose2dOptions = ConvTransposeOptions<2>;
+/// Options of [`Tensor::conv_transpose3d`].
+pub type ConvTranspose3dOptions = ConvTransposeOptions<3>;
 
-impl Default for Conv1dOptions {
+impl<const N: usize> Default for ConvTransposeOptions<N> {
     fn default() -> Self {
-        Conv1dOptions { stride: 1, padding: 0, dilation: 1, groups: 1 }
-    }
-}
-
-impl Default for ConvTranspose2dOptions {
-    fn default() -> Self {
-        let Conv2dOptions { stride, padding, dilation, groups } = Conv2dOptions::default();
-        ConvTranspose2dOptions { stride, padding, output_padding: [0, 0], dilation, groups }
+        let ConvOptions { stride, padding, dilation, groups } = ConvOptions::default();
+        ConvTransposeOptions { stride, padding, output_padding: [0; N], dilation, groups }
     }
 }
 
 macro_rules! builder {
-    ($options:ident: $($(#[$doc:meta])* $field:ident: $type:ty),*) => {
-        impl $options {
-            $($(#[$doc])*
+    ($options:ident) => {
+        impl<const N: usize> $options<N> {
+            /// Sets the stride.
             #[must_use]
-            pub fn $field(self, $field: $type) -> Self {
-                $options { $field, ..self }
-            })*
+            pub fn stride(self, stride: impl PerAxis<N>) -> Self {
+                $options { stride: stride.per_axis(), ..self }
+            }
+
+            /// Sets the padding.
+            #[must_use]
+            pub fn padding(self, padding: impl Into<Padding<N>>) -> Self {
+                $options { padding: padding.into(), ..self }
+            }
+
+            /// Sets the dilation.
+            #[must_use]
+            pub fn dilation(self, dilation: impl PerAxis<N>) -> Self {
+                $options { dilation: dilation.per_axis(), ..self }
+            }
+
+            /// Sets the number of groups.
+            #[must_use]
+            pub fn groups(self, groups: Groups) -> Self {
+                $options { groups, ..self }
+            }
         }
     };
 }
 
-builder!(Conv2dOptions:
-    /// Sets the stride.
-    stride: [usize; 2],
-    /// Sets the padding.
-    padding: [usize; 2],
-    /// Sets the dilation.
-    dilation: [usize; 2],
-    /// Sets the number of groups.
-    groups: Groups
-);
+builder!(ConvOptions);
+builder!(ConvTransposeOptions);
 
-builder!(Conv1dOptions:
-    /// Sets the stride.
-    stride: usize,
-    /// Sets the padding.
-    padding: usize,
-    /// Sets the dilation.
-    dilation: usize,
-    /// Sets the number of groups.
-    groups: Groups
-);
-
-builder!(ConvTranspose2dOptions:
-    /// Sets the stride.
-    stride: [usize; 2],
-    /// Sets the padding.
-    padding: [usize; 2],
+impl<const N: usize> ConvTransposeOptions<N> {
     /// Sets the output padding.
-    output_padding: [usize; 2],
-    /// Sets the dilation.
-    dilation: [usize; 2],
-    /// Sets the number of groups.
-    groups: Groups
-);
-
-/// The window of a weight `[.., KH, KW]` with the same padding on both sides.
-fn window(
-    weight: &Shape,
-    stride: [usize; 2],
-    padding: [usize; 2],
-    dilation: [usize; 2],
-) -> Window2d {
-    let [.., height, width] = *weight.dims() else { return Window2d::new([0, 0]) };
-    let padding = padding.map(|size| [size, size]);
-    Window2d { kernel: [height, width], stride, padding, dilation }
+    #[must_use]
+    pub fn output_padding(self, output_padding: impl PerAxis<N>) -> Self {
+        ConvTransposeOptions { output_padding: output_padding.per_axis(), ..self }
+    }
 }
 
 impl Tensor {
-    /// Cross-correlation `[N, C, H, W]`, weight `[O, C / groups, KH, KW]` -> `[N, O, OH, OW]`.
-    ///
-    /// Float dtypes, equal. Panics if shapes do not fit. PyTorch: `F.conv2d` without bias.
-    #[track_caller]
-    #[must_use]
-    pub fn conv2d(&self, weight: &Tensor, options: &Conv2dOptions) -> Tensor {
-        let Conv2dOptions { stride, padding, dilation, groups } = *options;
-        let window = window(weight.shape(), stride, padding, dilation);
-        Tensor::conv2d_forward(self, weight, window, groups)
-    }
-
     /// Cross-correlation `[N, C, L]`, weight `[O, C / groups, K]` -> `[N, O, OL]`.
     ///
     /// Float dtypes, equal. Panics if shapes do not fit. PyTorch: `F.conv1d` without bias.
     #[track_caller]
     #[must_use]
     pub fn conv1d(&self, weight: &Tensor, options: &Conv1dOptions) -> Tensor {
-        structured::rank("conv1d", "an input [N, C, L]", self.shape(), 3)
-            .and_then(|()| {
-                structured::rank("conv1d", "a weight [O, C / groups, K]", weight.shape(), 3)
-            })
-            .or_fail();
-        let options = Conv2dOptions {
-            stride: [1, options.stride],
-            padding: [0, options.padding],
-            dilation: [1, options.dilation],
-            groups: options.groups,
-        };
-        self.unsqueeze(2).conv2d(&weight.unsqueeze(2), &options).squeeze(2)
+        convolve("conv1d", self, weight, options)
+    }
+
+    /// Cross-correlation `[N, C, H, W]`, weight `[O, C / groups, KH, KW]` -> `[N, O, OH, OW]`.
+    ///
+    /// Float dtypes, equal. Panics if shapes do not fit. PyTorch: `F.conv2d` without bias.
+    #[track_caller]
+    #[must_use]
+    pub fn conv2d(&self, weight: &Tensor, options: &Conv2dOptions) -> Tensor {
+        convolve("conv2d", self, weight, options)
+    }
+
+    /// Cross-correlation `[N, C, D, H, W]`, weight `[O, C / groups, KD, KH, KW]` ->
+    /// `[N, O, OD, OH, OW]`.
+    ///
+    /// Float dtypes, equal. Panics if shapes do not fit. PyTorch: `F.conv3d` without bias.
+    #[track_caller]
+    #[must_use]
+    pub fn conv3d(&self, weight: &Tensor, options: &Conv3dOptions) -> Tensor {
+        convolve("conv3d", self, weight, options)
+    }
+
+    /// The transpose of [`Tensor::conv1d`] in its input: `[N, C, L]`, weight `[C, O / groups, K]` ->
+    /// `[N, O, OL]`, `OL = (L - 1) stride - padding before and after + dilation (K - 1) +
+    /// output_padding + 1`.
+    ///
+    /// Float dtypes, equal. Panics if shapes do not fit. PyTorch: `F.conv_transpose1d` without bias.
+    #[track_caller]
+    #[must_use]
+    pub fn conv_transpose1d(&self, weight: &Tensor, options: &ConvTranspose1dOptions) -> Tensor {
+        transpose("conv_transpose1d", self, weight, options)
     }
 
     /// The transpose of [`Tensor::conv2d`] in its input: `[N, C, H, W]`, weight
-    /// `[C, O / groups, KH, KW]` -> `[N, O, OH, OW]`,
-    /// `OH = (H - 1) stride - 2 padding + dilation (KH - 1) + output_padding + 1`.
+    /// `[C, O / groups, KH, KW]` -> `[N, O, OH, OW]`, sizes as of [`Tensor::conv_transpose1d`].
     ///
     /// Float dtypes, equal. Panics if shapes do not fit. PyTorch: `F.conv_transpose2d` without bias.
     #[track_caller]
     #[must_use]
     pub fn conv_transpose2d(&self, weight: &Tensor, options: &ConvTranspose2dOptions) -> Tensor {
-        let ConvTranspose2dOptions { stride, padding, output_padding, dilation, groups } = *options;
-        let window = window(weight.shape(), stride, padding, dilation);
-        let (input, kernel) = (self.shape(), weight.shape());
-        let shape =
-            structured::convolution_transpose(input, kernel, &window, output_padding, groups)
-                .or_fail();
-        Tensor::conv2d_input(weight, self, shape, window, groups)
+        transpose("conv_transpose2d", self, weight, options)
+    }
+
+    /// The transpose of [`Tensor::conv3d`] in its input: `[N, C, D, H, W]`, weight
+    /// `[C, O / groups, KD, KH, KW]` -> `[N, O, OD, OH, OW]`, sizes as of [`Tensor::conv_transpose1d`].
+    ///
+    /// Float dtypes, equal. Panics if shapes do not fit. PyTorch: `F.conv_transpose3d` without bias.
+    #[track_caller]
+    #[must_use]
+    pub fn conv_transpose3d(&self, weight: &Tensor, options: &ConvTranspose3dOptions) -> Tensor {
+        transpose("conv_transpose3d", self, weight, options)
     }
 
     /// [`Op::Convolution`] with any window; for gradient rules.
@@ -181,15 +172,11 @@ impl Tensor {
     /// Panics if shapes or dtypes do not fit.
     #[track_caller]
     #[must_use]
-    pub fn conv2d_forward(
-        input: &Tensor,
-        weight: &Tensor,
-        window: Window2d,
-        groups: Groups,
-    ) -> Tensor {
-        let shape =
-            structured::convolution(input.shape(), weight.shape(), &window, groups).or_fail();
-        node(Op::Convolution(window, groups), input, weight, shape)
+    pub fn convolution(input: &Tensor, weight: &Tensor, window: Window, groups: Groups) -> Tensor {
+        let op = Op::Convolution(window, groups);
+        let shape = windows::convolution(op.name(), input.shape(), weight.shape(), &window, groups)
+            .or_fail();
+        node(op.name(), op, input, weight, shape)
     }
 
     /// [`Op::ConvolutionInput`]: the gradient in the input, of `input_shape`, from the weight and the
@@ -198,16 +185,16 @@ impl Tensor {
     /// Panics if shapes or dtypes do not fit.
     #[track_caller]
     #[must_use]
-    pub fn conv2d_input(
+    pub fn convolution_input(
         weight: &Tensor,
         gradient: &Tensor,
         input_shape: impl Into<Shape>,
-        window: Window2d,
+        window: Window,
         groups: Groups,
     ) -> Tensor {
-        let shape = input_shape.into();
-        check_gradient(&shape, weight.shape(), gradient.shape(), window, groups);
-        node(Op::ConvolutionInput(window, groups), weight, gradient, shape)
+        let (op, shape) = (Op::ConvolutionInput(window, groups), input_shape.into());
+        check_gradient(op.name(), &shape, weight.shape(), gradient.shape(), window, groups);
+        node(op.name(), op, weight, gradient, shape)
     }
 
     /// [`Op::ConvolutionWeight`]: the gradient in the weight, of `weight_shape`, from the input and
@@ -216,38 +203,91 @@ impl Tensor {
     /// Panics if shapes or dtypes do not fit.
     #[track_caller]
     #[must_use]
-    pub fn conv2d_weight(
+    pub fn convolution_weight(
         input: &Tensor,
         gradient: &Tensor,
         weight_shape: impl Into<Shape>,
-        window: Window2d,
+        window: Window,
         groups: Groups,
     ) -> Tensor {
-        let shape = weight_shape.into();
-        check_gradient(input.shape(), &shape, gradient.shape(), window, groups);
-        node(Op::ConvolutionWeight(window, groups), input, gradient, shape)
+        let (op, shape) = (Op::ConvolutionWeight(window, groups), weight_shape.into());
+        check_gradient(op.name(), input.shape(), &shape, gradient.shape(), window, groups);
+        node(op.name(), op, input, gradient, shape)
     }
 }
 
 #[track_caller]
+fn convolve<const N: usize>(
+    op: &'static str,
+    input: &Tensor,
+    weight: &Tensor,
+    options: &ConvOptions<N>,
+) -> Tensor {
+    let ConvOptions { stride, padding, dilation, groups } = *options;
+    let kernel = windows::kernel::<N>(op, input.shape(), weight.shape()).or_fail();
+    let window = Window::new(kernel).stride(stride).padding(padding.added()).dilation(dilation);
+    let input = cropped(op, input, &padding);
+    let shape = windows::convolution(op, input.shape(), weight.shape(), &window, groups).or_fail();
+    node(op, Op::Convolution(window, groups), &input, weight, shape)
+}
+
+/// The input without what a padding below zero cuts off.
+#[track_caller]
+fn cropped<const N: usize>(op: &str, input: &Tensor, padding: &Padding<N>) -> Tensor {
+    let mut rest = input.clone();
+    for (axis, [before, after]) in padding.cut().into_iter().enumerate() {
+        let size = input.size(axis as isize + 2);
+        let left = size.checked_sub(before).and_then(|left| left.checked_sub(after));
+        let Some(left) = left else {
+            panic!("{op}: padding {:?} cuts more than there is off {}", padding.0, input.shape());
+        };
+        if left < size {
+            rest = rest.narrow(axis as isize + 2, before, left);
+        }
+    }
+    rest
+}
+
+#[track_caller]
+fn transpose<const N: usize>(
+    op: &'static str,
+    input: &Tensor,
+    weight: &Tensor,
+    options: &ConvTransposeOptions<N>,
+) -> Tensor {
+    let ConvTransposeOptions { stride, padding, output_padding, dilation, groups } = *options;
+    let place = Placement { stride, padding: padding.0, output_padding, dilation, groups };
+    let transposed = windows::transposed(op, input.shape(), weight.shape(), &place).or_fail();
+    let Transposed { window, shape, zeros } = transposed;
+    let made = node(op, Op::ConvolutionInput(window, groups), weight, input, shape);
+    if zeros == [[0, 0]; N] {
+        return made;
+    }
+    let around = zeros.map(|[before, after]| (before, after));
+    let padding: Vec<(usize, usize)> = [(0, 0); 2].into_iter().chain(around).collect();
+    made.pad(&padding)
+}
+
+#[track_caller]
 fn check_gradient(
+    op: &str,
     input: &Shape,
     weight: &Shape,
     gradient: &Shape,
-    window: Window2d,
+    window: Window,
     groups: Groups,
 ) {
-    let output = structured::convolution(input, weight, &window, groups).or_fail();
+    let output = windows::convolution(op, input, weight, &window, groups).or_fail();
     assert!(
         output == *gradient,
-        "convolution: the output of input {input} and weight {weight} is {output}, not {gradient}"
+        "{op}: the output of input {input} and weight {weight} is {output}, not {gradient}"
     );
 }
 
 #[track_caller]
-fn node(op: Op, first: &Tensor, second: &Tensor, shape: Shape) -> Tensor {
-    let dtype = shape_rules::same_dtype(op.name(), first.dtype(), second.dtype())
-        .and_then(|dtype| shape_rules::float(op.name(), dtype))
+fn node(name: &str, op: Op, first: &Tensor, second: &Tensor, shape: Shape) -> Tensor {
+    let dtype = shape_rules::same_dtype(name, first.dtype(), second.dtype())
+        .and_then(|dtype| shape_rules::float(name, dtype))
         .or_fail();
     Tensor::from_op(op, vec![first.clone(), second.clone()], shape, dtype, first.device())
 }

@@ -122,7 +122,12 @@ impl Tensor {
 
     /// [`Op::ScatterAdd`] by this index, which is known to be in range.
     #[track_caller]
-    fn scatter_add_checked(&self, axis: usize, updates: &Tensor, shape: Shape) -> Tensor {
+    pub(crate) fn scatter_add_checked(
+        &self,
+        axis: usize,
+        updates: &Tensor,
+        shape: Shape,
+    ) -> Tensor {
         let inputs = vec![self.clone(), updates.clone()];
         Tensor::from_op(Op::ScatterAdd { axis }, inputs, shape, updates.dtype(), self.device())
     }

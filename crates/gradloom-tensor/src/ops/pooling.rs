@@ -1,55 +1,77 @@
-//! Pooling: maxima and means of windows.
+//! Pooling: maxima, means and norms of windows over one to three axes.
 //!
-//! Letters: N batch, C channels, H and W (or L) sizes; OH and OW numbers of windows.
+//! Letters: N batch, C channels, D, H and W (or L) sizes; OD, OH and OW numbers of windows.
 
 use crate::error::OrFail;
-use crate::op::{Op, Window2d};
-use crate::shape_rules::{self, structured};
-use crate::{Shape, Tensor};
+use crate::op::{Op, Window};
+use crate::ops::per_axis::{Padding, PerAxis};
+use crate::shape_rules;
+use crate::shape_rules::windows::{self, Covering};
+use crate::{DType, Shape, Tensor};
 
-/// Options of [`Tensor::max_pool2d`] and [`Tensor::avg_pool2d`]. There is no ceil mode.
+/// Options of pooling over `N` axes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PoolOptions {
-    /// Height and width of a window.
-    pub kernel: [usize; 2],
+pub struct PoolOptions<const N: usize = 2> {
+    /// Elements of a window.
+    pub kernel: [usize; N],
     /// Distance between windows.
-    pub stride: [usize; 2],
-    /// Rows and columns around the input, on both sides; at most half a window.
-    pub padding: [usize; 2],
+    pub stride: [usize; N],
+    /// Elements around the input; from zero to half a window.
+    pub padding: Padding<N>,
     /// Distance between a window's elements.
-    pub dilation: [usize; 2],
-    /// Whether a mean counts padding as zeros; otherwise it is over real elements only.
+    pub dilation: [usize; N],
+    /// Whether a last window counts that begins in the input (or in the padding before it) and reaches
+    /// beyond its end.
+    pub ceil_mode: bool,
+    /// Whether a mean counts padding as zeros; otherwise it is over real elements only. What a window
+    /// of ceil mode has beyond the padding never counts.
     pub count_include_pad: bool,
+    /// What a sum is divided by to be a mean, instead of the number of elements.
+    pub divisor: Option<usize>,
 }
 
-impl PoolOptions {
+/// Options of pooling over one axis.
+pub type Pool1dOptions = PoolOptions<1>;
+/// Options of pooling over three axes.
+pub type Pool3dOptions = PoolOptions<3>;
+
+impl<const N: usize> PoolOptions<N> {
     /// Windows of `kernel` elements side by side, without padding.
-    pub fn new(kernel: [usize; 2]) -> Self {
+    pub fn new(kernel: impl PerAxis<N>) -> Self {
+        let kernel = kernel.per_axis();
         PoolOptions {
             kernel,
             stride: kernel,
-            padding: [0, 0],
-            dilation: [1, 1],
+            padding: Padding::NONE,
+            dilation: [1; N],
+            ceil_mode: false,
             count_include_pad: true,
+            divisor: None,
         }
     }
 
     /// Sets the stride.
     #[must_use]
-    pub fn stride(self, stride: [usize; 2]) -> Self {
-        PoolOptions { stride, ..self }
+    pub fn stride(self, stride: impl PerAxis<N>) -> Self {
+        PoolOptions { stride: stride.per_axis(), ..self }
     }
 
     /// Sets the padding.
     #[must_use]
-    pub fn padding(self, padding: [usize; 2]) -> Self {
-        PoolOptions { padding, ..self }
+    pub fn padding(self, padding: impl Into<Padding<N>>) -> Self {
+        PoolOptions { padding: padding.into(), ..self }
     }
 
     /// Sets the dilation.
     #[must_use]
-    pub fn dilation(self, dilation: [usize; 2]) -> Self {
-        PoolOptions { dilation, ..self }
+    pub fn dilation(self, dilation: impl PerAxis<N>) -> Self {
+        PoolOptions { dilation: dilation.per_axis(), ..self }
+    }
+
+    /// Sets whether a last window may reach beyond the input.
+    #[must_use]
+    pub fn ceil_mode(self, ceil_mode: bool) -> Self {
+        PoolOptions { ceil_mode, ..self }
     }
 
     /// Sets whether a mean counts padding.
@@ -58,132 +80,183 @@ impl PoolOptions {
         PoolOptions { count_include_pad, ..self }
     }
 
+    /// Sets what a sum is divided by. PyTorch: `divisor_override`.
+    #[must_use]
+    pub fn divisor(self, divisor: usize) -> Self {
+        PoolOptions { divisor: Some(divisor), ..self }
+    }
+
     #[track_caller]
-    fn window(&self, op: &str) -> Window2d {
-        for axis in 0..2 {
-            let between = self.kernel[axis].saturating_sub(1);
-            let extent = self.dilation[axis].saturating_mul(between).saturating_add(1);
-            assert!(
-                self.padding[axis] <= extent / 2,
-                "{op}: padding {:?} is more than half of the window {:?}",
-                self.padding,
-                self.kernel
-            );
-        }
-        let padding = self.padding.map(|size| [size, size]);
-        Window2d { kernel: self.kernel, stride: self.stride, padding, dilation: self.dilation }
+    fn window(&self, op: &str, shape: &Shape) -> Window {
+        let place = Covering {
+            kernel: self.kernel,
+            stride: self.stride,
+            padding: self.padding.0,
+            dilation: self.dilation,
+            ceiling: self.ceil_mode,
+        };
+        windows::half_padding(op, &place).or_fail();
+        windows::covering(op, shape, &place).or_fail()
     }
 }
 
-/// Options of [`Tensor::max_pool1d`] and [`Tensor::avg_pool1d`]. There is no ceil mode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pool1dOptions {
-    /// Length of a window.
-    pub kernel: usize,
-    /// Distance between windows.
-    pub stride: usize,
-    /// Elements before and after the input; at most half a window.
-    pub padding: usize,
-    /// Distance between a window's elements.
-    pub dilation: usize,
-    /// Whether a mean counts padding as zeros; otherwise it is over real elements only.
-    pub count_include_pad: bool,
+/// The methods of pooling over one number of axes, with a layout before and after for their docs.
+macro_rules! pools {
+    ($axes:literal: $max:ident, $with_indices:ident, $avg:ident, $lp:ident; $from:literal, $to:literal) => {
+        impl Tensor {
+            #[doc = concat!(
+                "Maximum of each window: `", $from, " -> ", $to, "`; padding never wins, NaN does.\n\n",
+                "Float dtypes. Panics if no window fits. PyTorch: `F.", stringify!($max), "`."
+            )]
+            #[track_caller]
+            #[must_use]
+            pub fn $max(&self, options: &PoolOptions<$axes>) -> Tensor {
+                let op = stringify!($max);
+                maximum(op, self, options.window(op, self.shape()))
+            }
+
+            #[doc = concat!(
+                "[`Tensor::", stringify!($max), "`], and where in its plane each maximum is (`i32`, ",
+                "the first in row-major order; 0 for a window that meets no element).\n\n",
+                "Float dtypes. Panics if no window fits or a plane has more elements than i32 counts. ",
+                "PyTorch: `F.", stringify!($max), "(.., return_indices=True)`."
+            )]
+            #[track_caller]
+            #[must_use]
+            pub fn $with_indices(&self, options: &PoolOptions<$axes>) -> (Tensor, Tensor) {
+                let op = stringify!($with_indices);
+                let window = options.window(op, self.shape());
+                (maximum(op, self, window), indices(op, self, window))
+            }
+
+            #[doc = concat!(
+                "Mean of each window: `", $from, " -> ", $to, "`.\n\n",
+                "Float dtypes. Panics if no window fits. PyTorch: `F.", stringify!($avg), "`."
+            )]
+            #[track_caller]
+            #[must_use]
+            pub fn $avg(&self, options: &PoolOptions<$axes>) -> Tensor {
+                mean(stringify!($avg), self, options).cast(self.dtype())
+            }
+
+            #[doc = concat!(
+                "Norm of each window, `(sum of x^power)^(1 / power)`: `", $from, " -> ", $to, "`. ",
+                "As in PyTorch no magnitude is taken: an odd power of negative numbers may give NaN; a ",
+                "window cut off by the end (`ceil_mode`) has its mean times the elements of a whole one; ",
+                "and the gradient where the sum is zero is zero.\n\n",
+                "Float dtypes. Panics if no window fits or the power is not positive and finite. ",
+                "PyTorch: `F.", stringify!($lp), "`."
+            )]
+            #[track_caller]
+            #[must_use]
+            pub fn $lp(&self, power: f64, options: &PoolOptions<$axes>) -> Tensor {
+                norm(stringify!($lp), self, power, options)
+            }
+        }
+    };
 }
 
-impl Pool1dOptions {
-    /// Windows of `kernel` elements side by side, without padding.
-    pub fn new(kernel: usize) -> Self {
-        Pool1dOptions { kernel, stride: kernel, padding: 0, dilation: 1, count_include_pad: true }
-    }
+pools!(1: max_pool1d, max_pool1d_with_indices, avg_pool1d, lp_pool1d;
+    "[N, C, L]", "[N, C, OL]");
+pools!(2: max_pool2d, max_pool2d_with_indices, avg_pool2d, lp_pool2d;
+    "[N, C, H, W]", "[N, C, OH, OW]");
+pools!(3: max_pool3d, max_pool3d_with_indices, avg_pool3d, lp_pool3d;
+    "[N, C, D, H, W]", "[N, C, OD, OH, OW]");
 
-    fn widened(&self) -> PoolOptions {
-        PoolOptions {
-            kernel: [1, self.kernel],
-            stride: [1, self.stride],
-            padding: [0, self.padding],
-            dilation: [1, self.dilation],
-            count_include_pad: self.count_include_pad,
+#[track_caller]
+fn maximum(op: &str, x: &Tensor, window: Window) -> Tensor {
+    shape_rules::float(op, x.dtype()).or_fail();
+    x.pool_max(window)
+}
+
+/// Integers up to here are f32 without rounding.
+const EXACT_MAX: usize = 1 << 24;
+
+/// The place of each window's maximum: what stands there in a tensor that counts its elements.
+#[track_caller]
+pub(crate) fn indices(op: &str, x: &Tensor, window: Window) -> Tensor {
+    let sizes = window.of(x.shape());
+    let count: usize = sizes.iter().product();
+    assert!(
+        i32::try_from(count).is_ok(),
+        "{op}: a plane of {} has more elements than i32 counts",
+        x.shape()
+    );
+    let wide = x.wide();
+    let at_maxima = |numbers: Tensor| {
+        let source = numbers.cast(wide.dtype()).broadcast_to(*x.shape());
+        Tensor::pool_max_gather(&wide, &source, window).cast(DType::I32)
+    };
+    let plane = window.shape(1, 1, sizes);
+    if count <= EXACT_MAX {
+        return at_maxima(Tensor::arange(count, x.device()).reshape(plane));
+    }
+    // Each coordinate on its own, as the whole number would be rounded.
+    let coordinates = (2..plane.rank()).map(|axis| {
+        let axis = axis as isize;
+        (plane[axis as usize], at_maxima(Tensor::iota(plane, axis, x.device())))
+    });
+    let flat = coordinates.reduce(|(_, before), (size, place)| {
+        (size, &before * &before.constant_like(size as i32) + &place)
+    });
+    flat.map_or_else(|| panic!("{op}: a window without axes"), |(_, flat)| flat)
+}
+
+/// Means in the compute type.
+#[track_caller]
+pub(crate) fn mean<const N: usize>(op: &str, x: &Tensor, options: &PoolOptions<N>) -> Tensor {
+    shape_rules::float(op, x.dtype()).or_fail();
+    let window = options.window(op, x.shape());
+    let sum = x.wide().pool_sum(window);
+    let scaled = |divisor: f64| &sum * &sum.constant_like(1.0 / divisor);
+    if let Some(divisor) = options.divisor {
+        assert!(divisor > 0, "{op}: a divisor of zero");
+        return scaled(divisor as f64);
+    }
+    let padding = options.padding.added();
+    let whole = window == window.padding(padding);
+    if whole && (options.count_include_pad || !window.pads()) {
+        return scaled(window.kernel.iter().map(|&size| size as f64).product());
+    }
+    // The counts are the same for every channel of every picture.
+    let (mut sizes, mut counted) = (window.of(x.shape()), window);
+    if options.count_include_pad {
+        for axis in window.own() {
+            let [before, after] = padding[axis - (3 - N)];
+            sizes[axis] += before + after;
+            counted.padding[axis] = [0, window.padding[axis][1] - after];
         }
     }
+    let ones = Tensor::constant(1.0, window.shape(1, 1, sizes), sum.dtype(), x.device());
+    let counts = ones.pool_sum(counted);
+    // A window that meets nothing has the mean 0.
+    &sum / &counts.maximum(&counts.constant_like(1.0))
+}
+
+#[track_caller]
+fn norm<const N: usize>(op: &str, x: &Tensor, power: f64, options: &PoolOptions<N>) -> Tensor {
+    assert!(
+        power > 0.0 && power.is_finite(),
+        "{op}: the power {power} must be positive and finite"
+    );
+    shape_rules::float(op, x.dtype()).or_fail();
+    let options = PoolOptions { count_include_pad: true, divisor: None, ..*options };
+    let mean = mean(op, &x.wide().powf(power), &options);
+    let count: f64 = options.kernel.iter().map(|&size| size as f64).product();
+    // The root has no derivative at zero.
+    let zero = mean.eq(0.0);
+    let sum = zero.select(mean.constant_like(1.0), &mean * &mean.constant_like(count));
+    zero.select(mean.constant_like(0.0), sum.powf(1.0 / power)).cast(x.dtype())
 }
 
 impl Tensor {
-    /// Maximum of each window: `[N, C, H, W] -> [N, C, OH, OW]`; padding never wins.
-    ///
-    /// Float dtypes. Panics if no window fits. PyTorch: `F.max_pool2d`.
-    #[track_caller]
-    #[must_use]
-    pub fn max_pool2d(&self, options: &PoolOptions) -> Tensor {
-        self.pool_max(options.window("max_pool2d"))
-    }
-
-    /// Mean of each window: `[N, C, H, W] -> [N, C, OH, OW]`.
-    ///
-    /// Float dtypes. Panics if no window fits. PyTorch: `F.avg_pool2d`.
-    #[track_caller]
-    #[must_use]
-    pub fn avg_pool2d(&self, options: &PoolOptions) -> Tensor {
-        let window = options.window("avg_pool2d");
-        let sum = self.wide().pool_sum(window);
-        if options.count_include_pad || options.padding == [0, 0] {
-            let [height, width] = window.kernel;
-            let count = height as f64 * width as f64;
-            return (&sum * &sum.constant_like(1.0 / count)).cast(self.dtype());
-        }
-        // The counts are the same for every channel of every picture.
-        let plane = Shape::new(&[1, 1, self.size(2), self.size(3)]);
-        let ones = Tensor::constant(1.0, plane, sum.dtype(), self.device());
-        (&sum / &ones.pool_sum(window)).cast(self.dtype())
-    }
-
-    /// Maximum of each window: `[N, C, L] -> [N, C, OL]`.
-    ///
-    /// Float dtypes. Panics if no window fits. PyTorch: `F.max_pool1d`.
-    #[track_caller]
-    #[must_use]
-    pub fn max_pool1d(&self, options: &Pool1dOptions) -> Tensor {
-        let shape = self.shape();
-        structured::rank("max_pool1d", "an input [N, C, L]", shape, 3).or_fail();
-        self.unsqueeze(2).max_pool2d(&options.widened()).squeeze(2)
-    }
-
-    /// Mean of each window: `[N, C, L] -> [N, C, OL]`.
-    ///
-    /// Float dtypes. Panics if no window fits. PyTorch: `F.avg_pool1d`.
-    #[track_caller]
-    #[must_use]
-    pub fn avg_pool1d(&self, options: &Pool1dOptions) -> Tensor {
-        let shape = self.shape();
-        structured::rank("avg_pool1d", "an input [N, C, L]", shape, 3).or_fail();
-        self.unsqueeze(2).avg_pool2d(&options.widened()).squeeze(2)
-    }
-
-    /// Means of equal windows that cover the input: `[N, C, H, W] -> [N, C, OH, OW]`.
-    ///
-    /// Float dtypes. Panics unless OH divides H and OW divides W. PyTorch: `F.adaptive_avg_pool2d`.
-    #[track_caller]
-    #[must_use]
-    pub fn adaptive_avg_pool2d(&self, output: [usize; 2]) -> Tensor {
-        const OP: &str = "adaptive_avg_pool2d";
-        let shape = self.shape();
-        structured::rank(OP, "an input [N, C, H, W]", shape, 4).or_fail();
-        let fits = |axis: usize| output[axis] > 0 && shape[axis + 2].is_multiple_of(output[axis]);
-        assert!(
-            fits(0) && fits(1),
-            "{OP}: {output:?} does not divide the height and width of {shape}; \
-             only evenly dividing sizes are supported"
-        );
-        self.avg_pool2d(&PoolOptions::new([shape[2] / output[0], shape[3] / output[1]]))
-    }
-
     /// Mean over height and width: `[N, C, H, W] -> [N, C]`.
     ///
     /// Float dtypes. Panics if there are not four axes. PyTorch: `x.mean((2, 3))`.
     #[track_caller]
     #[must_use]
     pub fn global_avg_pool2d(&self) -> Tensor {
-        const OP: &str = "global_avg_pool2d";
-        structured::rank(OP, "an input [N, C, H, W]", self.shape(), 4).or_fail();
+        windows::input("global_avg_pool2d", self.shape(), 2).or_fail();
         self.mean([2, 3])
     }
 
@@ -192,18 +265,18 @@ impl Tensor {
     /// Panics if no window fits.
     #[track_caller]
     #[must_use]
-    pub fn pool_max(&self, window: Window2d) -> Tensor {
-        let shape = structured::pooling("pool_max", self.shape(), &window).or_fail();
+    pub fn pool_max(&self, window: Window) -> Tensor {
+        let shape = windows::pooling("pool_max", self.shape(), &window).or_fail();
         node(Op::PoolMax(window), &[self], shape)
     }
 
-    /// [`Op::PoolMaxScatter`]: values `[N, C, OH, OW]` added where the input's maxima are; for gradient
+    /// [`Op::PoolMaxScatter`]: values `[N, C, windows..]` added where the input's maxima are; for gradient
     /// rules.
     ///
     /// Panics if shapes or dtypes do not fit.
     #[track_caller]
     #[must_use]
-    pub fn pool_max_scatter(input: &Tensor, values: &Tensor, window: Window2d) -> Tensor {
+    pub fn pool_max_scatter(input: &Tensor, values: &Tensor, window: Window) -> Tensor {
         let op = Op::PoolMaxScatter(window);
         check_values(&op, input.shape(), values.shape(), window);
         node(op, &[input, values], *input.shape())
@@ -214,10 +287,10 @@ impl Tensor {
     /// Panics if shapes or dtypes do not fit.
     #[track_caller]
     #[must_use]
-    pub fn pool_max_gather(input: &Tensor, source: &Tensor, window: Window2d) -> Tensor {
+    pub fn pool_max_gather(input: &Tensor, source: &Tensor, window: Window) -> Tensor {
         let (shape, other) = (input.shape(), source.shape());
         assert!(shape == other, "pool_max_gather: input {shape} and source {other} differ");
-        let shape = structured::pooling("pool_max_gather", shape, &window).or_fail();
+        let shape = windows::pooling("pool_max_gather", shape, &window).or_fail();
         node(Op::PoolMaxGather(window), &[input, source], shape)
     }
 
@@ -226,12 +299,12 @@ impl Tensor {
     /// Panics if no window fits.
     #[track_caller]
     #[must_use]
-    pub fn pool_sum(&self, window: Window2d) -> Tensor {
-        let shape = structured::pooling("pool_sum", self.shape(), &window).or_fail();
+    pub fn pool_sum(&self, window: Window) -> Tensor {
+        let shape = windows::pooling("pool_sum", self.shape(), &window).or_fail();
         node(Op::PoolSum(window), &[self], shape)
     }
 
-    /// [`Op::PoolSumScatter`]: values `[N, C, OH, OW]` added to every element of their windows; for
+    /// [`Op::PoolSumScatter`]: values `[N, C, windows..]` added to every element of their windows; for
     /// gradient rules.
     ///
     /// Panics if shapes do not fit.
@@ -240,7 +313,7 @@ impl Tensor {
     pub fn pool_sum_scatter(
         values: &Tensor,
         input_shape: impl Into<Shape>,
-        window: Window2d,
+        window: Window,
     ) -> Tensor {
         let shape = input_shape.into();
         let op = Op::PoolSumScatter(window);
@@ -250,9 +323,9 @@ impl Tensor {
 }
 
 #[track_caller]
-fn check_values(op: &Op, input: &Shape, values: &Shape, window: Window2d) {
+fn check_values(op: &Op, input: &Shape, values: &Shape, window: Window) {
     let name = op.name();
-    let output = structured::pooling(name, input, &window).or_fail();
+    let output = windows::pooling(name, input, &window).or_fail();
     assert!(output == *values, "{name}: values of input {input} have shape {output}, not {values}");
 }
 

@@ -1,13 +1,14 @@
 //! The shape rules of all ops, as public functions that return `Result`: for callers who must check
 //! first. The tensor methods call the same functions and panic with their message.
 //!
-//! Rules of products, convolutions, pooling and indexing stand in [`structured`].
+//! Rules of products and indexing stand in [`structured`], of convolutions and pooling in [`windows`].
 
 use crate::op::{Axes, Permutation};
 use crate::shape::RANK_MAX;
 use crate::{DType, Error, Result, Shape};
 
 pub mod structured;
+pub mod windows;
 
 /// An axis that may count from the end, as an index below `rank`.
 ///

@@ -1,8 +1,5 @@
-//! Shape rules of structured ops: products, convolutions, pooling, indexing, concatenation.
-//!
-//! Letters: N batch, C input channels, O output channels, H and W height and width, K kernel.
+//! Shape rules of structured ops: products, indexing, concatenation.
 
-use crate::op::{Groups, Window2d};
 use crate::shape_rules::{broadcast, too_large};
 use crate::{Error, Result, Shape};
 
@@ -40,104 +37,6 @@ pub fn matmul(lhs: &Shape, rhs: &Shape) -> Result<Shape> {
         sizes.push(right[right.rank() - 1]);
     }
     Ok(Shape::new(&sizes))
-}
-
-fn window(op: &str, size: [usize; 2], window: &Window2d) -> Result<[usize; 2]> {
-    if window.stride.contains(&0) || window.dilation.contains(&0) || window.kernel.contains(&0) {
-        return Err(Error::shape(format!(
-            "{op}: kernel, stride and dilation must be at least 1: {window:?}"
-        )));
-    }
-    window.output(size).ok_or_else(|| {
-        Error::shape(format!(
-            "{op}: a window of {:?} with dilation {:?} does not fit into {size:?} with padding {:?}",
-            window.kernel, window.dilation, window.padding
-        ))
-    })
-}
-
-/// `input [N, C, H, W], weight [O, C / groups, KH, KW] -> [N, O, OH, OW]`.
-///
-/// # Errors
-/// If ranks, channels, groups or the window do not fit.
-pub fn convolution(
-    input: &Shape,
-    weight: &Shape,
-    place: &Window2d,
-    groups: Groups,
-) -> Result<Shape> {
-    rank("convolution", "an input [N, C, H, W]", input, 4)?;
-    rank("convolution", "a weight [O, C / groups, KH, KW]", weight, 4)?;
-    if groups == 0
-        || !weight[0].is_multiple_of(groups)
-        || Some(input[1]) != weight[1].checked_mul(groups)
-    {
-        return Err(Error::shape(format!(
-            "convolution: channels do not fit: input {input}, weight {weight}, groups {groups}"
-        )));
-    }
-    if place.kernel != [weight[2], weight[3]] {
-        return Err(Error::shape(format!(
-            "convolution: the window is {:?}, but the weight is {weight}",
-            place.kernel
-        )));
-    }
-    let [height, width] = window("convolution", [input[2], input[3]], place)?;
-    Ok(Shape::new(&[input[0], weight[0], height, width]))
-}
-
-/// The result of a transposed convolution: `input [N, C, H, W], weight [C, O / groups, KH, KW] ->
-/// [N, O, OH, OW]` with `OH = (H - 1) stride - padding + dilation (KH - 1) + output_padding + 1`.
-///
-/// # Errors
-/// If ranks, channels or groups do not fit, or `output_padding` is not below stride or dilation.
-pub fn convolution_transpose(
-    input: &Shape,
-    weight: &Shape,
-    place: &Window2d,
-    output_padding: [usize; 2],
-    groups: Groups,
-) -> Result<Shape> {
-    const OP: &str = "conv_transpose2d";
-    rank(OP, "an input [N, C, H, W]", input, 4)?;
-    rank(OP, "a weight [C, O / groups, KH, KW]", weight, 4)?;
-    if groups == 0 || input[1] != weight[0] || !input[1].is_multiple_of(groups) {
-        return Err(Error::shape(format!(
-            "{OP}: channels do not fit: input {input}, weight {weight}, groups {groups}"
-        )));
-    }
-    let channels = weight[1]
-        .checked_mul(groups)
-        .ok_or_else(|| too_large(OP, format_args!("{groups} groups of weight {weight}")))?;
-    let mut sizes = [input[0], channels, 0, 0];
-    for axis in 0..2 {
-        if output_padding[axis] >= place.stride[axis].max(1) {
-            return Err(Error::shape(format!(
-                "{OP}: output_padding {output_padding:?} must be below the stride {:?}",
-                place.stride
-            )));
-        }
-        let full = place
-            .transposed_extent(axis, input[axis + 2])
-            .and_then(|extent| extent.checked_add(output_padding[axis]))
-            .ok_or_else(|| too_large(OP, format_args!("{place:?} of {input}")))?;
-        let left = full.checked_sub(place.padding[axis][0]);
-        let left = left.and_then(|left| left.checked_sub(place.padding[axis][1]));
-        sizes[axis + 2] = left.ok_or_else(|| {
-            Error::shape(format!("{OP}: padding {:?} leaves nothing of {input}", place.padding))
-        })?;
-    }
-    Ok(Shape::new(&sizes))
-}
-
-/// `[N, C, H, W] -> [N, C, OH, OW]`.
-///
-/// # Errors
-/// If the rank is not 4 or no window fits.
-pub fn pooling(op: &str, input: &Shape, place: &Window2d) -> Result<Shape> {
-    rank(op, "an input [N, C, H, W]", input, 4)?;
-    let [height, width] = window(op, [input[2], input[3]], place)?;
-    Ok(Shape::new(&[input[0], input[1], height, width]))
 }
 
 /// `data, index -> shape of the index`; they agree in every axis but `axis`.

@@ -8,4 +8,5 @@ mod printing;
 mod reduce;
 mod refusing;
 mod shape_rules;
+mod windows;
 mod sizes;

@@ -2,8 +2,9 @@
 
 use std::panic::AssertUnwindSafe;
 
-use gradloom_tensor::op::{Axes, Window2d};
+use gradloom_tensor::op::{Axes, Window};
 use gradloom_tensor::shape_rules::structured;
+use gradloom_tensor::shape_rules::windows::{self, Placement};
 use gradloom_tensor::{DType, Key, Result, Shape, Tensor, shape_rules};
 
 use crate::refusing::device;
@@ -134,31 +135,38 @@ fn sizes_that_overflow_are_errors() {
     );
     let shapes = [Shape::new(&[2, usize::MAX]), Shape::new(&[2, 3])];
     assert!(message(structured::concat(&shapes, 1)).starts_with("concat: [2, "));
-    let window = |change: &dyn Fn(&mut Window2d)| {
-        let mut window = Window2d::new([2, 2]);
-        change(&mut window);
-        window
-    };
+    let window = Window::new([2, 2]);
     for place in [
-        window(&|window| window.padding[0] = [usize::MAX, 4]),
-        window(&|window| window.padding[1] = [4, usize::MAX]),
-        window(&|window| window.dilation = [usize::MAX, 1]),
+        window.padding([[usize::MAX, 4], [0, 0]]),
+        window.padding([[0, 0], [4, usize::MAX]]),
+        window.dilation([usize::MAX, 1]),
     ] {
-        assert!(place.output([4, 4]).is_none());
-        assert!(structured::pooling("pool", &plane, &place).is_err());
-        assert!(structured::convolution(&plane, &Shape::new(&[1, 1, 2, 2]), &place, 1).is_err());
+        assert!(place.output([1, 4, 4]).is_none());
+        assert!(windows::pooling("pool", &plane, &place).is_err());
+        let weight = Shape::new(&[1, 1, 2, 2]);
+        assert!(windows::convolution("convolution", &plane, &weight, &place, 1).is_err());
     }
     let weight = Shape::new(&[1, 1, 2, 2]);
+    let place = Placement {
+        stride: [1, 1],
+        padding: [[0, 0]; 2],
+        output_padding: [0, 0],
+        dilation: [1, 1],
+        groups: 1,
+    };
     for place in [
-        window(&|window| window.stride = [usize::MAX, 1]),
-        window(&|window| window.dilation = [1, usize::MAX]),
+        Placement { stride: [usize::MAX, 1], ..place },
+        Placement { dilation: [1, usize::MAX], ..place },
+        Placement { padding: [[isize::MIN, 0], [0, 0]], ..place },
+        Placement { padding: [[isize::MAX, isize::MAX], [0, 0]], ..place },
     ] {
-        let transposed = structured::convolution_transpose(&plane, &weight, &place, [0, 0], 1);
-        assert!(transposed.is_err(), "{transposed:?}");
+        let transposed = windows::transposed("transposed", &plane, &weight, &place);
+        let reached = transposed.as_ref().map(|made| made.zeros[0][0]);
+        assert!(reached.unwrap_or(usize::MAX) >= isize::MAX as usize, "{transposed:?}");
     }
     let (input, weight) = (Shape::new(&[1, 2, 4, 4]), Shape::new(&[2, HUGE, 2, 2]));
-    let place = Window2d::new([2, 2]);
-    assert!(structured::convolution(&input, &weight, &place, 2).is_err());
+    let place = Window::new([2, 2]);
+    assert!(windows::convolution("convolution", &input, &weight, &place, 2).is_err());
 }
 
 /// Calls that would need more memory than there are addresses: each panics and says so.

@@ -6,6 +6,7 @@ mod reductions;
 mod sequences;
 mod structured;
 mod views;
+mod windows;
 
 use crate::case::Case;
 
@@ -16,6 +17,7 @@ pub fn cases() -> Vec<Case> {
     cases.extend(views::cases());
     cases.extend(reductions::cases());
     cases.extend(structured::cases());
+    cases.extend(windows::cases());
     cases.extend(layers::cases());
     cases.extend(sequences::cases());
     cases

@@ -1,6 +1,6 @@
 //! Short names for arguments that printed recipes need.
 
-use gradloom_tensor::op::{Op, Window2d};
+use gradloom_tensor::op::Op;
 use gradloom_tensor::{BlockFormat, DType, Device, Slice, SliceRange, Tensor};
 
 use super::pattern::Pattern;
@@ -23,16 +23,6 @@ pub fn steps(numbers: &[isize]) -> Slice {
         step: part[2],
     };
     Slice::new(numbers.chunks_exact(3).map(range).collect())
-}
-
-/// Kernel, stride, dilation, padding above, below, left and right.
-pub fn window(sizes: &[usize]) -> Window2d {
-    Window2d {
-        kernel: [sizes[0], sizes[1]],
-        stride: [sizes[2], sizes[3]],
-        dilation: [sizes[4], sizes[5]],
-        padding: [[sizes[6], sizes[7]], [sizes[8], sizes[9]]],
-    }
 }
 
 /// A value that is used after another.

@@ -295,7 +295,7 @@ fn encode(dtype: DType, values: &[f64]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use gradloom_tensor::BlockFormat;
-    use gradloom_tensor::op::Window2d;
+    use gradloom_tensor::op::Window;
     use gradloom_tensor::ops::attention::AttentionOptions;
 
     use super::*;
@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn a_window_of_padding_has_no_maximum() {
         let device = bounded(Arithmetic::Host);
-        let window = Window2d { padding: [[0, 0], [2, 0]], ..Window2d::new([1, 2]) };
+        let window = Window::new([1, 2]).padding([[0, 0], [2, 0]]);
         let input = Tensor::from_vec(vec![3.0f32, 5.0], [1, 1, 1, 2], &device).unwrap();
         let ones = Tensor::ones([1, 1, 1, 3], DType::F32, &device);
         let scattered = Tensor::pool_max_scatter(&input, &ones, window);
@@ -311,7 +311,7 @@ mod tests {
         let gathered = Tensor::pool_max_gather(&input, &input, window);
         assert_eq!(gathered.to_vec::<f32>().unwrap(), [0.0, 3.0, 5.0]);
         let empty = Tensor::zeros([1, 1, 1, 0], DType::F32, &device);
-        let padded = Window2d { padding: [[0, 0], [1, 0]], ..Window2d::new([1, 1]) };
+        let padded = Window::new([1, 1]).padding([[0, 0], [1, 0]]);
         let gathered = Tensor::pool_max_gather(&empty, &empty, padded);
         assert_eq!(gathered.to_vec::<f32>().unwrap(), [0.0]);
     }

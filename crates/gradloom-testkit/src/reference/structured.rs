@@ -1,6 +1,6 @@
 //! Reductions, products, convolutions, pooling, indexing and sorting of the reference backend.
 
-use gradloom_tensor::op::{ArgReduction, Reduction, Window2d};
+use gradloom_tensor::op::{ArgReduction, Reduction, Window};
 use gradloom_tensor::{Op, Shape, Tensor};
 
 use super::{Values, coordinate, linear, round};
@@ -203,7 +203,7 @@ fn matmul(a: &[f64], b: &[f64], a_shape: &Shape, b_shape: &Shape, out: &Shape) -
 
 /// Calls `visit(input, weight, output)` for every product of a convolution.
 fn convolve(
-    window: Window2d,
+    window: Window,
     groups: usize,
     input: &Shape,
     weight: &Shape,
@@ -216,8 +216,8 @@ fn convolve(
         for w in 0..weight.count() / weight[0] {
             let tap = coordinate(&Shape::new(&weight[1..]), w);
             let channel = at[1] / per_group * weight[1] + tap[0];
-            if let Some([row, column]) = place(&window, input, [at[2], at[3]], [tap[1], tap[2]]) {
-                let x = linear(input, &[at[0], channel, row, column]);
+            if let Some(place) = place(&window, input, &at[2..], &tap[1..]) {
+                let x = linear(input, &[&[at[0], channel], &place[..]].concat());
                 visit(x, at[1] * (weight.count() / weight[0]) + w, y);
             }
         }
@@ -225,39 +225,39 @@ fn convolve(
 }
 
 /// The input position of a window's tap, if it is not padding.
-fn place(window: &Window2d, input: &Shape, at: [usize; 2], tap: [usize; 2]) -> Option<[usize; 2]> {
-    let mut position = [0; 2];
-    for axis in 0..2 {
-        position[axis] = (at[axis] * window.stride[axis] + tap[axis] * window.dilation[axis])
-            .checked_sub(window.padding[axis][0])?;
-        if position[axis] >= input[2 + axis] {
-            return None;
-        }
-    }
-    Some(position)
+fn place(window: &Window, input: &Shape, at: &[usize], tap: &[usize]) -> Option<Vec<usize>> {
+    let own = window.own();
+    (0..window.axes)
+        .map(|axis| {
+            let all = own.start + axis;
+            let position = (at[axis] * window.stride[all] + tap[axis] * window.dilation[all])
+                .checked_sub(window.padding[all][0])?;
+            (position < input[2 + axis]).then_some(position)
+        })
+        .collect()
 }
 
 /// Calls `visit(input, output)` for every element of every window, in row-major order.
 pub(super) fn pool(
-    window: Window2d,
+    window: Window,
     input: &Shape,
     output: &Shape,
     mut visit: impl FnMut(usize, usize),
 ) {
+    let kernel = Shape::new(&window.kernel[window.own()]);
     for y in 0..output.count() {
         let at = coordinate(output, y);
-        for row in 0..window.kernel[0] {
-            for column in 0..window.kernel[1] {
-                if let Some([h, w]) = place(&window, input, [at[2], at[3]], [row, column]) {
-                    visit(linear(input, &[at[0], at[1], h, w]), y);
-                }
+        for tap in 0..kernel.count() {
+            let tap = coordinate(&kernel, tap);
+            if let Some(place) = place(&window, input, &at[2..], &tap) {
+                visit(linear(input, &[&at[..2], &place[..]].concat()), y);
             }
         }
     }
 }
 
 /// For each window the index of its first maximum.
-fn winners(window: Window2d, x: &[f64], input: &Shape, output: &Shape) -> Vec<Option<usize>> {
+fn winners(window: Window, x: &[f64], input: &Shape, output: &Shape) -> Vec<Option<usize>> {
     let mut winners: Vec<Option<usize>> = vec![None; output.count()];
     pool(window, input, output, |candidate, y| {
         let better = winners[y].is_none_or(|champion: usize| {

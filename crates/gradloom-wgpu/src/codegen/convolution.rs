@@ -48,11 +48,9 @@ pub(crate) fn compile(unit: &mut Unit<'_>, side: Side, convolution: &Convolution
 }
 
 fn check_operands(unit: &Unit<'_>, side: Side, convolution: &Convolution) -> Result<()> {
-    let Convolution { window, groups, batch, channels, outputs, input_size, output_size } =
-        *convolution;
-    let input = batch * channels * input_size[0] * input_size[1];
-    let weight = outputs * (channels / groups) * window.kernel[0] * window.kernel[1];
-    let gradient = batch * outputs * output_size[0] * output_size[1];
+    let input = convolution.input().count();
+    let weight = convolution.weight().count();
+    let gradient = convolution.output().count();
     let (first, second) = match side {
         Side::Output => (input, weight),
         Side::Input => (weight, gradient),
@@ -94,9 +92,9 @@ fn tiles(unit: &mut Unit<'_>, side: Side, convolution: &Convolution) -> Result<(
     let Convolution { window, groups, batch, channels, outputs, input_size, output_size } =
         *convolution;
     let (group_in, group_out) = (channels / groups, outputs / groups);
-    let taps = window.kernel[0] * window.kernel[1];
-    let pixels_in = batch * input_size[0] * input_size[1];
-    let pixels_out = batch * output_size[0] * output_size[1];
+    let taps = window.taps();
+    let pixels_in = batch * input_size.iter().product::<usize>();
+    let pixels_out = batch * output_size.iter().product::<usize>();
     let (name, define) = side.names();
     let ([m, n, k], k_fastest) = match side {
         Side::Output => ([group_out, pixels_out, group_in * taps], [true, false]),

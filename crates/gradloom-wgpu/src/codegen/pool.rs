@@ -3,7 +3,7 @@
 use gradloom_plan::Pool;
 use gradloom_shaders::Options;
 use gradloom_tensor::Result;
-use gradloom_tensor::op::{Reduction, Window2d};
+use gradloom_tensor::op::{Reduction, Window};
 
 use super::epilogue::{self, dispatch_elements, with_epilogue};
 use super::literal;
@@ -21,8 +21,7 @@ pub(crate) enum Pooling {
 
 /// Compiles a pooling kernel of any kind.
 pub(crate) fn compile(unit: &mut Unit<'_>, pooling: Pooling, pool: &Pool) -> Result<()> {
-    let inputs = pool.planes * pool.input_size[0] * pool.input_size[1];
-    let outputs = pool.planes * pool.output_size[0] * pool.output_size[1];
+    let (inputs, outputs) = (pool.inputs(), pool.outputs());
     // Label, defines, and how many elements each operand has.
     let (name, defines, lens): (&str, &[&str], &[usize]) = match pooling {
         Pooling::Max => ("pool_max", &["WINNER"], &[inputs]),
@@ -64,12 +63,12 @@ pub(crate) fn compile(unit: &mut Unit<'_>, pooling: Pooling, pool: &Pool) -> Res
 /// The constants of windows, for pooling and convolution.
 pub(crate) fn window_constants(
     options: Options,
-    window: &Window2d,
-    input: [usize; 2],
-    output: [usize; 2],
+    window: &Window,
+    input: [usize; 3],
+    output: [usize; 3],
 ) -> Options {
     let mut options = options;
-    for (axis, suffix) in ["H", "W"].into_iter().enumerate() {
+    for (axis, suffix) in ["D", "H", "W"].into_iter().enumerate() {
         for (name, value) in [
             ("IN", input[axis]),
             ("OUT", output[axis]),

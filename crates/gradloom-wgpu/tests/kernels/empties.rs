@@ -1,7 +1,7 @@
 //! Axes of no elements through every kind of kernel: what is left is zeros, the least numbers, or nothing.
 
 use gradloom_autodiff::grad;
-use gradloom_tensor::op::Window2d;
+use gradloom_tensor::op::Window;
 use gradloom_tensor::ops::attention::AttentionOptions;
 use gradloom_tensor::{DType, Device, Shape, Tensor};
 
@@ -92,11 +92,11 @@ fn convolutions_and_pooling_of_nothing_see_padding() {
             (2, 0, 4, [3, 3]),
             (2, 3, 0, [3, 3]),
         ] {
-            let window = Window2d { padding: [[1, 1], [1, 1]], ..Window2d::new([2, 1]) };
-            let [height, width] = window.output(size).unwrap();
+            let window = Window::new([2, 1]).padding([[1, 1], [1, 1]]);
+            let [_, height, width] = window.output([1, size[0], size[1]]).unwrap();
             let input = zeros(&[n, c, size[0], size[1]], &device).tracked();
             let weight = zeros(&[o, c, 2, 1], &device).tracked();
-            let result = Tensor::conv2d_forward(&input, &weight, window, 1);
+            let result = Tensor::convolution(&input, &weight, window, 1);
             all(&result, &[n, o, height, width], 0.0);
             let gradients = grad(&(&result + 1.0).sum(..), &[&input, &weight]);
             all(&gradients[0], input.shape(), 0.0);

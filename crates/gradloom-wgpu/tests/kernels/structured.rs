@@ -1,7 +1,7 @@
 //! Convolution, pooling, gather, scatter, scans, sorts and concatenation.
 
 use gradloom_plan::{Convolution, KernelKind, Level, Operation, Pool, Space, View};
-use gradloom_tensor::op::{ArgReduction, Binary, Window2d};
+use gradloom_tensor::op::{ArgReduction, Binary, Window};
 use gradloom_tensor::{DType, Scalar, Shape};
 
 use crate::harness::{Case, integers, numbers};
@@ -21,25 +21,30 @@ fn structured(kind: KernelKind, shape: Shape) -> Case {
     Case::new(kind, Space::elements(shape)).tolerance(2e-5)
 }
 
-fn windows() -> Vec<Window2d> {
-    let plain = Window2d::new([3, 3]);
+fn windows() -> Vec<Window> {
+    let plain = Window::new([3, 3]);
     vec![
         plain,
-        Window2d { padding: [[1, 1], [1, 1]], ..plain },
-        Window2d { kernel: [3, 2], stride: [2, 3], padding: [[1, 0], [0, 1]], ..plain },
-        Window2d { stride: [2, 2], padding: [[2, 1], [1, 2]], dilation: [2, 1], ..plain },
-        Window2d { kernel: [1, 1], ..plain },
-        Window2d { kernel: [2, 2], stride: [2, 2], ..plain },
+        plain.padding([[1, 1], [1, 1]]),
+        Window::new([3, 2]).stride([2, 3]).padding([[1, 0], [0, 1]]),
+        plain.stride([2, 2]).padding([[2, 1], [1, 2]]).dilation([2, 1]),
+        Window::new([1, 1]),
+        Window::new([2, 2]).stride([2, 2]),
+        Window::new([4]).stride([2]).padding([[3, 0]]),
+        Window::new([3, 3, 3]).padding([[1, 1]; 3]),
+        Window::new([2, 3, 2]).stride([2, 1, 3]).padding([[1, 0], [0, 2], [1, 1]]),
+        Window::new([2, 2, 1]).dilation([3, 2, 1]).padding([[2, 1], [0, 1], [0, 0]]),
     ]
+}
+
+/// Sizes of an input that all windows fit.
+fn input_size(window: &Window) -> [usize; 3] {
+    window.of(&Shape::new(&[5, 9, 8]))
 }
 
 /// The three kernels of a convolution.
 fn convolutions(convolution: Convolution, dtype: DType) -> [Case; 3] {
-    let Convolution { window, groups, batch, channels, outputs, input_size, output_size } =
-        convolution;
-    let input = Shape::new(&[batch, channels, input_size[0], input_size[1]]);
-    let weight = Shape::new(&[outputs, channels / groups, window.kernel[0], window.kernel[1]]);
-    let output = Shape::new(&[batch, outputs, output_size[0], output_size[1]]);
+    let (input, weight, output) = (convolution.input(), convolution.weight(), convolution.output());
     let mut cases = [
         structured(KernelKind::Convolution(convolution), output),
         structured(KernelKind::ConvolutionInput(convolution), input),
@@ -59,7 +64,7 @@ fn convolutions(convolution: Convolution, dtype: DType) -> [Case; 3] {
 fn convolutions_and_their_transposes() {
     for window in windows() {
         for groups in [1, 2] {
-            let input_size = [9, 8];
+            let input_size = input_size(&window);
             let convolution = Convolution {
                 window,
                 groups,
@@ -78,7 +83,7 @@ fn convolutions_and_their_transposes() {
 
 #[test]
 fn wide_and_depthwise_convolutions() {
-    let window = Window2d { padding: [[1, 1], [1, 1]], ..Window2d::new([3, 3]) };
+    let window = Window::new([3, 3]).padding([[1, 1], [1, 1]]);
     for (groups, channels, outputs) in [(1, 20, 70), (8, 8, 8), (1, 3, 5)] {
         let convolution = Convolution {
             window,
@@ -86,8 +91,8 @@ fn wide_and_depthwise_convolutions() {
             batch: 2,
             channels,
             outputs,
-            input_size: [12, 13],
-            output_size: [12, 13],
+            input_size: [1, 12, 13],
+            output_size: [1, 12, 13],
         };
         for dtype in [DType::F32, DType::F16] {
             for case in convolutions(convolution, dtype) {
@@ -99,15 +104,15 @@ fn wide_and_depthwise_convolutions() {
 
 #[test]
 fn a_weight_gradient_over_many_pixels_is_split() {
-    let window = Window2d { padding: [[1, 1], [1, 1]], ..Window2d::new([3, 3]) };
+    let window = Window::new([3, 3]).padding([[1, 1], [1, 1]]);
     let convolution = Convolution {
         window,
         groups: 1,
         batch: 8,
         channels: 3,
         outputs: 8,
-        input_size: [32, 32],
-        output_size: [32, 32],
+        input_size: [1, 32, 32],
+        output_size: [1, 32, 32],
     };
     let [_, _, weight] = convolutions(convolution, DType::F32);
     weight.tolerance(1e-4).check();
@@ -116,11 +121,10 @@ fn a_weight_gradient_over_many_pixels_is_split() {
 #[test]
 fn pools_and_their_transposes() {
     for window in windows() {
-        let input_size = [9, 8];
+        let input_size = input_size(&window);
         let output_size = window.output(input_size).unwrap();
         let pool = Pool { window, planes: 6, input_size, output_size };
-        let input = Shape::new(&[2, 3, 9, 8]);
-        let output = Shape::new(&[2, 3, output_size[0], output_size[1]]);
+        let (input, output) = (window.shape(2, 3, input_size), window.shape(2, 3, output_size));
         // Few different values, so that ties for the maximum are common.
         let data = |shape: Shape| integers(shape.count(), 0, 4, 3);
         for (kind, shape, operands) in [
@@ -146,8 +150,8 @@ fn pools_and_their_transposes() {
 
 #[test]
 fn nan_wins_a_pooled_maximum() {
-    let pool =
-        Pool { window: Window2d::new([2, 2]), planes: 1, input_size: [3, 3], output_size: [2, 2] };
+    let window = Window::new([2, 2]);
+    let pool = Pool { window, planes: 1, input_size: [1, 3, 3], output_size: [1, 2, 2] };
     let mut case = structured(KernelKind::PoolMax(pool), Shape::new(&[1, 1, 2, 2]));
     case.input(DType::F32, vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, f64::NAN]);
     finish(&mut case, DType::F32);

@@ -2,7 +2,8 @@
 
 use gradloom::prelude::*;
 use gradloom::{BlockFormat, DType};
-use gradloom_testkit::graphs::calls::{blocks, pairs, steps, tail, window};
+use gradloom_testkit::graphs::calls::{blocks, pairs, steps, tail};
+use gradloom_testkit::graphs::window_calls::window;
 use gradloom_testkit::graphs::{Pattern, Scenario, agree};
 
 use crate::devices;
@@ -80,7 +81,7 @@ fn seed_311553() {
     agree(&Scenario::Alone, &devices(), &|t| {
         t.leaf(&[1, 1, 1, 0], DType::F32, Pattern::Small, 1);
         t.leaf(&[1, 1, 1, 1], DType::F32, Pattern::Small, 1);
-        t.push(Tensor::conv2d_forward(&t[0], &t[1], window(&[1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1]), 1));
+        t.push(Tensor::convolution(&t[0], &t[1], window(&[2, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1]), 1));
         vec![2]
     });
 }
@@ -90,7 +91,7 @@ fn seed_300942() {
     agree(&Scenario::Together, &devices(), &|t| {
         t.leaf(&[1, 2, 0, 2], DType::F32, Pattern::Small, 1);
         t.leaf(&[2, 1, 1, 2], DType::F32, Pattern::Small, 1);
-        t.push(Tensor::conv2d_forward(&t[0], &t[1], window(&[1, 2, 1, 1, 1, 1, 1, 0, 0, 0, 2]), 2));
+        t.push(Tensor::convolution(&t[0], &t[1], window(&[2, 1, 2, 1, 1, 1, 1, 1, 0, 0, 0, 2]), 2));
         vec![2]
     });
 }

@@ -1,7 +1,8 @@
 //! The graphs, as they were printed; names say what was wrong.
 
 use gradloom_tensor::{DType, Shape, Tensor};
-use gradloom_testkit::graphs::calls::{barrier, pairs, tail, window};
+use gradloom_testkit::graphs::calls::{barrier, pairs, tail};
+use gradloom_testkit::graphs::window_calls::window;
 use gradloom_testkit::graphs::{Pattern, Scenario, agree};
 
 use crate::{cpus, devices};
@@ -123,8 +124,8 @@ fn an_empty_picture_is_padded_and_convolved() {
     agree(&Scenario::Alone, &devices(), &|t| {
         t.leaf(&[1, 1, 1, 0], DType::F32, Pattern::Small, 1);
         t.leaf(&[1, 1, 1, 1], DType::F32, Pattern::Small, 1);
-        let place = window(&[1, 1, 1, 1, 1, 1, 0, 0, 1, 0]);
-        t.push(Tensor::conv2d_forward(&t[0], &t[1], place, 1));
+        let place = window(&[2, 1, 1, 1, 1, 1, 1, 0, 0, 1, 0]);
+        t.push(Tensor::convolution(&t[0], &t[1], place, 1));
         vec![2]
     });
 }
@@ -134,8 +135,8 @@ fn an_empty_picture_of_f64_is_padded_and_convolved() {
     agree(&Scenario::Alone, &cpus(), &|t| {
         t.leaf(&[1, 2, 0, 2], DType::F64, Pattern::Small, 1);
         t.leaf(&[2, 1, 1, 2], DType::F64, Pattern::Small, 1);
-        let place = window(&[1, 2, 1, 2, 1, 2, 1, 1, 1, 0]);
-        t.push(Tensor::conv2d_forward(&t[0], &t[1], place, 2));
+        let place = window(&[2, 1, 2, 1, 2, 1, 2, 1, 1, 1, 0]);
+        t.push(Tensor::convolution(&t[0], &t[1], place, 2));
         vec![2]
     });
 }

@@ -11,58 +11,66 @@ use crate::vector::Real;
 
 /// True if every group has one input channel (and the loops here are better than tiles).
 pub(super) fn applies(geometry: &Geometry) -> bool {
-    geometry.channels == 1 && geometry.groups > 1 && geometry.outputs < 8
+    geometry.channels == geometry.depth.kernel && geometry.groups > 1 && geometry.outputs < 8
 }
 
 vectorized! {
-    /// One image: `[groups]` planes to `[groups * outputs]` planes.
+    /// One image: `[groups]` volumes to `[groups * outputs]` volumes.
     pub(super) fn forward['a][T: RealOrdered](
         geometry: &'a Geometry, weight: &'a [T], input: &'a [T], out: &'a mut [T]
     ) {
-        let mut padded = Scratch::take::<T>(geometry.padded_area());
-        let outs = out.chunks_exact_mut(geometry.outputs * geometry.output_area());
-        let window = geometry.kernel[0] * geometry.kernel[1];
-        let weights = weight.chunks_exact(geometry.outputs * window);
-        let planes = input.chunks_exact(geometry.input_area());
-        for ((plane, outs), weights) in planes.zip(outs).zip(weights) {
-            geometry.pad(plane, padded.get_mut());
-            let padded = padded.get::<T>();
-            let outs = outs.chunks_exact_mut(geometry.output_area());
-            for (out, weights) in outs.zip(weights.chunks_exact(window)) {
-                forward_plane::<T, FMA>(geometry, weights, padded, out);
+        let mut padded = Scratch::take::<T>(geometry.channels * geometry.padded_area());
+        let offsets = geometry.offsets();
+        let outs = out.chunks_exact_mut(geometry.output_volume());
+        let weights = weight.chunks_exact(geometry.outputs * offsets.len());
+        let volumes = input.chunks_exact(geometry.input_volume());
+        for ((volume, outs), weights) in volumes.zip(outs).zip(weights) {
+            for picture in 0..geometry.depth.output {
+                geometry.pad(volume, picture, padded.get_mut());
+                let planes = outs.chunks_exact_mut(geometry.output_area()).skip(picture);
+                let planes = planes.step_by(geometry.depth.output);
+                for (out, weights) in planes.zip(weights.chunks_exact(offsets.len())) {
+                    forward_plane::<T, FMA>(geometry, &offsets, weights, padded.get(), out);
+                }
             }
         }
     }
 
-    /// One image: the gradients of `[groups * outputs]` planes to `[groups]` planes.
+    /// One image: the gradients of `[groups * outputs]` volumes to `[groups]` volumes.
     pub(super) fn input['a][T: RealOrdered](
         geometry: &'a Geometry, weight: &'a [T], gradient: &'a [T], out: &'a mut [T]
     ) {
-        let mut padded = Scratch::take::<T>(geometry.padded_area());
-        let gradients = gradient.chunks_exact(geometry.outputs * geometry.output_area());
-        let window = geometry.kernel[0] * geometry.kernel[1];
-        let weights = weight.chunks_exact(geometry.outputs * window);
-        let planes = out.chunks_exact_mut(geometry.input_area());
-        for ((plane, gradients), weights) in planes.zip(gradients).zip(weights) {
-            let padded = padded.get_mut::<T>();
-            padded.fill(T::ZERO);
-            let gradients = gradients.chunks_exact(geometry.output_area());
-            for (gradient, weights) in gradients.zip(weights.chunks_exact(window)) {
-                input_plane::<T, FMA>(geometry, weights, gradient, padded);
+        let mut padded = Scratch::take::<T>(geometry.channels * geometry.padded_area());
+        let offsets = geometry.offsets();
+        let gradients = gradient.chunks_exact(geometry.output_volume());
+        let weights = weight.chunks_exact(geometry.outputs * offsets.len());
+        let volumes = out.chunks_exact_mut(geometry.input_volume());
+        for ((volume, gradients), weights) in volumes.zip(gradients).zip(weights) {
+            if !geometry.is_flat() {
+                volume.fill(T::ZERO);
             }
-            let width = geometry.input[1];
-            let rows = padded.chunks_exact(geometry.padded[1]).skip(geometry.before[0]);
-            for (row, out) in rows.zip(plane.chunks_exact_mut(width)) {
-                out.copy_from_slice(&row[geometry.before[1]..geometry.before[1] + width]);
+            for picture in 0..geometry.depth.output {
+                padded.get_mut::<T>().fill(T::ZERO);
+                let planes = gradients.chunks_exact(geometry.output_area()).skip(picture);
+                let planes = planes.step_by(geometry.depth.output);
+                for (gradient, weights) in planes.zip(weights.chunks_exact(offsets.len())) {
+                    input_plane::<T, FMA>(geometry, &offsets, weights, gradient, padded.get_mut());
+                }
+                geometry.unpad(padded.get(), picture, volume, |row: &[T], out: &mut [T]| {
+                    for (slot, &value) in out.iter_mut().zip(row) {
+                        *slot = slot.plus(value);
+                    }
+                });
             }
         }
     }
 
     /// The weights' gradients of one plane of one image, added to `sums`.
     fn weight_plane['a][T: RealOrdered](
-        geometry: &'a Geometry, padded: &'a [T], gradient: &'a [T], sums: &'a mut [T]
+        geometry: &'a Geometry, offsets: &'a [usize], padded: &'a [T], gradient: &'a [T],
+        sums: &'a mut [T]
     ) {
-        for (&offset, sum) in geometry.offsets().iter().zip(sums) {
+        for (&offset, sum) in offsets.iter().zip(sums) {
             let mut lanes = [T::ZERO; 16];
             for (y, gradient) in gradient.chunks_exact(geometry.output[1]).enumerate() {
                 let first = offset + y * geometry.stride[0] * geometry.padded[1];
@@ -96,21 +104,20 @@ impl<T: Real + Ordered> RealOrdered for T {}
 #[inline(always)]
 fn forward_plane<T: RealOrdered, const FMA: bool>(
     geometry: &Geometry,
+    offsets: &[usize],
     weights: &[T],
     padded: &[T],
     out: &mut [T],
 ) {
-    let [_, kernel_width] = geometry.kernel;
     for (y, out) in out.chunks_exact_mut(geometry.output[1]).enumerate() {
+        let padded = &padded[y * geometry.stride[0] * geometry.padded[1]..];
         if geometry.stride[1] == 1 && out.len() >= BLOCK {
-            forward_row::<T, FMA>(geometry, weights, padded, y, out);
+            forward_row::<T, FMA>(offsets, weights, padded, out);
             continue;
         }
         out.fill(T::ZERO);
-        for (index, &weight) in weights.iter().enumerate() {
-            let (ky, kx) = (index / kernel_width, index % kernel_width);
-            let row = y * geometry.stride[0] + ky * geometry.dilation[0];
-            let values = &padded[row * geometry.padded[1] + kx * geometry.dilation[1]..];
+        for (&offset, &weight) in offsets.iter().zip(weights) {
+            let values = &padded[offset..];
             if geometry.stride[1] == 1 {
                 for (slot, &value) in out.iter_mut().zip(values) {
                     *slot = T::fused::<FMA>(weight, value, *slot);
@@ -130,26 +137,20 @@ const BLOCK: usize = 16;
 /// A row of outputs side by side, block by block; the last block ends with the row.
 #[inline(always)]
 fn forward_row<T: RealOrdered, const FMA: bool>(
-    geometry: &Geometry,
+    offsets: &[usize],
     weights: &[T],
     padded: &[T],
-    y: usize,
     out: &mut [T],
 ) {
-    let [_, kernel_width] = geometry.kernel;
     let width = out.len();
     let mut first = 0;
     while first < width {
         let x = first.min(width - BLOCK);
         let mut sums = [T::ZERO; BLOCK];
-        for (row, weights) in weights.chunks_exact(kernel_width).enumerate() {
-            let row =
-                (y * geometry.stride[0] + row * geometry.dilation[0]) * geometry.padded[1] + x;
-            for (column, &weight) in weights.iter().enumerate() {
-                let values = &padded[row + column * geometry.dilation[1]..][..BLOCK];
-                for (sum, &value) in sums.iter_mut().zip(values) {
-                    *sum = T::fused::<FMA>(weight, value, *sum);
-                }
+        for (&offset, &weight) in offsets.iter().zip(weights) {
+            let values = &padded[offset + x..][..BLOCK];
+            for (sum, &value) in sums.iter_mut().zip(values) {
+                *sum = T::fused::<FMA>(weight, value, *sum);
             }
         }
         out[x..x + BLOCK].copy_from_slice(&sums);
@@ -160,16 +161,15 @@ fn forward_row<T: RealOrdered, const FMA: bool>(
 #[inline(always)]
 fn input_plane<T: RealOrdered, const FMA: bool>(
     geometry: &Geometry,
+    offsets: &[usize],
     weights: &[T],
     gradient: &[T],
     padded: &mut [T],
 ) {
-    let [_, kernel_width] = geometry.kernel;
     for (y, gradient) in gradient.chunks_exact(geometry.output[1]).enumerate() {
-        for (index, &weight) in weights.iter().enumerate() {
-            let (ky, kx) = (index / kernel_width, index % kernel_width);
-            let row = y * geometry.stride[0] + ky * geometry.dilation[0];
-            let slots = &mut padded[row * geometry.padded[1] + kx * geometry.dilation[1]..];
+        let padded = &mut padded[y * geometry.stride[0] * geometry.padded[1]..];
+        for (&offset, &weight) in offsets.iter().zip(weights) {
+            let slots = &mut padded[offset..];
             if geometry.stride[1] == 1 {
                 for (slot, &value) in slots.iter_mut().zip(gradient) {
                     *slot = T::fused::<FMA>(weight, value, *slot);
@@ -192,25 +192,31 @@ pub(super) fn weight<T: RealOrdered>(
     gradient: &[T],
     out: &mut [T],
 ) {
-    let window = geometry.kernel[0] * geometry.kernel[1];
+    let offsets = geometry.offsets();
+    let window = offsets.len();
     let unit = geometry.outputs * window;
-    let work = images * geometry.output_area() * unit;
+    let work = images * geometry.output_volume() * window;
     let threads = context.threads_for(geometry.groups * work);
     let out: &mut [u8] = bytemuck::cast_slice_mut(out);
     let bytes = [unit * size_of::<T>()];
     parallel::split(threads, &mut [out], &bytes, geometry.groups, 1, |groups, parts| {
         let out: &mut [T] = bytemuck::cast_slice_mut(parts[0]);
-        let mut padded = Scratch::take::<T>(geometry.padded_area());
-        let (area, output_area) = (geometry.input_area(), geometry.output_area());
+        let mut padded = Scratch::take::<T>(geometry.channels * geometry.padded_area());
+        let (inputs, outputs) = (geometry.input_volume(), geometry.output_volume());
         for (group, sums) in groups.zip(out.chunks_exact_mut(unit)) {
             sums.fill(T::ZERO);
             for image in 0..images {
-                let plane = image * geometry.groups + group;
-                geometry.pad(&input[plane * area..(plane + 1) * area], padded.get_mut());
-                for (output, sums) in sums.chunks_exact_mut(window).enumerate() {
-                    let first = (plane * geometry.outputs + output) * output_area;
-                    let gradient = &gradient[first..first + output_area];
-                    weight_plane(context.level, geometry, padded.get::<T>(), gradient, sums);
+                let at = image * geometry.groups + group;
+                let gradient = &gradient[at * outputs..(at + 1) * outputs];
+                for picture in 0..geometry.depth.output {
+                    let volume = &input[at * inputs..(at + 1) * inputs];
+                    geometry.pad(volume, picture, padded.get_mut());
+                    let planes = gradient.chunks_exact(geometry.output_area()).skip(picture);
+                    let planes = planes.step_by(geometry.depth.output);
+                    for (gradient, sums) in planes.zip(sums.chunks_exact_mut(window)) {
+                        let padded = padded.get::<T>();
+                        weight_plane(context.level, geometry, &offsets, padded, gradient, sums);
+                    }
                 }
             }
         }

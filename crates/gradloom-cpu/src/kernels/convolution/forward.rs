@@ -64,23 +64,25 @@ impl Forward {
         out: &mut [T],
     ) {
         let geometry = &self.geometry;
-        let inputs = geometry.channels * geometry.input_area();
         let room = self.tiling.columns * self.tiling.lanes;
         let image = geometry.channels * geometry.padded_area();
         let mut padded = Scratch::take::<T>(image + room);
         let mut windows = Scratch::take::<T>(if self.shifted { 0 } else { self.window_elements() });
         let outs = out.chunks_exact_mut(out.len() / geometry.groups);
-        for (group, (input, out)) in input.chunks_exact(inputs).zip(outs).enumerate() {
-            geometry.pad(input, padded.get_mut());
-            let source = if self.shifted {
-                padded.get()
-            } else {
-                self.make_windows::<T>(padded.get(), windows.get_mut());
-                windows.get()
-            };
+        let volumes = input.chunks_exact(geometry.input_volume());
+        for (group, (volume, out)) in volumes.zip(outs).enumerate() {
             let weights = self.weights.group(group);
             let weights = &weights[weights.len() / part.1 * part.0..];
-            self.group(level, weights, source, geometry.outputs / part.1, out);
+            for picture in 0..geometry.depth.output {
+                geometry.pad(volume, picture, padded.get_mut());
+                let source = if self.shifted {
+                    padded.get()
+                } else {
+                    self.make_windows::<T>(padded.get(), windows.get_mut());
+                    windows.get()
+                };
+                self.picture(level, weights, source, (picture, geometry.outputs / part.1), out);
+            }
         }
     }
 
@@ -88,12 +90,13 @@ impl Forward {
         self.geometry.inner() * self.geometry.output_area().next_multiple_of(self.tiling.lanes)
     }
 
-    fn group<T: Real>(
+    /// One picture of a volume, of so many output channels.
+    fn picture<T: Real>(
         &self,
         level: Level,
         weights: &[T],
         source: &[T],
-        outputs: usize,
+        (picture, outputs): (usize, usize),
         out: &mut [T],
     ) {
         let geometry = &self.geometry;
@@ -112,7 +115,13 @@ impl Forward {
         }
         .run(level);
         let result = result.get::<T>();
-        if step == width {
+        if geometry.depth.output > 1 {
+            let planes = out.chunks_exact_mut(height * width).skip(picture);
+            let planes = planes.step_by(geometry.depth.output);
+            for (out, plane) in planes.zip(result.chunks_exact(positions)) {
+                copy_rows(level, plane, positions, step, [height, width], out);
+            }
+        } else if step == width {
             let planes = out.chunks_exact_mut(height * width);
             for (out, plane) in planes.zip(result.chunks_exact(positions)) {
                 out.copy_from_slice(&plane[..height * width]);

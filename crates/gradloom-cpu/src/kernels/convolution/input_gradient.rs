@@ -39,34 +39,67 @@ impl InputGradient {
     /// One image: all groups of `gradient` to `out`.
     pub(super) fn image<T: Real + Ordered>(&self, level: Level, gradient: &[T], out: &mut [T]) {
         let geometry = &self.geometry;
-        let (area, positions) = (geometry.output_area(), self.positions);
-        let offsets: Vec<usize> = (0..geometry.outputs).map(|output| output * positions).collect();
-        let mut source = Scratch::take::<T>(geometry.outputs * positions);
-        let mut windows = Scratch::take::<T>(geometry.inner() * positions);
-        let mut padded = Scratch::take::<T>(geometry.channels * geometry.padded_area());
-        let gradients = gradient.chunks_exact(geometry.outputs * area);
-        let outs = out.chunks_exact_mut(geometry.channels * geometry.input_area());
+        let mut buffers = Buffers {
+            source: Scratch::take::<T>(geometry.outputs * self.positions),
+            windows: Scratch::take::<T>(geometry.inner() * self.positions),
+            padded: Scratch::take::<T>(geometry.channels * geometry.padded_area()),
+        };
+        let gradients = gradient.chunks_exact(geometry.output_volume());
+        let outs = out.chunks_exact_mut(geometry.input_volume());
         for (group, (gradient, out)) in gradients.zip(outs).enumerate() {
-            let source = source.get_mut::<T>();
-            for (plane, slot) in gradient.chunks_exact(area).zip(source.chunks_exact_mut(positions))
-            {
-                slot[..area].copy_from_slice(plane);
-                slot[area..].fill(T::zeroed());
+            if !geometry.is_flat() {
+                out.fill(T::ZERO);
             }
-            Product {
-                weights: self.weights.group(group),
-                source,
-                offsets: &offsets,
-                rows: geometry.inner(),
-                positions,
-                out: Target::Set(windows.get_mut()),
-                out_stride: positions,
+            for picture in 0..geometry.depth.output {
+                self.picture(level, group, gradient, picture, &mut buffers);
+                let add = |row: &[T], out: &mut [T]| {
+                    for (slot, &value) in out.iter_mut().zip(row) {
+                        *slot = slot.plus(value);
+                    }
+                };
+                geometry.unpad::<T>(buffers.padded.get(), picture, out, add);
             }
-            .run(level);
-            add_windows::<T>(level, geometry, positions, windows.get(), padded.get_mut());
-            geometry.unpad::<T>(padded.get(), out);
         }
     }
+
+    /// What one picture of the gradient adds to the padded planes that its windows reach.
+    fn picture<T: Real + Ordered>(
+        &self,
+        level: Level,
+        group: usize,
+        gradient: &[T],
+        picture: usize,
+        buffers: &mut Buffers,
+    ) {
+        let geometry = &self.geometry;
+        let (area, positions) = (geometry.output_area(), self.positions);
+        let offsets: Vec<usize> = (0..geometry.outputs).map(|output| output * positions).collect();
+        let source = buffers.source.get_mut::<T>();
+        let planes = gradient.chunks_exact(area).skip(picture).step_by(geometry.depth.output);
+        for (plane, slot) in planes.zip(source.chunks_exact_mut(positions)) {
+            slot[..area].copy_from_slice(plane);
+            slot[area..].fill(T::zeroed());
+        }
+        Product {
+            weights: self.weights.group(group),
+            source,
+            offsets: &offsets,
+            rows: geometry.inner(),
+            positions,
+            out: Target::Set(buffers.windows.get_mut()),
+            out_stride: positions,
+        }
+        .run(level);
+        let windows = buffers.windows.get();
+        add_windows::<T>(level, geometry, positions, windows, buffers.padded.get_mut());
+    }
+}
+
+/// Memory of one image's gradient.
+struct Buffers {
+    source: Scratch,
+    windows: Scratch,
+    padded: Scratch,
 }
 
 vectorized! {

@@ -1,5 +1,6 @@
 //! Convolutions and their two transposes, parallel over images (over channels for a single image),
-//! with the epilogue run on each image just computed.
+//! with the epilogue run on each image just computed. An image may be a sequence, a picture or a volume,
+//! see [`Geometry`].
 
 mod depthwise;
 mod forward;
@@ -77,9 +78,9 @@ impl Convolve {
         let second = lanes_of::<T>(context, inputs[1], self.dtype)?;
         let (first, second) = (first.get(), second.get());
         let geometry = &self.geometry;
-        let work = geometry.output_area() * geometry.inner() * geometry.outputs * geometry.groups;
-        let inputs_of_image = geometry.groups * geometry.channels * geometry.input_area();
-        let outputs_of_image = geometry.groups * geometry.outputs * geometry.output_area();
+        let inputs_of_image = geometry.groups * geometry.input_volume();
+        let outputs_of_image = geometry.groups * geometry.output_volume();
+        let work = outputs_of_image * geometry.inner();
         let threads = context.threads_for(self.images * work / 8);
         let per_task = (128 * 1024usize).div_ceil(work.max(1)).clamp(1, self.images.max(1));
         // Few images are cut in parts of channels; the bits do not depend on it.
@@ -92,7 +93,7 @@ impl Convolve {
         };
         let level = context.level;
         let elements = geometry.groups * geometry.outputs * geometry.inner();
-        if self.images * work * geometry.input_area() == 0 {
+        if self.images * work * inputs_of_image == 0 {
             // Sums of nothing, or of padding alone: no channels, images, windows or pixels.
             if self.kind == Kind::Weight {
                 return self.epilogue.run_whole(context, inputs, outputs, elements, |out| {

@@ -46,7 +46,8 @@ impl Transposed {
 
     /// In how many equal parts of input channels an image can be computed, at most `wanted`.
     pub(super) fn parts(&self, wanted: usize) -> usize {
-        parts(self.geometry.groups, self.geometry.channels, self.tiling.rows, wanted)
+        let Geometry { groups, channels, .. } = self.geometry;
+        if self.geometry.is_flat() { parts(groups, channels, self.tiling.rows, wanted) } else { 1 }
     }
 
     /// One image: all groups of `gradient` to `out`; or part `part.0` of `part.1` of its input
@@ -65,37 +66,47 @@ impl Transposed {
         let mut spread = Scratch::take::<T>(geometry.outputs * self.positions);
         // Room for the last vector of the last plane; each plane's overhang adds zeros to the next.
         let mut padded = Scratch::take::<T>(channels * padded_area + self.tiling.lanes);
-        let gradients = gradient.chunks_exact(geometry.outputs * geometry.output_area());
-        let outs = out.chunks_exact_mut(channels * geometry.input_area());
+        let gradients = gradient.chunks_exact(geometry.output_volume());
+        let outs = out.chunks_exact_mut(geometry.input_volume() / part.1);
         for (group, (gradient, out)) in gradients.zip(outs).enumerate() {
-            self.spread(gradient, spread.get_mut());
             let weights = self.weights.group::<T>(group);
             let per_position = weights.len() / window;
-            let padded = padded.get_mut::<T>();
-            padded.fill(T::zeroed());
-            for (position, offset) in geometry.offsets().into_iter().take(window).enumerate() {
-                let first = position * per_position + per_position / part.1 * part.0;
-                Product {
-                    weights: &weights[first..first + per_position / part.1],
-                    source: spread.get(),
-                    offsets: &self.offsets,
-                    rows: channels,
-                    positions: self.positions,
-                    out: Target::Added(&mut padded[offset..]),
-                    out_stride: padded_area,
-                }
-                .run(level);
+            if !geometry.is_flat() {
+                out.fill(T::zeroed());
             }
-            geometry.unpad(padded, out);
+            for picture in 0..geometry.depth.output {
+                self.spread(gradient, picture, spread.get_mut());
+                let padded = padded.get_mut::<T>();
+                padded.fill(T::zeroed());
+                for (position, offset) in geometry.offsets().into_iter().take(window).enumerate() {
+                    let first = position * per_position + per_position / part.1 * part.0;
+                    Product {
+                        weights: &weights[first..first + per_position / part.1],
+                        source: spread.get(),
+                        offsets: &self.offsets,
+                        rows: channels,
+                        positions: self.positions,
+                        out: Target::Added(&mut padded[offset..]),
+                        out_stride: padded_area,
+                    }
+                    .run(level);
+                }
+                geometry.unpad(padded, picture, out, |row, out| {
+                    for (slot, &value) in out.iter_mut().zip(row) {
+                        *slot = T::fused::<false>(T::ONE, value, *slot);
+                    }
+                });
+            }
         }
     }
 
-    /// Rows of the gradient as far apart as those of the padded image, with zeros between.
-    fn spread<T: Real>(&self, gradient: &[T], out: &mut [T]) {
+    /// Rows of one picture of the gradient as far apart as those of the padded image, with zeros between.
+    fn spread<T: Real>(&self, gradient: &[T], picture: usize, out: &mut [T]) {
         let [_, width] = self.geometry.output;
         let step = self.geometry.padded[1];
         out.fill(T::zeroed());
         let planes = gradient.chunks_exact(self.geometry.output_area());
+        let planes = planes.skip(picture).step_by(self.geometry.depth.output);
         for (plane, out) in planes.zip(out.chunks_exact_mut(self.positions)) {
             for (row, out) in plane.chunks_exact(width).zip(out.chunks_mut(step)) {
                 out[..width].copy_from_slice(row);

@@ -73,7 +73,7 @@ pub(super) fn weight_gradient<T: Real>(
     let mut partial = context.pool.temporary(division.chunks * sums * size_of::<T>())?;
     let unit = division.part * division.lanes * size_of::<T>();
     let units = division.chunks * geometry.groups * division.parts;
-    let work = images * geometry.output_area() * inner * geometry.outputs * geometry.groups;
+    let work = images * geometry.output_volume() * inner * geometry.groups;
     let threads = context.threads_for(work / 8);
     parallel::split(threads, &mut [partial.get_mut()], &[unit], units, 1, |range, parts| {
         let sums: &mut [T] = bytemuck::cast_slice_mut(parts[0]);
@@ -151,24 +151,25 @@ impl Task<'_> {
         sums: &mut [T],
     ) {
         let (geometry, division) = (self.geometry, self.division);
-        let (inputs, outputs) =
-            (geometry.channels * geometry.input_area(), geometry.outputs * geometry.output_area());
+        let (inputs, outputs) = (geometry.input_volume(), geometry.output_volume());
         debug_assert!(images.end <= division.images);
         let offsets = geometry.offsets();
         let first = self.part * division.part;
         let offsets = &offsets[first..(first + division.part).min(offsets.len())];
         let mut padded = Scratch::take::<T>(geometry.channels * geometry.padded_area());
         let mut transposed = Scratch::take::<T>(geometry.output_area() * division.lanes);
-        for image in images {
+        let (area, depth) = (geometry.output_area(), geometry.depth.output);
+        let pictures = images.flat_map(|image| (0..depth).map(move |picture| (image, picture)));
+        for (image, picture) in pictures {
             let at = image * geometry.groups + self.group;
-            geometry.pad(&input[at * inputs..(at + 1) * inputs], padded.get_mut());
-            let gradient = &gradient[at * outputs..(at + 1) * outputs];
+            geometry.pad(&input[at * inputs..(at + 1) * inputs], picture, padded.get_mut());
+            let gradient = &gradient[at * outputs..(at + 1) * outputs][picture * area..];
             let transposed = transposed.get_mut::<T>();
             if geometry.outputs < division.lanes {
                 transposed.fill(T::zeroed());
             }
-            let area = geometry.output_area();
-            transpose(level, gradient, area, [geometry.outputs, area], transposed, division.lanes);
+            let size = [geometry.outputs, area];
+            transpose(level, gradient, depth * area, size, transposed, division.lanes);
             Correlation {
                 gradient: transposed,
                 channels: division.lanes,

@@ -9,6 +9,8 @@ mod elementwise;
 mod views;
 mod reductions;
 mod products;
+mod windows;
+mod pooling;
 mod indexing;
 mod sequences;
 mod structure;
@@ -37,7 +39,7 @@ impl Recipe {
 
 /// One or a few calls of a family.
 fn step(maker: &mut Maker<'_>) {
-    let families: [(usize, fn(&mut Maker<'_>)); 27] = [
+    let families: [(usize, fn(&mut Maker<'_>)); 29] = [
         (14, elementwise::unary),
         (16, elementwise::binary),
         (8, elementwise::scalar),
@@ -58,8 +60,10 @@ fn step(maker: &mut Maker<'_>) {
         (8, reductions::rows),
         (3, reductions::loss),
         (9, products::matmul),
-        (4, products::convolution),
-        (4, products::pooling),
+        (4, windows::convolution),
+        (3, windows::layers),
+        (4, pooling::pooling),
+        (3, pooling::layers),
         (5, indexing::gather),
         (3, indexing::sort),
         (3, sequences::attention),

@@ -1,6 +1,6 @@
 //! Errors of what picks elements: the index of a maximum, orders, windows, gathering.
 
-use gradloom_tensor::op::{ArgReduction, Window2d};
+use gradloom_tensor::op::{ArgReduction, Window};
 use gradloom_tensor::{Op, Shape};
 
 use super::{Arithmetic, Known, Node};
@@ -50,7 +50,7 @@ pub(super) fn errors(
             );
             let operands = [data.values.clone(), magnitudes];
             let total = structured::compute(node.tensor, &operands, shapes);
-            let count = window.kernel[0] * window.kernel[1];
+            let count = window.taps();
             let unit = super::unit(node.tensor.dtype());
             for (error, total) in errors.iter_mut().zip(total) {
                 *error +=
@@ -123,7 +123,7 @@ fn order(data: &Known, line: &[usize]) -> Vec<f64> {
 }
 
 /// For each window whether rounding may decide where its maximum is.
-fn doubtful(window: Window2d, data: &Known, input: &Shape, output: &Shape) -> Vec<bool> {
+fn doubtful(window: Window, data: &Known, input: &Shape, output: &Shape) -> Vec<bool> {
     let mut members: Vec<Vec<usize>> = vec![Vec::new(); output.count()];
     pool(window, input, output, |x, y| members[y].push(x));
     members

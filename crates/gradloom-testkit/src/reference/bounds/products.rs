@@ -90,7 +90,7 @@ const SIGN_OPEN: f64 = f64::from_bits(1);
 /// True for windows that reach beyond what they are moved over. The transposed ones always may.
 fn pads(op: &Op) -> bool {
     match op {
-        Op::Convolution(window, _) => window.padding != [[0, 0]; 2],
+        Op::Convolution(window, _) => window.pads(),
         Op::ConvolutionInput(..) | Op::ConvolutionWeight(..) => true,
         _ => false,
     }
@@ -129,10 +129,10 @@ fn terms(node: &Node<'_>) -> usize {
         Op::Reduce(_, axes) => axes.iter().map(|axis| shapes[0][axis]).product(),
         Op::Scan { axis, .. } | Op::ScatterAdd { axis } => shapes[0][*axis],
         Op::Matmul => shapes[0][shapes[0].rank() - 1],
-        Op::Convolution(window, _) => shapes[1][1] * window.kernel[0] * window.kernel[1],
-        Op::ConvolutionInput(window, _) => shapes[0][0] * window.kernel[0] * window.kernel[1],
-        Op::ConvolutionWeight(..) => shapes[1][0] * shapes[1][2] * shapes[1][3],
-        Op::PoolSum(window) | Op::PoolSumScatter(window) => window.kernel[0] * window.kernel[1],
+        Op::Convolution(window, _) => shapes[1][1] * window.taps(),
+        Op::ConvolutionInput(window, _) => shapes[0][0] * window.taps(),
+        Op::ConvolutionWeight(..) => shapes[1].count() / shapes[1][1].max(1),
+        Op::PoolSum(window) | Op::PoolSumScatter(window) => window.taps(),
         op => unreachable!("reference: {} is no sum", op.name()),
     }
 }

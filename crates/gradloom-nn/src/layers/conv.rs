@@ -1,0 +1,96 @@
+//! [`Conv1d`], [`Conv2d`] and [`Conv3d`]: cross-correlation of sequences, pictures and volumes.
+
+use crate::layers::{Layer, add_channel_bias};
+use crate::{Context, Init, Module, Parameter};
+use gradloom_tensor::Tensor;
+use gradloom_tensor::ops::convolution::ConvOptions;
+use gradloom_tensor::ops::per_axis::PerAxis;
+
+/// `y[n, o] = b[o] + sum over c of W[o, c] * x[n, c]` over `N` axes: `[N, C, ..] -> [N, O, ..]` with
+/// `W [O, C / groups, K..]` and `b [O]`; `*` is cross-correlation.
+///
+/// PyTorch: `torch.nn.Conv1d`, `Conv2d` and `Conv3d`.
+#[derive(Module, Clone, Debug)]
+pub struct Conv<const N: usize> {
+    /// `[O, C / groups, K..]`
+    pub weight: Parameter,
+    /// `[O]`
+    pub bias: Option<Parameter>,
+    #[module(skip)]
+    options: ConvOptions<N>,
+}
+
+/// [`Conv`] of sequences `[N, C, L]`.
+pub type Conv1d = Conv<1>;
+/// [`Conv`] of pictures `[N, C, H, W]`.
+pub type Conv2d = Conv<2>;
+/// [`Conv`] of volumes `[N, C, D, H, W]`.
+pub type Conv3d = Conv<3>;
+
+impl<const N: usize> Conv<N> {
+    /// First values as PyTorch's: uniform in `+-1 / sqrt(C / groups * elements of the kernel)`.
+    ///
+    /// # Panics
+    /// If the groups do not divide the channels.
+    #[track_caller]
+    pub fn new(
+        inputs: usize,
+        outputs: usize,
+        kernel: impl PerAxis<N>,
+        options: ConvOptions<N>,
+        init: &mut Init,
+    ) -> Self {
+        let shared = grouped(&format!("conv{N}d"), inputs, outputs, options.groups);
+        let (shape, bound) = weight([outputs, shared], kernel.per_axis());
+        let weight = init.uniform(&shape[..], bound);
+        Conv { weight, bias: Some(init.uniform(outputs, bound)), options }
+    }
+
+    /// The same layer without a bias, as it stands before a norm.
+    #[must_use]
+    pub fn without_bias(mut self) -> Self {
+        self.bias = None;
+        self
+    }
+
+    /// Stride, padding, dilation and groups.
+    pub fn options(&self) -> &ConvOptions<N> {
+        &self.options
+    }
+}
+
+/// The shape of a weight, and the bound of its first values: `1 / sqrt(fan-in)`, where the second
+/// channels and the kernel are the fan-in.
+pub(super) fn weight<const N: usize>(
+    channels: [usize; 2],
+    kernel: [usize; N],
+) -> (Vec<usize>, f64) {
+    let shape = [&channels[..], &kernel[..]].concat();
+    let fan_in: f64 = shape[1..].iter().map(|&size| size as f64).product();
+    (shape, 1.0 / fan_in.max(1.0).sqrt())
+}
+
+/// Input channels per group.
+#[track_caller]
+pub(super) fn grouped(layer: &str, inputs: usize, outputs: usize, groups: usize) -> usize {
+    assert!(
+        groups > 0 && inputs.is_multiple_of(groups) && outputs.is_multiple_of(groups),
+        "{layer}: {groups} groups do not divide {inputs} input and {outputs} output channels"
+    );
+    inputs / groups
+}
+
+macro_rules! layer {
+    ($axes:literal, $method:ident) => {
+        impl Layer for Conv<$axes> {
+            #[track_caller]
+            fn forward(&self, x: &Tensor, _ctx: &mut Context) -> Tensor {
+                add_channel_bias(&x.$method(&self.weight, &self.options), self.bias.as_ref())
+            }
+        }
+    };
+}
+
+layer!(1, conv1d);
+layer!(2, conv2d);
+layer!(3, conv3d);

@@ -1,0 +1,78 @@
+//! [`ConvTranspose1d`], [`ConvTranspose2d`] and [`ConvTranspose3d`]: the transpose of a convolution, which
+//! makes sequences, pictures and volumes larger.
+
+use crate::layers::conv::{grouped, weight};
+use crate::layers::{Layer, add_channel_bias};
+use crate::{Context, Init, Module, Parameter};
+use gradloom_tensor::Tensor;
+use gradloom_tensor::ops::convolution::ConvTransposeOptions;
+use gradloom_tensor::ops::per_axis::PerAxis;
+
+/// The transpose of a convolution in its input, and a bias, over `N` axes: `[N, C, ..] -> [N, O, ..]` with
+/// `W [C, O / groups, K..]`, `b [O]` and the sizes
+/// `(size - 1) stride - 2 padding + dilation (K - 1) + output_padding + 1`.
+///
+/// PyTorch: `torch.nn.ConvTranspose1d`, `ConvTranspose2d` and `ConvTranspose3d`.
+#[derive(Module, Clone, Debug)]
+pub struct ConvTranspose<const N: usize> {
+    /// `[C, O / groups, K..]`
+    pub weight: Parameter,
+    /// `[O]`
+    pub bias: Option<Parameter>,
+    #[module(skip)]
+    options: ConvTransposeOptions<N>,
+}
+
+/// [`ConvTranspose`] of sequences `[N, C, L]`.
+pub type ConvTranspose1d = ConvTranspose<1>;
+/// [`ConvTranspose`] of pictures `[N, C, H, W]`.
+pub type ConvTranspose2d = ConvTranspose<2>;
+/// [`ConvTranspose`] of volumes `[N, C, D, H, W]`.
+pub type ConvTranspose3d = ConvTranspose<3>;
+
+impl<const N: usize> ConvTranspose<N> {
+    /// First values as PyTorch's: uniform in `+-1 / sqrt(O / groups * elements of the kernel)`.
+    ///
+    /// # Panics
+    /// If the groups do not divide the channels.
+    #[track_caller]
+    pub fn new(
+        inputs: usize,
+        outputs: usize,
+        kernel: impl PerAxis<N>,
+        options: ConvTransposeOptions<N>,
+        init: &mut Init,
+    ) -> Self {
+        let shared = grouped(&format!("conv_transpose{N}d"), outputs, inputs, options.groups);
+        let (shape, bound) = weight([inputs, shared], kernel.per_axis());
+        let weight = init.uniform(&shape[..], bound);
+        ConvTranspose { weight, bias: Some(init.uniform(outputs, bound)), options }
+    }
+
+    /// The same layer without a bias, as it stands before a norm.
+    #[must_use]
+    pub fn without_bias(mut self) -> Self {
+        self.bias = None;
+        self
+    }
+
+    /// Stride, paddings, dilation and groups.
+    pub fn options(&self) -> &ConvTransposeOptions<N> {
+        &self.options
+    }
+}
+
+macro_rules! layer {
+    ($axes:literal, $method:ident) => {
+        impl Layer for ConvTranspose<$axes> {
+            #[track_caller]
+            fn forward(&self, x: &Tensor, _ctx: &mut Context) -> Tensor {
+                add_channel_bias(&x.$method(&self.weight, &self.options), self.bias.as_ref())
+            }
+        }
+    };
+}
+
+layer!(1, conv_transpose1d);
+layer!(2, conv_transpose2d);
+layer!(3, conv_transpose3d);
