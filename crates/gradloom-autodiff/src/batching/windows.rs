@@ -5,7 +5,7 @@
 //!
 //! Letters: N images, G groups, C input channels, O output channels.
 
-use gradloom_tensor::op::{Groups, Op, Window2d};
+use gradloom_tensor::op::{Groups, Op, Window};
 use gradloom_tensor::{Shape, Tensor};
 
 use super::value::{Value, batched_shape};
@@ -34,7 +34,7 @@ pub(super) enum Family {
 }
 
 impl Family {
-    fn op(self, window: Window2d, groups: Groups) -> Op {
+    fn op(self, window: Window, groups: Groups) -> Op {
         match self {
             Family::Forward => Op::Convolution(window, groups),
             Family::Input => Op::ConvolutionInput(window, groups),
@@ -65,7 +65,7 @@ impl Family {
 pub(super) fn convolution(
     node: &Tensor,
     family: Family,
-    (window, groups): (Window2d, Groups),
+    (window, groups): (Window, Groups),
     operands: &[Value],
     size: usize,
 ) -> Tensor {
