@@ -6,17 +6,19 @@
 //   WEIGHT:  out[o, c, kh, kw] = sum over n, oh, ow of in[n, c, y, x] * gradient[n, o, oh, ow]
 //   with y = oh * STRIDE_H + kh * DILATION_H - PAD_H, likewise x, and c within the group of o.
 //
-// Grid: one thread per output element, folded by GRID_X.
-// Order: sums of rows, then of planes, then of images, which also keeps rounding errors small.
+// Grid: one thread per output element, folded by GRID_X. With SPLIT (of WEIGHT) one for each part of CHUNK
+// positions of each element, of which `split_sum.wgsl` adds the results.
+// Order: sums of planes, then of channels; those of WEIGHT in blocks.
 //
 // Spliced: constants (COUNT, BATCH, CHANNELS, OUTPUTS, GROUP_IN and GROUP_OUT: channels of a group,
-// IN_*, OUT_*, KERNEL_*, STRIDE_*, PAD_*, DILATION_*; alias Value); bindings; reads (read0, read1);
-// epilogue.
+// IN_*, OUT_*, KERNEL_*, STRIDE_*, PAD_*, DILATION_*; with WEIGHT: POSITIONS; with SPLIT: WEIGHTS, CHUNK;
+// alias Value); bindings; reads (read0, read1); epilogue or write_partial.
 
 #import "shared/math.wgsl"
 #import "shared/random.wgsl"
 #import "shared/check.wgsl"
 #import "shared/grid.wgsl"
+#import "shared/long_sum.wgsl"
 
 //@constants
 //@bindings
@@ -93,34 +95,26 @@ fn accumulate(index: u32) -> Value {
 }
 #endif
 #ifdef WEIGHT
-fn accumulate(index: u32) -> Value {
+// `index` is an element of the weights; positions are those of all images, one after another.
+fn accumulate(index: u32, first: u32, end: u32) -> Value {
     let kw = index % KERNEL_W;
     let kh = index / KERNEL_W % KERNEL_H;
     let c = index / (KERNEL_W * KERNEL_H) % GROUP_IN;
     let o = index / (KERNEL_W * KERNEL_H * GROUP_IN);
     let channel = o / GROUP_OUT * GROUP_IN + c;
-    var sum = Value(0);
-    for (var n = 0u; n < BATCH; n++) {
-        var plane = Value(0);
-        for (var oh = 0u; oh < OUT_H; oh++) {
-            let y = oh * STRIDE_H + kh * DILATION_H;
-            if (y < PAD_H || y - PAD_H >= IN_H) {
-                continue;
-            }
-            let in_row = ((n * CHANNELS + channel) * IN_H + y - PAD_H) * IN_W;
-            let out_row = ((n * OUTPUTS + o) * OUT_H + oh) * OUT_W;
-            var line = Value(0);
-            for (var ow = 0u; ow < OUT_W; ow++) {
-                let x = ow * STRIDE_W + kw * DILATION_W;
-                if (x >= PAD_W && x - PAD_W < IN_W) {
-                    line += read0(in_row + x - PAD_W) * read1(out_row + ow);
-                }
-            }
-            plane += line;
+    var sum = LongSum();
+    for (var position = first; position < end; position++) {
+        let ow = position % OUT_W;
+        let oh = position / OUT_W % OUT_H;
+        let n = position / (OUT_W * OUT_H);
+        let y = oh * STRIDE_H + kh * DILATION_H;
+        let x = ow * STRIDE_W + kw * DILATION_W;
+        if (y >= PAD_H && y - PAD_H < IN_H && x >= PAD_W && x - PAD_W < IN_W) {
+            gl_add_term(&sum, read0(((n * CHANNELS + channel) * IN_H + y - PAD_H) * IN_W + x - PAD_W)
+                * read1(((n * OUTPUTS + o) * OUT_H + oh) * OUT_W + ow));
         }
-        sum += plane;
     }
-    return sum;
+    return gl_total(&sum);
 }
 #endif
 
@@ -133,5 +127,14 @@ fn main(
     if (index >= COUNT) {
         return;
     }
+#ifdef SPLIT
+    let first = index / WEIGHTS * CHUNK;
+    write_partial(index, accumulate(index % WEIGHTS, first, min(first + CHUNK, POSITIONS)));
+#else
+#ifdef WEIGHT
+    epilogue(index, accumulate(index, 0u, POSITIONS));
+#else
     epilogue(index, accumulate(index));
+#endif
+#endif
 }

@@ -16,6 +16,7 @@
 #import "shared/random.wgsl"
 #import "shared/check.wgsl"
 #import "shared/grid.wgsl"
+#import "shared/long_sum.wgsl"
 
 //@constants
 //@bindings
@@ -57,7 +58,7 @@ fn accumulate(index: u32) -> Value {
     let x = index % IN_W;
     let y = index / IN_W % IN_H;
     let plane = index / (IN_W * IN_H);
-    var sum = Value(0);
+    var sum = LongSum();
     for (var back_h = KERNEL_H; back_h > 0u; back_h--) {
         let reach_h = (back_h - 1u) * DILATION_H;
         if (y + PAD_H < reach_h || (y + PAD_H - reach_h) % STRIDE_H != 0u) {
@@ -79,14 +80,14 @@ fn accumulate(index: u32) -> Value {
             let window = (plane * OUT_H + oh) * OUT_W + ow;
 #ifdef WINNER
             if (winner(plane, oh, ow) == index) {
-                sum += read1(window);
+                gl_add_term(&sum, read1(window));
             }
 #else
-            sum += read0(window);
+            gl_add_term(&sum, read0(window));
 #endif
         }
     }
-    return sum;
+    return gl_total(&sum);
 }
 #else
 fn accumulate(index: u32) -> Value {
@@ -108,7 +109,7 @@ fn accumulate(index: u32) -> Value {
     return read0(element);
 #endif
 #else
-    var sum = Value(0);
+    var sum = LongSum();
     for (var kh = 0u; kh < KERNEL_H; kh++) {
         let y = oh * STRIDE_H + kh * DILATION_H;
         if (y < PAD_H || y - PAD_H >= IN_H) {
@@ -117,11 +118,11 @@ fn accumulate(index: u32) -> Value {
         for (var kw = 0u; kw < KERNEL_W; kw++) {
             let x = ow * STRIDE_W + kw * DILATION_W;
             if (x >= PAD_W && x - PAD_W < IN_W) {
-                sum += read0((plane * IN_H + y - PAD_H) * IN_W + x - PAD_W);
+                gl_add_term(&sum, read0((plane * IN_H + y - PAD_H) * IN_W + x - PAD_W));
             }
         }
     }
-    return sum;
+    return gl_total(&sum);
 #endif
 }
 #endif

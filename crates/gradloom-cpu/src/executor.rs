@@ -244,7 +244,7 @@ fn check_indices(failures: &Failures, prepared: &Prepared) -> Result<()> {
         Op::CheckIndex { op, .. } => op,
         other => other.name(),
     };
-    Err(Error::index_out_of_range(op, failure.value, failure.size, node.location()))
+    Err(Error::index_out_of_range(op, failure.value, failure.size, node.origin()))
 }
 
 /// Fails if a kernel has made a NaN or an infinity, and names the op that did. Values that were not
@@ -272,7 +272,7 @@ fn check_finite(kernel: &Kernel, bindings: &Bindings, prepared: &Prepared) -> Re
         if let Some((node, value)) = blamed {
             let node = &prepared.nodes[node];
             let what = if value.is_nan() { "NaN" } else { "infinity" };
-            return Err(Error::not_finite(node.op().name(), what, node.shape(), node.location()));
+            return Err(Error::not_finite(node.op().name(), what, node.shape(), node.origin()));
         }
     }
     Ok(())

@@ -117,7 +117,7 @@ impl Planner {
     fn plan(&self, linear: &Linear, retention: Retention) -> Result<(Plan, Vec<usize>)> {
         let named = |node: usize, reason: &str| {
             let node = &linear.nodes[node.min(linear.nodes.len() - 1)];
-            let (op, place) = (node.op().name(), node.location());
+            let (op, place) = (node.op().name(), node.origin());
             Error::backend(format!(
                 "plan: {op} of shape {}, made at {place}, {reason}; this is a bug of the planner",
                 node.shape()

@@ -187,7 +187,7 @@ impl Backend for WgpuBackend {
                 Op::CheckIndex { op, .. } => op,
                 other => other.name(),
             };
-            CheckSite { op, shape: *node.shape(), location: node.location() }
+            CheckSite { op, shape: *node.shape(), origin: node.origin() }
         };
         let (inputs, arguments) = (&prepared.inputs, &prepared.arguments);
         let outputs = self.executor().run(&prepared.plan, inputs, arguments, &site, check)?;

@@ -37,9 +37,9 @@ impl Evaluation<'_> {
                     .map_err(|fault| Error::backend(format!("plan: {fault}")))?,
             };
             if let Some((node, value)) = blamed {
-                let CheckSite { op, shape, location } = (self.sites)(node);
+                let CheckSite { op, shape, origin } = (self.sites)(node);
                 let what = if value.is_nan() { "NaN" } else { "infinity" };
-                return Err(Error::not_finite(op, what, shape, location));
+                return Err(Error::not_finite(op, what, shape, origin));
             }
         }
         Ok(())

@@ -8,6 +8,7 @@ mod map;
 mod phases;
 mod reduce;
 mod reduction;
+mod cascade;
 mod row;
 mod slots;
 mod turned;

@@ -34,6 +34,10 @@ pub(crate) fn compile(unit: &mut Unit<'_>, pooling: Pooling, pool: &Pool) -> Res
     for (operand, &len) in lens.iter().enumerate() {
         unit.check_len(operand, len)?;
     }
+    let window = pool.window.kernel[0] * (1 + pool.window.kernel[1]);
+    // Each window that an element is in is looked through for its maximum.
+    let looks = if pooling == Pooling::MaxScatter { window.saturating_mul(window) } else { window };
+    unit.check_turns(name, looks)?;
     let operands: Vec<usize> = (0..lens.len()).collect();
     let dtype = epilogue::accumulator_dtype(unit.kernel);
     let (bindings, program) = with_epilogue(unit, &operands, &[], dtype)?;

@@ -8,7 +8,8 @@ use gradloom_tensor::Result;
 use super::forward::parts;
 use super::geometry::Geometry;
 use super::pack::{Packed, by_position};
-use super::tile::{Product, Target};
+use super::tile::{Product, Target, WINDOW_MAX, add};
+use crate::kernels::cascade::Cascade;
 use crate::kernels::executable::Context;
 use crate::scratch::Scratch;
 use crate::simd::Level;
@@ -73,7 +74,12 @@ impl Transposed {
             let per_position = weights.len() / window;
             let padded = padded.get_mut::<T>();
             padded.fill(T::zeroed());
+            let mut parts = Cascade::default();
             for (position, offset) in geometry.offsets().into_iter().take(window).enumerate() {
+                if position > 0 && position % WINDOW_MAX == 0 {
+                    parts.push_row(padded, |values, sums| add(level, values, sums));
+                    padded.fill(T::zeroed());
+                }
                 let first = position * per_position + per_position / part.1 * part.0;
                 Product {
                     weights: &weights[first..first + per_position / part.1],
@@ -85,6 +91,10 @@ impl Transposed {
                     out_stride: padded_area,
                 }
                 .run(level);
+            }
+            if !parts.is_empty() {
+                parts.push_row(padded, |values, sums| add(level, values, sums));
+                parts.write_total(padded, |values, sums| add(level, values, sums));
             }
             geometry.unpad(padded, out);
         }
