@@ -54,7 +54,7 @@ pub enum Op {
     },
 
     // Reductions; reduced axes stay with size one.
-    /// Sum, maximum or minimum over axes.
+    /// Sum, maximum or minimum over axes. For the error of a sum see [`crate::summation`].
     Reduce(Reduction, Axes),
     /// Index of the first largest or smallest element along an axis, `i32`; NaN wins.
     ArgReduce(ArgReduction, usize),

@@ -111,7 +111,7 @@ pub(crate) fn compile(unit: &mut Unit<'_>, product: &Product<'_>) -> Result<()> 
     // A turn of the outer loop copies two tiles and multiplies them.
     let copies = (tile.k * (tile.m + tile.n)).div_ceil(4 * TILE_THREADS as usize) + 1;
     let turns = chunk / tile.k * (1 + copies + tile.k);
-    unit.check_turns("matmul", turns)?;
+    unit.check_turns(&product.label, turns)?;
     if splits == 1 {
         return stage(unit, product, tile, chunk, 1, None);
     }
