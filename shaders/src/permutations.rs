@@ -386,7 +386,8 @@ fn read_partial(index: u32) -> f32 { return b0[index]; }",
         .into_iter()
         .chain([("LANES", 2), ("OUT_Q", 4), ("EACH_E", 1), ("LANES_E", 8)])
         .fold(options(), |options, (name, value)| options.constant(name, value));
-    add("attention.wgsl", "", tile);
+    add("attention.wgsl", "", tile.clone());
+    add("attention.wgsl", "long", tile.define("LONG"));
     let few = || {
         [("M", 3), ("CHUNKS", 2), ("TILE_K", 32), ("LANES_D", 8), ("LANES", 16)]
             .into_iter()

@@ -6,7 +6,7 @@ use std::panic::Location;
 
 /// Where a node was made: at the caller's line, or, if a derivative rule has made it, for the op of that
 /// line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
     /// The line.
     pub location: &'static Location<'static>,
