@@ -3,7 +3,7 @@
 //   out[outer, inner] = first k that maximises (minimises) in[outer, k, inner]
 //
 // Grid: a workgroup holds ROWS_PER_GROUP outputs and THREADS threads for each, which take every
-// THREADS-th element; GROUPS workgroups are folded by GRID_X.
+// THREADS-th element, PLACES in a turn; GROUPS workgroups are folded by GRID_X.
 //
 // Spliced: constants (COUNT, LENGTH, INNER; alias Value: the input's type); bindings; reads (read0,
 // better: strictly more extreme); epilogue.
@@ -37,12 +37,17 @@ fn main(
     let first = index / INNER * LENGTH * INNER + index % INNER;
     var best = NONE;
     var best_value = Value(0);
-    for (var place = lane; place < LENGTH; place += THREADS) {
-        let value = read0(first + place * INNER);
-        if (best == NONE || better(value, best_value)) {
-            best = place;
-            best_value = value;
+    for (var start = lane; start < LENGTH; start += THREADS * PLACES) {
+#unroll i PLACES
+        let place$i = start + $iu * THREADS;
+        if (place$i < LENGTH) {
+            let value = read0(first + place$i * INNER);
+            if (best == NONE || better(value, best_value)) {
+                best = place$i;
+                best_value = value;
+            }
         }
+#end
     }
     values[thread] = best_value;
     places[thread] = best;

@@ -10,7 +10,7 @@
 // scores, LANES threads of a row find its largest score and turn scores to weights, and each thread adds
 // weighted values to OUT_Q x EACH_E results of four features. What came before is scaled down when a
 // larger score appears. Keys that no row of the tile sees are not read.
-// Order: keys ascending by tiles.
+// Order: keys ascending by tiles; with LONG those of a tile are added before they are added to the rest.
 // Limits: D and E up to 256; workgroup memory of
 // 16 * (TILE_Q * (D4 + 1) + TILE_K * (WIDTH + 1)) + 4 * (TILE_Q * (TILE_K + 4) + 2 * WORKGROUP) bytes.
 // A row that sees nothing gives zeros.
@@ -182,6 +182,13 @@ fn main(
         acc$i_$j *= factor$i;
 #end
 #end
+#ifdef LONG
+#unroll i OUT_Q
+#unroll j EACH_E
+        var part$i_$j = vec4<f32>();
+#end
+#end
+#endif
         for (var place = 0u; place < TILE_K; place++) {
 #unroll j EACH_E
             let value$j = tile[place * PITCH + min(out_lane + $ju * LANES_E, E4 - 1u)];
@@ -189,10 +196,21 @@ fn main(
 #unroll i OUT_Q
             let weight$i = scores[(out_row + $iu * OUT_THREADS) * SCORE_PITCH + place];
 #unroll j EACH_E
+#ifdef LONG
+            part$i_$j = fma(vec4<f32>(weight$i), value$j, part$i_$j);
+#else
             acc$i_$j = fma(vec4<f32>(weight$i), value$j, acc$i_$j);
+#endif
 #end
 #end
         }
+#ifdef LONG
+#unroll i OUT_Q
+#unroll j EACH_E
+        acc$i_$j += part$i_$j;
+#end
+#end
+#endif
         workgroupBarrier();
     }
 

@@ -6,17 +6,19 @@
 //   WEIGHT:  out[o, c, kd, kh, kw] = sum over n, od, oh, ow of in[n, c, z, y, x] * gradient[n, o, od, oh, ow]
 //   with y = oh * STRIDE_H + kh * DILATION_H - PAD_H, likewise z and x, and c within the group of o.
 //
-// Grid: one thread per output element, folded by GRID_X.
-// Order: sums of rows, then of planes, then of volumes, then of images, which also keeps rounding errors small.
+// Grid: one thread per output element, folded by GRID_X. With SPLIT (of WEIGHT) one for each part of CHUNK
+// positions of each element, of which `split_sum.wgsl` adds the results.
+// Order: sums of volumes, then of channels; those of WEIGHT in blocks.
 //
 // Spliced: constants (COUNT, BATCH, CHANNELS, OUTPUTS, GROUP_IN and GROUP_OUT: channels of a group,
-// IN_*, OUT_*, KERNEL_*, STRIDE_*, PAD_*, DILATION_*; alias Value); bindings; reads (read0, read1);
-// epilogue.
+// IN_*, OUT_*, KERNEL_*, STRIDE_*, PAD_*, DILATION_*; with WEIGHT: POSITIONS; with SPLIT: WEIGHTS, CHUNK;
+// alias Value); bindings; reads (read0, read1); epilogue or write_partial.
 
 #import "shared/math.wgsl"
 #import "shared/random.wgsl"
 #import "shared/check.wgsl"
 #import "shared/grid.wgsl"
+#import "shared/long_sum.wgsl"
 
 //@constants
 //@bindings
@@ -113,49 +115,32 @@ fn accumulate(index: u32) -> Value {
 }
 #endif
 #ifdef WEIGHT
-// The sum over the pixels of one plane of the output.
-fn plane_sum(in_plane: u32, out_plane: u32, kh: u32, kw: u32) -> Value {
-    var plane = Value(0);
-    for (var oh = 0u; oh < OUT_H; oh++) {
-        let y = oh * STRIDE_H + kh * DILATION_H;
-        if (y < PAD_H || y - PAD_H >= IN_H) {
-            continue;
-        }
-        let in_row = (in_plane * IN_H + y - PAD_H) * IN_W;
-        let out_row = (out_plane * OUT_H + oh) * OUT_W;
-        var line = Value(0);
-        for (var ow = 0u; ow < OUT_W; ow++) {
-            let x = ow * STRIDE_W + kw * DILATION_W;
-            if (x >= PAD_W && x - PAD_W < IN_W) {
-                line += read0(in_row + x - PAD_W) * read1(out_row + ow);
-            }
-        }
-        plane += line;
-    }
-    return plane;
-}
-
-fn accumulate(index: u32) -> Value {
+// `index` is an element of the weights; positions are those of all images, one after another.
+fn accumulate(index: u32, first: u32, end: u32) -> Value {
     let kw = index % KERNEL_W;
     let kh = index / KERNEL_W % KERNEL_H;
     let kd = index / (KERNEL_W * KERNEL_H) % KERNEL_D;
     let c = index / (KERNEL_W * KERNEL_H * KERNEL_D) % GROUP_IN;
     let o = index / (KERNEL_W * KERNEL_H * KERNEL_D * GROUP_IN);
     let channel = o / GROUP_OUT * GROUP_IN + c;
-    var sum = Value(0);
-    for (var n = 0u; n < BATCH; n++) {
-        var volume = Value(0);
-        for (var od = 0u; od < OUT_D; od++) {
-            let z = od * STRIDE_D + kd * DILATION_D;
-            if (z < PAD_D || z - PAD_D >= IN_D) {
-                continue;
-            }
+    var sum = LongSum();
+    for (var position = first; position < end; position++) {
+        let ow = position % OUT_W;
+        let oh = position / OUT_W % OUT_H;
+        let od = position / (OUT_W * OUT_H) % OUT_D;
+        let n = position / (OUT_W * OUT_H * OUT_D);
+        let z = od * STRIDE_D + kd * DILATION_D;
+        let y = oh * STRIDE_H + kh * DILATION_H;
+        let x = ow * STRIDE_W + kw * DILATION_W;
+        if (z >= PAD_D && z - PAD_D < IN_D && y >= PAD_H && y - PAD_H < IN_H
+            && x >= PAD_W && x - PAD_W < IN_W) {
             let in_plane = (n * CHANNELS + channel) * IN_D + z - PAD_D;
-            volume += plane_sum(in_plane, (n * OUTPUTS + o) * OUT_D + od, kh, kw);
+            let out_plane = (n * OUTPUTS + o) * OUT_D + od;
+            gl_add_term(&sum, read0((in_plane * IN_H + y - PAD_H) * IN_W + x - PAD_W)
+                * read1((out_plane * OUT_H + oh) * OUT_W + ow));
         }
-        sum += volume;
     }
-    return sum;
+    return gl_total(&sum);
 }
 #endif
 
@@ -168,5 +153,14 @@ fn main(
     if (index >= COUNT) {
         return;
     }
+#ifdef SPLIT
+    let first = index / WEIGHTS * CHUNK;
+    write_partial(index, accumulate(index % WEIGHTS, first, min(first + CHUNK, POSITIONS)));
+#else
+#ifdef WEIGHT
+    epilogue(index, accumulate(index, 0u, POSITIONS));
+#else
     epilogue(index, accumulate(index));
+#endif
+#endif
 }

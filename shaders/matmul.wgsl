@@ -11,7 +11,8 @@
 // LHS_K_FASTEST, RHS_K_FASTEST: neighbouring threads read neighbours along k, which is contiguous.
 // LHS_VECTOR, RHS_VECTOR: four neighbours along m (n) are one vec4 in memory.
 // Limits: index arithmetic in 32 bits; workgroup memory of TILE_K * (TILE_M + TILE_N + 8) * 4 bytes.
-// Order: k ascending within a part; parts are added in ascending order by `split_sum.wgsl`.
+// Order: k ascending within a part; parts are added in ascending order by `split_sum.wgsl`. With TOTALS a
+// part is long and its sums are moved to totals every BLOCK_K.
 //
 // Spliced: constants; bindings; operands (lhs_at, rhs_at, or lhs_vector, rhs_vector); finish (place, and
 // epilogue or write_partial).
@@ -113,6 +114,12 @@ fn main(
     var acc$iy$j = vec4<f32>();
     var acc$iz$j = vec4<f32>();
     var acc$iw$j = vec4<f32>();
+#ifdef TOTALS
+    var total$ix$j = vec4<f32>();
+    var total$iy$j = vec4<f32>();
+    var total$iz$j = vec4<f32>();
+    var total$iw$j = vec4<f32>();
+#endif
 #end
 #end
 
@@ -155,7 +162,33 @@ fn main(
 #end
         }
         workgroupBarrier();
+#ifdef TOTALS
+        if ((start - first_k) % BLOCK_K == BLOCK_K - TILE_K) {
+#unroll i VECTORS_M
+#unroll j VECTORS_N
+            total$ix$j += acc$ix$j;
+            total$iy$j += acc$iy$j;
+            total$iz$j += acc$iz$j;
+            total$iw$j += acc$iw$j;
+            acc$ix$j = vec4<f32>();
+            acc$iy$j = vec4<f32>();
+            acc$iz$j = vec4<f32>();
+            acc$iw$j = vec4<f32>();
+#end
+#end
+        }
+#endif
     }
+#ifdef TOTALS
+#unroll i VECTORS_M
+#unroll j VECTORS_N
+    acc$ix$j += total$ix$j;
+    acc$iy$j += total$iy$j;
+    acc$iz$j += total$iz$j;
+    acc$iw$j += total$iw$j;
+#end
+#end
+#endif
 
 #unroll i VECTORS_M
     let m$i = tile_m + (thread_m + $iu * THREADS_M) * 4u;

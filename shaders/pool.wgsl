@@ -16,6 +16,7 @@
 #import "shared/random.wgsl"
 #import "shared/check.wgsl"
 #import "shared/grid.wgsl"
+#import "shared/long_sum.wgsl"
 
 //@constants
 //@bindings
@@ -83,7 +84,7 @@ fn accumulate(index: u32) -> Value {
     let y = index / IN_W % IN_H;
     let z = index / (IN_W * IN_H) % IN_D;
     let plane = index / (IN_W * IN_H * IN_D);
-    var sum = Value(0);
+    var sum = LongSum();
     for (var back_d = KERNEL_D; back_d > 0u; back_d--) {
         let reach_d = (back_d - 1u) * DILATION_D;
         if (z + PAD_D < reach_d || (z + PAD_D - reach_d) % STRIDE_D != 0u) {
@@ -114,15 +115,15 @@ fn accumulate(index: u32) -> Value {
                 let window = ((plane * OUT_D + od) * OUT_H + oh) * OUT_W + ow;
 #ifdef WINNER
                 if (winner(Place(plane, od, oh, ow)) == index) {
-                    sum += read1(window);
+                    gl_add_term(&sum, read1(window));
                 }
 #else
-                sum += read0(window);
+                gl_add_term(&sum, read0(window));
 #endif
             }
         }
     }
-    return sum;
+    return gl_total(&sum);
 }
 #else
 fn accumulate(index: u32) -> Value {
@@ -142,7 +143,7 @@ fn accumulate(index: u32) -> Value {
     return read0(element);
 #endif
 #else
-    var sum = Value(0);
+    var sum = LongSum();
     for (var kd = 0u; kd < KERNEL_D; kd++) {
         let z = window.d * STRIDE_D + kd * DILATION_D;
         if (z < PAD_D || z - PAD_D >= IN_D) {
@@ -157,12 +158,12 @@ fn accumulate(index: u32) -> Value {
             for (var kw = 0u; kw < KERNEL_W; kw++) {
                 let x = window.w * STRIDE_W + kw * DILATION_W;
                 if (x >= PAD_W && x - PAD_W < IN_W) {
-                    sum += read0(row + x - PAD_W);
+                    gl_add_term(&sum, read0(row + x - PAD_W));
                 }
             }
         }
     }
-    return sum;
+    return gl_total(&sum);
 #endif
 }
 #endif

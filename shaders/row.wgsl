@@ -8,8 +8,8 @@
 // takes columns lane, lane + THREADS, ... Neighbouring threads are neighbouring columns, or with
 // ROW_FASTEST neighbouring rows, whichever is contiguous in memory. GROUPS workgroups are folded by
 // GRID_X; with CHUNKS > 1 the columns are split, CHUNK each, and the results are partial.
-// Order: each thread adds its columns in ascending order, then a binary tree combines the threads: the
-// same order in every run.
+// Order: each thread adds its columns in ascending order, many in blocks, then a binary tree combines the
+// threads: the same order in every run.
 // Limits: ROWS * COLUMNS < 2^32; WORKGROUP = ROWS_PER_GROUP * THREADS, a power of two.
 //
 // Spliced: constants; bindings; combine (one tree per reduction and type); program (statements on

@@ -16,6 +16,7 @@
 #import "shared/random.wgsl"
 #import "shared/check.wgsl"
 #import "shared/grid.wgsl"
+#import "shared/long_sum.wgsl"
 
 //@constants
 //@bindings
@@ -63,11 +64,11 @@ fn main(
     let first = chunk * CHUNK;
     let end = min(first + CHUNK, LENGTH);
 #ifdef PARTIAL
-    var sum = Value(0);
+    var sum = LongSum();
     for (var step = first + thread; step < end; step += WORKGROUP) {
-        sum += read0(element(line, step));
+        gl_add_term(&sum, read0(element(line, step)));
     }
-    let total = total_of_group(sum, thread);
+    let total = total_of_group(gl_total(&sum), thread);
     if (thread == 0u) {
         write_partial(group, total);
     }
@@ -80,6 +81,9 @@ fn main(
     }
     before = total_of_group(sum, thread);
 #endif
+    // What the last few blocks summed to is added to what was before them only then.
+    var recent = Value(0);
+    var turn = 0u;
     for (var start = first; start < end; start += WORKGROUP) {
         let step = start + thread;
         let inside = step < end;
@@ -100,9 +104,14 @@ fn main(
             workgroupBarrier();
         }
         if (inside) {
-            epilogue(element(line, step), before + value);
+            epilogue(element(line, step), before + (recent + value));
         }
-        before = before + memory[WORKGROUP - 1u];
+        recent = recent + memory[WORKGROUP - 1u];
+        turn += 1u;
+        if ((turn & 31u) == 0u) {
+            before = before + recent;
+            recent = Value(0);
+        }
         workgroupBarrier();
     }
 #endif
@@ -117,11 +126,16 @@ fn main(
     if (line >= LINES) {
         return;
     }
+    var before = Value(0);
     var sum = Value(0);
     for (var step = 0u; step < LENGTH; step++) {
         let at = element(line, step);
         sum += read0(at);
-        epilogue(at, sum);
+        epilogue(at, before + sum);
+        if ((step & 127u) == 127u) {
+            before += sum;
+            sum = Value(0);
+        }
     }
 }
 #endif

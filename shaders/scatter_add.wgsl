@@ -2,22 +2,25 @@
 //
 //   out[outer, a, inner] = sum of updates[outer, u, inner] over u with index[outer, u, inner] = a
 //
-// The sum runs in the order of the updates, without atomics, so it is the same in every run.
+// The sum runs in the order of the updates, without atomics, so it is the same in every run: in blocks, and
+// with SPLIT in parts of CHUNK updates, of which `split_sum.wgsl` adds the results.
 //
 // SORTED: the indices do not vary along `inner`; their stable sorting permutation is in scratch, and a
 // binary search finds the updates of an output. Otherwise each output looks at every update.
 //
-// Grid: one thread per output element, folded by GRID_X.
+// Grid: one thread per output element (with SPLIT: of each part), folded by GRID_X.
 // Limits: indices out of range match no output.
 //
 // Spliced: constants (COUNT, SIZE: the output's axis, UPDATES: theirs, INNER; with SORTED: PADDED, the
-// length of a sorted row; alias Value); bindings; reads (read_index and read_update at an element of
-// the updates' shape; with SORTED: read_key and read_order); epilogue.
+// length of a sorted row; with SPLIT: OUTPUTS, CHUNK; alias Value); bindings; reads (read_index and read_update at an element of
+// the updates' shape; with SORTED: read_key and read_order); epilogue
+// or write_partial.
 
 #import "shared/math.wgsl"
 #import "shared/random.wgsl"
 #import "shared/check.wgsl"
 #import "shared/grid.wgsl"
+#import "shared/long_sum.wgsl"
 
 //@constants
 //@bindings
@@ -25,15 +28,16 @@
 //@epilogue
 
 #ifdef SORTED
-fn accumulate(index: u32) -> Value {
+// `index` is an output element; only updates (in their sorted order) from `first` to `end` count.
+fn accumulate(index: u32, first: u32, end: u32) -> Value {
     let inner = index % INNER;
     let place = index / INNER % SIZE;
     let outer = index / (INNER * SIZE);
     let row = outer * PADDED;
     // Keys are i32 with the sign bit flipped, so that they sort as u32.
     let key = place ^ 0x80000000u;
-    var low = 0u;
-    var high = UPDATES;
+    var low = first;
+    var high = end;
     while (low < high) {
         let middle = (low + high) / 2u;
         if (read_key(row + middle) < key) {
@@ -42,25 +46,26 @@ fn accumulate(index: u32) -> Value {
             high = middle;
         }
     }
-    var sum = Value(0);
-    for (var at = low; at < UPDATES && read_key(row + at) == key; at++) {
-        sum += read_update((outer * UPDATES + read_order(row + at)) * INNER + inner);
+    var sum = LongSum();
+    for (var at = low; at < end && read_key(row + at) == key; at++) {
+        gl_add_term(&sum, read_update((outer * UPDATES + read_order(row + at)) * INNER + inner));
     }
-    return sum;
+    return gl_total(&sum);
 }
 #else
-fn accumulate(index: u32) -> Value {
+// `index` is an output element; only updates (in their sorted order) from `first` to `end` count.
+fn accumulate(index: u32, first: u32, end: u32) -> Value {
     let inner = index % INNER;
     let place = index / INNER % SIZE;
     let outer = index / (INNER * SIZE);
-    var sum = Value(0);
-    for (var update = 0u; update < UPDATES; update++) {
+    var sum = LongSum();
+    for (var update = first; update < end; update++) {
         let element = (outer * UPDATES + update) * INNER + inner;
         if (bitcast<u32>(read_index(element)) == place) {
-            sum += read_update(element);
+            gl_add_term(&sum, read_update(element));
         }
     }
-    return sum;
+    return gl_total(&sum);
 }
 #endif
 
@@ -73,5 +78,10 @@ fn main(
     if (index >= COUNT) {
         return;
     }
-    epilogue(index, accumulate(index));
+#ifdef SPLIT
+    let first = index / OUTPUTS * CHUNK;
+    write_partial(index, accumulate(index % OUTPUTS, first, min(first + CHUNK, UPDATES)));
+#else
+    epilogue(index, accumulate(index, 0u, UPDATES));
+#endif
 }

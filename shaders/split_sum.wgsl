@@ -1,10 +1,10 @@
-// Split sum: the second stage of products whose inner axis was split.
+// Split sum: the second stage of sums that were split.
 //
-//   acc[i] = sum over s of partial[s, i]    in the order of s
+//   acc[i] = sum over s of partial[s, i]    in the order of s, in blocks
 //
 // Grid: one thread per element of the product, folded by GRID_X.
 //
-// Spliced: constants (COUNT, SPLITS); bindings; reads (read_partial); place (where element i of the
+// Spliced: constants (COUNT, SPLITS; alias Value); bindings; reads (read_partial); place (where element i of the
 // product lies in the output); epilogue.
 
 #import "shared/math.wgsl"
@@ -12,6 +12,7 @@
 #import "shared/check.wgsl"
 #import "shared/grid.wgsl"
 #import "shared/convolution.wgsl"
+#import "shared/long_sum.wgsl"
 
 //@constants
 //@bindings
@@ -28,9 +29,9 @@ fn main(
     if (index >= COUNT) {
         return;
     }
-    var sum = 0.0f;
+    var sum = LongSum();
     for (var split = 0u; split < SPLITS; split++) {
-        sum += read_partial(split * COUNT + index);
+        gl_add_term(&sum, read_partial(split * COUNT + index));
     }
-    epilogue(place(index), sum);
+    epilogue(place(index), gl_total(&sum));
 }

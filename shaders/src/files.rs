@@ -16,6 +16,7 @@ files![
     "shared/check.wgsl",
     "shared/grid.wgsl",
     "shared/convolution.wgsl",
+    "shared/long_sum.wgsl",
     "shared/blocks.wgsl",
     "map.wgsl",
     "row.wgsl",

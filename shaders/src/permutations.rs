@@ -85,8 +85,12 @@ pub fn all() -> Vec<Permutation> {
     rows(&mut add);
     products(&mut add);
     for define in ["FORWARD", "INPUT", "WEIGHT"] {
-        add("convolution.wgsl", define, channels(base()).define(define));
+        add("convolution.wgsl", define, channels(base()).define(define).constant("POSITIONS", 27));
     }
+    let write_partial = "fn write_partial(index: u32, value: f32) { b2[index] = value; }";
+    let split = channels(base()).define("WEIGHT").define("SPLIT").constant("POSITIONS", 27);
+    let split = split.constant("WEIGHTS", 36).constant("CHUNK", 9).splice("epilogue", write_partial);
+    add("convolution.wgsl", "split", split);
     pools(&mut add);
     add(
         "gather.wgsl",
@@ -110,6 +114,7 @@ pub fn all() -> Vec<Permutation> {
         .constant("LENGTH", 7)
         .constant("INNER", 3)
         .constant("THREADS", 8)
+        .constant("PLACES", 2)
         .constant("ROWS_PER_GROUP", 8)
         .constant("GROUPS", 9)
         .splice("epilogue", EPILOGUE_I32)
@@ -188,6 +193,7 @@ fn rhs_vector(batch: u32, k: u32, n: u32) -> vec4<f32> { return vec4<f32>(rhs_at
     };
     add("matmul.wgsl", "small tile", tile(1));
     add("matmul.wgsl", "large tile", tile(2));
+    add("matmul.wgsl", "totals", tile(1).define("TOTALS").constant("BLOCK_K", 32));
     let vectors = tile(2).define("LHS_VECTOR").define("RHS_VECTOR");
     add("matmul.wgsl", "vectors", vectors);
     add(
@@ -249,6 +255,9 @@ fn read_order(index: u32) -> u32 { return b3[index]; }",
     };
     add("scatter_add.wgsl", "each looks at all", options());
     add("scatter_add.wgsl", "sorted", options().define("SORTED"));
+    let partial = "fn write_partial(index: u32, value: f32) { b2[index] = value; }";
+    let split = options().define("SPLIT").constant("OUTPUTS", 64).constant("CHUNK", 4);
+    add("scatter_add.wgsl", "split", split.splice("epilogue", partial));
 }
 
 fn sorts(add: &mut Add<'_>) {
@@ -377,7 +386,8 @@ fn read_partial(index: u32) -> f32 { return b0[index]; }",
         .into_iter()
         .chain([("LANES", 2), ("OUT_Q", 4), ("EACH_E", 1), ("LANES_E", 8)])
         .fold(options(), |options, (name, value)| options.constant(name, value));
-    add("attention.wgsl", "", tile);
+    add("attention.wgsl", "", tile.clone());
+    add("attention.wgsl", "long", tile.define("LONG"));
     let few = || {
         [("M", 3), ("CHUNKS", 2), ("TILE_K", 32), ("LANES_D", 8), ("LANES", 16)]
             .into_iter()

@@ -2,7 +2,7 @@
 //! vector-Jacobian product with respect to the cotangent is the Jacobian-vector product. Every rule of
 //! reverse mode serves both, and what is not needed is never evaluated.
 
-use gradloom_tensor::Tensor;
+use gradloom_tensor::{DType, Tensor};
 
 use crate::reverse::{grad, vjp};
 
@@ -28,7 +28,9 @@ pub fn jvp(output: &Tensor, inputs: &[&Tensor], tangents: &[&Tensor]) -> Tensor 
         );
         let part = (product.wide() * tangent.wide()).sum(..);
         total = Some(match total {
-            Some(total) => &total + &part,
+            // Of f32 and f64 the sum is f64.
+            Some(total) if total.dtype() == part.dtype() => &total + &part,
+            Some(total) => &total.cast(DType::F64) + &part.cast(DType::F64),
             None => part,
         });
     }

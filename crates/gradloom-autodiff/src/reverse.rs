@@ -3,7 +3,7 @@
 //! The graph behind the output is walked once to find what depends on the inputs asked for, and once
 //! backwards to build their gradients. Nothing else is built: frozen weights cost nothing.
 
-use gradloom_tensor::{Op, Tensor};
+use gradloom_tensor::{Op, Origin, Tensor};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::rules;
@@ -107,32 +107,50 @@ fn products(
         if !needs.contains(&true) {
             continue;
         }
-        let contributions = rules::backward(node, &gradient, &needs);
+        let contributions = contributions(node, &gradient, &needs);
         for ((operand, contribution), needed) in operands.iter().zip(contributions).zip(needs) {
             let Some(contribution) = contribution.filter(|_| needed) else { continue };
-            debug_assert_eq!(
-                contribution.shape(),
-                operand.shape(),
-                "gradient of {}",
-                node.op().name()
-            );
-            debug_assert_eq!(
+            assert!(
+                contribution.shape() == operand.shape() && contribution.dtype() == operand.dtype(),
+                "{}: the gradient of an operand is {} {}, the operand {} {}; the rule of the op made at {} \
+                 must give it the operand's shape and dtype",
+                node.op().name(),
                 contribution.dtype(),
+                contribution.shape(),
                 operand.dtype(),
-                "gradient of {}",
-                node.op().name()
+                operand.shape(),
+                node.location()
             );
             let sum = match cotangents.remove(&operand.id()) {
-                Some(other) => &other + &contribution,
+                Some(other) => Origin::scope(Some(of_gradient(node)), || &other + &contribution),
                 None => contribution,
             };
             cotangents.insert(operand.id(), sum);
         }
     }
-    inputs
-        .iter()
-        .map(|input| cotangents.get(&input.id()).cloned().unwrap_or_else(|| input.zeros_like()))
-        .collect()
+    let mut gradients = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        // Nodes know the caller's line, which a closure would not.
+        gradients.push(match cotangents.get(&input.id()) {
+            Some(gradient) => gradient.clone(),
+            None => input.zeros_like(),
+        });
+    }
+    gradients
+}
+
+/// What a node's rule makes: nodes of the line of the node itself. The rule of a custom gradient has lines
+/// of its own.
+fn contributions(node: &Tensor, gradient: &Tensor, needs: &[bool]) -> Vec<Option<Tensor>> {
+    let own = matches!(node.op(), Op::Custom(_));
+    let origin = (!own).then(|| of_gradient(node));
+    Origin::scope(origin, || rules::backward(node, gradient, needs))
+}
+
+/// The origin of what belongs to the gradient of a node.
+fn of_gradient(node: &Tensor) -> Origin {
+    let origin = node.origin();
+    Origin { gradient_of: Some(origin.gradient_of.unwrap_or(node.op().name())), ..origin }
 }
 
 /// Nodes on a path from an input to the output, operands before users.

@@ -202,8 +202,8 @@ pub(crate) fn memory_of(buffer: &Buffer) -> Result<Memory> {
 
 fn check_indices(failures: &Failures, prepared: &Prepared) -> Result<()> {
     let Some(failure) = failures.first() else { return Ok(()) };
-    let (op, location) = (prepared.op_name(failure.site), prepared.nodes[failure.site].location());
-    Err(Error::index_out_of_range(op, failure.value, failure.size, location))
+    let (op, origin) = (prepared.op_name(failure.site), prepared.nodes[failure.site].origin());
+    Err(Error::index_out_of_range(op, failure.value, failure.size, origin))
 }
 
 /// Fails if a kernel has made a NaN or an infinity, and names the op that did. Values that were not
@@ -218,5 +218,5 @@ fn check_finite(kernel: &Kernel, bindings: &Bindings, prepared: &Prepared) -> Re
         return Ok(());
     };
     let (op, node) = (prepared.op_name(node), &prepared.nodes[node]);
-    Err(Error::not_finite(op, what, node.shape(), node.location()))
+    Err(Error::not_finite(op, what, node.shape(), node.origin()))
 }

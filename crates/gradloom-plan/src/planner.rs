@@ -154,7 +154,7 @@ fn failed_check(plan: &Plan, nodes: &[Tensor], fault: &PlanFault) -> Error {
 /// The error that the planner is wrong about a node.
 fn bug(nodes: &[Tensor], node: usize, reason: &str) -> Error {
     let node = &nodes[node.min(nodes.len() - 1)];
-    let (op, place) = (node.op().name(), node.location());
+    let (op, place) = (node.op().name(), node.origin());
     Error::backend(format!(
         "plan: {op} of shape {}, made at {place}, {reason}; this is a bug of the planner",
         node.shape()

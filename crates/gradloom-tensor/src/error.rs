@@ -3,7 +3,7 @@
 //!
 //! A contract broken in the caller's own program panics at the call instead.
 
-use std::panic::Location;
+use crate::origin::Origin;
 
 /// Why an operation on tensors or devices failed.
 ///
@@ -34,14 +34,14 @@ enum Kind {
     Shape(String),
     #[error("{message}")]
     Device { message: String, reason: Reason },
-    #[error("{op}: index {index} out of range for axis of size {size} (made at {location})")]
-    Index { op: &'static str, index: i64, size: usize, location: &'static Location<'static> },
-    #[error("{op}: first {found} found in the result {shape} of the op made at {location}")]
+    #[error("{op}: index {index} out of range for axis of size {size} (made at {origin})")]
+    Index { op: &'static str, index: i64, size: usize, origin: Origin },
+    #[error("{op}: first {found} found in the result {shape} of the op made at {origin}")]
     NotFinite {
         op: String,
         found: &'static str,
         shape: String,
-        location: &'static Location<'static>,
+        origin: Origin,
     },
     #[error("{context}")]
     Context {
@@ -108,9 +108,9 @@ impl Error {
         op: &'static str,
         index: i64,
         size: usize,
-        location: &'static Location<'static>,
+        origin: impl Into<Origin>,
     ) -> Self {
-        Error::new(Kind::Index { op, index, size, location })
+        Error::new(Kind::Index { op, index, size, origin: origin.into() })
     }
 
     /// A NaN or infinity was found while `GRADLOOM_CHECK=nan` looks for the first one.
@@ -118,9 +118,10 @@ impl Error {
         op: impl Into<String>,
         found: &'static str,
         shape: impl std::fmt::Display,
-        location: &'static Location<'static>,
+        origin: impl Into<Origin>,
     ) -> Self {
-        Error::new(Kind::NotFinite { op: op.into(), found, shape: shape.to_string(), location })
+        let (op, shape, origin) = (op.into(), shape.to_string(), origin.into());
+        Error::new(Kind::NotFinite { op, found, shape, origin })
     }
 
     /// The same error, said to have happened while doing `context`.

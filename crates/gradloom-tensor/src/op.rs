@@ -56,11 +56,11 @@ pub enum Op {
     },
 
     // Reductions; reduced axes stay with size one.
-    /// Sum, maximum or minimum over axes.
+    /// Sum, maximum or minimum over axes. For the error of a sum see [`crate::summation`].
     Reduce(Reduction, Axes),
     /// Index of the first largest or smallest element along an axis, `i32`; NaN wins.
     ArgReduce(ArgReduction, usize),
-    /// Running sum along an axis.
+    /// Running sum along an axis; the error of each is that of a sum, see [`crate::summation`].
     Scan {
         /// The axis that is summed along.
         axis: usize,
@@ -96,7 +96,8 @@ pub enum Op {
         /// The axis whose sizes add up.
         axis: usize,
     },
-    /// `[batch.., M, K] x [batch.., K, N] -> [batch.., M, N]`, equal batch axes.
+    /// `[batch.., M, K] x [batch.., K, N] -> [batch.., M, N]`, equal batch axes. For the error of long
+    /// sums, here and of the convolutions, see [`crate::summation`].
     Matmul,
     /// `input [N, C, ..], weight [O, C / groups, K..] -> [N, O, ..]` (cross-correlation), with one to
     /// three axes after the first two, as all that follows with a window.
@@ -124,8 +125,9 @@ pub enum Op {
         /// The axis that the index addresses.
         axis: usize,
     },
-    /// `index (i32), updates -> sum of the updates at each index`, in the order of the updates. The
-    /// node's shape gives the size of the axis. The transpose of [`Op::Gather`].
+    /// `index (i32), updates -> sum of the updates at each index`, in the order of the updates, or many in
+    /// blocks that are added (see [`crate::summation`]). The node's shape gives the size of the axis. The
+    /// transpose of [`Op::Gather`].
     ScatterAdd {
         /// The axis that the index addresses.
         axis: usize,

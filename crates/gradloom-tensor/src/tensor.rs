@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::error::OrFail;
 use crate::op::{CustomGrad, Detached, Op};
+use crate::origin::Origin;
 use crate::{Buffer, DType, Device, Shape, shape_rules};
 
 /// An n-dimensional array on a device, computed when its elements are asked for.
@@ -27,7 +28,7 @@ pub(crate) struct Node {
     device: Device,
     tracked: bool,
     depth: u32,
-    location: &'static Location<'static>,
+    origin: Origin,
     value: OnceLock<Buffer>,
     /// True once an evaluation has computed the value on its way and not kept it.
     passed: AtomicBool,
@@ -78,7 +79,7 @@ impl Tensor {
             device: device.clone(),
             tracked,
             depth,
-            location: Location::caller(),
+            origin: Origin::of_caller(),
             value: OnceLock::new(),
             passed: AtomicBool::new(false),
         }))
@@ -107,7 +108,7 @@ impl Tensor {
             device: device.clone(),
             tracked,
             depth: 0,
-            location: Location::caller(),
+            origin: Origin::of_caller(),
             value: OnceLock::from(buffer),
             passed: AtomicBool::new(false),
         }))
@@ -168,9 +169,14 @@ impl Tensor {
         NEXT_ID.load(Ordering::Relaxed)
     }
 
-    /// Where in the caller's program the node was made.
+    /// Where in the caller's program the node was made, see [`Tensor::origin`].
     pub fn location(&self) -> &'static Location<'static> {
-        self.0.location
+        self.0.origin.location
+    }
+
+    /// Where in the caller's program the node was made, and the op in whose gradient it is, for messages.
+    pub fn origin(&self) -> Origin {
+        self.0.origin
     }
 
     /// Number of handles on this node, for planners that look for the last one.
@@ -281,7 +287,7 @@ impl Tensor {
             device: self.device().clone(),
             tracked: true,
             depth: self.depth().saturating_add(1),
-            location: Location::caller(),
+            origin: Origin::of_caller(),
             value: OnceLock::new(),
             passed: AtomicBool::new(false),
         }))

@@ -71,7 +71,7 @@ fn dispatch_cost(backend: &WgpuBackend) -> Result<()> {
     let site = |_| CheckSite {
         op: "bench",
         shape: Shape::new(&[]),
-        location: std::panic::Location::caller(),
+        origin: std::panic::Location::caller().into(),
     };
     for _ in 0..5 {
         backend.run(&plan, &input, &[], &site)?;
@@ -131,7 +131,7 @@ impl Bench {
         let site = |_| CheckSite {
             op: "bench",
             shape: Shape::new(&[]),
-            location: std::panic::Location::caller(),
+            origin: std::panic::Location::caller().into(),
         };
         for _ in 0..3 {
             backend.run(&plan, &inputs, &[], &site)?;

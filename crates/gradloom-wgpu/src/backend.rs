@@ -183,7 +183,7 @@ impl Backend for WgpuBackend {
         }
         let site = |node: usize| {
             let (op, node) = (prepared.op_name(node), &prepared.nodes[node]);
-            CheckSite { op, shape: *node.shape(), location: node.location() }
+            CheckSite { op, shape: *node.shape(), origin: node.origin() }
         };
         let (inputs, arguments) = (&prepared.inputs, &prepared.arguments);
         let outputs = self.executor().run(&prepared.plan, inputs, arguments, &site, check)?;

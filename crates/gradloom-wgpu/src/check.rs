@@ -26,8 +26,8 @@ impl Evaluation<'_> {
         let Some((node, what)) = interpret::not_finite(kernel, self.arguments, read)? else {
             return Ok(());
         };
-        let CheckSite { op, shape, location } = (self.sites)(node);
-        Err(Error::not_finite(op, what, shape, location))
+        let CheckSite { op, shape, origin } = (self.sites)(node);
+        Err(Error::not_finite(op, what, shape, origin))
     }
 
     /// The elements of a kernel's buffer as numbers.

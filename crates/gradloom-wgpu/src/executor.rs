@@ -237,6 +237,8 @@ pub(crate) fn target_of(gpu: &Gpu) -> Target {
         workgroup_bytes: limits.max_compute_workgroup_storage_size,
         f16: gpu.features.contains(wgpu::Features::SHADER_F16),
         busy_workgroups: if software { 16 } else { 512 },
+        // llvmpipe stops at 65,535.
+        turns_max: if software { 60_000 } else { usize::MAX },
         large_tiles: true,
     }
 }

@@ -2,10 +2,9 @@
 //!
 //! The executor runs one evaluation at a time up to its last check, so the words belong to it alone.
 
-use std::panic::Location;
 use std::sync::Arc;
 
-use gradloom_tensor::{Error, Result, Shape};
+use gradloom_tensor::{Error, Origin, Result, Shape};
 
 use crate::gpu::{self, Gpu};
 
@@ -17,7 +16,7 @@ pub struct CheckSite {
     /// The shape of its result.
     pub shape: Shape,
     /// Where the op was made.
-    pub location: &'static Location<'static>,
+    pub origin: Origin,
 }
 
 /// Bytes of the words: taken, site, value, size.
@@ -57,9 +56,9 @@ impl Status {
         if taken == 0 {
             return Ok(());
         }
-        let CheckSite { op, location, .. } = sites(site as usize);
+        let CheckSite { op, origin, .. } = sites(site as usize);
         let index = i64::from(value as i32);
-        Err(Error::index_out_of_range(op, index, size as usize, location))
+        Err(Error::index_out_of_range(op, index, size as usize, origin))
     }
 
     fn read(&self) -> Result<[u32; 4]> {

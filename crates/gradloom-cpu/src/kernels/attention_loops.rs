@@ -11,6 +11,9 @@ use crate::simd::vectorized;
 /// The score of a key that a bool mask hides, finite so that a row of them has a softmax.
 const HIDDEN: f32 = -1e30;
 
+/// Keys whose weights and values are added one after another; sums over more are made of blocks.
+const KEYS: usize = 1024;
+
 /// Adds a row of a mask to scores, or hides where it is false.
 pub(super) fn apply_mask(mask: &[u8], dtype: DType, at: isize, step: isize, scores: &mut [f32]) {
     let at = |key: usize| (at + key as isize * step) as usize;
@@ -45,19 +48,23 @@ vectorized! {
             }
         }
         let largest = largest.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
-        let mut sums = [0.0f32; 16];
-        let mut chunks = scores.chunks_exact_mut(16);
-        for chunk in &mut chunks {
-            for lane in 0..16 {
-                chunk[lane] = math::exp::<FMA>(chunk[lane] - largest);
-                sums[lane] += chunk[lane];
+        let mut total = 0.0;
+        for part in scores.chunks_mut(KEYS) {
+            let mut sums = [0.0f32; 16];
+            let mut chunks = part.chunks_exact_mut(16);
+            for chunk in &mut chunks {
+                for lane in 0..16 {
+                    chunk[lane] = math::exp::<FMA>(chunk[lane] - largest);
+                    sums[lane] += chunk[lane];
+                }
             }
+            for (lane, score) in chunks.into_remainder().iter_mut().enumerate() {
+                *score = math::exp::<FMA>(*score - largest);
+                sums[lane] += *score;
+            }
+            total += sums.iter().sum::<f32>();
         }
-        for (lane, score) in chunks.into_remainder().iter_mut().enumerate() {
-            *score = math::exp::<FMA>(*score - largest);
-            sums[lane] += *score;
-        }
-        let factor = 1.0 / sums.iter().sum::<f32>();
+        let factor = 1.0 / total;
         for score in scores.iter_mut() {
             *score *= factor;
         }
@@ -94,21 +101,27 @@ vectorized! {
         for (row, out) in out.chunks_exact_mut(features).enumerate() {
             let weights = &weights[row * keys..(row + 1) * keys];
             for (part, out) in out.chunks_mut(LANES).enumerate() {
-                let mut sums = [0.0f32; LANES];
-                for (index, &weight) in weights.iter().enumerate() {
-                    let at = value.offset + index as isize * value.strides[0];
-                    let value = &value.values[at as usize + part * LANES..][..out.len()];
-                    if value.len() == LANES {
-                        for lane in 0..LANES {
-                            sums[lane] = math::fma::<FMA>(weight, value[lane], sums[lane]);
-                        }
-                    } else {
-                        for (sum, &value) in sums.iter_mut().zip(value) {
-                            *sum = math::fma::<FMA>(weight, value, *sum);
+                let mut totals = [0.0f32; LANES];
+                for (block, weights) in weights.chunks(KEYS).enumerate() {
+                    let mut sums = [0.0f32; LANES];
+                    for (index, &weight) in weights.iter().enumerate() {
+                        let at = value.offset + (block * KEYS + index) as isize * value.strides[0];
+                        let value = &value.values[at as usize + part * LANES..][..out.len()];
+                        if value.len() == LANES {
+                            for lane in 0..LANES {
+                                sums[lane] = math::fma::<FMA>(weight, value[lane], sums[lane]);
+                            }
+                        } else {
+                            for (sum, &value) in sums.iter_mut().zip(value) {
+                                *sum = math::fma::<FMA>(weight, value, *sum);
+                            }
                         }
                     }
+                    for (total, sum) in totals.iter_mut().zip(sums) {
+                        *total += sum;
+                    }
                 }
-                out.copy_from_slice(&sums[..out.len()]);
+                out.copy_from_slice(&totals[..out.len()]);
             }
         }
     }

@@ -68,6 +68,13 @@ pub(super) trait Ordered: Pod + Send + Sync {
     /// The sum; integers wrap.
     fn plus(self, other: Self) -> Self;
 
+    /// The sum, and in `lost` what rounding has cut off it so far (Knuth's two-sum). For sums that lie in
+    /// memory, where terms come one at a time.
+    fn plus_exactly(self, other: Self, lost: &mut Self) -> Self;
+
+    /// A sum with what rounding has cut off it.
+    fn with_lost(self, lost: Self) -> Self;
+
     /// The larger; NaN wins.
     #[inline(always)]
     fn or_larger(self, other: Self) -> Self {
@@ -107,6 +114,20 @@ macro_rules! ordered_float {
             fn plus(self, other: Self) -> Self {
                 self + other
             }
+
+            #[inline(always)]
+            fn plus_exactly(self, other: Self, lost: &mut Self) -> Self {
+                let sum = self + other;
+                let added = sum - self;
+                *lost += (self - (sum - added)) + (other - added);
+                sum
+            }
+
+            #[inline(always)]
+            fn with_lost(self, lost: Self) -> Self {
+                // Beside an infinity what is lost is NaN.
+                if <$type>::is_nan(lost) { self } else { self + lost }
+            }
         }
     )*};
 }
@@ -135,6 +156,16 @@ macro_rules! ordered_integer {
             #[inline(always)]
             fn plus(self, other: Self) -> Self {
                 self.wrapping_add(other)
+            }
+
+            #[inline(always)]
+            fn plus_exactly(self, other: Self, _lost: &mut Self) -> Self {
+                self.wrapping_add(other)
+            }
+
+            #[inline(always)]
+            fn with_lost(self, _lost: Self) -> Self {
+                self
             }
         }
     )*};

@@ -7,6 +7,7 @@ mod map;
 mod phases;
 mod reduce;
 mod reduction;
+mod cascade;
 mod row;
 mod slots;
 pub(crate) mod transposed;

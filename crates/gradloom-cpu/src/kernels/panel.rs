@@ -1,18 +1,23 @@
 //! Products of f32 matrices: one operand is packed in panels a few vectors wide, the other is read
 //! where it lies, one number at a time for a whole tile of accumulators in registers.
 //!
-//! Each sum runs over the inner axis in blocks of fixed size, so its bits depend on nothing else.
+//! Each sum runs over the inner axis in blocks of fixed size, so its bits depend on nothing else; parts of
+//! many blocks are added pairwise.
 #![expect(unsafe_code, reason = "the loop reads by pointer; bounds are checked once before it")]
 
 use std::ops::Range;
 
+use super::cascade::Cascade;
 use super::matrix::Matrix;
+use crate::scratch::Scratch;
 use crate::simd::{Level, vectorized};
 use crate::transpose::transpose;
 use crate::vector::{Real, Vector, VectorTask, tiling};
 
 /// Inner elements of a block: a block of a panel stays in the second-level cache.
-const DEPTH: usize = 1024;
+pub(super) const DEPTH: usize = 1024;
+/// Blocks that are added one after another.
+const BLOCKS_MAX: usize = 64;
 
 /// Columns of a panel on a level.
 pub(super) fn panel_width<T: Real>(level: Level) -> usize {
@@ -91,30 +96,55 @@ pub(super) struct PanelProduct<'a, T> {
     pub(super) size: [usize; 3],
     pub(super) out: &'a mut [T],
     pub(super) out_stride: usize,
-    /// Add to what is there.
-    pub(super) accumulate: bool,
 }
 
 impl<T: Real> PanelProduct<'_, T> {
     /// Computes all rows and columns on the calling thread.
     pub(super) fn run(self, level: Level) {
-        T::dispatch(level, self);
+        let [rows, columns, inner] = self.size;
+        let blocks = inner.div_ceil(DEPTH).max(1);
+        if blocks <= BLOCKS_MAX || rows * columns == 0 {
+            return T::dispatch(level, PartProduct { whole: self, blocks: 0..blocks });
+        }
+        let PanelProduct { source, packed, size, out, out_stride } = self;
+        let mut parts = Cascade::default();
+        for first in (0..blocks).step_by(BLOCKS_MAX) {
+            let mut part = Scratch::take::<T>(rows * columns);
+            let out = part.get_mut();
+            let whole = PanelProduct { source, packed, size, out, out_stride: columns };
+            let blocks = first..blocks.min(first + BLOCKS_MAX);
+            T::dispatch(level, PartProduct { whole, blocks });
+            parts.push(part, add_parts::<T>);
+        }
+        if let Some(total) = parts.total(add_parts::<T>) {
+            for (out, row) in out.chunks_mut(out_stride).zip(total.get::<T>().chunks_exact(columns)) {
+                out[..columns].copy_from_slice(row);
+            }
+        }
     }
 }
 
-impl<T: Real> VectorTask<T> for PanelProduct<'_, T> {
+/// The sum of two parts of a product.
+pub(super) fn add_parts<T: Real>(earlier: Scratch, mut part: Scratch) -> Scratch {
+    for (sum, &value) in part.get_mut::<T>().iter_mut().zip(earlier.get::<T>()) {
+        *sum = T::fused::<false>(T::ONE, value, *sum);
+    }
+    part
+}
+
+/// Some blocks of the inner axis of a product.
+struct PartProduct<'a, T> {
+    whole: PanelProduct<'a, T>,
+    blocks: Range<usize>,
+}
+
+impl<T: Real> VectorTask<T> for PartProduct<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<V: Vector<Scalar = T>, const ROWS: usize, const COLUMNS: usize>(self) {
-        let PanelProduct {
-            source,
-            packed,
-            size: [rows, columns, inner],
-            out,
-            out_stride,
-            accumulate,
-        } = self;
+        let PartProduct { whole, blocks } = self;
+        let PanelProduct { source, packed, size: [rows, columns, inner], out, out_stride } = whole;
         let wide = ROWS * COLUMNS >= 24;
         let width = V::LANES * if wide { 4 } else { 2 };
         let panels = columns.div_ceil(width);
@@ -123,14 +153,14 @@ impl<T: Real> VectorTask<T> for PanelProduct<'_, T> {
         source.check(rows, inner);
         // The whole vectors of a last panel that is not full go here first.
         let mut overhang = [T::zeroed(); 12 * 64];
-        let blocks = inner.div_ceil(DEPTH).max(1);
-        for index in 0..panels * blocks {
-            let (panel, block) = (index / blocks, index % blocks);
+        for index in 0..panels * blocks.len() {
+            let (panel, block) =
+                (index / blocks.len(), blocks.start + index % blocks.len());
             let depth = DEPTH.min(inner - block * DEPTH);
             let count = width.min(columns - panel * width);
             let vectors = count.div_ceil(V::LANES);
             let packed_row = vectors * V::LANES;
-            let added = accumulate || block > 0;
+            let added = block > blocks.start;
             let mut row = 0;
             while row < rows {
                 let at = row * out_stride + panel * width;

@@ -72,9 +72,9 @@ impl Pooling {
             for (index, out) in planes.zip(out.chunks_exact_mut(unit_elements.max(1))) {
                 match self.kind {
                     Kind::Max => max_plane(level, pool, rows, &first[plane(index, input)], out),
-                    Kind::Sum => sum_plane(level, rows, &first[plane(index, input)], out),
+                    Kind::Sum => sum_plane(level, pool, rows, &first[plane(index, input)], out),
                     Kind::SumScatter => {
-                        sum_scatter_plane(level, rows, &first[plane(index, output)], out);
+                        sum_scatter_plane(level, pool, rows, &first[plane(index, output)], out);
                     }
                     Kind::MaxScatter => max_scatter_plane(
                         level,

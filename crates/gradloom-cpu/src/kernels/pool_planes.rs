@@ -3,9 +3,12 @@
 //! Windows of two by two side by side have loops of their own, which vectorise; other windows go
 //! through the window's elements outside and along the output's rows inside.
 
+use std::marker::PhantomData;
+
 use gradloom_plan::Pool;
 
 use super::lanes::Ordered;
+use crate::scratch::Scratch;
 use crate::simd::vectorized;
 
 /// True for windows of two by two side by side without padding, in planes without depth.
@@ -16,6 +19,52 @@ fn is_two_by_two(pool: &Pool) -> bool {
         && window.stride[1..] == [2, 2]
         && !window.pads()
         && window.dilation[1..] == [1, 1]
+}
+
+/// Terms of a sum that are added as they are; more keep what rounding cuts off.
+const PLAIN_MAX: usize = 128;
+
+/// True if sums over so many terms along each axis are long.
+fn is_long(terms: [usize; 3]) -> bool {
+    terms.into_iter().fold(1, usize::saturating_mul) > PLAIN_MAX
+}
+
+/// Windows that one input element is in, at most, along each axis.
+fn overlaps(pool: &Pool) -> [usize; 3] {
+    [0, 1, 2].map(|axis| {
+        // Every so many elements of a window meet the same input element.
+        let (stride, dilation) = (pool.window.stride[axis], pool.window.dilation[axis]);
+        let step = (1..=stride).find(|step| (step * dilation).is_multiple_of(stride)).unwrap_or(1);
+        pool.window.kernel[axis].div_ceil(step).min(pool.output_size[axis])
+    })
+}
+
+/// What rounding has cut off the sums of a plane.
+struct Lost<T> {
+    memory: Scratch,
+    lane: PhantomData<T>,
+}
+
+impl<T: Ordered> Lost<T> {
+    #[inline(always)]
+    fn new(count: usize) -> Self {
+        let mut memory = Scratch::take::<T>(count);
+        memory.get_mut::<T>().fill(T::ZERO);
+        Lost { memory, lane: PhantomData }
+    }
+
+    #[inline(always)]
+    fn get_mut(&mut self) -> &mut [T] {
+        self.memory.get_mut()
+    }
+
+    /// Adds it to the sums.
+    #[inline(always)]
+    fn settle(self, sums: &mut [T]) {
+        for (sum, &lost) in sums.iter_mut().zip(self.memory.get::<T>()) {
+            *sum = sum.with_lost(lost);
+        }
+    }
 }
 
 /// Outputs in a row and the input elements that one element of their windows meets.
@@ -182,29 +231,60 @@ vectorized! {
     }
 
     pub(super) fn sum_plane['a][T: Ordered](
-        rows: &'a WindowRows, input: &'a [T], out: &'a mut [T]
+        pool: &'a Pool, rows: &'a WindowRows, input: &'a [T], out: &'a mut [T]
     ) {
         out.fill(T::ZERO);
+        if !is_long(pool.window.kernel) {
+            for &(to, from) in &rows.planes {
+                let input = &input[from..from + rows.areas[0]];
+                let out = &mut out[to..to + rows.areas[1]];
+                for row in &rows.rows {
+                    gather_row(row, input, out, |sum: T, value: T| sum.plus(value));
+                }
+            }
+            return;
+        }
+        let mut lost = Lost::new(out.len());
         for &(to, from) in &rows.planes {
             let input = &input[from..from + rows.areas[0]];
-            let out = &mut out[to..to + rows.areas[1]];
             for row in &rows.rows {
-                gather_row(row, input, out, |sum: T, value: T| sum.plus(value));
+                let outputs = to + row.output..to + row.output + row.len;
+                let slots = out[outputs.clone()].iter_mut().zip(&mut lost.get_mut()[outputs]);
+                for ((slot, lost), values) in slots.zip(input[row.input..].chunks(row.stride)) {
+                    *slot = slot.plus_exactly(values[0], lost);
+                }
             }
         }
+        lost.settle(out);
     }
 
     pub(super) fn sum_scatter_plane['a][T: Ordered](
-        rows: &'a WindowRows, values: &'a [T], out: &'a mut [T]
+        pool: &'a Pool, rows: &'a WindowRows, values: &'a [T], out: &'a mut [T]
     ) {
         out.fill(T::ZERO);
+        if !is_long(overlaps(pool)) {
+            for &(from, to) in &rows.planes {
+                let values = &values[from..from + rows.areas[1]];
+                let out = &mut out[to..to + rows.areas[0]];
+                for row in &rows.rows {
+                    scatter_values(row, values, out);
+                }
+            }
+            return;
+        }
+        let mut lost = Lost::new(out.len());
         for &(from, to) in &rows.planes {
             let values = &values[from..from + rows.areas[1]];
-            let out = &mut out[to..to + rows.areas[0]];
             for row in &rows.rows {
-                scatter_values(row, values, out);
+                let lost = lost.get_mut()[to + row.input..].chunks_mut(row.stride);
+                let slots = out[to + row.input..].chunks_mut(row.stride).zip(lost);
+                let values = &values[row.output..row.output + row.len];
+                for (&value, (slots, lost)) in values.iter().zip(slots) {
+                    slots[0] = slots[0].plus_exactly(value, &mut lost[0]);
+                }
             }
         }
+        lost.settle(out);
     }
 
     pub(super) fn max_scatter_plane['a][T: Ordered](
@@ -234,11 +314,22 @@ vectorized! {
             return;
         }
         out.fill(T::ZERO);
+        if !is_long(overlaps(pool)) {
+            for (output, &value) in values.iter().enumerate() {
+                if let Some(position) = first_maximum(pool, input, output) {
+                    out[position] = out[position].plus(value);
+                }
+            }
+            return;
+        }
+        let mut lost = Lost::new(out.len());
         for (output, &value) in values.iter().enumerate() {
             if let Some(position) = first_maximum(pool, input, output) {
-                out[position] = out[position].plus(value);
+                let lost = &mut lost.get_mut()[position];
+                out[position] = out[position].plus_exactly(value, lost);
             }
         }
+        lost.settle(out);
     }
 
     pub(super) fn max_gather_plane['a][T: Ordered](

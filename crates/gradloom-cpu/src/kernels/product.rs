@@ -5,10 +5,12 @@
 
 use bytemuck::Pod;
 
+use super::cascade::Cascade;
 use super::matrix::Matrix;
-use super::panel::{PanelProduct, pack, packed_len, panel_width};
+use super::panel::{DEPTH, PanelProduct, add_parts, pack, packed_len, panel_width};
 use crate::scratch::Scratch;
 use crate::simd::{Level, vectorized};
+use crate::vector::Real;
 
 /// Numbers that can be multiplied.
 pub(crate) trait Number: Pod + Send + Sync {
@@ -66,17 +68,20 @@ impl Number for f32 {
         lhs: Matrix<'_, f32>,
         rhs: Matrix<'_, f32>,
     ) {
-        let [m, n, k] = size;
-        if m * n * k < SMALL {
-            return multiply_small(level, out, out_stride, size, lhs, rhs);
-        }
+        let [_, n, k] = size;
         if !f32::uses_panels(size) {
-            return multiply_gemm(out, out_stride, size, lhs, rhs, 1.0, gemm::gemm);
+            return multiply_in_parts(out, out_stride, size, lhs, rhs, |out, stride, size, a, b| {
+                if size.iter().product::<usize>() < SMALL {
+                    multiply_small(level, out, stride, size, a, b);
+                } else {
+                    multiply_gemm(out, stride, size, a, b, 1.0, gemm::gemm);
+                }
+            });
         }
         let mut packed = Scratch::take::<f32>(packed_len::<f32>(level, n, k));
         pack(level, rhs, k, 0..n, packed.get_mut());
         let packed = packed.get();
-        PanelProduct { source: lhs, packed, size, out, out_stride, accumulate: false }.run(level);
+        PanelProduct { source: lhs, packed, size, out, out_stride }.run(level);
     }
 
     fn pack_columns(
@@ -97,7 +102,7 @@ impl Number for f32 {
         packed: &[f32],
     ) {
         let out_stride = size[1];
-        PanelProduct { source: lhs, packed, size, out, out_stride, accumulate: false }.run(level);
+        PanelProduct { source: lhs, packed, size, out, out_stride }.run(level);
     }
 
     fn panel_width(level: Level) -> usize {
@@ -150,11 +155,13 @@ macro_rules! number_without_panels {
 }
 
 number_without_panels!(f64, |level, out, out_stride, size, lhs, rhs| {
-    if size.iter().product::<usize>() < SMALL {
-        multiply_small(level, out, out_stride, size, lhs, rhs);
-    } else {
-        multiply_gemm(out, out_stride, size, lhs, rhs, 1.0, gemm::gemm);
-    }
+    multiply_in_parts(out, out_stride, size, lhs, rhs, |out, stride, size, a, b| {
+        if size.iter().product::<usize>() < SMALL {
+            multiply_small(level, out, stride, size, a, b);
+        } else {
+            multiply_gemm(out, stride, size, a, b, 1.0, gemm::gemm);
+        }
+    });
 });
 number_without_panels!(i32, |level, out, out_stride, size, lhs, rhs| {
     multiply_small(level, out, out_stride, size, lhs, rhs)
@@ -162,6 +169,33 @@ number_without_panels!(i32, |level, out, out_stride, size, lhs, rhs| {
 number_without_panels!(u32, |level, out, out_stride, size, lhs, rhs| {
     multiply_small(level, out, out_stride, size, lhs, rhs)
 });
+
+/// A product whose inner axis is taken in parts of [`DEPTH`], each a product of its own; parts are added
+/// pairwise.
+fn multiply_in_parts<T: Real>(
+    out: &mut [T],
+    out_stride: usize,
+    [m, n, k]: [usize; 3],
+    lhs: Matrix<'_, T>,
+    rhs: Matrix<'_, T>,
+    product: impl Fn(&mut [T], usize, [usize; 3], Matrix<'_, T>, Matrix<'_, T>),
+) {
+    if k <= DEPTH || m * n == 0 {
+        return product(out, out_stride, [m, n, k], lhs, rhs);
+    }
+    let mut parts = Cascade::default();
+    for first in (0..k).step_by(DEPTH) {
+        let mut part = Scratch::take::<T>(m * n);
+        let size = [m, n, DEPTH.min(k - first)];
+        product(part.get_mut(), n, size, lhs.from(0, first), rhs.from(first, 0));
+        parts.push(part, add_parts::<T>);
+    }
+    if let Some(total) = parts.total(add_parts::<T>) {
+        for (out, row) in out.chunks_mut(out_stride).zip(total.get::<T>().chunks_exact(n)) {
+            out[..n].copy_from_slice(row);
+        }
+    }
+}
 
 /// The signature of `gemm::gemm` for one type.
 type Gemm<T> = unsafe fn(

@@ -2,7 +2,8 @@
 //!
 //! Where neighbours in memory belong to one row, rows are reduced by the machinery of `row.rs`, long
 //! ones in chunks of fixed size. Where neighbours belong to different rows (the sum over a batch),
-//! rows are accumulated side by side: the space is walked with the reduced axes outside.
+//! rows are accumulated side by side: the space is walked with the reduced axes outside. A chunk adds at
+//! most 64 tiles one after another, and chunks are combined pairwise.
 
 use std::ops::Range;
 
@@ -10,6 +11,7 @@ use gradloom_plan::Kernel;
 use gradloom_tensor::Result;
 use gradloom_tensor::op::Permutation;
 
+use super::cascade::Cascade;
 use super::executable::{Context, Executable, InPlace};
 use super::export::with_export;
 use super::phases::{Cut, Phases};
@@ -87,10 +89,9 @@ impl Executable for Chunked {
         let mut worker = Worker::new(context, &self.phases, self.rows, self.columns);
         for row in 0..self.rows {
             for (index, (_, reduced)) in phase.reductions.iter().enumerate() {
-                let words: Vec<u64> = (0..chunks)
-                    .map(|chunk| partial[(row * chunks + chunk) * reductions + index])
-                    .collect();
-                let word = combine_all(reduced.lane, reduced.reduction, &words);
+                let words = (0..chunks)
+                    .map(|chunk| partial[(row * chunks + chunk) * reductions + index]);
+                let word = combine_all(reduced.lane, reduced.reduction, words);
                 worker.set_reduced(index, row, word);
             }
         }
@@ -169,12 +170,16 @@ impl SideBySide {
         let mut worker = Worker::new(context, &self.phases, rows.len(), self.columns);
         for (index, (_, reduced)) in reductions.iter().enumerate() {
             let sums = worker.reduced_lanes(index, rows.len());
-            clear(reduced.lane, reduced.reduction, sums);
+            let combine = |lanes: &[u8], sums: &mut [u8]| {
+                reduce_columns(context.level, reduced.lane, reduced.reduction, lanes, sums);
+            };
+            let mut cascade = Cascade::default();
             for chunk in partial.chunks_exact(reductions.len() * TILE) {
                 let lanes = bytemuck::cast_slice::<u64, u8>(&chunk[index * TILE..]);
-                let lanes = &lanes[..sums.len()];
-                reduce_columns(context.level, reduced.lane, reduced.reduction, lanes, sums);
+                cascade.push_row(&lanes[..sums.len()], combine);
             }
+            clear(reduced.lane, reduced.reduction, sums);
+            cascade.write_total(sums, combine);
         }
         worker.finish(frames, rows.start, rows.len(), pieces);
     }

@@ -1,13 +1,15 @@
 //! How lanes are reduced: sums with several independent accumulators, extremes in which NaN wins.
 //!
-//! The order is fixed by the lengths alone, so results are the same bits on every run.
+//! The order is fixed by the lengths alone, so results are the same bits on every run, and no value goes
+//! through many additions.
 
 use bytemuck::Pod;
 use gradloom_tensor::op::Reduction;
 
+use super::cascade::Cascade;
 use crate::convert::Lane;
 use crate::simd::{Level, vectorized};
-use crate::tile::{lane_of_word, word_of_lane};
+use crate::tile::{TILE, lane_of_word, word_of_lane};
 
 /// Lanes of an accumulator, of which a row has four.
 const LANES: usize = 16;
@@ -142,11 +144,44 @@ vectorized! {
     /// Combines every row of `sums.len()` values into `sums`, column by column.
     fn columns['a][T: Pod, C: Combine<T>](combine: C, values: &'a [T], sums: &'a mut [T]) {
         let _ = combine;
+        if values.len() <= TILE && values.len() >= FOLDED_MIN * sums.len() {
+            return fold_columns::<T, C>(values, sums);
+        }
         for row in values.chunks_exact(sums.len()) {
             for (sum, &value) in sums.iter_mut().zip(row) {
                 *sum = C::combine(*sum, value);
             }
         }
+    }
+}
+
+/// Rows from which they are folded.
+const FOLDED_MIN: usize = 4;
+
+/// Rows of a tile, the later half added to the earlier one until one is left: a pairwise sum, in loops as
+/// long as half the rows together, however short a row is.
+#[inline(always)]
+fn fold_columns<T: Pod, C: Combine<T>>(values: &[T], sums: &mut [T]) {
+    let width = sums.len();
+    let mut rows = values.len() / width;
+    let mut folded = [C::IDENTITY; TILE / 2 + TILE / 4];
+    let half = rows.div_ceil(2) * width;
+    let folded = &mut folded[..half];
+    folded.copy_from_slice(&values[..half]);
+    for (slot, &value) in folded.iter_mut().zip(&values[half..rows * width]) {
+        *slot = C::combine(*slot, value);
+    }
+    rows = rows.div_ceil(2);
+    while rows > 1 {
+        let half = rows.div_ceil(2) * width;
+        let (first, second) = folded[..rows * width].split_at_mut(half);
+        for (slot, &value) in first.iter_mut().zip(&*second) {
+            *slot = C::combine(*slot, value);
+        }
+        rows = rows.div_ceil(2);
+    }
+    for (sum, &value) in sums.iter_mut().zip(&*folded) {
+        *sum = C::combine(*sum, value);
     }
 }
 
@@ -205,16 +240,15 @@ pub(crate) fn combine_words(lane: Lane, reduction: Reduction, a: u64, b: u64) ->
 }
 
 /// Words in one, pairwise, so that long sums keep their accuracy.
-pub(crate) fn combine_all(lane: Lane, reduction: Reduction, words: &[u64]) -> u64 {
-    match words {
-        [] => identity(lane, reduction),
-        [word] => *word,
-        _ => {
-            let (left, right) = words.split_at(words.len().div_ceil(2));
-            let left = combine_all(lane, reduction, left);
-            combine_words(lane, reduction, left, combine_all(lane, reduction, right))
-        }
-    }
+pub(crate) fn combine_all(
+    lane: Lane,
+    reduction: Reduction,
+    words: impl Iterator<Item = u64>,
+) -> u64 {
+    let combine = |a, b| combine_words(lane, reduction, a, b);
+    let mut cascade = Cascade::default();
+    words.for_each(|word| cascade.push(word, combine));
+    cascade.total(combine).unwrap_or_else(|| identity(lane, reduction))
 }
 
 /// One lane of `out` per row of `columns` lanes of `values`.

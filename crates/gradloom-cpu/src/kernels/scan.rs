@@ -9,6 +9,7 @@ use super::lanes::{Ordered, lanes_of, with_lane};
 use crate::convert::Lane;
 use crate::epilogue::{Division, Epilogue};
 use crate::parallel;
+use crate::scratch::Scratch;
 use crate::simd::vectorized;
 
 pub(crate) struct Scan {
@@ -55,25 +56,30 @@ impl Scan {
 }
 
 vectorized! {
+    /// Running sums keep what rounding cuts off, so each is as good as if it had been added up alone.
     fn running_sums['a][T: Ordered](
         reverse: bool, inner: usize, input: &'a [T], out: &'a mut [T]
     ) {
-        out.copy_from_slice(input);
         let rows = out.len() / inner.max(1);
-        for step in 1..rows {
-            let (from, to) = if reverse { (rows - step, rows - step - 1) } else { (step - 1, step) };
-            if inner == 1 {
-                out[to] = out[from].plus(out[to]);
-                continue;
+        if inner == 1 {
+            let (mut sum, mut lost) = (T::ZERO, T::ZERO);
+            for step in 0..rows {
+                let at = if reverse { rows - 1 - step } else { step };
+                sum = sum.plus_exactly(input[at], &mut lost);
+                out[at] = sum.with_lost(lost);
             }
-            let (before, after) = out.split_at_mut(from.max(to) * inner);
-            let (source, target) = if reverse {
-                (&after[..inner], &mut before[to * inner..])
-            } else {
-                (&before[from * inner..], &mut after[..inner])
-            };
-            for (slot, &sum) in target.iter_mut().zip(source) {
-                *slot = sum.plus(*slot);
+            return;
+        }
+        let mut memory = Scratch::take::<T>(2 * inner);
+        let (sums, lost) = memory.get_mut::<T>().split_at_mut(inner);
+        sums.fill(T::ZERO);
+        lost.fill(T::ZERO);
+        for step in 0..rows {
+            let first = if reverse { rows - 1 - step } else { step } * inner;
+            let terms = input[first..first + inner].iter().zip(&mut out[first..first + inner]);
+            for ((&term, slot), (sum, lost)) in terms.zip(sums.iter_mut().zip(lost.iter_mut())) {
+                *sum = sum.plus_exactly(term, lost);
+                *slot = sum.with_lost(*lost);
             }
         }
     }

@@ -1,17 +1,22 @@
 //! `ScatterAdd`: sums of updates at positions that an index gives, in the order of the updates.
 //!
 //! Each task owns some rows of the result and looks at all indices of its outer coordinates, so no two
-//! tasks add to one element and the order never changes.
+//! tasks add to one element and the order never changes. A place with many updates adds them in blocks,
+//! which are combined pairwise.
+
+use std::collections::HashMap;
 
 use gradloom_plan::{Kernel, View};
 use gradloom_tensor::{DType, Result};
 
+use super::cascade::Cascade;
 use super::executable::{Context, Executable, InPlace, TASK_MIN, lane_dtype};
 use super::gather::{around, without_constant_axes};
 use super::lanes::{Ordered, lanes_of, with_lane};
 use crate::convert::Lane;
 use crate::epilogue::{Division, Epilogue};
 use crate::parallel;
+use crate::scratch::Scratch;
 use crate::simd::vectorized;
 use crate::tile::{Access, Pattern, copy_tile};
 
@@ -98,6 +103,51 @@ struct Layout {
     run: usize,
 }
 
+/// Updates of one place that are added one after another.
+const BLOCK: usize = 128;
+
+/// Blocks of updates of the places that have many, beside the one that stands in the result.
+struct Blocks {
+    /// Updates of each place in its current block; none where no place can have more than a block.
+    counts: Vec<u8>,
+    full: HashMap<usize, Cascade<Scratch>>,
+}
+
+impl Blocks {
+    fn new(places: usize, updates: usize) -> Blocks {
+        let counts = if updates > BLOCK { vec![0; places] } else { Vec::new() };
+        Blocks { counts, full: HashMap::default() }
+    }
+
+    /// Counts an update that is about to be added to a place; a full block moves aside.
+    #[inline(always)]
+    fn count<T: Ordered>(&mut self, place: usize, sums: &mut [T]) {
+        let Some(count) = self.counts.get_mut(place) else { return };
+        if usize::from(*count) == BLOCK {
+            self.full.entry(place).or_default().push_row(sums, add_rows);
+            sums.fill(T::ZERO);
+            *count = 0;
+        }
+        *count += 1;
+    }
+
+    /// Combines the blocks of each place in the result, in which places are `run` elements each.
+    fn finish<T: Ordered>(self, run: usize, out: &mut [T]) {
+        for (place, mut blocks) in self.full {
+            let sums = &mut out[place * run..(place + 1) * run];
+            blocks.push_row(sums, add_rows);
+            blocks.write_total(sums, add_rows);
+        }
+    }
+}
+
+/// Adds a row to another.
+fn add_rows<T: Ordered>(row: &[T], sums: &mut [T]) {
+    for (sum, &value) in sums.iter_mut().zip(row) {
+        *sum = value.plus(*sum);
+    }
+}
+
 vectorized! {
     fn add_updates['a][T: Ordered](
         layout: Layout,
@@ -112,6 +162,7 @@ vectorized! {
             return;
         }
         let runs = inner / run;
+        let mut blocks = Blocks::new(rows.len() * runs, count);
         for outer in rows.start / size..=(rows.end - 1) / size {
             // The task's rows of this outer coordinate.
             let low = rows.start.max(outer * size) - outer * size;
@@ -126,12 +177,14 @@ vectorized! {
                     let row = outer * size + index as usize - rows.start;
                     let out = &mut out[row * inner + part * run..][..run];
                     let updates = &updates[first * inner + part * run..][..run];
+                    blocks.count(row * runs + part, out);
                     for (slot, &update) in out.iter_mut().zip(updates) {
                         *slot = slot.plus(update);
                     }
                 }
             }
         }
+        blocks.finish(run, out);
     }
 }
 

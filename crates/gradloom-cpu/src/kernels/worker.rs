@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
+use super::cascade::Cascade;
 use super::executable::Context;
 use super::export::{export_lanes, repeat, with_export};
 use super::phases::{Phase, Phases};
-use super::reduction::{combine_words, reduce_rows};
+use super::reduction::{combine_words, identity, reduce_rows};
 use super::slots::Slots;
 use crate::scratch::Scratch;
 use crate::tile::{External, Frame, Registers, TILE, Tile};
@@ -337,11 +338,8 @@ impl<'a> Worker<'a> {
         outputs: &mut [&mut [u8]],
         read: &[&[u8]],
     ) {
-        let mut sums: Vec<u64> = phase
-            .reductions
-            .iter()
-            .map(|(_, reduced)| super::reduction::identity(reduced.lane, reduced.reduction))
-            .collect();
+        let mut sums: Vec<Cascade<u64>> =
+            phase.reductions.iter().map(|_| Cascade::default()).collect();
         let mut column = columns.start;
         while column < columns.end {
             let len = TILE.min(columns.end - column);
@@ -369,12 +367,14 @@ impl<'a> Worker<'a> {
                     let out = &mut bytemuck::cast_slice_mut::<u64, u8>(&mut word)[..size];
                     reduce_rows(self.level, reduced.lane, reduced.reduction, lanes, len, out);
                 });
-                *sum = combine_words(reduced.lane, reduced.reduction, *sum, word[0]);
+                sum.push(word[0], |a, b| combine_words(reduced.lane, reduced.reduction, a, b));
             }
             column += len;
         }
         for (&(_, reduced), sum) in phase.reductions.iter().zip(sums) {
-            self.slots.set_word(reduced.slot, reduced.lane, local, sum);
+            let total = sum.total(|a, b| combine_words(reduced.lane, reduced.reduction, a, b));
+            let total = total.unwrap_or_else(|| identity(reduced.lane, reduced.reduction));
+            self.slots.set_word(reduced.slot, reduced.lane, local, total);
         }
     }
 }

@@ -103,12 +103,12 @@ fn error(prepared: &Prepared, failure: &Failure) -> Error {
     if let Fault::Index { site, index, size } = failure.fault
         && let Some(node) = prepared.nodes.get(site)
     {
-        return Error::index_out_of_range(prepared.op_name(site), index, size, node.location());
+        return Error::index_out_of_range(prepared.op_name(site), index, size, node.origin());
     }
     let kernel = failure.kernel.and_then(|index| prepared.plan.kernels.get(index));
     let node = kernel.and_then(|kernel| prepared.nodes.get(kernel.node));
     let place = node.map_or_else(String::new, |node| {
-        format!(" (for {}, made at {})", node.op().name(), node.location())
+        format!(" (for {}, made at {})", node.op().name(), node.origin())
     });
     Error::backend(format!("interpreter: {failure}{place}\n{}", prepared.plan))
 }

@@ -1,6 +1,7 @@
 //! Reductions over axes, index reductions and running sums.
 //!
-//! Each comes twice: the plain name drops the reduced axes, `_keepdim` keeps them with size one.
+//! Each comes twice: the plain name drops the reduced axes, `_keepdim` keeps them with size one. How
+//! accurate sums are, however long, stands in [`summation`](crate::summation).
 
 use std::ops::RangeFull;
 
@@ -191,8 +192,8 @@ impl Tensor {
         self.arg_reduced("argmin", ArgReduction::Min, axis)
     }
 
-    /// Running sum along `axis`, the element itself included. bool and u8 are summed as i32.
-    /// PyTorch: `cumsum`.
+    /// Running sum along `axis`, the element itself included, each as accurate as a sum (see
+    /// [`summation`](crate::summation)). bool and u8 are summed as i32. PyTorch: `cumsum`.
     #[track_caller]
     #[must_use]
     pub fn cumsum(&self, axis: isize) -> Tensor {

@@ -1,6 +1,6 @@
 //! [`Scenario`]: how the values of a graph are asked for.
 
-use gradloom_autodiff::{Randomness, grad, vmap};
+use gradloom_autodiff::{Randomness, grad, jvp, vmap};
 use gradloom_tensor::{DType, Device, Error, Op, Result, Tensor, commit, eval};
 
 use super::graph::Graph;
@@ -26,6 +26,19 @@ pub enum Scenario {
         of: Vec<usize>,
         /// 2 adds the gradients of the first gradients' squares.
         order: usize,
+    },
+    /// These nodes first, one by one, as descendants of tracked leaves, so that their evaluations keep
+    /// what a gradient needs; then the gradients to those leaves, with the roots.
+    Later {
+        /// The nodes that are evaluated before.
+        first: Vec<usize>,
+        /// The tracked leaves.
+        of: Vec<usize>,
+    },
+    /// The roots, and their derivatives when nodes move along their own values.
+    Forward {
+        /// The nodes that move.
+        along: Vec<usize>,
     },
     /// Leaves become other nodes of their shape in each of several commits, so that memory is reused.
     Carry {
@@ -107,6 +120,19 @@ impl Scenario {
             Scenario::Gradients { of, order } => {
                 let roots = build(&mut graph);
                 evaluated(gradients(&graph, &roots, of, *order))
+            }
+            Scenario::Later { first, of } => {
+                let given = tracked(of, build, device);
+                let mut graph = Graph::new(device, 0.0, given);
+                let roots = build(&mut graph);
+                for &node in first {
+                    graph[node].eval()?;
+                }
+                evaluated(gradients(&graph, &roots, of, 1))
+            }
+            Scenario::Forward { along } => {
+                let roots = build(&mut graph);
+                evaluated(forward(&graph, &roots, along))
             }
             Scenario::Carry { updates, steps } => carry(updates, *steps, build, device),
             Scenario::Train { weights, steps } => train(weights, *steps, build, device),
@@ -203,6 +229,23 @@ fn gradients(graph: &Graph, roots: &[usize], of: &[usize], order: usize) -> Resu
     results
 }
 
+/// Leaves of a graph as tracked ones, to be given to it.
+fn tracked(leaves: &[usize], build: Build<'_>, device: &Device) -> Vec<(usize, Tensor)> {
+    let mut graph = Graph::new(device, 0.0, Vec::new());
+    build(&mut graph);
+    leaves.iter().map(|&leaf| (leaf, graph[leaf].tracked())).collect()
+}
+
+fn forward(graph: &Graph, roots: &[usize], along: &[usize]) -> Results {
+    let mut results = named(roots, graph);
+    let inputs: Vec<&Tensor> = along.iter().map(|&node| &graph[node]).collect();
+    for &root in roots.iter().filter(|&&root| graph[root].dtype().is_float()) {
+        let moved = jvp(&graph[root], &inputs, &inputs);
+        results.push((format!("the derivative of t[{root}]"), moved));
+    }
+    results
+}
+
 fn carry(
     updates: &[(usize, usize)],
     steps: usize,
@@ -227,11 +270,7 @@ fn carry(
 }
 
 fn train(weights: &[usize], steps: usize, build: Build<'_>, device: &Device) -> Result<Results> {
-    let mut given: Vec<(usize, Tensor)> = {
-        let mut graph = Graph::new(device, 0.0, Vec::new());
-        build(&mut graph);
-        weights.iter().map(|&weight| (weight, graph[weight].tracked())).collect()
-    };
+    let mut given = tracked(weights, build, device);
     let mut all = Results::new();
     for step in 0..steps {
         let mut graph = Graph::new(device, 0.0, std::mem::take(&mut given));

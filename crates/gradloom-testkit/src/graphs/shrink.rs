@@ -182,6 +182,21 @@ fn simpler_scenarios(scenario: &Scenario) -> Vec<Scenario> {
                 simpler.extend(without(of).into_iter().map(fewer));
             }
         }
+        Scenario::Later { first, of } => {
+            simpler.push(Scenario::Gradients { of: of.clone(), order: 1 });
+            let fewer = |first| Scenario::Later { first, of: of.clone() };
+            simpler.extend(without(first).into_iter().map(fewer));
+            if of.len() > 1 {
+                let fewer = |of| Scenario::Later { first: first.clone(), of };
+                simpler.extend(without(of).into_iter().map(fewer));
+            }
+        }
+        Scenario::Forward { along } => {
+            if along.len() > 1 {
+                let fewer = |along| Scenario::Forward { along };
+                simpler.extend(without(along).into_iter().map(fewer));
+            }
+        }
         Scenario::Carry { updates, steps } => {
             if *steps > 1 {
                 simpler.push(Scenario::Carry { updates: updates.clone(), steps: steps - 1 });
@@ -239,7 +254,10 @@ impl Scenario {
             | Scenario::Replay { .. }
             | Scenario::Threads { .. } => Vec::new(),
             Scenario::After(nodes) | Scenario::Gradients { of: nodes, .. } => nodes.clone(),
-            Scenario::Train { weights, .. } => weights.clone(),
+            Scenario::Later { first, of } => [first.clone(), of.clone()].concat(),
+            Scenario::Forward { along: nodes } | Scenario::Train { weights: nodes, .. } => {
+                nodes.clone()
+            }
             Scenario::Carry { updates, .. } => {
                 updates.iter().flat_map(|&(leaf, node)| [leaf, node]).collect()
             }
@@ -255,6 +273,8 @@ impl Scenario {
         match self {
             Scenario::After(nodes) => Scenario::After(all(nodes)),
             Scenario::Gradients { of, order } => Scenario::Gradients { of: all(of), order: *order },
+            Scenario::Later { first, of } => Scenario::Later { first: all(first), of: all(of) },
+            Scenario::Forward { along } => Scenario::Forward { along: all(along) },
             Scenario::Train { weights, steps } => {
                 Scenario::Train { weights: all(weights), steps: *steps }
             }

@@ -108,6 +108,10 @@ fn scenario(scenario: &Scenario) -> String {
         Scenario::Gradients { of, order } => {
             format!("Gradients {{ of: vec!{of:?}, order: {order} }}")
         }
+        Scenario::Later { first, of } => {
+            format!("Later {{ first: vec!{first:?}, of: vec!{of:?} }}")
+        }
+        Scenario::Forward { along } => format!("Forward {{ along: vec!{along:?} }}"),
         Scenario::Carry { updates, steps } => {
             format!("Carry {{ updates: vec!{updates:?}, steps: {steps} }}")
         }

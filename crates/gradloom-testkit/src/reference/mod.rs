@@ -185,8 +185,8 @@ fn compute(
         Op::CheckIndex { size, op } => {
             for &index in values[0].iter() {
                 if index < 0.0 || index >= *size as f64 {
-                    let location = tensor.location();
-                    return Err(Error::index_out_of_range(op, index as i64, *size, location));
+                    let origin = tensor.origin();
+                    return Err(Error::index_out_of_range(op, index as i64, *size, origin));
                 }
             }
             values[0].to_vec()

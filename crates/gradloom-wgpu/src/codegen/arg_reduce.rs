@@ -8,6 +8,11 @@ use super::epilogue::{self, with_epilogue};
 use super::literal;
 use super::unit::{Unit, template_error};
 
+/// Elements that a thread walks one in a turn.
+const LENGTH_WALKED_MAX: usize = 1 << 14;
+/// Elements in a turn of threads that walk more.
+const PLACES: usize = 16;
+
 /// Compiles an arg-reduce kernel.
 pub(crate) fn compile(
     unit: &mut Unit<'_>,
@@ -31,6 +36,10 @@ pub(crate) fn compile(
         (_, 0..64) => 1,
         _ => 8.min(workgroup),
     };
+    // Long axes take more threads, and several places in a turn.
+    let threads = threads.max(length.div_ceil(LENGTH_WALKED_MAX).next_power_of_two()).min(workgroup);
+    let places = if length.div_ceil(threads) > LENGTH_WALKED_MAX { PLACES } else { 1 };
+    unit.check_turns("argmax, argmin", length.div_ceil(threads * places))?;
     let rows_per_group = workgroup / threads;
     let groups = count.div_ceil(rows_per_group);
     let grid = unit.grid(groups)?;
@@ -39,6 +48,7 @@ pub(crate) fn compile(
         .constant("GRID_X", grid[0])
         .constant("GROUPS", groups as u32)
         .constant("THREADS", threads as u32)
+        .constant("PLACES", places as u32)
         .constant("ROWS_PER_GROUP", rows_per_group as u32)
         .constant("COUNT", count as u32)
         .constant("LENGTH", length as u32)

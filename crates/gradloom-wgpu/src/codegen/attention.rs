@@ -23,6 +23,7 @@ pub(crate) fn compile(unit: &mut Unit<'_>, attention: &Attention, views: &[View]
     let sizes = Sizes::of(views);
     if sizes.rows() > FEW_ROWS
         && let Some(tile) = Tile::choose(unit.target, &sizes)
+        && tile.turns(&sizes) <= unit.target.turns_max
     {
         return in_tiles(unit, &operands, &sizes, tile);
     }
@@ -42,6 +43,7 @@ fn in_tiles(unit: &mut Unit<'_>, operands: &Operands<'_>, sizes: &Sizes, tile: T
     let grid = unit.grid(groups)?;
     let options = sizes
         .constants()
+        .define_if(sizes.is_long(), "LONG")
         .constant("WORKGROUP", Tile::THREADS as u32)
         .constant("GRID_X", grid[0])
         .constant("GROUPS", groups as u32)
@@ -63,6 +65,7 @@ fn in_tiles(unit: &mut Unit<'_>, operands: &Operands<'_>, sizes: &Sizes, tile: T
 }
 
 fn key_by_key(unit: &mut Unit<'_>, operands: &Operands<'_>, sizes: &Sizes, few: Few) -> Result<()> {
+    unit.check_turns("attention", few.turns(sizes))?;
     let bindings = operands.bind(unit)?;
     let partial = (few.splits > 1).then(|| {
         let words = few.splits * sizes.pairs() * sizes.rows() * (sizes.features + 2);

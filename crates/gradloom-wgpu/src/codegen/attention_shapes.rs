@@ -8,8 +8,12 @@ use super::unit::Target;
 
 /// Keys of a part at least where the keys are split among workgroups.
 const SPLIT_KEYS: usize = 512;
-/// Most parts of the keys.
+/// Most parts of the keys, unless they would be longer than [`KEYS_MAX`].
 const SPLITS_MAX: usize = 32;
+/// Keys that a workgroup of few rows goes through at most.
+const KEYS_MAX: usize = 1 << 13;
+/// Keys from which the values of a tile of keys are added apart.
+const KEYS_LONG: usize = 4096;
 
 /// Sizes of an attention.
 pub(super) struct Sizes {
@@ -76,6 +80,11 @@ impl Sizes {
             .constant("WIDTH", self.width() as u32)
     }
 
+    /// True if sums over the keys must be made in blocks.
+    pub(super) fn is_long(&self) -> bool {
+        self.keys > KEYS_LONG
+    }
+
     /// For people and profiles.
     pub(super) fn label(&self) -> String {
         let Sizes { batch, heads, shared, queries, keys, depth, .. } = self;
@@ -117,6 +126,15 @@ impl Tile {
         sizes.feature_fours().div_ceil(self.out_lanes())
     }
 
+    /// Turns of a thread's loops, at most.
+    pub(super) fn turns(&self, sizes: &Sizes) -> usize {
+        let copies = |fours: usize| (self.keys * fours).div_ceil(Tile::THREADS);
+        let lanes = Tile::THREADS / self.rows;
+        let weights = 2 * (self.keys.div_ceil(lanes) + lanes);
+        let step = copies(sizes.depth_fours()) + sizes.depth_fours() + copies(sizes.feature_fours());
+        sizes.keys.div_ceil(self.keys) * (step + weights + self.keys + 1)
+    }
+
     fn workgroup_bytes(&self, sizes: &Sizes) -> usize {
         let fours = self.rows * (sizes.depth_fours() + 1) + self.keys * (sizes.width() + 1);
         16 * fours + 4 * (self.rows * (self.keys + 4) + 2 * Tile::THREADS)
@@ -152,6 +170,17 @@ impl Few {
     /// Threads that share a key's features.
     pub(super) const DEPTH_LANES: usize = 8;
 
+    /// Turns of a thread's loops, at most.
+    pub(super) fn turns(&self, sizes: &Sizes) -> usize {
+        let keys = self.keys.div_ceil(self.threads / Few::DEPTH_LANES);
+        let dots = keys * (1 + sizes.depth_fours().div_ceil(Few::DEPTH_LANES));
+        let places = self.keys.div_ceil(self.row_lanes);
+        let weights = places * (2 + Few::DEPTH_LANES) + 2 * self.row_lanes;
+        let values = self.keys.div_ceil((self.threads / self.out_lanes).max(1));
+        let steps = sizes.keys.div_ceil(self.splits).div_ceil(self.keys);
+        steps * (dots + weights + values + 1)
+    }
+
     /// Rows are divided evenly; keys are split where that keeps more of the device busy.
     pub(super) fn choose(target: &Target, sizes: &Sizes) -> Option<Few> {
         let threads = 128.min(target.workgroup as usize);
@@ -165,6 +194,7 @@ impl Few {
         let groups = sizes.pairs() * chunks;
         let wanted = (target.busy_workgroups as usize / 4).div_ceil(groups);
         let splits = wanted.min(sizes.keys / SPLIT_KEYS).clamp(1, SPLITS_MAX);
+        let splits = splits.max(sizes.keys.div_ceil(KEYS_MAX));
         let bytes = 16 * (rows * sizes.depth_fours() + threads)
             + 4 * rows * ((Few::DEPTH_LANES + 1) * (keys + 4) + 2 * row_lanes + 3);
         let fits =

@@ -5,14 +5,18 @@ use gradloom_shaders::Options;
 use gradloom_tensor::{DType, Result};
 
 use super::bindings::Bindings;
-use super::epilogue::{self, dispatch_elements, with_epilogue};
+use super::epilogue::{self, Extra, dispatch_elements, with_epilogue};
 use super::literal;
 use super::pool::window_constants;
-use super::tiled::{self, Product};
+use super::tiled::{self, Parts, Product, SAME_PLACE, sum_parts};
 use super::unit::Unit;
 
 /// Channels of a group from which tiles pay.
 const GROUP_WIDE: usize = 16;
+
+/// Positions of a part of the direct weight gradient, at least and at most.
+const POSITIONS_MIN: usize = 256;
+const POSITIONS_MAX: usize = 1 << 14;
 
 /// What a kernel computes: the convolution, or the gradient of one of its operands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,15 +80,68 @@ pub(crate) fn constants(options: Options, convolution: &Convolution) -> Options 
 fn direct(unit: &mut Unit<'_>, side: Side, convolution: &Convolution) -> Result<()> {
     let (name, define) = side.names();
     let dtype = epilogue::accumulator_dtype(unit.kernel);
+    let count = unit.kernel.space.shape.count();
+    let label = format!("{name} direct {:?}", unit.kernel.space.shape);
+    let Convolution { window, groups, batch, channels, outputs, output_size, .. } = *convolution;
+    let [height, width] = window.kernel;
+    let turns = |channels: usize| channels / groups * (1 + height * (1 + width));
+    let positions = batch * output_size[0] * output_size[1];
+    match side {
+        Side::Output => unit.check_turns("convolution", turns(channels))?,
+        Side::Input => unit.check_turns("convolution_input", turns(outputs))?,
+        Side::Weight => {
+            let chunk = weight_chunk(unit, count, positions);
+            if chunk < positions {
+                return split_weight(unit, label, convolution, chunk);
+            }
+        }
+    }
     let (bindings, program) = with_epilogue(unit, &[0, 1], &[], dtype)?;
     let reads = epilogue::read(unit, &bindings, 0) + &epilogue::read(unit, &bindings, 1);
     let options = constants(Options::new().define(define), convolution)
+        .constant("POSITIONS", positions as u32)
         .alias("Value", literal::compute_type(dtype))
         .splice("reads", reads)
         .splice("epilogue", program);
-    let count = unit.kernel.space.shape.count();
-    let label = format!("{name} direct {:?}", unit.kernel.space.shape);
     dispatch_elements(unit, "convolution.wgsl", label, count, options, bindings)
+}
+
+/// Positions that a thread of the direct weight gradient walks: few enough that the device is busy, and
+/// never too many for one thread.
+fn weight_chunk(unit: &Unit<'_>, count: usize, positions: usize) -> usize {
+    let threads = (unit.target.busy_workgroups * unit.target.workgroup) as usize / 4;
+    let wanted = threads.div_ceil(count.max(1)).min(positions / POSITIONS_MIN);
+    positions.div_ceil(wanted.max(1)).min(POSITIONS_MAX)
+}
+
+/// The direct weight gradient in parts of `chunk` positions, which are then added.
+fn split_weight(
+    unit: &mut Unit<'_>,
+    label: String,
+    convolution: &Convolution,
+    chunk: usize,
+) -> Result<()> {
+    let dtype = epilogue::accumulator_dtype(unit.kernel);
+    let count = unit.kernel.space.shape.count();
+    let Convolution { batch, output_size, .. } = *convolution;
+    let positions = batch * output_size[0] * output_size[1];
+    let splits = positions.div_ceil(chunk);
+    let resource = unit.add_scratch(splits * count);
+    let partial = Extra { resource, dtype: dtype.compute(), writable: true };
+    let bindings = epilogue::operand_bindings(unit, &[0, 1], &[partial])?;
+    let reads = epilogue::read(unit, &bindings, 0) + &epilogue::read(unit, &bindings, 1);
+    let write = epilogue::write_extra(&bindings, "write_partial", partial);
+    let options = constants(Options::new().define("WEIGHT").define("SPLIT"), convolution)
+        .constant("POSITIONS", positions as u32)
+        .constant("WEIGHTS", count as u32)
+        .constant("CHUNK", chunk as u32)
+        .alias("Value", literal::compute_type(dtype))
+        .splice("reads", reads)
+        .splice("epilogue", write);
+    let first = format!("{label} by {chunk}");
+    dispatch_elements(unit, "convolution.wgsl", first, splits * count, options, bindings)?;
+    let parts = Parts { count, splits, partial };
+    sum_parts(unit, format!("{label} sum"), parts, dtype, Options::new(), SAME_PLACE)
 }
 
 /// The product of matrices that index arithmetic makes of the operands. A batch is a group.

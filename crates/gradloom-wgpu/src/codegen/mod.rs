@@ -28,6 +28,7 @@ mod quantized_rows;
 mod row;
 mod row_layout;
 mod row_tree;
+mod row_turns;
 mod scan;
 mod scatter_add;
 mod tiled;

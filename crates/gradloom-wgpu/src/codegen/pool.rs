@@ -33,6 +33,7 @@ pub(crate) fn compile(unit: &mut Unit<'_>, pooling: Pooling, pool: &Pool) -> Res
     for (operand, &len) in lens.iter().enumerate() {
         unit.check_len(operand, len)?;
     }
+    unit.check_turns(name, turns(pooling, pool))?;
     let operands: Vec<usize> = (0..lens.len()).collect();
     let dtype = epilogue::accumulator_dtype(unit.kernel);
     let (bindings, program) = with_epilogue(unit, &operands, &[], dtype)?;
@@ -58,6 +59,21 @@ pub(crate) fn compile(unit: &mut Unit<'_>, pooling: Pooling, pool: &Pool) -> Res
     let count = unit.kernel.space.shape.count();
     let label = format!("{name}{:?}", unit.kernel.space.shape);
     dispatch_elements(unit, "pool.wgsl", label, count, options, bindings)
+}
+
+/// Turns of a thread's loops, at most.
+fn turns(pooling: Pooling, pool: &Pool) -> usize {
+    let [height, width] = pool.window.kernel;
+    let window = height.saturating_mul(1 + width);
+    if pooling != Pooling::MaxScatter {
+        return window;
+    }
+    // Each window that an element is in is looked through for its maximum.
+    let covering = |axis: usize| {
+        let elements = if pool.window.dilation[axis] == 1 { pool.window.stride[axis] } else { 1 };
+        pool.window.kernel[axis].div_ceil(elements).min(pool.output_size[axis])
+    };
+    window.saturating_add(covering(0).saturating_mul(covering(1)).saturating_mul(window))
 }
 
 /// The constants of windows, for pooling and convolution.

@@ -41,6 +41,12 @@ enum Stage {
 
 fn stage(unit: &mut Unit<'_>, layout: &RowLayout, stage: Stage) -> Result<()> {
     let (bindings, text, combine) = Writer::new(unit, layout, stage)?.write()?;
+    if !layout.is_resident && !matches!(stage, Stage::Final(..)) {
+        let passes = unit.kernel.program.passes().into_iter().max().unwrap_or(0) + 1;
+        let turns = layout.turns() + layout.turns() / layout.block.max(1);
+        let name = format!("a row of {} elements", layout.columns);
+        unit.check_turns(&name, turns * passes)?;
+    }
     let blocks = layout.rows.div_ceil(layout.rows_per_group);
     let groups = blocks * layout.chunks;
     let grid = unit.grid(groups)?;
@@ -68,11 +74,12 @@ fn stage(unit: &mut Unit<'_>, layout: &RowLayout, stage: Stage) -> Result<()> {
     unit.dispatch(format!("{kind} {}x{}", layout.rows, layout.columns), source, bindings, grid)
 }
 
-struct Writer<'a> {
+/// The text of one stage while it is written.
+pub(super) struct Writer<'a> {
     unit: &'a Unit<'a>,
-    layout: &'a RowLayout,
+    pub(super) layout: &'a RowLayout,
     stage: Stage,
-    emitter: Emitter<'a>,
+    pub(super) emitter: Emitter<'a>,
     done: Vec<bool>,
     /// See [`Program::passes`](gradloom_plan::Program::passes).
     passes: Vec<usize>,
@@ -235,34 +242,6 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn looping_pass(
-        &mut self,
-        reductions: &[(ValueId, Reduction, ValueId)],
-        stores: &[usize],
-        elements: &[ValueId],
-    ) -> Result<()> {
-        self.emitter.line(
-            "for (var column = first_column + lane; column < end_column; column += THREADS) {",
-        );
-        self.emitter.decode_reduced("column", 0);
-        for &id in elements {
-            self.emitter.emit(id)?;
-        }
-        for &(id, reduction, operand) in reductions {
-            let value = self.emitter.name(operand, 0);
-            let dtype = self.emitter.dtype(operand);
-            let combined = literal::combine(reduction, dtype, &format!("acc{id}"), &value);
-            self.emitter.line(format!("acc{id} = {combined};"));
-        }
-        if !stores.is_empty() {
-            self.emitter.line("if (alive) {");
-            self.store_elements(stores, 0);
-            self.emitter.line("}");
-        }
-        self.emitter.line("}");
-        Ok(())
-    }
-
     /// Reads the partial results of the first stage in chunk order.
     fn combine_partials(
         &mut self,
@@ -301,7 +280,8 @@ impl<'a> Writer<'a> {
         self.done[id] = true;
     }
 
-    fn store_elements(&mut self, stores: &[usize], lane: usize) {
+    /// Stores elements of one lane.
+    pub(super) fn store_elements(&mut self, stores: &[usize], lane: usize) {
         let suffix = self.emitter.lane_suffix(lane);
         for &position in stores {
             let (output, resource) = self.unit.output(position);

@@ -8,8 +8,16 @@ use super::unit::Unit;
 const RESIDENT_MAX: usize = 4;
 /// Columns that a thread of a split reduction adds at least.
 const COLUMNS_PER_THREAD_MIN: usize = 16;
-/// Chunks of a split reduction at most.
+/// Chunks of a split reduction at most, unless the columns of a thread would be too many.
 const CHUNKS_MAX: usize = 256;
+/// Columns that a thread of a reduction walks at most.
+const COLUMNS_PER_THREAD_MAX: usize = 4096;
+/// Columns that a thread adds one after another; more are added in blocks.
+const PLAIN_MAX: usize = 64;
+/// Turns of all passes over a row from which a thread takes [`WIDE`] columns in each.
+const TURNS_NARROW_MAX: usize = 1 << 15;
+/// Columns in a turn of very long rows.
+const WIDE: usize = 8;
 
 /// How rows and columns are shared among threads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,10 +33,12 @@ pub(crate) struct RowLayout {
     pub(crate) chunks: usize,
     /// Columns of a part.
     pub(crate) chunk: usize,
-    /// Columns per thread that are kept in registers; 1 if they are not.
+    /// Columns of a thread in a turn: all that it has, kept in registers, or else 1 (8 of very long rows).
     pub(crate) resident: usize,
     /// True if all columns of a row fit in its threads' registers.
     pub(crate) is_resident: bool,
+    /// Turns whose columns are added one after another, before they are added to what was before.
+    pub(crate) block: usize,
 }
 
 impl RowLayout {
@@ -55,12 +65,20 @@ impl RowLayout {
             chunk: columns,
             resident: 1,
             is_resident: false,
+            block: 1,
         };
         if columns > 0 && columns.div_ceil(threads) <= RESIDENT_MAX {
             layout.resident = columns.div_ceil(threads);
             layout.is_resident = true;
         } else if matches!(unit.kernel.kind, KernelKind::Reduce) {
             layout.split(unit.target.busy_workgroups as usize);
+        }
+        if !layout.is_resident {
+            let passes = unit.kernel.program.passes().into_iter().max().unwrap_or(0) + 1;
+            if layout.turns() * passes > TURNS_NARROW_MAX {
+                layout.resident = WIDE;
+            }
+            layout.block = block(layout.turns());
         }
         layout
     }
@@ -70,12 +88,18 @@ impl RowLayout {
         let blocks = self.rows.div_ceil(self.rows_per_group);
         let wanted = busy_workgroups.div_ceil(blocks.max(1));
         let useful = self.columns / (self.threads * COLUMNS_PER_THREAD_MIN);
-        let chunks = wanted.min(useful).min(CHUNKS_MAX);
+        let needed = self.columns.div_ceil(self.threads * COLUMNS_PER_THREAD_MAX);
+        let chunks = wanted.min(useful).min(CHUNKS_MAX).max(needed);
         if chunks > 1 {
             // Whole rounds of the threads, so that every chunk but the last is full.
             self.chunk = self.columns.div_ceil(chunks).next_multiple_of(self.threads);
             self.chunks = self.columns.div_ceil(self.chunk);
         }
+    }
+
+    /// Turns of a thread over its columns.
+    pub(crate) fn turns(&self) -> usize {
+        self.chunk.div_ceil(self.threads * self.resident)
     }
 
     /// The layout of the second stage, whose columns are the chunks of this one.
@@ -90,9 +114,15 @@ impl RowLayout {
             chunk: self.columns,
             resident: 1,
             is_resident: false,
+            block: 1,
             ..self.clone()
         }
     }
+}
+
+/// Turns of a block: about as many as there are blocks.
+fn block(turns: usize) -> usize {
+    if turns <= PLAIN_MAX { turns.max(1) } else { 1 << turns.ilog2().div_ceil(2) }
 }
 
 /// Threads of a row when neighbouring threads take neighbouring rows.

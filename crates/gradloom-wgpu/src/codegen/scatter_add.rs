@@ -8,10 +8,14 @@ use super::arg_sort::Rows;
 use super::bindings::Bindings;
 use super::epilogue::{self, Extra, dispatch_elements, with_epilogue};
 use super::literal;
+use super::tiled::{Parts, SAME_PLACE, sum_parts};
 use super::unit::Unit;
 
 /// Updates from which sorting the indices is cheaper than looking at all of them for each output.
 const UPDATES_MANY: usize = 64;
+
+/// Updates that one thread looks at: more are taken in parts.
+const UPDATES_MAX: usize = 1 << 15;
 
 /// Compiles a scatter-add kernel.
 pub(crate) fn compile(
@@ -29,9 +33,23 @@ pub(crate) fn compile(
         && (axis + 1..shape.rank()).all(|axis| index.strides[axis] == 0 || index.shape[axis] == 1);
     let sorted = (count >= UPDATES_MANY && shared).then(|| sort_indices(unit, axis, index));
     let scratch = sorted.transpose()?.map(|(_, scratch)| scratch);
-    let extras: &[Extra] = scratch.as_ref().map_or(&[], |scratch| scratch);
     let operands: &[usize] = if scratch.is_some() { &[1] } else { &[0, 1] };
-    let (bindings, program) = with_epilogue(unit, operands, extras, dtype)?;
+    let outputs = shape.count();
+    let chunk = count.min(UPDATES_MAX);
+    let splits = count.div_ceil(UPDATES_MAX);
+    let partial = (splits > 1).then(|| {
+        let resource = unit.add_scratch(splits * outputs);
+        Extra { resource, dtype: dtype.compute(), writable: true }
+    });
+    let extras: Vec<Extra> = scratch.iter().flatten().copied().chain(partial).collect();
+    let (bindings, finish) = match partial {
+        None => with_epilogue(unit, operands, &extras, dtype)?,
+        Some(partial) => {
+            let bindings = epilogue::operand_bindings(unit, operands, &extras)?;
+            let write = epilogue::write_extra(&bindings, "write_partial", partial);
+            (bindings, write)
+        }
+    };
     let mut reads = epilogue::read_view(unit, &bindings, "read_update", 1, updates)?;
     match scratch {
         Some([keys, places]) => {
@@ -42,15 +60,24 @@ pub(crate) fn compile(
     }
     let options = Options::new()
         .define_if(scratch.is_some(), "SORTED")
+        .define_if(partial.is_some(), "SPLIT")
         .constant("SIZE", shape[axis] as u32)
         .constant("INNER", inner as u32)
         .constant("UPDATES", count as u32)
         .constant("PADDED", count.next_power_of_two().max(2) as u32)
+        .constant("OUTPUTS", outputs as u32)
+        .constant("CHUNK", chunk as u32)
         .alias("Value", literal::compute_type(dtype))
         .splice("reads", reads)
-        .splice("epilogue", program);
+        .splice("epilogue", finish);
     let label = format!("scatter_add{shape:?} of {count}");
-    dispatch_elements(unit, "scatter_add.wgsl", label, shape.count(), options, bindings)
+    let Some(partial) = partial else {
+        return dispatch_elements(unit, "scatter_add.wgsl", label, outputs, options, bindings);
+    };
+    let threads = splits * outputs;
+    dispatch_elements(unit, "scatter_add.wgsl", label.clone(), threads, options, bindings)?;
+    let parts = Parts { count: outputs, splits, partial };
+    sum_parts(unit, format!("{label} sum"), parts, dtype, Options::new(), SAME_PLACE)
 }
 
 /// Dispatches that sort the indices of each outer row: their rows and scratch memory.

@@ -5,10 +5,16 @@ use gradloom_tensor::{DType, Result};
 
 use super::bindings::Bindings;
 use super::epilogue::{self, Extra, dispatch_elements, with_epilogue};
+use super::literal;
 use super::unit::{Target, Unit, template_error};
 
 /// Inner elements of a part at least when the inner axis is split.
 const SPLIT_MIN: usize = 256;
+/// Inner elements that are added one after another: longer axes are split, or their sums are moved to
+/// totals every so often. Stands in `gradloom_tensor::summation`, with the parts there may be.
+const BLOCK_K: usize = 4096;
+/// Words of the parts of a split product at most, where there is a choice.
+const PARTS_MAX: usize = 1 << 24;
 /// Threads of a tile's workgroup.
 pub(crate) const TILE_THREADS: u32 = 256;
 
@@ -85,21 +91,34 @@ pub(crate) fn fits(target: &Target) -> bool {
 
 /// Compiles a product, in two stages if its output is small and its inner axis long.
 pub(crate) fn compile(unit: &mut Unit<'_>, product: &Product<'_>) -> Result<()> {
-    let tile = Tile::choose(product, unit);
+    let mut tile = Tile::choose(product, unit);
     let tiles = product.m.div_ceil(tile.m) * product.n.div_ceil(tile.n) * product.batch;
     let busy = unit.target.busy_workgroups as usize / 2;
     let wanted = (busy / tiles.max(1)).min(product.k / SPLIT_MIN).min(64);
+    let count = product.batch * product.m * product.n;
+    // Parts of bounded length, if there is memory for them.
+    let blocks = product.k.div_ceil(BLOCK_K);
+    let fits = blocks.saturating_mul(count) <= PARTS_MAX;
+    let wanted = if fits { wanted.max(blocks) } else { wanted };
     // One chunk of nothing where the inner axis is empty: the tiles stay zero.
     let chunk = product.k.div_ceil(wanted.max(1)).max(1).next_multiple_of(tile.k);
     let splits = product.k.div_ceil(chunk).max(1);
+    if chunk > BLOCK_K {
+        // Totals take as many registers again.
+        tile = Tile { m: 64, n: 64, k: 16, vectors: 1 };
+    }
+    let chunk = chunk.next_multiple_of(tile.k);
+    // A turn of the outer loop copies two tiles and multiplies them.
+    let copies = (tile.k * (tile.m + tile.n)).div_ceil(4 * TILE_THREADS as usize) + 1;
+    let turns = chunk / tile.k * (1 + copies + tile.k);
+    unit.check_turns(&product.label, turns)?;
     if splits == 1 {
         return stage(unit, product, tile, chunk, 1, None);
     }
-    let count = product.batch * product.m * product.n;
     let resource = unit.add_scratch(splits * count);
     let partial = Extra { resource, dtype: DType::F32, writable: true };
     stage(unit, product, tile, chunk, splits, Some(partial))?;
-    combine(unit, product, splits, Extra { writable: false, ..partial })
+    combine(unit, product, splits, partial)
 }
 
 fn stage(
@@ -136,6 +155,8 @@ fn stage(
         .define_if(vectors[0], "LHS_VECTOR")
         .define_if(vectors[1], "RHS_VECTOR")
         .define_if(partial.is_some(), "SPLIT")
+        .define_if(chunk > BLOCK_K, "TOTALS")
+        .constant("BLOCK_K", BLOCK_K as u32)
         .constant("WORKGROUP", TILE_THREADS)
         .constant("GRID_X", grid[0])
         .constant("GROUPS", groups as u32)
@@ -165,15 +186,38 @@ fn combine(
     splits: usize,
     partial: Extra,
 ) -> Result<()> {
-    let (bindings, program) = with_epilogue(unit, &[], &[partial], DType::F32)?;
-    let options = product
-        .constants
-        .clone()
-        .constant("SPLITS", splits as u32)
-        .splice("reads", epilogue::read_extra(&bindings, "read_partial", partial))
-        .splice("place", product.place.clone())
-        .splice("epilogue", program);
-    let count = product.batch * product.m * product.n;
+    let parts = Parts { count: product.batch * product.m * product.n, splits, partial };
     let label = format!("{} sum of {splits}", product.label);
-    dispatch_elements(unit, "split_sum.wgsl", label, count, options, bindings)
+    sum_parts(unit, label, parts, DType::F32, product.constants.clone(), &product.place)
+}
+
+/// Parts of sums in scratch memory: `[splits, count]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Parts {
+    pub(crate) count: usize,
+    pub(crate) splits: usize,
+    pub(crate) partial: Extra,
+}
+
+/// The place of each result of a sum whose parts stand where its results do.
+pub(crate) const SAME_PLACE: &str = "fn place(index: u32) -> u32 {\n    return index;\n}\n";
+
+/// The second stage of a split sum: adds the parts and runs the epilogue.
+pub(crate) fn sum_parts(
+    unit: &mut Unit<'_>,
+    label: String,
+    parts: Parts,
+    dtype: DType,
+    constants: Options,
+    place: &str,
+) -> Result<()> {
+    let partial = Extra { writable: false, ..parts.partial };
+    let (bindings, program) = with_epilogue(unit, &[], &[partial], dtype)?;
+    let options = constants
+        .constant("SPLITS", parts.splits as u32)
+        .alias("Value", literal::compute_type(dtype))
+        .splice("reads", epilogue::read_extra(&bindings, "read_partial", partial))
+        .splice("place", place)
+        .splice("epilogue", program);
+    dispatch_elements(unit, "split_sum.wgsl", label, parts.count, options, bindings)
 }

@@ -24,6 +24,9 @@ pub(crate) struct Target {
     pub(crate) busy_workgroups: u32,
     /// True if matrix products may use large register tiles.
     pub(crate) large_tiles: bool,
+    /// Turns of all its loops that a thread may take: some drivers end loops early after so many, and say
+    /// nothing.
+    pub(crate) turns_max: usize,
 }
 
 #[cfg(test)]
@@ -37,6 +40,7 @@ impl Target {
         f16: false,
         busy_workgroups: 512,
         large_tiles: true,
+        turns_max: 60_000,
     };
 }
 
@@ -139,6 +143,18 @@ impl<'a> Unit<'a> {
                 "plan: input {input} has {found} elements where its kernel needs {len}"
             )))
         }
+    }
+
+    /// Fails if a thread would take more turns of its loops than the device's driver grants.
+    pub(crate) fn check_turns(&self, op: &str, turns: usize) -> Result<()> {
+        if turns <= self.target.turns_max {
+            return Ok(());
+        }
+        Err(Error::unsupported(format!(
+            "{op}: {turns} terms of one result are more than the loops of this device's driver take ({}); \
+             split the sum, or use the CPU",
+            self.target.turns_max
+        )))
     }
 
     /// Input `position` of the kernel and what it is bound to.

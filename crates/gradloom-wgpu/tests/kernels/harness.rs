@@ -271,7 +271,7 @@ impl Case {
 }
 
 pub(crate) fn site(_: usize) -> CheckSite {
-    CheckSite { op: "gather", shape: Shape::new(&[]), location: std::panic::Location::caller() }
+    CheckSite { op: "gather", shape: Shape::new(&[]), origin: std::panic::Location::caller().into() }
 }
 
 #[track_caller]

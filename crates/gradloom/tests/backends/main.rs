@@ -4,10 +4,13 @@
 //! Without a GPU adapter the GPU tests say so and pass; with `GRADLOOM_REQUIRE_GPU=1` they fail.
 
 mod composition;
+mod edges;
 mod errors;
 mod found;
+mod programs;
 mod random_graphs;
 mod regressions;
+mod sums;
 mod table;
 mod training;
 mod vmap;

@@ -1,7 +1,9 @@
 //! Depthwise convolution: each output channel reads one input channel, so there is no product of
-//! matrices, only rows that are scaled and added.
+//! matrices, only rows that are scaled and added. Long sums are made of parts that are added pairwise.
 
 use super::geometry::Geometry;
+use super::tile::DEPTH;
+use crate::kernels::cascade::Cascade;
 use crate::kernels::executable::Context;
 use crate::kernels::lanes::Ordered;
 use crate::parallel;
@@ -27,10 +29,15 @@ vectorized! {
         for ((volume, outs), weights) in volumes.zip(outs).zip(weights) {
             for picture in 0..geometry.depth.output {
                 geometry.pad(volume, picture, padded.get_mut());
+                let padded = padded.get::<T>();
                 let planes = outs.chunks_exact_mut(geometry.output_area()).skip(picture);
                 let planes = planes.step_by(geometry.depth.output);
                 for (out, weights) in planes.zip(weights.chunks_exact(offsets.len())) {
-                    forward_plane::<T, FMA>(geometry, &offsets, weights, padded.get(), out);
+                    if offsets.len() <= DEPTH {
+                        forward_plane::<T, FMA>(geometry, &offsets, weights, padded, out);
+                    } else {
+                        forward_deep::<T, FMA>(geometry, &offsets, weights, padded, out);
+                    }
                 }
             }
         }
@@ -50,13 +57,28 @@ vectorized! {
                 volume.fill(T::ZERO);
             }
             for picture in 0..geometry.depth.output {
-                padded.get_mut::<T>().fill(T::ZERO);
+                let padded = padded.get_mut::<T>();
+                padded.fill(T::ZERO);
                 let planes = gradients.chunks_exact(geometry.output_area()).skip(picture);
                 let planes = planes.step_by(geometry.depth.output);
+                let mut parts = Cascade::default();
+                let mut added = 0;
                 for (gradient, weights) in planes.zip(weights.chunks_exact(offsets.len())) {
-                    input_plane::<T, FMA>(geometry, &offsets, weights, gradient, padded.get_mut());
+                    for (weights, offsets) in weights.chunks(DEPTH).zip(offsets.chunks(DEPTH)) {
+                        if added > 0 && added + weights.len() > DEPTH {
+                            parts.push_row(padded, add_values);
+                            padded.fill(T::ZERO);
+                            added = 0;
+                        }
+                        added += weights.len();
+                        input_plane::<T, FMA>(geometry, offsets, weights, gradient, padded);
+                    }
                 }
-                geometry.unpad(padded.get(), picture, volume, |row: &[T], out: &mut [T]| {
+                if !parts.is_empty() {
+                    parts.push_row(padded, add_values);
+                    parts.write_total(padded, add_values);
+                }
+                geometry.unpad(padded, picture, volume, |row: &[T], out: &mut [T]| {
                     for (slot, &value) in out.iter_mut().zip(row) {
                         *slot = slot.plus(value);
                     }
@@ -65,35 +87,78 @@ vectorized! {
         }
     }
 
-    /// The weights' gradients of one plane of one image, added to `sums`.
+    /// The weights' gradients of one plane of one image, as parts of `sums`.
     fn weight_plane['a][T: RealOrdered](
         geometry: &'a Geometry, offsets: &'a [usize], padded: &'a [T], gradient: &'a [T],
-        sums: &'a mut [T]
+        sums: &'a mut [Cascade<T>]
     ) {
         for (&offset, sum) in offsets.iter().zip(sums) {
-            let mut lanes = [T::ZERO; 16];
+            let mut lanes = [T::ZERO; LANES];
+            let mut added = 0;
             for (y, gradient) in gradient.chunks_exact(geometry.output[1]).enumerate() {
                 let first = offset + y * geometry.stride[0] * geometry.padded[1];
-                let values = &padded[first..];
-                if geometry.stride[1] == 1 {
-                    let pairs = gradient.chunks(16).zip(values.chunks(16));
-                    for (gradient, values) in pairs {
-                        for ((lane, &gradient), &value) in lanes.iter_mut().zip(gradient).zip(values)
-                        {
-                            *lane = T::fused::<FMA>(gradient, value, *lane);
-                        }
+                for (part, gradient) in gradient.chunks(LANES * ADDED_MAX).enumerate() {
+                    if added + gradient.len().div_ceil(LANES) > ADDED_MAX {
+                        sum.push(tree(lanes), |a, b| a.plus(b));
+                        (lanes, added) = ([T::ZERO; LANES], 0);
                     }
-                } else {
-                    for (&gradient, values) in gradient.iter().zip(values.chunks(geometry.stride[1]))
-                    {
-                        lanes[0] = T::fused::<FMA>(gradient, values[0], lanes[0]);
-                    }
+                    added += gradient.len().div_ceil(LANES);
+                    let first = first + part * LANES * ADDED_MAX * geometry.stride[1];
+                    add_row::<T, FMA>(gradient, &padded[first..], geometry.stride[1], &mut lanes);
                 }
             }
-            for lane in lanes {
-                *sum = sum.plus(lane);
+            sum.push(tree(lanes), |a, b| a.plus(b));
+        }
+    }
+}
+
+/// Accumulators of a sum along rows.
+const LANES: usize = 16;
+/// Additions to each of them.
+const ADDED_MAX: usize = 256;
+
+/// Adds the products of a row of gradients and every `stride`-th value, in turns to all lanes.
+#[inline(always)]
+fn add_row<T: RealOrdered, const FMA: bool>(
+    gradient: &[T],
+    values: &[T],
+    stride: usize,
+    lanes: &mut [T; LANES],
+) {
+    if stride == 1 {
+        for (gradient, values) in gradient.chunks(LANES).zip(values.chunks(LANES)) {
+            for ((lane, &gradient), &value) in lanes.iter_mut().zip(gradient).zip(values) {
+                *lane = T::fused::<FMA>(gradient, value, *lane);
             }
         }
+        return;
+    }
+    for (gradient, values) in gradient.chunks(LANES).zip(values.chunks(LANES * stride)) {
+        let values = values.chunks(stride);
+        for ((lane, &gradient), values) in lanes.iter_mut().zip(gradient).zip(values) {
+            *lane = T::fused::<FMA>(gradient, values[0], *lane);
+        }
+    }
+}
+
+/// The sum of all lanes, pairwise.
+#[inline(always)]
+fn tree<T: Ordered>(mut lanes: [T; LANES]) -> T {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for lane in 0..half {
+            lanes[lane] = lanes[lane].plus(lanes[lane + half]);
+        }
+        half /= 2;
+    }
+    lanes[0]
+}
+
+/// Adds numbers to sums.
+#[inline(always)]
+fn add_values<T: Ordered>(values: &[T], sums: &mut [T]) {
+    for (sum, &value) in sums.iter_mut().zip(values) {
+        *sum = value.plus(*sum);
     }
 }
 
@@ -131,6 +196,34 @@ fn forward_plane<T: RealOrdered, const FMA: bool>(
     }
 }
 
+/// As [`forward_plane`] for windows of very many elements: parts of them, added pairwise.
+#[inline(always)]
+fn forward_deep<T: RealOrdered, const FMA: bool>(
+    geometry: &Geometry,
+    offsets: &[usize],
+    weights: &[T],
+    padded: &[T],
+    out: &mut [T],
+) {
+    for (y, out) in out.chunks_exact_mut(geometry.output[1]).enumerate() {
+        let padded = &padded[y * geometry.stride[0] * geometry.padded[1]..];
+        let mut parts = Cascade::default();
+        for (weights, offsets) in weights.chunks(DEPTH).zip(offsets.chunks(DEPTH)) {
+            let mut sums = Scratch::take::<T>(out.len());
+            let sums = sums.get_mut::<T>();
+            sums.fill(T::ZERO);
+            for (&offset, &weight) in offsets.iter().zip(weights) {
+                let values = padded[offset..].chunks(geometry.stride[1]);
+                for (slot, values) in sums.iter_mut().zip(values) {
+                    *slot = T::fused::<FMA>(weight, values[0], *slot);
+                }
+            }
+            parts.push_row(sums, add_values);
+        }
+        parts.write_total(out, add_values);
+    }
+}
+
 /// Outputs of a row that are summed in registers.
 const BLOCK: usize = 16;
 
@@ -158,6 +251,7 @@ fn forward_row<T: RealOrdered, const FMA: bool>(
     }
 }
 
+/// Adds what some elements of the window, those at `offsets`, give to the padded input.
 #[inline(always)]
 fn input_plane<T: RealOrdered, const FMA: bool>(
     geometry: &Geometry,
@@ -203,8 +297,8 @@ pub(super) fn weight<T: RealOrdered>(
         let out: &mut [T] = bytemuck::cast_slice_mut(parts[0]);
         let mut padded = Scratch::take::<T>(geometry.channels * geometry.padded_area());
         let (inputs, outputs) = (geometry.input_volume(), geometry.output_volume());
-        for (group, sums) in groups.zip(out.chunks_exact_mut(unit)) {
-            sums.fill(T::ZERO);
+        for (group, out) in groups.zip(out.chunks_exact_mut(unit)) {
+            let mut sums: Vec<Cascade<T>> = (0..unit).map(|_| Cascade::default()).collect();
             for image in 0..images {
                 let at = image * geometry.groups + group;
                 let gradient = &gradient[at * outputs..(at + 1) * outputs];
@@ -218,6 +312,9 @@ pub(super) fn weight<T: RealOrdered>(
                         weight_plane(context.level, geometry, &offsets, padded, gradient, sums);
                     }
                 }
+            }
+            for (slot, sum) in out.iter_mut().zip(sums) {
+                *slot = sum.total(|a, b| a.plus(b)).unwrap_or(T::ZERO);
             }
         }
     });

@@ -3,9 +3,11 @@
 
 use gradloom_tensor::Result;
 
+use super::depthwise::RealOrdered;
 use super::geometry::Geometry;
 use super::pack::{Packed, by_element};
-use super::tile::{Product, Target};
+use super::tile::{Product, Target, WINDOW_MAX, add};
+use crate::kernels::cascade::Cascade;
 use crate::kernels::executable::Context;
 use crate::kernels::lanes::Ordered;
 use crate::scratch::Scratch;
@@ -91,7 +93,7 @@ impl InputGradient {
         }
         .run(level);
         let windows = buffers.windows.get();
-        add_windows::<T>(level, geometry, positions, windows, buffers.padded.get_mut());
+        add_windows::<T>(level, level, geometry, positions, windows, buffers.padded.get_mut());
     }
 }
 
@@ -104,19 +106,31 @@ struct Buffers {
 
 vectorized! {
     /// Adds each row of windows to the padded image at its offset.
-    fn add_windows['a][T: Ordered](
-        geometry: &'a Geometry, positions: usize, windows: &'a [T], padded: &'a mut [T]
+    fn add_windows['a][T: RealOrdered](
+        level: Level, geometry: &'a Geometry, positions: usize, windows: &'a [T], padded: &'a mut [T]
     ) {
         padded.fill(T::ZERO);
         let [height, width] = geometry.output;
         let stride = geometry.stride;
-        for (&offset, windows) in geometry.offsets().iter().zip(windows.chunks_exact(positions)) {
+        // Elements of one window that meet one element of the image are those of one channel.
+        let window = geometry.kernel[0] * geometry.kernel[1];
+        let mut parts = Cascade::default();
+        let rows = geometry.offsets().into_iter().zip(windows.chunks_exact(positions));
+        for (element, (offset, windows)) in rows.enumerate() {
+            if element > 0 && window > WINDOW_MAX && element % WINDOW_MAX == 0 {
+                parts.push_row(padded, |values, sums| add(level, values, sums));
+                padded.fill(T::ZERO);
+            }
             for (y, row) in windows[..height * width].chunks_exact(width).enumerate() {
                 let out = &mut padded[offset + y * stride[0] * geometry.padded[1]..];
                 for (&value, slots) in row.iter().zip(out.chunks_mut(stride[1])) {
                     slots[0] = slots[0].plus(value);
                 }
             }
+        }
+        if !parts.is_empty() {
+            parts.push_row(padded, |values, sums| add(level, values, sums));
+            parts.write_total(padded, |values, sums| add(level, values, sums));
         }
     }
 }

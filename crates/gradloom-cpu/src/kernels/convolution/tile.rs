@@ -2,7 +2,12 @@
 //! found through tables of offsets, so that no matrix of windows has to be made.
 #![expect(unsafe_code, reason = "the loops read by pointer; bounds are checked once before them")]
 
-use crate::simd::Level;
+use std::ops::Range;
+
+use crate::kernels::cascade::Cascade;
+use crate::kernels::panel::add_parts;
+use crate::scratch::Scratch;
+use crate::simd::{Level, vectorized};
 use crate::vector::{Real, Vector, VectorTask};
 
 /// `out[row][position] = sum over k of weights[k][row] * source[offsets[k] + position]`.
@@ -29,22 +34,74 @@ pub(super) enum Target<'a, T> {
     Added(&'a mut [T]),
 }
 
+/// Products that are added in registers; longer sums are made of blocks of so many.
+pub(super) const DEPTH: usize = 1024;
+/// Blocks that are added one after another.
+pub(super) const BLOCKS_MAX: usize = 64;
+
+/// Elements of a window of which the results are added one after another.
+pub(super) const WINDOW_MAX: usize = 512;
+
 /// Sources larger than this many bytes are walked once, with all rows for each few positions.
 const SOURCE_MAX: usize = 512 * 1024;
 
 impl<T: Real> Product<'_, T> {
     /// Computes all rows and positions.
     pub(super) fn run(self, level: Level) {
-        T::dispatch(level, self);
+        let inner = self.offsets.len();
+        if inner <= DEPTH * BLOCKS_MAX {
+            return T::dispatch(level, PartProduct { whole: self, part: 0..inner });
+        }
+        let Product { weights, source, offsets, rows, positions, out, out_stride } = self;
+        let mut parts = Cascade::default();
+        for first in (0..inner).step_by(DEPTH * BLOCKS_MAX) {
+            let mut part = Scratch::take::<T>(rows * positions);
+            let out = Target::Set(part.get_mut());
+            let out_stride = positions;
+            let whole = Product { weights, source, offsets, rows, positions, out, out_stride };
+            let range = first..inner.min(first + DEPTH * BLOCKS_MAX);
+            T::dispatch(level, PartProduct { whole, part: range });
+            parts.push(part, add_parts::<T>);
+        }
+        let Some(total) = parts.total(add_parts::<T>) else { return };
+        let total = total.get::<T>().chunks_exact(positions.max(1));
+        match out {
+            Target::Set(out) => {
+                for (out, row) in out.chunks_mut(out_stride).zip(total) {
+                    out[..positions].copy_from_slice(row);
+                }
+            }
+            Target::Added(out) => {
+                for (out, row) in out.chunks_mut(out_stride).zip(total) {
+                    add(level, row, &mut out[..positions]);
+                }
+            }
+        }
     }
 }
 
-impl<T: Real> VectorTask<T> for Product<'_, T> {
+vectorized! {
+    /// Adds numbers to sums.
+    pub(super) fn add['a][T: Real](values: &'a [T], sums: &'a mut [T]) {
+        for (sum, &value) in sums.iter_mut().zip(values) {
+            *sum = T::fused::<false>(T::ONE, value, *sum);
+        }
+    }
+}
+
+/// Some elements of the inner axis of a product, in blocks of [`DEPTH`].
+struct PartProduct<'a, T> {
+    whole: Product<'a, T>,
+    part: Range<usize>,
+}
+
+impl<T: Real> VectorTask<T> for PartProduct<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<V: Vector<Scalar = T>, const ROWS: usize, const COLUMNS: usize>(self) {
-        let Product { weights, source, offsets, rows, positions, out, out_stride } = self;
+        let PartProduct { whole, part } = self;
+        let Product { weights, source, offsets, rows, positions, out, out_stride } = whole;
         let inner = offsets.len();
         let blocks = rows.div_ceil(ROWS);
         let reach = offsets.iter().copied().max().unwrap_or(0);
@@ -66,23 +123,35 @@ impl<T: Real> VectorTask<T> for Product<'_, T> {
             };
             let (first, position) = (block * ROWS, tile * step);
             let columns = ((positions - position) / V::LANES).min(COLUMNS);
-            // SAFETY: the assertions above: weights of this block, source and output of these
-            // positions for every offset and row are in their slices.
-            unsafe {
-                let weights = weights.as_ptr().add(block * inner * ROWS);
-                let source = source.as_ptr().add(position);
-                let out = out.as_mut_ptr().add(first * out_stride + position);
-                let rows = ROWS.min(rows - first);
-                match columns {
-                    1 => product_tile::<V, ROWS, 1>(
-                        weights, source, offsets, out, out_stride, rows, added,
-                    ),
-                    2 => product_tile::<V, ROWS, 2>(
-                        weights, source, offsets, out, out_stride, rows, added,
-                    ),
-                    _ => product_tile::<V, ROWS, COLUMNS>(
-                        weights, source, offsets, out, out_stride, rows, added,
-                    ),
+            let mut first_k = part.start;
+            let mut added = added;
+            // An empty inner axis still sets what is there.
+            loop {
+                let depth = (part.end - first_k).min(DEPTH);
+                // SAFETY: the assertions above: weights of this block, source and output of these
+                // positions for every offset and row are in their slices.
+                unsafe {
+                    let weights = weights.as_ptr().add((block * inner + first_k) * ROWS);
+                    let source = source.as_ptr().add(position);
+                    let out = out.as_mut_ptr().add(first * out_stride + position);
+                    let rows = ROWS.min(rows - first);
+                    let offsets = &offsets[first_k..first_k + depth];
+                    match columns {
+                        1 => product_tile::<V, ROWS, 1>(
+                            weights, source, offsets, out, out_stride, rows, added,
+                        ),
+                        2 => product_tile::<V, ROWS, 2>(
+                            weights, source, offsets, out, out_stride, rows, added,
+                        ),
+                        _ => product_tile::<V, ROWS, COLUMNS>(
+                            weights, source, offsets, out, out_stride, rows, added,
+                        ),
+                    }
+                }
+                first_k += depth;
+                added = true;
+                if first_k >= part.end {
+                    break;
                 }
             }
         }
@@ -247,27 +316,55 @@ unsafe fn correlation_tile<V: Vector, const ROWS: usize, const COLUMNS: usize>(
             *row = source.add(offset);
         }
         let mut gradient = gradient;
+        let mut terms = 0;
         for y in 0..walk.size[0] {
             let mut position = y * walk.steps[0];
-            for _ in 0..walk.size[1] {
-                let mut values = [V::splat(zero); COLUMNS];
-                for column in 0..COLUMNS {
-                    values[column] = V::load(gradient.add(column * V::LANES));
-                }
-                for index in 0..ROWS {
-                    let value = V::splat(*rows[index].add(position));
+            let mut left = walk.size[1];
+            while left > 0 {
+                let count = left.min(DEPTH - terms);
+                for _ in 0..count {
+                    let mut values = [V::splat(zero); COLUMNS];
                     for column in 0..COLUMNS {
-                        totals[index][column] =
-                            totals[index][column].multiply_add(value, values[column]);
+                        values[column] = V::load(gradient.add(column * V::LANES));
                     }
+                    for index in 0..ROWS {
+                        let value = V::splat(*rows[index].add(position));
+                        for column in 0..COLUMNS {
+                            totals[index][column] =
+                                totals[index][column].multiply_add(value, values[column]);
+                        }
+                    }
+                    gradient = gradient.add(walk.channels);
+                    position += walk.steps[1];
                 }
-                gradient = gradient.add(walk.channels);
-                position += walk.steps[1];
+                left -= count;
+                terms += count;
+                if terms == DEPTH {
+                    add_totals(&totals, walk.channels, sums);
+                    totals = [[V::splat(zero); COLUMNS]; ROWS];
+                    terms = 0;
+                }
             }
         }
-        for index in 0..ROWS {
-            for column in 0..COLUMNS {
-                let target = sums.add(index * walk.channels + column * V::LANES);
+        add_totals(&totals, walk.channels, sums);
+    }
+}
+
+/// Adds a tile's accumulators to the sums.
+///
+/// # Safety
+/// `ROWS` rows of `COLUMNS` vectors, `channels` apart, are in bounds at `sums`.
+#[inline(always)]
+unsafe fn add_totals<V: Vector, const ROWS: usize, const COLUMNS: usize>(
+    totals: &[[V; COLUMNS]; ROWS],
+    channels: usize,
+    sums: *mut V::Scalar,
+) {
+    for index in 0..ROWS {
+        for column in 0..COLUMNS {
+            // SAFETY: the caller vouches for all of them.
+            unsafe {
+                let target = sums.add(index * channels + column * V::LANES);
                 V::load(target).plus(totals[index][column]).store(target);
             }
         }

@@ -8,7 +8,8 @@ use gradloom_tensor::Result;
 use super::forward::parts;
 use super::geometry::Geometry;
 use super::pack::{Packed, by_position};
-use super::tile::{Product, Target};
+use super::tile::{Product, Target, WINDOW_MAX, add};
+use crate::kernels::cascade::Cascade;
 use crate::kernels::executable::Context;
 use crate::scratch::Scratch;
 use crate::simd::Level;
@@ -78,7 +79,12 @@ impl Transposed {
                 self.spread(gradient, picture, spread.get_mut());
                 let padded = padded.get_mut::<T>();
                 padded.fill(T::zeroed());
+                let mut sums = Cascade::default();
                 for (position, offset) in geometry.offsets().into_iter().take(window).enumerate() {
+                    if position > 0 && position % WINDOW_MAX == 0 {
+                        sums.push_row(padded, |values, sums| add(level, values, sums));
+                        padded.fill(T::zeroed());
+                    }
                     let first = position * per_position + per_position / part.1 * part.0;
                     Product {
                         weights: &weights[first..first + per_position / part.1],
@@ -90,6 +96,10 @@ impl Transposed {
                         out_stride: padded_area,
                     }
                     .run(level);
+                }
+                if !sums.is_empty() {
+                    sums.push_row(padded, |values, sums| add(level, values, sums));
+                    sums.write_total(padded, |values, sums| add(level, values, sums));
                 }
                 geometry.unpad(padded, picture, out, |row, out| {
                     for (slot, &value) in out.iter_mut().zip(row) {

@@ -2,16 +2,18 @@
 //! and positions of input times gradient.
 //!
 //! Images are taken in chunks, each with sums of its own; chunks depend on the shapes alone and are
-//! combined in order, so the result is the same with any number of threads.
+//! combined in order, so the result is the same with any number of threads. In a chunk positions are added
+//! in blocks, and many blocks pairwise.
 
 use gradloom_tensor::Result;
 
 use super::geometry::Geometry;
-use super::tile::Correlation;
+use super::tile::{BLOCKS_MAX, Correlation, DEPTH, add};
+use crate::kernels::cascade::Cascade;
 use crate::kernels::executable::{Context, TASK_MIN};
 use crate::parallel;
 use crate::scratch::Scratch;
-use crate::simd::{Level, vectorized};
+use crate::simd::Level;
 use crate::transpose::transpose;
 use crate::vector::{Real, tiling};
 
@@ -125,14 +127,6 @@ pub(super) fn weight_gradient<T: Real>(
     Ok(())
 }
 
-vectorized! {
-    fn add['a][T: Real](values: &'a [T], sums: &'a mut [T]) {
-        for (sum, &value) in sums.iter_mut().zip(values) {
-            *sum = T::fused::<false>(T::ONE, value, *sum);
-        }
-    }
-}
-
 /// One group and part over some images.
 struct Task<'a> {
     geometry: &'a Geometry,
@@ -160,6 +154,8 @@ impl Task<'_> {
         let mut transposed = Scratch::take::<T>(geometry.output_area() * division.lanes);
         let (area, depth) = (geometry.output_area(), geometry.depth.output);
         let pictures = images.flat_map(|image| (0..depth).map(move |picture| (image, picture)));
+        let mut parts = Cascade::default();
+        let mut added = 0;
         for (image, picture) in pictures {
             let at = image * geometry.groups + self.group;
             geometry.pad(&input[at * inputs..(at + 1) * inputs], picture, padded.get_mut());
@@ -170,16 +166,55 @@ impl Task<'_> {
             }
             let size = [geometry.outputs, area];
             transpose(level, gradient, depth * area, size, transposed, division.lanes);
-            Correlation {
-                gradient: transposed,
-                channels: division.lanes,
-                source: padded.get(),
-                offsets,
-                size: geometry.output,
-                steps: [geometry.stride[0] * geometry.padded[1], geometry.stride[1]],
-                sums,
+            let steps = [geometry.stride[0] * geometry.padded[1], geometry.stride[1]];
+            for band in bands(geometry.output) {
+                let blocks = (band.size[0] * band.size[1]).div_ceil(DEPTH);
+                if added + blocks > BLOCKS_MAX && added > 0 {
+                    parts.push_row(sums, |values, sums| add(level, values, sums));
+                    sums.fill(T::zeroed());
+                    added = 0;
+                }
+                added += blocks;
+                let first = (band.y * geometry.output[1] + band.x) * division.lanes;
+                Correlation {
+                    gradient: &transposed[first..],
+                    channels: division.lanes,
+                    source: &padded.get::<T>()[band.y * steps[0] + band.x * steps[1]..],
+                    offsets,
+                    size: band.size,
+                    steps,
+                    sums,
+                }
+                .run(level);
             }
-            .run(level);
         }
+        if parts.is_empty() {
+            return;
+        }
+        parts.push_row(sums, |values, sums| add(level, values, sums));
+        parts.write_total(sums, |values, sums| add(level, values, sums));
     }
+}
+
+/// Neighbouring positions of a plane: whole rows, or a part of one.
+struct Band {
+    y: usize,
+    x: usize,
+    size: [usize; 2],
+}
+
+/// A plane in as many positions at a time as may be added block after block.
+fn bands([height, width]: [usize; 2]) -> Vec<Band> {
+    let most = DEPTH * BLOCKS_MAX;
+    if width <= most {
+        let rows = (most / width.max(1)).max(1);
+        let first_rows = (0..height).step_by(rows);
+        return first_rows
+            .map(|y| Band { y, x: 0, size: [rows.min(height - y), width] })
+            .collect();
+    }
+    (0..height)
+        .flat_map(|y| (0..width).step_by(most).map(move |x| (y, x)))
+        .map(|(y, x)| Band { y, x, size: [1, most.min(width - x)] })
+        .collect()
 }

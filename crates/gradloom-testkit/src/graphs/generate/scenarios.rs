@@ -42,7 +42,7 @@ fn roots(maker: &mut Maker<'_>) -> Vec<usize> {
 }
 
 fn scenario(maker: &mut Maker<'_>, roots: &[usize]) -> Scenario {
-    let kind = if maker.options.gradients_only { 4 } else { maker.dice.below(17) };
+    let kind = if maker.options.gradients_only { 4 } else { maker.dice.below(19) };
     let some = |maker: &mut Maker<'_>, nodes: &[usize], most: usize| -> Vec<usize> {
         let count = maker.dice.between(1, most).min(nodes.len());
         let mut chosen = maker.dice.shuffled(nodes.to_vec());
@@ -87,7 +87,15 @@ fn scenario(maker: &mut Maker<'_>, roots: &[usize]) -> Scenario {
             Scenario::Train { weights, steps: maker.dice.between(1, 3) }
         }
         14 => Scenario::Threads { count: 2 },
-        15 | 16 => vmap(maker, &leaves, roots),
+        15 if float_roots && !float_leaves.is_empty() => {
+            let all = Vec::from_iter(0..maker.steps.len());
+            let first = some(maker, &all, 3);
+            Scenario::Later { first, of: some(maker, &float_leaves, 3) }
+        }
+        16 if float_roots && !floats.is_empty() => {
+            Scenario::Forward { along: some(maker, &floats, 2) }
+        }
+        17 | 18 => vmap(maker, &leaves, roots),
         _ => Scenario::Together,
     }
 }

@@ -250,13 +250,11 @@ fn cast(from: DType, to: DType, a: Within, value: f64) -> f64 {
             if from == to || to == DType::F64 || (a.is_exact() && is_single(a.value)) {
                 return a.error;
             }
-            // By way of f32, so that a narrower type may be rounded twice.
-            let doubt = a.error + rounding(DType::F32, 1.0, a.value);
             if to == DType::F32 {
-                return doubt;
+                return a.error + rounding(DType::F32, 1.0, a.value);
             }
-            let ends = [a.value - doubt, a.value + doubt].map(|end| super::round(to, end));
-            spread(&ends, value)
+            // Rounded once, also from types that have numbers which f32 has not.
+            spread(&a.ends().map(|end| super::round(to, end)), value)
         }
         _ if a.is_exact() => 0.0,
         _ if from.is_float() => {

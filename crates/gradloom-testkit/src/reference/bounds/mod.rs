@@ -14,7 +14,7 @@ mod sequences;
 
 use std::sync::Arc;
 
-use gradloom_tensor::{DType, Op, Shape, Tensor};
+use gradloom_tensor::{DType, Op, Shape, Tensor, summation};
 
 use super::{Known, Values, round, views};
 
@@ -59,10 +59,16 @@ impl Arithmetic {
         }
     }
 
-    /// Sums of `count` terms, relative to the sum of their magnitudes: one rounding for each addition of
-    /// a part, which all go the same way where terms are equal; parts are no longer than 1,024.
+    /// Sums of `count` terms, relative to the sum of their magnitudes: one rounding for each addition,
+    /// which all go the same way where terms are equal.
     fn sum(self, count: usize) -> f64 {
-        8.0 + count.min(1_024) as f64
+        8.0 + summation::additions(count) as f64
+    }
+
+    /// As [`Arithmetic::sum`] for sums of products, which are rounded too where they are not fused.
+    fn products(self, count: usize) -> f64 {
+        let in_tiles = self == Arithmetic::Gpu;
+        8.0 + summation::additions_of_products(count, in_tiles) as f64
     }
 
     /// Products with a matrix in blocks, relative to the sum of magnitudes of the terms: the processor
@@ -171,7 +177,8 @@ fn is_single(value: f64) -> bool {
     f64::from(value as f32) == value
 }
 
-/// A value that is known within an error, as it is stored in a dtype.
+/// A value that is known within an error, as it is stored in a dtype. The value is what exact arithmetic
+/// gives, not yet rounded: near a tie it decides which neighbours of it an honest device may store.
 fn settle(dtype: DType, value: f64, error: f64) -> (f64, f64) {
     let error = if error.is_nan() { f64::INFINITY } else { error };
     if value.is_nan() || error.is_infinite() {
@@ -201,5 +208,40 @@ fn settle(dtype: DType, value: f64, error: f64) -> (f64, f64) {
         }
         DType::Bool => (value, if error > 0.0 { 1.0 } else { 0.0 }),
         DType::I32 | DType::U32 | DType::U8 => (value, error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `1 + 2^-11` is halfway between 1 and the next f16, `1 + 2^-10`.
+    const TIE: f64 = 1.0 + 1.0 / 2048.0;
+    const NEXT: f64 = 1.0 + 1.0 / 1024.0;
+
+    #[test]
+    fn near_a_tie_both_neighbours_are_honest() {
+        let small = 2f64.powi(-24);
+        for value in [TIE - small / 2.0, TIE, TIE + small / 2.0] {
+            let (stored, error) = settle(DType::F16, value, small);
+            for neighbour in [1.0, NEXT] {
+                assert!((neighbour - stored).abs() <= error, "{value}: {stored} +- {error}");
+            }
+        }
+        assert_eq!(settle(DType::F16, TIE - 2.0 * small, small), (1.0, 0.0));
+        assert_eq!(settle(DType::F16, TIE + 2.0 * small, small), (NEXT, 0.0));
+        assert_eq!(settle(DType::F16, TIE, 0.0), (1.0, 0.0));
+    }
+
+    #[test]
+    fn the_sum_of_halves_is_rounded_after_its_error() {
+        // Exactly the tie, which f32 cannot tell from its neighbours when a term is inexact.
+        let device = super::super::bounded(Arithmetic::Host);
+        let parts = Tensor::from_vec(vec![1.0f32 / 3.0; 3], [3], &device).unwrap().cast(DType::F16);
+        let third = parts.sum(0);
+        let (values, errors) = super::super::elements_and_errors(&third).unwrap();
+        let exact = 3.0 * round(DType::F16, 1.0 / 3.0);
+        assert_eq!(values[0], round(DType::F16, exact));
+        assert_eq!(errors[0], 0.0, "three halves add up exactly in f32");
     }
 }

@@ -56,7 +56,12 @@ pub(super) fn errors(
         // Whether padding is multiplied (with an infinity it gives NaN) or skipped is left open.
         return vec![f64::INFINITY; values.len()];
     }
-    let count = terms(node);
+    let roundings = match node.tensor.op() {
+        Op::Matmul | Op::Convolution(..) | Op::ConvolutionInput(..) | Op::ConvolutionWeight(..) => {
+            arithmetic.products(terms(node))
+        }
+        _ => arithmetic.sum(terms(node)),
+    };
     let grain: f64 = summands(node, inputs).map(|input| grain(&input.values)).product();
     let dtype = node.tensor.dtype();
     let blocks = node.operands.iter().any(is_in_blocks);
@@ -78,7 +83,7 @@ pub(super) fn errors(
             if exact && total[index] <= grain / unit(DType::F32) {
                 return if values[index] == 0.0 { SIGN_OPEN } else { 0.0 };
             }
-            propagated + arithmetic.sum(count) * unit(dtype) * total[index]
+            propagated + roundings * unit(dtype) * total[index]
         })
         .collect()
 }

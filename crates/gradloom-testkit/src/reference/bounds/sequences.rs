@@ -79,7 +79,7 @@ fn attention(
                     let k = linear(&key, &[batch, shared, other, feature]);
                     let (a, b) = (sizes[0][q], sizes[1][k]);
                     let (da, db) = (inputs[0].errors[q], inputs[1].errors[k]);
-                    let dot = arithmetic.sum(query[3]) * unit * a * b + a * db + b * da + da * db;
+                    let dot = arithmetic.products(query[3]) * unit * a * b + a * db + b * da + da * db;
                     error += options.scale.abs() * dot;
                 }
                 error
@@ -100,7 +100,7 @@ fn attention(
                 let v = linear(&value, &[batch, shared, other, feature]);
                 let (number, own) = (inputs[2].values[v], inputs[2].errors[v]);
                 let spread = (2.0 * error).exp_m1() * ((number - mean).abs() + own);
-                let rounded = (arithmetic.sum(scores.len()) + 8.0) * unit * number.abs();
+                let rounded = (arithmetic.products(scores.len()) + 8.0) * unit * number.abs();
                 sum += weight * (own + spread + rounded);
             }
             out[index] =

@@ -1,0 +1,159 @@
+//! Reductions of nothing, integers as halves, and the line that a gradient's node belongs to.
+
+use gradloom::prelude::*;
+use gradloom_cpu::CpuBackend;
+use gradloom_testkit::check::elements;
+
+use crate::{cpus, devices, gpus};
+
+/// Shapes with an empty axis, and axes to reduce: the empty one, another one, all.
+const EMPTY: [([usize; 3], &[isize]); 6] = [
+    ([2, 0, 3], &[1]),
+    ([0, 2, 3], &[0]),
+    ([2, 3, 0], &[2]),
+    ([2, 0, 3], &[0]),
+    ([2, 0, 3], &[0, 1, 2]),
+    ([0, 0, 2], &[0]),
+];
+
+#[test]
+fn reductions_over_empty_axes_give_what_changes_nothing() {
+    for device in cpus().into_iter().chain(gpus()) {
+        let supported = |dtype: &DType| match dtype {
+            DType::F16 => device.capabilities().f16,
+            DType::F64 => device.capabilities().f64,
+            _ => true,
+        };
+        for dtype in DType::ALL.into_iter().filter(supported) {
+            for (shape, axes) in EMPTY {
+                let what = format!("{dtype} {shape:?} over {axes:?} on {}", device.name());
+                // A leaf, and a node that is computed in the same kernel.
+                let leaf = Tensor::zeros(shape, dtype, &device);
+                leaf.eval().unwrap();
+                let computed = leaf.cast(DType::I32).cast(dtype);
+                for x in [leaf, computed] {
+                    let all = |result: Tensor, value: f64| {
+                        let found = elements(&result).unwrap_or_else(|error| panic!("{what}: {error}"));
+                        let same = |found: &f64| *found == value || (found.is_nan() && value.is_nan());
+                        assert!(found.iter().all(same), "{what}: {found:?}, not {value}");
+                        let kept: usize = (0..3)
+                            .filter(|axis| !axes.contains(&(*axis as isize)))
+                            .map(|axis| shape[axis])
+                            .product();
+                        assert_eq!(found.len(), kept, "{what}");
+                    };
+                    all(x.sum(axes), 0.0);
+                    all(x.any(axes), 0.0);
+                    all(x.all(axes), 1.0);
+                    all(x.count_nonzero(axes), 0.0);
+                    if dtype.is_float() {
+                        all(x.mean(axes), f64::NAN);
+                        all(x.var(axes, 1), f64::NAN);
+                        all(x.norm(axes), 0.0);
+                        all(x.logsumexp(axes), f64::NEG_INFINITY);
+                        // More work on the row than the reduction.
+                        all((x.sum(axes) + 1.0).cast(DType::F32) * 2.0, 2.0);
+                    }
+                    let axis = axes[0];
+                    assert_eq!(x.cumsum(axis).count(), 0, "{what}");
+                    assert!(elements(&x.cumsum(axis)).unwrap().is_empty(), "{what}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn integers_become_halves_with_one_rounding() {
+    // Around ties of both types, beyond what f32 has exactly, and at the ends.
+    let mut values: Vec<i32> = vec![0, 1, -1, i32::MAX, i32::MIN, i32::MIN + 1, 65_519, 65_520, 65_504];
+    for exponent in 8..31 {
+        for step in [1i64, 3, 5, 127, 129, 255] {
+            // Halfway between two numbers of bf16, and of f16, of this size.
+            for bits in [9, 12] {
+                let unit = 1i64 << (exponent - exponent.min(bits - 1));
+                let tie = (1i64 << exponent) + step * unit;
+                values.extend(
+                    [tie - 1, tie, tie + 1]
+                        .into_iter()
+                        .flat_map(|value| [value, -value])
+                        .filter_map(|value| i32::try_from(value).ok()),
+                );
+            }
+        }
+    }
+    let words: Vec<u32> = values.iter().map(|&value| value as u32).collect();
+    for device in devices() {
+        let signed = Tensor::from_vec(values.clone(), [values.len()], &device).unwrap();
+        let unsigned = Tensor::from_vec(words.clone(), [words.len()], &device).unwrap();
+        // Stored, and on the way of another op of the same kernel.
+        let halves = [DType::BF16, DType::F16];
+        for dtype in halves.into_iter().filter(|&dtype| dtype == DType::BF16 || device.capabilities().f16) {
+            let round = |value: f64| match dtype {
+                DType::BF16 => gradloom_tensor::rounding::to_bf16(value).to_f64(),
+                _ => gradloom_tensor::rounding::to_f16(value).to_f64(),
+            };
+            let check = |found: Tensor, exact: Vec<f64>, what: &str| {
+                for (found, exact) in elements(&found).unwrap().into_iter().zip(exact) {
+                    let right = round(exact);
+                    assert!(found == right, "{what} {exact} as {dtype} on {}: {found}, not {right}", device.name());
+                }
+            };
+            let exact: Vec<f64> = values.iter().map(|&value| f64::from(value)).collect();
+            check(signed.cast(dtype), exact.clone(), "i32");
+            check(signed.cast(dtype).cast(DType::F32), exact.clone(), "fused i32");
+            check(-(-signed.cast(dtype)), exact, "negated i32");
+            let exact = words.iter().map(|&value| f64::from(value)).collect();
+            check(unsigned.cast(dtype), exact, "u32");
+        }
+    }
+}
+
+#[test]
+fn a_nan_of_a_gradient_belongs_to_the_line_of_its_op() {
+    let device = CpuBackend::new(Some(1)).expect("threads").check_nan(true).into_device();
+    let x = Tensor::from_vec(vec![0.0f32, 4.0], [2], &device).unwrap();
+    let line = line!() + 1;
+    let root = x.sqrt();
+    let gradient = grad(&(root * 2.0).sum(..), &[&x]).swap_remove(0);
+    let error = gradient.eval().expect_err("the slope of a root at 0");
+    let message = error.to_string();
+    let place = format!("edges.rs:{line}:");
+    assert!(error.is_not_finite() && message.contains(&place), "{message}");
+    assert!(message.contains("in the gradient of its sqrt"), "{message}");
+}
+
+#[test]
+fn nodes_of_gradients_know_the_lines_of_their_ops() {
+    let device = Device::cpu();
+    let x = Tensor::from_vec(vec![0.5f32, 4.0], [2], &device).unwrap();
+    let line = line!() + 1;
+    let y = x.tanh();
+    let gradient = grad(&y.sum(..), &[&x]).swap_remove(0);
+    assert_eq!((gradient.location().line(), gradient.origin().gradient_of), (line, Some("tanh")));
+    // A second derivative belongs to the same line; what comes after has lines of its own.
+    let second = grad(&gradient.sum(..), &[&x]).swap_remove(0);
+    assert_eq!(second.location().line(), line);
+    let after = &second + 1.0;
+    assert_eq!((after.location().line(), after.origin().gradient_of), (line!() - 1, None));
+    // Zeros for what the output does not depend on belong to the call.
+    let other = x.detach();
+    let zeros = grad(&y.sum(..), &[&other]).swap_remove(0);
+    assert_eq!(zeros.location().line(), line!() - 1);
+    // A rule of one's own has lines of its own, also inside other gradients.
+    let rule_line = line!() + 2;
+    let custom = custom_grad(&y, &[y.clone()], |_, _, gradient| {
+        vec![Some(gradient * 3.0)]
+    });
+    let gradient = grad(&custom.sum(..), &[&y]).swap_remove(0);
+    assert_eq!((gradient.location().line(), gradient.origin().gradient_of), (rule_line, None));
+}
+
+#[test]
+fn a_rule_of_the_wrong_shape_is_named() {
+    let device = Device::cpu();
+    let x = Tensor::ones([2], DType::F32, &device);
+    let y = custom_grad(&x, &[x.clone()], |_, _, gradient| vec![Some(gradient.sum(..))]);
+    let message = gradloom_testkit::graphs::quietly(|| grad(&y.sum(..), &[&x])).expect_err("a scalar");
+    assert!(message.starts_with("custom: the gradient of an operand is f32"), "{message}");
+}
