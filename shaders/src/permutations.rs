@@ -89,7 +89,8 @@ pub fn all() -> Vec<Permutation> {
     }
     let write_partial = "fn write_partial(index: u32, value: f32) { b2[index] = value; }";
     let split = channels(base()).define("WEIGHT").define("SPLIT").constant("POSITIONS", 27);
-    let split = split.constant("WEIGHTS", 36).constant("CHUNK", 9).splice("epilogue", write_partial);
+    let split =
+        split.constant("WEIGHTS", 36).constant("CHUNK", 9).splice("epilogue", write_partial);
     add("convolution.wgsl", "split", split);
     pools(&mut add);
     add(

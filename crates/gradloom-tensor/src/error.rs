@@ -37,12 +37,7 @@ enum Kind {
     #[error("{op}: index {index} out of range for axis of size {size} (made at {origin})")]
     Index { op: &'static str, index: i64, size: usize, origin: Origin },
     #[error("{op}: first {found} found in the result {shape} of the op made at {origin}")]
-    NotFinite {
-        op: String,
-        found: &'static str,
-        shape: String,
-        origin: Origin,
-    },
+    NotFinite { op: String, found: &'static str, shape: String, origin: Origin },
     #[error("{context}")]
     Context {
         context: String,

@@ -117,7 +117,8 @@ impl<T: Real> PanelProduct<'_, T> {
             parts.push(part, add_parts::<T>);
         }
         if let Some(total) = parts.total(add_parts::<T>) {
-            for (out, row) in out.chunks_mut(out_stride).zip(total.get::<T>().chunks_exact(columns)) {
+            for (out, row) in out.chunks_mut(out_stride).zip(total.get::<T>().chunks_exact(columns))
+            {
                 out[..columns].copy_from_slice(row);
             }
         }
@@ -154,8 +155,7 @@ impl<T: Real> VectorTask<T> for PartProduct<'_, T> {
         // The whole vectors of a last panel that is not full go here first.
         let mut overhang = [T::zeroed(); 12 * 64];
         for index in 0..panels * blocks.len() {
-            let (panel, block) =
-                (index / blocks.len(), blocks.start + index % blocks.len());
+            let (panel, block) = (index / blocks.len(), blocks.start + index % blocks.len());
             let depth = DEPTH.min(inner - block * DEPTH);
             let count = width.min(columns - panel * width);
             let vectors = count.div_ceil(V::LANES);

@@ -70,13 +70,20 @@ impl Number for f32 {
     ) {
         let [_, n, k] = size;
         if !f32::uses_panels(size) {
-            return multiply_in_parts(out, out_stride, size, lhs, rhs, |out, stride, size, a, b| {
-                if size.iter().product::<usize>() < SMALL {
-                    multiply_small(level, out, stride, size, a, b);
-                } else {
-                    multiply_gemm(out, stride, size, a, b, 1.0, gemm::gemm);
-                }
-            });
+            return multiply_in_parts(
+                out,
+                out_stride,
+                size,
+                lhs,
+                rhs,
+                |out, stride, size, a, b| {
+                    if size.iter().product::<usize>() < SMALL {
+                        multiply_small(level, out, stride, size, a, b);
+                    } else {
+                        multiply_gemm(out, stride, size, a, b, 1.0, gemm::gemm);
+                    }
+                },
+            );
         }
         let mut packed = Scratch::take::<f32>(packed_len::<f32>(level, n, k));
         pack(level, rhs, k, 0..n, packed.get_mut());

@@ -89,8 +89,8 @@ impl Executable for Chunked {
         let mut worker = Worker::new(context, &self.phases, self.rows, self.columns);
         for row in 0..self.rows {
             for (index, (_, reduced)) in phase.reductions.iter().enumerate() {
-                let words = (0..chunks)
-                    .map(|chunk| partial[(row * chunks + chunk) * reductions + index]);
+                let words =
+                    (0..chunks).map(|chunk| partial[(row * chunks + chunk) * reductions + index]);
                 let word = combine_all(reduced.lane, reduced.reduction, words);
                 worker.set_reduced(index, row, word);
             }

@@ -37,7 +37,8 @@ pub(crate) fn compile(
         _ => 8.min(workgroup),
     };
     // Long axes take more threads, and several places in a turn.
-    let threads = threads.max(length.div_ceil(LENGTH_WALKED_MAX).next_power_of_two()).min(workgroup);
+    let threads =
+        threads.max(length.div_ceil(LENGTH_WALKED_MAX).next_power_of_two()).min(workgroup);
     let places = if length.div_ceil(threads) > LENGTH_WALKED_MAX { PLACES } else { 1 };
     unit.check_turns("argmax, argmin", length.div_ceil(threads * places))?;
     let rows_per_group = workgroup / threads;

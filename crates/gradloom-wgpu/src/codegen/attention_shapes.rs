@@ -131,7 +131,8 @@ impl Tile {
         let copies = |fours: usize| (self.keys * fours).div_ceil(Tile::THREADS);
         let lanes = Tile::THREADS / self.rows;
         let weights = 2 * (self.keys.div_ceil(lanes) + lanes);
-        let step = copies(sizes.depth_fours()) + sizes.depth_fours() + copies(sizes.feature_fours());
+        let step =
+            copies(sizes.depth_fours()) + sizes.depth_fours() + copies(sizes.feature_fours());
         sizes.keys.div_ceil(self.keys) * (step + weights + self.keys + 1)
     }
 

@@ -83,9 +83,9 @@ fn direct(unit: &mut Unit<'_>, side: Side, convolution: &Convolution) -> Result<
     let count = unit.kernel.space.shape.count();
     let label = format!("{name} direct {:?}", unit.kernel.space.shape);
     let Convolution { window, groups, batch, channels, outputs, output_size, .. } = *convolution;
-    let [height, width] = window.kernel;
-    let turns = |channels: usize| channels / groups * (1 + height * (1 + width));
-    let positions = batch * output_size[0] * output_size[1];
+    let [depth, height, width] = window.kernel;
+    let turns = |channels: usize| channels / groups * (1 + depth * (1 + height * (1 + width)));
+    let positions = batch * output_size.iter().product::<usize>();
     match side {
         Side::Output => unit.check_turns("convolution", turns(channels))?,
         Side::Input => unit.check_turns("convolution_input", turns(outputs))?,
@@ -124,7 +124,7 @@ fn split_weight(
     let dtype = epilogue::accumulator_dtype(unit.kernel);
     let count = unit.kernel.space.shape.count();
     let Convolution { batch, output_size, .. } = *convolution;
-    let positions = batch * output_size[0] * output_size[1];
+    let positions = batch * output_size.iter().product::<usize>();
     let splits = positions.div_ceil(chunk);
     let resource = unit.add_scratch(splits * count);
     let partial = Extra { resource, dtype: dtype.compute(), writable: true };

@@ -63,8 +63,8 @@ pub(crate) fn compile(unit: &mut Unit<'_>, pooling: Pooling, pool: &Pool) -> Res
 
 /// Turns of a thread's loops, at most.
 fn turns(pooling: Pooling, pool: &Pool) -> usize {
-    let [height, width] = pool.window.kernel;
-    let window = height.saturating_mul(1 + width);
+    let [depth, height, width] = pool.window.kernel;
+    let window = depth.saturating_mul(height.saturating_mul(1 + width).saturating_add(1));
     if pooling != Pooling::MaxScatter {
         return window;
     }
@@ -73,7 +73,7 @@ fn turns(pooling: Pooling, pool: &Pool) -> usize {
         let elements = if pool.window.dilation[axis] == 1 { pool.window.stride[axis] } else { 1 };
         pool.window.kernel[axis].div_ceil(elements).min(pool.output_size[axis])
     };
-    window.saturating_add(covering(0).saturating_mul(covering(1)).saturating_mul(window))
+    (0..3).fold(window, |turns, axis| turns.saturating_mul(covering(axis))).saturating_add(window)
 }
 
 /// The constants of windows, for pooling and convolution.

@@ -271,7 +271,11 @@ impl Case {
 }
 
 pub(crate) fn site(_: usize) -> CheckSite {
-    CheckSite { op: "gather", shape: Shape::new(&[]), origin: std::panic::Location::caller().into() }
+    CheckSite {
+        op: "gather",
+        shape: Shape::new(&[]),
+        origin: std::panic::Location::caller().into(),
+    }
 }
 
 #[track_caller]

@@ -33,8 +33,10 @@ fn reductions_over_empty_axes_give_what_changes_nothing() {
                 let computed = leaf.cast(DType::I32).cast(dtype);
                 for x in [leaf, computed] {
                     let all = |result: Tensor, value: f64| {
-                        let found = elements(&result).unwrap_or_else(|error| panic!("{what}: {error}"));
-                        let same = |found: &f64| *found == value || (found.is_nan() && value.is_nan());
+                        let found =
+                            elements(&result).unwrap_or_else(|error| panic!("{what}: {error}"));
+                        let same =
+                            |found: &f64| *found == value || (found.is_nan() && value.is_nan());
                         assert!(found.iter().all(same), "{what}: {found:?}, not {value}");
                         let kept: usize = (0..3)
                             .filter(|axis| !axes.contains(&(*axis as isize)))
@@ -66,7 +68,8 @@ fn reductions_over_empty_axes_give_what_changes_nothing() {
 #[test]
 fn integers_become_halves_with_one_rounding() {
     // Around ties of both types, beyond what f32 has exactly, and at the ends.
-    let mut values: Vec<i32> = vec![0, 1, -1, i32::MAX, i32::MIN, i32::MIN + 1, 65_519, 65_520, 65_504];
+    let mut values: Vec<i32> =
+        vec![0, 1, -1, i32::MAX, i32::MIN, i32::MIN + 1, 65_519, 65_520, 65_504];
     for exponent in 8..31 {
         for step in [1i64, 3, 5, 127, 129, 255] {
             // Halfway between two numbers of bf16, and of f16, of this size.
@@ -88,7 +91,9 @@ fn integers_become_halves_with_one_rounding() {
         let unsigned = Tensor::from_vec(words.clone(), [words.len()], &device).unwrap();
         // Stored, and on the way of another op of the same kernel.
         let halves = [DType::BF16, DType::F16];
-        for dtype in halves.into_iter().filter(|&dtype| dtype == DType::BF16 || device.capabilities().f16) {
+        for dtype in
+            halves.into_iter().filter(|&dtype| dtype == DType::BF16 || device.capabilities().f16)
+        {
             let round = |value: f64| match dtype {
                 DType::BF16 => gradloom_tensor::rounding::to_bf16(value).to_f64(),
                 _ => gradloom_tensor::rounding::to_f16(value).to_f64(),
@@ -96,7 +101,11 @@ fn integers_become_halves_with_one_rounding() {
             let check = |found: Tensor, exact: Vec<f64>, what: &str| {
                 for (found, exact) in elements(&found).unwrap().into_iter().zip(exact) {
                     let right = round(exact);
-                    assert!(found == right, "{what} {exact} as {dtype} on {}: {found}, not {right}", device.name());
+                    assert!(
+                        found == right,
+                        "{what} {exact} as {dtype} on {}: {found}, not {right}",
+                        device.name()
+                    );
                 }
             };
             let exact: Vec<f64> = values.iter().map(|&value| f64::from(value)).collect();
@@ -142,9 +151,7 @@ fn nodes_of_gradients_know_the_lines_of_their_ops() {
     assert_eq!(zeros.location().line(), line!() - 1);
     // A rule of one's own has lines of its own, also inside other gradients.
     let rule_line = line!() + 2;
-    let custom = custom_grad(&y, &[y.clone()], |_, _, gradient| {
-        vec![Some(gradient * 3.0)]
-    });
+    let custom = custom_grad(&y, &[y.clone()], |_, _, gradient| vec![Some(gradient * 3.0)]);
     let gradient = grad(&custom.sum(..), &[&y]).swap_remove(0);
     assert_eq!((gradient.location().line(), gradient.origin().gradient_of), (rule_line, None));
 }
@@ -154,6 +161,7 @@ fn a_rule_of_the_wrong_shape_is_named() {
     let device = Device::cpu();
     let x = Tensor::ones([2], DType::F32, &device);
     let y = custom_grad(&x, &[x.clone()], |_, _, gradient| vec![Some(gradient.sum(..))]);
-    let message = gradloom_testkit::graphs::quietly(|| grad(&y.sum(..), &[&x])).expect_err("a scalar");
+    let message =
+        gradloom_testkit::graphs::quietly(|| grad(&y.sum(..), &[&x])).expect_err("a scalar");
     assert!(message.starts_with("custom: the gradient of an operand is f32"), "{message}");
 }

@@ -27,7 +27,8 @@ fn terms(count: usize) -> Vec<f32> {
 /// Fails unless each number is as far from the exact one as `roundings` of sums of the size of
 /// `magnitudes` allow.
 fn within(what: &str, device: &Device, found: &Tensor, exact: &[(f64, f64)], roundings: usize) {
-    let found = elements(found).unwrap_or_else(|error| panic!("{what} on {}: {error}", device.name()));
+    let found =
+        elements(found).unwrap_or_else(|error| panic!("{what} on {}: {error}", device.name()));
     assert_eq!(found.len(), exact.len(), "{what}");
     for (index, (&found, &(exact, magnitude))) in found.iter().zip(exact).enumerate() {
         let bound = (roundings + 4) as f64 * UNIT * magnitude;
@@ -135,7 +136,13 @@ fn running_sums_keep_their_bound_along_every_axis() {
                 let left = |index: usize| (size - index / inner % size) as f64;
                 let exact: Vec<(f64, f64)> =
                     (0..values.len()).map(|index| (left(index), left(index))).collect();
-                within(&format!("{what} from the end"), &device, &gradient, &exact, additions(size));
+                within(
+                    &format!("{what} from the end"),
+                    &device,
+                    &gradient,
+                    &exact,
+                    additions(size),
+                );
             }
         }
     }
@@ -237,7 +244,9 @@ fn convolution(
     let gradient = grad(&(&result * b).sum(..), &[&input]).swap_remove(0);
     let weight_gradient = grad(&(&result * b).sum(..), &[&weight]).swap_remove(0);
     let windows = |at: usize, outputs: usize, kernel: usize, stride: usize| {
-        (0..outputs).filter(|output| (output * stride..output * stride + kernel).contains(&at)).count()
+        (0..outputs)
+            .filter(|output| (output * stride..output * stride + kernel).contains(&at))
+            .count()
     };
     let covering: Vec<usize> = (0..shape.iter().product())
         .map(|index: usize| {
@@ -348,8 +357,10 @@ fn many_updates_of_one_place_keep_their_bound() {
         let index = Tensor::from_vec(index, [70_000, 2], &device).unwrap();
         let table = Tensor::zeros([2, 2], DType::F32, &device);
         let gradient = grad(&(table.gather(0, &index) * 0.1f32).sum(..), &[&table]).swap_remove(0);
-        let exact: Vec<(f64, f64)> =
-            [60_000.0, 60_000.0, 10_000.0, 10_000.0].map(|sum| sum * f64::from(0.1f32)).map(|sum| (sum, sum)).into();
+        let exact: Vec<(f64, f64)> = [60_000.0, 60_000.0, 10_000.0, 10_000.0]
+            .map(|sum| sum * f64::from(0.1f32))
+            .map(|sum| (sum, sum))
+            .into();
         within("gather", &device, &gradient, &exact, additions(60_000) + 1);
     }
 }
@@ -362,7 +373,12 @@ fn the_ends_of_very_long_axes_count() {
         let mut values = vec![0.0f32; 2 * count];
         values[2 * count - 1] = 1.0;
         let x = Tensor::from_vec(values, [count, 2], &device).unwrap();
-        assert_eq!(x.argmax(0).to_vec::<i32>().unwrap(), [0, count as i32 - 1], "{}", device.name());
+        assert_eq!(
+            x.argmax(0).to_vec::<i32>().unwrap(),
+            [0, count as i32 - 1],
+            "{}",
+            device.name()
+        );
         let row = x.reshape([2 * count]);
         assert_eq!(row.argmax(0).to_vec::<i32>().unwrap(), [2 * count as i32 - 1]);
         let long = Tensor::ones([6_000_000], DType::F32, &device);
@@ -370,7 +386,11 @@ fn the_ends_of_very_long_axes_count() {
         let exact = 1.0 / 6e6;
         for share in softmax {
             let far = (f64::from(share) - exact).abs();
-            assert!(far <= (additions(6_000_000) + 32) as f64 * UNIT * exact, "{}: {share}", device.name());
+            assert!(
+                far <= (additions(6_000_000) + 32) as f64 * UNIT * exact,
+                "{}: {share}",
+                device.name()
+            );
         }
     }
 }
@@ -384,13 +404,15 @@ fn the_same_bits_come_of_any_number_of_threads() {
         let index: Vec<i32> = (0..70_001).map(|at| at % 3).collect();
         let index = Tensor::from_vec(index, [70_001], &device).unwrap();
         let table = Tensor::zeros([3, 7], DType::F32, &device);
-        let scattered = grad(&(table.index_select(0, &index) * &x).sum(..), &[&table]).swap_remove(0);
+        let scattered =
+            grad(&(table.index_select(0, &index) * &x).sum(..), &[&table]).swap_remove(0);
         let images = x.reshape([7, 1, 1, 70_001]);
         let kernel = Tensor::ones([2, 1, 1, 5], DType::F32, &device);
         let convolved = images.conv2d(&kernel, &Conv2dOptions::default());
         let weight = grad(&convolved.square().sum(..), &[&kernel]).swap_remove(0);
         let product = x.t().matmul(&x);
-        let list = [x.sum(0), x.sum(1), x.sum(..), x.cumsum(0), x.softmax(0), scattered, weight, product];
+        let list =
+            [x.sum(0), x.sum(1), x.sum(..), x.cumsum(0), x.softmax(0), scattered, weight, product];
         list.iter()
             .map(|result| result.to_vec::<f32>().unwrap().into_iter().map(f32::to_bits).collect())
             .collect()

@@ -209,9 +209,7 @@ fn bands([height, width]: [usize; 2]) -> Vec<Band> {
     if width <= most {
         let rows = (most / width.max(1)).max(1);
         let first_rows = (0..height).step_by(rows);
-        return first_rows
-            .map(|y| Band { y, x: 0, size: [rows.min(height - y), width] })
-            .collect();
+        return first_rows.map(|y| Band { y, x: 0, size: [rows.min(height - y), width] }).collect();
     }
     (0..height)
         .flat_map(|y| (0..width).step_by(most).map(move |x| (y, x)))

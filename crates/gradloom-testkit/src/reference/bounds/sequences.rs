@@ -79,7 +79,8 @@ fn attention(
                     let k = linear(&key, &[batch, shared, other, feature]);
                     let (a, b) = (sizes[0][q], sizes[1][k]);
                     let (da, db) = (inputs[0].errors[q], inputs[1].errors[k]);
-                    let dot = arithmetic.products(query[3]) * unit * a * b + a * db + b * da + da * db;
+                    let dot =
+                        arithmetic.products(query[3]) * unit * a * b + a * db + b * da + da * db;
                     error += options.scale.abs() * dot;
                 }
                 error
