@@ -263,7 +263,10 @@ fn check_finite(kernel: &Kernel, bindings: &Bindings, prepared: &Prepared) -> Re
         let Some(&found) = values.iter().find(|value| !value.is_finite()) else { continue };
         let inputs: Vec<Vec<f64>> =
             kernel.inputs.iter().map(|input| read(input.buffer, input.dtype, input.len)).collect();
-        let given = inputs.iter().flatten().any(|value| !value.is_finite());
+        let mut given = kernel.inputs.iter().zip(&inputs);
+        let given = given.any(|(input, values)| {
+            values.iter().any(|&value| !gradloom_plan::interpret::is_finite(input.dtype, value))
+        });
         let blamed = match gradloom_plan::interpret::is_costly(kernel) {
             true => (!given).then_some((output.node, found)),
             false => gradloom_plan::interpret::blame(kernel, &inputs, &prepared.arguments)

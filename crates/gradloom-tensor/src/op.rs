@@ -43,7 +43,8 @@ pub enum Op {
     Binary(Binary),
     /// Condition (bool), value if true, value if false.
     Select,
-    /// Conversion to the node's dtype; floats to integers truncate and saturate, NaN gives 0.
+    /// Conversion to the node's dtype; floats to integers truncate and saturate, NaN gives 0; integers to
+    /// narrower ones wrap.
     Cast,
     /// The operand (integers) unchanged; an element outside `0..size` fails the evaluation.
     CheckIndex {
@@ -94,7 +95,8 @@ pub enum Op {
         /// The axis whose sizes add up.
         axis: usize,
     },
-    /// `[batch.., M, K] x [batch.., K, N] -> [batch.., M, N]`, equal batch axes.
+    /// `[batch.., M, K] x [batch.., K, N] -> [batch.., M, N]`, equal batch axes. f16 and bf16 are summed in
+    /// f32, and the node's dtype is theirs or f32.
     Matmul,
     /// `input [N, C, H, W], weight [O, C / groups, KH, KW] -> [N, O, OH, OW]` (cross-correlation).
     Convolution(Window2d, Groups),

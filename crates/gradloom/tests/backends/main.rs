@@ -6,6 +6,7 @@
 mod composition;
 mod errors;
 mod found;
+mod integers;
 mod random_graphs;
 mod regressions;
 mod table;
