@@ -145,6 +145,23 @@ fn gl_div_u32(a: u32, b: u32) -> u32 {
     return a / b;
 }
 
+// Shifts by less than zero or no less than the width shift everything out.
+fn gl_left_shift_i32(a: i32, b: i32) -> i32 {
+    return select(0, a << (bitcast<u32>(b) & 31u), bitcast<u32>(b) < 32u);
+}
+
+fn gl_left_shift_u32(a: u32, b: u32) -> u32 {
+    return select(0u, a << (b & 31u), b < 32u);
+}
+
+fn gl_right_shift_i32(a: i32, b: i32) -> i32 {
+    return a >> min(bitcast<u32>(b), 31u);
+}
+
+fn gl_right_shift_u32(a: u32, b: u32) -> u32 {
+    return select(0u, a >> (b & 31u), b < 32u);
+}
+
 // The exact remainder with the sign of the dividend: long division by doublings of the divisor.
 fn gl_rem(a: f32, b: f32) -> f32 {
     let divisor = abs(b);

@@ -44,11 +44,13 @@ const EVERY_FUNCTION: &str = "
     y += gl_round_bf16(a) + gl_round_f16(b);
     let i = gl_div_i32(gl_to_i32(a), gl_to_i32(b)) + gl_rem_i32(gl_to_i32(a), 7i);
     let u = gl_div_u32(gl_to_u32(a), gl_to_u8(b)) + gl_rem_u32(3u, gl_sign_u32(gl_to_u32(a)));
-    gl_check(i, 100u, words[0].x);
+    let j = gl_left_shift_i32(i, 3i) + gl_right_shift_i32(i, 40i);
+    let w = gl_left_shift_u32(u, 3u) + gl_right_shift_u32(u, 40u);
+    gl_check(i + j, 100u, words[0].x);
     let random = gl_threefry(words[1].xy, vec2<u32>(index, 0u)).x;
     let flag = gl_xor(gl_is_nan(a), gl_is_inf(b));
     b2[index] = select(y, f32(i), flag);
-    b3[index] = u + random;
+    b3[index] = u + w + random;
 ";
 
 fn base() -> Options {

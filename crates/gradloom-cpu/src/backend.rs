@@ -138,6 +138,7 @@ impl Backend for CpuBackend {
             host: true,
             f16: true,
             f64: true,
+            i64: true,
             buffer_bytes_max: isize::MAX as u64,
             subgroup_size: None,
         }

@@ -1,5 +1,5 @@
 //! Between stored elements and lanes, the types that arithmetic is done in: f16 and bf16 become f32,
-//! u8 and bool become u32 (truth values are 0 and 1).
+//! i8 becomes i32, u8 and bool become u32 (truth values are 0 and 1).
 //!
 //! The half-precision conversions are bit arithmetic without branches, so loops over them vectorise on
 //! every level.
@@ -13,6 +13,7 @@ pub(crate) enum Lane {
     F32,
     F64,
     I32,
+    I64,
     U32,
 }
 
@@ -22,19 +23,23 @@ impl Lane {
         match dtype {
             DType::F32 | DType::F16 | DType::BF16 => Lane::F32,
             DType::F64 => Lane::F64,
-            DType::I32 => Lane::I32,
+            DType::I32 | DType::I8 => Lane::I32,
+            DType::I64 => Lane::I64,
             DType::U32 | DType::U8 | DType::Bool => Lane::U32,
         }
     }
 
     /// Bytes of one value.
     pub(crate) fn size(self) -> usize {
-        if self == Lane::F64 { 8 } else { 4 }
+        match self {
+            Lane::F64 | Lane::I64 => 8,
+            Lane::F32 | Lane::I32 | Lane::U32 => 4,
+        }
     }
 
     /// True if stored elements of `dtype` are lanes already.
     pub(crate) fn stores(dtype: DType) -> bool {
-        matches!(dtype, DType::F32 | DType::F64 | DType::I32 | DType::U32)
+        matches!(dtype, DType::F32 | DType::F64 | DType::I32 | DType::I64 | DType::U32)
     }
 }
 
@@ -127,6 +132,24 @@ impl Convert<u32, u8> for Byte {
     }
 }
 
+/// Signed bytes as integers, wrapped when stored.
+#[derive(Clone, Copy)]
+pub(crate) struct SignedByte;
+
+impl Convert<i8, i32> for SignedByte {
+    #[inline(always)]
+    fn convert(value: i8) -> i32 {
+        i32::from(value)
+    }
+}
+
+impl Convert<i32, i8> for SignedByte {
+    #[inline(always)]
+    fn convert(value: i32) -> i8 {
+        value as i8
+    }
+}
+
 /// Bytes as truth values.
 #[derive(Clone, Copy)]
 pub(crate) struct Truth;
@@ -149,7 +172,7 @@ impl Convert<u32, u8> for Truth {
 /// `with_storage!(dtype, |S, L, C| expression)`.
 macro_rules! with_storage {
     ($dtype:expr, |$stored:ident, $lane:ident, $convert:ident| $body:expr) => {{
-        use $crate::convert::{Brain, Byte, Half, Same, Truth};
+        use $crate::convert::{Brain, Byte, Half, Same, SignedByte, Truth};
         macro_rules! arm {
             ($s:ty, $l:ty, $c:ty) => {{
                 type $stored = $s;
@@ -162,6 +185,8 @@ macro_rules! with_storage {
             gradloom_tensor::DType::F32 => arm!(f32, f32, Same),
             gradloom_tensor::DType::F64 => arm!(f64, f64, Same),
             gradloom_tensor::DType::I32 => arm!(i32, i32, Same),
+            gradloom_tensor::DType::I64 => arm!(i64, i64, Same),
+            gradloom_tensor::DType::I8 => arm!(i8, i32, SignedByte),
             gradloom_tensor::DType::U32 => arm!(u32, u32, Same),
             gradloom_tensor::DType::F16 => arm!(u16, f32, Half),
             gradloom_tensor::DType::BF16 => arm!(u16, f32, Brain),

@@ -22,6 +22,7 @@ impl Backend for Storage {
             host: true,
             f16: false,
             f64: false,
+            i64: false,
             buffer_bytes_max: 1 << 20,
             subgroup_size: None,
         }

@@ -297,7 +297,7 @@ pub struct Plan {
     pub outputs: Vec<PlanOutput>,
     /// Bytes of each temporary slot, for elements of [`DType::size`] bytes.
     pub slots: Vec<Slot>,
-    /// Dtypes of the arguments; each is one word, or a f64.
+    /// Dtypes of the arguments; each is one word, or 64 bits of f64 or i64.
     pub arguments: Vec<DType>,
 }
 

@@ -18,7 +18,7 @@ pub struct Instruction {
     /// What it computes.
     pub operation: Operation,
     /// The dtype of its value. Executors compute in [`DType::compute`] of it; the planner follows every
-    /// op whose result may not be an f16, bf16 or u8 with an [`Operation::Cast`] to that dtype, so what
+    /// op whose result may not be an f16, bf16, u8 or i8 with an [`Operation::Cast`] to that dtype, so what
     /// is stored is what is computed with.
     pub dtype: DType,
     /// Whether it varies along the reduced axes.
@@ -49,7 +49,7 @@ pub enum Operation {
     Accumulator,
     /// A constant.
     Constant(Scalar),
-    /// Argument `0` of the plan: one 32-bit word (or a f64 for f64 kernels), the same for all elements.
+    /// Argument `0` of the plan: one 32-bit word (64 bits for f64 and i64), the same for all elements.
     Argument(usize),
     /// The `i32` value of the view's index arithmetic at this element, as if it read a buffer that
     /// holds `0, 1, 2, ...`; zero where masked.
@@ -68,7 +68,7 @@ pub enum Operation {
     /// Condition, value if true, value if false.
     Select(ValueId, ValueId, ValueId),
     /// Conversion to the instruction's dtype, which may be the operand's: f16 and bf16 are then rounded
-    /// (ties to even), u8 wraps modulo 256. At level `Element`, a value of a row is repeated along it.
+    /// (ties to even), u8 and i8 wrap modulo 256. At level `Element`, a value of a row is repeated along it.
     Cast(ValueId),
     /// The value unchanged; outside `0..size` the evaluation fails and names node `site`.
     CheckIndex {

@@ -13,9 +13,9 @@ pub(crate) fn as_held(value: Scalar, dtype: DType) -> Scalar {
         DType::F32 => Scalar::Float(f64::from(value.as_f64() as f32)),
         DType::F16 => Scalar::Float(rounding::to_f16(value.as_f64()).to_f64()),
         DType::BF16 => Scalar::Float(rounding::to_bf16(value.as_f64()).to_f64()),
-        DType::I32 => Scalar::Int(i64::from(value.as_i64() as i32)),
-        DType::U32 => Scalar::Int(i64::from(value.as_i64() as u32)),
-        DType::U8 => Scalar::Int(i64::from(value.as_i64() as u8)),
+        DType::I32 | DType::I64 | DType::I8 | DType::U32 | DType::U8 => {
+            Scalar::Int(dtype.wrap(value.as_i64()))
+        }
         DType::Bool => Scalar::Bool(value.as_bool()),
     }
 }
@@ -23,7 +23,7 @@ pub(crate) fn as_held(value: Scalar, dtype: DType) -> Scalar {
 /// True if an op on values of a dtype gives a value of the dtype, so that nothing is rounded or wrapped.
 pub(crate) fn stays_in_range(operation: &Operation, dtype: DType) -> bool {
     let half = matches!(dtype, DType::F16 | DType::BF16);
-    if !half && dtype != DType::U8 {
+    if !half && !matches!(dtype, DType::U8 | DType::I8) {
         return true;
     }
     match operation {
@@ -35,8 +35,9 @@ pub(crate) fn stays_in_range(operation: &Operation, dtype: DType) -> bool {
         | Operation::Reduce(Reduction::Max | Reduction::Min, _) => true,
         Operation::Unary(unary, _) => match unary {
             Unary::Neg => half,
-            Unary::Abs
-            | Unary::Sign
+            // The least i8 has no magnitude.
+            Unary::Abs => dtype != DType::I8,
+            Unary::Sign
             | Unary::Floor
             | Unary::Ceil
             | Unary::Round
@@ -65,9 +66,12 @@ pub(crate) fn stays_in_range(operation: &Operation, dtype: DType) -> bool {
             | Binary::Le
             | Binary::And
             | Binary::Or
-            | Binary::Xor => true,
-            Binary::Div | Binary::Rem => !half,
-            Binary::Add | Binary::Sub | Binary::Mul | Binary::Pow => false,
+            | Binary::Xor
+            | Binary::RightShift => true,
+            // The least i8 divided by -1 is none.
+            Binary::Div => dtype == DType::U8,
+            Binary::Rem => !half,
+            Binary::Add | Binary::Sub | Binary::Mul | Binary::Pow | Binary::LeftShift => false,
         },
         Operation::Accumulator
         | Operation::Argument(_)

@@ -69,6 +69,8 @@ pub struct Capabilities {
     pub f16: bool,
     /// True if `f64` tensors can live there.
     pub f64: bool,
+    /// True if `i64` tensors can live there.
+    pub i64: bool,
     /// The largest buffer in bytes.
     pub buffer_bytes_max: u64,
     /// Lanes of a subgroup if the device has subgroup operations.

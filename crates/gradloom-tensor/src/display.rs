@@ -147,6 +147,8 @@ fn texts(dtype: DType, bytes: &[u8]) -> Vec<String> {
         DType::F16 => wide::<f16>(bytes),
         DType::BF16 => wide::<bf16>(bytes),
         DType::I32 => plain::<i32>(bytes),
+        DType::I64 => plain::<i64>(bytes),
+        DType::I8 => plain::<i8>(bytes),
         DType::U32 => plain::<u32>(bytes),
         DType::U8 => plain::<u8>(bytes),
         DType::Bool => plain::<bool>(bytes),

@@ -1,8 +1,8 @@
 //! Element types: the runtime tag [`DType`], the sealed trait [`Element`] of Rust types that carry it,
 //! and [`Scalar`], one value of any of them.
 //!
-//! 64-bit integers are absent on purpose: no GPU shading language has them everywhere, so files that
-//! hold them are checked into `i32` on load.
+//! 16-bit integers and unsigned 64-bit ones are absent on purpose: nothing computes faster in them than in
+//! what is here, and files that hold them are read as `i32`, checked.
 
 use half::{bf16, f16};
 
@@ -19,8 +19,12 @@ pub enum DType {
     F16,
     /// bfloat16. Arithmetic is done in f32 and rounded when stored.
     BF16,
-    /// Signed 32-bit integer; arithmetic wraps.
+    /// Signed 32-bit integer, the default; arithmetic wraps.
     I32,
+    /// Signed 64-bit integer, on the CPU only; arithmetic wraps.
+    I64,
+    /// Signed byte; arithmetic wraps.
+    I8,
     /// Unsigned 32-bit integer; arithmetic wraps.
     U32,
     /// Unsigned byte; arithmetic wraps.
@@ -31,12 +35,14 @@ pub enum DType {
 
 impl DType {
     /// Every dtype, in declaration order.
-    pub const ALL: [DType; 8] = [
+    pub const ALL: [DType; 10] = [
         DType::F32,
         DType::F64,
         DType::F16,
         DType::BF16,
         DType::I32,
+        DType::I64,
+        DType::I8,
         DType::U32,
         DType::U8,
         DType::Bool,
@@ -45,10 +51,10 @@ impl DType {
     /// Bytes of one element in host memory.
     pub const fn size(self) -> usize {
         match self {
-            DType::F64 => 8,
+            DType::F64 | DType::I64 => 8,
             DType::F32 | DType::I32 | DType::U32 => 4,
             DType::F16 | DType::BF16 => 2,
-            DType::U8 | DType::Bool => 1,
+            DType::I8 | DType::U8 | DType::Bool => 1,
         }
     }
 
@@ -60,6 +66,8 @@ impl DType {
             DType::F16 => "f16",
             DType::BF16 => "bf16",
             DType::I32 => "i32",
+            DType::I64 => "i64",
+            DType::I8 => "i8",
             DType::U32 => "u32",
             DType::U8 => "u8",
             DType::Bool => "bool",
@@ -71,16 +79,54 @@ impl DType {
         matches!(self, DType::F32 | DType::F64 | DType::F16 | DType::BF16)
     }
 
-    /// True for `i32`, `u32` and `u8`.
+    /// True for `i8`, `i32`, `i64`, `u8` and `u32`.
     pub const fn is_int(self) -> bool {
-        matches!(self, DType::I32 | DType::U32 | DType::U8)
+        self.is_signed_int() || self.is_unsigned_int()
     }
 
-    /// The type that arithmetic on this dtype is done in: f16 and bf16 compute in f32, u8 in u32.
+    /// True for `i8`, `i32` and `i64`.
+    pub const fn is_signed_int(self) -> bool {
+        matches!(self, DType::I32 | DType::I64 | DType::I8)
+    }
+
+    /// True for `u8` and `u32`.
+    pub const fn is_unsigned_int(self) -> bool {
+        matches!(self, DType::U32 | DType::U8)
+    }
+
+    /// The least and the largest number of an integer dtype (of bool 0 and 1); `None` for floats.
+    pub const fn int_range(self) -> Option<(i64, i64)> {
+        Some(match self {
+            DType::I64 => (i64::MIN, i64::MAX),
+            DType::I32 => (i32::MIN as i64, i32::MAX as i64),
+            DType::I8 => (i8::MIN as i64, i8::MAX as i64),
+            DType::U32 => (0, u32::MAX as i64),
+            DType::U8 => (0, u8::MAX as i64),
+            DType::Bool => (0, 1),
+            DType::F32 | DType::F64 | DType::F16 | DType::BF16 => return None,
+        })
+    }
+
+    /// An integer as this integer dtype keeps it: its lowest bits. Bool keeps whether it is not zero, and
+    /// floats are left alone.
+    pub const fn wrap(self, value: i64) -> i64 {
+        match self {
+            DType::I32 => value as i32 as i64,
+            DType::I8 => value as i8 as i64,
+            DType::U32 => value as u32 as i64,
+            DType::U8 => value as u8 as i64,
+            DType::Bool => (value != 0) as i64,
+            DType::I64 | DType::F32 | DType::F64 | DType::F16 | DType::BF16 => value,
+        }
+    }
+
+    /// The type that arithmetic on this dtype is done in: f16 and bf16 compute in f32, u8 in u32, i8 in
+    /// i32.
     pub const fn compute(self) -> DType {
         match self {
             DType::F16 | DType::BF16 => DType::F32,
             DType::U8 => DType::U32,
+            DType::I8 => DType::I32,
             other => other,
         }
     }
@@ -135,19 +181,22 @@ impl Scalar {
     pub fn cast(self, dtype: DType) -> Scalar {
         match dtype {
             DType::Bool => Scalar::Bool(self.as_bool()),
-            DType::I32 | DType::U32 | DType::U8 => Scalar::Int(self.as_i64()),
+            DType::I32 | DType::I64 | DType::I8 | DType::U32 | DType::U8 => {
+                Scalar::Int(self.as_i64())
+            }
             DType::F32 | DType::F64 | DType::F16 | DType::BF16 => Scalar::Float(self.as_f64()),
         }
     }
 
-    /// A 32-bit word as a kernel of compute type `dtype` reads it (f64 excluded); halves are rounded.
+    /// A 32-bit word as a kernel of compute type `dtype` reads it (f64 and i64 excluded); halves are
+    /// rounded.
     pub fn word(self, dtype: DType) -> u32 {
         match dtype {
             DType::F32 | DType::F64 => (self.as_f64() as f32).to_bits(),
             DType::F16 => rounding::to_f16(self.as_f64()).to_f32().to_bits(),
             DType::BF16 => rounding::to_bf16(self.as_f64()).to_f32().to_bits(),
-            DType::I32 => self.as_i64() as i32 as u32,
-            DType::U32 | DType::U8 => self.as_i64() as u32,
+            DType::I8 => self.as_i64() as i8 as u32,
+            DType::I32 | DType::I64 | DType::U32 | DType::U8 => self.as_i64() as u32,
             DType::Bool => u32::from(self.as_bool()),
         }
     }
@@ -197,7 +246,7 @@ macro_rules! scalar_from {
 }
 
 scalar_from!(Float as f64: f32, f64, f16, bf16);
-scalar_from!(Int as i64: i32, u32, u8, i64);
+scalar_from!(Int as i64: i8, i32, u8, u32, i64);
 scalar_from!(Bool as bool: bool);
 
 mod sealed {
@@ -241,7 +290,9 @@ macro_rules! pod_element {
     };
 }
 
-pod_element!(f32 => F32, f64 => F64, f16 => F16, bf16 => BF16, i32 => I32, u32 => U32, u8 => U8);
+pod_element!(
+    f32 => F32, f64 => F64, f16 => F16, bf16 => BF16, i32 => I32, i64 => I64, i8 => I8, u32 => U32, u8 => U8
+);
 
 impl sealed::Sealed for bool {}
 

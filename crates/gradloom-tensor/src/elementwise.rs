@@ -42,6 +42,16 @@ fn truth(value: bool) -> f64 {
     f64::from(u8::from(value))
 }
 
+/// `value << count` before it wraps, for types of up to 64 bits.
+pub fn shifted_left(value: i64, count: i64) -> i64 {
+    if (0..64).contains(&count) { value << count } else { 0 }
+}
+
+/// `value >> count` with the sign bit repeated, for types of up to 64 bits.
+pub fn shifted_right(value: i64, count: i64) -> i64 {
+    value >> if (0..64).contains(&count) { count } else { 63 }
+}
+
 elementwise! {
     /// Elementwise ops of one operand. The result has the operand's dtype unless said otherwise.
     Unary(a);
@@ -98,7 +108,7 @@ elementwise! {
     Sub, "sub", |a, b| a - b, "a - b";
     /// `a * b`
     Mul, "mul", |a, b| a * b, "a * b";
-    /// `a / b`; integers truncate, and division by zero gives 0.
+    /// `a / b`; integers truncate and wrap, and division by zero gives 0.
     Div, "div", |a, b| a / b, "gl_div(a, b)";
     /// Remainder with the sign of the dividend, as Rust's `%`; integers modulo zero give 0.
     Rem, "rem", |a, b| a % b, "gl_rem(a, b)";
@@ -122,6 +132,11 @@ elementwise! {
     Or, "or", |a, b| ((a as i64) | (b as i64)) as f64, "a | b";
     /// Exclusive or of bools, bitwise of integers.
     Xor, "xor", |a, b| ((a as i64) ^ (b as i64)) as f64, "gl_xor(a, b)";
+    /// Integer `a` times 2 to the power of `b`, wrapping; 0 if `b` is negative or no less than the width.
+    LeftShift, "left_shift", |a, b| shifted_left(a as i64, b as i64) as f64, "gl_left_shift(a, b)";
+    /// Integer `a` without its lowest `b` bits, rounded down; its sign (0 or -1) if `b` is negative or no
+    /// less than the width.
+    RightShift, "right_shift", |a, b| shifted_right(a as i64, b as i64) as f64, "gl_right_shift(a, b)";
 }
 
 impl Unary {

@@ -174,7 +174,7 @@ impl Tensor {
         self.device().backend().download(value)
     }
 
-    /// The only element, as a float.
+    /// The only element, as a float: an i64 beyond 2^53 is rounded, [`Tensor::to_vec`] has it exactly.
     ///
     /// # Errors
     /// As [`eval`].
@@ -191,6 +191,8 @@ impl Tensor {
             DType::F16 => half::f16::from_bytes(&bytes)[0].to_f64(),
             DType::BF16 => half::bf16::from_bytes(&bytes)[0].to_f64(),
             DType::I32 => f64::from(i32::from_bytes(&bytes)[0]),
+            DType::I64 => i64::from_bytes(&bytes)[0] as f64,
+            DType::I8 => f64::from(i8::from_bytes(&bytes)[0]),
             DType::U32 => f64::from(u32::from_bytes(&bytes)[0]),
             DType::U8 | DType::Bool => f64::from(bytes[0]),
         })

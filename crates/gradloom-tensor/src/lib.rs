@@ -6,6 +6,7 @@ pub mod backend;
 mod display;
 pub mod rounding;
 pub mod dtype;
+pub mod promotion;
 pub mod elementwise;
 mod axes;
 pub mod blocks;

@@ -45,7 +45,8 @@ pub enum Op {
     Binary(Binary),
     /// Condition (bool), value if true, value if false.
     Select,
-    /// Conversion to the node's dtype; floats to integers truncate and saturate, NaN gives 0.
+    /// Conversion to the node's dtype; floats to integers truncate and saturate, NaN gives 0; integers to
+    /// narrower ones wrap.
     Cast,
     /// The operand (integers) unchanged; an element outside `0..size` fails the evaluation.
     CheckIndex {
@@ -96,8 +97,9 @@ pub enum Op {
         /// The axis whose sizes add up.
         axis: usize,
     },
-    /// `[batch.., M, K] x [batch.., K, N] -> [batch.., M, N]`, equal batch axes. For the error of long
-    /// sums, here and of the convolutions, see [`crate::summation`].
+    /// `[batch.., M, K] x [batch.., K, N] -> [batch.., M, N]`, equal batch axes. f16 and bf16 are summed in
+    /// f32, and the node's dtype is theirs or f32. For the error of long sums, here and of the convolutions,
+    /// see [`crate::summation`].
     Matmul,
     /// `input [N, C, ..], weight [O, C / groups, K..] -> [N, O, ..]` (cross-correlation), with one to
     /// three axes after the first two, as all that follows with a window.

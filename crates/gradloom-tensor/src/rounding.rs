@@ -17,6 +17,17 @@ pub fn to_odd(value: f64) -> f32 {
     f32::from_bits(bits | u32::from(back != value))
 }
 
+/// The integer as f64 if it is one, and otherwise that of its two neighbours whose last bit is 1.
+#[inline(always)]
+pub fn whole_to_odd(value: i64) -> f64 {
+    let magnitude = value.unsigned_abs();
+    // What is beyond the 53 bits of a f64 only counts as more than nothing.
+    let beyond = 11u32.saturating_sub(magnitude.leading_zeros());
+    let kept = magnitude >> beyond << beyond;
+    let odd = if kept == magnitude { kept } else { kept | 1 << beyond };
+    (odd as f64).copysign(value as f64)
+}
+
 /// The nearest f16.
 #[inline(always)]
 pub fn to_f16(value: f64) -> f16 {
@@ -60,6 +71,23 @@ mod tests {
         check(all, |value| to_bf16(value).to_f64());
         assert_eq!(to_bf16(1.0 + 2f64.powi(-8) + 2f64.powi(-22)).to_f64(), 1.007_812_5);
         assert_eq!(to_bf16(1.0 + 2f64.powi(-8) + 2f64.powi(-45)).to_f64(), 1.007_812_5);
+    }
+
+    #[test]
+    fn wide_integers_are_rounded_once() {
+        for shift in 0..55 {
+            let (one, tie) = (1i64 << shift, 1i64 << shift >> 8);
+            assert_eq!(to_bf16(whole_to_odd(one + tie)).to_f64(), one as f64);
+            if tie > 1 {
+                let above = (one + 2 * tie) as f64;
+                assert_eq!(to_bf16(whole_to_odd(one + tie + 1)).to_f64(), above, "{shift}");
+                assert_eq!(to_bf16(whole_to_odd(-one - tie - 1)).to_f64(), -above, "{shift}");
+                assert_eq!(to_bf16(whole_to_odd(one + tie - 1)).to_f64(), one as f64, "{shift}");
+            }
+        }
+        assert_eq!(whole_to_odd(i64::MIN), -(2f64.powi(63)));
+        assert_eq!(whole_to_odd(i64::MAX), (i64::MAX - 1023) as f64);
+        assert_eq!(whole_to_odd(-5), -5.0);
     }
 
     #[test]

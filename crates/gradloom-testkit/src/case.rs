@@ -18,6 +18,8 @@ pub struct Case {
     pub tolerance: f64,
     /// Allowed deviation on the CPU where it rounds on the way, see [`Case::rounds_on_the_cpu`].
     pub cpu_tolerance: Option<f64>,
+    /// Whether only devices with i64 can run it.
+    pub wide: bool,
 }
 
 /// An operand of a case.
@@ -77,6 +79,7 @@ impl Case {
             smoothness: 2,
             tolerance: 2e-5,
             cpu_tolerance: None,
+            wide: false,
         }
     }
 
@@ -144,6 +147,12 @@ impl Case {
     #[must_use]
     pub fn rounds_on_the_cpu(self) -> Case {
         Case { cpu_tolerance: Some(2e-4), ..self }
+    }
+
+    /// Only for devices with i64.
+    #[must_use]
+    pub fn wide(self) -> Case {
+        Case { wide: true, ..self }
     }
 
     /// The operands on a device, floats of the given dtype.
@@ -224,6 +233,12 @@ pub fn tensor(values: &[f64], shape: Shape, dtype: DType, device: &Device) -> Re
         )?,
         DType::I32 => {
             Tensor::from_vec(values.iter().map(|&value| value as i32).collect(), shape, device)?
+        }
+        DType::I64 => {
+            Tensor::from_vec(values.iter().map(|&value| value as i64).collect(), shape, device)?
+        }
+        DType::I8 => {
+            Tensor::from_vec(values.iter().map(|&value| value as i8).collect(), shape, device)?
         }
         DType::U32 => {
             Tensor::from_vec(values.iter().map(|&value| value as u32).collect(), shape, device)?

@@ -10,7 +10,7 @@ use crate::reference;
 /// What a check found wrong, for an assertion's message.
 pub type Outcome = Result<(), String>;
 
-/// All elements as f64.
+/// All elements as f64; those of i64 beyond 2^53 are rounded.
 ///
 /// # Errors
 /// What the backend reports.
@@ -26,6 +26,10 @@ pub fn elements(tensor: &Tensor) -> Result<Vec<f64>, String> {
             tensor.to_vec::<half::bf16>().map_err(text)?.into_iter().map(f64::from).collect()
         }
         DType::I32 => tensor.to_vec::<i32>().map_err(text)?.into_iter().map(f64::from).collect(),
+        DType::I64 => {
+            tensor.to_vec::<i64>().map_err(text)?.into_iter().map(|value| value as f64).collect()
+        }
+        DType::I8 => tensor.to_vec::<i8>().map_err(text)?.into_iter().map(f64::from).collect(),
         DType::U32 => tensor.to_vec::<u32>().map_err(text)?.into_iter().map(f64::from).collect(),
         DType::U8 => tensor.to_vec::<u8>().map_err(text)?.into_iter().map(f64::from).collect(),
         DType::Bool => {
@@ -67,6 +71,9 @@ pub fn close(what: &str, actual: &[f64], expected: &[f64], tolerance: f64) -> Ou
 /// # Errors
 /// What differs.
 pub fn value(case: &Case, device: &Device, float: DType) -> Outcome {
+    if case.wide && !device.capabilities().i64 {
+        return Ok(());
+    }
     for layout in Layout::ALL {
         let (expected, _) = run(case, &reference::device(), float, layout)?;
         let (actual, dtype) = run(case, device, float, layout)?;

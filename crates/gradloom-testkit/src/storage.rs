@@ -19,6 +19,7 @@ impl Backend for Storage {
             host: true,
             f16: true,
             f64: true,
+            i64: true,
             buffer_bytes_max: 1 << 40,
             subgroup_size: None,
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::contents::{Contents, Located};
-use crate::convert::Plan;
+use crate::convert::{Plan, WideIntegers};
 use crate::error::Fault;
 use crate::folder::{self, Index};
 use crate::source::{Opening, Source};
@@ -41,6 +41,7 @@ pub struct Checkpoint {
     /// In which file a tensor is.
     index: BTreeMap<String, usize>,
     metadata: BTreeMap<String, Value>,
+    wide_integers: WideIntegers,
 }
 
 struct File {
@@ -117,7 +118,8 @@ impl Checkpoint {
     fn single(mut file: File) -> Result<Checkpoint> {
         let index = file.contents.tensors.keys().map(|name| (name.clone(), 0)).collect();
         let metadata = std::mem::take(&mut file.contents.metadata);
-        Ok(Checkpoint { name: file.name.clone(), files: vec![file], index, metadata })
+        let (name, wide_integers) = (file.name.clone(), WideIntegers::default());
+        Ok(Checkpoint { name, files: vec![file], index, metadata, wide_integers })
     }
 
     fn sharded(name: String, path: &Path, found: Index, opening: Opening) -> Result<Checkpoint> {
@@ -141,7 +143,14 @@ impl Checkpoint {
             }
             index.insert(tensor.clone(), place);
         }
-        Ok(Checkpoint { name, files, index, metadata: found.metadata })
+        let (metadata, wide_integers) = (found.metadata, WideIntegers::default());
+        Ok(Checkpoint { name, files, index, metadata, wide_integers })
+    }
+
+    /// Says what 64-bit integers become; they are narrowed otherwise.
+    #[must_use]
+    pub fn wide_integers(self, wide_integers: WideIntegers) -> Checkpoint {
+        Checkpoint { wide_integers, ..self }
     }
 
     /// The format; of a set of files, the first one's.
@@ -174,7 +183,8 @@ impl Checkpoint {
 
     /// Reads one tensor to a device.
     ///
-    /// Integers of other widths become `i32`; a 64-bit one that does not fit is an error. `f64` and
+    /// Integers of 16 bits become `i32`, and so do those of 64, of which one that does not fit is an
+    /// error, unless [`Checkpoint::wide_integers`] keeps them. `f64` and
     /// `f16` become `f32` on a device without them. Blocks stay blocks: a matrix of them is a quantised
     /// tensor of dtype `f32`; a tensor of another rank is one, folded into a matrix, and reshaped.
     ///
@@ -187,7 +197,7 @@ impl Checkpoint {
             let message = format!("no tensor {name:?} among the {count}; names() lists them");
             return Err(Error::missing(&self.name, message));
         };
-        file.tensor(name, located, device)
+        file.tensor(name, located, self.wide_integers, device)
     }
 
     /// Reads all tensors to a device.
@@ -224,7 +234,13 @@ impl File {
         Ok(File { name, format, source, contents })
     }
 
-    fn tensor(&self, name: &str, located: &Located, device: &Device) -> Result<Tensor> {
+    fn tensor(
+        &self,
+        name: &str,
+        located: &Located,
+        wide_integers: WideIntegers,
+        device: &Device,
+    ) -> Result<Tensor> {
         let wrong = |message: String| Error::unsupported(&self.name, format!("{name}: {message}"));
         let refused = |error| Error::tensor(&self.name, name, error);
         let Entry { shape, stored } = &located.entry;
@@ -245,7 +261,7 @@ impl File {
         if let Stored::Blocks(format) = *stored {
             return blocks(format, shape, &bytes, device).map_err(refused);
         }
-        let plan = Plan::new(stored, device).map_err(wrong)?;
+        let plan = Plan::new(stored, wide_integers, device).map_err(wrong)?;
         let bytes = plan.convert(bytes).map_err(wrong)?;
         let buffer = device.backend().upload(plan.dtype(), &bytes).map_err(refused)?;
         Ok(Tensor::from_buffer(buffer, &shape[..], device))

@@ -13,6 +13,16 @@ pub(crate) fn little_endian(mut bytes: Vec<u8>, size: usize) -> Vec<u8> {
     bytes
 }
 
+/// What becomes of 64-bit integers in files, which most files use for small numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WideIntegers {
+    /// They become `i32`, on every device the same; one that does not fit is an error.
+    #[default]
+    Narrowed,
+    /// They become `i64`, which only the CPU has; unsigned ones that do not fit are an error.
+    Kept,
+}
+
 /// From the stored type to the dtype that a device has for it.
 pub(crate) struct Plan<'a> {
     source: &'a Stored,
@@ -21,7 +31,11 @@ pub(crate) struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     /// For elements of `source` on a device.
-    pub(crate) fn new(source: &'a Stored, device: &Device) -> Result<Plan<'a>, String> {
+    pub(crate) fn new(
+        source: &'a Stored,
+        wide: WideIntegers,
+        device: &Device,
+    ) -> Result<Plan<'a>, String> {
         let capabilities = device.capabilities();
         let target = match source {
             Stored::F32 => DType::F32,
@@ -32,9 +46,9 @@ impl<'a> Plan<'a> {
             Stored::U8 => DType::U8,
             Stored::Bool => DType::Bool,
             Stored::U32 => DType::U32,
-            Stored::I8 | Stored::I16 | Stored::U16 | Stored::I32 | Stored::I64 | Stored::U64 => {
-                DType::I32
-            }
+            Stored::I8 => DType::I8,
+            Stored::I64 | Stored::U64 if wide == WideIntegers::Kept => DType::I64,
+            Stored::I16 | Stored::U16 | Stored::I32 | Stored::I64 | Stored::U64 => DType::I32,
             Stored::Blocks(_) | Stored::Other(_) => {
                 return Err(format!("elements of type {source} are not supported"));
             }
@@ -62,9 +76,12 @@ impl<'a> Plan<'a> {
             Stored::F16 if self.target == DType::F32 => {
                 each(&bytes, |value| f16::from_ne_bytes(value).to_f32())
             }
-            Stored::I64 => checked(&bytes, i64::from_ne_bytes)?,
-            Stored::U64 => checked(&bytes, u64::from_ne_bytes)?,
-            Stored::I8 => each(&bytes, |value| i32::from(i8::from_ne_bytes(value))),
+            Stored::I64 if self.target == DType::I64 => bytes,
+            Stored::I64 => checked::<8, i64, i32>(&bytes, i64::from_ne_bytes)?,
+            Stored::U64 if self.target == DType::I64 => {
+                checked::<8, u64, i64>(&bytes, u64::from_ne_bytes)?
+            }
+            Stored::U64 => checked::<8, u64, i32>(&bytes, u64::from_ne_bytes)?,
             Stored::I16 => each(&bytes, |value| i32::from(i16::from_ne_bytes(value))),
             Stored::U16 => each(&bytes, |value| i32::from(u16::from_ne_bytes(value))),
             Stored::Bool => bytes.iter().map(|&byte| u8::from(byte != 0)).collect(),
@@ -81,15 +98,21 @@ fn each<const N: usize, T: Element>(
     T::to_bytes(&values).into_owned().into()
 }
 
-/// Into `i32`, or an error that names the first element that does not fit.
-fn checked<const N: usize, T: Copy + std::fmt::Display + TryInto<i32>>(
+/// Into narrower integers, or an error that names the first element that does not fit.
+fn checked<const N: usize, T: Copy + std::fmt::Display + TryInto<R>, R: Element>(
     bytes: &[u8],
     parse: fn([u8; N]) -> T,
 ) -> Result<Cow<'static, [u8]>, String> {
     let values = bytes.as_chunks::<N>().0.iter().enumerate().map(|(index, &chunk)| {
         let value = parse(chunk);
-        value.try_into().map_err(|_| format!("element {index} is {value}, too large for i32"))
+        value.try_into().map_err(|_| {
+            let advice = match R::DTYPE {
+                DType::I32 => "; WideIntegers::Kept reads i64 on the CPU",
+                _ => "",
+            };
+            format!("element {index} is {value}, too large for {}{advice}", R::DTYPE)
+        })
     });
-    let values = values.collect::<Result<Vec<i32>, String>>()?;
-    Ok(i32::to_bytes(&values).into_owned().into())
+    let values = values.collect::<Result<Vec<R>, String>>()?;
+    Ok(R::to_bytes(&values).into_owned().into())
 }

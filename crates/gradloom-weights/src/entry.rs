@@ -101,6 +101,8 @@ impl From<DType> for Stored {
             DType::F16 => Stored::F16,
             DType::BF16 => Stored::BF16,
             DType::I32 => Stored::I32,
+            DType::I64 => Stored::I64,
+            DType::I8 => Stored::I8,
             DType::U32 => Stored::U32,
             DType::U8 => Stored::U8,
             DType::Bool => Stored::Bool,

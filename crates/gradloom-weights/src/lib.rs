@@ -18,6 +18,7 @@ mod reader;
 mod replace;
 
 pub use checkpoint::{Checkpoint, Format};
+pub use convert::WideIntegers;
 pub use entry::{Entry, Stored};
 pub use error::{Error, Result};
 pub use value::{Array, Value};

@@ -117,6 +117,8 @@ fn dtype_of(dtype: DType) -> Dtype {
         DType::F16 => Dtype::F16,
         DType::BF16 => Dtype::BF16,
         DType::I32 => Dtype::I32,
+        DType::I64 => Dtype::I64,
+        DType::I8 => Dtype::I8,
         DType::U32 => Dtype::U32,
         DType::U8 => Dtype::U8,
         DType::Bool => Dtype::BOOL,

@@ -2,7 +2,7 @@
 
 use gradloom_tensor::{BlockFormat, Device, Element, Tensor, bf16, f16};
 use gradloom_testkit::storage::{counting, device};
-use gradloom_weights::{Array, Checkpoint, Stored, Value, gguf, safetensors};
+use gradloom_weights::{Array, Checkpoint, Stored, Value, WideIntegers, gguf, safetensors};
 
 fn tensor<T: Element>(device: &Device, values: &[T]) -> Tensor {
     let buffer = device.backend().upload(T::DTYPE, &T::to_bytes(values)).unwrap();
@@ -53,6 +53,29 @@ fn gguf_goes_round() {
         assert_eq!((found.dtype(), found.shape()), (tensor.dtype(), tensor.shape()), "{name}");
         assert_eq!(found.to_bytes().unwrap(), tensor.to_bytes().unwrap(), "{name}");
     }
+}
+
+#[test]
+fn integers_go_round_and_wide_ones_are_kept_if_asked() {
+    let device = device();
+    let wide = tensor(&device, &[i64::MIN, -1, 1 << 40]);
+    let tensors = [
+        ("small", tensor(&device, &[7i64, -7])),
+        ("wide", wide.clone()),
+        ("signed", tensor(&device, &[i8::MIN, 0, i8::MAX])),
+    ];
+    let named = tensors.iter().map(|(name, tensor)| (*name, tensor));
+    let bytes = safetensors::to_bytes(named, &Default::default()).unwrap();
+    let read = Checkpoint::from_bytes("integers", bytes).unwrap();
+    assert_eq!(read.entry("wide").unwrap().stored, Stored::I64);
+    assert_eq!(read.tensor("small", &device).unwrap().to_vec::<i32>().unwrap(), [7, -7]);
+    let signed = read.tensor("signed", &device).unwrap();
+    assert_eq!(signed.to_vec::<i8>().unwrap(), [i8::MIN, 0, i8::MAX]);
+    let error = read.tensor("wide", &device).unwrap_err().to_string();
+    assert!(error.contains("element 0 is -9223372036854775808, too large for i32"), "{error}");
+    let kept = read.wide_integers(WideIntegers::Kept);
+    let found = kept.tensor("wide", &device).unwrap();
+    assert_eq!(found.to_vec::<i64>().unwrap(), wide.to_vec::<i64>().unwrap());
 }
 
 #[test]

@@ -135,6 +135,7 @@ impl Backend for WgpuBackend {
             host: false,
             f16: self.gpu.info.f16,
             f64: false,
+            i64: false,
             buffer_bytes_max: limits.max_buffer_size.min(limits.max_storage_buffer_binding_size),
             subgroup_size: self.gpu.info.subgroups.map(|(smallest, _)| smallest),
         }
@@ -146,6 +147,11 @@ impl Backend for WgpuBackend {
             DType::F64 => {
                 return Err(Error::unsupported(
                     "upload: this device has no 64-bit floats; cast to f32, or use the CPU device",
+                ));
+            }
+            DType::I64 => {
+                return Err(Error::unsupported(
+                    "upload: this device has no 64-bit integers; convert to i32, or use the CPU device",
                 ));
             }
             DType::F16 if !self.gpu.info.f16 => return Err(codegen::f16_unsupported()),

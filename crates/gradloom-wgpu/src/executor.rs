@@ -86,7 +86,10 @@ impl Executor {
         check_inputs(plan, inputs, arguments)?;
         let mut compiled = match self.plans.remove(&plan.id) {
             Some(compiled) => compiled,
-            None => Compiled::new(plan, &self.gpu, &self.target, &mut self.pipelines)?,
+            None => {
+                refuse_wide(plan, sites)?;
+                Compiled::new(plan, &self.gpu, &self.target, &mut self.pipelines)?
+            }
         };
         let outputs =
             self.run_compiled(plan, &mut compiled, inputs, arguments, sites, check_finite);
@@ -215,10 +218,24 @@ fn check_inputs(plan: &Plan, inputs: &[Buffer], arguments: &[Scalar]) -> Result<
     if arguments.len() != plan.arguments.len() {
         return Err(Error::backend("plan: the arguments are not those that were planned"));
     }
-    if plan.arguments.contains(&DType::F64) {
-        return Err(Error::unsupported(
-            "f64: this device has no 64-bit floats; use f32 or the CPU",
-        ));
+    Ok(())
+}
+
+/// Fails where a kernel has elements of 64 bits, and names the op that asks for them.
+fn refuse_wide(plan: &Plan, sites: &dyn Fn(usize) -> CheckSite) -> Result<()> {
+    let computes = plan.kernels.iter().filter(|kernel| kernel.outputs.iter().any(|o| o.len > 0));
+    for kernel in computes {
+        let made = kernel.program.instructions.iter().zip(&kernel.origins);
+        let made = made.map(|(instruction, &node)| (instruction.dtype, node));
+        let stored = kernel.outputs.iter().map(|output| (output.dtype, output.node));
+        if let Some((dtype, node)) = made.chain(stored).find(|(dtype, _)| dtype.size() == 8) {
+            let CheckSite { op, location, .. } = sites(node);
+            let narrow = if dtype == DType::I64 { DType::I32 } else { DType::F32 };
+            return Err(Error::unsupported(format!(
+                "{op}: {dtype} (made at {location}), which this device does not have; cast to {narrow}, or \
+                 move the operands to the CPU with `to_device`"
+            )));
+        }
     }
     Ok(())
 }

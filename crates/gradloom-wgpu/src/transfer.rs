@@ -1,7 +1,7 @@
 //! Elements between host and device: layouts, and the staging buffer that downloads go through.
 //!
 //! On the device every element is a 32-bit word, but for f16, which is packed. Words hold f32, i32 and
-//! u32 as they are, bf16 as the f32 of the same value, u8 and bool as numbers.
+//! u32 as they are, bf16 as the f32 of the same value, i8, u8 and bool as numbers.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +23,7 @@ pub(crate) fn device_bytes(dtype: DType, len: usize) -> u64 {
 /// Packed host bytes in device layout.
 pub(crate) fn to_device(dtype: DType, bytes: &[u8]) -> Cow<'_, [u8]> {
     match dtype {
-        DType::F32 | DType::I32 | DType::U32 | DType::F64 => Cow::Borrowed(bytes),
+        DType::F32 | DType::I32 | DType::U32 | DType::F64 | DType::I64 => Cow::Borrowed(bytes),
         DType::F16 if bytes.len().is_multiple_of(4) => Cow::Borrowed(bytes),
         DType::F16 => {
             let mut padded = bytes.to_vec();
@@ -36,6 +36,7 @@ pub(crate) fn to_device(dtype: DType, bytes: &[u8]) -> Cow<'_, [u8]> {
                 bf16::from_ne_bytes([pair[0], pair[1]]).to_f32().to_bits().to_ne_bytes()
             })
             .collect(),
+        DType::I8 => bytes.iter().flat_map(|&byte| i32::from(byte as i8).to_ne_bytes()).collect(),
         DType::U8 => bytes.iter().flat_map(|&byte| u32::from(byte).to_ne_bytes()).collect(),
         DType::Bool => bytes.iter().flat_map(|&byte| u32::from(byte != 0).to_ne_bytes()).collect(),
     }
@@ -47,13 +48,13 @@ fn append_from_device(dtype: DType, bytes: &[u8], host: &mut Vec<u8>) {
         bytes.chunks_exact(4).map(|word| u32::from_ne_bytes([word[0], word[1], word[2], word[3]]))
     };
     match dtype {
-        DType::F32 | DType::I32 | DType::U32 | DType::F64 | DType::F16 => {
+        DType::F32 | DType::I32 | DType::U32 | DType::F64 | DType::I64 | DType::F16 => {
             host.extend_from_slice(bytes);
         }
         DType::BF16 => {
             host.extend(words().flat_map(|word| bf16::from_f32(f32::from_bits(word)).to_ne_bytes()))
         }
-        DType::U8 | DType::Bool => host.extend(words().map(|word| word as u8)),
+        DType::I8 | DType::U8 | DType::Bool => host.extend(words().map(|word| word as u8)),
     }
 }
 
@@ -148,6 +149,7 @@ mod tests {
         for (dtype, bytes) in [
             (DType::F32, vec![1, 2, 3, 4, 5, 6, 7, 8]),
             (DType::U8, vec![0, 1, 200, 255, 7]),
+            (DType::I8, vec![0, 1, 200, 255, 127]),
             (DType::Bool, vec![0, 1, 1]),
             (DType::BF16, vec![0x80, 0x3f, 0x00, 0xc0]),
             (DType::F16, vec![0, 0x3c, 0, 0x40, 1, 0]),

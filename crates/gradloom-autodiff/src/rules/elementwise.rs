@@ -69,7 +69,9 @@ pub(super) fn binary(
         | Binary::Le
         | Binary::And
         | Binary::Or
-        | Binary::Xor => vec![None, None],
+        | Binary::Xor
+        | Binary::LeftShift
+        | Binary::RightShift => vec![None, None],
     }
 }
 

@@ -19,10 +19,12 @@ fn transposed(x: &Tensor) -> Tensor {
 }
 
 /// `dA = g B^T`, `dB = A^T g`. Where an operand is itself a transpose, its gradient is built transposed
-/// too, so that the gradient of what lies below is a plain product and not one to be copied.
+/// too, so that the gradient of what lies below is a plain product and not one to be copied. Where the
+/// value is wider than the operands, the products are as wide, and rounded at their end.
 pub(super) fn matmul(a: &Tensor, b: &Tensor, g: &Tensor, needs: &[bool]) -> Vec<Option<Tensor>> {
     let product = |lhs: &Tensor, rhs: &Tensor| {
         let rank = g.rank();
+        let (lhs, rhs) = (&lhs.cast(g.dtype()), &rhs.cast(g.dtype()));
         let shape = g.shape().with(rank - 2, lhs.shape()[rank - 2]);
         node(Op::Matmul, &[lhs, rhs], shape.with(rank - 1, rhs.shape()[rank - 1]), g)
     };
@@ -34,7 +36,7 @@ pub(super) fn matmul(a: &Tensor, b: &Tensor, g: &Tensor, needs: &[bool]) -> Vec<
         true => transposed(&product(&transposed(g), a)),
         false => product(&transposed(a), g),
     };
-    vec![needs[0].then(of_a), needs[1].then(of_b)]
+    vec![needs[0].then(|| of_a().cast(a.dtype())), needs[1].then(|| of_b().cast(b.dtype()))]
 }
 
 /// True for a view that exchanges the last two axes and leaves the others.

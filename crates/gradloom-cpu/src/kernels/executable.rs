@@ -73,6 +73,7 @@ pub(crate) fn lane_dtype(lane: Lane) -> DType {
         Lane::F32 => DType::F32,
         Lane::F64 => DType::F64,
         Lane::I32 => DType::I32,
+        Lane::I64 => DType::I64,
         Lane::U32 => DType::U32,
     }
 }

@@ -11,10 +11,8 @@ pub(super) fn repeat(values: &[u8], lane: Lane, columns: usize, out: &mut [u8]) 
             row.fill(value);
         }
     }
-    match lane {
-        Lane::F64 => {
-            lanes::<u64>(bytemuck::cast_slice(values), columns, bytemuck::cast_slice_mut(out))
-        }
+    match lane.size() {
+        8 => lanes::<u64>(bytemuck::cast_slice(values), columns, bytemuck::cast_slice_mut(out)),
         _ => lanes::<u32>(bytemuck::cast_slice(values), columns, bytemuck::cast_slice_mut(out)),
     }
 }
@@ -38,8 +36,8 @@ pub(super) fn with_export(
             }
         }
     }
-    match lane {
-        Lane::F64 => lanes::<u64>(frame.export(export, registers, tile), tile.len, read),
+    match lane.size() {
+        8 => lanes::<u64>(frame.export(export, registers, tile), tile.len, read),
         _ => lanes::<u32>(frame.export(export, registers, tile), tile.len, read),
     }
 }

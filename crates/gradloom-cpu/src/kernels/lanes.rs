@@ -172,7 +172,7 @@ macro_rules! ordered_integer {
 }
 
 ordered_float!(f32: u32, f64: u64);
-ordered_integer!(i32, u32);
+ordered_integer!(i32, i64, u32);
 
 /// Calls a generic function with the lane type of a dtype: `with_lane!(dtype, |T| expression)`.
 macro_rules! with_lane {
@@ -188,6 +188,10 @@ macro_rules! with_lane {
             }
             $crate::convert::Lane::I32 => {
                 type $type = i32;
+                $body
+            }
+            $crate::convert::Lane::I64 => {
+                type $type = i64;
                 $body
             }
             $crate::convert::Lane::U32 => {

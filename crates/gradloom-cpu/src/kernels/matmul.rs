@@ -1,17 +1,20 @@
 //! `Matmul`: batched products of matrices that lie anywhere strides can reach, with the epilogue run
 //! on each block of rows while it is in the cache.
 //!
-//! The sum over the inner axis is never split, and blocks depend on the shapes alone.
+//! The sum over the inner axis is never split, and blocks depend on the shapes alone. Products of f16 and
+//! bf16 are summed in f32; their operands become f32 block by block, where they are packed or read.
 
+use std::marker::PhantomData;
 use std::ops::Range;
 
+use bytemuck::Pod;
 use gradloom_plan::{Kernel, View};
 use gradloom_tensor::{DType, Result};
 
 use super::executable::{Context, Executable, InPlace, TASK_MIN, lane_dtype};
-use super::lanes::{lanes_of, with_lane};
 use super::matrix::Matrix;
 use super::product::Number;
+use super::stored;
 use crate::convert::Lane;
 use crate::epilogue::{Division, Epilogue};
 use crate::memory::Temporary;
@@ -102,15 +105,15 @@ impl Matmul {
         )
     }
 
-    fn run_lanes<T: Number>(
+    /// `S` is as wide as stored elements, `T` what they are computed in.
+    fn run_lanes<S: Pod + Sync, T: Number>(
         &self,
         context: &Context<'_>,
         inputs: &[&[u8]],
         outputs: &mut [&mut [u8]],
     ) -> Result<()> {
-        let lhs = lanes_of::<T>(context, inputs[0], self.dtype)?;
-        let rhs = lanes_of::<T>(context, inputs[1], self.dtype)?;
-        let (lhs, rhs) = (lhs.get(), rhs.get());
+        let lhs: &[S] = bytemuck::cast_slice(inputs[0]);
+        let rhs: &[S] = bytemuck::cast_slice(inputs[1]);
         let [m, n, k] = self.size;
         let batches: usize = self.batch.iter().product();
         let work = m * n * k.max(1);
@@ -124,14 +127,14 @@ impl Matmul {
                 for (index, batch) in range.enumerate() {
                     let (left, right) = self.matrices(batch, lhs, rhs);
                     let out = &mut out[index * m * n..(index + 1) * m * n];
-                    T::multiply(context.level, out, n, self.size, left, right);
+                    stored::multiply(context.level, self.dtype, out, self.size, left, right);
                 }
             });
             return Ok(());
         }
         if batches == 1 {
             let (left, right) = self.matrices(0, lhs, rhs);
-            let product = Product::new(context, self.size, left, right)?;
+            let product = Product::<S, T>::new(context, self.dtype, self.size, left, right)?;
             if !product.transposed || m == 1 {
                 let (units, unit_elements) = if product.transposed { (n, 1) } else { (m, n) };
                 let per_task = product.rows_per_task(context.threads);
@@ -146,7 +149,8 @@ impl Matmul {
             let out: &mut [T] = bytemuck::cast_slice_mut(out);
             for (batch, out) in out.chunks_exact_mut((m * n).max(1)).enumerate() {
                 let (left, right) = self.matrices(batch, lhs, rhs);
-                Product::new(context, self.size, left, right)?.whole(context, out)?;
+                let product = Product::new(context, self.dtype, self.size, left, right)?;
+                product.whole(context, out)?;
             }
             Ok(())
         })
@@ -154,25 +158,30 @@ impl Matmul {
 }
 
 /// One large product, split by rows: of the result, or of its transpose if that packs less.
-struct Product<'a, T> {
+struct Product<'a, S, T> {
     /// Rows, columns and inner size of what is computed.
     size: [usize; 3],
-    lhs: Matrix<'a, T>,
-    rhs: Matrix<'a, T>,
+    dtype: DType,
+    lhs: Matrix<'a, S>,
+    rhs: Matrix<'a, S>,
     /// The right matrix in panels, if the product is made of them.
     packed: Option<Temporary>,
+    /// The right matrix as lanes, if it is neither packed nor stored as such: it is narrow then, or small.
+    narrow: Option<Temporary>,
     /// True if the transpose of the result is computed.
     transposed: bool,
+    lanes: PhantomData<T>,
 }
 
-impl<'a, T: Number> Product<'a, T> {
+impl<'a, S: Pod + Sync, T: Number> Product<'a, S, T> {
     /// Decides and packs.
     fn new(
         context: &Context<'_>,
+        dtype: DType,
         [m, n, k]: [usize; 3],
-        lhs: Matrix<'a, T>,
-        rhs: Matrix<'a, T>,
-    ) -> Result<Product<'a, T>> {
+        lhs: Matrix<'a, S>,
+        rhs: Matrix<'a, S>,
+    ) -> Result<Product<'a, S, T>> {
         let panels = T::uses_panels([m, n, k]);
         let transposed = if panels {
             // Packing reads all of one operand; transposing it or the result costs several times more.
@@ -187,7 +196,8 @@ impl<'a, T: Number> Product<'a, T> {
         } else {
             ([m, n, k], lhs, rhs)
         };
-        let mut product = Product { size, lhs, rhs, packed: None, transposed };
+        let (packed, narrow, lanes) = (None, None, PhantomData);
+        let mut product = Product { size, dtype, lhs, rhs, packed, narrow, transposed, lanes };
         if panels {
             let width = T::panel_width(context.level);
             let count = size[1].div_ceil(width);
@@ -205,10 +215,15 @@ impl<'a, T: Number> Product<'a, T> {
                 |range, parts| {
                     let columns = range.start * width..(range.end * width).min(size[1]);
                     let packed = bytemuck::cast_slice_mut(parts[0]);
-                    T::pack_columns(context.level, rhs, k, columns, packed);
+                    stored::pack_columns::<S, T>(context.level, dtype, rhs, k, columns, packed);
                 },
             );
             product.packed = Some(packed);
+        } else if !Lane::stores(dtype) {
+            let mut narrow = context.pool.temporary(k * size[1] * size_of::<T>())?;
+            let lanes: &mut [T] = bytemuck::cast_slice_mut(narrow.get_mut());
+            stored::load_block(context.level, dtype, rhs, [k, size[1]], lanes);
+            product.narrow = Some(narrow);
         }
         Ok(product)
     }
@@ -228,6 +243,9 @@ impl<'a, T: Number> Product<'a, T> {
         let [_, columns, inner] = self.size;
         let size = [rows.len(), columns, inner];
         let lhs = self.lhs.from(rows.start, 0);
+        let (Some(lhs), rhs) = (stored::plain(self.dtype, lhs), self.rhs) else {
+            return self.stored_rows(context, out, size, lhs);
+        };
         match &self.packed {
             Some(packed) => {
                 let packed = bytemuck::cast_slice(packed.get());
@@ -237,7 +255,48 @@ impl<'a, T: Number> Product<'a, T> {
                     T::multiply_packed(context.level, out, size, lhs, packed);
                 }
             }
-            None => T::multiply(context.level, out, columns, size, lhs, self.rhs),
+            None => {
+                if let Some(rhs) = stored::plain(self.dtype, rhs) {
+                    T::multiply(context.level, out, columns, size, lhs, rhs);
+                }
+            }
+        }
+    }
+
+    /// As [`Product::rows`] where the left matrix is not stored as lanes: some rows at a time become such.
+    fn stored_rows(
+        &self,
+        context: &Context<'_>,
+        out: &mut [T],
+        [rows, columns, inner]: [usize; 3],
+        lhs: Matrix<'_, S>,
+    ) {
+        let level = context.level;
+        let mut lanes = Scratch::take::<T>(TRANSPOSED_ROWS.min(rows) * inner);
+        let outs = out[..rows * columns].chunks_mut((TRANSPOSED_ROWS * columns).max(1));
+        for (index, out) in outs.enumerate() {
+            let first = index * TRANSPOSED_ROWS;
+            let count = TRANSPOSED_ROWS.min(rows - first);
+            stored::load_block(
+                level,
+                self.dtype,
+                lhs.from(first, 0),
+                [count, inner],
+                lanes.get_mut::<T>(),
+            );
+            let lhs = Matrix { values: lanes.get(), offset: 0, strides: [inner as isize, 1] };
+            let size = [count, columns, inner];
+            match (&self.packed, &self.narrow) {
+                (Some(packed), _) => {
+                    T::multiply_packed(level, out, size, lhs, bytemuck::cast_slice(packed.get()));
+                }
+                (None, narrow) => {
+                    let values = narrow.as_ref().map_or(&[][..], |narrow| narrow.get());
+                    let values = bytemuck::cast_slice(values);
+                    let rhs = Matrix { values, offset: 0, strides: [columns as isize, 1] };
+                    T::multiply(level, out, columns, size, lhs, rhs);
+                }
+            }
         }
     }
 
@@ -305,6 +364,15 @@ impl Executable for Matmul {
         inputs: &[&[u8]],
         outputs: &mut [&mut [u8]],
     ) -> Result<()> {
-        with_lane!(self.dtype, |T| self.run_lanes::<T>(context, inputs, outputs))
+        match self.dtype {
+            DType::F32 => self.run_lanes::<f32, f32>(context, inputs, outputs),
+            DType::F64 => self.run_lanes::<f64, f64>(context, inputs, outputs),
+            DType::F16 | DType::BF16 => self.run_lanes::<u16, f32>(context, inputs, outputs),
+            DType::I32 => self.run_lanes::<i32, i32>(context, inputs, outputs),
+            DType::I64 => self.run_lanes::<i64, i64>(context, inputs, outputs),
+            DType::I8 => self.run_lanes::<i8, i32>(context, inputs, outputs),
+            DType::U32 => self.run_lanes::<u32, u32>(context, inputs, outputs),
+            DType::U8 | DType::Bool => self.run_lanes::<u8, u32>(context, inputs, outputs),
+        }
     }
 }

@@ -19,6 +19,7 @@ mod matmul;
 mod matrix;
 mod panel;
 mod product;
+mod stored;
 
 mod convolution;
 

@@ -173,6 +173,9 @@ number_without_panels!(f64, |level, out, out_stride, size, lhs, rhs| {
 number_without_panels!(i32, |level, out, out_stride, size, lhs, rhs| {
     multiply_small(level, out, out_stride, size, lhs, rhs)
 });
+number_without_panels!(i64, |level, out, out_stride, size, lhs, rhs| {
+    multiply_small(level, out, out_stride, size, lhs, rhs)
+});
 number_without_panels!(u32, |level, out, out_stride, size, lhs, rhs| {
     multiply_small(level, out, out_stride, size, lhs, rhs)
 });
@@ -286,6 +289,7 @@ ring! {
     f32 => |a, b, c| if FMA { a.mul_add(b, c) } else { a * b + c };
     f64 => |a, b, c| if FMA { a.mul_add(b, c) } else { a * b + c };
     i32 => |a, b, c| a.wrapping_mul(b).wrapping_add(c);
+    i64 => |a, b, c| a.wrapping_mul(b).wrapping_add(c);
     u32 => |a, b, c| a.wrapping_mul(b).wrapping_add(c);
 }
 

@@ -85,7 +85,7 @@ macro_rules! combine_integer {
 }
 
 combine_float!(f32, f64);
-combine_integer!(i32, u32);
+combine_integer!(i32, i64, u32);
 
 /// All values in one.
 #[inline(always)]
@@ -212,6 +212,7 @@ macro_rules! with_reduction {
             Lane::F32 => lane!(f32),
             Lane::F64 => lane!(f64),
             Lane::I32 => lane!(i32),
+            Lane::I64 => lane!(i64),
             Lane::U32 => lane!(u32),
         }
     }};

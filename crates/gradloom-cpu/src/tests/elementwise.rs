@@ -5,7 +5,7 @@ use gradloom_plan::program::{Level as Rank, Operation};
 use gradloom_tensor::op::{Axes, Binary, Permutation, Unary};
 use gradloom_tensor::{DType, Key, Scalar, Shape};
 
-use super::{Case, integers, numbers};
+use super::{Case, integers, numbers, wide};
 
 const FLOATS: [DType; 4] = [DType::F32, DType::F64, DType::F16, DType::BF16];
 const SIZES: [usize; 4] = [1, 7, 1024, 50_001];
@@ -34,7 +34,9 @@ fn unary_ops_are_their_references() {
 fn binary_ops_are_their_references_for_slices_and_scalars() {
     for dtype in FLOATS {
         for &op in Binary::ALL {
-            if matches!(op, Binary::And | Binary::Or | Binary::Xor) {
+            let bits =
+                [Binary::And, Binary::Or, Binary::Xor, Binary::LeftShift, Binary::RightShift];
+            if bits.contains(&op) {
                 continue;
             }
             let mut case = Case::map(&[1100]);
@@ -107,6 +109,11 @@ fn casts_between_all_dtypes() {
             let mut values = match from {
                 DType::Bool => integers(1, 600, 0, 2),
                 DType::I32 => integers(1, 600, -300, 300),
+                DType::I8 => integers(1, 600, -128, 128),
+                DType::I64 => {
+                    let far = integers(1, 600, -300, 300).into_iter();
+                    wide(far.map(|value| value * 12_345_678_901_234_567.0).collect())
+                }
                 DType::U32 | DType::U8 => integers(1, 600, 0, 256),
                 _ => numbers(4, 600),
             };

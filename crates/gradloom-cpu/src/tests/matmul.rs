@@ -4,7 +4,7 @@ use gradloom_plan::{KernelKind, View};
 use gradloom_tensor::op::{Binary, Permutation, Unary};
 use gradloom_tensor::{DType, Shape};
 
-use super::{Case, integers, numbers};
+use super::{Case, integers, numbers, wide};
 
 /// A case over views of inputs with these numbers of elements.
 fn case(dtype: DType, lhs: (View, usize), rhs: (View, usize)) -> Case {
@@ -17,8 +17,9 @@ fn case(dtype: DType, lhs: (View, usize), rhs: (View, usize)) -> Case {
         let values = if dtype.is_float() {
             numbers(seed, count).iter().map(|value| value / 4.0).collect()
         } else {
-            integers(seed, count, 0, 5)
+            integers(seed, count, 0, if dtype == DType::Bool { 2 } else { 5 })
         };
+        let values = if dtype == DType::I64 { wide(values) } else { values };
         case.input(dtype, values);
     }
     case
@@ -66,6 +67,44 @@ fn shapes_and_transpositions() {
 }
 
 #[test]
+fn halves_become_lanes_in_every_layout() {
+    let strided = |shape: &[usize]| {
+        let (view, count) = contiguous(&[shape[0], 2 * shape[1]]);
+        (view.slice(&[0, 1], &[1, 2], Shape::new(shape)), count)
+    };
+    for dtype in [DType::F16, DType::BF16] {
+        for [m, n, k] in [
+            [1, 1, 1],
+            [3, 4, 5],
+            [1, 300, 200],
+            [300, 2, 200],
+            [130, 65, 66],
+            [33, 700, 100],
+            [9, 5, 0],
+        ] {
+            for lhs in [contiguous(&[m, k]), transposed(&[m, k]), strided(&[m, k])] {
+                for rhs in [contiguous(&[k, n]), transposed(&[k, n]), strided(&[k, n])] {
+                    let mut case = case(dtype, lhs, rhs);
+                    // The sum as it is, and as the dtype keeps it.
+                    let value = case.accumulator(DType::F32);
+                    case.output(value);
+                    let half = case.cast(value, dtype);
+                    case.output(half);
+                    case.tolerance = 2e-6;
+                    case.check();
+                }
+            }
+        }
+        let shared = View::contiguous(Shape::new(&[1, 30, 40])).expand(Shape::new(&[20, 30, 40]));
+        let mut case = case(dtype, contiguous(&[20, 25, 30]), (shared, 30 * 40));
+        let value = case.accumulator(DType::F32);
+        case.output(value);
+        case.tolerance = 2e-6;
+        case.check();
+    }
+}
+
+#[test]
 fn batches_shared_and_own() {
     let shared = |shape: &[usize], batch: &[usize]| {
         let (view, count) = contiguous(shape);
@@ -90,7 +129,7 @@ fn batches_shared_and_own() {
 
 #[test]
 fn dtypes() {
-    for dtype in [DType::F64, DType::F16, DType::BF16, DType::I32, DType::U32, DType::U8] {
+    for dtype in DType::ALL {
         let mut case = case(dtype, contiguous(&[40, 50]), transposed(&[50, 70]));
         let value = case.accumulator(dtype);
         case.output(value);

@@ -216,7 +216,12 @@ impl Case {
             DType::BF16 => 2f64.powi(-8),
             DType::F32 => self.tolerance,
             DType::F64 => self.tolerance.min(1e-13),
-            DType::I32 | DType::U32 | DType::U8 | DType::Bool => 0.0,
+            DType::I64 => {
+                let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect();
+                let (found, expected): (Vec<u64>, Vec<u64>) = (bits(found), bits(expected));
+                return assert_eq!(found, expected, "{}: output {index}", level.name());
+            }
+            DType::I32 | DType::I8 | DType::U32 | DType::U8 | DType::Bool => 0.0,
         };
         let largest =
             expected.iter().filter(|value| value.is_finite()).fold(1.0, |a: f64, b| a.max(b.abs()));
@@ -251,6 +256,9 @@ pub(crate) fn encode(dtype: DType, values: &[f64]) -> Vec<u8> {
         DType::F16 => bytes(values.map(|value| f16::from_f32(value as f32).to_bits())),
         DType::BF16 => bytes(values.map(|value| bf16::from_f32(value as f32).to_bits())),
         DType::I32 => bytes(values.map(|value| value as i64 as i32)),
+        // Bits, as the interpreter has them.
+        DType::I64 => bytes(values),
+        DType::I8 => bytes(values.map(|value| value as i64 as i8)),
         DType::U32 => bytes(values.map(|value| value as i64 as u32)),
         DType::U8 => bytes(values.map(|value| value as i64 as u8)),
         DType::Bool => bytes(values.map(|value| u8::from(value != 0.0))),
@@ -271,6 +279,8 @@ pub(crate) fn decode(dtype: DType, bytes: &[u8]) -> Vec<f64> {
         DType::F16 => numbers(bytes, |value: u16| f16::from_bits(value).to_f64()),
         DType::BF16 => numbers(bytes, |value: u16| bf16::from_bits(value).to_f64()),
         DType::I32 => numbers(bytes, |value: i32| f64::from(value)),
+        DType::I64 => numbers(bytes, |value: f64| value),
+        DType::I8 => numbers(bytes, |value: i8| f64::from(value)),
         DType::U32 => numbers(bytes, |value: u32| f64::from(value)),
         DType::U8 | DType::Bool => numbers(bytes, |value: u8| f64::from(value)),
     }
@@ -286,6 +296,11 @@ pub(crate) fn numbers(seed: u32, count: usize) -> Vec<f64> {
         f64::from((state >> 8) as i32 % 512 - 256) / 128.0
     };
     (0..count).map(|_| next()).collect()
+}
+
+/// The same numbers as i64 are kept.
+pub(crate) fn wide(values: Vec<f64>) -> Vec<f64> {
+    values.into_iter().map(|value| interpret::to_bits(value as i64)).collect()
 }
 
 /// Whole numbers from `low` to below `high`.

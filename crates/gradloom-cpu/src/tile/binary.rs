@@ -106,6 +106,7 @@ pub(super) fn binary(level: Level, op: Binary, lhs: Lanes<'_>, rhs: Lanes<'_>, o
         (Lanes::F32(lhs), Lanes::F32(rhs)) => binary_f32(level, op, lhs, rhs, out),
         (Lanes::F64(lhs), Lanes::F64(rhs)) => binary_f64(level, op, lhs, rhs, out),
         (Lanes::I32(lhs), Lanes::I32(rhs)) => binary_i32(level, op, lhs, rhs, out),
+        (Lanes::I64(lhs), Lanes::I64(rhs)) => binary_i64(level, op, lhs, rhs, out),
         (Lanes::U32(lhs), Lanes::U32(rhs)) => binary_u32(level, op, lhs, rhs, out),
         (lhs, rhs) => {
             panic!("{}: operands of {:?} and {:?} lanes", op.name(), lhs.lane(), rhs.lane())
@@ -129,6 +130,9 @@ pub(super) fn select(
             choose(level, condition, a, b, bytemuck::cast_slice_mut(out));
         }
         (Lanes::I32(a), Lanes::I32(b)) => {
+            choose(level, condition, a, b, bytemuck::cast_slice_mut(out));
+        }
+        (Lanes::I64(a), Lanes::I64(b)) => {
             choose(level, condition, a, b, bytemuck::cast_slice_mut(out));
         }
         (Lanes::U32(a), Lanes::U32(b)) => {
@@ -170,6 +174,8 @@ fn binary_f32(
         And(a, b) -> f32 = f32::from_bits(a.to_bits() & b.to_bits());
         Or(a, b) -> f32 = f32::from_bits(a.to_bits() | b.to_bits());
         Xor(a, b) -> f32 = f32::from_bits(a.to_bits() ^ b.to_bits());
+        LeftShift(a, b) -> f32 = { let _ = b; a };
+        RightShift(a, b) -> f32 = { let _ = b; a };
     }
 }
 
@@ -202,12 +208,16 @@ fn binary_f64(
         And(a, b) -> f64 = f64::from_bits(a.to_bits() & b.to_bits());
         Or(a, b) -> f64 = f64::from_bits(a.to_bits() | b.to_bits());
         Xor(a, b) -> f64 = f64::from_bits(a.to_bits() ^ b.to_bits());
+        LeftShift(a, b) -> f64 = { let _ = b; a };
+        RightShift(a, b) -> f64 = { let _ = b; a };
     }
 }
 
-/// Integers wrap, and what is divided by zero gives zero.
+/// Integers wrap, what is divided by zero gives zero, and shifts by no number of bits of the lane, as an
+/// unsigned number, shift everything out. Narrower types in a lane need no other rule: what a shift
+/// moves beyond their width goes when they wrap, and their sign fills the lane.
 macro_rules! binary_integer {
-    ($name:ident, $lane:ty) => {
+    ($name:ident, $lane:ty, $unsigned:ty) => {
         fn $name(
             level: Level,
             op: Binary,
@@ -231,10 +241,21 @@ macro_rules! binary_integer {
                 And(a, b) -> $lane = a & b;
                 Or(a, b) -> $lane = a | b;
                 Xor(a, b) -> $lane = a ^ b;
+                LeftShift(a, b) -> $lane = {
+                    let shifted = a.wrapping_shl(b as u32);
+                    if (b as $unsigned) < <$lane>::BITS as $unsigned { shifted } else { 0 }
+                };
+                RightShift(a, b) -> $lane = {
+                    let most = <$lane>::BITS as $unsigned - 1;
+                    let sign = (a >> most as u32) >> 1;
+                    let shifted = a.wrapping_shr(b as u32);
+                    if b as $unsigned <= most { shifted } else { sign }
+                };
             }
         }
     };
 }
 
-binary_integer!(binary_i32, i32);
-binary_integer!(binary_u32, u32);
+binary_integer!(binary_i32, i32, u32);
+binary_integer!(binary_i64, i64, u64);
+binary_integer!(binary_u32, u32, u32);

@@ -2,7 +2,7 @@
 
 use bytemuck::Pod;
 use gradloom_tensor::DType;
-use gradloom_tensor::rounding::to_odd;
+use gradloom_tensor::rounding::{to_odd, whole_to_odd};
 
 use super::operand::Operand;
 use super::unary::Lanes;
@@ -111,6 +111,8 @@ pub(super) fn cast(level: Level, value: Lanes<'_>, to: DType, out: &mut [u8]) {
             F16(a) -> f32 = round_half(a);
             BF16(a) -> f32 = round_brain(a);
             I32(a) -> i32 = a as i32;
+            I64(a) -> i64 = a as i64;
+            I8(a) -> i32 = (a as i32).clamp(-128, 127);
             U32(a) -> u32 = a as u32;
             U8(a) -> u32 = (a as u32).min(255);
             Bool(a) -> u32 = u32::from(a != 0.0);
@@ -121,6 +123,8 @@ pub(super) fn cast(level: Level, value: Lanes<'_>, to: DType, out: &mut [u8]) {
             F16(a) -> f32 = round_half(to_odd(a));
             BF16(a) -> f32 = round_brain(to_odd(a));
             I32(a) -> i32 = a as i32;
+            I64(a) -> i64 = a as i64;
+            I8(a) -> i32 = (a as i32).clamp(-128, 127);
             U32(a) -> u32 = a as u32;
             U8(a) -> u32 = (a as u32).min(255);
             Bool(a) -> u32 = u32::from(a != 0.0);
@@ -131,6 +135,20 @@ pub(super) fn cast(level: Level, value: Lanes<'_>, to: DType, out: &mut [u8]) {
             F16(a) -> f32 = round_half(a as f32);
             BF16(a) -> f32 = round_brain(to_odd(f64::from(a)));
             I32(a) -> i32 = a;
+            I64(a) -> i64 = i64::from(a);
+            I8(a) -> i32 = i32::from(a as i8);
+            U32(a) -> u32 = a as u32;
+            U8(a) -> u32 = u32::from(a as u8);
+            Bool(a) -> u32 = u32::from(a != 0);
+        },
+        Lanes::I64(value) => table! { to, level, value, out, i64;
+            F32(a) -> f32 = a as f32;
+            F64(a) -> f64 = a as f64;
+            F16(a) -> f32 = round_half(a as f32);
+            BF16(a) -> f32 = round_brain(to_odd(whole_to_odd(a)));
+            I32(a) -> i32 = a as i32;
+            I64(a) -> i64 = a;
+            I8(a) -> i32 = i32::from(a as i8);
             U32(a) -> u32 = a as u32;
             U8(a) -> u32 = u32::from(a as u8);
             Bool(a) -> u32 = u32::from(a != 0);
@@ -141,6 +159,8 @@ pub(super) fn cast(level: Level, value: Lanes<'_>, to: DType, out: &mut [u8]) {
             F16(a) -> f32 = round_half(a as f32);
             BF16(a) -> f32 = round_brain(to_odd(f64::from(a)));
             I32(a) -> i32 = a as i32;
+            I64(a) -> i64 = i64::from(a);
+            I8(a) -> i32 = i32::from(a as i8);
             U32(a) -> u32 = a;
             U8(a) -> u32 = u32::from(a as u8);
             Bool(a) -> u32 = u32::from(a != 0);

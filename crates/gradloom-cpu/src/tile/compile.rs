@@ -1,7 +1,7 @@
 //! [`TileProgram`]: a program as steps with registers, made once per plan.
 //!
-//! What is the same for all elements runs once per evaluation. Loads of neighbouring f32, i32, u32 and
-//! f64 elements are no steps: other steps read the buffer itself. The step that makes an output
+//! What is the same for all elements runs once per evaluation. Loads of neighbouring f32, i32, u32,
+//! f64 and i64 elements are no steps: other steps read the buffer itself. The step that makes an output
 //! writes it in place of a register where the types agree.
 
 use gradloom_plan::program::{Operation, Program, ValueId};
@@ -144,7 +144,9 @@ impl<'a> Builder<'a> {
                 let (from, to) = (dtype_of(value), instruction.dtype);
                 let widens = matches!(
                     (from, to),
-                    (DType::F16 | DType::BF16, DType::F32) | (DType::Bool | DType::U8, DType::U32)
+                    (DType::F16 | DType::BF16, DType::F32)
+                        | (DType::Bool | DType::U8, DType::U32)
+                        | (DType::I8, DType::I32)
                 );
                 if (from == to && Lane::stores(to)) || widens {
                     return self.values[value];
@@ -231,7 +233,7 @@ impl<'a> Builder<'a> {
             exports: self.request.exports.iter().map(|&value| self.values[value]).collect(),
             uniforms: self.uniforms,
             registers: self.registers,
-            wide: instructions.iter().any(|instruction| instruction.dtype == DType::F64),
+            wide: instructions.iter().any(|instruction| Lane::of(instruction.dtype).size() == 8),
         };
         write_outputs_directly(&mut program, hoisted);
         read_outputs_directly(&mut program);

@@ -146,6 +146,7 @@ impl Sources<'_> {
             Lane::F32 => Lanes::F32(self.operand(source)),
             Lane::F64 => Lanes::F64(self.operand(source)),
             Lane::I32 => Lanes::I32(self.operand(source)),
+            Lane::I64 => Lanes::I64(self.operand(source)),
             Lane::U32 => Lanes::U32(self.operand(source)),
         }
     }
@@ -341,6 +342,9 @@ impl<'a> Frame<'a> {
             Lanes::I32(value) => {
                 first_outside(value, |index| (index as i64, index < 0 || index as usize >= size))
             }
+            Lanes::I64(value) => first_outside(value, |index| {
+                (index, index < 0 || usize::try_from(index).is_ok_and(|index| index >= size))
+            }),
             Lanes::U32(value) => {
                 first_outside(value, |index| (i64::from(index), index as usize >= size))
             }
@@ -377,7 +381,8 @@ fn first_outside<T: Copy>(
 fn write_scalar(value: Scalar, dtype: DType, out: &mut [u8]) {
     let word = match Lane::of(dtype) {
         Lane::F64 => word_of_lane(value.as_f64()),
-        _ => word_of_lane(value.word(dtype)),
+        Lane::I64 => word_of_lane(value.as_i64()),
+        Lane::F32 | Lane::I32 | Lane::U32 => word_of_lane(value.word(dtype)),
     };
     let size = Lane::of(dtype).size();
     out[..size].copy_from_slice(&bytemuck::bytes_of(&word)[..size]);

@@ -169,4 +169,4 @@ macro_rules! instances {
     };
 }
 
-instances!(Same, Half, Brain, Byte, Truth);
+instances!(Same, Half, Brain, Byte, SignedByte, Truth);

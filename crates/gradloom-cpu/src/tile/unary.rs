@@ -56,6 +56,7 @@ pub(super) enum Lanes<'a> {
     F32(Operand<'a, f32>),
     F64(Operand<'a, f64>),
     I32(Operand<'a, i32>),
+    I64(Operand<'a, i64>),
     U32(Operand<'a, u32>),
 }
 
@@ -66,6 +67,7 @@ impl Lanes<'_> {
             Lanes::F32(_) => Lane::F32,
             Lanes::F64(_) => Lane::F64,
             Lanes::I32(_) => Lane::I32,
+            Lanes::I64(_) => Lane::I64,
             Lanes::U32(_) => Lane::U32,
         }
     }
@@ -78,6 +80,7 @@ pub(super) fn unary(level: Level, op: Unary, value: Lanes<'_>, out: &mut [u8]) {
         Lanes::F32(value) => unary_f32(level, op, value, out),
         Lanes::F64(value) => unary_f64(level, op, value, out),
         Lanes::I32(value) => unary_i32(level, op, value, out),
+        Lanes::I64(value) => unary_i64(level, op, value, out),
         Lanes::U32(value) => unary_u32(level, op, value, out),
     }
 }
@@ -167,17 +170,24 @@ fn call_each(function: fn(f64) -> f64, value: Operand<'_, f64>, out: &mut [u8]) 
     }
 }
 
-fn unary_i32(level: Level, op: Unary, value: Operand<'_, i32>, out: &mut [u8]) {
-    table! { op, level, value, out, i32, { _ => unary_i32(level, Unary::Floor, value, out) },
-        Neg(a) -> i32 = a.wrapping_neg();
-        Abs(a) -> i32 = a.wrapping_abs();
-        Sign(a) -> i32 = a.signum();
-        Relu(a) -> i32 = a.max(0);
-        IsNan(a) -> u32 = { let _ = a; 0 };
-        Not(a) -> u32 = u32::from(a == 0);
-        Floor(a) -> i32 = a;
-    }
+macro_rules! unary_signed {
+    ($name:ident, $lane:ty) => {
+        fn $name(level: Level, op: Unary, value: Operand<'_, $lane>, out: &mut [u8]) {
+            table! { op, level, value, out, $lane, { _ => $name(level, Unary::Floor, value, out) },
+                Neg(a) -> $lane = a.wrapping_neg();
+                Abs(a) -> $lane = a.wrapping_abs();
+                Sign(a) -> $lane = a.signum();
+                Relu(a) -> $lane = a.max(0);
+                IsNan(a) -> u32 = { let _ = a; 0 };
+                Not(a) -> u32 = u32::from(a == 0);
+                Floor(a) -> $lane = a;
+            }
+        }
+    };
 }
+
+unary_signed!(unary_i32, i32);
+unary_signed!(unary_i64, i64);
 
 fn unary_u32(level: Level, op: Unary, value: Operand<'_, u32>, out: &mut [u8]) {
     table! { op, level, value, out, u32, { _ => unary_u32(level, Unary::Floor, value, out) },

@@ -12,6 +12,7 @@ use gradloom_tensor::{
 
 use super::fault::{Failure, Fault};
 use super::memory::{download, upload};
+use super::value::{from_bits, to_bits};
 use crate::limits::Limits;
 use crate::planner::{Planner, Prepared};
 
@@ -51,6 +52,7 @@ impl Backend for Interpreter {
             host: true,
             f16: true,
             f64: true,
+            i64: true,
             buffer_bytes_max: isize::MAX as u64,
             subgroup_size: None,
         }
@@ -113,7 +115,7 @@ fn error(prepared: &Prepared, failure: &Failure) -> Error {
     Error::backend(format!("interpreter: {failure}{place}\n{}", prepared.plan))
 }
 
-/// Elements in host order as numbers.
+/// Elements in host order as numbers, those of i64 as [`to_bits`] keeps them.
 pub fn numbers(dtype: DType, bytes: &[u8]) -> Vec<f64> {
     fn all<T: Element>(bytes: &[u8]) -> Vec<f64> {
         T::from_bytes(bytes).into_iter().map(|value| Into::<Scalar>::into(value).as_f64()).collect()
@@ -124,6 +126,8 @@ pub fn numbers(dtype: DType, bytes: &[u8]) -> Vec<f64> {
         DType::F16 => all::<f16>(bytes),
         DType::BF16 => all::<bf16>(bytes),
         DType::I32 => all::<i32>(bytes),
+        DType::I64 => i64::from_bytes(bytes).into_iter().map(to_bits).collect(),
+        DType::I8 => all::<i8>(bytes),
         DType::U32 => all::<u32>(bytes),
         DType::U8 => all::<u8>(bytes),
         DType::Bool => all::<bool>(bytes),
@@ -141,6 +145,8 @@ fn encode(dtype: DType, values: &[f64]) -> Vec<u8> {
         DType::F16 => all(values, rounding::to_f16),
         DType::BF16 => all(values, rounding::to_bf16),
         DType::I32 => all(values, |value| value as i32),
+        DType::I64 => all(values, from_bits),
+        DType::I8 => all(values, |value| value as i8),
         DType::U32 => all(values, |value| value as u32),
         DType::U8 => all(values, |value| value as u8),
         DType::Bool => all(values, |value| value != 0.0),

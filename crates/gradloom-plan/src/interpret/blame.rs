@@ -6,6 +6,7 @@ use super::fault::Fault;
 use super::kinds;
 use super::operand::{Operand, Operands};
 use super::program;
+use super::value::is_finite;
 use crate::kernel::{BufferRef, Kernel, KernelKind};
 use crate::program::{Level, Operation};
 
@@ -26,7 +27,10 @@ pub fn not_finite(
         let inputs = kernel.inputs.iter().map(|input| read(input.buffer, input.dtype, input.len));
         let inputs = inputs.collect::<Result<Vec<Vec<f64>>>>()?;
         let blamed = if is_costly(kernel) {
-            let given = inputs.iter().flatten().any(|value| !value.is_finite());
+            let mut operands = kernel.inputs.iter().zip(&inputs);
+            let given = operands.any(|(operand, values)| {
+                values.iter().any(|&value| !is_finite(operand.dtype, value))
+            });
             let origin = kernel.origins.get(output.value).copied().unwrap_or(kernel.node);
             (!given).then_some((origin, found))
         } else {
@@ -62,15 +66,21 @@ fn blame(
     );
     let accumulator = kinds::accumulate(kernel, &operands)?;
     let given = kernel.kind.operands();
-    let own_finite = inputs[..given.min(inputs.len())].iter().flatten().all(|x| x.is_finite());
+    let own = kernel.inputs.iter().zip(inputs).take(given);
+    let own_finite = own
+        .flat_map(|(input, values)| values.iter().map(|&value| is_finite(input.dtype, value)))
+        .all(|finite| finite);
     let values = program::run(kernel, &operands, arguments, accumulator.as_deref())?;
     let columns = kernel.space.columns().max(1);
     let instructions = &kernel.program.instructions;
     for (id, instruction) in instructions.iter().enumerate() {
         let made = |index: &usize| {
-            let at = |operand: usize| match (instructions[operand].level, instruction.level) {
-                (Level::Row, Level::Element) => values[operand][index / columns],
-                _ => values[operand][*index],
+            let finite = |operand: usize, at: usize| {
+                is_finite(instructions[operand].dtype, values[operand][at])
+            };
+            let place = |operand: usize| match (instructions[operand].level, instruction.level) {
+                (Level::Row, Level::Element) => index / columns,
+                _ => *index,
             };
             match instruction.operation {
                 Operation::Load { .. }
@@ -81,19 +91,21 @@ fn blame(
                 | Operation::CheckIndex { .. } => false,
                 Operation::Accumulator => own_finite,
                 Operation::Reduce(_, operand) => {
-                    let row = index * columns..(index + 1) * columns;
-                    kernel.space.columns() > 0 && values[operand][row].iter().all(|x| x.is_finite())
+                    let mut row = index * columns..(index + 1) * columns;
+                    kernel.space.columns() > 0 && row.all(|at| finite(operand, at))
                 }
                 Operation::Select(condition, on_true, on_false) => {
-                    let taken = if at(condition) != 0.0 { on_true } else { on_false };
-                    at(taken).is_finite()
+                    let holds = values[condition][place(condition)] != 0.0;
+                    let taken = if holds { on_true } else { on_false };
+                    finite(taken, place(taken))
                 }
                 Operation::Unary(..) | Operation::Binary(..) | Operation::Cast(_) => {
-                    instruction.operation.operands().all(|operand| at(operand).is_finite())
+                    let mut operands = instruction.operation.operands();
+                    operands.all(|operand| finite(operand, place(operand)))
                 }
             }
         };
-        let lost = |index: &usize| !values[id][*index].is_finite();
+        let lost = |index: &usize| !is_finite(instruction.dtype, values[id][*index]);
         if let Some(index) = (0..values[id].len()).filter(lost).find(made) {
             let node = kernel.origins.get(id).copied().unwrap_or(kernel.node);
             return Ok(Some((node, values[id][index])));

@@ -6,7 +6,7 @@
 //! makes of it: slots are shared, outputs take over inputs. An element that is read before it is
 //! written, or after something else was written in its place, is a [`Fault`].
 //!
-//! Numbers are kept as `f64`, and each is a number of its dtype: every instruction's value is rounded
+//! Numbers are kept as `f64` (those of i64 as its bits), and each is a number of its dtype: every instruction's value is rounded
 //! to the type that the instruction computes in, every stored element to the type it is stored in.
 //! Sums (of reductions, products, windows) are exact to f64 and rounded once. Speed is absent on
 //! purpose.
@@ -35,4 +35,4 @@ pub use fault::{Failure, Fault};
 pub use kinds::kernel;
 pub use memory::{download, upload};
 pub use plan::plan;
-pub use value::{cast, store};
+pub use value::{cast, from_bits, is_finite, store, to_bits};

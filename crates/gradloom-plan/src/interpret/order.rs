@@ -6,7 +6,7 @@ use gradloom_tensor::op::ArgReduction;
 use super::fault::Fault;
 use super::operand::{Operands, lines};
 use super::pool::first_extreme;
-use super::value::Sum;
+use super::value::{Sum, comparable};
 
 fn require_axis(op: &str, shape: &Shape, axis: usize) -> Result<(), Fault> {
     Fault::unless(axis < shape.rank(), || format!("{op}: axis {axis} of {shape}"))
@@ -41,7 +41,8 @@ pub(super) fn arg_reduce(
     operands: &Operands,
 ) -> Result<Vec<f64>, Fault> {
     require_axis("arg_reduce", input, axis)?;
-    let values = operands.get(0)?.whole(*input)?;
+    let operand = operands.get(0)?;
+    let values = comparable(operand.dtype, operand.whole(*input)?);
     let better = |a: f64, b: f64| match reduction {
         ArgReduction::Max => a > b,
         ArgReduction::Min => a < b,
@@ -64,7 +65,8 @@ pub(super) fn arg_sort(
     operands: &Operands,
 ) -> Result<Vec<f64>, Fault> {
     require_axis("arg_sort", space, axis)?;
-    let values = operands.get(0)?.whole(*space)?;
+    let operand = operands.get(0)?;
+    let values = comparable(operand.dtype, operand.whole(*space)?);
     let compare = |a: f64, b: f64| a.partial_cmp(&b).unwrap_or(a.is_nan().cmp(&b.is_nan()));
     let mut result = vec![0.0; values.len()];
     for line in lines(space, axis) {

@@ -6,7 +6,7 @@ use gradloom_tensor::{Scalar, Shape};
 
 use super::fault::Fault;
 use super::operand::{Operands, for_each};
-use super::value::{binary, cast, compute, reduce, scalar, unary};
+use super::value::{binary, cast, compute, integer, reduce, scalar, unary};
 use crate::kernel::{Kernel, KernelKind};
 use crate::program::{Instruction, Level, Operation, ValueId};
 use crate::view::View;
@@ -75,7 +75,7 @@ impl Run<'_> {
                 let key = [word(key[0])?, word(key[1])?];
                 each(&|i| f64::from(threefry(key, [at(index, i) as i64 as u32, 0])[0]))
             }
-            Operation::Unary(op, a) => each(&|i| unary(op, dtype, at(a, i))),
+            Operation::Unary(op, a) => each(&|i| unary(op, of(a), dtype, at(a, i))),
             Operation::Binary(op, a, b) => each(&|i| binary(op, of(a), dtype, at(a, i), at(b, i))),
             Operation::Select(condition, a, b) => {
                 each(&|i| if at(condition, i) != 0.0 { at(a, i) } else { at(b, i) })
@@ -83,9 +83,9 @@ impl Run<'_> {
             Operation::Cast(a) => each(&|i| cast(of(a), dtype, at(a, i))),
             Operation::CheckIndex { value, size, site } => {
                 let values = each(&|i| at(value, i));
-                let outside = |index: &&f64| !(**index >= 0.0 && **index < size as f64);
-                if let Some(&index) = values.iter().find(outside) {
-                    return Err(Fault::Index { site, index: index as i64, size });
+                let mut indices = values.iter().map(|&index| integer(dtype, index));
+                if let Some(index) = indices.find(|index| !(0..size as i64).contains(index)) {
+                    return Err(Fault::Index { site, index, size });
                 }
                 values
             }

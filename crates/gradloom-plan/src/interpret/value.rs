@@ -1,19 +1,37 @@
 //! Numbers of a dtype: what is kept of one when it is stored, converted, computed or summed.
+//!
+//! A number is a f64, which holds every value of every dtype but i64. An i64 is kept as the f64 of the same
+//! 64 bits ([`to_bits`], [`from_bits`]): what only moves numbers need not know, and zero is zero. Whatever
+//! computes with numbers asks their dtype first.
 
+use gradloom_tensor::elementwise::{shifted_left, shifted_right};
 use gradloom_tensor::op::{Binary, Reduction, Unary};
 use gradloom_tensor::{DType, Scalar, rounding};
+
+/// An i64 as numbers of that dtype are kept.
+pub fn to_bits(value: i64) -> f64 {
+    f64::from_bits(value as u64)
+}
+
+/// The i64 that a number of that dtype is.
+pub fn from_bits(value: f64) -> i64 {
+    value.to_bits() as i64
+}
+
+/// True for all numbers that are no NaN and no infinity.
+pub fn is_finite(dtype: DType, value: f64) -> bool {
+    dtype == DType::I64 || value.is_finite()
+}
 
 /// What an element of `dtype` keeps of a number: floats are rounded (ties to even), integers wrap, truth
 /// values are 0 and 1.
 pub fn store(dtype: DType, value: f64) -> f64 {
     match dtype {
-        DType::F64 => value,
+        DType::F64 | DType::I64 => value,
         DType::F32 => f64::from(value as f32),
         DType::F16 => rounding::to_f16(value).to_f64(),
         DType::BF16 => rounding::to_bf16(value).to_f64(),
-        DType::I32 => f64::from(value as i64 as i32),
-        DType::U32 => f64::from(value as i64 as u32),
-        DType::U8 => f64::from(value as i64 as u8),
+        DType::I32 | DType::I8 | DType::U32 | DType::U8 => dtype.wrap(value as i64) as f64,
         DType::Bool => f64::from(u8::from(value != 0.0)),
     }
 }
@@ -21,11 +39,22 @@ pub fn store(dtype: DType, value: f64) -> f64 {
 /// A value of `from` as `to`: integers wrap, floats that become integers are cut off towards zero and
 /// saturate, and NaN becomes 0.
 pub fn cast(from: DType, to: DType, value: f64) -> f64 {
+    if from.is_float() {
+        return match to.int_range() {
+            Some((least, largest)) if to != DType::Bool => {
+                whole(to, (value as i64).clamp(least, largest))
+            }
+            _ => store(to, value),
+        };
+    }
+    let value = integer(from, value);
     match to {
-        DType::I32 if from.is_float() => f64::from(value as i32),
-        DType::U32 if from.is_float() => f64::from(value as u32),
-        DType::U8 if from.is_float() => f64::from(value as u8),
-        _ => store(to, value),
+        DType::F64 => value as f64,
+        DType::F32 => f64::from(value as f32),
+        DType::F16 | DType::BF16 => store(to, rounding::whole_to_odd(value)),
+        DType::I32 | DType::I64 | DType::I8 | DType::U32 | DType::U8 | DType::Bool => {
+            whole(to, value)
+        }
     }
 }
 
@@ -36,71 +65,111 @@ pub(super) fn compute(dtype: DType, value: f64) -> f64 {
 
 /// A constant or argument as an instruction of `dtype` reads it.
 pub(super) fn scalar(dtype: DType, value: Scalar) -> f64 {
-    store(dtype, value.cast(dtype).as_f64())
+    match dtype {
+        DType::I64 => to_bits(value.as_i64()),
+        _ => store(dtype, value.cast(dtype).as_f64()),
+    }
 }
 
-pub(super) fn unary(op: Unary, dtype: DType, value: f64) -> f64 {
-    compute(dtype, op.reference()(value))
+/// The integer or truth value that a number of `dtype` is.
+pub(super) fn integer(dtype: DType, value: f64) -> i64 {
+    if dtype == DType::I64 { from_bits(value) } else { value as i64 }
+}
+
+/// What an element of an integer dtype (or bool) keeps of an integer.
+fn whole(dtype: DType, value: i64) -> f64 {
+    if dtype == DType::I64 { to_bits(value) } else { dtype.wrap(value) as f64 }
+}
+
+pub(super) fn unary(op: Unary, operand: DType, dtype: DType, value: f64) -> f64 {
+    if !operand.is_int() {
+        return compute(dtype, op.reference()(value));
+    }
+    let value = integer(operand, value);
+    let result = match op {
+        Unary::Neg => value.wrapping_neg(),
+        Unary::Abs => value.wrapping_abs(),
+        Unary::Sign => value.signum(),
+        Unary::Relu => value.max(0),
+        Unary::Not => i64::from(value == 0),
+        Unary::IsNan => 0,
+        Unary::Floor
+        | Unary::Ceil
+        | Unary::Round
+        | Unary::Sqrt
+        | Unary::Rsqrt
+        | Unary::Reciprocal
+        | Unary::Exp
+        | Unary::Expm1
+        | Unary::Log
+        | Unary::Log1p
+        | Unary::Sin
+        | Unary::Cos
+        | Unary::Tanh
+        | Unary::Erf
+        | Unary::Sigmoid => value,
+    };
+    whole(dtype.compute(), result)
 }
 
 /// An op on operands of dtype `operands` with a result of dtype `dtype`.
 pub(super) fn binary(op: Binary, operands: DType, dtype: DType, lhs: f64, rhs: f64) -> f64 {
-    if operands.is_int() {
-        let (lhs, rhs) = (lhs as i64, rhs as i64);
-        match op {
-            // Products of 32 bits are no f64.
-            Binary::Mul => return wrap(dtype, lhs.wrapping_mul(rhs)),
-            Binary::Div => return if rhs == 0 { 0.0 } else { wrap(dtype, lhs / rhs) },
-            Binary::Rem => return if rhs == 0 { 0.0 } else { wrap(dtype, lhs % rhs) },
-            Binary::Add
-            | Binary::Sub
-            | Binary::Pow
-            | Binary::Maximum
-            | Binary::Minimum
-            | Binary::Eq
-            | Binary::Ne
-            | Binary::Lt
-            | Binary::Le
-            | Binary::And
-            | Binary::Or
-            | Binary::Xor => {}
-        }
+    if !operands.is_int() {
+        return compute(dtype, op.reference()(lhs, rhs));
     }
-    compute(dtype, op.reference()(lhs, rhs))
-}
-
-/// The lowest 32 bits as an integer dtype computes with them.
-fn wrap(dtype: DType, value: i64) -> f64 {
-    match dtype {
-        DType::I32 => f64::from(value as i32),
-        _ => f64::from(value as u32),
-    }
+    let (lhs, rhs) = (integer(operands, lhs), integer(operands, rhs));
+    let result = match op {
+        Binary::Add => lhs.wrapping_add(rhs),
+        Binary::Sub => lhs.wrapping_sub(rhs),
+        Binary::Mul => lhs.wrapping_mul(rhs),
+        Binary::Div if rhs == 0 => 0,
+        Binary::Div => lhs.wrapping_div(rhs),
+        Binary::Rem if rhs == 0 => 0,
+        Binary::Rem => lhs.wrapping_rem(rhs),
+        Binary::Pow => (lhs as f64).powf(rhs as f64) as i64,
+        Binary::Maximum => lhs.max(rhs),
+        Binary::Minimum => lhs.min(rhs),
+        Binary::Eq => i64::from(lhs == rhs),
+        Binary::Ne => i64::from(lhs != rhs),
+        Binary::Lt => i64::from(lhs < rhs),
+        Binary::Le => i64::from(lhs <= rhs),
+        Binary::And => lhs & rhs,
+        Binary::Or => lhs | rhs,
+        Binary::Xor => lhs ^ rhs,
+        Binary::LeftShift => shifted_left(lhs, rhs),
+        Binary::RightShift => shifted_right(lhs, rhs),
+    };
+    whole(dtype.compute(), result)
 }
 
 /// A sum in the making: floats in f64, integers modulo a power of two.
 #[derive(Clone, Copy)]
 pub(super) enum Sum {
     Float(f64),
-    Whole(i64),
+    /// Of terms of this dtype.
+    Whole(DType, i64),
 }
 
 impl Sum {
     /// Nothing yet, of terms of this dtype.
     pub(super) fn of(dtype: DType) -> Sum {
-        if dtype.is_float() { Sum::Float(0.0) } else { Sum::Whole(0) }
+        if dtype.is_float() { Sum::Float(0.0) } else { Sum::Whole(dtype, 0) }
     }
 
     pub(super) fn add(&mut self, term: f64) {
         match self {
             Sum::Float(sum) => *sum += term,
-            Sum::Whole(sum) => *sum = sum.wrapping_add(term as i64),
+            Sum::Whole(dtype, sum) => *sum = sum.wrapping_add(integer(*dtype, term)),
         }
     }
 
     pub(super) fn add_product(&mut self, lhs: f64, rhs: f64) {
         match self {
             Sum::Float(sum) => *sum += lhs * rhs,
-            Sum::Whole(sum) => *sum = sum.wrapping_add((lhs as i64).wrapping_mul(rhs as i64)),
+            Sum::Whole(dtype, sum) => {
+                let product = integer(*dtype, lhs).wrapping_mul(integer(*dtype, rhs));
+                *sum = sum.wrapping_add(product);
+            }
         }
     }
 
@@ -108,42 +177,53 @@ impl Sum {
     pub(super) fn value(self, dtype: DType) -> f64 {
         match self {
             Sum::Float(sum) => compute(dtype, sum),
-            Sum::Whole(sum) => wrap(dtype, sum),
+            Sum::Whole(_, sum) => whole(dtype.compute(), sum),
         }
     }
 }
 
 /// Combines values of a dtype.
 pub(super) fn reduce(reduction: Reduction, dtype: DType, values: impl Iterator<Item = f64>) -> f64 {
+    let extreme = |op: Binary, first: f64, values: &mut dyn Iterator<Item = f64>| {
+        values.fold(first, |best, value| binary(op, dtype, dtype, best, value))
+    };
+    let mut values = values;
     match reduction {
         Reduction::Sum => {
             let mut sum = Sum::of(dtype);
             values.for_each(|value| sum.add(value));
             sum.value(dtype)
         }
-        Reduction::Max => values.fold(least(dtype), Binary::Maximum.reference()),
-        Reduction::Min => values.fold(largest(dtype), Binary::Minimum.reference()),
+        Reduction::Max => extreme(Binary::Maximum, least(dtype), &mut values),
+        Reduction::Min => extreme(Binary::Minimum, largest(dtype), &mut values),
     }
 }
 
 /// The maximum of nothing.
 pub(super) fn least(dtype: DType) -> f64 {
-    match dtype {
-        DType::F32 | DType::F64 | DType::F16 | DType::BF16 => f64::NEG_INFINITY,
-        DType::I32 => f64::from(i32::MIN),
-        DType::U32 | DType::U8 | DType::Bool => 0.0,
+    match dtype.int_range() {
+        Some((least, _)) => whole(dtype, least),
+        None => f64::NEG_INFINITY,
     }
 }
 
 /// The minimum of nothing.
 fn largest(dtype: DType) -> f64 {
-    match dtype {
-        DType::F32 | DType::F64 | DType::F16 | DType::BF16 => f64::INFINITY,
-        DType::I32 => f64::from(i32::MAX),
-        DType::U32 => f64::from(u32::MAX),
-        DType::U8 => f64::from(u8::MAX),
-        DType::Bool => 1.0,
+    match dtype.int_range() {
+        Some((_, largest)) => whole(dtype, largest),
+        None => f64::INFINITY,
     }
+}
+
+/// Numbers that compare as those of a dtype do: of i64 the place of each among all of them.
+pub(super) fn comparable(dtype: DType, values: Vec<f64>) -> Vec<f64> {
+    if dtype != DType::I64 {
+        return values;
+    }
+    let mut order: Vec<i64> = values.iter().map(|&value| from_bits(value)).collect();
+    order.sort_unstable();
+    let place = |value: f64| order.partition_point(|&other| other < from_bits(value)) as f64;
+    values.into_iter().map(place).collect()
 }
 
 #[cfg(test)]
@@ -158,6 +238,25 @@ mod tests {
         assert_eq!(store(DType::U8, difference), 156.0);
         assert_eq!(cast(DType::F32, DType::U8, 300.0), 255.0);
         assert_eq!(cast(DType::F32, DType::I32, f64::NAN), 0.0);
+        assert_eq!(cast(DType::F32, DType::I8, -300.0), -128.0);
+        assert_eq!(cast(DType::I32, DType::I8, 200.0), -56.0);
+        assert_eq!(binary(Binary::Div, DType::I8, DType::I8, -128.0, -1.0), 128.0);
+    }
+
+    #[test]
+    fn wide_integers_keep_all_their_bits() {
+        let largest = to_bits(i64::MAX);
+        let add = |lhs, rhs| binary(Binary::Add, DType::I64, DType::I64, lhs, rhs);
+        assert_eq!(from_bits(add(largest, to_bits(1))), i64::MIN);
+        let mut sum = Sum::of(DType::I64);
+        sum.add(largest);
+        sum.add_product(to_bits(1 << 53), to_bits(2));
+        assert_eq!(from_bits(sum.value(DType::I64)), i64::MAX.wrapping_add(1 << 54));
+        assert_eq!(cast(DType::I64, DType::I32, to_bits((1 << 32) + 7)), 7.0);
+        assert_eq!(from_bits(cast(DType::F64, DType::I64, 1e300)), i64::MAX);
+        assert_eq!(cast(DType::I64, DType::F64, to_bits((1 << 53) + 1)), 9_007_199_254_740_992.0);
+        let values = [3, -1, i64::MAX, -1].map(to_bits).to_vec();
+        assert_eq!(comparable(DType::I64, values), [2.0, 0.0, 3.0, 0.0]);
     }
 
     #[test]

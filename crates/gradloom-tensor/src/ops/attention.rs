@@ -20,7 +20,7 @@ pub struct AttentionOptions {
     pub window: Option<usize>,
     /// What broadcasts to the scores `[.., T, S]`: bool keeps where true, float is added.
     pub mask: Option<Tensor>,
-    /// Position of the first query of each sequence, `i32 [B]`, if it is not `S - T`: the keys are a
+    /// Position of the first query of each sequence, integers `[B]`, if it is not `S - T`: the keys are a
     /// cache of which `start + T` are filled, and the others are not seen.
     pub start: Option<Tensor>,
     /// Factor of the scores.
@@ -46,7 +46,7 @@ impl AttentionOptions {
         AttentionOptions { mask: Some(mask.clone()), ..self }
     }
 
-    /// Sets the position of each sequence's first query, `i32 [B]`.
+    /// Sets the position of each sequence's first query, integers `[B]`.
     #[must_use]
     pub fn start(self, start: &Tensor) -> Self {
         AttentionOptions { start: Some(start.clone()), ..self }
@@ -88,7 +88,7 @@ impl Tensor {
         let scores = Shape::new(&[query.size(0), query.size(1), query.size(2), key.size(2)]);
         let mut inputs = vec![query.clone(), key.clone(), value.clone()];
         inputs.extend(options.mask.as_ref().map(|mask| mask.broadcast_to(scores)));
-        inputs.extend(options.start.clone());
+        inputs.extend(options.start.as_ref().map(first_positions));
         let attention = Attention {
             scale: options.scale_for(query.size(-1)),
             causal: options.causal,
@@ -165,6 +165,15 @@ fn grouped(lhs: &Tensor, rhs: &Tensor, heads: &Tensor) -> Tensor {
     folded.matmul(rhs).reshape(shape.with(axis + 2, rhs.size(-1)))
 }
 
+/// Positions as i32; wider ones must fit.
+#[track_caller]
+fn first_positions(start: &Tensor) -> Tensor {
+    match start.dtype() {
+        DType::I64 | DType::U32 => start.checked_index(i32::MAX as usize, "attention"),
+        _ => start.cast(DType::I32),
+    }
+}
+
 fn is_grouped(query: &Tensor, key: &Tensor) -> bool {
     let (query, key) = (query.shape(), key.shape());
     let axis = query.rank().wrapping_sub(3);
@@ -189,8 +198,8 @@ fn check(query: &Tensor, key: &Tensor, value: &Tensor, options: &AttentionOption
     );
     if let Some(start) = &options.start {
         assert!(
-            q.rank() == 4 && start.shape()[..] == q[..1] && start.dtype() == DType::I32,
-            "{OP}: start needs i32 [B] and query [B, H, T, D], got {} {} and {q}",
+            q.rank() == 4 && start.shape()[..] == q[..1] && start.dtype().is_int(),
+            "{OP}: start needs integers [B] and query [B, H, T, D], got {} {} and {q}",
             start.dtype(),
             start.shape()
         );
@@ -229,7 +238,7 @@ fn seen_keys(query: &Tensor, key: &Tensor, options: &AttentionOptions) -> Option
     let (row, column) = (along(-2), along(-1));
     let add = |tensor: &Tensor, value: i64| tensor + &tensor.constant_like(Scalar::Int(value));
     let first = match &options.start {
-        Some(start) => start.reshape([query.size(0), 1, 1, 1]).broadcast_to(shape),
+        Some(start) => first_positions(start).reshape([query.size(0), 1, 1, 1]).broadcast_to(shape),
         None => row.constant_like(Scalar::Int(keys as i64 - queries as i64)),
     };
     let position = &row + &first;

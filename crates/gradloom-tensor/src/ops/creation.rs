@@ -36,7 +36,7 @@ macro_rules! nested_elements {
     };
 }
 
-nested_elements!(f32, f64, crate::f16, crate::bf16, i32, u32, u8, bool);
+nested_elements!(f32, f64, crate::f16, crate::bf16, i8, i32, i64, u8, u32, bool);
 
 impl<T: Nested> Nested for [T] {
     type Element = T::Element;
@@ -279,6 +279,8 @@ impl Tensor {
         );
         let compute = if dtype == DType::U8 { DType::I32 } else { dtype.compute() };
         let count = steps.max(0.0) as usize;
+        let number = |value: f64| fit("arange_range", Scalar::Float(value), compute).or_fail();
+        let (start, step) = (number(start), number(step));
         Tensor::arange(count, device).cast(compute).mul(step).add(start).cast(dtype)
     }
 
@@ -338,7 +340,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn one_hot(&self, classes: usize) -> Tensor {
-        let index = self.check_index(classes, "one_hot").cast(DType::I32);
+        let index = self.checked_index(classes, "one_hot");
         let column: Shape = self.shape().iter().copied().chain([1]).collect();
         let full = column.with(self.rank(), classes);
         let class = Tensor::iota(full, -1, self.device());

@@ -1,18 +1,22 @@
 //! Elementwise ops: how operands meet (dtypes, scalars, broadcasting), and the named methods of the
 //! table in [`crate::elementwise`].
 //!
-//! Composed functions stand in `math.rs`, the operators `+ - * / %` in `operators.rs`. Differing dtypes
-//! are not converted silently, on purpose: a silent f64 or i32 costs more than a visible cast.
+//! Composed functions stand in `math.rs`, division and bits of integers in `integer.rs`, the operators
+//! `+ - * / %` in `operators.rs`. Operands of different dtypes meet by the rule of
+//! [`promotion`](crate::promotion).
 
 mod math;
+mod integer;
 mod operand;
 mod operators;
 
 pub use operand::Operand;
+use operand::beside;
 pub(crate) use operand::fit;
 
 use crate::error::OrFail;
 use crate::op::{Binary, Op, Unary};
+use crate::promotion::{Typed, result_type};
 use crate::{DType, Scalar, Shape, Tensor, shape_rules};
 
 impl Tensor {
@@ -57,21 +61,35 @@ impl Tensor {
     /// This tensor and the other operand with one dtype and one shape.
     #[track_caller]
     fn meet(&self, op: &str, other: Operand) -> (Tensor, Tensor) {
-        let other = match other {
-            Operand::Scalar(scalar) => return (self.clone(), self.argument_like(op, scalar)),
-            Operand::Tensor(other) => other,
-        };
-        shape_rules::same_dtype(op, self.dtype(), other.dtype()).or_fail();
-        let shape = shape_rules::broadcast(op, self.shape(), other.shape()).or_fail();
-        (self.expand_to(shape), other.expand_to(shape))
+        let dtype = result_type(op, [Typed::from(self), Typed::from(&other)]).or_fail();
+        let lhs = self.cast(dtype);
+        match other {
+            Operand::Scalar(scalar) => {
+                let number = lhs.argument_like(op, scalar);
+                (lhs, number)
+            }
+            Operand::Tensor(other) => {
+                let shape = shape_rules::broadcast(op, lhs.shape(), other.shape()).or_fail();
+                (lhs.expand_to(shape), other.cast(dtype).expand_to(shape))
+            }
+        }
     }
 
     /// A scalar operand beside this tensor: same shape and dtype, an argument of the plan.
     #[track_caller]
     fn argument_like(&self, op: &str, scalar: Scalar) -> Tensor {
-        let scalar = fit(op, scalar, self.dtype()).or_fail();
+        let scalar = beside(op, scalar, self.dtype()).or_fail();
         let op = Op::Argument(scalar);
         Tensor::from_op(op, Vec::new(), *self.shape(), self.dtype(), self.device())
+    }
+
+    /// The dtype that this tensor and the other operand of an elementwise op meet in.
+    ///
+    /// Panics if there is none. PyTorch: `torch.result_type`; see [`promotion`](crate::promotion).
+    #[track_caller]
+    pub fn result_type(&self, other: impl Into<Operand>) -> DType {
+        let other = other.into();
+        result_type("result_type", [Typed::from(self), Typed::from(&other)]).or_fail()
     }
 
     #[track_caller]
@@ -97,9 +115,16 @@ impl Tensor {
     /// A binary op on dtypes that have arithmetic.
     #[track_caller]
     fn arithmetic(&self, binary: Binary, other: Operand) -> Tensor {
-        self.require_number(binary.name());
-        let (lhs, rhs) = self.meet(binary.name(), other);
+        let (lhs, rhs) = self.meet_as_numbers(binary.name(), other);
         Tensor::binary_node(binary, lhs, rhs)
+    }
+
+    /// As [`Tensor::meet`], in a dtype that has arithmetic.
+    #[track_caller]
+    fn meet_as_numbers(&self, op: &str, other: Operand) -> (Tensor, Tensor) {
+        let (lhs, rhs) = self.meet(op, other);
+        lhs.require_number(op);
+        (lhs, rhs)
     }
 
     #[track_caller]
@@ -109,15 +134,8 @@ impl Tensor {
 
     #[track_caller]
     fn logical(&self, op: &str, binary: Binary, other: Operand) -> Tensor {
-        shape_rules::boolean(op, self.dtype()).or_fail();
         let (lhs, rhs) = self.meet(op, other);
-        Tensor::binary_node(binary, lhs, rhs)
-    }
-
-    #[track_caller]
-    fn bitwise(&self, op: &str, binary: Binary, other: Operand) -> Tensor {
-        shape_rules::int(op, self.dtype()).or_fail();
-        let (lhs, rhs) = self.meet(op, other);
+        shape_rules::boolean(op, lhs.dtype()).or_fail();
         Tensor::binary_node(binary, lhs, rhs)
     }
 }
@@ -139,20 +157,26 @@ macro_rules! binary_methods {
 }
 
 binary_methods! {
-    /// `self + other`, broadcast. Numbers of one dtype; panics if shapes or dtypes do not fit. PyTorch: `add`.
+    /// `self + other`, broadcast; integers wrap. Panics if shapes or dtypes do not fit. PyTorch: `add`.
     add => |a, b| a.arithmetic(Binary::Add, b);
-    /// `self - other`, broadcast. Numbers of one dtype; panics if shapes or dtypes do not fit. PyTorch: `sub`.
+    /// `self - other`, broadcast; integers wrap. Panics if shapes or dtypes do not fit. PyTorch: `sub`.
     sub => |a, b| a.arithmetic(Binary::Sub, b);
-    /// `self * other`, broadcast. Numbers of one dtype; panics if shapes or dtypes do not fit. PyTorch: `mul`.
+    /// `self * other`, broadcast; integers wrap. Panics if shapes or dtypes do not fit. PyTorch: `mul`.
     mul => |a, b| a.arithmetic(Binary::Mul, b);
-    /// `self / other`, broadcast. Integers truncate, and division by zero gives 0; convert with
-    /// [`Tensor::cast`] for a fraction. PyTorch: `div` (with `rounding_mode="trunc"` for integers).
+    /// `self / other`, broadcast. Integers truncate as in Rust, wrap (the least one divided by -1 is
+    /// itself), and divided by zero give 0; [`Tensor::true_divide`] gives fractions,
+    /// [`Tensor::floor_divide`] rounds down. PyTorch: `div` (with `rounding_mode="trunc"` for integers).
     div => |a, b| a.arithmetic(Binary::Div, b);
     /// Remainder with the sign of `self`, broadcast; integers modulo zero give 0. PyTorch: `fmod`.
+    /// [`Tensor::remainder`] has the sign of `other`.
     rem => |a, b| a.arithmetic(Binary::Rem, b);
-    /// `self ^ other`, broadcast; floats only. For a fixed exponent prefer [`Tensor::powf`] or
-    /// [`Tensor::powi`]. PyTorch: `pow`.
-    pow => |a, b| { a.require_float("pow"); a.arithmetic(Binary::Pow, b) };
+    /// `self ^ other`, broadcast; floats, or an integer and a float. For a fixed exponent prefer
+    /// [`Tensor::powf`] or [`Tensor::powi`], which takes integers. PyTorch: `pow`.
+    pow => |a, b| {
+        let (a, b) = a.meet("pow", b);
+        a.require_float("pow");
+        Tensor::binary_node(Binary::Pow, a, b)
+    };
     /// The larger of two elements, NaN if either is NaN; broadcast. PyTorch: `maximum`.
     maximum => |a, b| a.arithmetic(Binary::Maximum, b);
     /// The smaller of two elements, NaN if either is NaN; broadcast. PyTorch: `minimum`.
@@ -162,19 +186,17 @@ binary_methods! {
     /// `self != other` as bool, broadcast; true if either is NaN. PyTorch: `ne`.
     ne => |a, b| { let (a, b) = a.meet("ne", b); Tensor::binary_node(Binary::Ne, a, b) };
     /// `self < other` as bool, broadcast; numbers. PyTorch: `lt`.
-    lt => |a, b| { a.require_number("lt"); a.arithmetic(Binary::Lt, b) };
+    lt => |a, b| a.arithmetic(Binary::Lt, b);
     /// `self <= other` as bool, broadcast; numbers. PyTorch: `le`.
-    le => |a, b| { a.require_number("le"); a.arithmetic(Binary::Le, b) };
+    le => |a, b| a.arithmetic(Binary::Le, b);
     /// `self > other` as bool, broadcast; numbers. PyTorch: `gt`.
     gt => |a, b| {
-        a.require_number("gt");
-        let (a, b) = a.meet("gt", b);
+        let (a, b) = a.meet_as_numbers("gt", b);
         Tensor::binary_node(Binary::Lt, b, a)
     };
     /// `self >= other` as bool, broadcast; numbers. PyTorch: `ge`.
     ge => |a, b| {
-        a.require_number("ge");
-        let (a, b) = a.meet("ge", b);
+        let (a, b) = a.meet_as_numbers("ge", b);
         Tensor::binary_node(Binary::Le, b, a)
     };
     /// Both are true; bool, broadcast. PyTorch: `logical_and`.
@@ -183,12 +205,32 @@ binary_methods! {
     logical_or => |a, b| a.logical("logical_or", Binary::Or, b);
     /// Exactly one is true; bool, broadcast. PyTorch: `logical_xor`.
     logical_xor => |a, b| a.logical("logical_xor", Binary::Xor, b);
-    /// Bitwise and of integers, broadcast. PyTorch: `bitwise_and`.
+    /// The quotient with its fraction, broadcast: integers and truth values become f32 first.
+    /// PyTorch: `true_divide`, `/`.
+    true_divide => |a, b| a.true_quotient(b);
+    /// The quotient without its fraction, towards zero, broadcast; integers divided by zero give 0.
+    /// PyTorch: `div(rounding_mode="trunc")`.
+    trunc_divide => |a, b| a.truncated_quotient(b);
+    /// The largest whole number not above the quotient, broadcast; integers divided by zero give 0,
+    /// floats an infinity or NaN. PyTorch: `floor_divide`, `div(rounding_mode="floor")`, `//`.
+    floor_divide => |a, b| a.floor_quotient(b);
+    /// `self - other * floor(self / other)`, broadcast: the remainder with the sign of `other`; integers
+    /// modulo zero give 0, floats NaN. [`Tensor::rem`] has the sign of `self`. PyTorch: `remainder`, `%`.
+    remainder => |a, b| a.floored_remainder(b);
+    /// Remainder with the sign of `self`, broadcast: PyTorch's name of [`Tensor::rem`].
+    fmod => |a, b| a.arithmetic(Binary::Rem, b);
+    /// Bitwise and of integers, logical of truth values, broadcast. PyTorch: `bitwise_and`.
     bitand => |a, b| a.bitwise("bitand", Binary::And, b);
-    /// Bitwise or of integers, broadcast. PyTorch: `bitwise_or`.
+    /// Bitwise or of integers, logical of truth values, broadcast. PyTorch: `bitwise_or`.
     bitor => |a, b| a.bitwise("bitor", Binary::Or, b);
-    /// Bitwise exclusive or of integers, broadcast. PyTorch: `bitwise_xor`.
+    /// Bitwise exclusive or of integers, logical of truth values, broadcast. PyTorch: `bitwise_xor`.
     bitxor => |a, b| a.bitwise("bitxor", Binary::Xor, b);
+    /// Integers times 2 to the power of `other`, wrapping, broadcast; 0 where `other` is negative or no
+    /// less than the width. PyTorch: `bitwise_left_shift`.
+    left_shift => |a, b| a.shifted(Binary::LeftShift, b);
+    /// Integers without their lowest `other` bits, rounded down, broadcast; 0 (-1 for negative numbers)
+    /// where `other` is negative or no less than the width. PyTorch: `bitwise_right_shift`.
+    right_shift => |a, b| a.shifted(Binary::RightShift, b);
 }
 
 /// Methods of one floating-point operand.
@@ -235,13 +277,13 @@ float_methods! {
 }
 
 impl Tensor {
-    /// `-x`; unsigned integers wrap. Panics on bool. PyTorch: `neg`.
+    /// `-x`; integers wrap. Panics on bool. PyTorch: `neg`.
     #[track_caller]
     #[must_use]
     pub fn neg(&self) -> Tensor {
         self.require_number("neg");
         match self.dtype() {
-            DType::U32 | DType::U8 => {
+            dtype if dtype.is_unsigned_int() => {
                 Tensor::binary_node(Binary::Sub, self.constant_like(0), self.clone())
             }
             _ => self.unary(Unary::Neg),
@@ -254,7 +296,7 @@ impl Tensor {
     pub fn abs(&self) -> Tensor {
         self.require_number("abs");
         match self.dtype() {
-            DType::U32 | DType::U8 => self.clone(),
+            dtype if dtype.is_unsigned_int() => self.clone(),
             _ => self.unary(Unary::Abs),
         }
     }
@@ -265,7 +307,7 @@ impl Tensor {
     pub fn sign(&self) -> Tensor {
         self.require_number("sign");
         match self.dtype() {
-            DType::U32 | DType::U8 => self.least(1),
+            dtype if dtype.is_unsigned_int() => self.least(1),
             _ => self.unary(Unary::Sign),
         }
     }
@@ -321,7 +363,8 @@ impl Tensor {
     }
 
     /// The elements converted to `dtype`; floats to integers truncate towards zero and saturate, NaN
-    /// gives 0, and numbers to bool are true unless zero. The same dtype makes no node. PyTorch: `to`.
+    /// gives 0, integers to narrower ones keep their lowest bits, numbers to bool are true unless zero,
+    /// and what becomes a float is rounded once. The same dtype makes no node. PyTorch: `to`.
     #[track_caller]
     #[must_use]
     pub fn cast(&self, dtype: DType) -> Tensor {

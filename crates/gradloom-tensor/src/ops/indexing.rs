@@ -1,7 +1,8 @@
 //! Reading and adding at indices that are themselves tensors.
 //!
-//! Indices are `i32` (`u8` and `u32` are cast). One outside its axis fails the evaluation, since its
-//! value is not known before; negative ones do not count from the end.
+//! Indices are integers of any dtype, checked as they are and then `i32`: axes are no longer than that
+//! counts. One outside its axis fails the evaluation, since its value is not known before; negative ones
+//! do not count from the end.
 
 use crate::error::OrFail;
 use crate::op::Op;
@@ -100,17 +101,11 @@ impl Tensor {
         taken.reshape(before.chain(&shape[axis + 1..]).copied().collect::<Shape>())
     }
 
-    /// This index as `i32`, checked against `0..size` when it is evaluated.
+    /// This index, checked against `0..size` when it is evaluated, as `i32`: checked first, because a wide
+    /// one may lose what makes it wrong.
     #[track_caller]
     pub(crate) fn checked_index(&self, size: usize, op: &'static str) -> Tensor {
-        self.index_dtype(op).check_index(size, op)
-    }
-
-    /// This index as `i32`.
-    #[track_caller]
-    pub(crate) fn index_dtype(&self, op: &str) -> Tensor {
-        shape_rules::int(op, self.dtype()).or_fail();
-        if self.dtype() == DType::I32 { self.clone() } else { self.cast(DType::I32) }
+        self.check_index(size, op).cast(DType::I32)
     }
 
     /// [`Op::Gather`] by an index that is known to be in range.

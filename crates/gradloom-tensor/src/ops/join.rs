@@ -4,11 +4,12 @@ use std::borrow::Borrow;
 
 use crate::error::OrFail;
 use crate::op::Op;
+use crate::promotion::{Typed, result_type};
 use crate::shape_rules::{self, structured};
 use crate::{Shape, Tensor};
 
 impl Tensor {
-    /// The tensors one after another along `axis`; other sizes and dtypes agree.
+    /// The tensors one after another along `axis`; other sizes agree, and dtypes meet in one.
     ///
     /// Panics without tensors or if they do not fit. PyTorch: `torch.cat(tensors, dim=axis)`.
     #[track_caller]
@@ -19,20 +20,18 @@ impl Tensor {
         let axis = shape_rules::axis("concat", axis, rank).or_fail();
         let shape = structured::concat(&shapes, axis).or_fail();
         let first = tensors[0].borrow();
-        let dtype = first.dtype();
-        for tensor in tensors {
-            shape_rules::same_dtype("concat", dtype, tensor.borrow().dtype()).or_fail();
-        }
+        let typed = tensors.iter().map(|tensor| Typed::from(tensor.borrow()));
+        let dtype = result_type("concat", typed).or_fail();
         if tensors.len() == 1 {
             return first.clone();
         }
-        let inputs = tensors.iter().map(|tensor| tensor.borrow().clone()).collect();
+        let inputs = tensors.iter().map(|tensor| tensor.borrow().cast(dtype)).collect();
         Tensor::from_op(Op::Concat { axis }, inputs, shape, dtype, first.device())
     }
 
     /// The tensors, all of one shape, one after another along a new axis at `axis`.
     ///
-    /// Panics without tensors or if shapes or dtypes differ. PyTorch: `torch.stack(tensors, dim=axis)`.
+    /// Panics without tensors or if shapes differ. PyTorch: `torch.stack(tensors, dim=axis)`.
     #[track_caller]
     #[must_use]
     pub fn stack<T: Borrow<Tensor>>(tensors: &[T], axis: isize) -> Tensor {

@@ -5,7 +5,7 @@
 //! end. Letter: C classes.
 
 use crate::error::OrFail;
-use crate::{Scalar, Tensor, shape_rules};
+use crate::{DType, Scalar, Tensor, shape_rules};
 
 /// How the losses of the elements become the result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -243,7 +243,12 @@ fn class_loss(
     options: &CrossEntropyOptions,
 ) -> Tensor {
     let classes = logarithms.size(-1);
-    let targets = targets.index_dtype(op);
+    shape_rules::int(op, targets.dtype()).or_fail();
+    // A target of i64 keeps its bits until it is checked; narrower types cannot hold negative marks.
+    let targets = match targets.dtype() {
+        DType::I64 => targets.clone(),
+        _ => targets.cast(DType::I32),
+    };
     let kept = options.ignore_index.map(|ignored| {
         let ignored = targets.constant_like(Scalar::Int(i64::from(ignored)));
         targets.ne(&ignored)
@@ -253,7 +258,7 @@ fn class_loss(
         None => targets,
     };
     let class = Tensor::iota(*logarithms.shape(), -1, logarithms.device());
-    let hit = class.eq(safe.check_index(classes, op).unsqueeze(-1));
+    let hit = class.eq(safe.checked_index(classes, op).unsqueeze(-1));
     let zero = logarithms.constant_like(0.0);
     let mut losses = -&hit.select(logarithms, &zero).sum_keepdim(-1);
     if options.label_smoothing != 0.0 {

@@ -1,12 +1,16 @@
 //! Products of matrices and vectors.
 //!
+//! Products of f16 and bf16 are summed in f32, whatever device and plan: their sum is rounded once, and with
+//! [`Tensor::matmul_as`] not at all. Operands of different dtypes are not converted, on purpose: see
+//! [`promotion`](crate::promotion).
+//!
 //! When every batch axis of the right operand has size one, the batch axes of the left one become
 //! rows, so that one large product does the work of many small ones.
 
 use crate::error::OrFail;
 use crate::op::Op;
 use crate::shape_rules::{self, structured};
-use crate::{Shape, Tensor};
+use crate::{DType, Shape, Tensor};
 
 impl Tensor {
     /// Matrix product `[.., M, K] x [.., K, N] -> [.., M, N]` with broadcast batch axes; a 1-D operand
@@ -17,10 +21,26 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn matmul(&self, rhs: &Tensor) -> Tensor {
+        self.matmul_as(rhs, self.dtype())
+    }
+
+    /// [`Tensor::matmul`] with a result of `dtype`: that of the operands, or f32 for operands of f16 or
+    /// bf16, whose sums are f32 and are then not rounded.
+    ///
+    /// Panics as `matmul` does, and on other dtypes. PyTorch: `torch.mm(out_dtype=torch.float32)`; JAX:
+    /// `preferred_element_type`.
+    #[track_caller]
+    #[must_use]
+    pub fn matmul_as(&self, rhs: &Tensor, dtype: DType) -> Tensor {
         let shape = structured::matmul(self.shape(), rhs.shape()).or_fail();
-        shape_rules::same_dtype("matmul", self.dtype(), rhs.dtype())
+        let own = shape_rules::same_dtype("matmul", self.dtype(), rhs.dtype())
             .and_then(|dtype| shape_rules::float("matmul", dtype))
             .or_fail();
+        assert!(
+            dtype == own || dtype == own.compute(),
+            "matmul_as: a product of {own} is summed in {}, and cannot be {dtype}; cast the result",
+            own.compute()
+        );
         let left = if self.rank() == 1 { self.unsqueeze(0) } else { self.clone() };
         let right = if rhs.rank() == 1 { rhs.unsqueeze(1) } else { rhs.clone() };
         let (rows, inner) = (left.size(-2), left.size(-1));
@@ -28,14 +48,14 @@ impl Tensor {
         if right.shape()[..right.rank() - 2].iter().all(|&size| size == 1) {
             let folded: usize = left.shape()[..left.rank() - 1].iter().product();
             let right = right.reshape([inner, columns]);
-            return product(&left.reshape([folded, inner]), &right).reshape(shape);
+            return product(&left.reshape([folded, inner]), &right, dtype).reshape(shape);
         }
         let batch_rank = left.rank().max(right.rank()) - 2;
         let batch = &shape[..batch_rank];
         let full = |last: [usize; 2]| batch.iter().copied().chain(last).collect::<Shape>();
         let left = left.expand_to(full([rows, inner]));
         let right = right.expand_to(full([inner, columns]));
-        product(&left, &right).reshape(shape)
+        product(&left, &right, dtype).reshape(shape)
     }
 
     /// Inner product of two vectors: `[K], [K] -> []`.
@@ -66,7 +86,7 @@ impl Tensor {
 
 /// `[batch.., M, K] x [batch.., K, N]` with equal batch axes.
 #[track_caller]
-fn product(lhs: &Tensor, rhs: &Tensor) -> Tensor {
+fn product(lhs: &Tensor, rhs: &Tensor, dtype: DType) -> Tensor {
     let shape = lhs.shape().with(lhs.rank() - 1, rhs.size(-1));
-    Tensor::from_op(Op::Matmul, vec![lhs.clone(), rhs.clone()], shape, lhs.dtype(), lhs.device())
+    Tensor::from_op(Op::Matmul, vec![lhs.clone(), rhs.clone()], shape, dtype, lhs.device())
 }

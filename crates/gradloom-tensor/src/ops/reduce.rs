@@ -92,7 +92,7 @@ macro_rules! reductions {
 }
 
 reductions! {
-    /// Sum over axes; 0 of nothing. bool and u8 are summed as i32. PyTorch: `sum`.
+    /// Sum over axes; 0 of nothing. bool, u8 and i8 are summed as i32, i64 as i64. PyTorch: `sum`.
     sum, sum_keepdim => |x, axes| x.countable().reduced(Reduction::Sum, axes);
 
     /// Sum divided by the number of elements; NaN of nothing. Floats only. PyTorch: `mean`.
@@ -193,7 +193,7 @@ impl Tensor {
     }
 
     /// Running sum along `axis`, the element itself included, each as accurate as a sum (see
-    /// [`summation`](crate::summation)). bool and u8 are summed as i32. PyTorch: `cumsum`.
+    /// [`summation`](crate::summation)). bool, u8 and i8 are summed as i32, i64 as i64. PyTorch: `cumsum`.
     #[track_caller]
     #[must_use]
     pub fn cumsum(&self, axis: isize) -> Tensor {
@@ -274,7 +274,7 @@ impl Tensor {
     #[track_caller]
     fn countable(&self) -> Tensor {
         match self.dtype() {
-            DType::Bool | DType::U8 => self.cast(DType::I32),
+            DType::Bool | DType::U8 | DType::I8 => self.cast(DType::I32),
             _ => self.clone(),
         }
     }

@@ -24,6 +24,7 @@ impl Backend for Storage {
             host: true,
             f16: true,
             f64: true,
+            i64: true,
             buffer_bytes_max: u64::MAX,
             subgroup_size: None,
         }

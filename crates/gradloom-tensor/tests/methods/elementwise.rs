@@ -131,16 +131,86 @@ fn shapes_that_do_not_broadcast_panic() {
 }
 
 #[test]
-#[should_panic(expected = "add: dtypes differ: f32 and i32; convert one with cast")]
-fn differing_dtypes_panic() {
+fn differing_dtypes_meet_in_one() {
     let device = device();
-    let _ = leaf(&[2], DType::F32, &device) + leaf(&[2], DType::I32, &device);
+    let of = |dtype| leaf(&[2], dtype, &device);
+    let sum = of(DType::I32) + of(DType::F16);
+    assert_eq!(sum.dtype(), DType::F16);
+    assert!(matches!(sum.inputs()[0].op(), Op::Cast));
+    assert!(matches!(sum.inputs()[1].op(), Op::Buffer));
+    assert_eq!((of(DType::F16) - of(DType::BF16)).dtype(), DType::F32);
+    assert_eq!(of(DType::U8).maximum(of(DType::I64)).dtype(), DType::I64);
+    assert_eq!(of(DType::U8).eq(of(DType::I8)).inputs()[0].dtype(), DType::I32);
+    assert_eq!(of(DType::Bool).mul(of(DType::BF16)).dtype(), DType::BF16);
+    assert_eq!(of(DType::Bool).select(of(DType::I8), of(DType::F64)).dtype(), DType::F64);
+    let mixed = [of(DType::U8), of(DType::Bool), of(DType::F16)];
+    assert_eq!(gradloom_tensor::Tensor::concat(&mixed, 0).dtype(), DType::F16);
+    assert_eq!(of(DType::I8).result_type(&of(DType::U8)), DType::I32);
 }
 
 #[test]
-#[should_panic(expected = "mul: 0.5 is no value of a i32 tensor; convert it with cast")]
-fn a_fraction_beside_integers_panics() {
-    let _ = leaf(&[2], DType::I32, &device()) * 0.5;
+fn numbers_and_tensors_without_axes_do_not_widen() {
+    let device = device();
+    let of = |dtype| leaf(&[2], dtype, &device);
+    assert_eq!((of(DType::F16) * 2.0).dtype(), DType::F16);
+    assert_eq!((of(DType::F16) + leaf(&[], DType::F64, &device)).dtype(), DType::F16);
+    assert_eq!(
+        (leaf(&[], DType::I8, &device) + leaf(&[], DType::I64, &device)).dtype(),
+        DType::I64
+    );
+    assert_eq!((of(DType::I8) * 2).dtype(), DType::I8);
+    assert_eq!((of(DType::I8) * 0.5).dtype(), DType::F32);
+    assert_eq!((2.0 - of(DType::I64)).dtype(), DType::F32);
+    assert_eq!((of(DType::Bool) + 1).dtype(), DType::I32);
+    assert_eq!(of(DType::U8).add(true).dtype(), DType::U8);
+    assert_eq!(of(DType::I32).gt(0.5).inputs()[0].dtype(), DType::F32);
+    assert_eq!(of(DType::Bool).select(of(DType::U8), 0.5).dtype(), DType::F32);
+    assert_eq!(of(DType::I64).add(i64::MAX).dtype(), DType::I64);
+    assert_eq!(of(DType::I32).masked_fill(&of(DType::Bool), 7).dtype(), DType::I32);
+}
+
+#[test]
+fn division_has_all_its_kinds() {
+    let device = device();
+    let of = |dtype| leaf(&[2], dtype, &device);
+    assert_eq!((of(DType::I32) / of(DType::I32)).dtype(), DType::I32);
+    assert_eq!(of(DType::I64).true_divide(2).dtype(), DType::F32);
+    assert_eq!(of(DType::F16).true_divide(of(DType::I32)).dtype(), DType::F16);
+    assert_eq!(of(DType::I8).floor_divide(2).dtype(), DType::I8);
+    assert_eq!(of(DType::BF16).floor_divide(2).dtype(), DType::BF16);
+    assert_eq!(of(DType::I8).remainder(of(DType::I64)).dtype(), DType::I64);
+    assert_eq!(of(DType::U8).left_shift(3).dtype(), DType::U8);
+    assert_eq!(of(DType::Bool).bitnot().dtype(), DType::Bool);
+    assert_eq!(of(DType::U32).bitnot().dtype(), DType::U32);
+}
+
+#[test]
+#[should_panic(
+    expected = "add: u32 and i32 have no common dtype that every device has; convert one"
+)]
+fn unsigned_words_beside_signed_ones_panic() {
+    let device = device();
+    let _ = leaf(&[2], DType::U32, &device) + leaf(&[2], DType::I32, &device);
+}
+
+#[test]
+#[should_panic(expected = "matmul: dtypes differ: f16 and f32; convert one with cast")]
+fn products_of_differing_dtypes_panic() {
+    let device = device();
+    let _ = leaf(&[2, 2], DType::F16, &device).matmul(&leaf(&[2, 2], DType::F32, &device));
+}
+
+#[test]
+#[should_panic(expected = "masked_fill: 0.5 is no value of a i32 tensor; convert it with cast")]
+fn a_fill_that_the_dtype_cannot_hold_panics() {
+    let device = device();
+    let _ = leaf(&[2], DType::I32, &device).masked_fill(&leaf(&[2], DType::Bool, &device), 0.5);
+}
+
+#[test]
+#[should_panic(expected = "left_shift: needs an integer tensor, not f32; convert with cast")]
+fn shifts_of_floats_panic() {
+    let _ = leaf(&[2], DType::F32, &device()).left_shift(1);
 }
 
 #[test]

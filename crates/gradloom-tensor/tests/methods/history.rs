@@ -39,10 +39,11 @@ fn broken_contracts_panic_at_the_line_of_the_caller() {
         PANICKED_AT.set(info.location().map(|place| (place.file().to_owned(), place.line())));
         previous(info);
     }));
-    let x = leaf(&[2, 3], DType::I32, &device());
+    let device = device();
+    let x = leaf(&[2, 3], DType::I32, &device);
     let broken: [(&dyn Fn() -> Tensor, u32); 4] = [
         (&|| x.exp(), line!()),
-        (&|| &x + 0.5, line!()),
+        (&|| &x + leaf(&[2, 3], DType::U32, &device), line!()),
         (&|| x.sum(5), line!()),
         (&|| x.argmax(-3), line!()),
     ];

@@ -16,7 +16,8 @@ impl Backend for Refusing {
 
     fn capabilities(&self) -> Capabilities {
         let buffer_bytes_max = u64::MAX;
-        Capabilities { host: true, f16: true, f64: true, buffer_bytes_max, subgroup_size: None }
+        let (host, f16, f64, i64) = (true, true, true, true);
+        Capabilities { host, f16, f64, i64, buffer_bytes_max, subgroup_size: None }
     }
 
     fn upload(&self, dtype: DType, bytes: &[u8]) -> Result<Buffer> {

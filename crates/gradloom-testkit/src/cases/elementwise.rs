@@ -1,5 +1,8 @@
 //! Elementwise ops: values, gradients, broadcasting, far values, NaN and infinities.
 
+use gradloom_tensor::DType::{BF16, I8, I32, I64, U8};
+use gradloom_tensor::Tensor;
+
 use crate::case::Case;
 
 const FAR: &[f64] = &[
@@ -88,6 +91,60 @@ pub(super) fn cases() -> Vec<Case> {
             .int(s)
             .int(s)
             .smooth(0),
+        Case::new("floor_divide", |x| x[0].floor_divide(&x[1])).float(s).positive(s).smooth(0),
+        Case::new("remainder", |x| x[0].remainder(&x[1])).float(s).positive(s),
+        Case::new("true and truncated quotients of integers", |x| {
+            x[0].true_divide(&x[1]) + x[0].trunc_divide(&x[1])
+        })
+        .int(s)
+        .index(s, 7)
+        .smooth(0)
+        .tolerance(2e-6),
+        Case::new("integer floor_divide and remainder", |x| {
+            x[0].floor_divide(&x[1]) + x[0].remainder(&x[1]) * 100
+        })
+        .int(s)
+        .int(s)
+        .smooth(0),
+        Case::new("shifts and bits", |x| {
+            x[0].left_shift(&x[1]).bitxor(x[0].right_shift(&x[1])).bitor(x[1].bitnot())
+        })
+        .int(s)
+        .int(s)
+        .smooth(0),
+        Case::new("bytes with a sign wrap between ops", |x| {
+            let x = (&x[0] * 20).cast(I8);
+            (&x + &x).div(2).mul(&x).cast(I32)
+        })
+        .int(s)
+        .smooth(0),
+        Case::new("integers of 64 bits", |x| {
+            let wide = x[0].cast(I64) * 1_000_000_007 * 1_000_000_009;
+            wide.rem(1_000_003) + wide.floor_divide(3).bitand(0xffff)
+        })
+        .int(s)
+        .smooth(0)
+        .wide(),
+        Case::new("integers of 64 bits in every kernel", |x| {
+            let wide = x[0].cast(I64).mul(3_000_000_000i64);
+            let index = x[0].abs().cast(I64).argsort(0, true).cast(I64);
+            (wide.cumsum(1) + wide.sum_keepdim(1) - wide.max_keepdim(0)).gather(0, &index)
+        })
+        .int(s)
+        .smooth(0)
+        .wide(),
+        Case::new("promote an integer and a float", |x| &x[0] * &x[1] + x[0].gt(1.5))
+            .int(s)
+            .float(s),
+        Case::new("promote two floats", |x| x[0].cast(BF16) - &x[1]).float(s).float(s).smooth(0),
+        Case::new("promote bytes", |x| {
+            let (signed, bytes) = (x[0].cast(I8), x[1].cast(U8));
+            signed.lt(&bytes).select(&signed + &bytes, &bytes * 0.5)
+        })
+        .int(s)
+        .int(s)
+        .smooth(0),
+        Case::new("promote in a concat", |x| Tensor::concat(&[&x[0], &x[1]], 0)).int(s).float(s),
         Case::new("cast float to int", |x| (&x[0] * 3.0).cast(gradloom_tensor::DType::I32))
             .float(s)
             .smooth(0),

@@ -5,6 +5,11 @@ use crate::case::Case;
 pub(super) fn cases() -> Vec<Case> {
     vec![
         Case::new("matmul", |x| x[0].matmul(&x[1])).float(&[5, 7]).float(&[7, 3]),
+        Case::new("matmul as what it is summed in", |x| {
+            x[0].matmul_as(&x[1], x[0].dtype().compute())
+        })
+        .float(&[5, 70])
+        .float(&[70, 9]),
         Case::new("matmul of vectors", |x| x[0].matmul(&x[1])).float(&[7]).float(&[7]),
         Case::new("matmul with a bias and relu", |x| (x[0].matmul(&x[1]) + &x[2]).relu())
             .float(&[33, 20])

@@ -4,11 +4,11 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, Once, PoisonError};
 
-use gradloom_tensor::{Device, Error, Tensor};
+use gradloom_tensor::{DType, Device, Error, Tensor};
 
 use super::scenario::{Build, Results, Scenario};
 use crate::check::elements;
-use crate::reference::{self, Arithmetic, elements_and_errors};
+use crate::reference::{self, Arithmetic, element, elements_and_errors, whole};
 
 /// How many elements were compared, and how many were not since rounding decides what they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,7 +129,7 @@ fn compare(expected: &Results, actual: &Results) -> Result<Coverage, Difference>
         }
         let report = |error: Error| wrong(format!("{name}: the reference: {error}"));
         let (values, errors) = elements_and_errors(expected).map_err(report)?;
-        let found = quietly(|| elements(&plain(actual)))
+        let found = quietly(|| exact_elements(&plain(actual)))
             .map_err(|message| Difference { kind: Kind::Panic, message })?
             .map_err(|message| Difference { kind: Kind::Error, message })?;
         if found.len() != values.len() {
@@ -137,18 +137,22 @@ fn compare(expected: &Results, actual: &Results) -> Result<Coverage, Difference>
         }
         for (index, &found) in found.iter().enumerate() {
             let (value, error) = (values[index], errors[index]);
-            if error.is_infinite()
-                || (error >= 1.0 && expected.dtype() == gradloom_tensor::DType::Bool)
-            {
+            if error.is_infinite() || (error >= 1.0 && expected.dtype() == DType::Bool) {
                 coverage.left_out += 1;
                 continue;
             }
             coverage.compared += 1;
+            if expected.dtype() == DType::I64 {
+                if found.to_bits() == value.to_bits() {
+                    continue;
+                }
+                let [found, value] = [found, value].map(|element| whole(DType::I64, element));
+                return Err(wrong(format!("{name} i64: element {index} is {found}, not {value}")));
+            }
             let same = found == value
                 || (found.is_nan() && value.is_nan())
                 || (found - value).abs() <= error
-                || (expected.dtype() == gradloom_tensor::DType::F32
-                    && found == f64::from(value as f32));
+                || (expected.dtype() == DType::F32 && found == f64::from(value as f32));
             if !same {
                 return Err(wrong(format!(
                     "{name} {} {}: element {index} is {found}, not {value} +- {error:.1e}",
@@ -159,6 +163,15 @@ fn compare(expected: &Results, actual: &Results) -> Result<Coverage, Difference>
         }
     }
     Ok(coverage)
+}
+
+/// All elements as the reference has them.
+fn exact_elements(tensor: &Tensor) -> Result<Vec<f64>, String> {
+    if tensor.dtype() != DType::I64 {
+        return elements(tensor);
+    }
+    let values = tensor.to_vec::<i64>().map_err(|error| error.to_string())?;
+    Ok(values.into_iter().map(|value| element(DType::I64, value)).collect())
 }
 
 /// The numbers of a matrix in blocks, which is never stored as such.

@@ -11,7 +11,7 @@ pub enum Pattern {
     Small,
     /// Floats between 0.25 and 2.25; integers between 1 and 9.
     Positive,
-    /// Numbers near the limits of a dtype: f16 around 300 and 60,000, u8 near 255, integers that wrap.
+    /// Numbers near the limits of a dtype: f16 around 300 and 60,000, bytes near their ends, integers that wrap.
     Far,
     /// NaN, infinities, zeros of both signs, and few other values, so that there are ties.
     Special,
@@ -57,12 +57,26 @@ impl Pattern {
         match (self, dtype) {
             (Pattern::Positive, _) => small.max(1.0),
             (Pattern::Far | Pattern::Special, DType::U8) => 255.0 - dice.below(120) as f64,
+            (Pattern::Far | Pattern::Special, DType::I8) => {
+                dice.pick(&[127.0 - small, small - 128.0, -1.0])
+            }
+            (Pattern::Far | Pattern::Special, DType::I64) => {
+                // Beyond the largest number is the largest number.
+                let limit = 2f64.powi(63);
+                dice.pick(&[
+                    limit,
+                    -limit,
+                    -1.0,
+                    small * 1_234_567_890_123.0,
+                    2f64.powi(53) - small,
+                ])
+            }
             (Pattern::Far | Pattern::Special, DType::U32) => f64::from(u32::MAX) - small * 1e7,
             (Pattern::Far | Pattern::Special, _) => {
                 let limit = dice.pick(&[f64::from(i32::MAX) - small, f64::from(i32::MIN) + small]);
                 dice.pick(&[limit, small * 65_537.0])
             }
-            (_, DType::I32) => small * dice.pick(&[1.0, -1.0]),
+            (_, DType::I32 | DType::I64 | DType::I8) => small * dice.pick(&[1.0, -1.0]),
             _ => small,
         }
     }

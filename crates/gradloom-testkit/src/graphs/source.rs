@@ -2,8 +2,6 @@
 
 use std::fmt::Write;
 
-use gradloom_tensor::DType;
-
 use super::action::Numbers;
 use super::recipe::{Recipe, Step};
 use super::scenario::Scenario;
@@ -11,12 +9,12 @@ use super::scenario::Scenario;
 impl Recipe {
     /// The test's text.
     pub fn source(&self, name: &str) -> String {
-        // No GPU has f64.
-        let double = |step: &Step| match step {
-            Step::Leaf { dtype, .. } => *dtype == DType::F64,
-            Step::Call { numbers, .. } => numbers.d == DType::F64,
+        // No GPU has types of 64 bits.
+        let wide = |step: &Step| match step {
+            Step::Leaf { dtype, .. } => dtype.size() == 8,
+            Step::Call { numbers, .. } => numbers.d.size() == 8,
         };
-        let devices = if self.steps.iter().any(double) { "cpus" } else { "devices" };
+        let devices = if self.steps.iter().any(wide) { "cpus" } else { "devices" };
         let mut text = format!(
             "#[test]\nfn {name}() {{\n    agree(&{}, &{devices}(), &|t| {{\n",
             scenario(&self.scenario)

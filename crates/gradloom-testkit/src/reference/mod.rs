@@ -8,6 +8,7 @@
 
 mod bounds;
 mod elementwise;
+mod integers;
 mod sequences;
 mod structured;
 mod views;
@@ -22,6 +23,7 @@ use gradloom_tensor::{
 };
 
 pub use bounds::Arithmetic;
+pub(crate) use integers::{element, whole};
 
 /// The reference backend.
 #[derive(Debug, Default)]
@@ -55,7 +57,7 @@ pub fn elements_and_errors(tensor: &Tensor) -> Result<(Values, Values)> {
     Ok((known.values, known.errors))
 }
 
-/// Elements of a node, all as f64.
+/// Elements of a node, all as f64, those of i64 as its bits.
 pub type Values = Arc<Vec<f64>>;
 
 /// What is known of a node: its elements, and in a [`bounded`] reference their errors.
@@ -80,6 +82,7 @@ impl Backend for Reference {
             host: true,
             f16: true,
             f64: true,
+            i64: true,
             buffer_bytes_max: u64::MAX,
             subgroup_size: None,
         }
@@ -171,7 +174,12 @@ fn compute(
         Op::Buffer => return Err(Error::backend("reference: a leaf without a value")),
         Op::Placeholder => return Err(Error::placeholder(tensor.shape(), tensor.location())),
         Op::Constant(value) | Op::Argument(value) => {
-            vec![round(tensor.dtype(), number(*value, tensor.dtype())); count]
+            let dtype = tensor.dtype();
+            let number = match dtype.is_float() {
+                true => round(dtype, value.as_f64()),
+                false => integers::scalar(dtype, *value),
+            };
+            vec![number; count]
         }
         Op::Iota { axis } => {
             (0..count).map(|index| coordinate(&shape, index)[*axis] as f64).collect()
@@ -184,9 +192,9 @@ fn compute(
         }
         Op::CheckIndex { size, op } => {
             for &index in values[0].iter() {
-                if index < 0.0 || index >= *size as f64 {
-                    let origin = tensor.origin();
-                    return Err(Error::index_out_of_range(op, index as i64, *size, origin));
+                let index = integers::whole(tensor.dtype(), index);
+                if !(0..*size as i64).contains(&index) {
+                    return Err(Error::index_out_of_range(op, index, *size, tensor.origin()));
                 }
             }
             values[0].to_vec()
@@ -219,10 +227,6 @@ fn compute(
     })
 }
 
-fn number(value: Scalar, dtype: DType) -> f64 {
-    value.cast(dtype).as_f64()
-}
-
 /// Coordinates of a linear index.
 pub(crate) fn coordinate(shape: &Shape, mut index: usize) -> Vec<usize> {
     let mut result = vec![0; shape.rank()];
@@ -252,9 +256,9 @@ pub(crate) fn round(dtype: DType, value: f64) -> f64 {
         DType::F32 | DType::F64 => value,
         DType::F16 => rounding::to_f16(value).to_f64(),
         DType::BF16 => rounding::to_bf16(value).to_f64(),
-        DType::I32 => f64::from(value as i64 as i32),
-        DType::U32 => f64::from(value as i64 as u32),
-        DType::U8 => f64::from(value as i64 as u8),
+        DType::I32 | DType::I8 | DType::U32 | DType::U8 => dtype.wrap(value as i64) as f64,
+        // As it is: these are bits.
+        DType::I64 => value,
         DType::Bool => f64::from(u8::from(value != 0.0)),
     }
 }
@@ -269,6 +273,8 @@ fn decode(dtype: DType, bytes: &[u8]) -> Vec<f64> {
         DType::F16 => all::<f16>(bytes),
         DType::BF16 => all::<bf16>(bytes),
         DType::I32 => all::<i32>(bytes),
+        DType::I64 => f64::from_bytes(bytes),
+        DType::I8 => all::<i8>(bytes),
         DType::U32 => all::<u32>(bytes),
         DType::U8 => all::<u8>(bytes),
         DType::Bool => all::<bool>(bytes),
@@ -286,6 +292,8 @@ fn encode(dtype: DType, values: &[f64]) -> Vec<u8> {
         DType::F16 => all(values, rounding::to_f16),
         DType::BF16 => all(values, rounding::to_bf16),
         DType::I32 => all(values, |value| value as i32),
+        DType::I64 => all(values, |value| value),
+        DType::I8 => all(values, |value| value as i8),
         DType::U32 => all(values, |value| value as u32),
         DType::U8 => all(values, |value| value as u8),
         DType::Bool => all(values, |value| value != 0.0),

@@ -1,12 +1,16 @@
 //! Reductions, products, convolutions, pooling, indexing and sorting of the reference backend.
 
 use gradloom_tensor::op::{ArgReduction, Reduction, Window};
-use gradloom_tensor::{Op, Shape, Tensor};
+use gradloom_tensor::{DType, Op, Shape, Tensor};
 
-use super::{Values, coordinate, linear, round};
+use super::{Values, coordinate, integers, linear, round};
 
 pub(super) fn compute(tensor: &Tensor, values: &[Values], shapes: &[Shape]) -> Vec<f64> {
     let shape = *tensor.shape();
+    let moves = matches!(tensor.op(), Op::Gather { .. });
+    if !moves && tensor.inputs().iter().any(|input| input.dtype() == DType::I64) {
+        return integers::structured(tensor, values, shapes);
+    }
     let result = match tensor.op() {
         Op::Reduce(reduction, _) => reduce(*reduction, &values[0], &shapes[0], &shape),
         Op::ArgReduce(reduction, axis) => lines(&shapes[0], *axis, |line| {

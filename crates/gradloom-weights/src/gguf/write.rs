@@ -221,7 +221,7 @@ fn floats(tensor: &Tensor) -> gradloom_tensor::Result<Option<Vec<f32>>> {
         DType::F64 => Some(f64::from_bytes(&bytes).into_iter().map(|value| value as f32).collect()),
         DType::F16 => Some(f16::from_bytes(&bytes).into_iter().map(f16::to_f32).collect()),
         DType::BF16 => Some(bf16::from_bytes(&bytes).into_iter().map(bf16::to_f32).collect()),
-        DType::I32 | DType::U32 | DType::U8 | DType::Bool => None,
+        DType::I32 | DType::I64 | DType::I8 | DType::U32 | DType::U8 | DType::Bool => None,
     })
 }
 

@@ -185,7 +185,9 @@ fn key_function(dtype: DType, descending: bool) -> String {
     var key = word ^ select(0x80000000u, 0xffffffffu, word >= 0x80000000u);
     if (gl_is_nan(value)) { key = 0xffffffffu; }\n"
         }
-        DType::I32 => "    let key = bitcast<u32>(read0(element)) ^ 0x80000000u;\n",
+        DType::I32 | DType::I64 | DType::I8 => {
+            "    let key = bitcast<u32>(read0(element)) ^ 0x80000000u;\n"
+        }
         DType::Bool => "    let key = select(0u, 1u, read0(element));\n",
         DType::U32 | DType::U8 => "    let key = read0(element);\n",
     };

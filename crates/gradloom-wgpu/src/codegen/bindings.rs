@@ -224,7 +224,14 @@ fn from_storage(scalar: &str, dtype: DType, element: &str) -> String {
     match dtype {
         DType::F16 => format!("f32({element})"),
         DType::Bool => format!("({element} != 0u)"),
-        DType::F32 | DType::BF16 | DType::F64 | DType::I32 | DType::U32 | DType::U8 => element,
+        DType::F32
+        | DType::BF16
+        | DType::F64
+        | DType::I32
+        | DType::I64
+        | DType::I8
+        | DType::U32
+        | DType::U8 => element,
     }
 }
 
@@ -233,9 +240,10 @@ fn to_storage(scalar: &str, dtype: DType, value: &str) -> String {
     let stored = match dtype {
         DType::F16 => format!("f16(gl_round_f16({value}))"),
         DType::BF16 => format!("gl_round_bf16({value})"),
+        DType::I8 => literal::signed_byte(value),
         DType::U8 => format!("({value} & 255u)"),
         DType::Bool => format!("select(0u, 1u, {value})"),
-        DType::F32 | DType::F64 | DType::I32 | DType::U32 => value.to_owned(),
+        DType::F32 | DType::F64 | DType::I32 | DType::I64 | DType::U32 => value.to_owned(),
     };
     if scalar == own { stored } else { format!("bitcast<{scalar}>({stored})") }
 }

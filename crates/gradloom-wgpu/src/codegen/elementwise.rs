@@ -4,6 +4,8 @@
 use gradloom_tensor::op::{Binary, Unary};
 use gradloom_tensor::{DType, Error, Result};
 
+use super::literal;
+
 /// `op` applied to an operand of `dtype`.
 pub(crate) fn unary(op: Unary, dtype: DType, a: &str) -> Result<String> {
     let unsupported = || {
@@ -13,7 +15,7 @@ pub(crate) fn unary(op: Unary, dtype: DType, a: &str) -> Result<String> {
         )))
     };
     Ok(match (dtype.compute(), op) {
-        (DType::F64, _) => return unsupported(),
+        (DType::F64 | DType::I64, _) => return unsupported(),
         (DType::F32, Unary::Not) => return unsupported(),
         // Not as the table has it: drivers fold `a + -a` to zero, whatever `a` is.
         (DType::F32, Unary::Neg) => format!("gl_neg({a})"),
@@ -58,8 +60,11 @@ pub(crate) fn binary(op: Binary, dtype: DType, a: &str, b: &str) -> Result<Strin
     let compute = dtype.compute();
     let suffix = if compute == DType::I32 { "i32" } else { "u32" };
     Ok(match (compute, op) {
-        (DType::F64, _) => return unsupported(),
-        (DType::F32, Binary::And | Binary::Or | Binary::Xor) => return unsupported(),
+        (DType::F64 | DType::I64, _) => return unsupported(),
+        (
+            DType::F32,
+            Binary::And | Binary::Or | Binary::Xor | Binary::LeftShift | Binary::RightShift,
+        ) => return unsupported(),
         // Not as the table has it: drivers fold `a - a` to zero, whatever `a` is.
         (DType::F32, Binary::Sub) => format!("gl_sub({a}, {b})"),
         (DType::F32, _) => substitute(op.wgsl(), a, b),
@@ -75,6 +80,8 @@ pub(crate) fn binary(op: Binary, dtype: DType, a: &str, b: &str) -> Result<Strin
         (_, Binary::Maximum) => format!("max({a}, {b})"),
         (_, Binary::Minimum) => format!("min({a}, {b})"),
         (_, Binary::Xor) => format!("{a} ^ {b}"),
+        (_, Binary::LeftShift) => format!("gl_left_shift_{suffix}({a}, {b})"),
+        (_, Binary::RightShift) => format!("gl_right_shift_{suffix}({a}, {b})"),
         (_, Binary::Pow) => return unsupported(),
         (_, _) => substitute(op.wgsl(), a, b),
     })
@@ -85,11 +92,23 @@ pub(crate) fn cast(from: DType, to: DType, a: &str) -> String {
     let float = |a: String| match to {
         DType::F16 => format!("gl_round_f16({a})"),
         DType::BF16 => format!("gl_round_bf16({a})"),
-        DType::F32 | DType::F64 | DType::I32 | DType::U32 | DType::U8 | DType::Bool => a,
+        DType::F32
+        | DType::F64
+        | DType::I32
+        | DType::I64
+        | DType::I8
+        | DType::U32
+        | DType::U8
+        | DType::Bool => a,
     };
-    let byte = |a: String| if to == DType::U8 { format!("({a} & 255u)") } else { a };
+    let byte = |a: String| match to {
+        DType::U8 => format!("({a} & 255u)"),
+        DType::I8 => literal::signed_byte(&a),
+        _ => a,
+    };
     match (from.compute(), to.compute()) {
-        (DType::Bool, DType::Bool) | (DType::I32, DType::I32) => a.to_owned(),
+        (DType::Bool, DType::Bool) => a.to_owned(),
+        (DType::I32, DType::I32) => byte(a.to_owned()),
         (DType::Bool, DType::F32 | DType::F64) => format!("select(0.0f, 1.0f, {a})"),
         (DType::Bool, DType::I32) => format!("select(0i, 1i, {a})"),
         (DType::Bool, _) => format!("select(0u, 1u, {a})"),
@@ -100,10 +119,13 @@ pub(crate) fn cast(from: DType, to: DType, a: &str) -> String {
         (DType::F32 | DType::F64, DType::Bool) => format!("!({a} == 0.0f)"),
         (DType::I32, DType::Bool) => format!("({a} != 0i)"),
         (_, DType::Bool) => format!("({a} != 0u)"),
+        (DType::F32 | DType::F64, DType::I32) if to == DType::I8 => {
+            format!("clamp(gl_to_i32({a}), -128i, 127i)")
+        }
         (DType::F32 | DType::F64, DType::I32) => format!("gl_to_i32({a})"),
         (DType::F32 | DType::F64, _) if to == DType::U8 => format!("gl_to_u8({a})"),
         (DType::F32 | DType::F64, _) => format!("gl_to_u32({a})"),
-        (_, DType::I32) => format!("bitcast<i32>({a})"),
+        (_, DType::I32) => byte(format!("bitcast<i32>({a})")),
         (DType::I32, _) => byte(format!("bitcast<u32>({a})")),
         (_, _) => byte(a.to_owned()),
     }

@@ -129,7 +129,7 @@ pub(crate) fn better(name: &str, dtype: DType, less: bool) -> String {
             format!("a {sign} b || (gl_is_nan(a) && !gl_is_nan(b))")
         }
         DType::Bool => (if less { "!a && b" } else { "a && !b" }).to_owned(),
-        DType::I32 | DType::U32 | DType::U8 => format!("a {sign} b"),
+        DType::I32 | DType::I64 | DType::I8 | DType::U32 | DType::U8 => format!("a {sign} b"),
     };
     format!("fn {name}(a: {kind}, b: {kind}) -> bool {{\n    return {body};\n}}\n")
 }

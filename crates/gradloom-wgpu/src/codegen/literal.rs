@@ -6,7 +6,7 @@ use gradloom_tensor::{DType, Scalar};
 /// The WGSL type that values of `dtype` are computed in.
 pub(crate) fn compute_type(dtype: DType) -> &'static str {
     match dtype.compute() {
-        DType::I32 => "i32",
+        DType::I32 | DType::I64 | DType::I8 => "i32",
         DType::U32 | DType::U8 => "u32",
         DType::Bool => "bool",
         DType::F32 | DType::F64 | DType::F16 | DType::BF16 => "f32",
@@ -18,7 +18,7 @@ pub(crate) fn storage_type(dtype: DType) -> &'static str {
     match dtype {
         DType::F32 | DType::BF16 | DType::F64 => "f32",
         DType::F16 => "f16",
-        DType::I32 => "i32",
+        DType::I32 | DType::I64 | DType::I8 => "i32",
         DType::U32 | DType::U8 | DType::Bool => "u32",
     }
 }
@@ -37,7 +37,7 @@ pub(crate) fn float(value: f32) -> String {
 /// A constant of the compute type of `dtype`.
 pub(crate) fn scalar(value: Scalar, dtype: DType) -> String {
     match dtype.compute() {
-        DType::I32 => integer(value.as_i64() as i32),
+        DType::I32 | DType::I64 | DType::I8 => integer(value.as_i64() as i32),
         DType::U32 | DType::U8 => format!("{}u", value.as_i64() as u32),
         DType::Bool => value.as_bool().to_string(),
         DType::F32 | DType::F64 | DType::F16 | DType::BF16 => float(value.as_f64() as f32),
@@ -52,8 +52,10 @@ fn integer(value: i32) -> String {
 pub(crate) fn identity(reduction: Reduction, dtype: DType) -> String {
     match (reduction, dtype) {
         (Reduction::Sum, _) => scalar(Scalar::Int(0), dtype),
-        (Reduction::Max, DType::I32) => integer(i32::MIN),
-        (Reduction::Min, DType::I32) => integer(i32::MAX),
+        (Reduction::Max, DType::I32 | DType::I64) => integer(i32::MIN),
+        (Reduction::Min, DType::I32 | DType::I64) => integer(i32::MAX),
+        (Reduction::Max, DType::I8) => integer(i8::MIN.into()),
+        (Reduction::Min, DType::I8) => integer(i8::MAX.into()),
         (Reduction::Max, DType::U32 | DType::U8) => "0u".to_owned(),
         (Reduction::Min, DType::U32) => "0xffffffffu".to_owned(),
         (Reduction::Min, DType::U8) => "255u".to_owned(),
@@ -87,7 +89,13 @@ pub(crate) fn to_word(dtype: DType, value: &str) -> String {
     match dtype {
         DType::U32 | DType::U8 => value.to_owned(),
         DType::Bool => format!("select(0u, 1u, {value})"),
-        DType::I32 | DType::F32 | DType::F64 | DType::F16 | DType::BF16 => {
+        DType::I32
+        | DType::I64
+        | DType::I8
+        | DType::F32
+        | DType::F64
+        | DType::F16
+        | DType::BF16 => {
             format!("bitcast<u32>({value})")
         }
     }
@@ -98,9 +106,14 @@ pub(crate) fn from_word(dtype: DType, word: &str) -> String {
     match dtype {
         DType::U32 | DType::U8 => word.to_owned(),
         DType::Bool => format!("({word} != 0u)"),
-        DType::I32 => format!("bitcast<i32>({word})"),
+        DType::I32 | DType::I64 | DType::I8 => format!("bitcast<i32>({word})"),
         DType::F32 | DType::F64 | DType::F16 | DType::BF16 => format!("bitcast<f32>({word})"),
     }
+}
+
+/// The lowest byte of an `i32` with its sign.
+pub(crate) fn signed_byte(value: &str) -> String {
+    format!("(({value} << 24u) >> 24u)")
 }
 
 /// An index constant; negative numbers wrap, which address arithmetic in `u32` undoes.

@@ -75,7 +75,7 @@ pub(crate) struct Unit<'a> {
 }
 
 impl<'a> Unit<'a> {
-    /// Checks the kernel: no f64, and every view inside its buffer. `resolve` maps outputs that share
+    /// Checks the kernel: no types of 64 bits, and every view inside its buffer. `resolve` maps outputs that share
     /// memory to the buffer that owns it.
     pub(crate) fn new(
         kernel: &'a Kernel,
@@ -107,10 +107,8 @@ impl<'a> Unit<'a> {
         let stored = stored.chain(self.kernel.outputs.iter().map(|output| output.dtype));
         let computed = self.kernel.program.instructions.iter().map(|instruction| instruction.dtype);
         for dtype in stored.clone().chain(computed) {
-            if dtype == DType::F64 {
-                return Err(Error::unsupported(
-                    "f64: this device has no 64-bit floats; use f32 (`cast`), or the CPU",
-                ));
+            if dtype.size() == 8 {
+                return Err(Error::backend(format!("plan: {dtype} was not refused")));
             }
         }
         for dtype in stored {

@@ -298,7 +298,8 @@ pub(crate) fn to_bytes(dtype: DType, values: &[f64]) -> Vec<u8> {
         DType::BF16 => each(&|v| rounding::to_bf16(v).to_ne_bytes().to_vec()),
         DType::I32 => each(&|v| (v as i64 as i32).to_ne_bytes().to_vec()),
         DType::U32 => each(&|v| (v as i64 as u32).to_ne_bytes().to_vec()),
-        DType::U8 => each(&|v| vec![v as i64 as u8]),
+        DType::I64 => each(&|v| (v as i64).to_ne_bytes().to_vec()),
+        DType::I8 | DType::U8 => each(&|v| vec![v as i64 as u8]),
         DType::Bool => each(&|v| vec![u8::from(v != 0.0)]),
     }
 }
@@ -320,6 +321,8 @@ pub(crate) fn from_bytes(dtype: DType, bytes: &[u8]) -> Vec<f64> {
         DType::U32 => {
             chunks.map(|c| f64::from(u32::from_ne_bytes(c.try_into().unwrap()))).collect()
         }
+        DType::I64 => chunks.map(|c| i64::from_ne_bytes(c.try_into().unwrap()) as f64).collect(),
+        DType::I8 => chunks.map(|c| f64::from(c[0] as i8)).collect(),
         DType::U8 | DType::Bool => chunks.map(|c| f64::from(c[0])).collect(),
     }
 }

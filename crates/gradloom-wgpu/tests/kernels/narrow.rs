@@ -90,6 +90,43 @@ fn every_f16_is_stored_and_loaded_as_it_is() {
 }
 
 #[test]
+fn i8_wraps_between_ops() {
+    let mut case = Case::map(&[256 * 256]);
+    let both: Vec<(i8, i8)> =
+        (0..=u16::MAX).map(|bits| ((bits >> 8) as i8, bits as u8 as i8)).collect();
+    let a = case.input(DType::I8, both.iter().map(|&(a, _)| f64::from(a)).collect());
+    let b = case.input(DType::I8, both.iter().map(|&(_, b)| f64::from(b)).collect());
+    let view = View::contiguous(Shape::new(&[256 * 256]));
+    let (a, b) = (case.load(a, view), case.load(b, view));
+    let two = case.constant(DType::I8, Scalar::Int(2));
+    type Exact = fn(i8, i8) -> i8;
+    let ops: [(Binary, Exact); 7] = [
+        (Binary::Sub, i8::wrapping_sub),
+        (Binary::Add, i8::wrapping_add),
+        (Binary::Mul, i8::wrapping_mul),
+        (Binary::Div, |a, b| if b == 0 { 0 } else { a.wrapping_div(b) }),
+        (Binary::Rem, |a, b| if b == 0 { 0 } else { a.wrapping_rem(b) }),
+        (Binary::LeftShift, |a, b| if (0..8).contains(&b) { a << b } else { 0 }),
+        (Binary::RightShift, |a, b| a >> if (0..8).contains(&b) { b } else { 7 }),
+    ];
+    for (op, _) in ops {
+        let wide = case.binary(op, a, b);
+        let narrow = case.push(Operation::Cast(wide), DType::I8, Level::Element);
+        let half = case.binary(Binary::Div, narrow, two);
+        case.output(half);
+    }
+    for device in devices() {
+        let found = case.run_on(&device).unwrap();
+        for (output, (op, exact)) in found.iter().zip(ops) {
+            for (position, &(a, b)) in both.iter().enumerate() {
+                let right = f64::from(exact(a, b) / 2);
+                assert_eq!(output[position], right, "{} of {a} and {b}", op.name());
+            }
+        }
+    }
+}
+
+#[test]
 fn u8_wraps_between_ops() {
     let mut case = Case::map(&[256 * 256]);
     let both: Vec<(u8, u8)> = (0..=u16::MAX).map(|bits| ((bits >> 8) as u8, bits as u8)).collect();

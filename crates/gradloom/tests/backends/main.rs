@@ -7,6 +7,7 @@ mod composition;
 mod edges;
 mod errors;
 mod found;
+mod integers;
 mod programs;
 mod random_graphs;
 mod regressions;

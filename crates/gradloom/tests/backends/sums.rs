@@ -4,7 +4,7 @@
 //! Terms that are all alike are the hardest: whatever rounding does to one it does to the next.
 
 use gradloom::prelude::*;
-use gradloom_tensor::op::Window2d;
+use gradloom_tensor::op::Window;
 use gradloom_tensor::ops::convolution::Conv2dOptions;
 use gradloom_tensor::summation::{additions, additions_of_products};
 use gradloom_tensor::{Shape, f16};
@@ -303,13 +303,13 @@ fn convolutions_with_long_sums_keep_their_bound() {
 fn sums_of_large_windows_keep_their_bound() {
     for device in devices() {
         let x = Tensor::from_vec(vec![0.1f32; 2 * 210 * 210], [1, 2, 210, 210], &device).unwrap();
-        let window = Window2d { stride: [3, 3], ..Window2d::new([180, 180]) };
+        let window = Window::new([180, 180]).stride([3, 3]);
         let result = x.pool_sum(window);
         let terms = 180 * 180;
         let exact = terms as f64 * f64::from(0.1f32);
         let exact = vec![(exact, exact); result.count()];
         within("pool_sum", &device, &result, &exact, additions(terms));
-        let one = Window2d::new([90, 90]);
+        let one = Window::new([90, 90]);
         let windows = x.pool_sum(one);
         let gradient = grad(&(windows * 0.1f32).sum(..), &[&x]).swap_remove(0);
         let covering = |at: usize| (at + 1).min(90).min(210 - at);
@@ -327,7 +327,7 @@ fn windows_that_share_a_maximum_keep_their_bound() {
         let mut values = vec![0.0f32; 80 * 80];
         values[40 * 80 + 40] = 1.0;
         let x = Tensor::from_vec(values, [1, 1, 80, 80], &device).unwrap();
-        let result = x.pool_max(Window2d::new([40, 40]));
+        let result = x.pool_max(Window::new([40, 40]));
         let gradient = grad(&(result * 0.1f32).sum(..), &[&x]).swap_remove(0);
         let exact = 1600.0 * f64::from(0.1f32);
         let found = elements(&gradient).unwrap()[40 * 80 + 40];

@@ -3,9 +3,11 @@
 //! Numbers of the formulas are constants, part of a plan's structure; numbers that callers give for a
 //! bound or a fill are arguments, so that changing them makes no new plan.
 
-use super::Operand;
+use super::operand::beside;
+use super::{Operand, fit};
 use crate::error::OrFail;
 use crate::op::{Binary, Op};
+use crate::promotion::{Typed, result_type};
 use crate::{DType, Scalar, Tensor, shape_rules};
 
 impl Tensor {
@@ -209,40 +211,53 @@ impl Tensor {
         Tensor::binary_node(Binary::Le, magnitude, bound)
     }
 
-    /// `on_true` where this bool tensor is true, `on_false` elsewhere; all three broadcast. Two numbers
-    /// give f32, i32 or bool. The branch that is not chosen does not matter, even if it is NaN.
+    /// `on_true` where this bool tensor is true, `on_false` elsewhere; all three broadcast, and the two
+    /// meet in one dtype. The branch that is not chosen does not matter, even if it is NaN.
     /// PyTorch: `where`.
     #[track_caller]
     #[must_use]
     pub fn select(&self, on_true: impl Into<Operand>, on_false: impl Into<Operand>) -> Tensor {
         shape_rules::boolean("select", self.dtype()).or_fail();
-        let (on_true, on_false) = match (on_true.into(), on_false.into()) {
-            (Operand::Tensor(on_true), Operand::Tensor(on_false)) => {
-                on_true.meet("select", Operand::Tensor(on_false))
+        let branches = [on_true.into(), on_false.into()];
+        let dtype = result_type("select", branches.iter().map(Typed::from)).or_fail();
+        let mut shape = *self.shape();
+        for branch in &branches {
+            if let Operand::Tensor(branch) = branch {
+                shape = shape_rules::broadcast("select", &shape, branch.shape()).or_fail();
             }
-            (Operand::Tensor(on_true), scalar) => on_true.meet("select", scalar),
-            (scalar, Operand::Tensor(on_false)) => {
-                let (on_false, on_true) = on_false.meet("select", scalar);
-                (on_true, on_false)
-            }
-            (Operand::Scalar(on_true), Operand::Scalar(on_false)) => {
-                let dtype = common_dtype(on_true, on_false);
-                let (shape, device) = (*self.shape(), self.device());
-                let on_true = Tensor::full(shape, on_true.cast(dtype), dtype, device);
-                (on_true, Tensor::full(shape, on_false.cast(dtype), dtype, device))
-            }
-        };
-        let shape = shape_rules::broadcast("select", self.shape(), on_true.shape()).or_fail();
-        let inputs =
-            vec![self.expand_to(shape), on_true.expand_to(shape), on_false.expand_to(shape)];
-        Tensor::from_op(Op::Select, inputs, shape, on_true.dtype(), self.device())
+        }
+        let mut inputs = vec![self.expand_to(shape)];
+        for branch in branches {
+            inputs.push(match branch {
+                Operand::Tensor(branch) => branch.cast(dtype).expand_to(shape),
+                Operand::Scalar(number) => {
+                    let number = beside("select", number, dtype).or_fail();
+                    let op = Op::Argument(number);
+                    Tensor::from_op(op, Vec::new(), shape, dtype, self.device())
+                }
+            });
+        }
+        Tensor::from_op(Op::Select, inputs, shape, dtype, self.device())
     }
 
-    /// `value` where the bool `mask` is true, this tensor elsewhere; broadcast. PyTorch: `masked_fill`.
+    /// `value` where the bool `mask` is true, this tensor, whose dtype stays, elsewhere; broadcast. Panics
+    /// if the dtype cannot hold the value. PyTorch: `masked_fill`.
     #[track_caller]
     #[must_use]
     pub fn masked_fill(&self, mask: &Tensor, value: impl Into<Operand>) -> Tensor {
         shape_rules::boolean("masked_fill", mask.dtype()).or_fail();
+        let value = match value.into() {
+            Operand::Tensor(value) => {
+                let met = self.result_type(&value);
+                shape_rules::same_dtype("masked_fill", self.dtype(), met).or_fail();
+                value.cast(self.dtype())
+            }
+            Operand::Scalar(number) => {
+                let number = fit("masked_fill", number, self.dtype()).or_fail();
+                let op = Op::Argument(number);
+                Tensor::from_op(op, Vec::new(), *self.shape(), self.dtype(), self.device())
+            }
+        };
         mask.select(value, self)
     }
 }
@@ -253,15 +268,8 @@ fn largest(dtype: DType) -> f64 {
         DType::F64 => f64::MAX,
         DType::F16 => crate::f16::MAX.to_f64(),
         DType::BF16 => crate::bf16::MAX.to_f64(),
-        DType::F32 | DType::I32 | DType::U32 | DType::U8 | DType::Bool => f64::from(f32::MAX),
-    }
-}
-
-/// The dtype of two bare numbers.
-fn common_dtype(left: Scalar, right: Scalar) -> DType {
-    match (left, right) {
-        (Scalar::Bool(_), Scalar::Bool(_)) => DType::Bool,
-        (Scalar::Float(_), _) | (_, Scalar::Float(_)) => DType::F32,
-        _ => DType::I32,
+        DType::F32 | DType::I32 | DType::I64 | DType::I8 | DType::U32 | DType::U8 | DType::Bool => {
+            f64::from(f32::MAX)
+        }
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::{DType, Error, Result, Scalar, Tensor, bf16, f16};
 
-/// A tensor or a number. A number takes the dtype of the tensor beside it.
+/// A tensor or a number. A number takes the dtype of the tensor beside it, unless it is a float beside
+/// integers or a number beside truth values: see [`promotion`](crate::promotion).
 #[derive(Clone, Debug)]
 pub enum Operand {
     /// A tensor, which broadcasts.
@@ -64,31 +65,32 @@ macro_rules! operand_from_number {
     };
 }
 
-operand_from_number!(f32, f64, f16, bf16, i32, i64, u32, u8, bool);
+operand_from_number!(f32, f64, f16, bf16, i8, i32, i64, u8, u32, bool);
+
+/// As [`fit`], for a number beside tensors: a truth value beside numbers is one of them.
+pub(super) fn beside(op: &str, scalar: Scalar, dtype: DType) -> Result<Scalar> {
+    match scalar {
+        Scalar::Bool(_) => Ok(scalar.cast(dtype)),
+        Scalar::Int(_) | Scalar::Float(_) => fit(op, scalar, dtype),
+    }
+}
 
 /// The value in the variant of `dtype`, if the dtype can hold it: no fraction is dropped, no integer
 /// wraps, truth values and numbers do not mix.
 pub(crate) fn fit(op: &str, scalar: Scalar, dtype: DType) -> Result<Scalar> {
-    let range = match dtype {
-        DType::I32 => f64::from(i32::MIN)..=f64::from(i32::MAX),
-        DType::U32 => 0.0..=f64::from(u32::MAX),
-        DType::U8 => 0.0..=255.0,
-        DType::F32 | DType::F64 | DType::F16 | DType::BF16 | DType::Bool => {
-            return if matches!(scalar, Scalar::Bool(_)) == (dtype == DType::Bool) {
-                Ok(scalar.cast(dtype))
-            } else {
-                Err(misfit(op, scalar, dtype))
-            };
+    let fits = match (scalar, dtype.int_range()) {
+        (Scalar::Bool(_), _) => dtype == DType::Bool,
+        (Scalar::Int(_) | Scalar::Float(_), _) if dtype == DType::Bool => false,
+        (Scalar::Int(value), Some((least, largest))) => (least..=largest).contains(&value),
+        (Scalar::Float(value), Some((least, largest))) => {
+            let range = i128::from(least)..=i128::from(largest);
+            value.fract() == 0.0 && range.contains(&(value as i128))
         }
+        (Scalar::Int(_) | Scalar::Float(_), None) => true,
     };
-    let value = scalar.as_f64();
-    if matches!(scalar, Scalar::Bool(_)) || value.fract() != 0.0 || !range.contains(&value) {
-        return Err(misfit(op, scalar, dtype));
+    if fits {
+        return Ok(scalar.cast(dtype));
     }
-    Ok(scalar.cast(dtype))
-}
-
-fn misfit(op: &str, scalar: Scalar, dtype: DType) -> Error {
     let message = format!("{op}: {scalar} is no value of a {dtype} tensor; convert it with cast");
-    Error::shape(message)
+    Err(Error::shape(message))
 }

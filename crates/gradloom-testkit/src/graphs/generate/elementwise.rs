@@ -55,19 +55,22 @@ pub(super) fn unary(maker: &mut Maker<'_>) {
 pub(super) fn binary(maker: &mut Maker<'_>) {
     let a = maker.number();
     let (shape, dtype) = (maker.shape_of(a), maker.dtype_of(a));
+    // Dtypes that differ meet in one; few pairs are refused.
+    let mixed = maker.dice.once_in(4);
     let found = maker.find(|maker, node| {
         let other = maker.shape_of(node);
         let fits = |back: usize| {
             let (one, two) = (shape[shape.len() - back], other[other.len() - back]);
             one == two || one == 1 || two == 1
         };
-        maker.dtype_of(node) == dtype && (1..=shape.len().min(other.len())).all(fits)
+        (mixed || maker.dtype_of(node) == dtype) && (1..=shape.len().min(other.len())).all(fits)
     });
     let b = match found {
         Some(node) if !maker.dice.once_in(3) => node,
         _ => {
             let shape = maker.broadcastable(&shape);
-            maker.operand(&shape, dtype)
+            let other = if mixed { maker.dtype() } else { dtype };
+            maker.operand(&shape, other)
         }
     };
     let operands = if maker.dice.once_in(2) { [a, b] } else { [b, a] };
@@ -81,6 +84,10 @@ pub(super) fn binary(maker: &mut Maker<'_>) {
         call!(c => c.x[0].maximum(c.x[1])),
         call!(c => c.x[0].minimum(c.x[1])),
         call!(c => c.x[0].rem(c.x[1])),
+        call!(c => c.x[0].floor_divide(c.x[1])),
+        call!(c => c.x[0].remainder(c.x[1])),
+        call!(c => c.x[0].trunc_divide(c.x[1])),
+        call!(c => c.x[0].true_divide(c.x[1])),
         call!(c => c.x[0].lt(c.x[1])),
         call!(c => c.x[0].le(c.x[1])),
         call!(c => c.x[0].gt(c.x[1])),
@@ -98,6 +105,8 @@ pub(super) fn binary(maker: &mut Maker<'_>) {
             call!(c => c.x[0].bitand(c.x[1])),
             call!(c => c.x[0].bitor(c.x[1])),
             call!(c => c.x[0].bitxor(c.x[1])),
+            call!(c => c.x[0].left_shift(c.x[1])),
+            call!(c => c.x[0].right_shift(c.x[1])),
         ]);
     }
     let action = maker.dice.pick(&actions);
@@ -159,7 +168,8 @@ pub(super) fn choice(maker: &mut Maker<'_>) {
         return;
     }
     let other_shape = maker.broadcastable(&shape);
-    let b = maker.operand(&other_shape, dtype);
+    let other = if maker.dice.once_in(5) { maker.dtype() } else { dtype };
+    let b = maker.operand(&other_shape, other);
     let action = maker.dice.pick(&[
         call!(c => c.x[0].select(c.x[1], c.x[2])),
         call!(c => c.x[0].select(c.x[2], c.x[1])),
@@ -170,14 +180,20 @@ pub(super) fn choice(maker: &mut Maker<'_>) {
 }
 
 pub(super) fn integer(maker: &mut Maker<'_>) {
-    let dtype = maker.dice.pick(&[DType::I32, DType::U8, DType::U32]);
+    let ints: Vec<DType> =
+        maker.options.dtypes.iter().copied().filter(|dtype| dtype.is_int()).collect();
+    let dtype = maker.dice.pick(&ints);
     let x = maker.of(DType::is_int, dtype);
     let action = maker.dice.pick(&[
         call!(c => c.x[0].neg()),
         call!(c => c.x[0].abs()),
         call!(c => c.x[0].sign()),
         call!(c => c.x[0].relu()),
+        call!(c => c.x[0].bitnot()),
         call!(c => c.x[0].mul(c.x[0])),
+        call!(c => c.x[0].left_shift(3).right_shift(1)),
+        call!(c => c.x[0].mul(0.5)),
+        call!(c => c.x[0].gt(0.5)),
         call!(c => c.x[0].add(c.x[0]).div(2)),
         call!(c => c.x[0].sub(5).div(2)),
         call!(c => c.x[0].add(100).gt(120)),

@@ -8,9 +8,12 @@ use crate::graphs::pattern::Pattern;
 
 /// Indices in `0..size`: a leaf, or integers of the graph that are brought into range.
 pub(super) fn index(maker: &mut Maker<'_>, shape: &[usize], size: usize) -> usize {
-    let dtype = maker.dice.pick(&[DType::I32, DType::I32, DType::I32, DType::U32, DType::U8]);
+    let dtypes = [DType::I32, DType::I32, DType::I32, DType::U32, DType::U8, DType::I8, DType::I64];
+    let wide = maker.options.dtypes.contains(&DType::I64);
+    let dtype = maker.dice.pick(&dtypes[..dtypes.len() - usize::from(!wide)]);
     let existing = maker.find(|maker, node| {
-        maker.dtype_of(node) == DType::I32 && maker.graph[node].shape()[..] == *shape
+        matches!(maker.dtype_of(node), DType::I32 | DType::I64)
+            && maker.graph[node].shape()[..] == *shape
     });
     if let Some(node) = existing.filter(|_| maker.dice.once_in(2)) {
         // The absolute value of the least integer is none, its remainder is.
@@ -20,7 +23,7 @@ pub(super) fn index(maker: &mut Maker<'_>, shape: &[usize], size: usize) -> usiz
             return made;
         }
     }
-    let dtype = if size > 255 { DType::I32 } else { dtype };
+    let dtype = if size > 127 { DType::I32 } else { dtype };
     maker.leaf_of(shape, dtype, Pattern::Index(size))
 }
 

@@ -20,14 +20,17 @@ pub struct Options {
 impl Options {
     /// Everything that a device has.
     pub fn of(device: &Device) -> Options {
-        use DType::{BF16, Bool, F16, F32, F64, I32, U8, U32};
-        let mut dtypes = vec![F32, F32, F32, F32, F32, F32, BF16, I32, I32, U8, U32, Bool];
+        use DType::{BF16, Bool, F16, F32, F64, I8, I32, I64, U8, U32};
+        let mut dtypes = vec![F32, F32, F32, F32, F32, F32, BF16, I32, I32, I8, U8, U32, Bool];
         let capabilities = device.capabilities();
         if capabilities.f16 {
             dtypes.extend([F16, F16]);
         }
         if capabilities.f64 {
             dtypes.push(F64);
+        }
+        if capabilities.i64 {
+            dtypes.push(I64);
         }
         Options {
             dtypes,

@@ -35,6 +35,7 @@ pub(super) fn matmul(maker: &mut Maker<'_>) {
             call!(c => c.x[0].matmul(c.x[1])),
             call!(c => c.x[0].matmul(c.x[1])),
             call!(c => c.x[0].matmul(c.x[1]).relu()),
+            call!(c => c.x[0].matmul_as(c.x[1], c.x[0].dtype().compute())),
         ]);
         maker.call(action, &[x, y], Numbers::none());
     }

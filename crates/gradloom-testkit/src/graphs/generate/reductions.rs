@@ -82,7 +82,7 @@ pub(super) fn scan(maker: &mut Maker<'_>) {
         return;
     }
     let axis = maker.axis(x);
-    if maker.dice.once_in(2) || maker.dtype_of(x) == DType::U8 {
+    if maker.dice.once_in(2) || matches!(maker.dtype_of(x), DType::U8 | DType::I8) {
         maker.call(call!(c => c.x[0].cumsum(c.n[0])), &[x], Numbers::none().n([axis]));
     } else {
         let axis = axis.rem_euclid(maker.rank_of(x) as isize) as usize;

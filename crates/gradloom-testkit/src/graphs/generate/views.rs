@@ -128,6 +128,7 @@ pub(super) fn concat(maker: &mut Maker<'_>) {
     let axis = maker.dice.below(shape.len());
     let mut other = shape.clone();
     other[axis] = maker.size();
+    let dtype = if maker.dice.once_in(5) { maker.dtype() } else { dtype };
     let y = maker.operand(&other, dtype);
     let numbers = Numbers::none().n([axis as isize]);
     let operands = maker.dice.shuffled(vec![x, y]);

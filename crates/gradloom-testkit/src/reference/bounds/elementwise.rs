@@ -1,9 +1,10 @@
-//! Errors of elementwise ops.
+//! Errors of elementwise ops. Those of i64, whose elements are bits, are zero or infinite.
 
 use gradloom_tensor::op::{Binary, Unary};
 use gradloom_tensor::{DType, Op};
 
 use super::{Arithmetic, Known, Node, is_single, rounding};
+use crate::reference::whole;
 
 pub(super) fn errors(
     arithmetic: Arithmetic,
@@ -32,9 +33,12 @@ pub(super) fn errors(
             match (condition.error > 0.0, condition.value != 0.0) {
                 (false, true) => yes.error,
                 (false, false) => no.error,
+                (true, _) if dtype == DType::I64 => f64::INFINITY,
                 (true, _) => yes.farthest(values[index]).max(no.farthest(values[index])),
             }
         }),
+        _ if from == DType::I64 => every(&|index| cast_wide(dtype, at(0, index))),
+        _ if dtype == DType::I64 => every(&|index| cast_to_wide(from, at(0, index))),
         _ => every(&|index| cast(from, dtype, at(0, index), values[index])),
     }
 }
@@ -216,6 +220,9 @@ fn integer(op: Binary, dtype: DType, a: Within, b: Within) -> f64 {
     if dtype == DType::Bool {
         return 1.0;
     }
+    if dtype == DType::I64 {
+        return f64::INFINITY;
+    }
     let ([a_low, a_high], [b_low, b_high]) = (a.ends(), b.ends());
     let function = op.reference();
     let results = match op {
@@ -232,12 +239,33 @@ fn integer(op: Binary, dtype: DType, a: Within, b: Within) -> f64 {
     }
 }
 
+/// Of an integer dtype that f64 holds.
 fn range(dtype: DType) -> [f64; 2] {
-    match dtype {
-        DType::U8 => [0.0, 255.0],
-        DType::U32 => [0.0, f64::from(u32::MAX)],
-        _ => [f64::from(i32::MIN), f64::from(i32::MAX)],
+    let (least, largest) = dtype.int_range().unwrap_or_default();
+    [least as f64, largest as f64]
+}
+
+/// Of an i64.
+fn cast_wide(to: DType, a: Within) -> f64 {
+    if !a.is_exact() {
+        return if to == DType::Bool { 1.0 } else { f64::INFINITY };
     }
+    let value = whole(DType::I64, a.value);
+    // As it is, or rounded once: of f32 the reference keeps more.
+    match to {
+        DType::F32 if (value as f32) as i128 != i128::from(value) => {
+            rounding(DType::F32, 1.01, value as f64)
+        }
+        _ => 0.0,
+    }
+}
+
+/// To an i64.
+fn cast_to_wide(from: DType, a: Within) -> f64 {
+    let [low, high] = a.ends().map(f64::trunc);
+    let open = from.is_float() && !a.is_exact() && low != high;
+    let wraps = !from.is_float() && !a.is_exact();
+    if open || wraps || a.error.is_infinite() { f64::INFINITY } else { 0.0 }
 }
 
 fn cast(from: DType, to: DType, a: Within, value: f64) -> f64 {

@@ -207,7 +207,7 @@ fn settle(dtype: DType, value: f64, error: f64) -> (f64, f64) {
             (stored, if far[0].is_finite() { far[0].max(far[1]) } else { f64::INFINITY })
         }
         DType::Bool => (value, if error > 0.0 { 1.0 } else { 0.0 }),
-        DType::I32 | DType::U32 | DType::U8 => (value, error),
+        DType::I32 | DType::I64 | DType::I8 | DType::U32 | DType::U8 => (value, error),
     }
 }
 

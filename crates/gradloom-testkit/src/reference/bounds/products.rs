@@ -17,10 +17,11 @@ pub(super) fn errors(
     inputs: &[Known],
     values: &[f64],
 ) -> Vec<f64> {
-    if let Op::Reduce(Reduction::Max | Reduction::Min, _) = node.tensor.op() {
+    let exact = inputs.iter().all(|input| input.errors.iter().all(|&error| error == 0.0));
+    let extreme = matches!(node.tensor.op(), Op::Reduce(Reduction::Max | Reduction::Min, _));
+    if extreme && node.tensor.dtype() != DType::I64 {
         return extremum(node, inputs, values);
     }
-    let exact = inputs.iter().all(|input| input.errors.iter().all(|&error| error == 0.0));
     if !node.tensor.dtype().is_float() {
         return vec![if exact { 0.0 } else { f64::INFINITY }; values.len()];
     }
