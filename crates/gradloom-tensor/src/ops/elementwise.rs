@@ -64,10 +64,7 @@ impl Tensor {
         let dtype = result_type(op, [Typed::from(self), Typed::from(&other)]).or_fail();
         let lhs = self.cast(dtype);
         match other {
-            Operand::Scalar(scalar) => {
-                let number = lhs.argument_like(op, scalar);
-                (lhs, number)
-            }
+            Operand::Scalar(scalar) => (lhs.clone(), lhs.argument_like(op, scalar)),
             Operand::Tensor(other) => {
                 let shape = shape_rules::broadcast(op, lhs.shape(), other.shape()).or_fail();
                 (lhs.expand_to(shape), other.cast(dtype).expand_to(shape))
