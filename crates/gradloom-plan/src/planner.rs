@@ -105,7 +105,7 @@ impl Planner {
     pub fn prepare(&self, roots: &[Tensor], retention: Retention) -> Result<Prepared> {
         let mut linear = Linear::new(roots, retention);
         if let Some(placeholder) = linear.placeholder() {
-            return Err(Error::placeholder(placeholder.shape(), placeholder.location()));
+            return Err(Error::placeholder(placeholder.shape(), placeholder.origin()));
         }
         if !self.limits.in_place {
             linear.forbid_reuse();

@@ -86,9 +86,9 @@ impl Error {
     }
 
     /// The value of a [`Placeholder`](crate::Op::Placeholder) was asked for while a function was traced.
-    pub fn placeholder(shape: &crate::Shape, location: &'static Location<'static>) -> Self {
+    pub fn placeholder(shape: &crate::Shape, origin: Origin) -> Self {
         Error::shape(format!(
-            "eval: the value depends on a placeholder of shape {shape} (made at {location}), which has none \
+            "eval: the value depends on a placeholder of shape {shape} (made at {origin}), which has none \
              while its function is traced; ask for values outside of the function"
         ))
     }

@@ -229,10 +229,10 @@ fn refuse_wide(plan: &Plan, sites: &dyn Fn(usize) -> CheckSite) -> Result<()> {
         let made = made.map(|(instruction, &node)| (instruction.dtype, node));
         let stored = kernel.outputs.iter().map(|output| (output.dtype, output.node));
         if let Some((dtype, node)) = made.chain(stored).find(|(dtype, _)| dtype.size() == 8) {
-            let CheckSite { op, location, .. } = sites(node);
+            let CheckSite { op, origin, .. } = sites(node);
             let narrow = if dtype == DType::I64 { DType::I32 } else { DType::F32 };
             return Err(Error::unsupported(format!(
-                "{op}: {dtype} (made at {location}), which this device does not have; cast to {narrow}, or \
+                "{op}: {dtype} (made at {origin}), which this device does not have; cast to {narrow}, or \
                  move the operands to the CPU with `to_device`"
             )));
         }

@@ -132,7 +132,7 @@ fn pictures_of_bytes_are_normalised_and_become_bytes_again() {
             let centered = &floats - floats.mean_keepdim([0, 2, 3]);
             let scaled = &centered / (floats.var_keepdim([0, 2, 3], 0) + 1e-2).sqrt() * x[1];
             let bytes = (scaled.clamp(-2.0, 2.0) * 50.0 + 120.5).cast(DType::U8);
-            vec![scaled.permute([0, 2, 3, 1]), (bytes / 2 + x[0] / 2).sum([1, 2])]
+            vec![scaled.permute(&[0, 2, 3, 1]), (bytes / 2 + x[0] / 2).sum([1, 2])]
         },
     );
 }

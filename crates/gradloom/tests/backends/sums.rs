@@ -241,8 +241,8 @@ fn convolution(
     let result = input.conv2d(&weight, &options);
     let [_, _, rows, columns] = [0, 1, 2, 3].map(|axis| result.size(axis));
     // All cotangents are `b` for the input's and `a` for the weight's gradient, as are the factors.
-    let gradient = grad(&(&result * b).sum(..), &[&input]).swap_remove(0);
-    let weight_gradient = grad(&(&result * b).sum(..), &[&weight]).swap_remove(0);
+    let gradient = grad(&(&result * f64::from(b)).sum(..), &[&input]).swap_remove(0);
+    let weight_gradient = grad(&(&result * f64::from(b)).sum(..), &[&weight]).swap_remove(0);
     let windows = |at: usize, outputs: usize, kernel: usize, stride: usize| {
         (0..outputs)
             .filter(|output| (output * stride..output * stride + kernel).contains(&at))
@@ -311,7 +311,7 @@ fn sums_of_large_windows_keep_their_bound() {
         within("pool_sum", &device, &result, &exact, additions(terms));
         let one = Window::new([90, 90]);
         let windows = x.pool_sum(one);
-        let gradient = grad(&(windows * 0.1f32).sum(..), &[&x]).swap_remove(0);
+        let gradient = grad(&(windows * 0.1).sum(..), &[&x]).swap_remove(0);
         let covering = |at: usize| (at + 1).min(90).min(210 - at);
         let exact: Vec<(f64, f64)> = (0..2 * 210 * 210)
             .map(|index| covering(index / 210 % 210) * covering(index % 210))
@@ -328,7 +328,7 @@ fn windows_that_share_a_maximum_keep_their_bound() {
         values[40 * 80 + 40] = 1.0;
         let x = Tensor::from_vec(values, [1, 1, 80, 80], &device).unwrap();
         let result = x.pool_max(Window::new([40, 40]));
-        let gradient = grad(&(result * 0.1f32).sum(..), &[&x]).swap_remove(0);
+        let gradient = grad(&(result * 0.1).sum(..), &[&x]).swap_remove(0);
         let exact = 1600.0 * f64::from(0.1f32);
         let found = elements(&gradient).unwrap()[40 * 80 + 40];
         assert!((found - exact).abs() <= (additions(1600) + 2) as f64 * UNIT * exact, "{found}");
@@ -343,7 +343,7 @@ fn many_updates_of_one_place_keep_their_bound() {
             let index = Tensor::from_vec(index, [updates as usize], &device).unwrap();
             let table = Tensor::zeros([5, inner], DType::F32, &device);
             let rows = table.index_select(0, &index);
-            let gradient = grad(&(rows * 0.1f32).sum(..), &[&table]).swap_remove(0);
+            let gradient = grad(&(rows * 0.1).sum(..), &[&table]).swap_remove(0);
             let counts = [0, (updates as usize).div_ceil(10), 0, updates as usize * 9 / 10, 0];
             let exact: Vec<(f64, f64)> = (0..5 * inner)
                 .map(|at| counts[at / inner] as f64 * f64::from(0.1f32))
@@ -356,7 +356,7 @@ fn many_updates_of_one_place_keep_their_bound() {
         let index: Vec<i32> = (0..140_000).map(|at| at % 7 / 6).collect();
         let index = Tensor::from_vec(index, [70_000, 2], &device).unwrap();
         let table = Tensor::zeros([2, 2], DType::F32, &device);
-        let gradient = grad(&(table.gather(0, &index) * 0.1f32).sum(..), &[&table]).swap_remove(0);
+        let gradient = grad(&(table.gather(0, &index) * 0.1).sum(..), &[&table]).swap_remove(0);
         let exact: Vec<(f64, f64)> = [60_000.0, 60_000.0, 10_000.0, 10_000.0]
             .map(|sum| sum * f64::from(0.1f32))
             .map(|sum| (sum, sum))
