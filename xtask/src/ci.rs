@@ -39,7 +39,7 @@ fn all() -> Result<(), String> {
 
 /// Examples that need no downloaded data in tiny mode; the others say what they need and are run by
 /// hand.
-const EXAMPLES: [&str; 8] = [
+const EXAMPLES: [&str; 9] = [
     "01-tensors",
     "02-derivatives",
     "03-train-digits",
