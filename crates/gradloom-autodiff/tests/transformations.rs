@@ -211,6 +211,15 @@ fn inputs_may_depend_on_each_other() {
 }
 
 #[test]
+fn gradients_of_strided_slices_of_the_most_axes() {
+    let device = reference::device();
+    let x = vector(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &device);
+    let tall = x.reshape([1, 1, 2, 1, 1, 3, 1, 1]);
+    let slice = tall.slice(gradloom_tensor::s![.., .., .., .., .., ..;2]);
+    assert_close(&grad(&slice.square().sum(..), &[&x])[0], &[2.0, 0.0, 6.0, 8.0, 0.0, 12.0]);
+}
+
+#[test]
 fn gradients_do_not_look_behind_what_they_are_asked_for() {
     let device = reference::device();
     let mut weight = vector(&[1.0], &device);

@@ -1,5 +1,7 @@
 //! `vmap`, the Jacobians that stand on it, and how they refuse. Every op of the table is compared with a
 //! loop in the testkit.
+use std::slice::from_ref;
+
 use gradloom_autodiff::{
     Randomness, checkpoint, custom_grad, grad, hessian, hvp, jacfwd, jacobian, jacrev, jvp, vjp,
     vmap,
@@ -89,7 +91,7 @@ fn examples_lie_where_in_axes_and_out_axes_say() {
 #[test]
 fn what_is_the_same_for_all_examples_is_computed_once() {
     let (x, w) = (numbers([4, 3], 1), numbers([3, 3], 2));
-    let product = vmap(|v: &[Tensor]| v[0].matmul(&w.exp()), 0, 0).call(&[x.clone()]);
+    let product = vmap(|v: &[Tensor]| v[0].matmul(&w.exp()), 0, 0).call(from_ref(&x));
     assert_eq!(count(&product, |op| matches!(op, Op::Expand)), 0);
     let Some(matmul) = behind(&product, |op| matches!(op, Op::Matmul)) else {
         panic!("no product");
@@ -97,7 +99,7 @@ fn what_is_the_same_for_all_examples_is_computed_once() {
     assert_eq!(*matmul.inputs()[0].shape(), [4, 3]);
     assert_eq!(*matmul.inputs()[1].shape(), [3, 3]);
     // Also where it is on the left, and in the gradient that is asked through it.
-    let product = vmap(|v: &[Tensor]| w.matmul(&v[0]), 0, 0).call(&[x.clone()]);
+    let product = vmap(|v: &[Tensor]| w.matmul(&v[0]), 0, 0).call(from_ref(&x));
     assert_same(&product, &x.matmul(&w.t()));
     assert_eq!(count(&product, |op| matches!(op, Op::Expand)), 0);
     let through = |v: &[Tensor]| grad(&v[0].matmul(&w).square().sum(..), &[&v[0]]).swap_remove(0);
@@ -162,16 +164,16 @@ fn nested_vmaps_and_gradients_between_them() {
     let (x, y) = (numbers([3, 4], 1), numbers([5, 4], 2));
     let kernel = |a: &Tensor, b: &Tensor| (-(a - b).square().sum(..)).exp();
     let matrix = vmap(
-        |a: &[Tensor]| vmap(|b: &[Tensor]| kernel(&a[0], &b[0]), 0, 0).call(&[y.clone()]),
+        |a: &[Tensor]| vmap(|b: &[Tensor]| kernel(&a[0], &b[0]), 0, 0).call(from_ref(&y)),
         0,
         0,
     );
-    let found: Tensor = matrix.call(&[x.clone()]);
+    let found: Tensor = matrix.call(from_ref(&x));
     let difference = x.unsqueeze(1) - y.unsqueeze(0);
     assert_same(&found, &(-difference.square().sum(-1)).exp());
     let inner = |a: &[Tensor]| {
         let one = |b: &[Tensor]| grad(&kernel(&a[0], &b[0]), &[&a[0]]);
-        vmap(one, 0, 0).call(&[y.clone()])
+        vmap(one, 0, 0).call(from_ref(&y))
     };
     assert_loop(inner, &[x], &[Some(0)], &[&y]);
 }
@@ -184,7 +186,7 @@ fn checkpoints_inside_recompute_what_they_did() {
         let run = move |v: &[Tensor]| (&v[0] * &captured * &weight).tanh() + &v[0];
         let inner = run.clone();
         let once = checkpoint(run, &[v[0].sin()]);
-        let twice = checkpoint(move |v| checkpoint(inner.clone(), &[v[0].exp()]), &[once.clone()]);
+        let twice = checkpoint(move |v| checkpoint(inner.clone(), &[v[0].exp()]), from_ref(&once));
         let own = grad(&twice.sum(..), &[&v[0], &w]);
         vec![once, twice, own[0].clone(), own[1].clone()]
     };
@@ -197,17 +199,16 @@ fn custom_gradients_see_one_example_at_a_time() {
     // A clipped gradient is not linear, and this one has captured what belongs to an example.
     let function = |v: &[Tensor]| {
         let captured = v[0].exp();
-        let clipped = custom_grad(&w.round(), std::slice::from_ref(&w), move |_, _, g| {
+        let clipped = custom_grad(&w.round(), from_ref(&w), move |_, _, g| {
             vec![Some((g * &captured).clamp(-0.5, 0.5))]
         });
         let rounded = custom_grad(&v[0].round(), &v[..1], |x, y, g| vec![Some(g * &x[0] * y)]);
         vec![(&clipped * &v[0]).sum(..), rounded * &clipped]
     };
-    assert_loop(function, &[x.clone()], &[Some(0)], &[&w]);
+    assert_loop(function, from_ref(&x), &[Some(0)], &[&w]);
     // Also where a gradient is taken of a custom gradient made outside.
-    let outside = custom_grad(&w.exp(), std::slice::from_ref(&w), |w, y, g| {
-        vec![Some((g * y * &w[0]).clamp(-1.0, 1.0))]
-    });
+    let outside =
+        custom_grad(&w.exp(), from_ref(&w), |w, y, g| vec![Some((g * y * &w[0]).clamp(-1.0, 1.0))]);
     let function = |v: &[Tensor]| vjp(&outside, &v[0], &[&w]);
     assert_loop(function, &[x], &[Some(0)], &[&w]);
 }
@@ -220,8 +221,8 @@ fn detached_and_tracked_values_stay_so() {
         let own = grad(&weight.square().sum(..), &[&weight]).swap_remove(0);
         vec![&v[0] * v[0].exp().detach(), weight, own]
     };
-    assert_loop(function, &[x.clone()], &[Some(0)], &[]);
-    let [_, weight, _] = <[Tensor; 3]>::try_from(vmap(function, 0, 0).call(&[x.clone()])).unwrap();
+    assert_loop(function, from_ref(&x), &[Some(0)], &[]);
+    let [_, weight, _] = <[Tensor; 3]>::try_from(vmap(function, 0, 0).call(from_ref(&x))).unwrap();
     assert!(weight.is_tracked());
     let y: Tensor = vmap(|v: &[Tensor]| v[0].exp(), 0, 0).call(&[x.tracked()]);
     assert!(y.is_tracked());
@@ -235,14 +236,14 @@ fn random_numbers_are_what_the_caller_says() {
     let key = Key::new(5);
     let noisy =
         |v: &[Tensor]| &v[0] + Tensor::normal(key, 4, 0.0, 1.0, v[0].device()).cast(DType::F64);
-    let same: Tensor = vmap(noisy, 0, 0).randomness(Randomness::Same).call(&[x.clone()]);
-    assert_same(&same, &looped(|v| vec![noisy(v)], &[x.clone()], &[Some(0)], 3)[0]);
-    let different: Tensor = vmap(noisy, 0, 0).randomness(Randomness::Different).call(&[x.clone()]);
+    let same: Tensor = vmap(noisy, 0, 0).randomness(Randomness::Same).call(from_ref(&x));
+    assert_same(&same, &looped(|v| vec![noisy(v)], from_ref(&x), &[Some(0)], 3)[0]);
+    let different: Tensor = vmap(noisy, 0, 0).randomness(Randomness::Different).call(from_ref(&x));
     let drawn = Tensor::normal(key, [3, 4], 0.0, 1.0, x.device()).cast(DType::F64);
     assert_same(&different, &(&x + &drawn));
     // Numbers drawn before are constants.
     let before = Tensor::normal(key, 4, 0.0, 1.0, x.device()).cast(DType::F64);
-    let y: Tensor = vmap(|v: &[Tensor]| &v[0] + &before, 0, 0).call(&[x.clone()]);
+    let y: Tensor = vmap(|v: &[Tensor]| &v[0] + &before, 0, 0).call(from_ref(&x));
     assert_same(&y, &same);
     // A gradient uses the numbers that its value was computed with, also where they are drawn again.
     let dropped = |v: &[Tensor]| {
@@ -254,7 +255,7 @@ fn random_numbers_are_what_the_caller_says() {
         vec![grad(&y.sum(..), &[&v[0]]).swap_remove(0), y]
     };
     let [gradient, y] = <[Tensor; 2]>::try_from(
-        vmap(dropped, 0, 0).randomness(Randomness::Different).call(&[x.clone()]),
+        vmap(dropped, 0, 0).randomness(Randomness::Different).call(from_ref(&x)),
     )
     .unwrap();
     let kept = y.ne(0.0);
@@ -313,7 +314,7 @@ fn long_chains_are_rebuilt_on_a_small_stack() {
             0,
             0,
         )
-        .call(&[x.clone()]);
+        .call(from_ref(&x));
         assert_same(&y, &x);
     };
     std::thread::Builder::new().stack_size(256 << 10).spawn(run).unwrap().join().unwrap();
@@ -327,14 +328,14 @@ fn many_custom_gradients_cost_little_each() {
             |v: &[Tensor]| {
                 let mut y = v[0].clone();
                 for _ in 0..20_000 {
-                    y = custom_grad(&-&y, std::slice::from_ref(&y), |_, _, g| vec![Some(-g)]);
+                    y = custom_grad(&-&y, from_ref(&y), |_, _, g| vec![Some(-g)]);
                 }
                 y
             },
             0,
             0,
         )
-        .call(&[x.clone()]);
+        .call(from_ref(&x));
         assert_same(&grad(&y.sum(..), &[&x])[0], &x.ones_like());
     };
     std::thread::Builder::new().stack_size(512 << 10).spawn(run).unwrap().join().unwrap();
@@ -387,7 +388,7 @@ fn a_jacobian_of_a_checkpoint_draws_the_same_numbers_again() {
         let keep = Tensor::bernoulli(Key::new(3), 0.5, 4, v[0].device());
         keep.select(&v[0], v[0].zeros_like()).square()
     };
-    let (plain, saved) = (run(std::slice::from_ref(&x)), checkpoint(run, std::slice::from_ref(&x)));
+    let (plain, saved) = (run(from_ref(&x)), checkpoint(run, from_ref(&x)));
     assert_same(&jacobian(&saved, &[&x])[0], &jacobian(&plain, &[&x])[0]);
 }
 

@@ -5,6 +5,7 @@ use gradloom_tensor::ops::attention::AttentionOptions;
 use gradloom_tensor::ops::convolution::Conv2dOptions;
 use gradloom_tensor::{Device, Retention, Tensor};
 use gradloom_testkit::reference;
+use std::slice::from_ref;
 use std::sync::Arc;
 
 fn leaf(shape: &[usize], device: &Device) -> Tensor {
@@ -54,8 +55,8 @@ fn a_step_of_a_small_network() {
 fn an_unbatched_matrix_is_one_product_on_either_side() {
     let device = reference::device();
     let (x, w) = (leaf(&[64, 20], &device), leaf(&[30, 20], &device));
-    let left: Tensor = vmap(|v: &[Tensor]| w.matmul(&v[0]), 0, 0).call(&[x.clone()]);
-    let right: Tensor = vmap(|v: &[Tensor]| v[0].matmul(&w.t()), 0, 0).call(&[x.clone()]);
+    let left: Tensor = vmap(|v: &[Tensor]| w.matmul(&v[0]), 0, 0).call(from_ref(&x));
+    let right: Tensor = vmap(|v: &[Tensor]| v[0].matmul(&w.t()), 0, 0).call(from_ref(&x));
     for product in [left, right] {
         let plan = plan(&[product]);
         assert_eq!(plan.kernels.len(), 1, "{plan}");
@@ -68,7 +69,7 @@ fn gradients_of_each_example_of_a_linear_layer() {
     let device = reference::device();
     let (x, w) = (leaf(&[64, 20], &device), leaf(&[20, 30], &device));
     let one = |v: &[Tensor]| grad(&v[0].matmul(&w).tanh().sum(..), &[&w]).swap_remove(0);
-    let vmapped: Tensor = vmap(one, 0, 0).call(&[x.clone()]);
+    let vmapped: Tensor = vmap(one, 0, 0).call(from_ref(&x));
     let y = x.matmul(&w).tanh();
     let by_hand = x.unsqueeze(2).matmul(&(1.0 - y.square()).unsqueeze(1));
     assert_as_by_hand(&[vmapped], &[by_hand]);
@@ -80,20 +81,20 @@ fn rows_attention_and_convolutions() {
     let x = leaf(&[8, 2, 4, 6, 16], &device);
     let options = AttentionOptions::default().causal(true);
     let attend = |x: &Tensor| Tensor::attention(x, x, x, &options);
-    let vmapped: Tensor = vmap(|v: &[Tensor]| attend(&v[0]), 0, 0).call(&[x.clone()]);
+    let vmapped: Tensor = vmap(|v: &[Tensor]| attend(&v[0]), 0, 0).call(from_ref(&x));
     assert_as_by_hand(&[vmapped], &[attend(&x.reshape([16, 4, 6, 16]))]);
 
     let norm = |x: &Tensor| x.layer_norm(1, None, None, 1e-5).softmax(-1);
-    let vmapped: Tensor = vmap(|v: &[Tensor]| norm(&v[0]), 0, 0).call(&[x.clone()]);
+    let vmapped: Tensor = vmap(|v: &[Tensor]| norm(&v[0]), 0, 0).call(from_ref(&x));
     assert_as_by_hand(&[vmapped], &[norm(&x)]);
 
     let (image, weight) = (leaf(&[8, 3, 9, 9], &device), leaf(&[5, 3, 3, 3], &device));
     let convolve = |x: &Tensor| x.conv2d(&weight, &Conv2dOptions::default()).relu();
     let one = |v: &[Tensor]| convolve(&v[0].unsqueeze(0)).squeeze(0);
-    let vmapped: Tensor = vmap(one, 0, 0).call(&[image.clone()]);
+    let vmapped: Tensor = vmap(one, 0, 0).call(from_ref(&image));
     assert_as_by_hand(&[vmapped], &[convolve(&image)]);
 
     let (table, index) = (leaf(&[50, 16], &device), Tensor::arange(8, &device).reshape([8, 1]));
-    let vmapped: Tensor = vmap(|v: &[Tensor]| table.embedding(&v[0]), 0, 0).call(&[index.clone()]);
+    let vmapped: Tensor = vmap(|v: &[Tensor]| table.embedding(&v[0]), 0, 0).call(from_ref(&index));
     assert_as_by_hand(&[vmapped], &[table.embedding(&index)]);
 }

@@ -53,14 +53,18 @@ pub(super) fn unslice(
 
 /// Zeros between elements: `[a, b] -> [a, 0, b, 0]` for step 2.
 fn dilate(g: &Tensor, axis: usize, step: usize) -> Tensor {
-    let mut dims: Vec<usize> = g.shape().to_vec();
-    dims.insert(axis + 1, 1);
-    let split = view(Op::Reshape, g, Shape::new(&dims));
-    dims[axis + 1] = step;
-    let padded = view(Op::Pad { before: [0; RANK_MAX] }, &split, Shape::new(&dims));
-    dims.remove(axis + 1);
-    dims[axis] *= step;
-    view(Op::Reshape, &padded, Shape::new(&dims))
+    let (before, after) = (&g.shape()[..=axis], &g.shape()[axis + 1..]);
+    // Where there is no room for one more axis, those on both sides are one.
+    let [before, after] = match g.rank() < RANK_MAX {
+        true => [before.to_vec(), after.to_vec()],
+        false => [before, after].map(|sizes| vec![sizes.iter().product()]),
+    };
+    let apart = |between: usize| -> Shape {
+        before.iter().copied().chain([between]).chain(after.iter().copied()).collect()
+    };
+    let split = view(Op::Reshape, g, apart(1));
+    let padded = view(Op::Pad { before: [0; RANK_MAX] }, &split, apart(step));
+    view(Op::Reshape, &padded, g.shape().with(axis, g.shape()[axis] * step))
 }
 
 pub(super) fn unpad(g: &Tensor, before: &[usize; RANK_MAX], shape: &Shape) -> Tensor {

@@ -145,7 +145,7 @@ fn differing_dtypes_meet_in_one() {
     assert_eq!(of(DType::Bool).select(of(DType::I8), of(DType::F64)).dtype(), DType::F64);
     let mixed = [of(DType::U8), of(DType::Bool), of(DType::F16)];
     assert_eq!(gradloom_tensor::Tensor::concat(&mixed, 0).dtype(), DType::F16);
-    assert_eq!(of(DType::I8).result_type(&of(DType::U8)), DType::I32);
+    assert_eq!(of(DType::I8).result_type(of(DType::U8)), DType::I32);
 }
 
 #[test]

@@ -152,7 +152,8 @@ fn nodes_of_gradients_know_the_lines_of_their_ops() {
     assert_eq!(zeros.location().line(), line!() - 1);
     // A rule of one's own has lines of its own, also inside other gradients.
     let rule_line = line!() + 1;
-    let custom = custom_grad(&y, &[y.clone()], |_, _, gradient| vec![Some(gradient * 3.0)]);
+    let custom =
+        custom_grad(&y, std::slice::from_ref(&y), |_, _, gradient| vec![Some(gradient * 3.0)]);
     let gradient = grad(&custom.sum(..), &[&y]).swap_remove(0);
     assert_eq!((gradient.location().line(), gradient.origin().gradient_of), (rule_line, None));
 }
@@ -161,7 +162,8 @@ fn nodes_of_gradients_know_the_lines_of_their_ops() {
 fn a_rule_of_the_wrong_shape_is_named() {
     let device = Device::cpu();
     let x = Tensor::ones([2], DType::F32, &device);
-    let y = custom_grad(&x, &[x.clone()], |_, _, gradient| vec![Some(gradient.sum(..))]);
+    let y =
+        custom_grad(&x, std::slice::from_ref(&x), |_, _, gradient| vec![Some(gradient.sum(..))]);
     let message =
         gradloom_testkit::graphs::quietly(|| grad(&y.sum(..), &[&x])).expect_err("a scalar");
     assert!(message.starts_with("custom: the gradient of an operand is f32"), "{message}");

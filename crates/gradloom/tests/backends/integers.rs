@@ -279,7 +279,7 @@ fn quotients_of_floats_round_down_with_their_divisor() {
         let rest = x.remainder(&y).to_vec::<f32>().unwrap();
         assert_eq!(rest[..4], [1.0, 1.0, -1.0, -1.0]);
         assert!((rest[4] - 0.1).abs() < 1e-6 && rest[6] == 0.0, "{rest:?}");
-        let by_zero = on(&[1.0, -1.0, 0.0]).floor_divide(&on(&[0.0, 0.0, 0.0]));
+        let by_zero = on(&[1.0, -1.0, 0.0]).floor_divide(on(&[0.0, 0.0, 0.0]));
         let by_zero = by_zero.to_vec::<f32>().unwrap();
         assert_eq!(by_zero[..2], [f32::INFINITY, f32::NEG_INFINITY]);
         assert!(by_zero[2].is_nan());
