@@ -5,6 +5,7 @@
 mod files;
 mod library;
 pub mod permutations;
+mod samples;
 mod preprocess;
 
 pub use files::{FILES, source};

@@ -17,6 +17,7 @@ const ACCEPTED: &[Accepted] = &[
     ("gradloom-tensor", "blocks/mod.rs", "blocks/block.rs"),
     ("gradloom-tensor", "blocks/mod.rs", "blocks/encode.rs"),
     ("gradloom-testkit", "reference/mod.rs", "reference/elementwise.rs"),
+    ("gradloom-testkit", "reference/mod.rs", "reference/integers.rs"),
     ("gradloom-testkit", "reference/mod.rs", "reference/sequences.rs"),
     ("gradloom-testkit", "reference/mod.rs", "reference/structured.rs"),
     ("gradloom-testkit", "reference/mod.rs", "reference/views.rs"),

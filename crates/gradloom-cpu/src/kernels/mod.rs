@@ -33,6 +33,7 @@ mod concat;
 mod gather;
 mod pool;
 mod pool_planes;
+mod lost;
 mod scan;
 mod scatter;
 mod sort;

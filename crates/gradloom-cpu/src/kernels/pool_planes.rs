@@ -3,12 +3,10 @@
 //! Windows of two by two side by side have loops of their own, which vectorise; other windows go
 //! through the window's elements outside and along the output's rows inside.
 
-use std::marker::PhantomData;
-
 use gradloom_plan::Pool;
 
 use super::lanes::Ordered;
-use crate::scratch::Scratch;
+use super::lost::Lost;
 use crate::simd::vectorized;
 
 /// True for windows of two by two side by side without padding, in planes without depth.
@@ -37,34 +35,6 @@ fn overlaps(pool: &Pool) -> [usize; 3] {
         let step = (1..=stride).find(|step| (step * dilation).is_multiple_of(stride)).unwrap_or(1);
         pool.window.kernel[axis].div_ceil(step).min(pool.output_size[axis])
     })
-}
-
-/// What rounding has cut off the sums of a plane.
-struct Lost<T> {
-    memory: Scratch,
-    lane: PhantomData<T>,
-}
-
-impl<T: Ordered> Lost<T> {
-    #[inline(always)]
-    fn new(count: usize) -> Self {
-        let mut memory = Scratch::take::<T>(count);
-        memory.get_mut::<T>().fill(T::ZERO);
-        Lost { memory, lane: PhantomData }
-    }
-
-    #[inline(always)]
-    fn get_mut(&mut self) -> &mut [T] {
-        self.memory.get_mut()
-    }
-
-    /// Adds it to the sums.
-    #[inline(always)]
-    fn settle(self, sums: &mut [T]) {
-        for (sum, &lost) in sums.iter_mut().zip(self.memory.get::<T>()) {
-            *sum = sum.with_lost(lost);
-        }
-    }
 }
 
 /// Outputs in a row and the input elements that one element of their windows meets.

@@ -1,0 +1,38 @@
+//! Sample text for the splice points of templates.
+
+pub(crate) const BINDINGS: &str = "
+@group(0) @binding(0) var<storage, read> b0: array<f32>;
+@group(0) @binding(1) var<storage, read> b1: array<f32>;
+@group(0) @binding(2) var<storage, read_write> b2: array<f32>;
+@group(0) @binding(3) var<storage, read_write> b3: array<u32>;
+@group(0) @binding(4) var<uniform> words: array<vec4<u32>, 2>;
+@group(0) @binding(5) var<storage, read_write> status: array<atomic<u32>, 4>;
+";
+pub(crate) const READS: &str = "
+fn read0(index: u32) -> f32 { return b0[index]; }
+fn read1(index: u32) -> f32 { return b1[index]; }
+";
+pub(crate) const EPILOGUE_F32: &str = "
+fn epilogue(index: u32, accumulator: f32) { b2[index] = gl_relu(accumulator) + b1[index]; }
+";
+pub(crate) const EPILOGUE_I32: &str = "
+fn epilogue(index: u32, accumulator: i32) { b3[index] = bitcast<u32>(accumulator); }
+";
+pub(crate) const EVERY_FUNCTION: &str = "
+    let a = b0[index];
+    let b = b1[index];
+    var y = gl_max(a, b) + gl_min(a, b) + gl_relu(a) + gl_sign(a) + gl_sqrt(a) + gl_rsqrt(a);
+    y += gl_div(a, b) + gl_rem(a, b) + gl_exp(a) + gl_expm1(a) + gl_log(a) + gl_log1p(a);
+    y += gl_tanh(a) + gl_sigmoid(a) + gl_erf(a) + gl_sin(a) + gl_cos(a) + gl_pow(a, b);
+    y += gl_sub(a, b) + gl_neg(b) + gl_times_zero(a, 0.0f) + gl_by_zero(b, 0.0f) + gl_zero_by(0.0f, a);
+    y += gl_round_bf16(a) + gl_round_f16(b);
+    let i = gl_div_i32(gl_to_i32(a), gl_to_i32(b)) + gl_rem_i32(gl_to_i32(a), 7i);
+    let u = gl_div_u32(gl_to_u32(a), gl_to_u8(b)) + gl_rem_u32(3u, gl_sign_u32(gl_to_u32(a)));
+    let j = gl_left_shift_i32(i, 3i) + gl_right_shift_i32(i, 40i);
+    let w = gl_left_shift_u32(u, 3u) + gl_right_shift_u32(u, 40u);
+    gl_check(i + j, 100u, words[0].x);
+    let random = gl_threefry(words[1].xy, vec2<u32>(index, 0u)).x;
+    let flag = gl_xor(gl_is_nan(a), gl_is_inf(b));
+    b2[index] = select(y, f32(i), flag);
+    b3[index] = u + w + random;
+";
