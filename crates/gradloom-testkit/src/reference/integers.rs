@@ -6,7 +6,7 @@
 use gradloom_tensor::op::{ArgReduction, Binary, Reduction, Unary};
 use gradloom_tensor::{DType, Op, Scalar, Shape, Tensor, rounding};
 
-use super::structured::lines;
+use super::lines::lines;
 use super::{Values, coordinate, linear};
 
 /// The integer or truth value that an element of a dtype is.

@@ -9,6 +9,7 @@
 mod bounds;
 mod elementwise;
 mod integers;
+mod lines;
 mod sequences;
 mod structured;
 mod views;

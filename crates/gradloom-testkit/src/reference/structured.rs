@@ -3,6 +3,7 @@
 use gradloom_tensor::op::{ArgReduction, Reduction, Window};
 use gradloom_tensor::{DType, Op, Shape, Tensor};
 
+use super::lines::lines;
 use super::{Values, coordinate, integers, linear, round};
 
 pub(super) fn compute(tensor: &Tensor, values: &[Values], shapes: &[Shape]) -> Vec<f64> {
@@ -164,32 +165,6 @@ fn arg_reduce(reduction: ArgReduction, list: &[f64]) -> usize {
 /// NaN counts as largest.
 fn compare(a: f64, b: f64) -> std::cmp::Ordering {
     a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
-}
-
-/// Applies `function` to the element indices of every line along an axis; its results stand along the
-/// same axis.
-pub(super) fn lines(
-    shape: &Shape,
-    axis: usize,
-    function: impl Fn(&[usize]) -> Vec<f64>,
-) -> Vec<f64> {
-    let size = shape[axis];
-    let inner: usize = shape[axis + 1..].iter().product();
-    let outer: usize = shape[..axis].iter().product();
-    let mut results = Vec::new();
-    for o in 0..outer {
-        let lists: Vec<Vec<f64>> = (0..inner)
-            .map(|i| {
-                let line: Vec<usize> = (0..size).map(|k| (o * size + k) * inner + i).collect();
-                function(&line)
-            })
-            .collect();
-        let len = lists.first().map_or(0, Vec::len);
-        for position in 0..len {
-            results.extend(lists.iter().map(|list| list[position]));
-        }
-    }
-    results
 }
 
 fn matmul(a: &[f64], b: &[f64], a_shape: &Shape, b_shape: &Shape, out: &Shape) -> Vec<f64> {

@@ -4,7 +4,8 @@ use gradloom_tensor::op::{ArgReduction, Window};
 use gradloom_tensor::{Op, Shape};
 
 use super::{Arithmetic, Known, Node};
-use crate::reference::structured::{self, lines, pool};
+use crate::reference::lines::lines;
+use crate::reference::structured::{self, pool};
 use crate::reference::{coordinate, linear};
 
 pub(super) fn errors(
