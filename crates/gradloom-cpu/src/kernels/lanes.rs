@@ -75,6 +75,10 @@ pub(super) trait Ordered: Pod + Send + Sync {
     /// A sum with what rounding has cut off it.
     fn with_lost(self, lost: Self) -> Self;
 
+    /// As [`Ordered::with_lost`], and in `lost` what is cut off that: long sums do it now and then, or what
+    /// is lost becomes a long sum itself.
+    fn settled(self, lost: &mut Self) -> Self;
+
     /// The larger; NaN wins.
     #[inline(always)]
     fn or_larger(self, other: Self) -> Self {
@@ -128,6 +132,14 @@ macro_rules! ordered_float {
                 // Beside an infinity what is lost is NaN.
                 if <$type>::is_nan(lost) { self } else { self + lost }
             }
+
+            #[inline(always)]
+            fn settled(self, lost: &mut Self) -> Self {
+                let sum = self.with_lost(*lost);
+                let added = sum - self;
+                *lost = (self - (sum - added)) + (*lost - added);
+                sum
+            }
         }
     )*};
 }
@@ -165,6 +177,11 @@ macro_rules! ordered_integer {
 
             #[inline(always)]
             fn with_lost(self, _lost: Self) -> Self {
+                self
+            }
+
+            #[inline(always)]
+            fn settled(self, _lost: &mut Self) -> Self {
                 self
             }
         }

@@ -55,6 +55,9 @@ impl Scan {
     }
 }
 
+/// Terms after which what rounding has cut off goes into the sum.
+const TERMS_KEPT: usize = 64;
+
 vectorized! {
     /// Running sums keep what rounding cuts off, so each is as good as if it had been added up alone.
     fn running_sums['a][T: Ordered](
@@ -67,6 +70,9 @@ vectorized! {
                 let at = if reverse { rows - 1 - step } else { step };
                 sum = sum.plus_exactly(input[at], &mut lost);
                 out[at] = sum.with_lost(lost);
+                if step % TERMS_KEPT == TERMS_KEPT - 1 {
+                    sum = sum.settled(&mut lost);
+                }
             }
             return;
         }
@@ -80,6 +86,11 @@ vectorized! {
             for ((&term, slot), (sum, lost)) in terms.zip(sums.iter_mut().zip(lost.iter_mut())) {
                 *sum = sum.plus_exactly(term, lost);
                 *slot = sum.with_lost(*lost);
+            }
+            if step % TERMS_KEPT == TERMS_KEPT - 1 {
+                for (sum, lost) in sums.iter_mut().zip(lost.iter_mut()) {
+                    *sum = sum.settled(lost);
+                }
             }
         }
     }
