@@ -74,7 +74,10 @@ fn wide_integers_are_checked_into_i32() {
     let dict = read(&file("I64", "[2]", &longs(&[-5, i64::from(i32::MAX)]))).unwrap();
     assert_eq!(dict.get("t").unwrap().to_vec::<i32>().unwrap(), [-5, i32::MAX]);
     let error = read(&file("I64", "[2]", &longs(&[1, 1 << 31]))).unwrap_err();
-    assert_eq!(error.to_string(), "file: t: element 1 is 2147483648, too large for i32");
+    assert_eq!(
+        error.to_string(),
+        "file: t: element 1 is 2147483648, too large for i32; WideIntegers::Kept reads i64 on the CPU"
+    );
     let dict = read(&file("I8", "[3]", &[0xff, 0, 1])).unwrap();
     assert_eq!(dict.get("t").unwrap().to_vec::<i32>().unwrap(), [-1, 0, 1]);
     let dict = read(&file("U16", "[1]", &[0xff, 0xff])).unwrap();
