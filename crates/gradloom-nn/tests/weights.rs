@@ -79,7 +79,7 @@ fn wide_integers_are_checked_into_i32() {
         "file: t: element 1 is 2147483648, too large for i32; WideIntegers::Kept reads i64 on the CPU"
     );
     let dict = read(&file("I8", "[3]", &[0xff, 0, 1])).unwrap();
-    assert_eq!(dict.get("t").unwrap().to_vec::<i32>().unwrap(), [-1, 0, 1]);
+    assert_eq!(dict.get("t").unwrap().to_vec::<i8>().unwrap(), [-1, 0, 1]);
     let dict = read(&file("U16", "[1]", &[0xff, 0xff])).unwrap();
     assert_eq!(dict.get("t").unwrap().to_vec::<i32>().unwrap(), [65535]);
     let dict = read(&file("BOOL", "[3]", &[0, 1, 7])).unwrap();

@@ -53,7 +53,7 @@ pub struct Kernel {
     /// What it does around its program.
     pub kind: KernelKind,
     /// The elementwise part. For kinds without a program of their own it is the epilogue, which starts
-    /// from [`Operation::Accumulator`](crate::program::Operation::Accumulator).
+    /// from [`Operation::Accumulator`].
     pub program: Program,
     /// The space the program runs over.
     pub space: Space,
