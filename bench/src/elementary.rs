@@ -93,6 +93,17 @@ pub(crate) fn dispatch(device: &Device, effort: Effort) -> Result<Figure, Failur
     Ok(Figure::new("us/kernel", samples).note("64 dependent 8x8 products in one evaluation"))
 }
 
+/// Microseconds from `x + y` of 16 floats to its value on the host.
+pub(crate) fn small_add(device: &Device, effort: Effort) -> Result<Figure, Failure> {
+    let (x, y) = (noise([1, 16], 11, DType::F32, device)?, noise([1, 16], 12, DType::F32, device)?);
+    let per_second = rates(1.0, effort.repeats, effort.seconds, || {
+        std::hint::black_box((&x + &y).to_vec::<f32>()?);
+        Ok(())
+    })?;
+    let samples = per_second.into_iter().map(|rate| 1e6 / rate).collect();
+    Ok(Figure::new("us", samples).note("from graph to value on the host"))
+}
+
 /// Nanoseconds per node to find a known plan for a graph.
 pub(crate) fn planning(device: &Device, effort: Effort) -> Result<Figure, Failure> {
     let x = noise([8, 8], 10, DType::F32, device)?;

@@ -24,8 +24,10 @@ usage: bench [--quick] [--device NAME] [--json FILE]   the suite, on every devic
 /// Effort of a case when timed beside peers.
 const PEER_EFFORT: Effort = Effort { repeats: 7, seconds: 0.5 };
 
-const CASES: [&str; 18] = [
+const CASES: [&str; 20] = [
     "base",
+    "small.add",
+    "small.mlp",
     "w1.f32.512",
     "w1.f32.1024",
     "w1.f32.2048",
@@ -101,6 +103,8 @@ fn peer_case(case: &str, device: &Device) -> Result<Vec<Figure>, Failure> {
             let dtype = if dtype == "bf16" { DType::BF16 } else { DType::F32 };
             elementary::matmul(device, size.parse()?, dtype, PEER_EFFORT)
         }
+        ["small", "add"] => elementary::small_add(device, PEER_EFFORT),
+        ["small", "mlp"] => networks::mlp(device, 2000, 5),
         ["w2", _] => networks::fashion(device, 100, 3),
         ["w3", _] => networks::cifar(device, 20, 3),
         ["w4", batch] => language::encode(device, batch[1..].parse()?),

@@ -109,6 +109,34 @@ pub(crate) fn cifar(device: &Device, steps: usize, repeats: usize) -> Result<Fig
     train(cnn([3, 64, 128], 1, 8192, device), &batches, steps, repeats, device)
 }
 
+/// Three linear layers of 64 units with relu and tanh between them, batch 32, SGD with momentum: what a
+/// step costs beside its arithmetic.
+pub(crate) fn mlp(device: &Device, steps: usize, repeats: usize) -> Result<Figure, Failure> {
+    let mut init = Init::new(Key::new(0), device);
+    let mut model = Sequential::new()
+        .with(Linear::new(64, 64, &mut init))
+        .with(Activation::Relu)
+        .with(Linear::new(64, 64, &mut init))
+        .with(Activation::Tanh)
+        .with(Linear::new(64, 64, &mut init));
+    let x = Tensor::normal(Key::new(1), [32, 64], 0.0, 1.0, device).detach();
+    let y = Tensor::normal(Key::new(2), [32, 64], 0.0, 1.0, device).detach();
+    eval([&x, &y])?;
+    let mut optimizer = Sgd::new(0.01).momentum(0.9);
+    let mut ctx = Context::train(Key::new(3));
+    let per_second = step_rates(1.0, steps, repeats, |_| {
+        let mut loss = (model.forward(&x, &mut ctx) - &y).square().mean(..);
+        let gradients = gradients(&loss, &model);
+        optimizer.step(&mut model, &gradients);
+        drop(gradients);
+        commit(&mut (&mut model, &mut optimizer, &mut loss))?;
+        std::hint::black_box(loss.item()?);
+        Ok(())
+    })?;
+    let samples = per_second.into_iter().map(|rate| 1e6 / rate).collect();
+    Ok(Figure::new("us/step", samples))
+}
+
 /// An embedding, two bidirectional LSTM layers, a mean over time and a linear layer.
 #[derive(Clone, Module)]
 struct BiLstm {

@@ -79,6 +79,8 @@ fn measure(device: &Device, quick: bool) -> Result<Vec<Value>, Failure> {
         figures.push(line);
     };
     add("dispatch", elementary::dispatch(device, effort));
+    add("x + y of 16", elementary::small_add(device, effort));
+    add("MLP step, 3 layers of 64", networks::mlp(device, if quick { 50 } else { 1000 }, 3));
     add("planning", elementary::planning(device, effort));
     for size in [256, 512, 1024] {
         add(&format!("matmul {size}"), elementary::matmul(device, size, DType::F32, effort));
