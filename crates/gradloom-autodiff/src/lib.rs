@@ -6,6 +6,9 @@ mod checkpoint;
 mod custom;
 mod forward;
 mod reverse;
+mod dependents;
+mod looping;
+mod stacked;
 mod rules;
 
 pub use checkpoint::checkpoint;

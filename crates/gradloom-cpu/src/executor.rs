@@ -3,13 +3,16 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use gradloom_plan::{BufferRef, Checks, Kernel, Plan, Prepared};
+use gradloom_plan::{BufferRef, Checks, Kernel, KernelKind, Plan, Prepared};
 use gradloom_tensor::{Buffer, DType, Error, Op, Result};
+use rayon::prelude::*;
 
+use crate::kernels::in_place::shared;
 use crate::kernels::{Aliases, Context, Executable, prepare};
 use crate::memory::{Memory, Storage};
 use crate::pool::Pool;
@@ -19,10 +22,15 @@ use crate::tile::Failures;
 
 /// Plans whose prepared kernels are kept.
 const PLANS_MAX: usize = 1024;
+/// Work of the largest of several loops, in parts of what each thread has on average, up to which each
+/// runs on one thread.
+const UNEVEN_MAX: f64 = 1.25;
 
 /// A plan's kernels, ready to run.
 struct Executables {
     kernels: Vec<(Box<dyn Executable>, Aliases)>,
+    /// Kernels in order, with the share of the largest in the work of those that may run together.
+    steps: Vec<(Range<usize>, f64)>,
     /// True if some kernel may use several threads.
     large: bool,
 }
@@ -100,17 +108,29 @@ impl Executor {
             pool: &self.pool,
             arguments: &prepared.arguments,
             failures: &failures,
+            profile: self.profile.as_ref(),
         };
-        for (index, (executable, aliases)) in executables.kernels.iter().enumerate() {
+        let run = |index: usize, context: &Context<'_>| -> Result<()> {
             let kernel = &plan.kernels[index];
+            let (executable, aliases) = &executables.kernels[index];
             let start = self.profile.as_ref().map(|_| Instant::now());
-            self.run_kernel(kernel, &**executable, aliases, &bindings, &context)?;
+            self.run_kernel(kernel, &**executable, aliases, &bindings, context)?;
             if let (Some(profile), Some(start)) = (&self.profile, start) {
                 let op = prepared.nodes.get(kernel.node).map_or("", |node| node.op().name());
                 profile.record(plan.id, index, kernel, op, start.elapsed());
             }
+            Ok(())
+        };
+        for (step, largest) in &executables.steps {
+            // Each on a thread of its own, if none of them would keep the others waiting.
+            if step.len() > 1 && threads > 1 && largest * threads as f64 <= UNEVEN_MAX {
+                let alone = Context { threads: 1, ..context };
+                step.clone().into_par_iter().with_max_len(1).try_for_each(|at| run(at, &alone))?;
+            } else {
+                step.clone().try_for_each(|at| run(at, &context))?;
+            }
             check_indices(&failures, prepared)?;
-            if self.check_nan {
+            for kernel in plan.kernels[step.clone()].iter().filter(|_| self.check_nan) {
                 check_finite(kernel, &bindings, prepared)?;
             }
         }
@@ -131,11 +151,8 @@ impl Executor {
             .iter()
             .map(|kernel| prepare(kernel, &shared(plan, kernel)))
             .collect::<Result<Vec<_>>>()?;
-        let large = plan.kernels.iter().any(|kernel| {
-            let elements = kernel.inputs.iter().map(|input| input.len).sum::<usize>();
-            elements + kernel.space.shape.count() > crate::kernels::executable::SEQUENTIAL_MAX
-        });
-        let executables = Arc::new(Executables { kernels, large });
+        let executables = Executables { kernels, steps: steps(plan), large: is_large(plan) };
+        let executables = Arc::new(executables);
         if cache.len() >= PLANS_MAX {
             cache.clear();
         }
@@ -219,15 +236,31 @@ impl Executor {
     }
 }
 
-/// Inputs of a kernel that have the memory of one of its outputs.
-fn shared(plan: &Plan, kernel: &Kernel) -> Vec<(usize, usize)> {
-    let mut pairs = Vec::new();
-    for (index, input) in kernel.inputs.iter().enumerate() {
-        let block = plan.block(input.buffer);
-        let found = kernel.outputs.iter().position(|output| plan.block(output.buffer) == block);
-        pairs.extend(found.map(|output| (index, output)));
+/// The kernels in order, those together that may run together.
+fn steps(plan: &Plan) -> Vec<(Range<usize>, f64)> {
+    let mut steps: Vec<(Range<usize>, f64)> = Vec::with_capacity(plan.kernels.len());
+    for index in 0..plan.kernels.len() {
+        if steps.last().is_some_and(|(last, _)| index < last.end) {
+            continue;
+        }
+        let own = plan.together.iter().find(|own| own.start == index);
+        let step = own.cloned().unwrap_or(index..index + 1);
+        let work = plan.kernels[step.clone()].iter().map(|kernel| kernel.flops() as f64);
+        let largest = work.clone().fold(0.0, f64::max);
+        steps.push((step, largest / work.sum::<f64>().max(1.0)));
     }
-    pairs
+    steps
+}
+
+/// True if some kernel may use several threads.
+fn is_large(plan: &Plan) -> bool {
+    plan.kernels.iter().any(|kernel| {
+        if let KernelKind::Loop(own) = &kernel.kind {
+            return is_large(&own.body);
+        }
+        let elements = kernel.inputs.iter().map(|input| input.len).sum::<usize>();
+        elements + kernel.space.shape.count() > crate::kernels::executable::SEQUENTIAL_MAX
+    })
 }
 
 /// The memory of a buffer of this backend.

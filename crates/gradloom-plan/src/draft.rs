@@ -27,6 +27,7 @@ impl Draft {
         let mut instructions = self.program.instructions.iter();
         instructions
             .any(|instruction| matches!(instruction.operation, Operation::CheckIndex { .. }))
+            || matches!(&self.kind, KernelKind::Loop(own) if own.body.checks())
     }
 }
 

@@ -97,12 +97,13 @@ impl Planner {
             linear.forbid_reuse();
         }
         let key = std::mem::take(&mut linear.key).0;
+        let nodes = linear.all_nodes();
         let known = self.cache().find(&key);
         let cached = known.is_some();
         let (plan, outputs) = match known {
             Some(known) => known,
             None => {
-                let (plan, outputs) = self.plan(&linear, retention)?;
+                let (plan, outputs) = self.plan(&linear, &nodes, retention)?;
                 // Another thread may have planned the same meanwhile; one of the two stays.
                 self.cache().insert(key, Arc::new(plan), outputs.into())
             }
@@ -112,14 +113,19 @@ impl Planner {
             outputs: outputs.iter().map(|&node| linear.nodes[node].clone()).collect(),
             inputs: linear.inputs,
             arguments: linear.arguments,
-            nodes: linear.nodes,
+            nodes,
             cached,
         })
     }
 
-    fn plan(&self, linear: &Linear, retention: Retention) -> Result<(Plan, Vec<usize>)> {
+    fn plan(
+        &self,
+        linear: &Linear,
+        nodes: &[Tensor],
+        retention: Retention,
+    ) -> Result<(Plan, Vec<usize>)> {
         let named = |node: usize, reason: &str| {
-            let node = &linear.nodes[node.min(linear.nodes.len() - 1)];
+            let node = &nodes[node.min(nodes.len() - 1)];
             let (op, place) = (node.op().name(), node.location());
             Error::backend(format!(
                 "plan: {op} of shape {}, made at {place}, {reason}; this is a bug of the planner",

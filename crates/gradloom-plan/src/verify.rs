@@ -7,6 +7,7 @@
 
 mod fault;
 mod kernel;
+mod looping;
 mod memory;
 
 pub use fault::PlanFault;
@@ -20,7 +21,7 @@ impl Plan {
     /// The first fault found.
     pub fn verify(&self) -> Result<(), PlanFault> {
         for (position, kernel) in self.kernels.iter().enumerate() {
-            kernel::check(kernel, self.arguments.len())
+            kernel::check(kernel, &self.arguments)
                 .map_err(|reason| PlanFault { kernel: position, reason })?;
         }
         memory::check(self)

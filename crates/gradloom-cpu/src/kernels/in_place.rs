@@ -2,10 +2,21 @@
 //! must be copied first.
 
 use gradloom_plan::program::{Level as Rank, Operation};
-use gradloom_plan::{Kernel, KernelKind};
+use gradloom_plan::{Kernel, KernelKind, Plan};
 
 use super::executable::Aliases;
 use super::phases;
+
+/// Inputs of a kernel that have the memory of one of its outputs: pairs of input and output.
+pub(crate) fn shared(plan: &Plan, kernel: &Kernel) -> Vec<(usize, usize)> {
+    let mut pairs = Vec::new();
+    for (index, input) in kernel.inputs.iter().enumerate() {
+        let block = plan.block(input.buffer);
+        let found = kernel.outputs.iter().position(|output| plan.block(output.buffer) == block);
+        pairs.extend(found.map(|output| (index, output)));
+    }
+    pairs
+}
 
 /// Decides what to do about inputs that share memory with outputs.
 pub(super) fn aliases(kernel: &Kernel, shared: &[(usize, usize)]) -> Aliases {

@@ -28,6 +28,8 @@ const BLOCK: usize = 96;
 const BLOCKS_MAX: usize = 16;
 /// Rows of a tile of panels, of which a task has whole ones.
 const PANEL_ROWS: usize = 6;
+/// Elements of the result that one task makes while it reads all panels once.
+const BLOCK_ELEMENTS: usize = 64 * 1024;
 /// Elements from one column to the next from which rows are turned before they are multiplied, and how
 /// many rows at a time.
 const FAR: isize = 4096;
@@ -100,6 +102,47 @@ impl Matmul {
             Matrix { values: lhs, offset: left, strides: left_strides },
             Matrix { values: rhs, offset: right, strides: right_strides },
         )
+    }
+
+    /// The right matrix in panels, where the product is one that is made of them.
+    fn settle_lanes<T: Number>(
+        &self,
+        context: &Context<'_>,
+        rhs: &[u8],
+    ) -> Result<Option<Temporary>> {
+        if !T::uses_panels(self.size) || self.batch.iter().product::<usize>() != 1 {
+            return Ok(None);
+        }
+        let rhs = lanes_of::<T>(context, rhs, self.dtype)?;
+        let (_, right) = self.matrices(0, &[], rhs.get());
+        let [_, n, k] = self.size;
+        pack(context, right, [k, n]).map(Some)
+    }
+
+    fn run_settled_lanes<T: Number>(
+        &self,
+        context: &Context<'_>,
+        packed: &Temporary,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+    ) -> Result<()> {
+        let lhs = lanes_of::<T>(context, inputs[0], self.dtype)?;
+        let (left, _) = self.matrices(0, lhs.get(), &[]);
+        let [m, n, k] = self.size;
+        let threads = if m * n * k <= SEQUENTIAL_WORK { 1 } else { context.threads };
+        let per_task = match threads {
+            // Panels are read once for all rows whose results fit the cache.
+            1 => (BLOCK_ELEMENTS / n.max(1)).max(1).next_multiple_of(PANEL_ROWS),
+            _ => rows_per_task([m, n, k], threads),
+        };
+        let packed: &[T] = bytemuck::cast_slice(packed.get());
+        let division = Division { units: m, unit_elements: n, per_task, threads };
+        self.epilogue.run(context, inputs, outputs, division, |rows, out| {
+            let size = [rows.len(), n, k];
+            let out = bytemuck::cast_slice_mut(out);
+            multiply_panels(context, out, size, left.from(rows.start, 0), packed);
+        });
+        Ok(())
     }
 
     fn run_lanes<T: Number>(
@@ -189,26 +232,7 @@ impl<'a, T: Number> Product<'a, T> {
         };
         let mut product = Product { size, lhs, rhs, packed: None, turned };
         if panels {
-            let width = T::panel_width(context.level);
-            let count = size[1].div_ceil(width);
-            let bytes = width * k * size_of::<T>();
-            let mut packed = context.pool.temporary(count * bytes)?;
-            let threads = context.threads_for(count * width * k);
-            let per_task = parallel::grain(threads, count, width * k, TASK_MIN);
-            let packed_bytes = packed.get_mut();
-            parallel::split(
-                threads,
-                &mut [packed_bytes],
-                &[bytes],
-                count,
-                per_task,
-                |range, parts| {
-                    let columns = range.start * width..(range.end * width).min(size[1]);
-                    let packed = bytemuck::cast_slice_mut(parts[0]);
-                    T::pack_columns(context.level, rhs, k, columns, packed);
-                },
-            );
-            product.packed = Some(packed);
+            product.packed = Some(pack(context, rhs, [k, size[1]])?);
         }
         Ok(product)
     }
@@ -219,8 +243,7 @@ impl<'a, T: Number> Product<'a, T> {
         if self.packed.is_none() {
             return rows.div_ceil(BLOCKS_MAX).next_multiple_of(BLOCK);
         }
-        let enough = TASK_WORK.div_ceil((columns * inner).max(1));
-        rows.div_ceil(threads * 4).max(enough).next_multiple_of(PANEL_ROWS)
+        rows_per_task([rows, columns, inner], threads)
     }
 
     /// Computes some rows into `out`, which has them alone.
@@ -230,12 +253,7 @@ impl<'a, T: Number> Product<'a, T> {
         let lhs = self.lhs.from(rows.start, 0);
         match &self.packed {
             Some(packed) => {
-                let packed = bytemuck::cast_slice(packed.get());
-                if lhs.strides[0] == 1 && lhs.strides[1] > FAR {
-                    multiply_turned(context, out, size, lhs, packed);
-                } else {
-                    T::multiply_packed(context.level, out, size, lhs, packed);
-                }
+                multiply_panels(context, out, size, lhs, bytemuck::cast_slice(packed.get()));
             }
             None => T::multiply(context.level, out, columns, size, lhs, self.rhs),
         }
@@ -275,6 +293,46 @@ impl<'a, T: Number> Product<'a, T> {
     }
 }
 
+/// Packs a right matrix of so many rows and columns in panels.
+fn pack<T: Number>(
+    context: &Context<'_>,
+    rhs: Matrix<'_, T>,
+    [k, n]: [usize; 2],
+) -> Result<Temporary> {
+    let width = T::panel_width(context.level);
+    let count = n.div_ceil(width);
+    let bytes = width * k * size_of::<T>();
+    let mut packed = context.pool.temporary(count * bytes)?;
+    let threads = context.threads_for(count * width * k);
+    let per_task = parallel::grain(threads, count, width * k, TASK_MIN);
+    parallel::split(threads, &mut [packed.get_mut()], &[bytes], count, per_task, |range, parts| {
+        let columns = range.start * width..(range.end * width).min(n);
+        let packed = bytemuck::cast_slice_mut(parts[0]);
+        T::pack_columns(context.level, rhs, k, columns, packed);
+    });
+    Ok(packed)
+}
+
+/// Rows of a task of panels, whose bits do not depend on it.
+fn rows_per_task([rows, columns, inner]: [usize; 3], threads: usize) -> usize {
+    let enough = TASK_WORK.div_ceil((columns * inner).max(1));
+    rows.div_ceil(threads * 4).max(enough).next_multiple_of(PANEL_ROWS)
+}
+
+fn multiply_panels<T: Number>(
+    context: &Context<'_>,
+    out: &mut [T],
+    size: [usize; 3],
+    lhs: Matrix<'_, T>,
+    packed: &[T],
+) {
+    if lhs.strides[0] == 1 && lhs.strides[1] > FAR {
+        multiply_turned(context, out, size, lhs, packed);
+    } else {
+        T::multiply_packed(context.level, out, size, lhs, packed);
+    }
+}
+
 /// A product whose left matrix lies in columns so far apart that each would be in another page: some
 /// rows at a time are turned first.
 fn multiply_turned<T: Number>(
@@ -311,5 +369,27 @@ impl Executable for Matmul {
             Lane::I32 => self.run_lanes::<i32>(context, inputs, outputs),
             Lane::U32 => self.run_lanes::<u32>(context, inputs, outputs),
         }
+    }
+
+    fn settle(
+        &self,
+        context: &Context<'_>,
+        inputs: &[&[u8]],
+        constant: &[bool],
+    ) -> Result<Option<Temporary>> {
+        match Lane::of(self.dtype) {
+            Lane::F32 if constant[1] => self.settle_lanes::<f32>(context, inputs[1]),
+            _ => Ok(None),
+        }
+    }
+
+    fn run_settled(
+        &self,
+        context: &Context<'_>,
+        settled: &Temporary,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+    ) -> Result<()> {
+        self.run_settled_lanes::<f32>(context, settled, inputs, outputs)
     }
 }

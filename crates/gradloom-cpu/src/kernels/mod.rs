@@ -2,7 +2,7 @@
 //! evaluation.
 
 pub(crate) mod executable;
-mod in_place;
+pub(crate) mod in_place;
 
 mod map;
 mod phases;
@@ -29,6 +29,8 @@ mod write;
 
 mod arg_reduce;
 mod concat;
+mod looping;
+mod regions;
 mod gather;
 mod pool;
 mod pool_planes;
@@ -113,6 +115,9 @@ fn executable(kernel: &Kernel, aliases: &Aliases) -> Result<Box<dyn Executable>>
         KernelKind::Concat { axis, parts } => {
             Box::new(concat::Concat::new(kernel, aliases, *axis, parts))
         }
+        KernelKind::Loop(own) => Box::new(looping::Loop::new(own, |plan, kernel| {
+            prepare(kernel, &in_place::shared(plan, kernel))
+        })?),
         KernelKind::Convolution(sizes) => {
             Box::new(Convolve::new(kernel, aliases, convolution::Kind::Forward, sizes)?)
         }

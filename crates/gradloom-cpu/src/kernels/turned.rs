@@ -9,6 +9,7 @@ use gradloom_tensor::{DType, Result, Shape};
 
 use super::executable::{Context, Executable, TASK_MIN};
 use super::lanes::with_bits;
+use crate::memory::Temporary;
 use crate::parallel;
 use crate::transpose::transpose;
 
@@ -163,12 +164,13 @@ impl Turn {
     }
 }
 
-impl Executable for Turned {
-    fn run(
+impl Turned {
+    /// Runs the inner kernel with copies as further inputs.
+    fn with_copies(
         &self,
         context: &Context<'_>,
         inputs: &[&[u8]],
-        outputs: &mut [&mut [u8]],
+        run: impl FnOnce(&[&[u8]]) -> Result<()>,
     ) -> Result<()> {
         let mut copies = Vec::with_capacity(self.turns.len());
         for turn in &self.turns {
@@ -190,6 +192,39 @@ impl Executable for Turned {
         }
         let mut extended = inputs.to_vec();
         extended.extend(copies.iter().map(|copy| copy.get()));
-        self.inner.run(context, &extended, outputs)
+        run(&extended)
+    }
+}
+
+impl Executable for Turned {
+    fn run(
+        &self,
+        context: &Context<'_>,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+    ) -> Result<()> {
+        self.with_copies(context, inputs, |inputs| self.inner.run(context, inputs, outputs))
+    }
+
+    /// Copies are of the program's operands, not of the kind's.
+    fn settle(
+        &self,
+        context: &Context<'_>,
+        inputs: &[&[u8]],
+        constant: &[bool],
+    ) -> Result<Option<Temporary>> {
+        self.inner.settle(context, inputs, constant)
+    }
+
+    fn run_settled(
+        &self,
+        context: &Context<'_>,
+        settled: &Temporary,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+    ) -> Result<()> {
+        self.with_copies(context, inputs, |inputs| {
+            self.inner.run_settled(context, settled, inputs, outputs)
+        })
     }
 }

@@ -153,6 +153,7 @@ impl Case {
             pool: &pool,
             arguments: &self.arguments,
             failures: &failures,
+            profile: None,
         };
         let (executable, aliases) = prepare(&self.kernel, &self.shared).expect("a kernel");
         let buffers: Vec<Temporary> = self

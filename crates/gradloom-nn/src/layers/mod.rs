@@ -19,7 +19,10 @@ mod linear;
 mod lstm;
 mod pooling;
 mod recurrent;
+mod recurrent_cells;
+mod recurrent_weights;
 mod rms_norm;
+mod rnn;
 mod rotary;
 mod sequential;
 
@@ -41,7 +44,9 @@ pub use linear::Linear;
 pub use lstm::{Lstm, LstmState};
 pub use pooling::{AvgPool2d, GlobalAvgPool2d, MaxPool2d};
 pub use recurrent::RecurrentOptions;
+pub use recurrent_cells::{GruCell, LstmCell, RnnCell};
 pub use rms_norm::RmsNorm;
+pub use rnn::{Rnn, RnnNonlinearity};
 pub use rotary::{Rotary, RotaryAngles, RotaryScaling};
 pub use sequential::Sequential;
 

@@ -10,6 +10,7 @@ pub mod pattern;
 pub mod graph;
 pub mod action;
 pub mod calls;
+pub mod loops;
 pub mod scenario;
 mod recipe;
 mod source;

@@ -6,6 +6,7 @@
 mod composition;
 mod errors;
 mod found;
+mod loops;
 mod random_graphs;
 mod regressions;
 mod table;

@@ -10,6 +10,7 @@ mod views;
 mod reductions;
 mod products;
 mod indexing;
+mod loops;
 mod sequences;
 mod structure;
 mod scenarios;
@@ -37,7 +38,7 @@ impl Recipe {
 
 /// One or a few calls of a family.
 fn step(maker: &mut Maker<'_>) {
-    let families: [(usize, fn(&mut Maker<'_>)); 27] = [
+    let families: [(usize, fn(&mut Maker<'_>)); 28] = [
         (14, elementwise::unary),
         (16, elementwise::binary),
         (8, elementwise::scalar),
@@ -65,6 +66,7 @@ fn step(maker: &mut Maker<'_>) {
         (3, sequences::attention),
         (3, sequences::write_or_blocks),
         (5, structure::step),
+        (4, loops::step),
     ];
     let total: usize = families.iter().map(|(weight, _)| weight).sum();
     let mut place = maker.dice.below(total);
