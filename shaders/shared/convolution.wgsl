@@ -8,8 +8,6 @@
 // Needs the constants of `convolution.wgsl`, and read0 and read1 for its two operands.
 
 const TAPS: u32 = KERNEL_H * KERNEL_W;
-const PIXELS_IN: u32 = IN_H * IN_W;
-const PIXELS_OUT: u32 = OUT_H * OUT_W;
 
 // The input of one tap of one window, zero in the padding.
 fn window_input(image: u32, channel: u32, pixel: u32, tap: u32) -> f32 {
@@ -28,13 +26,13 @@ fn forward_lhs(group: u32, m: u32, k: u32) -> f32 {
 
 fn forward_rhs(group: u32, k: u32, n: u32) -> f32 {
     let channel = group * GROUP_IN + k / TAPS;
-    return window_input(n / PIXELS_OUT, channel, n % PIXELS_OUT, k % TAPS);
+    return window_input(n / (OUT_H * OUT_W), channel, n % (OUT_H * OUT_W), k % TAPS);
 }
 
 fn forward_place(index: u32) -> u32 {
-    let n = index % (BATCH * PIXELS_OUT);
-    let channel = index / (BATCH * PIXELS_OUT);
-    return (n / PIXELS_OUT * OUTPUTS + channel) * PIXELS_OUT + n % PIXELS_OUT;
+    let n = index % (BATCH * (OUT_H * OUT_W));
+    let channel = index / (BATCH * (OUT_H * OUT_W));
+    return (n / (OUT_H * OUT_W) * OUTPUTS + channel) * (OUT_H * OUT_W) + n % (OUT_H * OUT_W);
 }
 
 fn input_lhs(group: u32, m: u32, k: u32) -> f32 {
@@ -44,7 +42,7 @@ fn input_lhs(group: u32, m: u32, k: u32) -> f32 {
 
 fn input_rhs(group: u32, k: u32, n: u32) -> f32 {
     let tap = k % TAPS;
-    let pixel = n % PIXELS_IN;
+    let pixel = n % (IN_H * IN_W);
     let y = pixel / IN_W + PAD_H - tap / KERNEL_W * DILATION_H;
     let x = pixel % IN_W + PAD_W - tap % KERNEL_W * DILATION_W;
     let oh = y / STRIDE_H;
@@ -55,23 +53,23 @@ fn input_rhs(group: u32, k: u32, n: u32) -> f32 {
         return 0.0;
     }
     let channel = group * GROUP_OUT + k / TAPS;
-    return read1(((n / PIXELS_IN * OUTPUTS + channel) * OUT_H + oh) * OUT_W + ow);
+    return read1(((n / (IN_H * IN_W) * OUTPUTS + channel) * OUT_H + oh) * OUT_W + ow);
 }
 
 fn input_place(index: u32) -> u32 {
-    let n = index % (BATCH * PIXELS_IN);
-    let channel = index / (BATCH * PIXELS_IN);
-    return (n / PIXELS_IN * CHANNELS + channel) * PIXELS_IN + n % PIXELS_IN;
+    let n = index % (BATCH * (IN_H * IN_W));
+    let channel = index / (BATCH * (IN_H * IN_W));
+    return (n / (IN_H * IN_W) * CHANNELS + channel) * (IN_H * IN_W) + n % (IN_H * IN_W);
 }
 
 fn weight_lhs(group: u32, m: u32, k: u32) -> f32 {
     let channel = group * GROUP_OUT + m;
-    return read1((k / PIXELS_OUT * OUTPUTS + channel) * PIXELS_OUT + k % PIXELS_OUT);
+    return read1((k / (OUT_H * OUT_W) * OUTPUTS + channel) * (OUT_H * OUT_W) + k % (OUT_H * OUT_W));
 }
 
 fn weight_rhs(group: u32, k: u32, n: u32) -> f32 {
     let channel = group * GROUP_IN + n / TAPS;
-    return window_input(k / PIXELS_OUT, channel, k % PIXELS_OUT, n % TAPS);
+    return window_input(k / (OUT_H * OUT_W), channel, k % (OUT_H * OUT_W), n % TAPS);
 }
 
 fn weight_place(index: u32) -> u32 {

@@ -10,6 +10,7 @@ use crate::arena::{Extent, Layout};
 use crate::codegen::bindings::Resource;
 use crate::codegen::{self, Target};
 use crate::gpu::Gpu;
+use crate::numbers::NumberTable;
 use crate::pipeline::Pipelines;
 use crate::step::Step;
 
@@ -21,6 +22,8 @@ pub(crate) struct Compiled {
     pub(crate) scratch: Vec<u64>,
     /// Where the words of its kernels are.
     pub(crate) words: Layout,
+    /// The numbers of its dispatches.
+    pub(crate) numbers: Option<wgpu::Buffer>,
     /// Dispatches of each kernel.
     kernels: Vec<Range<usize>>,
     /// Kernels up to the last one with an index check.
@@ -46,10 +49,12 @@ impl Compiled {
         let checked = checked_kernels(plan)?;
         let (steps, kernels) = (Vec::new(), Vec::new());
         let (scratch, words) = (Vec::new(), Layout::default());
-        let mut compiled = Compiled { steps, scratch, words, kernels, checked };
+        let mut compiled = Compiled { steps, scratch, words, numbers: None, kernels, checked };
+        let mut numbers = NumberTable::default();
         for kernel in &plan.kernels {
-            compiled.add(kernel, plan, gpu, target, pipelines)?;
+            compiled.add(kernel, plan, gpu, target, pipelines, &mut numbers)?;
         }
+        compiled.numbers = numbers.upload(gpu)?;
         Ok(compiled)
     }
 
@@ -60,6 +65,7 @@ impl Compiled {
         gpu: &Gpu,
         target: &Target,
         pipelines: &mut Pipelines,
+        numbers: &mut NumberTable,
     ) -> Result<()> {
         let resolve = |buffer: BufferRef| resolve(plan, buffer);
         let (dispatches, scratch) = codegen::compile(kernel, target, &resolve)?;
@@ -82,6 +88,7 @@ impl Compiled {
                 pipeline,
                 resources,
                 words: words.unwrap_or_default(),
+                numbers: numbers.add(dispatch.numbers, gpu),
                 grid: dispatch.grid,
                 bind_groups: FxHashMap::default(),
             });

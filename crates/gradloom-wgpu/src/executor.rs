@@ -16,7 +16,7 @@ use crate::pipeline::Pipelines;
 use crate::pool::{Memory, Pool};
 use crate::profile::Profile;
 use crate::status::{CheckSite, Status};
-use crate::step::{Memories, Step};
+use crate::step::{Memories, Shared, Step};
 use crate::transfer::{self, Staging};
 
 /// Compiled plans that are remembered before all are dropped (their pipelines stay).
@@ -125,8 +125,13 @@ impl Executor {
         let Taken { slots, scratch, outputs } = taken;
         let memory = Memories { inputs, outputs: &outputs, slots: &slots, scratch: &scratch };
         let mut groups = Vec::with_capacity(compiled.steps.len());
+        let shared = Shared {
+            arena: &self.arena,
+            numbers: compiled.numbers.as_ref(),
+            status: &self.status.words,
+        };
         for step in &mut compiled.steps {
-            groups.push(step.bind_group(&self.gpu, &memory, &self.arena, &self.status.words)?);
+            groups.push(step.bind_group(&self.gpu, &memory, &shared)?);
         }
         let staging = Arc::clone(&self.staging);
         let evaluation = Evaluation { plan, memory: &memory, arguments, staging: &staging, sites };

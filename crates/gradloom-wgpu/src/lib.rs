@@ -10,6 +10,7 @@ mod codegen;
 mod compiled;
 mod executor;
 mod gpu;
+mod numbers;
 mod pipeline;
 mod poison;
 mod pool;

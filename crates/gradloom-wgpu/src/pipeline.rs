@@ -121,8 +121,9 @@ fn shader_module(gpu: &Gpu, dispatch: &Dispatch) -> wgpu::ShaderModule {
     // SAFETY: the source is generated here and keeps three rules. Bounds: `Unit::new` checks that every
     // view stays inside its buffer and `Executor::run` that buffers have the planned lengths; threads
     // beyond an iteration space leave before they touch memory; indices that come from data are clamped
-    // or skipped. Loops: each has a bound that is a constant of the shader. Integer division: divisors
-    // in addresses are sizes of non-empty axes; those from data go through gl_div and gl_rem, which
-    // handle zero and the least integer by -1.
+    // or skipped. Sizes, strides and offsets are words that a plan uploads once, of the same views that
+    // were checked. Loops: each has a bound that is a constant of the shader or one of these words.
+    // Integer division: divisors in addresses are sizes of non-empty axes; those from data go through
+    // gl_div and gl_rem, which handle zero and the least integer by -1.
     unsafe { gpu.device.create_shader_module_trusted(descriptor, checks) }
 }

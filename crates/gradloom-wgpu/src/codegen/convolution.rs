@@ -7,7 +7,7 @@ use gradloom_tensor::{DType, Result};
 use super::bindings::Bindings;
 use super::epilogue::{self, dispatch_elements, with_epilogue};
 use super::literal;
-use super::pool::window_constants;
+use super::pool::{window_constants, window_sizes};
 use super::tiled::{self, Product};
 use super::unit::Unit;
 
@@ -62,25 +62,30 @@ fn check_operands(unit: &Unit<'_>, side: Side, convolution: &Convolution) -> Res
     unit.check_len(1, second)
 }
 
-/// All constants of a convolution.
-pub(crate) fn constants(options: Options, convolution: &Convolution) -> Options {
-    let Convolution { window, groups, batch, channels, outputs, input_size, output_size } =
-        convolution;
-    window_constants(options, window, *input_size, *output_size)
-        .constant("BATCH", *batch as u32)
-        .constant("CHANNELS", *channels as u32)
-        .constant("OUTPUTS", *outputs as u32)
-        .constant("GROUP_IN", (channels / groups) as u32)
-        .constant("GROUP_OUT", (outputs / groups) as u32)
+/// All sizes of a convolution.
+fn sizes(convolution: &Convolution) -> Vec<(&'static str, usize)> {
+    let Convolution { groups, batch, channels, outputs, input_size, output_size, .. } =
+        *convolution;
+    let mut sizes = window_sizes(input_size, output_size);
+    sizes.extend([
+        ("BATCH", batch),
+        ("CHANNELS", channels),
+        ("OUTPUTS", outputs),
+        ("GROUP_IN", channels / groups),
+        ("GROUP_OUT", outputs / groups),
+    ]);
+    sizes
 }
 
 /// One thread per output element.
 fn direct(unit: &mut Unit<'_>, side: Side, convolution: &Convolution) -> Result<()> {
     let (name, define) = side.names();
     let dtype = epilogue::accumulator_dtype(unit.kernel);
-    let (bindings, program) = with_epilogue(unit, &[0, 1], &[], dtype)?;
+    let (mut bindings, program) = with_epilogue(unit, &[0, 1], &[], dtype)?;
     let reads = epilogue::read(unit, &bindings, 0) + &epilogue::read(unit, &bindings, 1);
-    let options = constants(Options::new().define(define), convolution)
+    let options = window_constants(Options::new().define(define), &convolution.window);
+    let options = bindings
+        .named(options, &sizes(convolution))
         .alias("Value", literal::compute_type(dtype))
         .splice("reads", reads)
         .splice("epilogue", program);
@@ -104,7 +109,7 @@ fn tiles(unit: &mut Unit<'_>, side: Side, convolution: &Convolution) -> Result<(
         Side::Weight => ([group_out, group_in * taps, pixels_out], [true, true]),
     };
     let prefix = define.to_lowercase();
-    let operands = |unit: &Unit<'_>, bindings: &Bindings, _: [bool; 2]| {
+    let operands = |unit: &Unit<'_>, bindings: &mut Bindings, _: [bool; 2]| {
         let reads = epilogue::read(unit, bindings, 0) + &epilogue::read(unit, bindings, 1);
         format!(
             "{reads}fn lhs_at(batch: u32, m: u32, k: u32) -> f32 {{
@@ -127,7 +132,8 @@ fn rhs_at(batch: u32, k: u32, n: u32) -> f32 {{
         vectors: [false; 2],
         operands: &operands,
         place,
-        constants: constants(Options::new(), convolution),
+        numbers: sizes(convolution),
+        options: window_constants(Options::new(), &window),
     };
     tiled::compile(unit, &product)
 }

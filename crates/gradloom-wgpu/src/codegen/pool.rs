@@ -36,7 +36,7 @@ pub(crate) fn compile(unit: &mut Unit<'_>, pooling: Pooling, pool: &Pool) -> Res
     }
     let operands: Vec<usize> = (0..lens.len()).collect();
     let dtype = epilogue::accumulator_dtype(unit.kernel);
-    let (bindings, program) = with_epilogue(unit, &operands, &[], dtype)?;
+    let (mut bindings, program) = with_epilogue(unit, &operands, &[], dtype)?;
     let mut reads: String =
         operands.iter().map(|&operand| epilogue::read(unit, &bindings, operand)).collect();
     if defines.contains(&"WINNER") {
@@ -52,7 +52,9 @@ pub(crate) fn compile(unit: &mut Unit<'_>, pooling: Pooling, pool: &Pool) -> Res
     for define in defines {
         options = options.define(define);
     }
-    let options = window_constants(options, &pool.window, pool.input_size, pool.output_size)
+    let options = window_constants(options, &pool.window);
+    let options = bindings
+        .named(options, &window_sizes(pool.input_size, pool.output_size))
         .alias("Value", literal::compute_type(dtype))
         .splice("reads", reads)
         .splice("epilogue", program);
@@ -61,18 +63,18 @@ pub(crate) fn compile(unit: &mut Unit<'_>, pooling: Pooling, pool: &Pool) -> Res
     dispatch_elements(unit, "pool.wgsl", label, count, options, bindings)
 }
 
+/// The sizes that windows move over, for pooling and convolution.
+pub(crate) fn window_sizes(input: [usize; 2], output: [usize; 2]) -> Vec<(&'static str, usize)> {
+    let [in_h, in_w] = input;
+    let [out_h, out_w] = output;
+    vec![("IN_H", in_h), ("IN_W", in_w), ("OUT_H", out_h), ("OUT_W", out_w)]
+}
+
 /// The constants of windows, for pooling and convolution.
-pub(crate) fn window_constants(
-    options: Options,
-    window: &Window2d,
-    input: [usize; 2],
-    output: [usize; 2],
-) -> Options {
+pub(crate) fn window_constants(options: Options, window: &Window2d) -> Options {
     let mut options = options;
     for (axis, suffix) in ["H", "W"].into_iter().enumerate() {
         for (name, value) in [
-            ("IN", input[axis]),
-            ("OUT", output[axis]),
             ("KERNEL", window.kernel[axis]),
             ("STRIDE", window.stride[axis]),
             ("PAD", window.padding[axis][0]),

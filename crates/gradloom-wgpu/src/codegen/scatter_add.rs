@@ -4,7 +4,7 @@ use gradloom_plan::View;
 use gradloom_shaders::Options;
 use gradloom_tensor::{DType, Result};
 
-use super::arg_sort::Rows;
+use super::arg_sort::{self, Rows};
 use super::bindings::Bindings;
 use super::epilogue::{self, Extra, dispatch_elements, with_epilogue};
 use super::literal;
@@ -31,21 +31,19 @@ pub(crate) fn compile(
     let scratch = sorted.transpose()?.map(|(_, scratch)| scratch);
     let extras: &[Extra] = scratch.as_ref().map_or(&[], |scratch| scratch);
     let operands: &[usize] = if scratch.is_some() { &[1] } else { &[0, 1] };
-    let (bindings, program) = with_epilogue(unit, operands, extras, dtype)?;
-    let mut reads = epilogue::read_view(unit, &bindings, "read_update", 1, updates)?;
+    let (mut bindings, program) = with_epilogue(unit, operands, extras, dtype)?;
+    let mut reads = epilogue::read_view(unit, &mut bindings, "read_update", 1, updates)?;
     match scratch {
         Some([keys, places]) => {
             reads += &epilogue::read_extra(&bindings, "read_key", keys);
             reads += &epilogue::read_extra(&bindings, "read_order", places);
         }
-        None => reads += &epilogue::read_view(unit, &bindings, "read_index", 0, index)?,
+        None => reads += &epilogue::read_view(unit, &mut bindings, "read_index", 0, index)?,
     }
-    let options = Options::new()
-        .define_if(scratch.is_some(), "SORTED")
-        .constant("SIZE", shape[axis] as u32)
-        .constant("INNER", inner as u32)
-        .constant("UPDATES", count as u32)
-        .constant("PADDED", count.next_power_of_two().max(2) as u32)
+    let sizes = [("SIZE", shape[axis]), ("INNER", inner), ("UPDATES", count)];
+    let options = bindings.named(Options::new(), &sizes).define_if(scratch.is_some(), "SORTED");
+    let options = bindings
+        .named(options, &[("PADDED", arg_sort::padded(count))])
         .alias("Value", literal::compute_type(dtype))
         .splice("reads", reads)
         .splice("epilogue", program);
@@ -65,7 +63,7 @@ fn sort_indices(unit: &mut Unit<'_>, axis: usize, index: &View) -> Result<(Rows,
     let view = View { shape: narrow, ..*index };
     let rows = Rows { rows: shape[..axis].iter().product(), length: shape[axis], inner: 1 };
     let scratch = rows.scratch(unit);
-    let key = |unit: &Unit<'_>, bindings: &Bindings| {
+    let key = |unit: &Unit<'_>, bindings: &mut Bindings| {
         let read = epilogue::read_view(unit, bindings, "read_index", 0, &view)?;
         Ok(read
             + "fn sort_key(element: u32) -> u32 {

@@ -5,7 +5,7 @@ use gradloom_tensor::{DType, Result};
 
 use super::bindings::Bindings;
 use super::epilogue::{self, Extra, dispatch_elements, with_epilogue};
-use super::unit::{Target, Unit, template_error};
+use super::unit::{Target, Unit};
 
 /// Inner elements of a part at least when the inner axis is split.
 const SPLIT_MIN: usize = 256;
@@ -28,12 +28,14 @@ pub(crate) struct Product<'a> {
     pub(crate) operands: &'a OperandText<'a>,
     /// `fn place(index)`: the output element of element `index` of `[batch, m, n]`.
     pub(crate) place: String,
-    /// Constants that these functions use.
-    pub(crate) constants: Options,
+    /// Numbers that these functions name.
+    pub(crate) numbers: Vec<(&'static str, usize)>,
+    /// Constants that they use.
+    pub(crate) options: Options,
 }
 
 /// Makes the text of the operand functions; the flags say which are vectors.
-pub(crate) type OperandText<'a> = dyn Fn(&Unit<'_>, &Bindings, [bool; 2]) -> String + 'a;
+pub(crate) type OperandText<'a> = dyn Fn(&Unit<'_>, &mut Bindings, [bool; 2]) -> String + 'a;
 
 /// Tile sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +117,7 @@ fn stage(
         let (input, resource) = unit.input(operand);
         wanted.register(resource, input.dtype, vector, false)?;
     }
-    let (bindings, finish) = match partial {
+    let (mut bindings, finish) = match partial {
         None => epilogue::on_bindings(unit, wanted, DType::F32)?,
         Some(partial) => {
             wanted.register(partial.resource, partial.dtype, false, true)?;
@@ -127,36 +129,35 @@ fn stage(
         [0, 1].map(|operand| product.vectors[operand] && bindings.is_vector(unit.input(operand).1));
     let (tiles_m, tiles_n) = (product.m.div_ceil(tile.m), product.n.div_ceil(tile.n));
     let groups = tiles_m * tiles_n * product.batch * splits;
-    let grid = unit.grid(groups)?;
-    let options = product
-        .constants
-        .clone()
+    let sizes = [
+        ("GROUPS", groups),
+        ("BATCHES", product.batch),
+        ("M", product.m),
+        ("N", product.n),
+        ("K", product.k),
+        ("TILES_M", tiles_m),
+        ("TILES_N", tiles_n),
+        ("CHUNK", chunk),
+    ];
+    let operands = (product.operands)(unit, &mut bindings, vectors);
+    let options = bindings.named(product.options.clone(), &product.numbers);
+    let options = bindings
+        .named(options, &sizes)
         .define_if(product.k_fastest[0], "LHS_K_FASTEST")
         .define_if(product.k_fastest[1], "RHS_K_FASTEST")
         .define_if(vectors[0], "LHS_VECTOR")
         .define_if(vectors[1], "RHS_VECTOR")
         .define_if(partial.is_some(), "SPLIT")
         .constant("WORKGROUP", TILE_THREADS)
-        .constant("GRID_X", grid[0])
-        .constant("GROUPS", groups as u32)
-        .constant("BATCHES", product.batch as u32)
-        .constant("M", product.m as u32)
-        .constant("N", product.n as u32)
-        .constant("K", product.k as u32)
         .constant("TILE_M", tile.m as u32)
         .constant("TILE_N", tile.n as u32)
         .constant("TILE_K", tile.k as u32)
-        .constant("TILES_M", tiles_m as u32)
-        .constant("TILES_N", tiles_n as u32)
         .constant("VECTORS_M", tile.vectors as u32)
         .constant("VECTORS_N", tile.vectors as u32)
-        .constant("CHUNK", chunk as u32)
-        .splice("bindings", bindings.declarations())
-        .splice("operands", (product.operands)(unit, &bindings, vectors))
+        .splice("operands", operands)
         .splice("finish", product.place.clone() + &finish);
-    let source = gradloom_shaders::expand("matmul.wgsl", &options).map_err(template_error)?;
     let label = format!("{} tile {}x{} splits {splits}", product.label, tile.m, tile.n);
-    unit.dispatch(label, source, bindings, grid)
+    unit.dispatch("matmul.wgsl", label, options, bindings, groups)
 }
 
 fn combine(
@@ -165,11 +166,10 @@ fn combine(
     splits: usize,
     partial: Extra,
 ) -> Result<()> {
-    let (bindings, program) = with_epilogue(unit, &[], &[partial], DType::F32)?;
-    let options = product
-        .constants
-        .clone()
-        .constant("SPLITS", splits as u32)
+    let (mut bindings, program) = with_epilogue(unit, &[], &[partial], DType::F32)?;
+    let options = bindings.named(product.options.clone(), &product.numbers);
+    let options = bindings
+        .named(options, &[("SPLITS", splits)])
         .splice("reads", epilogue::read_extra(&bindings, "read_partial", partial))
         .splice("place", product.place.clone())
         .splice("epilogue", program);
