@@ -2,12 +2,11 @@
 #![expect(unsafe_code, reason = "says which memory a kernel reads and which it alone writes")]
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
-use gradloom_plan::{BufferRef, Checks, Kernel, Plan, Prepared};
+use gradloom_plan::{BufferRef, Checks, Kernel, Owner, Plan, Prepared};
 use gradloom_tensor::{Buffer, DType, Error, Op, Result};
 
 use crate::kernels::{Aliases, Context, Executable, prepare};
@@ -17,8 +16,9 @@ use crate::profile::Profile;
 use crate::simd::Level;
 use crate::tile::Failures;
 
-/// Plans whose prepared kernels are kept.
-const PLANS_MAX: usize = 1024;
+/// Bytes that a prepared kernel takes, and what each of its instructions adds: about as measured.
+const KERNEL_BYTES: usize = 1024;
+const INSTRUCTION_BYTES: usize = 160;
 
 /// A plan's kernels, ready to run.
 struct Executables {
@@ -34,7 +34,7 @@ pub(crate) struct Executor {
     pub(crate) check_nan: bool,
     pub(crate) profile: Option<Profile>,
     pub(crate) bytes_moved: AtomicU64,
-    prepared: Mutex<HashMap<u64, Arc<Executables>>>,
+    owner: Owner,
 }
 
 /// What the references of a plan mean in one evaluation.
@@ -63,7 +63,7 @@ impl Executor {
             check_nan: Checks::from_environment().nan,
             profile: profiles.then(Profile::default),
             bytes_moved: AtomicU64::new(0),
-            prepared: Mutex::new(HashMap::new()),
+            owner: Owner::new(),
         }
     }
 
@@ -122,25 +122,21 @@ impl Executor {
     }
 
     fn executables(&self, plan: &Plan) -> Result<Arc<Executables>> {
-        let mut cache = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = cache.get(&plan.id) {
-            return Ok(Arc::clone(found));
-        }
-        let kernels = plan
-            .kernels
-            .iter()
-            .map(|kernel| prepare(kernel, &shared(plan, kernel)))
-            .collect::<Result<Vec<_>>>()?;
-        let large = plan.kernels.iter().any(|kernel| {
-            let elements = kernel.inputs.iter().map(|input| input.len).sum::<usize>();
-            elements + kernel.space.shape.count() > crate::kernels::executable::SEQUENTIAL_MAX
-        });
-        let executables = Arc::new(Executables { kernels, large });
-        if cache.len() >= PLANS_MAX {
-            cache.clear();
-        }
-        cache.insert(plan.id, Arc::clone(&executables));
-        Ok(executables)
+        plan.attachments.get_or_make(self.owner, || {
+            let kernels = plan
+                .kernels
+                .iter()
+                .map(|kernel| prepare(kernel, &shared(plan, kernel)))
+                .collect::<Result<Vec<_>>>()?;
+            let large = plan.kernels.iter().any(|kernel| {
+                let elements = kernel.inputs.iter().map(|input| input.len).sum::<usize>();
+                elements + kernel.space.shape.count() > crate::kernels::executable::SEQUENTIAL_MAX
+            });
+            let instructions = plan.kernels.iter().map(|kernel| kernel.program.instructions.len());
+            let bytes =
+                KERNEL_BYTES * plan.kernels.len() + INSTRUCTION_BYTES * instructions.sum::<usize>();
+            Ok((Executables { kernels, large }, bytes))
+        })
     }
 
     /// The buffers that the outputs will be.

@@ -7,7 +7,9 @@ pub mod program;
 pub mod view;
 
 pub mod planner;
+mod attachments;
 mod build;
+mod cache;
 mod checks;
 mod limits;
 
@@ -39,6 +41,7 @@ mod display;
 pub mod interpret;
 mod verify;
 
+pub use attachments::{Attachments, Owner};
 pub use checks::Checks;
 pub use contraction::ProductForms;
 pub use kernel::{

@@ -15,11 +15,23 @@ pub struct Limits {
     /// Whether every new plan is checked, see [`Plan::verify`](crate::Plan::verify): in debug builds, and where the
     /// environment says `GRADLOOM_CHECK=plan`.
     pub verify: bool,
+    /// Bytes of the host from which plans that were not used for long are forgotten, with what the backend
+    /// has made of them.
+    pub plan_bytes_max: usize,
 }
+
+/// Enough for some hundred training steps of large models.
+const PLAN_BYTES_MAX: usize = 256 << 20;
 
 impl Default for Limits {
     fn default() -> Self {
         let verify = cfg!(debug_assertions) || Checks::from_environment().plan;
-        Limits { buffers_max: usize::MAX, in_place: true, products: None, verify }
+        Limits {
+            buffers_max: usize::MAX,
+            in_place: true,
+            products: None,
+            verify,
+            plan_bytes_max: PLAN_BYTES_MAX,
+        }
     }
 }

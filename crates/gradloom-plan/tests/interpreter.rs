@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gradloom_plan::interpret::{self, Failure, Fault, download, upload};
 use gradloom_plan::{
-    BufferRef, Instruction, Kernel, KernelInput, KernelKind, KernelOutput, Level, Limits,
+    Attachments, BufferRef, Instruction, Kernel, KernelInput, KernelKind, KernelOutput, Level, Limits,
     Operation, Plan, PlanOutput, ProductForms, Program, Slot, Space, View,
 };
 use gradloom_tensor::op::{Reduction, Unary};
@@ -93,6 +93,7 @@ fn plan(kernels: Vec<Kernel>, reuses: &[Option<usize>]) -> Plan {
         outputs: reuses.iter().map(output).collect(),
         slots: vec![Slot { elements_max: 4, bytes: 16 }; 2],
         arguments: Vec::new(),
+        attachments: Attachments::default(),
     }
 }
 

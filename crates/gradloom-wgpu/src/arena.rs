@@ -27,6 +27,11 @@ pub(crate) struct Extent {
 }
 
 impl Layout {
+    /// Bytes of the host that it takes.
+    pub(crate) fn footprint(&self) -> usize {
+        size_of_val(&self.places[..])
+    }
+
     /// Appends the words of a kernel.
     pub(crate) fn add(&mut self, words: &Words, gpu: &Gpu) -> Extent {
         let extent = extent(self.len, words.len(), gpu);

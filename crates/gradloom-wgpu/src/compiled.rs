@@ -12,7 +12,11 @@ use crate::codegen::{self, Target};
 use crate::gpu::Gpu;
 use crate::numbers::NumberTable;
 use crate::pipeline::Pipelines;
+use crate::progress::Progress;
 use crate::step::Step;
+
+/// Bytes that a dispatch takes with a bind group or two: about as measured.
+const STEP_BYTES: usize = 2048;
 
 /// A plan's dispatches.
 #[derive(Debug)]
@@ -51,8 +55,10 @@ impl Compiled {
         let (scratch, words) = (Vec::new(), Layout::default());
         let mut compiled = Compiled { steps, scratch, words, numbers: None, kernels, checked };
         let mut numbers = NumberTable::default();
+        let mut progress = Progress::new(plan.kernels.len());
         for kernel in &plan.kernels {
             compiled.add(kernel, plan, gpu, target, pipelines, &mut numbers)?;
+            progress.advance();
         }
         compiled.numbers = numbers.upload(gpu)?;
         Ok(compiled)
@@ -95,6 +101,13 @@ impl Compiled {
         }
         self.kernels.push(start..self.steps.len());
         Ok(())
+    }
+
+    /// About how many bytes of the host it takes, with the driver's share.
+    pub(crate) fn footprint(&self) -> usize {
+        let steps = self.steps.iter().map(|step| STEP_BYTES + step.label.len());
+        let numbers = self.numbers.as_ref().map_or(0, |buffer| buffer.size() as usize);
+        steps.sum::<usize>() + numbers + self.words.footprint()
     }
 
     /// Drops bind groups, which hold on to buffers.

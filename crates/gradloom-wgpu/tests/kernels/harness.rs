@@ -6,7 +6,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use gradloom_plan::interpret;
 use gradloom_plan::kernel::PlanOutput;
 use gradloom_plan::{
-    BufferRef, Instruction, Kernel, KernelInput, KernelKind, KernelOutput, Level, Operation, Plan,
+    Attachments, BufferRef, Instruction, Kernel, KernelInput, KernelKind, KernelOutput, Level, Operation, Plan,
     Program, Space, ValueId, View,
 };
 use gradloom_tensor::op::{Binary, Reduction, Unary};
@@ -191,6 +191,7 @@ impl Case {
                 .collect(),
             slots: Vec::new(),
             arguments: self.arguments.iter().map(|(dtype, _)| *dtype).collect(),
+            attachments: Attachments::default(),
         }
     }
 
