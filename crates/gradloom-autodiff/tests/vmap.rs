@@ -479,3 +479,17 @@ fn asking_for_values_inside_is_an_error() {
     };
     let _: Tensor = vmap(ask, 0, 0).call(&[numbers([2], 0)]);
 }
+
+#[test]
+fn products_keep_the_dtype_that_was_asked_for() {
+    let half = |shape: &[usize]| Tensor::ones(shape, DType::F16, &device());
+    let wide = |v: &[Tensor]| v[0].matmul_as(&v[1], DType::F32);
+    for axes in [[Some(0), None], [None, Some(0)], [Some(0), Some(0)]] {
+        let sized = |axis: Option<isize>| match axis {
+            Some(_) => half(&[4, 2, 2]),
+            None => half(&[2, 2]),
+        };
+        let result: Tensor = vmap(wide, &axes[..], 0).call(&axes.map(sized));
+        assert_eq!((result.dtype(), result.size(0)), (DType::F32, 4));
+    }
+}

@@ -4,7 +4,7 @@
 //! product. Letters: B examples, M rows, K inner, N columns.
 
 use gradloom_tensor::op::{Op, Permutation};
-use gradloom_tensor::{Shape, Tensor};
+use gradloom_tensor::{DType, Shape, Tensor};
 
 use super::value::{Value, batched_shape};
 
@@ -14,37 +14,37 @@ pub(super) fn matmul(node: &Tensor, lhs: &Value, rhs: &Value, size: usize) -> Te
     let rank = node.rank();
     let lone = node.shape()[..rank - 2].iter().all(|&size| size == 1);
     match (lhs, rhs) {
-        (Value::Batched(x), Value::Single(w)) if lone => rows(x, w).reshape(shape),
+        (Value::Batched(x), Value::Single(w)) if lone => rows(x, w, node.dtype()).reshape(shape),
         (Value::Single(w), Value::Batched(x)) if lone => {
             let columns = node.shape()[rank - 1];
             if columns != 1 && !is_transpose(x) {
-                return product(&lhs.each(size), x, shape);
+                return product(&lhs.each(size), x, shape, node.dtype());
             }
             // (x^T w^T)^T: the examples' columns are rows of one product.
-            let turned = rows(&transposed(x), &transposed(w));
+            let across = rows(&transposed(x), &transposed(w), node.dtype());
             let mut flat = shape;
             let last = flat.rank() - 1;
             flat = flat.with(last - 1, shape[last]).with(last, shape[last - 1]);
-            let turned = turned.reshape(flat);
-            if columns == 1 { turned.reshape(shape) } else { transposed(&turned) }
+            let across = across.reshape(flat);
+            if columns == 1 { across.reshape(shape) } else { transposed(&across) }
         }
-        _ => product(&lhs.each(size), &rhs.each(size), shape),
+        _ => product(&lhs.each(size), &rhs.each(size), shape, node.dtype()),
     }
 }
 
 /// `[.., M, K] x [1.., K, N] -> [.. M, N]` as one product of matrices.
 #[track_caller]
-fn rows(x: &Tensor, w: &Tensor) -> Tensor {
+fn rows(x: &Tensor, w: &Tensor, dtype: DType) -> Tensor {
     let (inner, columns) = (w.size(-2), w.size(-1));
     let count = x.shape()[..x.rank() - 1].iter().product();
     let x = x.reshape([count, inner]);
-    product(&x, &w.reshape([inner, columns]), Shape::new(&[count, columns]))
+    product(&x, &w.reshape([inner, columns]), Shape::new(&[count, columns]), dtype)
 }
 
 #[track_caller]
-fn product(lhs: &Tensor, rhs: &Tensor, shape: Shape) -> Tensor {
+fn product(lhs: &Tensor, rhs: &Tensor, shape: Shape, dtype: DType) -> Tensor {
     let inputs = vec![lhs.clone(), rhs.clone()];
-    Tensor::from_op(Op::Matmul, inputs, shape, lhs.dtype(), lhs.device())
+    Tensor::from_op(Op::Matmul, inputs, shape, dtype, lhs.device())
 }
 
 /// The last two axes exchanged.
