@@ -32,6 +32,9 @@ fn read1(index: u32) -> f32 { return b1[index]; }
 const EPILOGUE_F32: &str = "
 fn epilogue(index: u32, accumulator: f32) { b2[index] = gl_relu(accumulator) + b1[index]; }
 ";
+const EPILOGUE_QUAD: &str = "
+fn epilogue_quad(index: u32, a: f32, b: f32, c: f32, d: f32) { b2[index] = (a + b) * (c + d); }
+";
 const EPILOGUE_I32: &str = "
 fn epilogue(index: u32, accumulator: i32) { b3[index] = bitcast<u32>(accumulator); }
 ";
@@ -48,6 +51,8 @@ const EVERY_FUNCTION: &str = "
     gl_check(i, 100u, words[0].x);
     let random = gl_threefry(words[1].xy, vec2<u32>(index, 0u)).x;
     let flag = gl_xor(gl_is_nan(a), gl_is_inf(b));
+    y += gl_load_f16(u, index) + gl_load_bf16(u, index) + f32(gl_load_byte(u, index));
+    y += dot(gl_load_four_f16(u, u), gl_load_four_bf16(u, u)) + f32(gl_load_four_bytes(u).y);
     b2[index] = select(y, f32(i), flag);
     b3[index] = u + random;
 ";
@@ -101,6 +106,15 @@ pub fn all() -> Vec<Permutation> {
         all.push(Permutation { name: format!("{template} {variant}"), template, options });
     };
     add("map.wgsl", "", base().constant("LANES", 1).splice("program", EVERY_FUNCTION));
+    add(
+        "pack.wgsl",
+        "",
+        base().splice(
+            "pack",
+            "    b3[word] = gl_pack_f16(b0[word * 2u], b0[word * 2u + 1u]);
+    b3[word] += gl_pack_bf16(b0[word], b1[word]) + gl_pack_bytes(1u, 2u, 3u, word);",
+        ),
+    );
     rows(&mut add);
     products(&mut add);
     for define in ["FORWARD", "INPUT", "WEIGHT"] {
@@ -195,7 +209,9 @@ fn rhs_vector(batch: u32, k: u32, n: u32) -> vec4<f32> { return vec4<f32>(rhs_at
         tile(1).define("LHS_K_FASTEST").define("RHS_K_FASTEST"),
     );
     let partial = "fn write_partial(index: u32, value: f32) { b2[index] = value; }";
-    add("matmul.wgsl", "split", tile(1).define("SPLIT").splice("finish", partial));
+    let split = || tile(1).define("SPLIT").splice("finish", partial);
+    add("matmul.wgsl", "split", split());
+    add("matmul.wgsl", "split in quads", split().define("QUADS"));
     for variant in ["forward", "input", "weight"] {
         let operands = format!(
             "fn lhs_at(batch: u32, m: u32, k: u32) -> f32 {{ return {variant}_lhs(batch, m, k); }}
@@ -208,10 +224,12 @@ fn rhs_at(batch: u32, k: u32, n: u32) -> f32 {{ return {variant}_rhs(batch, k, n
         add("matmul.wgsl", &format!("convolution {variant}"), options);
     }
     let sum = base()
-        .numbers("SPLITS")
-        .splice("reads", "fn read_partial(index: u32) -> f32 { return b0[index]; }")
-        .splice("place", place);
-    add("split_sum.wgsl", "", sum);
+        .numbers("SPLITS ELEMENTS")
+        .splice("reads", "fn read_partial(index: u32) -> f32 { return b0[index]; }");
+    add("split_sum.wgsl", "", sum.clone().splice("finish", format!("{place}{EPILOGUE_F32}")));
+    let quads = |options: Options| options.define("QUADS").splice("finish", EPILOGUE_QUAD);
+    add("split_sum.wgsl", "quads", quads(sum));
+    add("matmul.wgsl", "quads", quads(tile(1)));
 }
 
 fn pools(add: &mut Add<'_>) {
@@ -273,19 +291,20 @@ fn set_place(index: u32, value: u32) { b3[index] = value; }",
 fn writes(add: &mut Add<'_>) {
     let options = || {
         base()
-            .numbers("SIZE PICKS INNER HEADS")
+            .numbers("SIZE PICKS INNER HEADS LENGTH WORDS")
+            .constant("EACH", 2)
             .splice(
                 "reads",
                 format!("{READS}fn read_start(index: u32) -> i32 {{ return i32(b3[index]); }}"),
             )
-            .splice(
-                "update",
-                "fn update(index: u32) -> f32 { return b1[index]; }
-fn store(index: u32, value: f32) { b2[index] = value; }",
-            )
+            .splice("update", "fn update(index: u32) -> f32 { return b1[index]; }")
+            .splice("store", "    b2[place] = value;")
     };
+    let packed = || options().define("PACKED").splice("store", "    b2[word] = value0 + value1;");
     add("write.wgsl", "in place", options());
     add("write.wgsl", "copied", options().define("COPY"));
+    add("write.wgsl", "words in place", packed());
+    add("write.wgsl", "words copied", packed().define("COPY"));
 }
 
 /// Every format of blocks once, and products with several formats.
@@ -359,13 +378,16 @@ fn read_partial(index: u32) -> f32 { return b0[index]; }",
     let tile = options()
         .constants(&[("TILE_Q", 32), ("TILE_K", 16), ("EACH_Q", 4), ("EACH_K", 2)])
         .constants(&[("LANES", 2), ("OUT_Q", 4), ("EACH_E", 1), ("LANES_E", 8)]);
-    add("attention.wgsl", "", tile);
+    add("attention.wgsl", "", tile.clone());
+    let quads = |options: Options| options.define("QUADS").splice("epilogue", EPILOGUE_QUAD);
+    add("attention.wgsl", "quads", quads(tile));
     let few = || {
         options()
             .constants(&[("M", 3), ("TILE_K", 32), ("LANES_D", 8), ("LANES", 16)])
             .constants(&[("LANES_E", 8), ("SLOTS", 8)])
     };
     add("attention_few.wgsl", "", few());
+    add("attention_few.wgsl", "quads", quads(few()));
     let partial = "fn write_partial(index: u32, value: f32) { b2[index] = value; }";
     add("attention_few.wgsl", "split", few().define("SPLIT").splice("epilogue", partial));
     add("attention_combine.wgsl", "", options());

@@ -143,7 +143,7 @@ impl Backend for WgpuBackend {
         let limits = &self.gpu.limits;
         Capabilities {
             host: false,
-            f16: self.gpu.info.f16,
+            f16: true,
             f64: false,
             buffer_bytes_max: limits.max_buffer_size.min(limits.max_storage_buffer_binding_size),
             subgroup_size: self.gpu.info.subgroups.map(|(smallest, _)| smallest),
@@ -152,14 +152,10 @@ impl Backend for WgpuBackend {
 
     fn upload(&self, dtype: DType, bytes: &[u8]) -> Result<Buffer> {
         self.gpu.check()?;
-        match dtype {
-            DType::F64 => {
-                return Err(Error::unsupported(
-                    "upload: this device has no 64-bit floats; cast to f32, or use the CPU device",
-                ));
-            }
-            DType::F16 if !self.gpu.info.f16 => return Err(codegen::f16_unsupported()),
-            _ => {}
+        if dtype == DType::F64 {
+            return Err(Error::unsupported(
+                "upload: this device has no 64-bit floats; cast to f32, or use the CPU device",
+            ));
         }
         let len = bytes.len() / dtype.size();
         let memory = self.pool.take(transfer::device_bytes(dtype, len))?;

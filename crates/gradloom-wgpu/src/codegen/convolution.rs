@@ -79,6 +79,7 @@ fn sizes(convolution: &Convolution) -> Vec<(&'static str, usize)> {
 
 /// One thread per output element.
 fn direct(unit: &mut Unit<'_>, side: Side, convolution: &Convolution) -> Result<()> {
+    unit.widen_outputs(|_| true);
     let (name, define) = side.names();
     let dtype = epilogue::accumulator_dtype(unit.kernel);
     let (mut bindings, program) = with_epilogue(unit, &[0, 1], &[], dtype)?;
@@ -131,7 +132,7 @@ fn rhs_at(batch: u32, k: u32, n: u32) -> f32 {{
         k_fastest,
         vectors: [false; 2],
         operands: &operands,
-        place,
+        place: Some(place),
         numbers: sizes(convolution),
         options: window_constants(Options::new(), &window),
     };

@@ -27,8 +27,10 @@ pub(crate) struct RowLayout {
     pub(crate) chunks: usize,
     /// Columns of a part.
     pub(crate) chunk: usize,
-    /// Columns per thread that are kept in registers, or room for them; 1 if they are not.
-    pub(crate) resident: usize,
+    /// Columns that a thread works on at once.
+    pub(crate) lanes: usize,
+    /// These are four neighbours; otherwise they lie as many columns apart as there are threads.
+    pub(crate) in_fours: bool,
     /// True if all columns of a row fit in its threads' registers.
     pub(crate) is_resident: bool,
 }
@@ -58,15 +60,19 @@ impl RowLayout {
             row_fastest,
             chunks: 1,
             chunk: columns,
-            resident: 1,
+            lanes: 1,
+            in_fours: !row_fastest && threads > 1 && columns > 0 && columns.is_multiple_of(4),
             is_resident: false,
         };
+        if layout.in_fours {
+            layout.lanes = 4;
+        }
         let reduces = matches!(unit.kernel.kind, KernelKind::Reduce);
         let fits = columns > 0 && columns.div_ceil(threads) <= RESIDENT_MAX;
         // What is read once gains little from registers, and columns that lie apart are few and many.
         if fits && !(reduces && row_fastest && threads > 1) {
             // Rows of any length have the same room.
-            layout.resident = if threads == 1 { columns } else { RESIDENT_MAX };
+            layout.lanes = if threads == 1 { columns } else { RESIDENT_MAX };
             layout.is_resident = true;
         } else if reduces {
             layout.split(unit.target.busy_workgroups as usize);
@@ -82,7 +88,8 @@ impl RowLayout {
         let chunks = wanted.min(useful).min(CHUNKS_MAX);
         if chunks > 1 {
             // Whole rounds of the threads, so that every chunk but the last is full.
-            self.chunk = self.columns.div_ceil(chunks).next_multiple_of(self.threads);
+            let round = if self.in_fours { self.threads * 4 } else { self.threads };
+            self.chunk = self.columns.div_ceil(chunks).next_multiple_of(round);
             self.chunks = self.columns.div_ceil(self.chunk);
         }
     }
@@ -97,7 +104,8 @@ impl RowLayout {
             row_fastest: true,
             chunks: 1,
             chunk: self.columns,
-            resident: 1,
+            lanes: 1,
+            in_fours: false,
             is_resident: false,
             ..self.clone()
         }

@@ -4,7 +4,7 @@ use gradloom_shaders::Options;
 use gradloom_tensor::{DType, Result};
 
 use super::bindings::Bindings;
-use super::epilogue::{self, Extra, dispatch_elements, with_epilogue};
+use super::epilogue::{self, Extra, dispatch_elements};
 use super::unit::{Target, Unit};
 
 /// Inner elements of a part at least when the inner axis is split.
@@ -26,8 +26,8 @@ pub(crate) struct Product<'a> {
     /// `fn lhs_at(batch, m, k)` and `fn rhs_at(batch, k, n)`, or `lhs_vector` and `rhs_vector` where
     /// the bindings are vectors: made when the bindings are known.
     pub(crate) operands: &'a OperandText<'a>,
-    /// `fn place(index)`: the output element of element `index` of `[batch, m, n]`.
-    pub(crate) place: String,
+    /// `fn place(index)`: the output element of element `index` of `[batch, m, n]`, if it is another one.
+    pub(crate) place: Option<String>,
     /// Numbers that these functions name.
     pub(crate) numbers: Vec<(&'static str, usize)>,
     /// Constants that they use.
@@ -45,6 +45,24 @@ struct Tile {
     k: usize,
     /// Blocks of four per thread, along m and along n.
     vectors: usize,
+}
+
+impl Product<'_> {
+    /// True if four neighbours along n are four neighbours of the output, so that a thread stores them at
+    /// once: whole words also of narrow elements.
+    fn has_quads(&self) -> bool {
+        self.place.is_none() && self.n.is_multiple_of(4)
+    }
+
+    /// `fn place`, and `fn epilogue` or `fn epilogue_quad`.
+    fn finish(&self, unit: &Unit<'_>, bindings: Bindings) -> Result<(Bindings, String)> {
+        if self.has_quads() {
+            return epilogue::quad_on_bindings(unit, bindings, DType::F32);
+        }
+        let (bindings, program) = epilogue::on_bindings(unit, bindings, DType::F32)?;
+        let same = "fn place(index: u32) -> u32 {\n    return index;\n}\n";
+        Ok((bindings, self.place.as_deref().unwrap_or(same).to_owned() + &program))
+    }
 }
 
 impl Tile {
@@ -87,6 +105,9 @@ pub(crate) fn fits(target: &Target) -> bool {
 
 /// Compiles a product, in two stages if its output is small and its inner axis long.
 pub(crate) fn compile(unit: &mut Unit<'_>, product: &Product<'_>) -> Result<()> {
+    if !product.has_quads() {
+        unit.widen_outputs(|_| true);
+    }
     let tile = Tile::choose(product, unit);
     let tiles = product.m.div_ceil(tile.m) * product.n.div_ceil(tile.n) * product.batch;
     let busy = unit.target.busy_workgroups as usize / 2;
@@ -118,7 +139,7 @@ fn stage(
         wanted.register(resource, input.dtype, vector, false)?;
     }
     let (mut bindings, finish) = match partial {
-        None => epilogue::on_bindings(unit, wanted, DType::F32)?,
+        None => product.finish(unit, wanted)?,
         Some(partial) => {
             wanted.register(partial.resource, partial.dtype, false, true)?;
             let text = epilogue::write_extra(&wanted, "write_partial", partial);
@@ -148,6 +169,7 @@ fn stage(
         .define_if(vectors[0], "LHS_VECTOR")
         .define_if(vectors[1], "RHS_VECTOR")
         .define_if(partial.is_some(), "SPLIT")
+        .define_if(product.has_quads(), "QUADS")
         .constant("WORKGROUP", TILE_THREADS)
         .constant("TILE_M", tile.m as u32)
         .constant("TILE_N", tile.n as u32)
@@ -155,7 +177,7 @@ fn stage(
         .constant("VECTORS_M", tile.vectors as u32)
         .constant("VECTORS_N", tile.vectors as u32)
         .splice("operands", operands)
-        .splice("finish", product.place.clone() + &finish);
+        .splice("finish", finish);
     let label = format!("{} tile {}x{} splits {splits}", product.label, tile.m, tile.n);
     unit.dispatch("matmul.wgsl", label, options, bindings, groups)
 }
@@ -166,14 +188,17 @@ fn combine(
     splits: usize,
     partial: Extra,
 ) -> Result<()> {
-    let (mut bindings, program) = with_epilogue(unit, &[], &[partial], DType::F32)?;
+    let bindings = epilogue::operand_bindings(unit, &[], &[partial])?;
+    let (mut bindings, finish) = product.finish(unit, bindings)?;
     let options = bindings.named(product.options.clone(), &product.numbers);
     let options = bindings
         .named(options, &[("SPLITS", splits)])
+        .define_if(product.has_quads(), "QUADS")
         .splice("reads", epilogue::read_extra(&bindings, "read_partial", partial))
-        .splice("place", product.place.clone())
-        .splice("epilogue", program);
+        .splice("finish", finish);
     let count = product.batch * product.m * product.n;
+    let options = bindings.named(options, &[("ELEMENTS", count)]);
     let label = format!("{} sum of {splits}", product.label);
-    dispatch_elements(unit, "split_sum.wgsl", label, count, options, bindings)
+    let threads = if product.has_quads() { count / 4 } else { count };
+    dispatch_elements(unit, "split_sum.wgsl", label, threads, options, bindings)
 }
