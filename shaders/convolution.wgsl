@@ -19,6 +19,7 @@
 #import "shared/check.wgsl"
 #import "shared/grid.wgsl"
 #import "shared/long_sum.wgsl"
+#import "shared/windows.wgsl"
 
 //@constants
 //@bindings
@@ -77,32 +78,20 @@ fn accumulate(index: u32) -> Value {
         let o = first_output + within;
         var volume = Value(0);
         for (var kd = 0u; kd < KERNEL_D; kd++) {
-            let reach_d = kd * DILATION_D;
-            if (z + PAD_D < reach_d || (z + PAD_D - reach_d) % STRIDE_D != 0u) {
-                continue;
-            }
-            let od = (z + PAD_D - reach_d) / STRIDE_D;
-            if (od >= OUT_D) {
+            let od = gl_window(z, PAD_D, kd * DILATION_D, STRIDE_D, OUT_D);
+            if (od == OUT_D) {
                 continue;
             }
             for (var kh = 0u; kh < KERNEL_H; kh++) {
-                let reach_h = kh * DILATION_H;
-                if (y + PAD_H < reach_h || (y + PAD_H - reach_h) % STRIDE_H != 0u) {
-                    continue;
-                }
-                let oh = (y + PAD_H - reach_h) / STRIDE_H;
-                if (oh >= OUT_H) {
+                let oh = gl_window(y, PAD_H, kh * DILATION_H, STRIDE_H, OUT_H);
+                if (oh == OUT_H) {
                     continue;
                 }
                 let out_row = (((n * OUTPUTS + o) * OUT_D + od) * OUT_H + oh) * OUT_W;
                 let taps = (((o * GROUP_IN + c) * KERNEL_D + kd) * KERNEL_H + kh) * KERNEL_W;
                 for (var kw = 0u; kw < KERNEL_W; kw++) {
-                    let reach_w = kw * DILATION_W;
-                    if (x + PAD_W < reach_w || (x + PAD_W - reach_w) % STRIDE_W != 0u) {
-                        continue;
-                    }
-                    let ow = (x + PAD_W - reach_w) / STRIDE_W;
-                    if (ow >= OUT_W) {
+                    let ow = gl_window(x, PAD_W, kw * DILATION_W, STRIDE_W, OUT_W);
+                    if (ow == OUT_W) {
                         continue;
                     }
                     volume += read0(taps + kw) * read1(out_row + ow);

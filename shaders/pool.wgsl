@@ -17,6 +17,7 @@
 #import "shared/check.wgsl"
 #import "shared/grid.wgsl"
 #import "shared/long_sum.wgsl"
+#import "shared/windows.wgsl"
 
 //@constants
 //@bindings
@@ -86,30 +87,18 @@ fn accumulate(index: u32) -> Value {
     let plane = index / (IN_W * IN_H * IN_D);
     var sum = LongSum();
     for (var back_d = KERNEL_D; back_d > 0u; back_d--) {
-        let reach_d = (back_d - 1u) * DILATION_D;
-        if (z + PAD_D < reach_d || (z + PAD_D - reach_d) % STRIDE_D != 0u) {
-            continue;
-        }
-        let od = (z + PAD_D - reach_d) / STRIDE_D;
-        if (od >= OUT_D) {
+        let od = gl_window(z, PAD_D, (back_d - 1u) * DILATION_D, STRIDE_D, OUT_D);
+        if (od == OUT_D) {
             continue;
         }
         for (var back_h = KERNEL_H; back_h > 0u; back_h--) {
-            let reach_h = (back_h - 1u) * DILATION_H;
-            if (y + PAD_H < reach_h || (y + PAD_H - reach_h) % STRIDE_H != 0u) {
-                continue;
-            }
-            let oh = (y + PAD_H - reach_h) / STRIDE_H;
-            if (oh >= OUT_H) {
+            let oh = gl_window(y, PAD_H, (back_h - 1u) * DILATION_H, STRIDE_H, OUT_H);
+            if (oh == OUT_H) {
                 continue;
             }
             for (var back_w = KERNEL_W; back_w > 0u; back_w--) {
-                let reach_w = (back_w - 1u) * DILATION_W;
-                if (x + PAD_W < reach_w || (x + PAD_W - reach_w) % STRIDE_W != 0u) {
-                    continue;
-                }
-                let ow = (x + PAD_W - reach_w) / STRIDE_W;
-                if (ow >= OUT_W) {
+                let ow = gl_window(x, PAD_W, (back_w - 1u) * DILATION_W, STRIDE_W, OUT_W);
+                if (ow == OUT_W) {
                     continue;
                 }
                 let window = ((plane * OUT_D + od) * OUT_H + oh) * OUT_W + ow;

@@ -17,6 +17,7 @@ files![
     "shared/grid.wgsl",
     "shared/convolution.wgsl",
     "shared/long_sum.wgsl",
+    "shared/windows.wgsl",
     "shared/blocks.wgsl",
     "map.wgsl",
     "row.wgsl",

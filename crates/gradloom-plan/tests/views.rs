@@ -147,3 +147,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn extent_covers_flips_and_padding() {
+    let shape = Shape::new(&[2, 3]);
+    let view = View::contiguous(shape).flip([1].into_iter().collect());
+    assert_eq!(view.extent(), Some((0, 5)));
+    let padded = View::contiguous(shape).pad(&[1, 1], Shape::new(&[4, 5]));
+    assert_eq!(padded.extent(), Some((0, 5)));
+}

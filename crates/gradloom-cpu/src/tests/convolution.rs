@@ -4,7 +4,7 @@ use gradloom_plan::{Convolution, KernelKind, View};
 use gradloom_tensor::op::{Binary, Unary, Window};
 use gradloom_tensor::{DType, Shape};
 
-use super::{Case, numbers};
+use super::{Case, numbers, window};
 
 fn sizes(
     batch: usize,
@@ -17,15 +17,6 @@ fn sizes(
     let input_size = window.of(&Shape::new(input_size));
     let output_size = window.output(input_size).expect("windows fit");
     Convolution { window, groups, batch, channels, outputs, input_size, output_size }
-}
-
-fn window<const N: usize>(
-    kernel: [usize; N],
-    stride: [usize; N],
-    padding: [[usize; 2]; N],
-    dilation: [usize; N],
-) -> Window {
-    Window::new(kernel).stride(stride).padding(padding).dilation(dilation)
 }
 
 fn cases() -> Vec<Convolution> {

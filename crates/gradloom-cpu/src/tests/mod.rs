@@ -13,7 +13,7 @@ use std::sync::Arc;
 use gradloom_plan::interpret;
 use gradloom_plan::program::{Instruction, Level as Rank, Operation, Program, Space, ValueId};
 use gradloom_plan::{BufferRef, Kernel, KernelInput, KernelKind, KernelOutput, View};
-use gradloom_tensor::op::{Binary, Reduction, Unary};
+use gradloom_tensor::op::{Binary, Reduction, Unary, Window};
 use gradloom_tensor::{DType, Scalar, Shape, bf16, f16};
 
 use crate::kernels::{Context, prepare};
@@ -21,6 +21,16 @@ use crate::memory::Temporary;
 use crate::pool::Pool;
 use crate::simd::Level;
 use crate::tile::Failures;
+
+/// Windows with all that they have.
+fn window<const N: usize>(
+    kernel: [usize; N],
+    stride: [usize; N],
+    padding: [[usize; 2]; N],
+    dilation: [usize; N],
+) -> Window {
+    Window::new(kernel).stride(stride).padding(padding).dilation(dilation)
+}
 
 /// A kernel under construction, with the elements of its inputs.
 pub(crate) struct Case {

@@ -4,7 +4,7 @@ use gradloom_plan::{KernelKind, Pool, View};
 use gradloom_tensor::op::{ArgReduction, Binary, Permutation, Window};
 use gradloom_tensor::{DType, Shape};
 
-use super::{Case, integers, numbers};
+use super::{Case, integers, numbers, window};
 
 /// Adds an epilogue (or none) and checks.
 #[track_caller]
@@ -18,15 +18,6 @@ fn finish(mut case: Case, dtype: DType, epilogue: bool) {
         case.output(value);
     }
     case.check();
-}
-
-fn window<const N: usize>(
-    kernel: [usize; N],
-    stride: [usize; N],
-    padding: [[usize; 2]; N],
-    dilation: [usize; N],
-) -> Window {
-    Window::new(kernel).stride(stride).padding(padding).dilation(dilation)
 }
 
 fn pools() -> Vec<Pool> {

@@ -1,5 +1,6 @@
 //! [`Conv1d`], [`Conv2d`] and [`Conv3d`]: cross-correlation of sequences, pictures and volumes.
 
+use crate::layers::names::names;
 use crate::layers::{Layer, add_channel_bias};
 use crate::{Context, Init, Module, Parameter};
 use gradloom_tensor::Tensor;
@@ -20,12 +21,7 @@ pub struct Conv<const N: usize> {
     options: ConvOptions<N>,
 }
 
-/// [`Conv`] of sequences `[N, C, L]`.
-pub type Conv1d = Conv<1>;
-/// [`Conv`] of pictures `[N, C, H, W]`.
-pub type Conv2d = Conv<2>;
-/// [`Conv`] of volumes `[N, C, D, H, W]`.
-pub type Conv3d = Conv<3>;
+names!(Conv: Conv1d, Conv2d, Conv3d);
 
 impl<const N: usize> Conv<N> {
     /// First values as PyTorch's: uniform in `+-1 / sqrt(C / groups * elements of the kernel)`.

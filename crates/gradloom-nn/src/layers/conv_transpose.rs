@@ -2,6 +2,7 @@
 //! makes sequences, pictures and volumes larger.
 
 use crate::layers::conv::{grouped, weight};
+use crate::layers::names::names;
 use crate::layers::{Layer, add_channel_bias};
 use crate::{Context, Init, Module, Parameter};
 use gradloom_tensor::Tensor;
@@ -23,12 +24,7 @@ pub struct ConvTranspose<const N: usize> {
     options: ConvTransposeOptions<N>,
 }
 
-/// [`ConvTranspose`] of sequences `[N, C, L]`.
-pub type ConvTranspose1d = ConvTranspose<1>;
-/// [`ConvTranspose`] of pictures `[N, C, H, W]`.
-pub type ConvTranspose2d = ConvTranspose<2>;
-/// [`ConvTranspose`] of volumes `[N, C, D, H, W]`.
-pub type ConvTranspose3d = ConvTranspose<3>;
+names!(ConvTranspose: ConvTranspose1d, ConvTranspose2d, ConvTranspose3d);
 
 impl<const N: usize> ConvTranspose<N> {
     /// First values as PyTorch's: uniform in `+-1 / sqrt(O / groups * elements of the kernel)`.

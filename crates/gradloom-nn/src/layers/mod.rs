@@ -16,6 +16,7 @@ mod key_value_cache;
 mod layer_norm;
 mod linear;
 mod lstm;
+mod names;
 mod pooling;
 mod recurrent;
 mod rms_norm;

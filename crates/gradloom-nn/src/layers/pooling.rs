@@ -2,6 +2,7 @@
 //! number of windows, and unpooling.
 
 use crate::layers::Layer;
+use crate::layers::names::names;
 use crate::{Context, Module};
 use gradloom_tensor::Tensor;
 use gradloom_tensor::ops::per_axis::PerAxis;
@@ -14,12 +15,7 @@ macro_rules! pool {
         #[derive(Module, Clone, Debug)]
         pub struct $layer<const N: usize>(#[module(skip)] pub PoolOptions<N>);
 
-        #[doc = concat!("[`", stringify!($layer), "`] of sequences `[N, C, L]`.")]
-        pub type $one = $layer<1>;
-        #[doc = concat!("[`", stringify!($layer), "`] of pictures `[N, C, H, W]`.")]
-        pub type $two = $layer<2>;
-        #[doc = concat!("[`", stringify!($layer), "`] of volumes `[N, C, D, H, W]`.")]
-        pub type $three = $layer<3>;
+        names!($layer: $one, $two, $three);
 
         impl<const N: usize> $layer<N> {
             /// Windows of `size` side by side.
@@ -117,12 +113,7 @@ pub struct LpPool<const N: usize> {
     pub options: PoolOptions<N>,
 }
 
-/// [`LpPool`] of sequences `[N, C, L]`.
-pub type LpPool1d = LpPool<1>;
-/// [`LpPool`] of pictures `[N, C, H, W]`.
-pub type LpPool2d = LpPool<2>;
-/// [`LpPool`] of volumes `[N, C, D, H, W]`.
-pub type LpPool3d = LpPool<3>;
+names!(LpPool: LpPool1d, LpPool2d, LpPool3d);
 
 impl<const N: usize> LpPool<N> {
     /// Windows that lie as the options say.
@@ -143,12 +134,7 @@ macro_rules! adaptive {
         #[derive(Module, Clone, Debug)]
         pub struct $layer<const N: usize>(#[module(skip)] pub [usize; N]);
 
-        #[doc = concat!("[`", stringify!($layer), "`] of sequences `[N, C, L]`.")]
-        pub type $one = $layer<1>;
-        #[doc = concat!("[`", stringify!($layer), "`] of pictures `[N, C, H, W]`.")]
-        pub type $two = $layer<2>;
-        #[doc = concat!("[`", stringify!($layer), "`] of volumes `[N, C, D, H, W]`.")]
-        pub type $three = $layer<3>;
+        names!($layer: $one, $two, $three);
 
         impl<const N: usize> $layer<N> {
             /// So many windows along each axis.

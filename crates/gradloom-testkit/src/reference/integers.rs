@@ -7,7 +7,7 @@ use gradloom_tensor::op::{ArgReduction, Binary, Reduction, Unary};
 use gradloom_tensor::{DType, Op, Scalar, Shape, Tensor, rounding};
 
 use super::lines::lines;
-use super::{Values, coordinate, linear};
+use super::{Values, coordinate, linear, reduced_index};
 
 /// The integer or truth value that an element of a dtype is.
 pub(crate) fn whole(dtype: DType, element: f64) -> i64 {
@@ -173,13 +173,7 @@ fn reduce(reduction: Reduction, values: &[i64], from: &Shape, to: &Shape) -> Vec
     };
     let mut out = vec![start; to.count()];
     for (index, &value) in values.iter().enumerate() {
-        let mut at = coordinate(from, index);
-        for (axis, position) in at.iter_mut().enumerate() {
-            if to[axis] == 1 {
-                *position = 0;
-            }
-        }
-        let slot = &mut out[linear(to, &at)];
+        let slot = &mut out[reduced_index(from, to, index)];
         *slot = match reduction {
             Reduction::Sum => slot.wrapping_add(value),
             Reduction::Max => value.max(*slot),

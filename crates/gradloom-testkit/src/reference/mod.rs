@@ -243,6 +243,17 @@ pub(crate) fn linear(shape: &Shape, coordinate: &[usize]) -> usize {
     shape.iter().zip(coordinate).fold(0, |index, (&size, &position)| index * size + position)
 }
 
+/// Where an element of a shape goes when the axes that `to` has with size one are reduced.
+fn reduced_index(from: &Shape, to: &Shape, index: usize) -> usize {
+    let mut at = coordinate(from, index);
+    for (axis, position) in at.iter_mut().enumerate() {
+        if to[axis] == 1 {
+            *position = 0;
+        }
+    }
+    linear(to, &at)
+}
+
 /// Halves rounded, as a value of their dtype.
 fn halved(tensor: &Tensor, mut values: Vec<f64>) -> Vec<f64> {
     if matches!(tensor.dtype(), DType::F16 | DType::BF16) {

@@ -4,7 +4,7 @@ use gradloom_tensor::op::{ArgReduction, Reduction, Window};
 use gradloom_tensor::{DType, Op, Shape, Tensor};
 
 use super::lines::lines;
-use super::{Values, coordinate, integers, linear, round};
+use super::{Values, coordinate, integers, linear, reduced_index, round};
 
 pub(super) fn compute(tensor: &Tensor, values: &[Values], shapes: &[Shape]) -> Vec<f64> {
     let shape = *tensor.shape();
@@ -130,13 +130,7 @@ fn reduce(reduction: Reduction, values: &[f64], from: &Shape, to: &Shape) -> Vec
     };
     let mut out = vec![start; to.count()];
     for (index, &value) in values.iter().enumerate() {
-        let mut at = coordinate(from, index);
-        for (axis, position) in at.iter_mut().enumerate() {
-            if to[axis] == 1 {
-                *position = 0;
-            }
-        }
-        let slot = &mut out[linear(to, &at)];
+        let slot = &mut out[reduced_index(from, to, index)];
         *slot = match reduction {
             Reduction::Sum => *slot + value,
             Reduction::Max if value.is_nan() || value > *slot => value,

@@ -112,24 +112,9 @@ fn joinable(view: &View, outer: usize, inner: usize, inner_size: usize) -> bool 
     view.strides[outer] == view.strides[inner] * inner_size as isize && whole(outer) && whole(inner)
 }
 
-/// Lowest and highest element that `view` reads, `None` if it reads nothing.
-pub(crate) fn extent(view: &View) -> Option<(isize, isize)> {
-    let (mut low, mut high) = (view.offset, view.offset);
-    for axis in 0..view.shape.rank() {
-        let (from, to) = view.mask.map_or((0, view.shape[axis]), |mask| mask[axis]);
-        if from >= to {
-            return None;
-        }
-        let ends = [from as isize * view.strides[axis], (to as isize - 1) * view.strides[axis]];
-        low += ends[0].min(ends[1]);
-        high += ends[0].max(ends[1]);
-    }
-    Some((low, high))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Axes, extent};
+    use super::Axes;
     use gradloom_plan::{Space, View};
     use gradloom_tensor::Shape;
 
@@ -154,14 +139,5 @@ mod tests {
         let shape = Shape::new(&[4, 5, 6]);
         let axes = Axes::merge(&Space { shape, kept: 1 }, &[View::contiguous(shape)]);
         assert_eq!((axes.sizes, axes.kept), (vec![4, 30], 1));
-    }
-
-    #[test]
-    fn extent_covers_flips_and_padding() {
-        let shape = Shape::new(&[2, 3]);
-        let view = View::contiguous(shape).flip([1].into_iter().collect());
-        assert_eq!(extent(&view), Some((0, 5)));
-        let padded = View::contiguous(shape).pad(&[1, 1], Shape::new(&[4, 5]));
-        assert_eq!(extent(&padded), Some((0, 5)));
     }
 }

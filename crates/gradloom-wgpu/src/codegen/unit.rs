@@ -3,7 +3,6 @@
 use gradloom_plan::{BufferRef, Kernel, KernelInput, KernelOutput, Operation, View};
 use gradloom_tensor::{DType, Error, Result};
 
-use super::axes;
 use super::bindings::{Binding, Bindings, Resource};
 use super::words::Words;
 
@@ -123,7 +122,7 @@ impl<'a> Unit<'a> {
     /// run without bounds checks.
     pub(crate) fn check_view(&self, input: usize, view: &View) -> Result<()> {
         let len = self.kernel.inputs.get(input).map_or(0, |operand| operand.len);
-        match axes::extent(view) {
+        match view.extent() {
             Some((low, high)) if low < 0 || high >= len as isize => Err(Error::backend(format!(
                 "plan: a view reads elements {low}..={high} of input {input}, which has {len}"
             ))),

@@ -181,16 +181,28 @@ fn forward_plane<T: RealOrdered, const FMA: bool>(
             continue;
         }
         out.fill(T::ZERO);
-        for (&offset, &weight) in offsets.iter().zip(weights) {
-            let values = &padded[offset..];
-            if geometry.stride[1] == 1 {
-                for (slot, &value) in out.iter_mut().zip(values) {
-                    *slot = T::fused::<FMA>(weight, value, *slot);
-                }
-            } else {
-                for (slot, values) in out.iter_mut().zip(values.chunks(geometry.stride[1])) {
-                    *slot = T::fused::<FMA>(weight, values[0], *slot);
-                }
+        add_window_row::<T, FMA>(offsets, weights, padded, geometry.stride[1], out);
+    }
+}
+
+/// Adds to a row of outputs what the elements of the window at `offsets` give.
+#[inline(always)]
+fn add_window_row<T: RealOrdered, const FMA: bool>(
+    offsets: &[usize],
+    weights: &[T],
+    padded: &[T],
+    stride: usize,
+    out: &mut [T],
+) {
+    for (&offset, &weight) in offsets.iter().zip(weights) {
+        let values = &padded[offset..];
+        if stride == 1 {
+            for (slot, &value) in out.iter_mut().zip(values) {
+                *slot = T::fused::<FMA>(weight, value, *slot);
+            }
+        } else {
+            for (slot, values) in out.iter_mut().zip(values.chunks(stride)) {
+                *slot = T::fused::<FMA>(weight, values[0], *slot);
             }
         }
     }
@@ -212,12 +224,7 @@ fn forward_deep<T: RealOrdered, const FMA: bool>(
             let mut sums = Scratch::take::<T>(out.len());
             let sums = sums.get_mut::<T>();
             sums.fill(T::ZERO);
-            for (&offset, &weight) in offsets.iter().zip(weights) {
-                let values = padded[offset..].chunks(geometry.stride[1]);
-                for (slot, values) in sums.iter_mut().zip(values) {
-                    *slot = T::fused::<FMA>(weight, values[0], *slot);
-                }
-            }
+            add_window_row::<T, FMA>(offsets, weights, padded, geometry.stride[1], sums);
             parts.push_row(sums, add_values);
         }
         parts.write_total(out, add_values);
