@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use gradloom_plan::{BufferRef, Checks, Kernel, PlanFault, Prepared, interpret};
@@ -127,10 +127,10 @@ impl Executor {
 
     fn executables(&self, prepared: &Prepared) -> Result<Arc<Executables>> {
         let plan = &*prepared.plan;
-        let mut cache = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = cache.get(&plan.id) {
+        if let Some(found) = self.cache().get(&plan.id) {
             return Ok(Arc::clone(found));
         }
+        // Meanwhile others find theirs.
         let kernels = plan.kernels.iter().enumerate().map(|(index, kernel)| {
             let in_place = plan.in_place(index).map_err(|fault| prepared.fault(&fault))?;
             Ok((prepare(kernel, &in_place)?, in_place))
@@ -141,11 +141,16 @@ impl Executor {
             elements + kernel.space.shape.count() > crate::kernels::executable::SEQUENTIAL_MAX
         });
         let executables = Arc::new(Executables { kernels, large });
+        let mut cache = self.cache();
         if cache.len() >= PLANS_MAX {
             cache.clear();
         }
         cache.insert(plan.id, Arc::clone(&executables));
         Ok(executables)
+    }
+
+    fn cache(&self) -> MutexGuard<'_, HashMap<u64, Arc<Executables>>> {
+        self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn run_kernel(
