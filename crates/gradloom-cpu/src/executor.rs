@@ -82,14 +82,13 @@ impl Executor {
     pub(crate) fn execute(&self, prepared: &Prepared, threads: usize) -> Result<()> {
         let plan = &*prepared.plan;
         let executables = self.executables(prepared)?;
+        let short = |error| prepared.error_of(plan.largest(), error);
         let values = plan.output_buffers(&prepared.inputs, |output| {
             Ok(Arc::new(self.pool.allocate(output.len * output.dtype.size())?))
-        })?;
-        let slots = plan
-            .slots
-            .iter()
-            .map(|slot| self.pool.allocate(slot.bytes))
-            .collect::<Result<Vec<Storage>>>()?;
+        });
+        let values = values.map_err(short)?;
+        let slots = plan.slots.iter().map(|slot| self.pool.allocate(slot.bytes));
+        let slots = slots.collect::<Result<Vec<Storage>>>().map_err(short)?;
         let bindings = Bindings {
             inputs: prepared.inputs.iter().map(memory_of).collect::<Result<_>>()?,
             outputs: values.iter().map(memory_of).collect::<Result<_>>()?,
@@ -105,10 +104,15 @@ impl Executor {
         };
         for (index, (executable, in_place)) in executables.kernels.iter().enumerate() {
             let kernel = &plan.kernels[index];
+            // Nothing is computed, so nothing of it can fail either.
+            if kernel.outputs.iter().all(|output| output.len == 0) {
+                continue;
+            }
             let start = self.profile.as_ref().map(|_| Instant::now());
             let memory = kernel_memory(kernel, in_place, &bindings)
                 .map_err(|reason| prepared.fault(&PlanFault { kernel: index, reason }))?;
-            self.run_kernel(kernel, &**executable, memory, &context)?;
+            self.run_kernel(kernel, &**executable, memory, &context)
+                .map_err(|error| prepared.error_of(Some(kernel.node), error))?;
             if let (Some(profile), Some(start)) = (&self.profile, start) {
                 let op = prepared.nodes.get(kernel.node).map_or("", |node| node.op().name());
                 profile.record(plan.id, index, kernel, op, start.elapsed());
@@ -133,7 +137,8 @@ impl Executor {
         // Meanwhile others find theirs.
         let kernels = plan.kernels.iter().enumerate().map(|(index, kernel)| {
             let in_place = plan.in_place(index).map_err(|fault| prepared.fault(&fault))?;
-            Ok((prepare(kernel, &in_place)?, in_place))
+            let ready = prepare(kernel, &in_place);
+            Ok((ready.map_err(|error| prepared.error_of(Some(kernel.node), error))?, in_place))
         });
         let kernels = kernels.collect::<Result<Vec<_>>>()?;
         let large = plan.kernels.iter().any(|kernel| {

@@ -273,11 +273,25 @@ impl Linear {
     ///
     /// A node that somebody outside holds (other than a root, by its one owner) may be evaluated again
     /// later, so nothing that it depends on may be overwritten.
+    ///
+    /// Other threads go on meanwhile. They come from a user to its operands, so users are looked at first:
+    /// whoever has left one by then is seen at the operand. And a detached node may give its source up, so
+    /// it is asked again after the handles on the source were counted.
     fn find_reusable(&self, roots: &[Tensor], index: &FxHashMap<u64, u32>) -> Vec<bool> {
         let count = self.nodes.len();
+        let mut handles = vec![0; count];
+        for i in (0..count).rev() {
+            handles[i] = self.nodes[i].handles();
+        }
         let mut references = vec![1usize; count];
-        for &edge in &self.edges {
-            references[edge as usize] += 1;
+        for node in 0..count {
+            let holds = match self.nodes[node].op() {
+                Op::Detach(source) => source.source().is_some(),
+                _ => true,
+            };
+            for edge in self.operands(node).filter(|_| holds) {
+                references[edge] += 1;
+            }
         }
         for node in self.nodes.iter().filter(|node| node.value().is_none()) {
             if let (Op::Custom(_), [_, operands @ ..]) = (node.op(), node.inputs()) {
@@ -292,8 +306,7 @@ impl Linear {
                 references[position as usize] += 2;
             }
         }
-        let mut held: Vec<bool> =
-            (0..count).map(|i| self.nodes[i].handles() > references[i]).collect();
+        let mut held: Vec<bool> = (0..count).map(|i| handles[i] > references[i]).collect();
         for i in (0..count).rev() {
             if held[i] {
                 for edge in self.operands(i) {

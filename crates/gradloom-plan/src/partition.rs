@@ -71,7 +71,9 @@ impl Partition {
             match graph.nodes[node].class {
                 Class::Elementwise | Class::Copy | Class::Reduce => partition.place(graph, node),
                 Class::Structured => partition.start(graph, node),
-                Class::Generated if graph.filled.contains(&node) => partition.start(graph, node),
+                Class::Generated if graph.filled.binary_search(&node).is_ok() => {
+                    partition.start(graph, node)
+                }
                 Class::Leaf(_) | Class::Generated | Class::View | Class::Alias => {}
             }
         }

@@ -72,6 +72,16 @@ impl Prepared {
         }
     }
 
+    /// An error of a node's op: what has no memory or cannot be done names its line.
+    pub fn error_of(&self, node: Option<usize>, error: Error) -> Error {
+        match node.and_then(|node| Some((node, self.nodes.get(node)?))) {
+            Some((node, tensor)) => {
+                error.of_op(self.op_name(node), tensor.shape(), tensor.origin())
+            }
+            None => error,
+        }
+    }
+
     /// The error of a plan that an executor finds unsound: it names the op and the line that made it.
     pub fn fault(&self, fault: &PlanFault) -> Error {
         failed_check(&self.plan, &self.nodes, fault)

@@ -11,6 +11,7 @@ use crate::codegen::bindings::Resource;
 use crate::codegen::{self, Target};
 use crate::gpu::Gpu;
 use crate::pipeline::Pipelines;
+use crate::status::CheckSite;
 use crate::step::Step;
 
 /// A plan's dispatches.
@@ -42,6 +43,7 @@ impl Compiled {
         gpu: &Gpu,
         target: &Target,
         pipelines: &mut Pipelines,
+        sites: &dyn Fn(usize) -> CheckSite,
     ) -> Result<Compiled> {
         let unsound = |fault: PlanFault| Error::backend(format!("plan: {fault}"));
         let checked = plan.checked_kernels().map_err(unsound)?;
@@ -52,7 +54,8 @@ impl Compiled {
             // Shaders do not look at each access: this is the proof that none leaves its buffer.
             plan.verify_kernel(position).map_err(unsound)?;
             plan.in_place(position).map_err(unsound)?;
-            compiled.add(kernel, plan, gpu, target, pipelines)?;
+            let added = compiled.add(kernel, plan, gpu, target, pipelines);
+            added.map_err(|error| sites(kernel.node).error(error))?;
         }
         Ok(compiled)
     }

@@ -88,7 +88,7 @@ impl Executor {
             Some(compiled) => compiled,
             None => {
                 refuse_wide(plan, sites)?;
-                Compiled::new(plan, &self.gpu, &self.target, &mut self.pipelines)?
+                Compiled::new(plan, &self.gpu, &self.target, &mut self.pipelines, sites)?
             }
         };
         let outputs =
@@ -121,10 +121,14 @@ impl Executor {
                 self.forget_bind_groups();
                 compiled.forget_bind_groups();
                 self.pool.trim();
-                self.take(plan, compiled, inputs)?
+                self.take(plan, compiled, inputs)
             }
-            other => other?,
+            other => other,
         };
+        let taken = taken.map_err(|error| match plan.largest().map(sites) {
+            Some(site) => site.error(error),
+            None => error,
+        })?;
         let Taken { slots, scratch, outputs } = taken;
         let memory = Memories { inputs, outputs: &outputs, slots: &slots, scratch: &scratch };
         let mut groups = Vec::with_capacity(compiled.steps.len());

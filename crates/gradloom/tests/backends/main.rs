@@ -8,6 +8,7 @@ mod edges;
 mod errors;
 mod found;
 mod integers;
+mod many;
 mod programs;
 mod random_graphs;
 mod regressions;
