@@ -163,7 +163,7 @@ impl Backend for CpuBackend {
         let counter = if prepared.cached { &self.replays } else { &self.plans };
         counter.fetch_add(1, Ordering::Relaxed);
         self.submissions.fetch_add(1, Ordering::Relaxed);
-        self.kernels.fetch_add(prepared.plan.kernels.len() as u64, Ordering::Relaxed);
+        self.kernels.fetch_add(prepared.plan.executions() as u64, Ordering::Relaxed);
         self.execute(&prepared)
     }
 

@@ -80,7 +80,7 @@ fn best_cut(draft: &Draft, buffers_max: usize) -> Option<usize> {
     let instructions = &draft.program.instructions;
     let count = instructions.len();
     let own = draft.kind_inputs;
-    if let KernelKind::Write { .. } = draft.kind {
+    if let KernelKind::Write { .. } | KernelKind::Loop(_) = draft.kind {
         return None;
     }
     // The kind's own result is there for the first part alone.

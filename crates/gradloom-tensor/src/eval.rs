@@ -58,6 +58,16 @@ impl<T: Tensors> Tensors for Option<T> {
     }
 }
 
+impl<T: Tensors, const N: usize> Tensors for [T; N] {
+    fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor)) {
+        self.iter_mut().for_each(|item| item.for_each_tensor(visit));
+    }
+}
+
+impl Tensors for () {
+    fn for_each_tensor(&mut self, _: &mut dyn FnMut(&mut Tensor)) {}
+}
+
 macro_rules! tensors_of_tuple {
     ($($name:ident),+) => {
         impl<$($name: Tensors),+> Tensors for ($($name,)+) {

@@ -58,6 +58,13 @@ pub enum Fault {
         /// The node whose elements were lost.
         node: usize,
     },
+    /// A fault in the body of a loop.
+    Step {
+        /// The step's number.
+        step: usize,
+        /// What was found in the plan of its body.
+        failure: Box<Failure>,
+    },
     /// The kernel or the plan contradicts itself.
     Malformed(String),
 }
@@ -115,6 +122,7 @@ impl fmt::Display for Fault {
             Fault::Overwritten { output, node } => {
                 write!(formatter, "output {output}: node {node} in the same memory is overwritten")
             }
+            Fault::Step { step, failure } => write!(formatter, "step {step}: {failure}"),
             Fault::Malformed(message) => formatter.write_str(message),
         }
     }

@@ -19,6 +19,7 @@ mod convolution;
 mod fault;
 mod indexing;
 mod kinds;
+mod looping;
 mod matmul;
 mod memory;
 mod operand;

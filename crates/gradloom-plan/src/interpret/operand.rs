@@ -33,6 +33,16 @@ impl Operand {
         self.cells[place].ok_or(Fault::Unwritten { operand, element: place })
     }
 
+    /// All elements, of which some may be missing.
+    pub(super) fn whole_cells(&self) -> Result<&[Cell], Fault> {
+        match self.stale {
+            Some((node, found)) => {
+                Err(Fault::Stale { operand: self.position, element: 0, node, found })
+            }
+            None => Ok(&self.cells),
+        }
+    }
+
     /// The element at a coordinate of a view; zero where the mask excludes it.
     pub(super) fn at(&self, view: &View, coordinate: &[usize]) -> Result<f64, Fault> {
         // What lies before the buffer comes as a number beyond any buffer.

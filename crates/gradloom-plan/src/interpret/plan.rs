@@ -7,9 +7,10 @@ use gradloom_tensor::{Buffer, DType, Scalar};
 
 use super::fault::{Failure, Fault};
 use super::kinds::execute;
+use super::looping;
 use super::memory::Memory;
 use super::operand::{Operand, Operands};
-use crate::kernel::{BufferRef, Kernel, KernelInput, KernelOutput, Plan};
+use crate::kernel::{BufferRef, Kernel, KernelInput, KernelKind, KernelOutput, Plan};
 
 /// Interprets a plan. Inputs are buffers of [`upload`](super::upload) or of an earlier plan; those whose
 /// memory the plan reuses are overwritten.
@@ -129,7 +130,11 @@ impl<'a> Run<'a> {
             inputs.map(|(position, input)| self.operand(position, input)).collect();
         // All is read before anything is written: where an output has an operand's memory, it is the
         // backend's duty to make it look so.
-        let results = execute(kernel, &Operands(operands?), arguments)?;
+        let operands = Operands(operands?);
+        let results = match &kernel.kind {
+            KernelKind::Loop(own) => looping::run(kernel, own, &operands, arguments, plan)?,
+            _ => execute(kernel, &operands, arguments)?,
+        };
         let mut places = Vec::new();
         for (position, (output, elements)) in kernel.outputs.iter().zip(results).enumerate() {
             let place = self.place(output.buffer)?;

@@ -22,5 +22,6 @@ pub mod sort;
 pub mod normalization;
 pub mod attention;
 pub mod loss;
+pub mod scan;
 #[cfg(test)]
 mod structured_tests;

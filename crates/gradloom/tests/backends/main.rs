@@ -9,6 +9,7 @@ mod errors;
 mod found;
 mod integers;
 mod programs;
+mod loops;
 mod random_graphs;
 mod regressions;
 mod sums;
