@@ -140,7 +140,7 @@ impl Linear {
             arguments: Vec::new(),
             argument_dtypes: Vec::new(),
             loops: Vec::new(),
-            pub(crate) known_loops: FxHashMap::default(),
+            known_loops: FxHashMap::default(),
             result_of: FxHashMap::default(),
             carried: None,
             key: Words(vec![retention as u64]),

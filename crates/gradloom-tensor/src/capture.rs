@@ -93,7 +93,7 @@ impl Survey {
 }
 
 /// The operands that a node is made from, in a graph where nothing has a value.
-fn operands(tensor: &Tensor) -> Vec<Tensor> {
+pub(crate) fn operands(tensor: &Tensor) -> Vec<Tensor> {
     match tensor.op() {
         Op::Detach(source) => source.source().into_iter().collect(),
         _ => tensor.inputs().to_vec(),

@@ -58,12 +58,6 @@ impl<T: Tensors> Tensors for Option<T> {
     }
 }
 
-impl<T: Tensors, const N: usize> Tensors for [T; N] {
-    fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor)) {
-        self.iter_mut().for_each(|item| item.for_each_tensor(visit));
-    }
-}
-
 impl Tensors for () {
     fn for_each_tensor(&mut self, _: &mut dyn FnMut(&mut Tensor)) {}
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::capture::{LoopParts, stacked_shape};
 use crate::op::{Loop, LoopOutput, LoopResult, Op};
+use crate::ops::unrolled::unrolled;
 use crate::{DType, Device, Shape, Tensor, Tensors};
 
 /// Runs `body` over the first axis of every tensor of `sequence`, and hands `carry` from step to step.
@@ -13,6 +14,9 @@ use crate::{DType, Device, Shape, Tensor, Tensors};
 /// The body is called once, on tensors that have no values yet; it is planned once and run as often
 /// as the sequences are long. It may use whatever lies around it. Random numbers drawn in the body
 /// are others at every step: the step's number is [folded](crate::Key::fold) into the key.
+///
+/// On devices that run no loops ([`Capabilities::loops`](crate::Capabilities)), such as GPUs, the steps are
+/// written out one after another: the numbers are the same, planning takes time for every step.
 ///
 /// Derivatives of any order flow to the carries, the sequences and all that the body uses. As JAX's
 /// `jax.lax.scan`; [`Scan`] has more options.
@@ -132,20 +136,19 @@ impl Scan {
         }
         let mut operands = inits;
         operands.extend(sequences);
-        let mut last = Vec::with_capacity(body.carries().len());
-        for carry in 0..body.carries().len() {
-            last.push(Tensor::loop_result(&body, &operands, LoopOutput::Carry(carry)));
-        }
-        for value in &mut stacked {
+        for value in &stacked {
             assert!(
                 value.rank() < crate::RANK_MAX,
                 "scan: a value of shape {} has no axis left to be stacked along; reshape it",
                 value.shape()
             );
-            *value = Tensor::loop_result(&body, &operands, LoopOutput::Stacked(value.clone()));
         }
+        let (last, all) = match device.capabilities().loops {
+            true => results(&body, &operands, &stacked),
+            false => unrolled(&body, &operands, &stacked),
+        };
         replace(&mut carry, last);
-        replace(&mut values, stacked);
+        replace(&mut values, all);
         (carry, values)
     }
 
@@ -205,6 +208,24 @@ impl Scan {
         );
         index.lt(lengths.cast(DType::I32))
     }
+}
+
+/// The last carries, and the stacked values of these nodes of the body.
+#[track_caller]
+fn results(
+    body: &Arc<Loop>,
+    operands: &[Tensor],
+    stacked: &[Tensor],
+) -> (Vec<Tensor>, Vec<Tensor>) {
+    let mut last = Vec::with_capacity(body.carries().len());
+    for carry in 0..body.carries().len() {
+        last.push(Tensor::loop_result(body, operands, LoopOutput::Carry(carry)));
+    }
+    let mut all = Vec::with_capacity(stacked.len());
+    for value in stacked {
+        all.push(Tensor::loop_result(body, operands, LoopOutput::Stacked(value.clone())));
+    }
+    (last, all)
 }
 
 /// Takes the tensors of a structure.
