@@ -160,9 +160,8 @@ impl Forward<'_> {
         }
         for ((operand, terms), sum) in captured.zip(&divided).zip(sums) {
             let at_once = stacker.total(terms);
-            let of_carry = sum.map(|carry| {
-                Tensor::loop_result(&backward, &operands, LoopOutput::Carry(carry))
-            });
+            let of_carry = sum
+                .map(|carry| Tensor::loop_result(&backward, &operands, LoopOutput::Carry(carry)));
             let both = at_once.into_iter().chain(of_carry);
             gradients[operand] = both.reduce(|sum, term| &sum + &term);
         }
@@ -221,8 +220,11 @@ impl Forward<'_> {
             for (&at, gradient) in wanted.iter().zip(pullback(&all, &inputs, &ends)) {
                 gradients[at] = gradient;
             }
-            let more: Vec<bool> =
-                seeded.iter().zip(&gradients).map(|(&seeded, found)| seeded || found.is_some()).collect();
+            let more: Vec<bool> = seeded
+                .iter()
+                .zip(&gradients)
+                .map(|(&seeded, found)| seeded || found.is_some())
+                .collect();
             if more == seeded {
                 return Step { carries, stacked, gradients };
             }

@@ -82,7 +82,8 @@ fn products(
     );
     let seeds = [(output.clone(), cotangent.clone())];
     let found = pullback(&seeds, inputs, through, &FxHashSet::default());
-    let zeros = |(input, found): (&&Tensor, Option<Tensor>)| found.unwrap_or_else(|| input.zeros_like());
+    let zeros =
+        |(input, found): (&&Tensor, Option<Tensor>)| found.unwrap_or_else(|| input.zeros_like());
     inputs.iter().zip(found).map(zeros).collect()
 }
 
@@ -121,9 +122,7 @@ fn pullback(
                 let origin = Some(of_gradient(node));
                 Origin::scope(origin, || loops.backward(node, result, gradient, &needs, &of_body))
             }
-            (_, Some(gradient)) if needs.contains(&true) => {
-                contributions(node, &gradient, &needs)
-            }
+            (_, Some(gradient)) if needs.contains(&true) => contributions(node, &gradient, &needs),
             _ => continue,
         };
         for ((operand, contribution), needed) in operands.iter().zip(contributions).zip(needs) {

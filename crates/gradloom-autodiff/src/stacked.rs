@@ -99,14 +99,13 @@ pub(crate) fn divide(
     asked: &mut Vec<Tensor>,
 ) -> Vec<Terms> {
     if recompute {
-        let whole = |gradient: &Option<Tensor>| Terms { added: gradient.clone(), ..Terms::default() };
+        let whole =
+            |gradient: &Option<Tensor>| Terms { added: gradient.clone(), ..Terms::default() };
         return gradients.iter().map(whole).collect();
     }
     let mut stacked: FxHashSet<u64> = asked.iter().map(|node| base(node).id()).collect();
-    let all: Vec<Vec<Term>> = gradients
-        .iter()
-        .map(|gradient| gradient.as_ref().map_or_else(Vec::new, of_sum))
-        .collect();
+    let all: Vec<Vec<Term>> =
+        gradients.iter().map(|gradient| gradient.as_ref().map_or_else(Vec::new, of_sum)).collect();
     for term in all.iter().flatten().filter(|term| is_product(&term.base)) {
         for operand in term.base.inputs() {
             if stacked.insert(base(operand).id()) {

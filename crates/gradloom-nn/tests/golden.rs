@@ -2,9 +2,8 @@
 
 use gradloom_nn::layers::{
     AttentionMask, BatchNorm, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d,
-    ConvTranspose3d, Embedding, GroupNorm, Gru, GruCell, LayerNorm, Linear, Lstm, LstmCell, LstmState,
-    MultiHeadAttention, RecurrentOptions, RmsNorm, Rnn,
-    RnnCell, RnnNonlinearity,
+    ConvTranspose3d, Embedding, GroupNorm, Gru, GruCell, LayerNorm, Linear, Lstm, LstmCell,
+    LstmState, MultiHeadAttention, RecurrentOptions, RmsNorm, Rnn, RnnCell, RnnNonlinearity,
 };
 use gradloom_nn::losses::{self, BceOptions};
 use gradloom_nn::{

@@ -126,8 +126,7 @@ fn plan_bodies(linear: &Linear, limits: &Limits) -> Result<Vec<PlannedLoop>, Fau
             Some(body) => Arc::clone(body),
             None => {
                 let fault = |fault: Fault| Fault { node: nodes[position] + fault.node, ..fault };
-                let (plan, _) =
-                    build(&looped.linear, Retention::Release, limits).map_err(fault)?;
+                let (plan, _) = build(&looped.linear, Retention::Release, limits).map_err(fault)?;
                 known.entry(key).or_insert(Arc::new(plan)).clone()
             }
         };

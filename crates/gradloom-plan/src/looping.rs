@@ -21,7 +21,8 @@ pub(crate) fn lower(graph: &Graph, looped: usize, outputs: &[usize]) -> Draft {
             graph.nodes[node].result.is_some_and(|(_, place)| own.results[place] == asked)
         })
     };
-    let bound = |from: usize, count: usize| (from..from + count).map(|operand| (operand, operand + 1));
+    let bound =
+        |from: usize, count: usize| (from..from + count).map(|operand| (operand, operand + 1));
     let kernel = LoopKernel {
         length: own.length,
         reverse: own.reverse,
@@ -119,12 +120,7 @@ pub(crate) fn offsets(own: usize, bodies: impl Iterator<Item = usize>) -> Vec<us
 impl LoopKernel {
     /// Writes the arguments of a step: those of the plan from [`LoopKernel::arguments`] on, with the step's
     /// number folded into keys.
-    pub fn arguments_at(
-        &self,
-        arguments: &[Scalar],
-        step: usize,
-        at_step: &mut Vec<Scalar>,
-    ) {
+    pub fn arguments_at(&self, arguments: &[Scalar], step: usize, at_step: &mut Vec<Scalar>) {
         at_step.clear();
         at_step.extend_from_slice(&arguments[self.arguments..][..self.body.arguments.len()]);
         for key in &self.keys {

@@ -151,6 +151,11 @@ fn cut_at(draft: Draft, cut: usize, nodes: usize, passed: &mut Vec<Passed>) -> (
     for value in cut..draft.program.instructions.len() {
         let mut instruction = draft.program.instructions[value];
         instruction.operation = instruction.operation.moved(&places);
+        // What is uniform in the first part is read by elements here.
+        let mut operands = instruction.operation.operands();
+        if whole && operands.any(|operand| program.instructions[operand].level == Level::Element) {
+            instruction.level = Level::Element;
+        }
         if let Operation::Load { input, .. } = &mut instruction.operation {
             let base = draft.inputs[*input];
             *input = inputs.iter().position(|&known| known == base).unwrap_or_else(|| {

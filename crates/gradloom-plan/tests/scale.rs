@@ -105,7 +105,8 @@ fn looped(steps: usize) -> Vec<Tensor> {
 
 #[test]
 fn a_loop_of_two_thousand_steps_is_planned_as_one_of_twenty() {
-    let [few, many] = [20, 2_000].map(|steps| prepare(&format!("loop, {steps} steps"), &looped(steps)));
+    let [few, many] =
+        [20, 2_000].map(|steps| prepare(&format!("loop, {steps} steps"), &looped(steps)));
     assert_eq!(few.nodes.len(), many.nodes.len());
     assert_eq!(few.plan.kernels.len(), many.plan.kernels.len());
     let bodies = |prepared: &Prepared| -> Vec<usize> {

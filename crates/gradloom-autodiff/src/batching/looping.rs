@@ -101,8 +101,11 @@ impl Made {
             let roots: Vec<Tensor> = body.next().iter().chain(asked).cloned().collect();
             let mut found = step.rebuild(batch, body, &roots);
             let stacked = found.split_off(count);
-            let more: Vec<bool> =
-                carries.iter().zip(&found).map(|(&known, next)| known || next.is_batched()).collect();
+            let more: Vec<bool> = carries
+                .iter()
+                .zip(&found)
+                .map(|(&known, next)| known || next.is_batched())
+                .collect();
             if more != carries {
                 carries = more;
                 continue;
@@ -169,7 +172,8 @@ impl Step {
     fn new(batch: &Batch, body: &Loop, operands: &[Value], carries: &[bool]) -> Step {
         let mut values = FxHashMap::default();
         let mut stand_in = |node: &Tensor, batched: bool| {
-            let shape = if batched { batched_shape(batch.size, node.shape()) } else { *node.shape() };
+            let shape =
+                if batched { batched_shape(batch.size, node.shape()) } else { *node.shape() };
             let placeholder = Tensor::placeholder(shape, node.dtype(), node.device());
             let value = match batched {
                 true => Value::Batched(placeholder.clone()),

@@ -22,9 +22,9 @@ use rustc_hash::FxHashMap;
 
 use crate::replay::{Replay, operands};
 
+use looping::Loops;
 pub use randomness::Randomness;
 pub(crate) use value::Value;
-use looping::Loops;
 use windows::Family;
 
 /// One trace of a function, and what stands for its placeholders.

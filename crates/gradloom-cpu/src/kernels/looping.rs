@@ -4,7 +4,10 @@
 //! sequence is and writes its part of a result where the result is. A carry goes back and forth between
 //! two blocks, is updated in place where the plan says so, or lives in a result that keeps all its
 //! values.
-#![expect(unsafe_code, reason = "parts of several blocks are read and written at once, as the plan says")]
+#![expect(
+    unsafe_code,
+    reason = "parts of several blocks are read and written at once, as the plan says"
+)]
 
 use std::time::Instant;
 
@@ -89,7 +92,8 @@ impl Loop {
         let body = &*own.body;
         let mut works = Vec::with_capacity(body.kernels.len());
         for (position, kernel) in body.kernels.iter().enumerate() {
-            let unsound = |fault| Error::backend(format!("loop: its body fails its check: {fault}"));
+            let unsound =
+                |fault| Error::backend(format!("loop: its body fails its check: {fault}"));
             let in_place = body.in_place(position).map_err(unsound)?;
             let executable = prepare(kernel, &in_place)?;
             let place = |buffer, bytes| (body.block(buffer), bytes);
@@ -254,7 +258,9 @@ fn carried(
     };
     let position = match next {
         Next::Same | Next::InPlace => None,
-        Next::Fresh | Next::Elsewhere(_) | Next::Copied(_) => copied.iter().position(|&(source, _)| source == own),
+        Next::Fresh | Next::Elsewhere(_) | Next::Copied(_) => {
+            copied.iter().position(|&(source, _)| source == own)
+        }
     };
     let kept = position.map(|position| copied.remove(position).1);
     let (dtype, len) = body.inputs[carry.input];
@@ -263,7 +269,12 @@ fn carried(
 
 impl Work {
     /// What the kernel makes of operands that no step changes.
-    fn settle(&self, context: &Context<'_>, own: &LoopKernel, table: &Table) -> Result<Option<Temporary>> {
+    fn settle(
+        &self,
+        context: &Context<'_>,
+        own: &LoopKernel,
+        table: &Table,
+    ) -> Result<Option<Temporary>> {
         let constant = |&(buffer, _): &(BufferRef, usize)| {
             own.captured.iter().any(|&(_, input)| buffer == BufferRef::Input(input))
         };
@@ -280,12 +291,7 @@ impl Work {
         self.executable.settle(context, &inputs, &constant)
     }
 
-    fn run(
-        &self,
-        context: &Context<'_>,
-        table: &Table,
-        settled: Option<&Temporary>,
-    ) -> Result<()> {
+    fn run(&self, context: &Context<'_>, table: &Table, settled: Option<&Temporary>) -> Result<()> {
         let region = |&(buffer, bytes): &(BufferRef, usize)| {
             let region = table.region(buffer);
             assert!(bytes <= region.bytes, "loop: a value is larger than its memory");
@@ -351,8 +357,11 @@ impl Executable for Loop {
         for &(operand, input) in &own.captured {
             table.inputs[input] = operands[operand];
         }
-        let pairs: Vec<[Region; 2]> =
-            self.carried.iter().map(|carried| [(); 2].map(|()| blocks.take(carried.bytes))).collect();
+        let pairs: Vec<[Region; 2]> = self
+            .carried
+            .iter()
+            .map(|carried| [(); 2].map(|()| blocks.take(carried.bytes)))
+            .collect();
         self.begin(&mut table, &operands, &results, &pairs);
         // Few steps do not pay for it.
         let settle = |work: &Work| match own.length {

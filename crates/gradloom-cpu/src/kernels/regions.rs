@@ -1,6 +1,9 @@
 //! [`Region`]: some bytes of memory whose reader and writer a plan decides, and [`Blocks`], regions of one
 //! block.
-#![expect(unsafe_code, reason = "parts of several blocks are read and written at once, as the plan says")]
+#![expect(
+    unsafe_code,
+    reason = "parts of several blocks are read and written at once, as the plan says"
+)]
 
 use crate::memory::Temporary;
 

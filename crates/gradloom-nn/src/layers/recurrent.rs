@@ -153,8 +153,7 @@ impl Stack {
             x.shape()
         );
         let directions = self.options.directions();
-        let mut layer_input =
-            if self.options.batch_first { x.transpose(0, 1) } else { x.clone() };
+        let mut layer_input = if self.options.batch_first { x.transpose(0, 1) } else { x.clone() };
         if let Some(lengths) = input.lengths {
             layer_input = without_padding(&layer_input, lengths);
         }

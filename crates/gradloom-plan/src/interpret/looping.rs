@@ -46,9 +46,13 @@ pub(super) fn run(
         for &(operand, input) in &own.captured {
             inputs[input] = cells(operand)?;
         }
-        let inputs: Vec<Buffer> =
-            inputs.into_iter().zip(&body.inputs).map(|(cells, &(dtype, _))| buffer(dtype, cells)).collect();
-        let outputs = interpret(body, &inputs, &at_step).map_err(|failure| at(own, step, failure))?;
+        let inputs: Vec<Buffer> = inputs
+            .into_iter()
+            .zip(&body.inputs)
+            .map(|(cells, &(dtype, _))| buffer(dtype, cells))
+            .collect();
+        let outputs =
+            interpret(body, &inputs, &at_step).map_err(|failure| at(own, step, failure))?;
         for (carry, value) in own.carries.iter().zip(&mut carries) {
             *value = cells_of(&outputs[carry.next])?;
         }
@@ -83,6 +87,7 @@ fn cells_of(buffer: &Buffer) -> Result<Vec<Cell>, Fault> {
 fn at(own: &LoopKernel, step: usize, failure: Failure) -> Fault {
     match failure.fault {
         Fault::Index { site, index, size } => Fault::Index { site: own.nodes + site, index, size },
+        Fault::NotFinite { site, what } => Fault::NotFinite { site: own.nodes + site, what },
         _ => Fault::Step { step, failure: Box::new(failure) },
     }
 }

@@ -22,6 +22,7 @@ mod kinds;
 mod looping;
 mod matmul;
 mod memory;
+mod not_finite;
 mod operand;
 mod order;
 mod plan;
@@ -31,9 +32,9 @@ mod value;
 mod write;
 
 pub use backend::{Interpreter, device, numbers};
-pub use blame::not_finite;
 pub use fault::{Failure, Fault};
 pub use kinds::kernel;
 pub use memory::{download, upload};
+pub use not_finite::not_finite;
 pub use plan::plan;
 pub use value::{cast, from_bits, is_finite, store, to_bits};

@@ -33,7 +33,9 @@ pub(super) fn check(kernel: &Kernel, own: &LoopKernel, arguments: &[DType]) -> R
         let given = kernel.inputs.get(operand).map(|given| (given.dtype, given.len));
         let part = input_size(body, input)?;
         if given != Some((part.0, part.1 * times)) {
-            return Err(format!("operand {operand} is not what input {input} of the body is part of"));
+            return Err(format!(
+                "operand {operand} is not what input {input} of the body is part of"
+            ));
         }
         if std::mem::replace(&mut bound[input], true) {
             return Err(format!("input {input} of the body is given twice"));

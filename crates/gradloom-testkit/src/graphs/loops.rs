@@ -27,10 +27,11 @@ pub fn looped(codes: &[usize], [sequence, rows, row, table]: [&Tensor; 4]) -> Te
         let steps = sequence.size(0) as i32 + 1;
         let lengths = Tensor::iota([rows.size(0)], 0, rows.device()).mul(2).rem(steps);
         // The second carry has no axis of samples.
-        let (last, all) = options.lengths(&lengths).run(rows.clone(), sequence.clone(), |index, a, x| {
-            let (next, _, value) = body.step(index, &a, &row.clone(), &x);
-            (next, value)
-        });
+        let (last, all) =
+            options.lengths(&lengths).run(rows.clone(), sequence.clone(), |index, a, x| {
+                let (next, _, value) = body.step(index, &a, &row.clone(), &x);
+                (next, value)
+            });
         return pick(code(1), [&last, &last, &all]);
     }
     if code(0) % 5 == 4 {
@@ -98,7 +99,10 @@ impl Body<'_> {
             9 => v.narrow(0, 0, rows / 2).pad(&[(rows - rows / 2, 0), (0, 0)]) + w,
             10 => v + &table.index(0, 0),
             11 => v * &(index.cast(dtype).mul(0.25).add(0.5)),
-            12 => v + &Tensor::uniform(Key::new(number as u64), *v.shape(), 0.0, 1.0, v.device()).cast(dtype),
+            12 => {
+                v + &Tensor::uniform(Key::new(number as u64), *v.shape(), 0.0, 1.0, v.device())
+                    .cast(dtype)
+            }
             13 => v.detach() + w,
             14 => v - &w.max_keepdim(0),
             15 => {

@@ -70,10 +70,8 @@ impl Reference {
             let number = u32::try_from(step).map_err(|_| Error::backend("reference: steps"))?;
             let frame = &mut frames[step];
             frame.steps = outer.iter().copied().chain([number]).collect();
-            let index = Known {
-                values: Arc::new(vec![f64::from(number)]),
-                errors: Arc::new(vec![0.0]),
-            };
+            let index =
+                Known { values: Arc::new(vec![f64::from(number)]), errors: Arc::new(vec![0.0]) };
             frame.known.insert(body.index().id(), index);
             let parts = operands[carries..carries + slices].iter();
             let parts = parts.map(|sequence| part(sequence, step, body.length()));

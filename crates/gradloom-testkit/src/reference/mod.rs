@@ -19,8 +19,8 @@ use std::any::Any;
 use std::sync::Arc;
 
 use gradloom_tensor::{
-    Backend, Buffer, Capabilities, DType, Device, Element, Error, Key, Op, Result, Retention, Scalar,
-    Shape, Statistics, Tensor, bf16, f16, rounding,
+    Backend, Buffer, Capabilities, DType, Device, Element, Error, Key, Op, Result, Retention,
+    Scalar, Shape, Statistics, Tensor, bf16, f16, rounding,
 };
 
 pub use bounds::Arithmetic;

@@ -1,14 +1,18 @@
-//! Loops against the same steps written one after another: on the processor, on the interpreter of plans
-//! and on the reference. GPUs refuse loops until they run them.
+//! Loops against the same steps written one after another: on the processor, on the interpreter of plans,
+//! on the reference, and on GPUs, which have the steps written out.
 
 use gradloom::prelude::*;
 use gradloom::{Scan, scan};
 use gradloom_plan::interpret;
 use gradloom_testkit::reference;
 
-/// All devices that run loops.
+use crate::gpus;
+
+/// All devices: those that run loops, and GPUs.
 fn all() -> Vec<Device> {
-    vec![Device::cpu(), reference::device(), interpret::device()]
+    let mut all = vec![Device::cpu(), reference::device(), interpret::device()];
+    all.extend(gpus());
+    all
 }
 
 fn counted(shape: &[usize], device: &Device) -> Tensor {
@@ -323,4 +327,95 @@ fn weights_of_a_loop_are_updated_in_the_memory_they_had() {
     }
     bytes.dedup();
     assert_eq!(bytes.len(), 1, "the weights move");
+}
+
+/// Loops whose weight, sequence or start differ between examples, against a loop over the examples.
+#[test]
+fn loops_of_examples() {
+    for device in all() {
+        let w = counted(&[3, 4, 4], &device);
+        let x = counted(&[3, 5, 2, 3], &device);
+        let network = |w: &Tensor, x: &Tensor| {
+            let mut network = Network::new(5, &device);
+            (network.w, network.x) = (w.clone(), x.clone());
+            let (last, outputs) = network.looped(&Scan::default().reverse(true));
+            loss(&(last, outputs))
+        };
+        let found: Tensor =
+            vmap(|v: &[Tensor]| network(&v[0], &v[1]), 0, 0).call(&[w.clone(), x.clone()]);
+        let each = |example: isize| network(&w.index(0, example), &x.index(0, example));
+        close(&found, &Tensor::stack(&[each(0), each(1), each(2)], 0));
+        let of_weight: Tensor =
+            vmap(|v: &[Tensor]| grad(&network(&v[0], &v[1]), &[&v[0]]).swap_remove(0), 0, 0)
+                .call(&[w.clone(), x.clone()]);
+        let all_at_once = grad(&found.sum(..), &[&w]);
+        close(&of_weight, &all_at_once[0]);
+    }
+}
+
+#[test]
+fn random_numbers_in_loops_of_examples() {
+    let key = Key::new(3);
+    for device in all() {
+        let x = counted(&[2, 3, 4], &device);
+        let noisy = |x: &Tensor| {
+            scan(x.sum(0), x.clone(), |sum, x| {
+                let noise = Tensor::uniform(key, [4], 0.0, 1.0, x.device());
+                (&sum + &x, &sum * noise)
+            })
+            .1
+        };
+        let same: Tensor =
+            vmap(|v: &[Tensor]| noisy(&v[0]), 0, 0).randomness(Randomness::Same).call(&[x.clone()]);
+        close(&same, &Tensor::stack(&[noisy(&x.index(0, 0)), noisy(&x.index(0, 1))], 0));
+        let noise = |_: &[Tensor]| noisy(&Tensor::ones([3, 4], DType::F32, &device));
+        let drawn: Tensor = vmap(noise, 0, 0).randomness(Randomness::Different).call(&[x.clone()]);
+        let drawn = values(&drawn);
+        assert!(drawn[..12] != drawn[12..], "{drawn:?}");
+        assert!(drawn[..4] != drawn[4..8], "{drawn:?}");
+    }
+}
+
+#[test]
+fn bodies_that_do_not_fit_are_refused_at_the_call() {
+    let device = Device::cpu();
+    let refused = |run: &dyn Fn()| {
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_err();
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+    };
+    let (x, start) = (counted(&[4, 3], &device), counted(&[3], &device));
+    let wider =
+        refused(&|| drop(scan(start.clone(), x.clone(), |h, x| (Tensor::stack(&[h, x], 0), ()))));
+    assert_eq!(
+        wider,
+        "scan: carry 0 is f32 [3] before the body and f32 [2, 3] after it; it keeps shape and dtype"
+    );
+    let cast = refused(&|| drop(scan(start.clone(), x.clone(), |h, _| (h.cast(DType::F16), ()))));
+    assert_eq!(
+        cast,
+        "scan: carry 0 is f32 [3] before the body and f16 [3] after it; it keeps shape and dtype"
+    );
+    let uneven = refused(&|| {
+        let sequences = (x.clone(), counted(&[5, 3], &device));
+        drop(scan(start.clone(), sequences, |h, _| (h, ())));
+    });
+    assert_eq!(uneven, "scan: a sequence of shape [5, 3] for 4 steps; all have one length");
+    let nothing = refused(&|| drop(Scan::default().run(start.clone(), (), |_, h, ()| (h, ()))));
+    assert_eq!(nothing, "scan: there is no sequence; give the number of steps with `length`");
+}
+
+/// The op in a body that makes the first NaN is named with its line, as any other.
+#[test]
+fn a_nan_in_a_step_is_found() {
+    if std::env::var_os("GRADLOOM_CHECK").is_none_or(|value| value != "nan") {
+        return;
+    }
+    let device = Device::cpu();
+    let x = Tensor::new([0.5f32, 0.25, 2.0], &device).unwrap();
+    let (last, _) = scan(Tensor::ones((), DType::F32, &device), x, |sum, x| {
+        ((1.0 - x).sqrt() + sum, ())
+    });
+    let error = last.eval().unwrap_err().to_string();
+    assert!(error.contains("sqrt") && error.contains("loops.rs"), "{error}");
 }
