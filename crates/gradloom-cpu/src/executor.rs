@@ -2,12 +2,14 @@
 #![expect(unsafe_code, reason = "says which memory a kernel reads and which it alone writes")]
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use gradloom_plan::{BufferRef, Checks, Kernel, PlanFault, Prepared, interpret};
+use gradloom_plan::{BufferRef, Checks, Kernel, KernelKind, Plan, PlanFault, Prepared, interpret};
 use gradloom_tensor::{Buffer, DType, Error, Result};
+use rayon::prelude::*;
 
 use crate::kernels::{Context, Executable, InPlace, prepare};
 use crate::memory::{Memory, Storage};
@@ -18,11 +20,16 @@ use crate::tile::Failures;
 
 /// Plans whose prepared kernels are kept.
 const PLANS_MAX: usize = 1024;
+/// Work of the largest of several loops, in parts of what each thread has on average, up to which each
+/// runs on one thread.
+const UNEVEN_MAX: f64 = 1.25;
 
 /// A plan's kernels, ready to run.
 struct Executables {
     /// With the operands that each overwrites.
     kernels: Vec<(Box<dyn Executable>, Vec<(usize, usize)>)>,
+    /// Kernels in order, with the share of the largest in the work of those that may run together.
+    steps: Vec<(Range<usize>, f64)>,
     /// True if some kernel may use several threads.
     large: bool,
 }
@@ -101,24 +108,36 @@ impl Executor {
             pool: &self.pool,
             arguments: &prepared.arguments,
             failures: &failures,
+            profile: self.profile.as_ref(),
         };
-        for (index, (executable, in_place)) in executables.kernels.iter().enumerate() {
+        let run = |index: usize, context: &Context<'_>| -> Result<()> {
             let kernel = &plan.kernels[index];
             // Nothing is computed, so nothing of it can fail either.
             if kernel.outputs.iter().all(|output| output.len == 0) {
-                continue;
+                return Ok(());
             }
+            let (executable, in_place) = &executables.kernels[index];
             let start = self.profile.as_ref().map(|_| Instant::now());
             let memory = kernel_memory(kernel, in_place, &bindings)
                 .map_err(|reason| prepared.fault(&PlanFault { kernel: index, reason }))?;
-            self.run_kernel(kernel, &**executable, memory, &context)
+            self.run_kernel(kernel, &**executable, memory, context)
                 .map_err(|error| prepared.error_of(Some(kernel.node), error))?;
             if let (Some(profile), Some(start)) = (&self.profile, start) {
                 let op = prepared.nodes.get(kernel.node).map_or("", |node| node.op().name());
                 profile.record(plan.id, index, kernel, op, start.elapsed());
             }
+            Ok(())
+        };
+        for (step, largest) in &executables.steps {
+            // Each on a thread of its own, if none of them would keep the others waiting.
+            if step.len() > 1 && threads > 1 && largest * threads as f64 <= UNEVEN_MAX {
+                let alone = Context { threads: 1, ..context };
+                step.clone().into_par_iter().with_max_len(1).try_for_each(|at| run(at, &alone))?;
+            } else {
+                step.clone().try_for_each(|at| run(at, &context))?;
+            }
             check_indices(&failures, prepared)?;
-            if self.check_nan {
+            for kernel in plan.kernels[step.clone()].iter().filter(|_| self.check_nan) {
                 check_finite(kernel, &bindings, prepared)?;
             }
         }
@@ -141,11 +160,8 @@ impl Executor {
             Ok((ready.map_err(|error| prepared.error_of(Some(kernel.node), error))?, in_place))
         });
         let kernels = kernels.collect::<Result<Vec<_>>>()?;
-        let large = plan.kernels.iter().any(|kernel| {
-            let elements = kernel.inputs.iter().map(|input| input.len).sum::<usize>();
-            elements + kernel.space.shape.count() > crate::kernels::executable::SEQUENTIAL_MAX
-        });
-        let executables = Arc::new(Executables { kernels, large });
+        let executables = Executables { kernels, steps: steps(plan), large: is_large(plan) };
+        let executables = Arc::new(executables);
         let mut cache = self.cache();
         if cache.len() >= PLANS_MAX {
             cache.clear();
@@ -201,6 +217,33 @@ fn kernel_memory<'a>(
         unsafe { memory.write(output.len * output.dtype.size()) }
     });
     Ok((inputs, written.collect()))
+}
+
+/// The kernels in order, those together that may run together.
+fn steps(plan: &Plan) -> Vec<(Range<usize>, f64)> {
+    let mut steps: Vec<(Range<usize>, f64)> = Vec::with_capacity(plan.kernels.len());
+    for index in 0..plan.kernels.len() {
+        if steps.last().is_some_and(|(last, _)| index < last.end) {
+            continue;
+        }
+        let own = plan.together.iter().find(|own| own.start == index);
+        let step = own.cloned().unwrap_or(index..index + 1);
+        let work = plan.kernels[step.clone()].iter().map(|kernel| kernel.flops() as f64);
+        let largest = work.clone().fold(0.0, f64::max);
+        steps.push((step, largest / work.sum::<f64>().max(1.0)));
+    }
+    steps
+}
+
+/// True if some kernel may use several threads.
+fn is_large(plan: &Plan) -> bool {
+    plan.kernels.iter().any(|kernel| {
+        if let KernelKind::Loop(own) = &kernel.kind {
+            return is_large(&own.body);
+        }
+        let elements = kernel.inputs.iter().map(|input| input.len).sum::<usize>();
+        elements + kernel.space.shape.count() > crate::kernels::executable::SEQUENTIAL_MAX
+    })
 }
 
 /// The memory of a buffer of this backend.

@@ -13,9 +13,12 @@ mod checks;
 mod limits;
 
 mod linear;
+mod bodies;
+mod keeping;
 mod words;
 
 mod graph;
+mod classes;
 mod node;
 mod quantized;
 
@@ -26,6 +29,7 @@ mod storing;
 mod merge;
 
 mod draft;
+mod looping;
 mod lower;
 mod rounding;
 mod split;
@@ -44,8 +48,8 @@ mod verify;
 pub use checks::Checks;
 pub use contraction::ProductForms;
 pub use kernel::{
-    BufferRef, Convolution, Kernel, KernelInput, KernelKind, KernelOutput, Plan, PlanOutput, Pool,
-    Slot,
+    BufferRef, Carry, Convolution, Kernel, KernelInput, KernelKind, KernelOutput, LoopKernel, Plan,
+    PlanOutput, Pool, Slot,
 };
 pub use limits::Limits;
 pub use planner::{Planner, Prepared};

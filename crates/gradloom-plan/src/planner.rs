@@ -121,12 +121,13 @@ impl Planner {
             linear.forbid_reuse();
         }
         let key = std::mem::take(&mut linear.key).0;
+        let nodes = linear.all_nodes();
         let known = self.cache().find(&key);
         let cached = known.is_some();
         let (plan, outputs) = match known {
             Some(known) => known,
             None => {
-                let (plan, outputs) = self.plan(&linear, retention)?;
+                let (plan, outputs) = self.plan(&linear, &nodes, retention)?;
                 // Another thread may have planned the same meanwhile; one of the two stays.
                 self.cache().insert(key, Arc::new(plan), outputs.into())
             }
@@ -136,16 +137,21 @@ impl Planner {
             outputs: outputs.iter().map(|&node| linear.nodes[node].clone()).collect(),
             inputs: linear.inputs,
             arguments: linear.arguments,
-            nodes: linear.nodes,
+            nodes,
             cached,
         })
     }
 
-    fn plan(&self, linear: &Linear, retention: Retention) -> Result<(Plan, Vec<usize>)> {
+    fn plan(
+        &self,
+        linear: &Linear,
+        nodes: &[Tensor],
+        retention: Retention,
+    ) -> Result<(Plan, Vec<usize>)> {
         let (plan, outputs) = build(linear, retention, &self.limits)
-            .map_err(|fault| bug(&linear.nodes, fault.node, fault.reason))?;
+            .map_err(|fault| bug(nodes, fault.node, fault.reason))?;
         if self.limits.verify {
-            plan.verify().map_err(|fault| failed_check(&plan, &linear.nodes, &fault))?;
+            plan.verify().map_err(|fault| failed_check(&plan, nodes, &fault))?;
         }
         Ok((plan, outputs))
     }

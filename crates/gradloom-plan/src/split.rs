@@ -201,6 +201,9 @@ fn best_cut(draft: &Draft, buffers_max: usize) -> Option<usize> {
     let instructions = &draft.program.instructions;
     let count = instructions.len();
     let own = draft.kind_inputs;
+    if let KernelKind::Loop(_) = draft.kind {
+        return None;
+    }
     // The kind's own result is there for the first part alone.
     let earliest = instructions
         .iter()
@@ -270,6 +273,14 @@ fn cut_at(draft: Draft, cut: usize, nodes: usize, passed: &mut Vec<Passed>) -> (
     for value in cut..draft.program.instructions.len() {
         let mut instruction = draft.program.instructions[value];
         instruction.operation = instruction.operation.moved(&places);
+        // What is uniform in the first part is read by elements here.
+        let by_elements = instruction
+            .operation
+            .operands()
+            .any(|operand| program.instructions[operand].level == Level::Element);
+        if whole && by_elements {
+            instruction.level = Level::Element;
+        }
         if let Operation::Load { input, .. } = &mut instruction.operation {
             let base = draft.inputs[*input];
             *input = inputs.iter().position(|&known| known == base).unwrap_or_else(|| {

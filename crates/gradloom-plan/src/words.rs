@@ -12,7 +12,8 @@ use gradloom_tensor::{DType, Op};
 pub(crate) struct Words(pub(crate) Vec<u64>);
 
 impl Words {
-    /// An op with its parameters. Arguments and keys of random numbers count, their values do not.
+    /// An op with its parameters. Arguments and keys of random numbers count, their values do not. Which
+    /// result of which loop a node is is up to the caller.
     pub(crate) fn op(&mut self, op: &Op, dtype: DType) {
         discriminant(op).hash(self);
         match op {
@@ -25,6 +26,7 @@ impl Words {
             | Op::Reshape
             | Op::Expand
             | Op::Matmul
+            | Op::Loop(_)
             | Op::Detach(_)
             | Op::Custom(_)
             | Op::Barrier => {}

@@ -10,6 +10,7 @@ mod found;
 mod integers;
 mod many;
 mod programs;
+mod loops;
 mod random_graphs;
 mod regressions;
 mod sums;

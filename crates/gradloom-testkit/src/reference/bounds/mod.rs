@@ -103,7 +103,12 @@ pub(super) fn compute(
         | Op::Random { .. } => {
             return leaf(dtype, &values);
         }
-        Op::CheckIndex { .. } | Op::Reshape | Op::Detach(_) | Op::Custom(_) | Op::Barrier => {
+        Op::CheckIndex { .. }
+        | Op::Reshape
+        | Op::Loop(_)
+        | Op::Detach(_)
+        | Op::Custom(_)
+        | Op::Barrier => {
             return inputs[0].clone();
         }
         Op::Permute(_)
