@@ -274,11 +274,8 @@ fn cut_at(draft: Draft, cut: usize, nodes: usize, passed: &mut Vec<Passed>) -> (
         let mut instruction = draft.program.instructions[value];
         instruction.operation = instruction.operation.moved(&places);
         // What is uniform in the first part is read by elements here.
-        let by_elements = instruction
-            .operation
-            .operands()
-            .any(|operand| program.instructions[operand].level == Level::Element);
-        if whole && by_elements {
+        let at_elements = |operand: ValueId| program.instructions[operand].level == Level::Element;
+        if whole && instruction.operation.operands().any(at_elements) {
             instruction.level = Level::Element;
         }
         if let Operation::Load { input, .. } = &mut instruction.operation {

@@ -365,11 +365,13 @@ fn random_numbers_in_loops_of_examples() {
             })
             .1
         };
-        let same: Tensor =
-            vmap(|v: &[Tensor]| noisy(&v[0]), 0, 0).randomness(Randomness::Same).call(&[x.clone()]);
+        let same: Tensor = vmap(|v: &[Tensor]| noisy(&v[0]), 0, 0)
+            .randomness(Randomness::Same)
+            .call(std::slice::from_ref(&x));
         close(&same, &Tensor::stack(&[noisy(&x.index(0, 0)), noisy(&x.index(0, 1))], 0));
         let noise = |_: &[Tensor]| noisy(&Tensor::ones([3, 4], DType::F32, &device));
-        let drawn: Tensor = vmap(noise, 0, 0).randomness(Randomness::Different).call(&[x.clone()]);
+        let drawn: Tensor =
+            vmap(noise, 0, 0).randomness(Randomness::Different).call(std::slice::from_ref(&x));
         let drawn = values(&drawn);
         assert!(drawn[..12] != drawn[12..], "{drawn:?}");
         assert!(drawn[..4] != drawn[4..8], "{drawn:?}");
