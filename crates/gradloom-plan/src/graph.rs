@@ -170,10 +170,12 @@ impl Graph {
         }
     }
 
-    /// Gives a view or an alias elements of its own.
+    /// Gives a view or an alias elements of its own. What it waits for stands in [`Node::after`]: it is
+    /// not read.
     pub(crate) fn make_copy(&mut self, node: usize) {
         let entry = &mut self.nodes[node];
         entry.class = Class::Copy;
+        entry.inputs.truncate(1);
         entry.base = node;
         entry.steps.clear();
     }

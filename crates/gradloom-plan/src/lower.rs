@@ -216,6 +216,7 @@ impl<'a> Lowering<'a> {
         let graph = self.graph;
         let entry = &graph.nodes[node];
         if entry.class == Class::Copy {
+            self.after.extend(&entry.after);
             let mut through = vec![entry.own_step()];
             through.extend_from_slice(steps);
             return self.value(entry.inputs[0], &through);

@@ -161,6 +161,9 @@ impl Partition {
     /// Groups that a node reads from or waits for.
     fn producers(&self, graph: &Graph, node: usize) -> Vec<usize> {
         let mut producers = Vec::new();
+        for &after in &graph.nodes[node].after {
+            producers.extend(self.group_of[graph.base(after)]);
+        }
         for &input in &graph.nodes[node].inputs {
             producers.extend(self.group_of[graph.base(input)]);
             for &after in &graph.nodes[input].after {

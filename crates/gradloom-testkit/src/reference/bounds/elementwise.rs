@@ -3,7 +3,7 @@
 use gradloom_tensor::op::{Binary, Unary};
 use gradloom_tensor::{DType, Op};
 
-use super::{Arithmetic, Known, Node, SIGN_OPEN, is_single, rounding};
+use super::{Arithmetic, Known, Node, SIGN_OPEN, at_least, is_single, rounding};
 use crate::reference::whole;
 
 pub(super) fn errors(
@@ -24,7 +24,7 @@ pub(super) fn errors(
         if doubtful && values[index] == 0.0 && dtype.is_float() { SIGN_OPEN } else { 0.0 }
     };
     let every = |error: &dyn Fn(usize) -> f64| {
-        (0..values.len()).map(|index| error(index).max(open(index))).collect()
+        (0..values.len()).map(|index| at_least(error(index), open(index))).collect()
     };
     match node.tensor.op() {
         Op::Unary(op) => every(&|index| unary(arithmetic, *op, from, at(0, index), values[index])),

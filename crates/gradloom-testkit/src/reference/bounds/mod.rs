@@ -162,6 +162,11 @@ fn all_errors(inputs: &[Known]) -> Vec<Values> {
 /// quotient by it is one infinity or the other.
 const SIGN_OPEN: f64 = f64::from_bits(1);
 
+/// An error, or that of an open sign; NaN stays what it is.
+fn at_least(error: f64, open: f64) -> f64 {
+    if error < open { open } else { error }
+}
+
 /// Half a last place of the type that `dtype` is computed in, relative; more of f64, in which the
 /// reference itself rounds.
 fn unit(dtype: DType) -> f64 {

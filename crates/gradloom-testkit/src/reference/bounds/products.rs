@@ -8,7 +8,7 @@ use std::sync::Arc;
 use gradloom_tensor::op::Reduction;
 use gradloom_tensor::{DType, Op, Tensor};
 
-use super::{Arithmetic, Known, Node, SIGN_OPEN, Values, unit};
+use super::{Arithmetic, Known, Node, SIGN_OPEN, Values, at_least, unit};
 use crate::reference::structured;
 
 pub(super) fn errors(
@@ -85,7 +85,7 @@ pub(super) fn errors(
             if exact && total[index] <= grain / unit(DType::F32) {
                 return open;
             }
-            (propagated + roundings * unit(dtype) * total[index]).max(open)
+            at_least(propagated + roundings * unit(dtype) * total[index], open)
         })
         .collect()
 }
