@@ -1,12 +1,11 @@
 //! Running plans: memory for slots and outputs, kernels in order, and the checks after each.
 #![expect(unsafe_code, reason = "says which memory a kernel reads and which it alone writes")]
 
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use gradloom_plan::{BufferRef, Checks, Kernel, PlanFault, Prepared, interpret};
+use gradloom_plan::{BufferRef, Checks, Kernel, Owner, PlanFault, Prepared, interpret};
 use gradloom_tensor::{Buffer, DType, Error, Result};
 
 use crate::kernels::{Context, Executable, InPlace, prepare};
@@ -16,8 +15,9 @@ use crate::profile::Profile;
 use crate::simd::Level;
 use crate::tile::Failures;
 
-/// Plans whose prepared kernels are kept.
-const PLANS_MAX: usize = 1024;
+/// Bytes that a prepared kernel takes, and what each of its instructions adds: about as measured.
+const KERNEL_BYTES: usize = 1024;
+const INSTRUCTION_BYTES: usize = 160;
 
 /// A plan's kernels, ready to run.
 struct Executables {
@@ -34,7 +34,7 @@ pub(crate) struct Executor {
     pub(crate) check_nan: bool,
     pub(crate) profile: Option<Profile>,
     pub(crate) bytes_moved: AtomicU64,
-    prepared: Mutex<HashMap<u64, Arc<Executables>>>,
+    owner: Owner,
 }
 
 /// What the references of a plan mean in one evaluation.
@@ -63,7 +63,7 @@ impl Executor {
             check_nan: Checks::from_environment().nan,
             profile: profiles.then(Profile::default),
             bytes_moved: AtomicU64::new(0),
-            prepared: Mutex::new(HashMap::new()),
+            owner: Owner::new(),
         }
     }
 
@@ -127,25 +127,21 @@ impl Executor {
 
     fn executables(&self, prepared: &Prepared) -> Result<Arc<Executables>> {
         let plan = &*prepared.plan;
-        let mut cache = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = cache.get(&plan.id) {
-            return Ok(Arc::clone(found));
-        }
-        let kernels = plan.kernels.iter().enumerate().map(|(index, kernel)| {
-            let in_place = plan.in_place(index).map_err(|fault| prepared.fault(&fault))?;
-            Ok((prepare(kernel, &in_place)?, in_place))
-        });
-        let kernels = kernels.collect::<Result<Vec<_>>>()?;
-        let large = plan.kernels.iter().any(|kernel| {
-            let elements = kernel.inputs.iter().map(|input| input.len).sum::<usize>();
-            elements + kernel.space.shape.count() > crate::kernels::executable::SEQUENTIAL_MAX
-        });
-        let executables = Arc::new(Executables { kernels, large });
-        if cache.len() >= PLANS_MAX {
-            cache.clear();
-        }
-        cache.insert(plan.id, Arc::clone(&executables));
-        Ok(executables)
+        plan.attachments.get_or_make(self.owner, || {
+            let kernels = plan.kernels.iter().enumerate().map(|(index, kernel)| {
+                let in_place = plan.in_place(index).map_err(|fault| prepared.fault(&fault))?;
+                Ok((prepare(kernel, &in_place)?, in_place))
+            });
+            let kernels = kernels.collect::<Result<Vec<_>>>()?;
+            let large = plan.kernels.iter().any(|kernel| {
+                let elements = kernel.inputs.iter().map(|input| input.len).sum::<usize>();
+                elements + kernel.space.shape.count() > crate::kernels::executable::SEQUENTIAL_MAX
+            });
+            let instructions = plan.kernels.iter().map(|kernel| kernel.program.instructions.len());
+            let bytes =
+                KERNEL_BYTES * plan.kernels.len() + INSTRUCTION_BYTES * instructions.sum::<usize>();
+            Ok((Executables { kernels, large }, bytes))
+        })
     }
 
     fn run_kernel(

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use gradloom_tensor::{DType, Retention};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::attachments::Attachments;
 use crate::draft::{Draft, Fault};
 use crate::graph::Graph;
 use crate::kernel::{BufferRef, Kernel, KernelInput, KernelOutput, Plan, PlanOutput};
@@ -56,10 +57,14 @@ pub(crate) fn build(
     let mut kernels = Vec::with_capacity(ordered.len());
     for draft in &ordered {
         let kernel = kernel(draft, graph.nodes.len(), &size, &locate)?;
-        kernels.push(match limits.products {
+        let mut kernel = match limits.products {
             Some(forms) => forms.choose(kernel),
             None => kernel,
-        });
+        };
+        // Plans are kept for long.
+        kernel.program.instructions.shrink_to_fit();
+        kernel.origins.shrink_to_fit();
+        kernels.push(kernel);
     }
     let plan = Plan {
         id: next_id(),
@@ -68,6 +73,7 @@ pub(crate) fn build(
         outputs: outputs.list,
         slots: memory.slots,
         arguments: linear.argument_dtypes.clone(),
+        attachments: Attachments::default(),
     };
     Ok((plan, outputs.receivers))
 }

@@ -232,7 +232,7 @@ struct Builder {
     nodes: Vec<Node>,
     /// For each linear index the node that stands for it.
     merged: Vec<usize>,
-    known: FxHashMap<Vec<u64>, usize>,
+    known: FxHashMap<Vec<u8>, usize>,
     argument: usize,
 }
 
@@ -282,7 +282,7 @@ impl Builder {
 }
 
 /// Words that are equal for nodes of equal value; `None` for nodes that are never merged.
-fn fingerprint(node: &Node) -> Option<Vec<u64>> {
+fn fingerprint(node: &Node) -> Option<Vec<u8>> {
     let merged = match &node.op {
         Op::Unary(_)
         | Op::Binary(_)
@@ -328,7 +328,7 @@ fn fingerprint(node: &Node) -> Option<Vec<u64>> {
         let mut words = Words::default();
         words.op(&node.op, node.dtype);
         (node.dtype, node.shape, &node.inputs).hash(&mut words);
-        words.0
+        words.into_bytes()
     })
 }
 

@@ -4,6 +4,7 @@
 use gradloom_tensor::op::{ArgReduction, Attention, Window};
 use gradloom_tensor::{BlockFormat, DType, Shape};
 
+use crate::attachments::Attachments;
 use crate::program::{Level, Operation, Program, Space, ValueId};
 use crate::view::View;
 
@@ -197,6 +198,23 @@ pub enum KernelKind {
     },
 }
 
+impl Kernel {
+    fn footprint(&self) -> usize {
+        let kind = match &self.kind {
+            KernelKind::QuantizedMatmul { parts, .. } => size_of_val(&parts[..]),
+            KernelKind::Attention { views, .. } => size_of_val(&views[..]),
+            KernelKind::Concat { parts, .. } => size_of_val(&parts[..]),
+            _ => 0,
+        };
+        size_of::<Kernel>()
+            + kind
+            + size_of_val(&self.program.instructions[..])
+            + size_of_val(&self.inputs[..])
+            + size_of_val(&self.outputs[..])
+            + size_of_val(&self.origins[..])
+    }
+}
+
 impl KernelKind {
     /// Operands that the kind itself reads, before those of the program.
     pub fn operands(&self) -> usize {
@@ -299,9 +317,21 @@ pub struct Plan {
     pub slots: Vec<Slot>,
     /// Dtypes of the arguments; each is one word, or 64 bits of f64 or i64.
     pub arguments: Vec<DType>,
+    /// What backends have made of it.
+    pub attachments: Attachments,
 }
 
 impl Plan {
+    /// Bytes of the host that it takes, without what backends have made of it.
+    pub fn footprint(&self) -> usize {
+        size_of::<Plan>()
+            + size_of_val(&self.inputs[..])
+            + size_of_val(&self.outputs[..])
+            + size_of_val(&self.slots[..])
+            + size_of_val(&self.arguments[..])
+            + self.kernels.iter().map(Kernel::footprint).sum::<usize>()
+    }
+
     /// The memory that a reference means in the end: aliases followed, and an output that takes over an
     /// input's memory as that input.
     pub fn block(&self, buffer: BufferRef) -> BufferRef {

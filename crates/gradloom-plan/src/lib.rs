@@ -7,7 +7,9 @@ pub mod program;
 pub mod view;
 
 pub mod planner;
+mod attachments;
 mod build;
+mod cache;
 mod outputs;
 mod checks;
 mod limits;
@@ -41,6 +43,7 @@ mod display;
 pub mod interpret;
 mod verify;
 
+pub use attachments::{Attachments, Owner};
 pub use checks::Checks;
 pub use contraction::ProductForms;
 pub use kernel::{

@@ -64,8 +64,9 @@ impl Linear {
             reusable: Vec::new(),
             arguments: Vec::new(),
             argument_dtypes: Vec::new(),
-            key: Words(vec![retention as u64]),
+            key: Words::default(),
         };
+        linear.key.push(retention as u64);
         let mut index: FxHashMap<u64, u32> = FxHashMap::default();
         let pending = || roots.iter().filter(|root| root.value().is_none());
         linear.visit(pending(), &mut index);
@@ -74,20 +75,20 @@ impl Linear {
             let position = index[&root.id()];
             if listed.insert(position) {
                 linear.roots.push(position);
-                linear.key.0.push(u64::from(position));
+                linear.key.push(u64::from(position));
             }
         }
         for position in linear.kept_at_last() {
             if listed.insert(position) {
                 linear.roots.push(position);
-                linear.key.0.push(u64::from(position));
+                linear.key.push(u64::from(position));
             }
         }
         linear.reusable = match retention {
             Retention::Release => linear.find_reusable(roots, &index),
             Retention::Keep => vec![false; linear.inputs.len()],
         };
-        linear.key.0.extend(linear.reusable.iter().map(|&reusable| u64::from(reusable)));
+        linear.key.extend(linear.reusable.iter().map(|&reusable| u64::from(reusable)));
         linear
     }
 
@@ -140,7 +141,7 @@ impl Linear {
             self.inputs.push(value.clone());
         }
         self.input_of.insert(self.nodes.len() as u32, input);
-        self.key.0.extend([LEAF, input as u64]);
+        self.key.extend([LEAF, input as u64]);
         self.append(tensor, index);
     }
 
@@ -159,7 +160,7 @@ impl Linear {
             Some(source) => self.edges.push(index[&source]),
             None => self.edges.extend(operands(&tensor).iter().map(|input| index[&input.id()])),
         }
-        self.key.0.push(COMPUTED);
+        self.key.push(COMPUTED);
         self.key.op(tensor.op(), tensor.dtype());
         self.collect_arguments(tensor.op(), tensor.dtype());
         self.append(tensor, index);
@@ -168,14 +169,16 @@ impl Linear {
     fn append(&mut self, tensor: Tensor, index: &mut FxHashMap<u64, u32>) {
         index.insert(tensor.id(), self.nodes.len() as u32);
         let start = self.starts[self.starts.len() - 1] as usize;
-        self.key.0.push(
+        self.key.push(
             tensor.dtype() as u64
                 | u64::from(tensor.is_tracked()) << 8
                 | (tensor.rank() as u64) << 16
                 | ((self.edges.len() - start) as u64) << 24,
         );
-        self.key.0.extend(tensor.shape().iter().map(|&size| size as u64));
-        self.key.0.extend(self.edges[start..].iter().map(|&edge| u64::from(edge)));
+        self.key.extend(tensor.shape().iter().map(|&size| size as u64));
+        // How far back operands are is a smaller number than where they are.
+        let position = self.nodes.len() as u64;
+        self.key.extend(self.edges[start..].iter().map(|&edge| position - u64::from(edge)));
         self.starts.push(self.edges.len() as u32);
         self.nodes.push(tensor);
     }
@@ -226,8 +229,7 @@ impl Linear {
     pub(crate) fn forbid_reuse(&mut self) {
         let count = self.reusable.len();
         self.reusable.fill(false);
-        self.key.0.truncate(self.key.0.len() - count);
-        self.key.0.extend(std::iter::repeat_n(0, count));
+        self.key.clear_flags(count);
     }
 
     /// Which inputs only this graph holds, given that the roots will be cut from it.

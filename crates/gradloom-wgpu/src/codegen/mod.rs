@@ -8,6 +8,7 @@ mod elementwise;
 mod emit;
 mod epilogue;
 mod literal;
+mod numbers;
 mod quads;
 mod unit;
 pub(crate) mod words;

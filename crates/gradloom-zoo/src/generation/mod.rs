@@ -1,5 +1,6 @@
 //! Generating text with language models: prefill of prompts, decoding, choosing tokens, stopping.
 
+mod chunks;
 mod generator;
 mod sampler;
 
