@@ -240,7 +240,7 @@ impl Builder {
     fn append(&mut self, linear: &Linear, index: usize) {
         let tensor = &linear.nodes[index];
         let inputs: Vec<usize> = linear.operands(index).map(|input| self.merged[input]).collect();
-        let leaf = linear.input_of.get(&(index as u32)).copied();
+        let leaf = linear.input_of[index].map(|input| input as usize);
         let op = tensor.op().clone();
         let class = classify(&op, leaf, &inputs, &self.nodes, *tensor.shape(), tensor.dtype());
         let argument = self.argument;

@@ -1,8 +1,10 @@
 //! [`Linear`]: the part of a graph that an evaluation needs, in topological order, with the words that
 //! describe its structure. This runs at every evaluation, so it does little and allocates little.
 
+use std::cell::Cell;
+
 use gradloom_tensor::{Buffer, DType, Op, Retention, Scalar, State, Tensor};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use crate::words::Words;
 
@@ -12,6 +14,36 @@ const COMPUTED: u64 = 1;
 
 /// Ops in a row behind a node that are better kept than computed again and again.
 const HISTORY_LONG: usize = 32;
+
+/// Nodes and words of keys for which room is made at once.
+const NODES_ROOM: usize = 16;
+const WORDS_ROOM: usize = 128;
+/// Nodes beyond which a thread gives working memory back.
+const SCRATCH_MAX: usize = 1 << 14;
+
+thread_local! {
+    static SCRATCH: Cell<Scratch> = Cell::default();
+}
+
+/// Working memory that a thread keeps from one evaluation to the next; empty between them.
+#[derive(Default)]
+struct Scratch {
+    /// Position of a node by its id.
+    index: FxHashMap<u64, u32>,
+    /// Input of a memory by its address.
+    storages: FxHashMap<usize, usize>,
+    stack: Vec<Visit>,
+}
+
+impl Scratch {
+    fn give_back(mut self) {
+        if self.index.capacity() <= SCRATCH_MAX && self.stack.capacity() <= SCRATCH_MAX {
+            self.index.clear();
+            self.storages.clear();
+            SCRATCH.set(self);
+        }
+    }
+}
 
 /// What is left to do for a node.
 enum Visit {
@@ -40,8 +72,8 @@ pub(crate) struct Linear {
     pub(crate) roots: Vec<u32>,
     /// Values of the leaves, each memory once.
     pub(crate) inputs: Vec<Buffer>,
-    /// For each leaf node its input.
-    pub(crate) input_of: FxHashMap<u32, usize>,
+    /// For each node its input, if it is a leaf.
+    pub(crate) input_of: Vec<Option<u32>>,
     /// Inputs whose memory nobody outside this graph holds.
     pub(crate) reusable: Vec<bool>,
     /// Values of the arguments.
@@ -55,52 +87,53 @@ pub(crate) struct Linear {
 impl Linear {
     pub(crate) fn new(roots: &[Tensor], retention: Retention) -> Linear {
         let mut linear = Linear {
-            nodes: Vec::new(),
-            edges: Vec::new(),
-            starts: vec![0],
+            nodes: Vec::with_capacity(NODES_ROOM),
+            edges: Vec::with_capacity(NODES_ROOM),
+            starts: Vec::with_capacity(NODES_ROOM),
             roots: Vec::new(),
-            inputs: Vec::new(),
-            input_of: FxHashMap::default(),
+            inputs: Vec::with_capacity(NODES_ROOM),
+            input_of: Vec::with_capacity(NODES_ROOM),
             reusable: Vec::new(),
             arguments: Vec::new(),
             argument_dtypes: Vec::new(),
-            key: Words::default(),
+            key: Words::with_capacity(WORDS_ROOM),
         };
+        linear.starts.push(0);
         linear.key.push(retention as u64);
-        let mut index: FxHashMap<u64, u32> = FxHashMap::default();
+        let mut scratch = SCRATCH.take();
         let pending = || roots.iter().filter(|root| root.value().is_none());
-        linear.visit(pending(), &mut index);
-        let mut listed = FxHashSet::default();
-        for root in pending() {
-            let position = index[&root.id()];
-            if listed.insert(position) {
-                linear.roots.push(position);
-                linear.key.push(u64::from(position));
-            }
-        }
-        for position in linear.kept_at_last() {
-            if listed.insert(position) {
-                linear.roots.push(position);
-                linear.key.push(u64::from(position));
-            }
-        }
+        linear.visit(pending(), &mut scratch);
+        let index = &scratch.index;
+        linear.list_roots(pending().map(|root| index[&root.id()]));
+        let kept = linear.kept_at_last();
+        linear.list_roots(kept.into_iter());
         linear.reusable = match retention {
-            Retention::Release => linear.find_reusable(roots, &index),
+            Retention::Release => linear.find_reusable(roots, index),
             Retention::Keep => vec![false; linear.inputs.len()],
         };
         linear.key.extend(linear.reusable.iter().map(|&reusable| u64::from(reusable)));
+        scratch.give_back();
         linear
+    }
+
+    /// Adds roots, each once.
+    fn list_roots(&mut self, positions: impl Iterator<Item = u32>) {
+        let mut listed = vec![false; self.nodes.len()];
+        for &root in &self.roots {
+            listed[root as usize] = true;
+        }
+        for position in positions {
+            if !std::mem::replace(&mut listed[position as usize], true) {
+                self.roots.push(position);
+                self.key.push(u64::from(position));
+            }
+        }
     }
 
     /// Depth-first, without recursion: graphs of long sequences are deep. What a node is is decided at the
     /// first look, because other threads may give it a value meanwhile.
-    fn visit<'a>(
-        &mut self,
-        roots: impl Iterator<Item = &'a Tensor>,
-        index: &mut FxHashMap<u64, u32>,
-    ) {
-        let mut storages: FxHashMap<usize, usize> = FxHashMap::default();
-        let mut stack: Vec<Visit> = Vec::new();
+    fn visit<'a>(&mut self, roots: impl Iterator<Item = &'a Tensor>, scratch: &mut Scratch) {
+        let Scratch { index, storages, stack } = scratch;
         for root in roots {
             stack.push(Visit::Reach(root.clone()));
             while let Some(visit) = stack.pop() {
@@ -110,16 +143,17 @@ impl Linear {
                     Visit::Reach(tensor) => match tensor.state() {
                         State::Value(value) => {
                             let value = value.clone();
-                            self.append_leaf(tensor, &value, index, &mut storages);
+                            self.append_leaf(tensor, value, index, storages);
                         }
                         State::Detached(source) => {
                             stack.push(Visit::Leave(tensor, Some(source.id())));
                             stack.push(Visit::Reach(source));
                         }
                         State::Node => {
-                            let operands = operands(&tensor).to_vec();
-                            stack.push(Visit::Leave(tensor, None));
-                            stack.extend(operands.into_iter().rev().map(Visit::Reach));
+                            stack.push(Visit::Leave(tensor.clone(), None));
+                            let new = |operand: &&Tensor| !index.contains_key(&operand.id());
+                            let new = operands(&tensor).iter().rev().filter(new);
+                            stack.extend(new.cloned().map(Visit::Reach));
                         }
                     },
                 }
@@ -130,7 +164,7 @@ impl Linear {
     fn append_leaf(
         &mut self,
         tensor: Tensor,
-        value: &Buffer,
+        value: Buffer,
         index: &mut FxHashMap<u64, u32>,
         storages: &mut FxHashMap<usize, usize>,
     ) {
@@ -138,9 +172,9 @@ impl Linear {
         let next = self.inputs.len();
         let input = *storages.entry(address).or_insert(next);
         if input == next {
-            self.inputs.push(value.clone());
+            self.inputs.push(value);
         }
-        self.input_of.insert(self.nodes.len() as u32, input);
+        self.input_of.push(Some(input as u32));
         self.key.extend([LEAF, input as u64]);
         self.append(tensor, index);
     }
@@ -163,6 +197,7 @@ impl Linear {
         self.key.push(COMPUTED);
         self.key.op(tensor.op(), tensor.dtype());
         self.collect_arguments(tensor.op(), tensor.dtype());
+        self.input_of.push(None);
         self.append(tensor, index);
     }
 
@@ -208,10 +243,13 @@ impl Linear {
     /// Nodes that an earlier evaluation has computed on its way, with a long history, and that new nodes
     /// read again: they keep their value this time, so that no history is computed at every step.
     fn kept_at_last(&self) -> Vec<u32> {
+        if !self.nodes.iter().any(Tensor::was_passed) {
+            return Vec::new();
+        }
         let mut height = vec![0usize; self.nodes.len()];
         let mut kept = Vec::new();
         for node in 0..self.nodes.len() {
-            if self.input_of.contains_key(&(node as u32)) {
+            if self.input_of[node].is_some() {
                 continue;
             }
             let new = !self.nodes[node].was_passed();
@@ -266,9 +304,11 @@ impl Linear {
         }
         let mut holders = vec![0usize; self.inputs.len()];
         let mut reusable = vec![true; self.inputs.len()];
-        for (&node, &input) in &self.input_of {
-            holders[input] += 1;
-            reusable[input] &= !held[node as usize];
+        for (node, input) in self.input_of.iter().enumerate() {
+            if let Some(input) = input.map(|input| input as usize) {
+                holders[input] += 1;
+                reusable[input] &= !held[node];
+            }
         }
         for (input, buffer) in self.inputs.iter().enumerate() {
             // One holder per leaf node, one in this list.

@@ -14,6 +14,11 @@ use gradloom_tensor::{DType, Op};
 pub(crate) struct Words(Vec<u8>);
 
 impl Words {
+    /// None, with room for so many bytes.
+    pub(crate) fn with_capacity(bytes: usize) -> Words {
+        Words(Vec::with_capacity(bytes))
+    }
+
     pub(crate) fn push(&mut self, word: u64) {
         let mut rest = word;
         while rest >= 0x80 {

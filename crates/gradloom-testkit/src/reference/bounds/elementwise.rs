@@ -203,9 +203,11 @@ fn remainder(dtype: DType, a: Within, b: Within) -> f64 {
     if a.is_exact() && b.is_exact() && is_single(quotient) && quotient.abs() < 1e6 {
         return rounding(dtype, 1.0, a.value % b.value);
     }
-    let doubt = rounding(dtype, 8.0, quotient)
-        + a.error / b.value.abs()
-        + quotient.abs() * b.error / b.value.abs();
+    let least = b.value.abs() - b.error;
+    if least <= 0.0 {
+        return f64::INFINITY;
+    }
+    let doubt = rounding(dtype, 8.0, quotient) + (a.error + quotient.abs() * b.error) / least;
     if (quotient - doubt).trunc() != (quotient + doubt).trunc() || quotient.abs() > 1e6 {
         return f64::INFINITY;
     }
