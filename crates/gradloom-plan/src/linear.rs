@@ -15,9 +15,9 @@ const COMPUTED: u64 = 1;
 /// Ops in a row behind a node that are better kept than computed again and again.
 const HISTORY_LONG: usize = 32;
 
-/// Nodes and words of keys for which room is made at once.
+/// Nodes and bytes of keys for which room is made at once.
 const NODES_ROOM: usize = 16;
-const WORDS_ROOM: usize = 128;
+const KEY_ROOM: usize = 256;
 /// Nodes beyond which a thread gives working memory back.
 const SCRATCH_MAX: usize = 1 << 14;
 
@@ -96,7 +96,7 @@ impl Linear {
             reusable: Vec::new(),
             arguments: Vec::new(),
             argument_dtypes: Vec::new(),
-            key: Words::with_capacity(WORDS_ROOM),
+            key: Words::with_capacity(KEY_ROOM),
         };
         linear.starts.push(0);
         linear.key.push(retention as u64);
