@@ -14,6 +14,7 @@ const ACCEPTED: &[Accepted] = &[
     ("gradloom-nn", "module.rs", "layers/adapter.rs"),
     ("gradloom-tensor", "backend.rs", "tensor.rs"),
     ("gradloom-tensor", "op.rs", "tensor.rs"),
+    ("gradloom-tensor", "loops.rs", "tensor.rs"),
     ("gradloom-tensor", "blocks/mod.rs", "blocks/block.rs"),
     ("gradloom-tensor", "blocks/mod.rs", "blocks/encode.rs"),
     ("gradloom-testkit", "reference/mod.rs", "reference/elementwise.rs"),

@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 
 use crate::draft::{Draft, Fault, program_kind};
 use crate::graph::Graph;
+use crate::looping;
 use crate::node::{Class, Step, follow, read};
 use crate::partition::Partition;
 use crate::program::{Instruction, Level, Operation, Program, Space, ValueId};
@@ -32,6 +33,9 @@ pub(crate) fn lower(
         own.members.iter().copied().filter(|&member| storing.stored[member]).collect();
     if outputs.is_empty() {
         return Ok(None);
+    }
+    if let Some((looped, _)) = own.structured.and_then(|node| graph.nodes[node].result) {
+        return Ok(Some(looping::lower(graph, looped, &outputs)));
     }
     let draft = Lowering::new(graph, partition, storing, group, own.space).lower(&outputs)?;
     if draft.program.reductions().next().is_some() || own.space.kept == own.space.shape.rank() {

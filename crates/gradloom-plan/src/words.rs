@@ -39,11 +39,17 @@ impl Words {
     }
 
     /// All words as bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// All words as bytes.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.0
     }
 
-    /// An op with its parameters. Arguments and keys of random numbers count, their values do not.
+    /// An op with its parameters. Arguments and keys of random numbers count, their values do not. Which
+    /// result of which loop a node is is up to the caller.
     pub(crate) fn op(&mut self, op: &Op, dtype: DType) {
         discriminant(op).hash(self);
         match op {
@@ -56,6 +62,7 @@ impl Words {
             | Op::Reshape
             | Op::Expand
             | Op::Matmul
+            | Op::Loop(_)
             | Op::Detach(_)
             | Op::Custom(_)
             | Op::Barrier => {}

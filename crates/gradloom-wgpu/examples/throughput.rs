@@ -62,6 +62,7 @@ fn dispatch_cost(backend: &WgpuBackend) -> Result<()> {
     let plan = Plan {
         id: 1 << 62,
         kernels: kernels.collect(),
+        together: Vec::new(),
         inputs: vec![(DType::F32, 64)],
         outputs: vec![PlanOutput { dtype: DType::F32, len: 64, reuses: None, alias: None }],
         slots: vec![gradloom_plan::Slot { elements_max: 64, bytes: 256 }; 2],
@@ -118,6 +119,7 @@ impl Bench {
                 Some(forms) => forms.choose(self.kernel.clone()),
                 None => self.kernel.clone(),
             }],
+            together: Vec::new(),
             inputs: self.kernel.inputs.iter().map(|input| (input.dtype, input.len)).collect(),
             outputs: outputs.collect(),
             slots: Vec::new(),

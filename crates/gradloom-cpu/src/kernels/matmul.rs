@@ -31,6 +31,8 @@ const BLOCK: usize = 96;
 const BLOCKS_MAX: usize = 16;
 /// Rows of a tile of panels, of which a task has whole ones.
 const PANEL_ROWS: usize = 6;
+/// Elements of the result that one task makes while it reads all panels once.
+const BLOCK_ELEMENTS: usize = 64 * 1024;
 /// Elements from one column to the next from which rows are transposed before they are multiplied, and how
 /// many rows at a time.
 const FAR: isize = 4096;
@@ -103,6 +105,41 @@ impl Matmul {
             Matrix { values: lhs, offset: left, strides: left_strides },
             Matrix { values: rhs, offset: right, strides: right_strides },
         )
+    }
+
+    /// The right matrix in panels, where the product is one that is made of them.
+    fn settle_panels(&self, context: &Context<'_>, rhs: &[u8]) -> Result<Option<Temporary>> {
+        if !f32::uses_panels(self.size) || self.batch.iter().product::<usize>() != 1 {
+            return Ok(None);
+        }
+        let (_, right) = self.matrices::<f32>(0, &[], bytemuck::cast_slice(rhs));
+        let [_, n, k] = self.size;
+        pack::<f32, f32>(context, self.dtype, right, [k, n]).map(Some)
+    }
+
+    fn run_panels(
+        &self,
+        context: &Context<'_>,
+        packed: &Temporary,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+    ) -> Result<()> {
+        let (left, _) = self.matrices::<f32>(0, bytemuck::cast_slice(inputs[0]), &[]);
+        let [m, n, k] = self.size;
+        let threads = if m * n * k <= SEQUENTIAL_WORK { 1 } else { context.threads };
+        let per_task = match threads {
+            // Panels are read once for all rows whose results fit the cache.
+            1 => (BLOCK_ELEMENTS / n.max(1)).max(1).next_multiple_of(PANEL_ROWS),
+            _ => rows_per_task([m, n, k], threads),
+        };
+        let packed: &[f32] = bytemuck::cast_slice(packed.get());
+        let division = Division { units: m, unit_elements: n, per_task, threads };
+        self.epilogue.run(context, inputs, outputs, division, |rows, out| {
+            let size = [rows.len(), n, k];
+            let out = bytemuck::cast_slice_mut(out);
+            multiply_panels(context, out, size, left.from(rows.start, 0), packed);
+        });
+        Ok(())
     }
 
     /// `S` is as wide as stored elements, `T` what they are computed in.
@@ -199,26 +236,7 @@ impl<'a, S: Pod + Sync, T: Number> Product<'a, S, T> {
         let (packed, narrow, lanes) = (None, None, PhantomData);
         let mut product = Product { size, dtype, lhs, rhs, packed, narrow, transposed, lanes };
         if panels {
-            let width = T::panel_width(context.level);
-            let count = size[1].div_ceil(width);
-            let bytes = width * k * size_of::<T>();
-            let mut packed = context.pool.temporary(count * bytes)?;
-            let threads = context.threads_for(count * width * k);
-            let per_task = parallel::grain(threads, count, width * k, TASK_MIN);
-            let packed_bytes = packed.get_mut();
-            parallel::split(
-                threads,
-                &mut [packed_bytes],
-                &[bytes],
-                count,
-                per_task,
-                |range, parts| {
-                    let columns = range.start * width..(range.end * width).min(size[1]);
-                    let packed = bytemuck::cast_slice_mut(parts[0]);
-                    stored::pack_columns::<S, T>(context.level, dtype, rhs, k, columns, packed);
-                },
-            );
-            product.packed = Some(packed);
+            product.packed = Some(pack::<S, T>(context, dtype, rhs, [k, size[1]])?);
         } else if !Lane::stores(dtype) {
             let mut narrow = context.pool.temporary(k * size[1] * size_of::<T>())?;
             let lanes: &mut [T] = bytemuck::cast_slice_mut(narrow.get_mut());
@@ -234,8 +252,7 @@ impl<'a, S: Pod + Sync, T: Number> Product<'a, S, T> {
         if self.packed.is_none() {
             return rows.div_ceil(BLOCKS_MAX).next_multiple_of(BLOCK);
         }
-        let enough = TASK_WORK.div_ceil((columns * inner).max(1));
-        rows.div_ceil(threads * 4).max(enough).next_multiple_of(PANEL_ROWS)
+        rows_per_task([rows, columns, inner], threads)
     }
 
     /// Computes some rows into `out`, which has them alone.
@@ -248,12 +265,7 @@ impl<'a, S: Pod + Sync, T: Number> Product<'a, S, T> {
         };
         match &self.packed {
             Some(packed) => {
-                let packed = bytemuck::cast_slice(packed.get());
-                if lhs.strides[0] == 1 && lhs.strides[1] > FAR {
-                    multiply_transposed(context, out, size, lhs, packed);
-                } else {
-                    T::multiply_packed(context.level, out, size, lhs, packed);
-                }
+                multiply_panels(context, out, size, lhs, bytemuck::cast_slice(packed.get()));
             }
             None => {
                 if let Some(rhs) = stored::plain(self.dtype, rhs) {
@@ -334,6 +346,47 @@ impl<'a, S: Pod + Sync, T: Number> Product<'a, S, T> {
     }
 }
 
+/// Packs a right matrix of so many rows and columns in panels.
+fn pack<S: Pod + Sync, T: Number>(
+    context: &Context<'_>,
+    dtype: DType,
+    rhs: Matrix<'_, S>,
+    [k, n]: [usize; 2],
+) -> Result<Temporary> {
+    let width = T::panel_width(context.level);
+    let count = n.div_ceil(width);
+    let bytes = width * k * size_of::<T>();
+    let mut packed = context.pool.temporary(count * bytes)?;
+    let threads = context.threads_for(count * width * k);
+    let per_task = parallel::grain(threads, count, width * k, TASK_MIN);
+    parallel::split(threads, &mut [packed.get_mut()], &[bytes], count, per_task, |range, parts| {
+        let columns = range.start * width..(range.end * width).min(n);
+        let packed = bytemuck::cast_slice_mut(parts[0]);
+        stored::pack_columns::<S, T>(context.level, dtype, rhs, k, columns, packed);
+    });
+    Ok(packed)
+}
+
+/// Rows of a task of panels, whose bits do not depend on it.
+fn rows_per_task([rows, columns, inner]: [usize; 3], threads: usize) -> usize {
+    let enough = TASK_WORK.div_ceil((columns * inner).max(1));
+    rows.div_ceil(threads * 4).max(enough).next_multiple_of(PANEL_ROWS)
+}
+
+fn multiply_panels<T: Number>(
+    context: &Context<'_>,
+    out: &mut [T],
+    size: [usize; 3],
+    lhs: Matrix<'_, T>,
+    packed: &[T],
+) {
+    if lhs.strides[0] == 1 && lhs.strides[1] > FAR {
+        multiply_transposed(context, out, size, lhs, packed);
+    } else {
+        T::multiply_packed(context.level, out, size, lhs, packed);
+    }
+}
+
 /// A product whose left matrix lies in columns so far apart that each would be in another page: some
 /// rows at a time are transposed first.
 fn multiply_transposed<T: Number>(
@@ -374,5 +427,27 @@ impl Executable for Matmul {
             DType::U32 => self.run_lanes::<u32, u32>(context, inputs, outputs),
             DType::U8 | DType::Bool => self.run_lanes::<u8, u32>(context, inputs, outputs),
         }
+    }
+
+    fn settle(
+        &self,
+        context: &Context<'_>,
+        inputs: &[&[u8]],
+        constant: &[bool],
+    ) -> Result<Option<Temporary>> {
+        match self.dtype {
+            DType::F32 if constant[1] => self.settle_panels(context, inputs[1]),
+            _ => Ok(None),
+        }
+    }
+
+    fn run_settled(
+        &self,
+        context: &Context<'_>,
+        settled: &Temporary,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+    ) -> Result<()> {
+        self.run_panels(context, settled, inputs, outputs)
     }
 }

@@ -92,6 +92,11 @@ pub(crate) fn compile(
         KernelKind::QuantizedRows { format, rows, index } => {
             quantized_rows::compile(&mut unit, *format, *rows, index)?;
         }
+        KernelKind::Loop(_) => {
+            return Err(Error::unsupported(
+                "scan: loops do not run on this device yet; move the operands to the CPU",
+            ));
+        }
         KernelKind::Attention { attention, views } => {
             attention::compile(&mut unit, attention, views)?;
         }
