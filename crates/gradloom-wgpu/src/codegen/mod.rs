@@ -3,6 +3,7 @@
 mod axes;
 pub(crate) mod bindings;
 mod blocks;
+mod constants;
 mod coordinates;
 mod elementwise;
 mod emit;
