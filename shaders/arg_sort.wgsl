@@ -4,7 +4,7 @@
 //   in[outer, out[outer, 0, inner], inner] <= in[outer, out[outer, 1, inner], inner] <= ..
 //
 // A row is one (outer, inner), padded to PADDED, a power of two, with keys that sort last.
-// SORT: sorts blocks of BLOCK in workgroup memory, from the input.
+// SORT: sorts blocks of BLOCK, CAPACITY at most, in workgroup memory, from the input.
 // STEP: one exchange at distance J of merges of length K, in scratch memory.
 // MERGE: the exchanges of merges of length K at distances below BLOCK, in workgroup memory.
 // WHOLE: the row is one block; the result goes to the epilogue. Otherwise FINISH copies it there.
@@ -29,8 +29,8 @@ fn element(row: u32, place: u32) -> u32 {
 }
 
 #ifdef IN_WORKGROUP
-var<workgroup> keys: array<u32, BLOCK>;
-var<workgroup> places: array<u32, BLOCK>;
+var<workgroup> keys: array<u32, CAPACITY>;
+var<workgroup> places: array<u32, CAPACITY>;
 
 // Orders the pair at `low` and `low + distance`.
 fn exchange(low: u32, distance: u32, ascending: bool) {

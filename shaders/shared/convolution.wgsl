@@ -8,14 +8,11 @@
 // Depths are taken modulo their size, though they are below it: where that is one, all that is about
 // depth goes.
 //
-// Needs the constants of `convolution.wgsl`, and read0 and read1 for its two operands.
+// Needs the constants of `convolution.wgsl`, sizes of images (PLANE_*: of a picture, PIXELS_*: of all), and
+// read0 and read1 for its two operands.
 
 const PLANE_TAPS: u32 = KERNEL_H * KERNEL_W;
-const PLANE_IN: u32 = IN_H * IN_W;
-const PLANE_OUT: u32 = OUT_H * OUT_W;
 const TAPS: u32 = KERNEL_D * PLANE_TAPS;
-const PIXELS_IN: u32 = IN_D * PLANE_IN;
-const PIXELS_OUT: u32 = OUT_D * PLANE_OUT;
 
 // The input of one tap of one window, zero in the padding.
 fn window_input(image: u32, channel: u32, pixel: u32, tap: u32) -> f32 {

@@ -20,25 +20,45 @@ pub struct Permutation {
 fn base() -> Options {
     Options::new()
         .constant("WORKGROUP", 64)
-        .constant("COUNT", 1000)
         .constant("GRID_X", 100)
         .splice("bindings", BINDINGS)
         .splice("reads", READS)
         .splice("epilogue", EPILOGUE_F32)
         .alias("Value", "f32")
+        .numbers("COUNT GROUPS")
+}
+
+/// Samples for names of a template.
+trait Samples: Sized {
+    /// Names that stand for words of a buffer.
+    fn numbers(self, names: &str) -> Self;
+
+    /// Names that are constants.
+    fn constants(self, constants: &[(&str, u32)]) -> Self;
+}
+
+impl Samples for Options {
+    fn numbers(self, names: &str) -> Options {
+        names.split(' ').fold(self, |options, name| options.expression(name, "numbers.x"))
+    }
+
+    fn constants(self, constants: &[(&str, u32)]) -> Options {
+        constants.iter().fold(self, |options, &(name, value)| options.constant(name, value))
+    }
 }
 
 fn windows(options: Options) -> Options {
-    ["IN", "OUT", "KERNEL", "STRIDE", "PAD", "DILATION"]
+    ["KERNEL", "STRIDE", "PAD", "DILATION"]
         .iter()
         .flat_map(|name| ["D", "H", "W"].map(|axis| format!("{name}_{axis}")))
         .fold(options, |options, name| options.constant(&name, 2))
+        .numbers("IN_D IN_H IN_W OUT_D OUT_H OUT_W")
 }
 
 fn channels(options: Options) -> Options {
-    ["BATCH", "CHANNELS", "OUTPUTS", "GROUP_IN", "GROUP_OUT"]
-        .iter()
-        .fold(windows(options), |options, name| options.constant(name, 3))
+    windows(options)
+        .numbers("BATCH CHANNELS OUTPUTS GROUP_IN GROUP_OUT")
+        .numbers("PLANE_IN PLANE_OUT PIXELS_IN PIXELS_OUT POSITIONS WEIGHTS")
 }
 
 /// Every variant.
@@ -51,18 +71,16 @@ pub fn all() -> Vec<Permutation> {
     rows(&mut add);
     products(&mut add);
     for define in ["FORWARD", "INPUT", "WEIGHT"] {
-        add("convolution.wgsl", define, channels(base()).define(define).constant("POSITIONS", 27));
+        add("convolution.wgsl", define, channels(base()).define(define));
     }
     let write_partial = "fn write_partial(index: u32, value: f32) { b2[index] = value; }";
-    let split = channels(base()).define("WEIGHT").define("SPLIT").constant("POSITIONS", 27);
-    let split =
-        split.constant("WEIGHTS", 36).constant("CHUNK", 9).splice("epilogue", write_partial);
-    add("convolution.wgsl", "split", split);
+    let split = channels(base()).define("WEIGHT").define("SPLIT").numbers("CHUNK");
+    add("convolution.wgsl", "split", split.splice("epilogue", write_partial));
     pools(&mut add);
     add(
         "gather.wgsl",
         "",
-        base().constant("PICKS", 5).constant("SIZE", 7).constant("INNER", 3).splice(
+        base().numbers("PICKS SIZE INNER").splice(
             "reads",
             format!("{READS}fn read_index(index: u32) -> i32 {{ return i32(b3[index]); }}"),
         ),
@@ -71,19 +89,12 @@ pub fn all() -> Vec<Permutation> {
     add(
         "concat.wgsl",
         "",
-        base()
-            .constant("SIZE", 7)
-            .constant("INNER", 3)
-            .splice("parts", "return read0(outer + place + inner);"),
+        base().numbers("SIZE INNER").splice("parts", "return read0(outer + place + inner);"),
     );
     scans(&mut add);
     let arg_reduce = base()
-        .constant("LENGTH", 7)
-        .constant("INNER", 3)
-        .constant("THREADS", 8)
+        .numbers("LENGTH INNER THREADS ROWS_PER_GROUP")
         .constant("PLACES", 2)
-        .constant("ROWS_PER_GROUP", 8)
-        .constant("GROUPS", 9)
         .splice("epilogue", EPILOGUE_I32)
         .splice("reads", format!("{READS}fn better(a: f32, b: f32) -> bool {{ return a > b; }}"));
     add("arg_reduce.wgsl", "", arg_reduce);
@@ -95,10 +106,7 @@ pub fn all() -> Vec<Permutation> {
 }
 
 fn scans(add: &mut Add<'_>) {
-    let scan = || {
-        let sizes = [("LENGTH", 700), ("INNER", 3), ("LINES", 9), ("CHUNK", 256), ("CHUNKS", 3)];
-        sizes.into_iter().fold(base(), |options, (name, value)| options.constant(name, value))
-    };
+    let scan = || base().numbers("LENGTH INNER LINES CHUNK CHUNKS");
     add("scan.wgsl", "thread per line", scan());
     add("scan.wgsl", "reverse", scan().define("REVERSE"));
     let group = || scan().define("LINE_PER_GROUP");
@@ -116,20 +124,14 @@ type Add<'a> = dyn FnMut(&'static str, &str, Options) + 'a;
 fn rows(add: &mut Add<'_>) {
     let row = || {
         base()
-            .constant("ROWS", 10)
-            .constant("COLUMNS", 100)
-            .constant("ROWS_PER_GROUP", 8)
-            .constant("THREADS", 8)
-            .constant("CHUNKS", 1)
-            .constant("CHUNK", 100)
-            .constant("GROUPS", 2)
+            .numbers("ROWS COLUMNS ROWS_PER_GROUP THREADS CHUNKS CHUNK")
             .splice("combine", "")
             .splice(
-                "program",
-                "    for (var column = first_column + lane; column < end_column; column += THREADS) {
+            "program",
+            "    for (var column = first_column + lane; column < end_column; column += THREADS) {
         if (alive) { b2[row * COLUMNS + column] = b0[row * COLUMNS + column]; }
     }",
-            )
+        )
     };
     add("row.wgsl", "column fastest", row());
     add("row.wgsl", "row fastest", row().define("ROW_FASTEST"));
@@ -144,13 +146,9 @@ fn rhs_vector(batch: u32, k: u32, n: u32) -> vec4<f32> { return vec4<f32>(rhs_at
 ";
     let place = "fn place(index: u32) -> u32 { return index; }";
     let tile = |vectors: u32| {
-        let sizes = [("M", 70), ("N", 80), ("K", 90), ("TILES_M", 2), ("TILES_N", 2)];
-        let rest = [("BATCHES", 3), ("GROUPS", 12), ("TILE_K", 8), ("CHUNK", 96)];
-        let options = sizes
-            .into_iter()
-            .chain(rest)
-            .fold(base(), |options, (name, value)| options.constant(name, value));
-        options
+        base()
+            .numbers("M N K TILES_M TILES_N BATCHES CHUNK")
+            .constant("TILE_K", 8)
             .constant("TILE_M", 32 * vectors)
             .constant("TILE_N", 32 * vectors)
             .constant("VECTORS_M", vectors)
@@ -182,7 +180,7 @@ fn rhs_at(batch: u32, k: u32, n: u32) -> f32 {{ return {variant}_rhs(batch, k, n
         add("matmul.wgsl", &format!("convolution {variant}"), options);
     }
     let sum = base()
-        .constant("SPLITS", 4)
+        .numbers("SPLITS")
         .splice("reads", "fn read_partial(index: u32) -> f32 { return b0[index]; }")
         .splice("place", place);
     add("split_sum.wgsl", "", sum);
@@ -209,31 +207,26 @@ fn lowest() -> f32 {{ return -gl_inf(); }}"
 
 fn scatters(add: &mut Add<'_>) {
     let options = || {
-        ["SIZE", "UPDATES", "INNER", "PADDED"]
-            .iter()
-            .fold(base(), |options, name| options.constant(name, 8))
-            .splice(
-                "reads",
-                "fn read_index(index: u32) -> i32 { return i32(b3[index]); }
+        base().numbers("SIZE UPDATES INNER PADDED").splice(
+            "reads",
+            "fn read_index(index: u32) -> i32 { return i32(b3[index]); }
 fn read_update(index: u32) -> f32 { return b0[index]; }
 fn read_key(index: u32) -> u32 { return b3[index]; }
 fn read_order(index: u32) -> u32 { return b3[index]; }",
-            )
+        )
     };
     add("scatter_add.wgsl", "each looks at all", options());
     add("scatter_add.wgsl", "sorted", options().define("SORTED"));
     let partial = "fn write_partial(index: u32, value: f32) { b2[index] = value; }";
-    let split = options().define("SPLIT").constant("OUTPUTS", 64).constant("CHUNK", 4);
+    let split = options().define("SPLIT").numbers("OUTPUTS CHUNK");
     add("scatter_add.wgsl", "split", split.splice("epilogue", partial));
 }
 
 fn sorts(add: &mut Add<'_>) {
-    let sort = |block: u32| {
-        let sizes = [("ROWS", 3), ("LENGTH", 200), ("INNER", 1), ("PADDED", 256), ("GROUPS", 3)];
-        sizes
-            .into_iter()
-            .fold(base(), |options, (name, value)| options.constant(name, value))
-            .constant("BLOCK", block)
+    let sort = |capacity: u32| {
+        base()
+            .numbers("ROWS LENGTH INNER PADDED BLOCK K J")
+            .constant("CAPACITY", capacity)
             .splice("epilogue", EPILOGUE_I32)
             .splice(
                 "reads",
@@ -247,16 +240,15 @@ fn set_place(index: u32, value: u32) { b3[index] = value; }",
     let blocks = |options: Options| options.define("IN_WORKGROUP");
     add("arg_sort.wgsl", "whole rows", blocks(sort(256)).define("SORT").define("WHOLE"));
     add("arg_sort.wgsl", "blocks", blocks(sort(64)).define("SORT"));
-    add("arg_sort.wgsl", "merge", blocks(sort(64)).define("MERGE").constant("K", 256));
-    add("arg_sort.wgsl", "step", sort(64).define("STEP").constant("K", 256).constant("J", 128));
+    add("arg_sort.wgsl", "merge", blocks(sort(64)).define("MERGE"));
+    add("arg_sort.wgsl", "step", sort(64).define("STEP"));
     add("arg_sort.wgsl", "finish", sort(64).define("FINISH"));
 }
 
 fn writes(add: &mut Add<'_>) {
     let options = || {
-        [("SIZE", 9), ("PICKS", 3), ("INNER", 4), ("HEADS", 2)]
-            .into_iter()
-            .fold(base(), |options, (name, value)| options.constant(name, value))
+        base()
+            .numbers("SIZE PICKS INNER HEADS")
             .splice(
                 "reads",
                 format!("{READS}fn read_start(index: u32) -> i32 {{ return i32(b3[index]); }}"),
@@ -290,9 +282,7 @@ fn lhs_quad(row: u32, quad: u32) -> vec4<f32> { return vec4<f32>(b0[row * 64u + 
 ";
     let rows = |format: &str| {
         base()
-            .constant("ROWS", 19)
-            .constant("COLUMNS", 512)
-            .constant("SIXTEENS", 32)
+            .numbers("ROWS COLUMNS SIXTEENS")
             .splice("reads", format!("{reads}{}", sixteen(0, format)))
     };
     for format in FORMATS {
@@ -302,39 +292,31 @@ fn lhs_quad(row: u32, quad: u32) -> vec4<f32> { return vec4<f32>(b0[row * 64u + 
     let parts = |formats: &[&str]| {
         let functions = formats.iter().enumerate().map(|(part, format)| sixteen(part, format));
         let options = base()
-            .constant("ROWS", 20)
-            .constant("N", 64)
-            .constant("K", 512)
+            .numbers("ROWS N K TILES_M")
             .constant("PARTS", formats.len() as u32)
-            .constant("GROUPS", 4)
             .splice("reads", format!("{reads}{}", functions.collect::<String>()));
         (0..formats.len()).fold(options, |options, part| {
             ["FIRST_GROUP", "PART_GROUPS", "FIRST_TILE", "PART_TILES", "FIRST_COLUMN"]
                 .iter()
-                .chain(&["PART_ROWS", "UNITS", "SIXTEENS"])
-                .fold(options, |options, name| options.constant(&format!("{name}_{part}"), 2))
+                .chain(&["PART_ROWS", "UNITS"])
+                .fold(options, |options, name| options.numbers(&format!("{name}_{part}")))
+                .constant(&format!("SIXTEENS_{part}"), 2)
         })
     };
     for formats in [&["q4_k"][..], &["q8_0", "q6_k", "q5_1"]] {
         let options = parts(formats).constant("M", 3).constant("SPLITS", 4);
         add("quantized_matmul_few.wgsl", &formats.join(" "), options);
-        let options = [("TILES_M", 2), ("TILE_M", 32), ("TILE_N", 32), ("TILE_K", 16)]
-            .into_iter()
-            .chain([("EACH_M", 4), ("EACH_N", 4)])
-            .fold(parts(formats), |options, (name, value)| options.constant(name, value));
+        let tile = [("TILE_M", 32), ("TILE_N", 32), ("TILE_K", 16), ("EACH_M", 4), ("EACH_N", 4)];
+        let options = parts(formats).constants(&tile);
         add("quantized_matmul.wgsl", &formats.join(" "), options);
     }
 }
 
 fn attentions(add: &mut Add<'_>) {
-    let sizes = [("ROWS", 40), ("GROUP", 2), ("QUERIES", 20), ("HEADS", 4), ("SHARED", 2)];
-    let features = [("PAIRS", 4), ("FEATURES", 18), ("D4", 4), ("E4", 5), ("WIDTH", 5)];
     let options = || {
-        sizes
-            .into_iter()
-            .chain(features)
-            .chain([("GROUPS", 4), ("SPLITS", 2)])
-            .fold(base(), |options, (name, value)| options.constant(name, value))
+        base()
+            .numbers("ROWS GROUP QUERIES HEADS SHARED PAIRS SPLITS TILES CHUNKS")
+            .constants(&[("FEATURES", 18), ("D4", 4), ("E4", 5), ("WIDTH", 5)])
             .splice(
                 "reads",
                 "
@@ -349,17 +331,15 @@ fn masked(score: f32, b: u32, h: u32, t: u32, s: u32) -> f32 { return score + b0
 fn read_partial(index: u32) -> f32 { return b0[index]; }",
             )
     };
-    let tile = [("TILES", 2), ("TILE_Q", 32), ("TILE_K", 16), ("EACH_Q", 4), ("EACH_K", 2)]
-        .into_iter()
-        .chain([("LANES", 2), ("OUT_Q", 4), ("EACH_E", 1), ("LANES_E", 8)])
-        .fold(options(), |options, (name, value)| options.constant(name, value));
+    let tile = options()
+        .constants(&[("TILE_Q", 32), ("TILE_K", 16), ("EACH_Q", 4), ("EACH_K", 2)])
+        .constants(&[("LANES", 2), ("OUT_Q", 4), ("EACH_E", 1), ("LANES_E", 8)]);
     add("attention.wgsl", "", tile.clone());
     add("attention.wgsl", "long", tile.define("LONG"));
     let few = || {
-        [("M", 3), ("CHUNKS", 2), ("TILE_K", 32), ("LANES_D", 8), ("LANES", 16)]
-            .into_iter()
-            .chain([("LANES_E", 8), ("SLOTS", 8)])
-            .fold(options(), |options, (name, value)| options.constant(name, value))
+        options()
+            .constants(&[("M", 3), ("TILE_K", 32), ("LANES_D", 8), ("LANES", 16)])
+            .constants(&[("LANES_E", 8), ("SLOTS", 8)])
     };
     add("attention_few.wgsl", "", few());
     let partial = "fn write_partial(index: u32, value: f32) { b2[index] = value; }";

@@ -2,8 +2,10 @@
 //!
 //! Lines that it knows: `#import "file"`, `#ifdef NAME`, `#ifndef NAME`, `#else`, `#endif`,
 //! `#unroll i COUNT` .. `#end` (repeats the lines between with `$i` replaced by 0, 1, ..), and splice
-//! points `//@name`. Macros with parameters and expressions in conditions are absent on purpose: a
-//! template should read as WGSL.
+//! points `//@name`. At the end names stand for what they were given, a constant or an expression, so a
+//! template does not say which of its numbers are part of the shader and which are read from a buffer.
+//! Macros with parameters and expressions in conditions are absent on purpose: a template should read as
+//! WGSL.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +18,7 @@ pub struct Options {
     counts: BTreeMap<String, u32>,
     splices: BTreeMap<String, String>,
     constants: String,
+    expressions: BTreeMap<String, String>,
 }
 
 impl Options {
@@ -42,6 +45,14 @@ impl Options {
     pub fn constant(mut self, name: &str, value: u32) -> Self {
         self.constants.push_str(&format!("const {name}: u32 = {value}u;\n"));
         self.counts.insert(name.to_owned(), value);
+        self
+    }
+
+    /// Lets `name` stand for an expression, everywhere in the module. An array's length or a `const` must
+    /// not mention it, unlike a [`constant`](Options::constant).
+    #[must_use]
+    pub fn expression(mut self, name: &str, text: impl Into<String>) -> Self {
+        self.expressions.insert(name.to_owned(), text.into());
         self
     }
 
@@ -85,7 +96,23 @@ pub fn expand(name: &str, options: &Options) -> Result<String, ExpandError> {
     let fail = |message: String| ExpandError(format!("expand: {name}: {message}"));
     expand_lines(&lines, options, &mut output).map_err(fail)?;
     library::append_used(&mut output.text, &output.imports).map_err(fail)?;
-    Ok(output.text)
+    Ok(replace_names(&output.text, &options.expressions))
+}
+
+/// The text with each name that stands for an expression replaced by it.
+fn replace_names(text: &str, expressions: &BTreeMap<String, String>) -> String {
+    let is_part = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let mut replaced = String::with_capacity(text.len() + text.len() / 4);
+    let mut rest = text;
+    while let Some(start) = rest.find(is_part) {
+        let (before, from) = rest.split_at(start);
+        let (word, after) = from.split_at(from.find(|c| !is_part(c)).unwrap_or(from.len()));
+        replaced.push_str(before);
+        replaced.push_str(expressions.get(word).map_or(word, String::as_str));
+        rest = after;
+    }
+    replaced.push_str(rest);
+    replaced
 }
 
 struct Output {
@@ -187,7 +214,7 @@ fn splice(name: &str, options: &Options) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Options, Output, expand, expand_lines};
+    use super::{Options, Output, expand, expand_lines, replace_names};
 
     fn expanded(text: &str, options: &Options) -> Result<String, String> {
         let lines: Vec<&str> = text.lines().collect();
@@ -215,6 +242,16 @@ mod tests {
         assert_eq!(
             expanded("#unroll i 2\n#unroll j 2\nx$iy$j;\n#end\n#end", &options).as_deref(),
             Ok("x0y0;\nx0y1;\nx1y0;\nx1y1;\n")
+        );
+    }
+
+    #[test]
+    fn names_stand_for_expressions_as_words() {
+        let expressions = [("ROWS", "numbers.rows"), ("K", "numbers.k")];
+        let expressions = expressions.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        assert_eq!(
+            replace_names("let x = ROWS * TILE_K + K; // ROWS_K", &expressions.into()),
+            "let x = numbers.rows * TILE_K + numbers.k; // ROWS_K"
         );
     }
 

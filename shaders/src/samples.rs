@@ -7,6 +7,7 @@ pub(crate) const BINDINGS: &str = "
 @group(0) @binding(3) var<storage, read_write> b3: array<u32>;
 @group(0) @binding(4) var<uniform> words: array<vec4<u32>, 2>;
 @group(0) @binding(5) var<storage, read_write> status: array<atomic<u32>, 4>;
+@group(0) @binding(6) var<uniform> numbers: vec4<u32>;
 ";
 pub(crate) const READS: &str = "
 fn read0(index: u32) -> f32 { return b0[index]; }

@@ -184,6 +184,8 @@ impl Backend for CpuBackend {
             submissions: self.submissions.load(Ordering::Relaxed),
             plans: self.plans.load(Ordering::Relaxed),
             replays: self.replays.load(Ordering::Relaxed),
+            shaders: 0,
+            plan_bytes: self.planner.bytes() as u64,
         }
     }
 

@@ -1,13 +1,14 @@
 //! Running plans: memory for slots and outputs, kernels in order, and the checks after each.
 #![expect(unsafe_code, reason = "says which memory a kernel reads and which it alone writes")]
 
-use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use gradloom_plan::{BufferRef, Checks, Kernel, KernelKind, Plan, PlanFault, Prepared, interpret};
+use gradloom_plan::{
+    BufferRef, Checks, Kernel, KernelKind, Owner, Plan, PlanFault, Prepared, interpret,
+};
 use gradloom_tensor::{Buffer, DType, Error, Result};
 use rayon::prelude::*;
 
@@ -18,8 +19,9 @@ use crate::profile::Profile;
 use crate::simd::Level;
 use crate::tile::Failures;
 
-/// Plans whose prepared kernels are kept.
-const PLANS_MAX: usize = 1024;
+/// Bytes that a prepared kernel takes, and what each of its instructions adds: about as measured.
+const KERNEL_BYTES: usize = 1024;
+const INSTRUCTION_BYTES: usize = 160;
 /// Work of the largest of several loops, in parts of what each thread has on average, up to which each
 /// runs on one thread.
 const UNEVEN_MAX: f64 = 1.25;
@@ -41,7 +43,7 @@ pub(crate) struct Executor {
     pub(crate) check_nan: bool,
     pub(crate) profile: Option<Profile>,
     pub(crate) bytes_moved: AtomicU64,
-    prepared: Mutex<HashMap<u64, Arc<Executables>>>,
+    owner: Owner,
 }
 
 /// What the references of a plan mean in one evaluation.
@@ -70,7 +72,7 @@ impl Executor {
             check_nan: Checks::from_environment().nan,
             profile: profiles.then(Profile::default),
             bytes_moved: AtomicU64::new(0),
-            prepared: Mutex::new(HashMap::new()),
+            owner: Owner::new(),
         }
     }
 
@@ -150,28 +152,18 @@ impl Executor {
 
     fn executables(&self, prepared: &Prepared) -> Result<Arc<Executables>> {
         let plan = &*prepared.plan;
-        if let Some(found) = self.cache().get(&plan.id) {
-            return Ok(Arc::clone(found));
-        }
-        // Meanwhile others find theirs.
-        let kernels = plan.kernels.iter().enumerate().map(|(index, kernel)| {
-            let in_place = plan.in_place(index).map_err(|fault| prepared.fault(&fault))?;
-            let ready = prepare(kernel, &in_place);
-            Ok((ready.map_err(|error| prepared.error_of(Some(kernel.node), error))?, in_place))
-        });
-        let kernels = kernels.collect::<Result<Vec<_>>>()?;
-        let executables = Executables { kernels, steps: steps(plan), large: is_large(plan) };
-        let executables = Arc::new(executables);
-        let mut cache = self.cache();
-        if cache.len() >= PLANS_MAX {
-            cache.clear();
-        }
-        cache.insert(plan.id, Arc::clone(&executables));
-        Ok(executables)
-    }
-
-    fn cache(&self) -> MutexGuard<'_, HashMap<u64, Arc<Executables>>> {
-        self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
+        plan.attachments.get_or_make(self.owner, || {
+            let kernels = plan.kernels.iter().enumerate().map(|(index, kernel)| {
+                let in_place = plan.in_place(index).map_err(|fault| prepared.fault(&fault))?;
+                let ready = prepare(kernel, &in_place);
+                Ok((ready.map_err(|error| prepared.error_of(Some(kernel.node), error))?, in_place))
+            });
+            let kernels = kernels.collect::<Result<Vec<_>>>()?;
+            let instructions = plan.kernels.iter().map(|kernel| kernel.program.instructions.len());
+            let bytes =
+                KERNEL_BYTES * plan.kernels.len() + INSTRUCTION_BYTES * instructions.sum::<usize>();
+            Ok((Executables { kernels, steps: steps(plan), large: is_large(plan) }, bytes))
+        })
     }
 
     fn run_kernel(

@@ -1,12 +1,13 @@
 //! The loops of a linear graph: what is asked of each, and the part of its body that this needs.
 
+use std::hash::Hasher as _;
 use std::sync::Arc;
 
 use gradloom_tensor::op::{Loop, LoopOutput, LoopResult};
 use gradloom_tensor::{Op, Retention, Tensor};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::linear::{Asked, LEAF, Linear, Looped, Scratch, operands, passed};
+use crate::linear::{Asked, END, LEAF, Linear, Looped, Scratch, operands, passed};
 
 impl Looped {
     fn new(body: &Arc<Loop>) -> Looped {
@@ -82,7 +83,7 @@ impl Linear {
             Asked::Carry(carry) => [position as u64, 0, carry as u64],
             Asked::Stacked(node) => [position as u64, 1, node as u64],
         };
-        self.key.0.extend(words);
+        self.key.extend(words);
         self.result_of.insert(self.nodes.len() as u32, (position, place));
     }
 
@@ -97,7 +98,7 @@ impl Linear {
         for (input, parameter) in std::iter::once(body.index()).chain(leaves).enumerate() {
             linear.input_of.push(Some(input as u32));
             linear.sizes.push((parameter.dtype(), parameter.count()));
-            linear.key.0.extend([LEAF, input as u64]);
+            linear.key.extend([LEAF, input as u64]);
             linear.append(parameter.clone(), &mut scratch.index);
         }
         for matrix in body.captured().iter().filter(|captured| captured.is_quantized()) {
@@ -106,10 +107,10 @@ impl Linear {
         let next = carries.iter().map(|&carry| &body.next()[carry]);
         let roots: Vec<&Tensor> = stacked.iter().chain(next).collect();
         linear.visit(roots.iter().copied(), &mut scratch);
-        linear.key.0[0] |= (linear.nodes.len() as u64) << 8;
+        linear.key.push(END);
         linear.enter_loops();
         linear.roots = roots.iter().map(|root| scratch.index[&root.id()]).collect();
-        linear.key.0.extend(linear.roots.iter().map(|&root| u64::from(root)));
+        linear.key.extend(linear.roots.iter().map(|&root| u64::from(root)));
         let leaf = |carry: &usize| 1 + carry;
         let next = linear.roots[stacked.len()..].iter().copied();
         linear.carried = Some(next.zip(carries.iter().map(leaf)).collect());
@@ -125,11 +126,10 @@ impl Linear {
             let Looped { body, stacked, .. } = &self.loops[position];
             let carries = self.loops[position].live_carries();
             let linear = Linear::of_body(body, stacked, &carries);
-            self.key.0.extend([body.length() as u64, u64::from(body.reverse())]);
-            self.key.0.push(carries.len() as u64);
-            self.key.0.extend(carries.iter().map(|&carry| carry as u64));
-            self.key.0.push(linear.key.0.len() as u64);
-            self.key.0.extend(&linear.key.0);
+            self.key.extend([body.length() as u64, u64::from(body.reverse())]);
+            self.key.push(carries.len() as u64);
+            self.key.extend(carries.iter().map(|&carry| carry as u64));
+            self.key.write(linear.key.bytes());
             self.arguments.extend(&linear.arguments);
             self.argument_dtypes.extend(&linear.argument_dtypes);
             let looped = &mut self.loops[position];

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use gradloom_tensor::{DType, Retention};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::attachments::Attachments;
 use crate::draft::{Draft, Fault};
 use crate::graph::{Graph, PlannedLoop};
 use crate::kernel::{BufferRef, Kernel, KernelInput, KernelOutput, Plan, PlanOutput};
@@ -59,10 +60,14 @@ pub(crate) fn build(
     let mut kernels = Vec::with_capacity(ordered.len());
     for draft in &ordered {
         let kernel = kernel(draft, graph.nodes.len(), &size, &locate)?;
-        kernels.push(match limits.products {
+        let mut kernel = match limits.products {
             Some(forms) => forms.choose(kernel),
             None => kernel,
-        });
+        };
+        // Plans are kept for long.
+        kernel.program.instructions.shrink_to_fit();
+        kernel.origins.shrink_to_fit();
+        kernels.push(kernel);
     }
     let plan = Plan {
         id: next_id(),
@@ -72,6 +77,7 @@ pub(crate) fn build(
         outputs: outputs.list,
         slots: memory.slots,
         arguments: linear.argument_dtypes.clone(),
+        attachments: Attachments::default(),
     };
     Ok((plan, outputs.receivers))
 }
@@ -118,10 +124,10 @@ fn plan_bodies(linear: &Linear, limits: &Limits) -> Result<Vec<PlannedLoop>, Fau
     let own = linear.arguments.len() - of_bodies;
     let arguments = offsets(own, bodies().map(|body| body.arguments.len()));
     let nodes = offsets(linear.nodes.len(), bodies().map(Linear::node_count));
-    let mut known: FxHashMap<&[u64], Arc<Plan>> = FxHashMap::default();
+    let mut known: FxHashMap<&[u8], Arc<Plan>> = FxHashMap::default();
     let mut loops = Vec::with_capacity(linear.loops.len());
     for (position, looped) in linear.loops.iter().enumerate() {
-        let key = &looped.linear.key.0[..];
+        let key = looped.linear.key.bytes();
         let body = match known.get(key) {
             Some(body) => Arc::clone(body),
             None => {

@@ -8,7 +8,7 @@ use crate::node::{Class, Node};
 use crate::words::Words;
 
 /// Words that are equal for nodes of equal value; `None` for nodes that are never merged.
-pub(crate) fn fingerprint(node: &Node) -> Option<Vec<u64>> {
+pub(crate) fn fingerprint(node: &Node) -> Option<Vec<u8>> {
     let merged = match &node.op {
         Op::Unary(_)
         | Op::Binary(_)
@@ -55,7 +55,7 @@ pub(crate) fn fingerprint(node: &Node) -> Option<Vec<u64>> {
         let mut words = Words::default();
         words.op(&node.op, node.dtype);
         (node.dtype, node.shape, &node.inputs, node.result).hash(&mut words);
-        words.0
+        words.into_bytes()
     })
 }
 

@@ -272,7 +272,7 @@ struct Builder {
     nodes: Vec<Node>,
     /// For each linear index the node that stands for it.
     merged: Vec<usize>,
-    known: FxHashMap<Vec<u64>, usize>,
+    known: FxHashMap<Vec<u8>, usize>,
     argument: usize,
 }
 

@@ -40,8 +40,7 @@ impl Linear {
     pub(crate) fn forbid_reuse(&mut self) {
         let count = self.reusable.len();
         self.reusable.fill(false);
-        self.key.0.truncate(self.key.0.len() - count);
-        self.key.0.extend(std::iter::repeat_n(0, count));
+        self.key.clear_flags(count);
     }
 
     /// Which inputs only this graph holds, given that the roots will be cut from it.

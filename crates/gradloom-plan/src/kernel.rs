@@ -7,6 +7,7 @@ use std::sync::Arc;
 use gradloom_tensor::op::{ArgReduction, Attention, Window};
 use gradloom_tensor::{BlockFormat, DType, Shape};
 
+use crate::attachments::Attachments;
 use crate::program::{Level, Operation, Program, Space, ValueId};
 use crate::view::View;
 
@@ -354,6 +355,8 @@ pub struct Plan {
     pub slots: Vec<Slot>,
     /// Dtypes of the arguments; each is one word, or 64 bits of f64 or i64.
     pub arguments: Vec<DType>,
+    /// What backends have made of it.
+    pub attachments: Attachments,
 }
 
 impl Plan {

@@ -7,7 +7,10 @@ pub mod program;
 pub mod view;
 
 pub mod planner;
+mod attachments;
 mod build;
+mod cache;
+mod footprint;
 mod outputs;
 mod checks;
 mod limits;
@@ -45,6 +48,7 @@ mod display;
 pub mod interpret;
 mod verify;
 
+pub use attachments::{Attachments, Owner};
 pub use checks::Checks;
 pub use contraction::ProductForms;
 pub use kernel::{

@@ -19,12 +19,24 @@ pub struct Limits {
     /// Whether every new plan is checked, see [`Plan::verify`](crate::Plan::verify): in debug builds, and where the
     /// environment says `GRADLOOM_CHECK=plan`.
     pub verify: bool,
+    /// Bytes of the host from which plans that were not used for long are forgotten, with what the backend
+    /// has made of them.
+    pub plan_bytes_max: usize,
 }
+
+/// Enough for some hundred training steps of large models.
+const PLAN_BYTES_MAX: usize = 256 << 20;
 
 impl Default for Limits {
     fn default() -> Self {
         let verify = cfg!(debug_assertions) || Checks::from_environment().plan;
-        let (products, transposed_copies) = (None, None);
-        Limits { buffers_max: usize::MAX, in_place: true, products, transposed_copies, verify }
+        Limits {
+            buffers_max: usize::MAX,
+            in_place: true,
+            products: None,
+            transposed_copies: None,
+            verify,
+            plan_bytes_max: PLAN_BYTES_MAX,
+        }
     }
 }

@@ -14,10 +14,12 @@ use crate::words::Words;
 /// First words of a node.
 pub(crate) const LEAF: u64 = 0;
 const COMPUTED: u64 = 1;
+/// After the last node.
+pub(crate) const END: u64 = 2;
 
-/// Nodes and words of keys for which room is made at once.
+/// Nodes and bytes of keys for which room is made at once.
 const NODES_ROOM: usize = 16;
-const WORDS_ROOM: usize = 128;
+const KEY_ROOM: usize = 256;
 /// Nodes beyond which a thread gives working memory back.
 const SCRATCH_MAX: usize = 1 << 14;
 
@@ -134,7 +136,7 @@ impl Linear {
         let mut scratch = SCRATCH.take();
         let pending = || roots.iter().filter(|root| root.value().is_none());
         linear.visit(pending(), &mut scratch);
-        linear.key.0[0] |= (linear.nodes.len() as u64) << 8;
+        linear.key.push(END);
         linear.enter_loops();
         let index = &scratch.index;
         linear.list_roots(pending().map(|root| index[&root.id()]));
@@ -144,7 +146,7 @@ impl Linear {
             Retention::Release => linear.find_reusable(roots, index),
             Retention::Keep => vec![false; linear.inputs.len()],
         };
-        linear.key.0.extend(linear.reusable.iter().map(|&reusable| u64::from(reusable)));
+        linear.key.extend(linear.reusable.iter().map(|&reusable| u64::from(reusable)));
         scratch.give_back();
         linear
     }
@@ -158,7 +160,7 @@ impl Linear {
         for position in positions {
             if !std::mem::replace(&mut listed[position as usize], true) {
                 self.roots.push(position);
-                self.key.0.push(u64::from(position));
+                self.key.push(u64::from(position));
             }
         }
     }
@@ -179,10 +181,10 @@ impl Linear {
             known_loops: FxHashMap::default(),
             result_of: FxHashMap::default(),
             carried: None,
-            key: Words(Vec::with_capacity(WORDS_ROOM)),
+            key: Words::with_capacity(KEY_ROOM),
         };
         linear.starts.push(0);
-        linear.key.0.push(retention as u64);
+        linear.key.push(retention as u64);
         linear
     }
 
@@ -261,7 +263,7 @@ impl Linear {
             self.inputs.push(value);
         }
         self.input_of.push(Some(input as u32));
-        self.key.0.extend([LEAF, input as u64]);
+        self.key.extend([LEAF, input as u64]);
         self.append(tensor, index);
     }
 
@@ -280,7 +282,7 @@ impl Linear {
             Some(source) => self.edges.push(index[&source]),
             None => self.edges.extend(operands(&tensor).iter().map(|input| index[&input.id()])),
         }
-        self.key.0.push(COMPUTED);
+        self.key.push(COMPUTED);
         self.key.op(tensor.op(), tensor.dtype());
         self.collect_arguments(tensor.op(), tensor.dtype());
         self.input_of.push(None);
@@ -293,14 +295,16 @@ impl Linear {
     pub(crate) fn append(&mut self, tensor: Tensor, index: &mut FxHashMap<u64, u32>) {
         index.insert(tensor.id(), self.nodes.len() as u32);
         let start = self.starts[self.starts.len() - 1] as usize;
-        self.key.0.push(
+        self.key.push(
             tensor.dtype() as u64
                 | u64::from(tensor.is_tracked()) << 8
                 | (tensor.rank() as u64) << 16
                 | ((self.edges.len() - start) as u64) << 24,
         );
-        self.key.0.extend(tensor.shape().iter().map(|&size| size as u64));
-        self.key.0.extend(self.edges[start..].iter().map(|&edge| u64::from(edge)));
+        self.key.extend(tensor.shape().iter().map(|&size| size as u64));
+        // How far back operands are is a smaller number than where they are.
+        let position = self.nodes.len() as u64;
+        self.key.extend(self.edges[start..].iter().map(|&edge| position - u64::from(edge)));
         self.starts.push(self.edges.len() as u32);
         self.nodes.push(tensor);
     }

@@ -3,36 +3,19 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gradloom_tensor::{Buffer, Error, Op, Result, Retention, Scalar, Tensor};
-use rustc_hash::FxHashMap;
 
 use crate::build::build;
+use crate::cache::Cache;
 use crate::kernel::Plan;
 use crate::limits::Limits;
 use crate::linear::Linear;
 use crate::verify::PlanFault;
-
-/// Plans kept; beyond it the half that was used least recently is dropped.
-const PLANS_MAX: usize = 1024;
 
 /// Makes plans and remembers them by the structure of the graph.
 #[derive(Debug)]
 pub struct Planner {
     limits: Limits,
     cache: Mutex<Cache>,
-}
-
-#[derive(Debug, Default)]
-struct Cache {
-    plans: FxHashMap<Arc<[u64]>, Entry>,
-    clock: u64,
-}
-
-#[derive(Debug)]
-struct Entry {
-    plan: Arc<Plan>,
-    /// Nodes that get the plan's outputs.
-    outputs: Arc<[usize]>,
-    used: u64,
 }
 
 /// One evaluation: a plan with this graph's leaves, arguments and the nodes that get values.
@@ -120,7 +103,7 @@ impl Planner {
         if !self.limits.in_place {
             linear.forbid_reuse();
         }
-        let key = std::mem::take(&mut linear.key).0;
+        let key = std::mem::take(&mut linear.key).into_bytes();
         let nodes = linear.all_nodes();
         let known = self.cache().find(&key);
         let cached = known.is_some();
@@ -128,8 +111,11 @@ impl Planner {
             Some(known) => known,
             None => {
                 let (plan, outputs) = self.plan(&linear, &nodes, retention)?;
-                // Another thread may have planned the same meanwhile; one of the two stays.
-                self.cache().insert(key, Arc::new(plan), outputs.into())
+                let (plan, outputs) = (Arc::new(plan), outputs.into());
+                let bytes_max = self.limits.plan_bytes_max;
+                // What goes is dropped here, without the lock.
+                let (known, _dropped) = self.cache().insert(key, plan, outputs, bytes_max);
+                known
             }
         };
         Ok(Prepared {
@@ -140,6 +126,18 @@ impl Planner {
             nodes,
             cached,
         })
+    }
+
+    /// Forgets half of the plans, those used least recently, because what backends have made of them takes
+    /// too much of a device.
+    pub fn forget_half(&self) {
+        let dropped = self.cache().halve(self.limits.plan_bytes_max);
+        drop(dropped);
+    }
+
+    /// Bytes of the host that plans take, with what backends have made of them.
+    pub fn bytes(&self) -> usize {
+        self.cache().bytes()
     }
 
     fn plan(
@@ -175,38 +173,4 @@ fn bug(nodes: &[Tensor], node: usize, reason: &str) -> Error {
         "plan: {op} of shape {}, made at {place}, {reason}; this is a bug of the planner",
         node.shape()
     ))
-}
-
-/// A plan and the nodes that get its outputs.
-type Known = (Arc<Plan>, Arc<[usize]>);
-
-impl Cache {
-    fn find(&mut self, key: &[u64]) -> Option<Known> {
-        self.clock += 1;
-        let clock = self.clock;
-        self.plans.get_mut(key).map(|entry| {
-            entry.used = clock;
-            (entry.plan.clone(), entry.outputs.clone())
-        })
-    }
-
-    fn insert(&mut self, key: Vec<u64>, plan: Arc<Plan>, outputs: Arc<[usize]>) -> Known {
-        if let Some(known) = self.find(&key) {
-            return known;
-        }
-        self.make_room();
-        let entry = Entry { plan: plan.clone(), outputs: outputs.clone(), used: self.clock };
-        self.plans.insert(key.into(), entry);
-        (plan, outputs)
-    }
-
-    fn make_room(&mut self) {
-        if self.plans.len() < PLANS_MAX {
-            return;
-        }
-        let mut uses: Vec<u64> = self.plans.values().map(|entry| entry.used).collect();
-        uses.sort_unstable();
-        let middle = uses[uses.len() / 2];
-        self.plans.retain(|_, entry| entry.used >= middle);
-    }
 }

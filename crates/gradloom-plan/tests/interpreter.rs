@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use gradloom_plan::interpret::{self, Failure, Fault, download, upload};
 use gradloom_plan::{
-    BufferRef, Instruction, Kernel, KernelInput, KernelKind, KernelOutput, Level, Limits,
-    Operation, Plan, PlanOutput, ProductForms, Program, Slot, Space, TransposedCopies, View,
+    Attachments, BufferRef, Instruction, Kernel, KernelInput, KernelKind, KernelOutput, Level,
+    Limits, Operation, Plan, PlanOutput, ProductForms, Program, Slot, Space, TransposedCopies,
+    View,
 };
 use gradloom_tensor::op::{Reduction, Unary};
 use gradloom_tensor::{Buffer, DType, Shape, Tensor, commit};
@@ -110,6 +111,7 @@ fn plan(kernels: Vec<Kernel>, reuses: &[Option<usize>]) -> Plan {
         outputs: reuses.iter().map(output).collect(),
         slots: vec![Slot { elements_max: 4, bytes: 16 }; 2],
         arguments: Vec::new(),
+        attachments: Attachments::default(),
     }
 }
 

@@ -100,6 +100,10 @@ pub struct Statistics {
     pub plans: u64,
     /// Evaluations that reused a plan.
     pub replays: u64,
+    /// Shaders compiled; none where kernels are part of the program.
+    pub shaders: u64,
+    /// Bytes of the host that the plans take which are kept, with what was compiled for them.
+    pub plan_bytes: u64,
 }
 
 impl Statistics {
@@ -113,6 +117,7 @@ impl Statistics {
             submissions: self.submissions - before.submissions,
             plans: self.plans - before.plans,
             replays: self.replays - before.replays,
+            shaders: self.shaders - before.shaders,
             ..*self
         }
     }

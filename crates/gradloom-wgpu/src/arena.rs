@@ -17,7 +17,7 @@ pub(crate) struct Layout {
     len: usize,
 }
 
-/// The words of one kernel in the arena.
+/// A part of a buffer of words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Extent {
     /// Byte at which they start.
@@ -27,18 +27,28 @@ pub(crate) struct Extent {
 }
 
 impl Layout {
+    /// Bytes of the host that it takes.
+    pub(crate) fn footprint(&self) -> usize {
+        size_of_val(&self.places[..])
+    }
+
     /// Appends the words of a kernel.
     pub(crate) fn add(&mut self, words: &Words, gpu: &Gpu) -> Extent {
-        let limits = &gpu.limits;
-        let alignment = limits
-            .min_uniform_buffer_offset_alignment
-            .max(limits.min_storage_buffer_offset_alignment);
-        let start = self.len.next_multiple_of(alignment as usize / 4);
+        let extent = extent(self.len, words.len(), gpu);
+        let start = extent.offset as usize / 4;
         self.places.extend(words.list().iter().zip(start..).map(|(&word, place)| (place, word)));
-        let count = words.len().next_multiple_of(4);
-        self.len = start + count;
-        Extent { offset: start as u64 * 4, bytes: count as u64 * 4 }
+        self.len = (extent.offset + extent.bytes) as usize / 4;
+        extent
     }
+}
+
+/// The first extent of `count` words that a kernel can bind after so many words.
+pub(crate) fn extent(after: usize, count: usize, gpu: &Gpu) -> Extent {
+    let limits = &gpu.limits;
+    let alignment =
+        limits.min_uniform_buffer_offset_alignment.max(limits.min_storage_buffer_offset_alignment);
+    let start = after.next_multiple_of(alignment as usize / 4);
+    Extent { offset: start as u64 * 4, bytes: count.next_multiple_of(4) as u64 * 4 }
 }
 
 /// The device buffer, and what is in it.

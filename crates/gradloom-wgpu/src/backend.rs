@@ -13,6 +13,7 @@ use crate::codegen;
 use crate::executor::{Executor, target_of};
 use crate::gpu::Gpu;
 use crate::info::AdapterInfo;
+use crate::pipeline::Shader;
 use crate::pool::{Memory, Pool};
 use crate::status::CheckSite;
 use crate::transfer::{self, Staging};
@@ -97,10 +98,10 @@ impl WgpuBackend {
         self.executor().run(plan, inputs, arguments, sites, check)
     }
 
-    /// The WGSL of every kernel compiled so far, from number `first` on, in the order of their first
-    /// use: to look at, and for tests that translate it to other languages.
-    pub fn shader_sources(&self, first: usize) -> Vec<Arc<str>> {
-        self.executor().sources(first)
+    /// The shaders compiled so far, from number `first` on, in the order of their first use, without those
+    /// that were forgotten.
+    pub fn shaders(&self, first: u64) -> Vec<Shader> {
+        self.executor().pipelines().shaders(first)
     }
 
     /// Fails evaluations at the first kernel that makes a NaN or an infinity, as `GRADLOOM_CHECK=nan`
@@ -113,6 +114,15 @@ impl WgpuBackend {
     /// shows.
     pub fn poison(&self, poison: bool) {
         self.pool.poison.set(poison);
+    }
+
+    /// Forgets plans where they use too many pipelines.
+    fn make_room(&self) {
+        if self.executor().pipelines().are_crowded() {
+            self.planner.forget_half();
+            self.careful_planner.forget_half();
+            self.executor().pipelines().forget_unused();
+        }
     }
 
     fn executor(&self) -> MutexGuard<'_, Executor> {
@@ -195,6 +205,9 @@ impl Backend for WgpuBackend {
         let (inputs, arguments) = (&prepared.inputs, &prepared.arguments);
         let outputs = self.executor().run(&prepared.plan, inputs, arguments, &site, check)?;
         prepared.complete(outputs);
+        if !prepared.cached {
+            self.make_room();
+        }
         Ok(())
     }
 
@@ -204,7 +217,8 @@ impl Backend for WgpuBackend {
     }
 
     fn statistics(&self) -> Statistics {
-        let executor = self.executor();
+        let plan_bytes = self.planner.bytes() + self.careful_planner.bytes();
+        let mut executor = self.executor();
         let counters = self.counters();
         Statistics {
             kernels: executor.kernels,
@@ -212,6 +226,8 @@ impl Backend for WgpuBackend {
             bytes_moved: counters.bytes_moved,
             plans: counters.plans,
             replays: counters.replays,
+            shaders: executor.pipelines().compiled,
+            plan_bytes: plan_bytes as u64,
             ..self.pool.statistics()
         }
     }

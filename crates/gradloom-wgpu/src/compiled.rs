@@ -10,9 +10,14 @@ use crate::arena::{Extent, Layout};
 use crate::codegen::bindings::Resource;
 use crate::codegen::{self, Target};
 use crate::gpu::Gpu;
+use crate::numbers::NumberTable;
 use crate::pipeline::Pipelines;
+use crate::progress::Progress;
 use crate::status::CheckSite;
 use crate::step::Step;
+
+/// Bytes that a dispatch takes with a bind group or two: about as measured.
+const STEP_BYTES: usize = 2048;
 
 /// A plan's dispatches.
 #[derive(Debug)]
@@ -22,6 +27,8 @@ pub(crate) struct Compiled {
     pub(crate) scratch: Vec<u64>,
     /// Where the words of its kernels are.
     pub(crate) words: Layout,
+    /// The numbers of its dispatches.
+    pub(crate) numbers: Option<wgpu::Buffer>,
     /// Dispatches of each kernel.
     kernels: Vec<Range<usize>>,
     /// Kernels up to the last one with an index check.
@@ -49,14 +56,18 @@ impl Compiled {
         let checked = plan.checked_kernels().map_err(unsound)?;
         let (steps, kernels) = (Vec::new(), Vec::new());
         let (scratch, words) = (Vec::new(), Layout::default());
-        let mut compiled = Compiled { steps, scratch, words, kernels, checked };
+        let mut compiled = Compiled { steps, scratch, words, numbers: None, kernels, checked };
+        let mut numbers = NumberTable::default();
+        let mut progress = Progress::new(plan.kernels.len());
         for (position, kernel) in plan.kernels.iter().enumerate() {
             // Shaders do not look at each access: this is the proof that none leaves its buffer.
             plan.verify_kernel(position).map_err(unsound)?;
             plan.in_place(position).map_err(unsound)?;
-            let added = compiled.add(kernel, plan, gpu, target, pipelines);
+            let added = compiled.add(kernel, plan, gpu, target, pipelines, &mut numbers);
             added.map_err(|error| sites(kernel.node).error(error))?;
+            progress.advance();
         }
+        compiled.numbers = numbers.upload(gpu)?;
         Ok(compiled)
     }
 
@@ -67,6 +78,7 @@ impl Compiled {
         gpu: &Gpu,
         target: &Target,
         pipelines: &mut Pipelines,
+        numbers: &mut NumberTable,
     ) -> Result<()> {
         let resolve = |buffer: BufferRef| plan.block(buffer);
         let (dispatches, scratch) = codegen::compile(kernel, target, &resolve)?;
@@ -89,12 +101,20 @@ impl Compiled {
                 pipeline,
                 resources,
                 words: words.unwrap_or_default(),
+                numbers: numbers.add(dispatch.numbers, gpu),
                 grid: dispatch.grid,
                 bind_groups: FxHashMap::default(),
             });
         }
         self.kernels.push(start..self.steps.len());
         Ok(())
+    }
+
+    /// About how many bytes of the host it takes, with the driver's share.
+    pub(crate) fn footprint(&self) -> usize {
+        let steps = self.steps.iter().map(|step| STEP_BYTES + step.label.len());
+        let numbers = self.numbers.as_ref().map_or(0, |buffer| buffer.size() as usize);
+        steps.sum::<usize>() + numbers + self.words.footprint()
     }
 
     /// Drops bind groups, which hold on to buffers.

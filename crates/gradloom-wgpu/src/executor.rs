@@ -1,11 +1,10 @@
 //! [`Executor`]: plans as lists of dispatches. An evaluation is one submission, or two if it checks
 //! indices: kernels up to the last check, whose outcome is waited for, then the others.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use gradloom_plan::Plan;
+use gradloom_plan::{Owner, Plan};
 use gradloom_tensor::{Buffer, DType, Error, Result, Scalar};
-use rustc_hash::FxHashMap;
 
 use crate::arena::Arena;
 use crate::check::Evaluation;
@@ -16,11 +15,8 @@ use crate::pipeline::Pipelines;
 use crate::pool::{Memory, Pool};
 use crate::profile::Profile;
 use crate::status::{CheckSite, Status};
-use crate::step::{Memories, Step};
+use crate::step::{Memories, Shared, Step};
 use crate::transfer::{self, Staging};
-
-/// Compiled plans that are remembered before all are dropped (their pipelines stay).
-const PLANS_MAX: usize = 4096;
 
 /// Runs plans on one device.
 #[derive(Debug)]
@@ -30,7 +26,9 @@ pub(crate) struct Executor {
     staging: Arc<Staging>,
     target: Target,
     pipelines: Pipelines,
-    plans: FxHashMap<u64, Compiled>,
+    owner: Owner,
+    /// What was made of plans that are still there.
+    compiled: Vec<Weak<Mutex<Compiled>>>,
     arena: Arena,
     status: Status,
     profile: Option<Profile>,
@@ -49,8 +47,9 @@ impl Executor {
     pub(crate) fn new(gpu: Arc<Gpu>, pool: Arc<Pool>, staging: Arc<Staging>) -> Self {
         Executor {
             target: target_of(&gpu),
-            pipelines: Pipelines::default(),
-            plans: FxHashMap::default(),
+            pipelines: Pipelines::new(&gpu),
+            owner: Owner::new(),
+            compiled: Vec::new(),
             arena: Arena::new(Arc::clone(&gpu)),
             status: Status::new(Arc::clone(&gpu)),
             profile: Profile::from_environment(&gpu),
@@ -64,12 +63,14 @@ impl Executor {
 
     /// Drops bind groups, which hold on to buffers.
     pub(crate) fn forget_bind_groups(&mut self) {
-        self.plans.values_mut().for_each(Compiled::forget_bind_groups);
+        for compiled in self.compiled.iter().filter_map(Weak::upgrade) {
+            lock(&compiled).forget_bind_groups();
+        }
     }
 
-    /// Source text of every pipeline from number `first` on.
-    pub(crate) fn sources(&self, first: usize) -> Vec<Arc<str>> {
-        self.pipelines.sources(first)
+    /// Compiled shaders.
+    pub(crate) fn pipelines(&mut self) -> &mut Pipelines {
+        &mut self.pipelines
     }
 
     /// Runs a plan: compiled at first, then replayed from its caches. If it fails, no input has changed.
@@ -84,20 +85,34 @@ impl Executor {
         check_finite: bool,
     ) -> Result<Vec<Buffer>> {
         check_inputs(plan, inputs, arguments)?;
-        let mut compiled = match self.plans.remove(&plan.id) {
-            Some(compiled) => compiled,
-            None => {
-                refuse_wide(plan, sites)?;
-                Compiled::new(plan, &self.gpu, &self.target, &mut self.pipelines, sites)?
-            }
-        };
+        let compiled = self.compiled(plan, sites)?;
+        let mut compiled = lock(&compiled);
         let outputs =
             self.run_compiled(plan, &mut compiled, inputs, arguments, sites, check_finite);
-        if self.plans.len() >= PLANS_MAX {
-            self.plans.clear();
-        }
-        self.plans.insert(plan.id, compiled);
+        self.pipelines.save_if_due();
         outputs
+    }
+
+    /// What was made of a plan at its first evaluation.
+    fn compiled(
+        &mut self,
+        plan: &Plan,
+        sites: &dyn Fn(usize) -> CheckSite,
+    ) -> Result<Arc<Mutex<Compiled>>> {
+        let mut new = false;
+        let compiled = plan.attachments.get_or_make(self.owner, || {
+            refuse_wide(plan, sites)?;
+            new = true;
+            let compiled =
+                Compiled::new(plan, &self.gpu, &self.target, &mut self.pipelines, sites)?;
+            let bytes = compiled.footprint();
+            Ok((Mutex::new(compiled), bytes))
+        })?;
+        if new {
+            self.compiled.retain(|compiled| compiled.strong_count() > 0);
+            self.compiled.push(Arc::downgrade(&compiled));
+        }
+        Ok(compiled)
     }
 
     fn run_compiled(
@@ -118,8 +133,11 @@ impl Executor {
         let taken = match self.take(plan, compiled, inputs) {
             Err(error) if error.is_out_of_memory() => {
                 // What bind groups hold on to is not free even where the pool lets it go.
-                self.forget_bind_groups();
                 compiled.forget_bind_groups();
+                for other in self.compiled.iter().filter_map(Weak::upgrade) {
+                    // The one that runs is locked.
+                    other.try_lock().into_iter().for_each(|mut other| other.forget_bind_groups());
+                }
                 self.pool.trim();
                 self.take(plan, compiled, inputs)
             }
@@ -132,8 +150,13 @@ impl Executor {
         let Taken { slots, scratch, outputs } = taken;
         let memory = Memories { inputs, outputs: &outputs, slots: &slots, scratch: &scratch };
         let mut groups = Vec::with_capacity(compiled.steps.len());
+        let shared = Shared {
+            arena: &self.arena,
+            numbers: compiled.numbers.as_ref(),
+            status: &self.status.words,
+        };
         for step in &mut compiled.steps {
-            groups.push(step.bind_group(&self.gpu, &memory, &self.arena, &self.status.words)?);
+            groups.push(step.bind_group(&self.gpu, &memory, &shared)?);
         }
         let staging = Arc::clone(&self.staging);
         let evaluation = Evaluation { plan, memory: &memory, arguments, staging: &staging, sites };
@@ -209,6 +232,10 @@ impl Executor {
         }
         self.gpu.check()
     }
+}
+
+fn lock(compiled: &Mutex<Compiled>) -> MutexGuard<'_, Compiled> {
+    compiled.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn check_inputs(plan: &Plan, inputs: &[Buffer], arguments: &[Scalar]) -> Result<()> {

@@ -24,8 +24,17 @@ pub(crate) struct Step {
     pub(crate) resources: Vec<Resource>,
     /// Where its words are, if it binds them.
     pub(crate) words: Extent,
+    /// Where its numbers are, if it binds them.
+    pub(crate) numbers: Extent,
     pub(crate) grid: [u32; 2],
     pub(crate) bind_groups: FxHashMap<Vec<u64>, wgpu::BindGroup>,
+}
+
+/// The buffers that all evaluations of a plan bind.
+pub(crate) struct Shared<'a> {
+    pub(crate) arena: &'a Arena,
+    pub(crate) numbers: Option<&'a wgpu::Buffer>,
+    pub(crate) status: &'a wgpu::Buffer,
 }
 
 /// The memory of one evaluation.
@@ -50,7 +59,7 @@ impl Memories<'_> {
         match resource {
             Resource::Plan(buffer) => self.of_plan(buffer),
             Resource::Scratch(scratch) => self.scratch.get(scratch).map(|memory| &**memory),
-            Resource::Words | Resource::Status => None,
+            Resource::Words | Resource::Numbers | Resource::Status => None,
         }
     }
 }
@@ -69,25 +78,20 @@ impl Step {
         &mut self,
         gpu: &Gpu,
         memory: &Memories<'_>,
-        arena: &Arena,
-        status: &wgpu::Buffer,
+        shared: &Shared<'_>,
     ) -> Result<wgpu::BindGroup> {
-        let key = self.key(memory, arena);
+        let key = self.key(memory, shared.arena);
         if let Some(group) = self.bind_groups.get(&key) {
             return Ok(group.clone());
         }
         let mut entries = Vec::with_capacity(self.resources.len());
         for (&resource, binding) in self.resources.iter().zip(0..) {
+            let missing = || Error::backend(format!("{}: {resource:?} is missing", self.label));
             let resource = match resource {
-                Resource::Words => wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                    buffer: &arena.buffer,
-                    offset: self.words.offset,
-                    size: NonZeroU64::new(self.words.bytes),
-                }),
-                Resource::Status => status.as_entire_binding(),
+                Resource::Words => part(&shared.arena.buffer, self.words),
+                Resource::Numbers => part(shared.numbers.ok_or_else(missing)?, self.numbers),
+                Resource::Status => shared.status.as_entire_binding(),
                 Resource::Plan(_) | Resource::Scratch(_) => {
-                    let missing =
-                        || Error::backend(format!("{}: {resource:?} is missing", self.label));
                     memory.of(resource).ok_or_else(missing)?.raw.as_entire_binding()
                 }
             };
@@ -113,4 +117,12 @@ impl Step {
         pass.set_bind_group(0, group, &[]);
         pass.dispatch_workgroups(self.grid[0], self.grid[1], 1);
     }
+}
+
+fn part(buffer: &wgpu::Buffer, extent: Extent) -> wgpu::BindingResource<'_> {
+    wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+        buffer,
+        offset: extent.offset,
+        size: NonZeroU64::new(extent.bytes),
+    })
 }

@@ -140,6 +140,87 @@ fn texts_of_different_lengths_do_not_disturb_each_other() {
 }
 
 #[test]
+fn prompts_of_any_length_replay_a_few_plans() {
+    let device = gradloom_cpu::CpuBackend::new(Some(2)).unwrap().into_device();
+    let model = llama(&device);
+    let text: Vec<u32> = (0..31).map(|place| place * 7 % 50).collect();
+    let forward = |input: &CausalInput| model.forward(input, &mut Context::eval()).logits;
+    let logits = |generator: &mut Generator<_>, prompt: &[u32]| {
+        generator.clear();
+        generator.prefill(&[prompt]).unwrap();
+        generator.logits(0).to_vec()
+    };
+    let mut generator = Generator::new(&model, 1, 32).unwrap();
+    // One token, eight, sixteen and thirty-two, the last of a prompt and, without logits, others.
+    let before = device.statistics().plans;
+    let found: Vec<Vec<f32>> =
+        (1..=text.len()).map(|length| logits(&mut generator, &text[..length])).collect();
+    let plans = device.statistics().plans - before;
+    assert!(plans <= 8, "{plans} plans");
+    for (length, found) in (1..).zip(found) {
+        close(&found, &whole(&forward, &text[..length], &device), 2e-5, "a prompt");
+    }
+    // A cache without room for what is filled up takes smaller passes.
+    let mut narrow = Generator::new(&model, 1, 13).unwrap();
+    let found = logits(&mut narrow, &text[..13]);
+    close(&found, &whole(&forward, &text[..13], &device), 2e-5, "a full cache");
+}
+
+#[test]
+fn prompts_longer_than_a_pass_are_fed_in_several() {
+    let device = gradloom_cpu::device();
+    let config = LlamaConfig::from_json(
+        r#"{"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
+            "num_attention_heads": 2, "vocab_size": 50, "initializer_range": 0.3,
+            "max_position_embeddings": 1200}"#,
+    )
+    .unwrap();
+    let model =
+        LlamaForCausalLanguageModel::new(&config, &mut Init::new(Key::new(1), &device)).unwrap();
+    let text: Vec<u32> = (0..1150).map(|place| place * place % 47).collect();
+    let forward = |input: &CausalInput| model.forward(input, &mut Context::eval()).logits;
+    // Texts that end in the first pass, in the second and in the last.
+    let lengths = [3, 700, 1150];
+    let prompts: Vec<&[u32]> = lengths.iter().map(|&length| &text[..length]).collect();
+    let mut generator = Generator::new(&model, 3, 1200).unwrap();
+    generator.prefill(&prompts).unwrap();
+    for (index, prompt) in prompts.iter().enumerate() {
+        assert_eq!(generator.tokens(index), *prompt);
+        let expected = whole(&forward, prompt, &device);
+        close(generator.logits(index), &expected, 1e-4, "a long prompt");
+    }
+    generator.step(&[1, 2, 3]).unwrap();
+    for (index, prompt) in prompts.iter().enumerate() {
+        let text = [prompt, &[1 + index as u32][..]].concat();
+        let expected = whole(&forward, &text, &device);
+        close(generator.logits(index), &expected, 1e-4, "a step after it");
+    }
+}
+
+#[test]
+fn positions_that_depend_on_the_length_see_the_whole_prompt() {
+    let device = gradloom_cpu::device();
+    let config = LlamaConfig::from_json(
+        r#"{"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
+            "num_attention_heads": 2, "vocab_size": 50, "initializer_range": 0.3,
+            "max_position_embeddings": 100,
+            "rope_scaling": {"rope_type": "dynamic", "factor": 4.0}}"#,
+    )
+    .unwrap();
+    let model =
+        LlamaForCausalLanguageModel::new(&config, &mut Init::new(Key::new(1), &device)).unwrap();
+    let text: Vec<u32> = (0..700).map(|place| place * place % 47).collect();
+    let forward = |input: &CausalInput| model.forward(input, &mut Context::eval()).logits;
+    // Filled up beyond the positions of the training, and in several passes.
+    for length in [97, 700] {
+        let mut generator = Generator::new(&model, 1, 1024).unwrap();
+        generator.prefill(&[&text[..length]]).unwrap();
+        let expected = whole(&forward, &text[..length], &device);
+        close(generator.logits(0), &expected, 1e-4, "a prompt");
+    }
+}
+
+#[test]
 fn a_step_plans_nothing_and_asks_for_no_memory() {
     let device = gradloom_cpu::CpuBackend::new(Some(2)).unwrap().into_device();
     let mut model = llama(&device);

@@ -117,8 +117,8 @@ impl Target {
         match self {
             Target::Level(_) => None,
             Target::Shared(device) => {
-                let backend = device.backend().as_any().downcast_ref::<WgpuBackend>()?;
-                Some(backend.shader_sources(0).len())
+                let is_gpu = device.backend().as_any().is::<WgpuBackend>();
+                is_gpu.then(|| device.statistics().shaders as usize)
             }
         }
     }

@@ -41,10 +41,12 @@ pub struct KeyValueCache {
     lengths: Tensor,
     /// `lengths` while a pass runs, checked against the capacity.
     start: Option<Tensor>,
-    /// Most positions filled of any sequence.
-    filled: usize,
+    /// Positions filled of each sequence, as far as the host knows.
+    filled: Vec<usize>,
     /// Tokens of the running pass.
     running: usize,
+    /// How long the longest sequence will be after the passes that are due.
+    expected: Option<usize>,
     capacity: usize,
 }
 
@@ -66,8 +68,9 @@ impl KeyValueCache {
             layers: (0..layers).map(|_| [zeros(), zeros()]).collect(),
             lengths: Tensor::zeros([batch], DType::I32, device),
             start: None,
-            filled: 0,
+            filled: vec![0; batch],
             running: 0,
+            expected: None,
             capacity,
         };
         commit(&mut cache)
@@ -82,7 +85,23 @@ impl KeyValueCache {
 
     /// Tokens of the longest sequence so far.
     pub fn filled(&self) -> usize {
-        self.filled
+        self.filled.iter().copied().max().unwrap_or(0)
+    }
+
+    /// Says how long the longest sequence will be when all passes of a prompt are done, for models whose
+    /// positions depend on it; `None` says that each pass stands for itself.
+    pub fn expect(&mut self, length: Option<usize>) {
+        self.expected = length;
+    }
+
+    /// What was said by [`expect`](Self::expect).
+    pub fn expected(&self) -> Option<usize> {
+        self.expected
+    }
+
+    /// Tokens of the longest sequence after a pass of `count`, or what is expected.
+    pub fn length_after(&self, count: usize) -> usize {
+        self.expected.unwrap_or(self.filled() + count)
     }
 
     /// Where it is.
@@ -100,11 +119,12 @@ impl KeyValueCache {
     /// # Errors
     /// If they do not fit any more.
     pub fn begin(&mut self, count: usize) -> Result<Tensor> {
-        if self.filled + count > self.capacity {
+        if self.filled() + count > self.capacity {
             return Err(Error::mismatch(format!(
                 "key-value cache: {} tokens are there, {count} more do not fit its {}; make it larger \
                  or shorten the text",
-                self.filled, self.capacity
+                self.filled(),
+                self.capacity
             )));
         }
         let start = self.lengths.check_index(self.capacity - count + 1, "key-value cache");
@@ -139,32 +159,40 @@ impl KeyValueCache {
     /// Ends the pass.
     pub fn end(&mut self) {
         self.lengths = &self.lengths + self.running as i32;
-        self.filled += self.running;
+        self.filled.iter_mut().for_each(|filled| *filled += self.running);
         (self.start, self.running) = (None, 0);
     }
 
-    /// Ends a pass of sequences that were filled up to one length: each keeps only its own tokens.
+    /// Ends a pass of sequences that were filled up to one length: each keeps only its own tokens, as many
+    /// as `lengths` says.
+    ///
+    /// # Errors
+    /// If the device has no memory for the lengths.
     ///
     /// # Panics
-    /// If there is not one length for each sequence.
+    /// If there is not one length for each sequence, or one is above the tokens of the pass.
     #[track_caller]
-    pub fn end_with(&mut self, lengths: &Tensor) {
+    pub fn end_with(&mut self, lengths: &[usize]) -> Result<()> {
         assert!(
-            lengths.shape() == self.lengths.shape() && lengths.dtype() == DType::I32,
-            "key-value cache: lengths {} {} for {} sequences",
-            lengths.dtype(),
-            lengths.shape(),
-            self.batch()
+            lengths.len() == self.batch() && lengths.iter().all(|&length| length <= self.running),
+            "key-value cache: lengths {lengths:?} for {} sequences of a pass of {} tokens",
+            self.batch(),
+            self.running
         );
-        self.lengths = &self.lengths + lengths;
-        self.filled += self.running;
+        let words: Vec<i32> = lengths.iter().map(|&length| length as i32).collect();
+        let words = Tensor::from_vec(words, [lengths.len()], self.device())
+            .map_err(|error| Error::tensor("key-value cache", error))?;
+        self.lengths = &self.lengths + &words;
+        self.filled.iter_mut().zip(lengths).for_each(|(filled, length)| *filled += length);
         (self.start, self.running) = (None, 0);
+        Ok(())
     }
 
     /// Forgets all tokens; the memory stays.
     pub fn clear(&mut self) {
         self.lengths = self.lengths.constant_like(0);
-        (self.start, self.running, self.filled) = (None, 0, 0);
+        (self.start, self.running, self.expected) = (None, 0, None);
+        self.filled.fill(0);
     }
 }
 
@@ -178,7 +206,7 @@ impl Tensors for KeyValueCache {
 impl std::fmt::Debug for KeyValueCache {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (layers, batch) = (self.layers.len(), self.batch());
-        let (filled, capacity) = (self.filled, self.capacity);
+        let (filled, capacity) = (self.filled(), self.capacity);
         write!(formatter, "KeyValueCache({layers} layers, {batch} sequences, {filled}/{capacity})")
     }
 }

@@ -90,6 +90,7 @@ impl Backend for Interpreter {
             submissions: plans + replays,
             plans,
             replays,
+            plan_bytes: self.planner.bytes() as u64,
             ..Statistics::default()
         }
     }

@@ -6,7 +6,7 @@ use gradloom_tensor::{DType, Result, Shape};
 
 use super::epilogue::{self, with_epilogue};
 use super::literal;
-use super::unit::{Unit, template_error};
+use super::unit::Unit;
 
 /// Elements that a thread walks one in a turn.
 const LENGTH_WALKED_MAX: usize = 1 << 14;
@@ -23,7 +23,7 @@ pub(crate) fn compile(
     unit.check_len(0, input.count())?;
     let dtype = unit.kernel.inputs[0].dtype;
     // Truth values compare as numbers.
-    let (bindings, program) = with_epilogue(unit, &[0], &[], DType::I32)?;
+    let (mut bindings, program) = with_epilogue(unit, &[0], &[], DType::I32)?;
     let less = matches!(reduction, ArgReduction::Min);
     let reads = epilogue::read(unit, &bindings, 0) + &epilogue::better("better", dtype, less);
     let count = unit.kernel.space.shape.count();
@@ -43,21 +43,21 @@ pub(crate) fn compile(
     unit.check_turns("argmax, argmin", length.div_ceil(threads * places))?;
     let rows_per_group = workgroup / threads;
     let groups = count.div_ceil(rows_per_group);
-    let grid = unit.grid(groups)?;
-    let options = Options::new()
+    let sizes = [
+        ("GROUPS", groups),
+        ("THREADS", threads),
+        ("ROWS_PER_GROUP", rows_per_group),
+        ("COUNT", count),
+        ("LENGTH", length),
+        ("INNER", inner),
+    ];
+    let options = bindings
+        .named(Options::new(), &sizes)
         .constant("WORKGROUP", workgroup as u32)
-        .constant("GRID_X", grid[0])
-        .constant("GROUPS", groups as u32)
-        .constant("THREADS", threads as u32)
         .constant("PLACES", places as u32)
-        .constant("ROWS_PER_GROUP", rows_per_group as u32)
-        .constant("COUNT", count as u32)
-        .constant("LENGTH", length as u32)
-        .constant("INNER", inner as u32)
         .alias("Value", literal::compute_type(dtype))
-        .splice("bindings", bindings.declarations())
         .splice("reads", reads)
         .splice("epilogue", program);
-    let source = gradloom_shaders::expand("arg_reduce.wgsl", &options).map_err(template_error)?;
-    unit.dispatch(format!("arg_reduce {count}x{length}"), source, bindings, grid)
+    let label = format!("arg_reduce {count}x{length}");
+    unit.dispatch("arg_reduce.wgsl", label, options, bindings, groups)
 }

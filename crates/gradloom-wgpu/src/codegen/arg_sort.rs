@@ -5,10 +5,12 @@ use gradloom_tensor::{DType, Result};
 
 use super::bindings::Bindings;
 use super::epilogue::{self, Extra, operand_bindings, with_epilogue};
-use super::unit::{Unit, template_error};
+use super::unit::Unit;
 
 /// Elements that are sorted in workgroup memory: 8 KiB of keys and places.
 const BLOCK_MAX: usize = 1024;
+/// Length of a block up to which a small workgroup sorts it.
+const BLOCK_SMALL: usize = 64;
 
 /// Compiles an arg-sort kernel.
 pub(crate) fn compile(unit: &mut Unit<'_>, axis: usize, descending: bool) -> Result<()> {
@@ -17,7 +19,7 @@ pub(crate) fn compile(unit: &mut Unit<'_>, axis: usize, descending: bool) -> Res
     let inner: usize = shape[axis + 1..].iter().product();
     let rows = Rows { rows: shape.count() / shape[axis], length: shape[axis], inner };
     let dtype = unit.kernel.inputs[0].dtype;
-    let sort_key = |unit: &Unit<'_>, bindings: &Bindings| {
+    let sort_key = |unit: &Unit<'_>, bindings: &mut Bindings| {
         Ok(epilogue::read(unit, bindings, 0) + &key_function(dtype, descending))
     };
     if rows.padded() <= BLOCK_MAX {
@@ -40,12 +42,17 @@ pub(crate) struct Rows {
 pub(crate) type Scratch = [Extra; 2];
 
 /// Makes the text of `fn sort_key(element: u32) -> u32` and what it reads.
-pub(crate) type KeyText<'a> = dyn Fn(&Unit<'_>, &Bindings) -> Result<String> + 'a;
+pub(crate) type KeyText<'a> = dyn Fn(&Unit<'_>, &mut Bindings) -> Result<String> + 'a;
+
+/// Length in scratch memory of a row of so many elements.
+pub(crate) fn padded(length: usize) -> usize {
+    length.next_power_of_two().max(2)
+}
 
 impl Rows {
     /// Length of a row in scratch memory.
-    pub(crate) fn padded(&self) -> usize {
-        self.length.next_power_of_two().max(2)
+    fn padded(&self) -> usize {
+        padded(self.length)
     }
 
     /// Scratch memory for all rows.
@@ -68,11 +75,11 @@ impl Rows {
     ) -> Result<()> {
         let padded = self.padded();
         let block = padded.min(BLOCK_MAX);
-        let (bindings, program) = match scratch {
+        let (mut bindings, program) = match scratch {
             None => with_epilogue(unit, &[operand], &[], DType::I32)?,
             Some(scratch) => (operand_bindings(unit, &[operand], &scratch)?, String::new()),
         };
-        let reads = key(unit, &bindings)?;
+        let reads = key(unit, &mut bindings)?;
         let options = Options::new().define("SORT").define_if(scratch.is_none(), "WHOLE");
         let options = options.splice("epilogue", program);
         self.dispatch(unit, "sort", options, reads, bindings, scratch, Grid::Blocks)?;
@@ -81,19 +88,16 @@ impl Rows {
         while length <= padded {
             let mut distance = length / 2;
             while distance >= block {
-                let options = Options::new()
-                    .define("STEP")
-                    .constant("K", length as u32)
-                    .constant("J", distance as u32)
-                    .splice("epilogue", "");
-                let bindings = operand_bindings(unit, &[], &scratch)?;
+                let mut bindings = operand_bindings(unit, &[], &scratch)?;
+                let options = Options::new().define("STEP").splice("epilogue", "");
+                let options = bindings.named(options, &[("K", length), ("J", distance)]);
                 let grid = Grid::Threads(self.rows * padded / 2);
                 self.dispatch(unit, "step", options, String::new(), bindings, Some(scratch), grid)?;
                 distance /= 2;
             }
-            let options =
-                Options::new().define("MERGE").constant("K", length as u32).splice("epilogue", "");
-            let bindings = operand_bindings(unit, &[], &scratch)?;
+            let mut bindings = operand_bindings(unit, &[], &scratch)?;
+            let options = Options::new().define("MERGE").splice("epilogue", "");
+            let options = bindings.named(options, &[("K", length)]);
             self.dispatch(
                 unit,
                 "merge",
@@ -124,17 +128,17 @@ impl Rows {
         stage: &str,
         options: Options,
         mut reads: String,
-        bindings: Bindings,
+        mut bindings: Bindings,
         scratch: Option<Scratch>,
         grid: Grid,
     ) -> Result<()> {
         let padded = self.padded();
         let block = padded.min(BLOCK_MAX);
         let in_workgroup = matches!(grid, Grid::Blocks);
-        let workgroup = if in_workgroup {
-            (block / 2).min(unit.target.workgroup as usize)
-        } else {
-            unit.target.workgroup as usize
+        let most = unit.target.workgroup as usize;
+        let (capacity, workgroup) = match in_workgroup && block <= BLOCK_SMALL {
+            true => (BLOCK_SMALL, most.min(BLOCK_SMALL / 2)),
+            false => (BLOCK_MAX, most),
         };
         let groups = match grid {
             Grid::Blocks => self.rows * (padded / block),
@@ -148,22 +152,22 @@ impl Rows {
                 reads += &epilogue::write_extra(&bindings, "set_place", places);
             }
         }
-        let grid = unit.grid(groups)?;
-        let options = options
+        let sizes = [
+            ("GROUPS", groups),
+            ("ROWS", self.rows),
+            ("LENGTH", self.length),
+            ("INNER", self.inner),
+            ("PADDED", padded),
+            ("BLOCK", block),
+        ];
+        let options = bindings
+            .named(options, &sizes)
             .define_if(in_workgroup, "IN_WORKGROUP")
             .constant("WORKGROUP", workgroup as u32)
-            .constant("GRID_X", grid[0])
-            .constant("GROUPS", groups as u32)
-            .constant("ROWS", self.rows as u32)
-            .constant("LENGTH", self.length as u32)
-            .constant("INNER", self.inner as u32)
-            .constant("PADDED", padded as u32)
-            .constant("BLOCK", block as u32)
-            .splice("bindings", bindings.declarations())
+            .constant("CAPACITY", capacity as u32)
             .splice("reads", reads);
-        let source = gradloom_shaders::expand("arg_sort.wgsl", &options).map_err(template_error)?;
         let label = format!("arg_sort {stage} {}x{}", self.rows, self.length);
-        unit.dispatch(label, source, bindings, grid)
+        unit.dispatch("arg_sort.wgsl", label, options, bindings, groups)
     }
 }
 

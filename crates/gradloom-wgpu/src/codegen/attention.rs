@@ -3,14 +3,14 @@
 
 use gradloom_plan::View;
 use gradloom_tensor::op::Attention;
-use gradloom_tensor::{DType, Error, Result, Scalar};
+use gradloom_tensor::{DType, Error, Result};
 
 use super::attention_shapes::{Few, Sizes, Tile};
 use super::bindings::Bindings;
 use super::epilogue::{self, Extra, dispatch_elements, with_epilogue};
 use super::literal;
 use super::quads::{self, Quads};
-use super::unit::{Unit, template_error};
+use super::unit::Unit;
 
 /// Rows of a key head up to which they are not worth a tile.
 const FEW_ROWS: usize = 16;
@@ -37,17 +37,14 @@ pub(crate) fn compile(unit: &mut Unit<'_>, attention: &Attention, views: &[View]
 }
 
 fn in_tiles(unit: &mut Unit<'_>, operands: &Operands<'_>, sizes: &Sizes, tile: Tile) -> Result<()> {
-    let (bindings, program) = epilogue::on_bindings(unit, operands.bind(unit)?, DType::F32)?;
+    let (mut bindings, program) = epilogue::on_bindings(unit, operands.bind(unit)?, DType::F32)?;
     let tiles = sizes.rows().div_ceil(tile.rows);
     let groups = tiles * sizes.pairs();
-    let grid = unit.grid(groups)?;
-    let options = sizes
-        .constants()
+    let options = sizes.options(&mut bindings);
+    let options = bindings
+        .named(options, &[("GROUPS", groups), ("TILES", tiles)])
         .define_if(sizes.is_long(), "LONG")
         .constant("WORKGROUP", Tile::THREADS as u32)
-        .constant("GRID_X", grid[0])
-        .constant("GROUPS", groups as u32)
-        .constant("TILES", tiles as u32)
         .constant("TILE_Q", tile.rows as u32)
         .constant("TILE_K", tile.keys as u32)
         .constant("EACH_Q", tile.each[0] as u32)
@@ -56,12 +53,10 @@ fn in_tiles(unit: &mut Unit<'_>, operands: &Operands<'_>, sizes: &Sizes, tile: T
         .constant("OUT_Q", tile.out_rows as u32)
         .constant("EACH_E", tile.out_fours(sizes) as u32)
         .constant("LANES_E", tile.out_lanes() as u32)
-        .splice("bindings", bindings.declarations())
-        .splice("reads", operands.functions(unit, &bindings)?)
+        .splice("reads", operands.functions(unit, &mut bindings))
         .splice("epilogue", program);
-    let source = gradloom_shaders::expand("attention.wgsl", &options).map_err(template_error)?;
     let label = format!("{} tile {}x{}", sizes.label(), tile.rows, tile.keys);
-    unit.dispatch(label, source, bindings, grid)
+    unit.dispatch("attention.wgsl", label, options, bindings, groups)
 }
 
 fn key_by_key(unit: &mut Unit<'_>, operands: &Operands<'_>, sizes: &Sizes, few: Few) -> Result<()> {
@@ -71,7 +66,7 @@ fn key_by_key(unit: &mut Unit<'_>, operands: &Operands<'_>, sizes: &Sizes, few: 
         let words = few.splits * sizes.pairs() * sizes.rows() * (sizes.features + 2);
         Extra { resource: unit.add_scratch(words), dtype: DType::F32, writable: true }
     });
-    let (bindings, finish) = match partial {
+    let (mut bindings, finish) = match partial {
         None => epilogue::on_bindings(unit, bindings, DType::F32)?,
         Some(partial) => {
             let mut bindings = bindings;
@@ -82,34 +77,29 @@ fn key_by_key(unit: &mut Unit<'_>, operands: &Operands<'_>, sizes: &Sizes, few: 
     };
     let chunks = sizes.rows().div_ceil(few.rows);
     let groups = chunks * sizes.pairs() * few.splits;
-    let grid = unit.grid(groups)?;
-    let options = sizes
-        .constants()
+    let counts = [("GROUPS", groups), ("CHUNKS", chunks), ("SPLITS", few.splits)];
+    let options = sizes.options(&mut bindings);
+    let options = bindings
+        .named(options, &counts)
         .define_if(partial.is_some(), "SPLIT")
         .constant("WORKGROUP", few.threads as u32)
-        .constant("GRID_X", grid[0])
-        .constant("GROUPS", groups as u32)
         .constant("M", few.rows as u32)
-        .constant("CHUNKS", chunks as u32)
-        .constant("SPLITS", few.splits as u32)
         .constant("TILE_K", few.keys as u32)
         .constant("LANES_D", Few::DEPTH_LANES as u32)
         .constant("LANES", few.row_lanes as u32)
         .constant("LANES_E", few.out_lanes as u32)
         .constant("SLOTS", (few.threads / few.out_lanes) as u32)
-        .splice("bindings", bindings.declarations())
-        .splice("reads", operands.functions(unit, &bindings)?)
+        .splice("reads", operands.functions(unit, &mut bindings))
         .splice("epilogue", finish);
-    let source =
-        gradloom_shaders::expand("attention_few.wgsl", &options).map_err(template_error)?;
-    unit.dispatch(format!("{} splits {}", sizes.label(), few.splits), source, bindings, grid)?;
+    let label = format!("{} splits {}", sizes.label(), few.splits);
+    unit.dispatch("attention_few.wgsl", label, options, bindings, groups)?;
     let Some(partial) = partial else { return Ok(()) };
 
     let partial = Extra { writable: false, ..partial };
-    let (bindings, program) = with_epilogue(unit, &[], &[partial], DType::F32)?;
-    let options = sizes
-        .constants()
-        .constant("SPLITS", few.splits as u32)
+    let (mut bindings, program) = with_epilogue(unit, &[], &[partial], DType::F32)?;
+    let options = sizes.options(&mut bindings);
+    let options = bindings
+        .named(options, &[("SPLITS", few.splits)])
         .splice("reads", epilogue::read_extra(&bindings, "read_partial", partial))
         .splice("epilogue", program);
     let count = unit.kernel.space.shape.count();
@@ -141,7 +131,7 @@ impl Operands<'_> {
         Ok(bindings)
     }
 
-    fn functions(&self, unit: &Unit<'_>, bindings: &Bindings) -> Result<String> {
+    fn functions(&self, unit: &Unit<'_>, bindings: &mut Bindings) -> String {
         let Attention { scale, causal, window, masked, placed } = *self.attention;
         let (queries, keys) = (self.views[0].shape[2] as i64, self.views[1].shape[2] as i64);
         let mut text: String = self
@@ -150,33 +140,36 @@ impl Operands<'_> {
             .zip(["query_quad", "key_quad", "value_quad"])
             .map(|(quads, name)| quads.function(unit, bindings, name))
             .collect();
-        let whole = |value: i64| literal::scalar(Scalar::Int(value), DType::I32);
         let float = |value: f64| literal::float(value as f32);
         let mut function = |head: &str, body: &str| {
             text.push_str(&format!("fn {head} {{\n    return {body};\n}}\n"));
         };
         function("scale() -> f32", &float(scale));
 
+        let mut whole = |name: &str, value: i64| {
+            format!("bitcast<i32>({})", bindings.offset(name, value as isize))
+        };
+        let (all, past) = (whole("keys", keys), whole("past_keys", keys - queries));
+        let new = whole("queries", queries);
+        // A window beyond all keys hides none.
+        let window = window.map(|window| whole("window", 1 - (window as i64).min(keys + queries)));
         let first = match placed {
             true => {
                 let operand = self.views.len() - 1;
                 self.element(unit, bindings, operand)
             }
-            false => whole(keys - queries),
+            false => past,
         };
         function("first_position(c0: u32) -> i32", &first);
-        let clamped = |place: String| format!("u32(clamp({place}, 0i, {}))", whole(keys));
+        let clamped = |place: String| format!("u32(clamp({place}, 0i, {all}))");
         let end = match (causal, placed) {
-            (true, _) => clamped(format!("first + i32(query) + {}", whole(1))),
-            (false, true) => clamped(format!("first + {}", whole(queries))),
-            (false, false) => format!("{keys}u"),
+            (true, _) => clamped("first + i32(query) + 1i".to_owned()),
+            (false, true) => clamped(format!("first + {new}")),
+            (false, false) => format!("u32({all})"),
         };
         function("seen_end(first: i32, query: u32) -> u32", &end);
-        let begin = window.map_or("0u".to_owned(), |window| {
-            // A window beyond all keys hides none.
-            let window = (window as i64).min(keys + queries);
-            clamped(format!("first + i32(query) + {}", whole(1 - window)))
-        });
+        let begin = window
+            .map_or("0u".to_owned(), |window| clamped(format!("first + i32(query) + {window}")));
         function("seen_begin(first: i32, query: u32) -> u32", &begin);
         let score = match masked.then(|| (unit.input(3).0.dtype, self.element(unit, bindings, 3))) {
             None => "score".to_owned(),
@@ -185,13 +178,14 @@ impl Operands<'_> {
         };
         let head = "masked(score: f32, c0: u32, c1: u32, c2: u32, c3: u32) -> f32";
         function(head, &score);
-        Ok(text)
+        text
     }
 
     /// An element of an operand at coordinates `c0` and so on.
-    fn element(&self, unit: &Unit<'_>, bindings: &Bindings, operand: usize) -> String {
+    fn element(&self, unit: &Unit<'_>, bindings: &mut Bindings, operand: usize) -> String {
         let (input, resource) = unit.input(operand);
         let view = &self.views[operand];
-        bindings.load(resource, input.dtype, &quads::address(view, view.shape.rank()))
+        let address = quads::address(view, view.shape.rank(), bindings);
+        bindings.load(resource, input.dtype, &address)
     }
 }

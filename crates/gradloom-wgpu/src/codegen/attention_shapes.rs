@@ -4,6 +4,7 @@
 use gradloom_plan::View;
 use gradloom_shaders::Options;
 
+use super::bindings::Bindings;
 use super::unit::Target;
 
 /// Keys of a part at least where the keys are split among workgroups.
@@ -65,15 +66,18 @@ impl Sizes {
         self.depth_fours().max(self.feature_fours())
     }
 
-    /// What all templates need.
-    pub(super) fn constants(&self) -> Options {
-        Options::new()
-            .constant("ROWS", self.rows() as u32)
-            .constant("PAIRS", self.pairs() as u32)
-            .constant("GROUP", (self.heads / self.shared) as u32)
-            .constant("QUERIES", self.queries as u32)
-            .constant("HEADS", self.heads as u32)
-            .constant("SHARED", self.shared as u32)
+    /// What all templates need. How many features there are decides how they are kept.
+    pub(super) fn options(&self, bindings: &mut Bindings) -> Options {
+        let sizes = [
+            ("ROWS", self.rows()),
+            ("PAIRS", self.pairs()),
+            ("GROUP", self.heads / self.shared),
+            ("QUERIES", self.queries),
+            ("HEADS", self.heads),
+            ("SHARED", self.shared),
+        ];
+        bindings
+            .named(Options::new(), &sizes)
             .constant("FEATURES", self.features as u32)
             .constant("D4", self.depth_fours() as u32)
             .constant("E4", self.feature_fours() as u32)
@@ -182,12 +186,13 @@ impl Few {
         steps * (dots + weights + values + 1)
     }
 
-    /// Rows are divided evenly; keys are split where that keeps more of the device busy.
+    /// Rows are divided evenly among powers of two, so that few shaders do for all numbers of them; keys
+    /// are split where that keeps more of the device busy.
     pub(super) fn choose(target: &Target, sizes: &Sizes) -> Option<Few> {
         let threads = 128.min(target.workgroup as usize);
         let rows_max = if sizes.width() > 32 { 4 } else { 8 };
         let chunks = sizes.rows().div_ceil(rows_max);
-        let rows = sizes.rows().div_ceil(chunks);
+        let rows = sizes.rows().div_ceil(chunks).next_power_of_two();
         let largest_power = |limit: usize| 1usize << limit.max(1).ilog2();
         let keys = largest_power(192 / rows).clamp(16, 128);
         let row_lanes = (threads / rows.next_power_of_two()).min(32);

@@ -86,12 +86,9 @@ impl Axes {
         strides
     }
 
-    /// True if element `i` of the space is element `i` of the buffer.
+    /// True if element `i` of the space is element `offset + i` of the buffer.
     pub(crate) fn is_contiguous(&self, walk: &Walk) -> bool {
-        walk.offset == 0
-            && !walk.never
-            && walk.mask.iter().all(Option::is_none)
-            && walk.strides == self.contiguous()
+        !walk.never && walk.mask.iter().all(Option::is_none) && walk.strides == self.contiguous()
     }
 }
 

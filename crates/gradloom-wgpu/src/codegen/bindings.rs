@@ -1,12 +1,15 @@
-//! [`Bindings`]: the buffers of one dispatch, how each is declared, and loads and stores as text.
+//! [`Bindings`]: the buffers of one dispatch, how each is declared, loads and stores as text, and the
+//! numbers that the text mentions.
 //!
 //! A buffer that a kernel both reads and writes (an output in the memory of an input) is bound once:
 //! WebGPU forbids one buffer in two bindings of which one is writable.
 
 use gradloom_plan::BufferRef;
+use gradloom_shaders::Options;
 use gradloom_tensor::{DType, Error, Result};
 
 use super::literal;
+use super::numbers::Numbers;
 
 /// What a binding is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,6 +20,8 @@ pub(crate) enum Resource {
     Scratch(usize),
     /// The kernel's own words, see [`Words`](super::words::Words).
     Words,
+    /// The dispatch's [`Numbers`].
+    Numbers,
     /// Where index checks report.
     Status,
 }
@@ -34,7 +39,7 @@ pub(crate) struct Binding {
 
 /// Words up to which a kernel reads them from a uniform buffer: the bytes that WebGPU promises of one.
 /// More are read from a storage buffer, which is slower and holds any number.
-const UNIFORM_WORDS_MAX: usize = (16 << 10) / 4;
+pub(crate) const UNIFORM_WORDS_MAX: usize = (16 << 10) / 4;
 
 /// The bindings of one dispatch, in order.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +47,7 @@ pub(crate) struct Bindings {
     list: Vec<Binding>,
     /// Number of words of the kernel.
     words: usize,
+    numbers: Numbers,
 }
 
 impl Bindings {
@@ -96,6 +102,37 @@ impl Bindings {
         });
     }
 
+    /// A number as an expression: its value is no part of the text. `name` says what it is.
+    pub(crate) fn number(&mut self, name: &str, value: usize) -> String {
+        self.word(name, value as u32)
+    }
+
+    /// As [`Bindings::number`], for part of an address: negative ones wrap, which arithmetic in `u32`
+    /// undoes.
+    pub(crate) fn offset(&mut self, name: &str, value: isize) -> String {
+        self.word(name, value as u32)
+    }
+
+    /// As [`Bindings::number`], for any 32 bits.
+    pub(crate) fn word(&mut self, name: &str, value: u32) -> String {
+        self.register_once(Binding {
+            resource: Resource::Numbers,
+            writable: false,
+            uniform: true,
+            scalar: "u32",
+            vector: false,
+        });
+        self.numbers.add(name, value)
+    }
+
+    /// Lets names of a template stand for numbers.
+    pub(crate) fn named(&mut self, options: Options, numbers: &[(&str, usize)]) -> Options {
+        numbers.iter().fold(options, |options, &(name, value)| {
+            let expression = self.number(&name.to_ascii_lowercase(), value);
+            options.expression(name, expression)
+        })
+    }
+
     fn register_once(&mut self, binding: Binding) {
         if !self.list.iter().any(|other| other.resource == binding.resource) {
             self.list.push(binding);
@@ -112,14 +149,17 @@ impl Bindings {
         self.list.iter().any(|binding| binding.resource == resource && binding.vector)
     }
 
-    /// The bindings in order.
-    pub(crate) fn into_list(self) -> Vec<Binding> {
-        self.list
+    /// The bindings in order, and the numbers.
+    pub(crate) fn into_parts(self) -> (Vec<Binding>, Vec<u32>) {
+        (self.list, self.numbers.into_values())
     }
 
     /// The WGSL declarations.
     pub(crate) fn declarations(&self) -> String {
         let mut text = String::new();
+        if !self.numbers.is_empty() {
+            text.push_str(&self.numbers.declaration());
+        }
         for (position, binding) in self.list.iter().enumerate() {
             let head = format!("@group(0) @binding({position}) ");
             let line = match binding.resource {
@@ -128,6 +168,7 @@ impl Bindings {
                     let vectors = self.words.div_ceil(4);
                     format!("var<{space}> words: array<vec4<u32>, {vectors}>;")
                 }
+                Resource::Numbers => "var<uniform> numbers: Numbers;".to_owned(),
                 Resource::Status => {
                     "var<storage, read_write> status: array<atomic<u32>, 4>;".to_owned()
                 }

@@ -35,16 +35,16 @@ impl Matrix {
     }
 
     /// `fn sixteen_P(group, lane, index)`: numbers `16 index` and on of row `lane` of a group.
-    fn sixteen(&self, part: usize) -> String {
+    fn sixteen(&self, part: usize, bindings: &mut Bindings) -> String {
         let (elements, bytes) = (self.format.elements(), self.format.bytes());
         // A block of each of the 16 rows: as many words as four blocks have bytes.
         let block = GROUP_ROWS / 4 * bytes;
-        let group = self.columns / elements * block;
+        let group = bindings.number("group_words", self.columns / elements * block);
         let name = self.format.name().to_ascii_lowercase();
         let per_block = elements / 16;
         format!(
             "fn sixteen_{part}(group: u32, lane: u32, index: u32) -> Sixteen {{
-    let at = group * {group}u + index / {per_block}u * {block}u;
+    let at = group * {group} + index / {per_block}u * {block}u;
     return gl_{name}({part}u, at, lane, index % {per_block}u);
 }}
 "
@@ -53,7 +53,7 @@ impl Matrix {
 }
 
 /// `fn read_word(part, at)` and `fn sixteen_P` for each matrix P of a dispatch.
-pub(crate) fn functions(unit: &Unit<'_>, bindings: &Bindings, matrices: &[Matrix]) -> String {
+pub(crate) fn functions(unit: &Unit<'_>, bindings: &mut Bindings, matrices: &[Matrix]) -> String {
     let mut text = "fn read_word(part: u32, at: u32) -> u32 {\n".to_owned();
     for (part, matrix) in matrices.iter().enumerate().rev() {
         let (input, resource) = unit.input(matrix.operand);
@@ -65,7 +65,7 @@ pub(crate) fn functions(unit: &Unit<'_>, bindings: &Bindings, matrices: &[Matrix
     }
     text.push_str("}\n");
     for (part, matrix) in matrices.iter().enumerate() {
-        text.push_str(&matrix.sixteen(part));
+        text.push_str(&matrix.sixteen(part, bindings));
     }
     text
 }

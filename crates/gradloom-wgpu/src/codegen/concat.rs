@@ -14,24 +14,25 @@ pub(crate) fn compile(unit: &mut Unit<'_>, axis: usize, parts: &[Shape]) -> Resu
     let dtype = epilogue::accumulator_dtype(unit.kernel);
     // Empty parts hold nothing to read.
     let filled: Vec<usize> = (0..parts.len()).filter(|&part| parts[part].count() > 0).collect();
-    let (bindings, program) = with_epilogue(unit, &filled, &[], dtype)?;
+    let (mut bindings, program) = with_epilogue(unit, &filled, &[], dtype)?;
     let shape = unit.kernel.space.shape;
     let (mut reads, mut chain, mut start) = (String::new(), String::new(), 0);
     for &part in &filled {
         unit.check_len(part, parts[part].count())?;
         reads.push_str(&epilogue::read(unit, &bindings, part));
-        let size = parts[part][axis];
-        let end = start + size;
+        let end = start + parts[part][axis];
+        let [from, to, size] = [("start", start), ("end", end), ("size", end - start)]
+            .map(|(name, value)| bindings.number(name, value));
         let _ = writeln!(
             chain,
-            "    if (place < {end}u) {{ return read{part}((outer * {size}u + place - {start}u) * INNER + inner); }}"
+            "    if (place < {to}) {{ return read{part}((outer * {size} + place - {from}) * INNER + inner); }}"
         );
         start = end;
     }
     let _ = writeln!(chain, "    return {};", literal::scalar(Scalar::Int(0), dtype));
-    let options = Options::new()
-        .constant("SIZE", shape[axis] as u32)
-        .constant("INNER", shape[axis + 1..].iter().product::<usize>() as u32)
+    let inner = shape[axis + 1..].iter().product();
+    let options = bindings
+        .named(Options::new(), &[("SIZE", shape[axis]), ("INNER", inner)])
         .alias("Value", literal::compute_type(dtype))
         .splice("reads", reads)
         .splice("parts", chain)

@@ -7,7 +7,7 @@ use gradloom_tensor::{DType, Result};
 use super::bindings::Bindings;
 use super::epilogue::{self, Extra, dispatch_elements, with_epilogue};
 use super::literal;
-use super::pool::window_constants;
+use super::pool::windows;
 use super::tiled::{self, Parts, Product, SAME_PLACE, sum_parts};
 use super::unit::Unit;
 
@@ -64,16 +64,33 @@ fn check_operands(unit: &Unit<'_>, side: Side, convolution: &Convolution) -> Res
     unit.check_len(1, second)
 }
 
-/// All constants of a convolution.
-pub(crate) fn constants(options: Options, convolution: &Convolution) -> Options {
+/// What the templates need of a convolution: constants, and sizes as numbers.
+fn sizes(options: Options, convolution: &Convolution) -> (Options, Vec<(&'static str, usize)>) {
     let Convolution { window, groups, batch, channels, outputs, input_size, output_size } =
-        convolution;
-    window_constants(options, window, *input_size, *output_size)
-        .constant("BATCH", *batch as u32)
-        .constant("CHANNELS", *channels as u32)
-        .constant("OUTPUTS", *outputs as u32)
-        .constant("GROUP_IN", (channels / groups) as u32)
-        .constant("GROUP_OUT", (outputs / groups) as u32)
+        *convolution;
+    let (options, mut numbers) = windows(options, &window, input_size, output_size);
+    numbers.extend([
+        ("BATCH", batch),
+        ("CHANNELS", channels),
+        ("OUTPUTS", outputs),
+        ("GROUP_IN", channels / groups),
+        ("GROUP_OUT", outputs / groups),
+    ]);
+    (options, numbers)
+}
+
+/// As [`sizes`], for products of matrices.
+fn product_sizes(convolution: &Convolution) -> (Options, Vec<(&'static str, usize)>) {
+    let (options, mut numbers) = sizes(Options::new(), convolution);
+    let [in_d, in_h, in_w] = convolution.input_size;
+    let [out_d, out_h, out_w] = convolution.output_size;
+    numbers.extend([
+        ("PLANE_IN", in_h * in_w),
+        ("PLANE_OUT", out_h * out_w),
+        ("PIXELS_IN", in_d * in_h * in_w),
+        ("PIXELS_OUT", out_d * out_h * out_w),
+    ]);
+    (options, numbers)
 }
 
 /// One thread per output element.
@@ -96,10 +113,14 @@ fn direct(unit: &mut Unit<'_>, side: Side, convolution: &Convolution) -> Result<
             }
         }
     }
-    let (bindings, program) = with_epilogue(unit, &[0, 1], &[], dtype)?;
+    let (mut bindings, program) = with_epilogue(unit, &[0, 1], &[], dtype)?;
     let reads = epilogue::read(unit, &bindings, 0) + &epilogue::read(unit, &bindings, 1);
-    let options = constants(Options::new().define(define), convolution)
-        .constant("POSITIONS", positions as u32)
+    let (options, mut numbers) = sizes(Options::new().define(define), convolution);
+    if side == Side::Weight {
+        numbers.push(("POSITIONS", positions));
+    }
+    let options = bindings
+        .named(options, &numbers)
         .alias("Value", literal::compute_type(dtype))
         .splice("reads", reads)
         .splice("epilogue", program);
@@ -128,20 +149,21 @@ fn split_weight(
     let splits = positions.div_ceil(chunk);
     let resource = unit.add_scratch(splits * count);
     let partial = Extra { resource, dtype: dtype.compute(), writable: true };
-    let bindings = epilogue::operand_bindings(unit, &[0, 1], &[partial])?;
+    let mut bindings = epilogue::operand_bindings(unit, &[0, 1], &[partial])?;
     let reads = epilogue::read(unit, &bindings, 0) + &epilogue::read(unit, &bindings, 1);
     let write = epilogue::write_extra(&bindings, "write_partial", partial);
-    let options = constants(Options::new().define("WEIGHT").define("SPLIT"), convolution)
-        .constant("POSITIONS", positions as u32)
-        .constant("WEIGHTS", count as u32)
-        .constant("CHUNK", chunk as u32)
+    let (options, mut numbers) =
+        sizes(Options::new().define("WEIGHT").define("SPLIT"), convolution);
+    numbers.extend([("POSITIONS", positions), ("WEIGHTS", count), ("CHUNK", chunk)]);
+    let options = bindings
+        .named(options, &numbers)
         .alias("Value", literal::compute_type(dtype))
         .splice("reads", reads)
         .splice("epilogue", write);
     let first = format!("{label} by {chunk}");
     dispatch_elements(unit, "convolution.wgsl", first, splits * count, options, bindings)?;
     let parts = Parts { count, splits, partial };
-    sum_parts(unit, format!("{label} sum"), parts, dtype, Options::new(), SAME_PLACE)
+    sum_parts(unit, format!("{label} sum"), parts, dtype, Options::new(), &[], SAME_PLACE)
 }
 
 /// The product of matrices that index arithmetic makes of the operands. A batch is a group.
@@ -159,7 +181,7 @@ fn tiles(unit: &mut Unit<'_>, side: Side, convolution: &Convolution) -> Result<(
         Side::Weight => ([group_out, group_in * taps, pixels_out], [true, true]),
     };
     let prefix = define.to_lowercase();
-    let operands = |unit: &Unit<'_>, bindings: &Bindings, _: [bool; 2]| {
+    let operands = |unit: &Unit<'_>, bindings: &mut Bindings, _: [bool; 2]| {
         let reads = epilogue::read(unit, bindings, 0) + &epilogue::read(unit, bindings, 1);
         format!(
             "{reads}fn lhs_at(batch: u32, m: u32, k: u32) -> f32 {{
@@ -172,6 +194,7 @@ fn rhs_at(batch: u32, k: u32, n: u32) -> f32 {{
         )
     };
     let place = format!("fn place(index: u32) -> u32 {{\n    return {prefix}_place(index);\n}}\n");
+    let (options, numbers) = product_sizes(convolution);
     let product = Product {
         label: format!("{name}{:?}", unit.kernel.space.shape),
         batch: groups,
@@ -182,7 +205,8 @@ fn rhs_at(batch: u32, k: u32, n: u32) -> f32 {{
         vectors: [false; 2],
         operands: &operands,
         place,
-        constants: constants(Options::new(), convolution),
+        numbers,
+        options,
     };
     tiled::compile(unit, &product)
 }

@@ -1,7 +1,9 @@
-//! [`Coordinates`]: the variables that hold coordinates in a kernel, and index arithmetic on them.
+//! [`Coordinates`]: the variables that hold coordinates in a kernel, and index arithmetic on them. Sizes,
+//! strides, offsets and masks are numbers; whether a stride is zero or one, and where a mask is at all, is
+//! part of the text.
 
 use super::axes::{Axes, Walk};
-use super::literal;
+use super::bindings::Bindings;
 
 /// How the lanes of a thread lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,9 +20,88 @@ pub(crate) struct Coordinates {
     pub(crate) frame: Frame,
     pub(crate) lanes: usize,
     pub(crate) axes: Axes,
+    /// Axes whose coordinates some walk needs.
+    needed: Vec<bool>,
+    /// Sizes as expressions, of axes that are divided by.
+    sizes: Vec<String>,
+}
+
+/// A walk as expressions.
+#[derive(Clone, Debug)]
+pub(crate) struct Path {
+    /// Factor of each axis; `None` where it does not count.
+    strides: Vec<Option<Factor>>,
+    offset: Option<String>,
+    /// Of each axis the first coordinate that exists, if it is not zero, and how many do.
+    mask: Vec<Option<(Option<String>, String)>>,
+    /// Element `index` of the space, `offset` further.
+    contiguous: bool,
+    /// True if no coordinate exists.
+    pub(crate) never: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Factor {
+    One,
+    Number(String),
+}
+
+impl Path {
+    /// True if some coordinates do not exist.
+    pub(crate) fn is_masked(&self) -> bool {
+        self.never || self.mask.iter().any(Option::is_some)
+    }
 }
 
 impl Coordinates {
+    /// Coordinates for all `walks`.
+    pub(crate) fn new(
+        frame: Frame,
+        lanes: usize,
+        axes: Axes,
+        walks: &[Option<Walk>],
+        bindings: &mut Bindings,
+    ) -> Coordinates {
+        let count = axes.sizes.len();
+        let needs = |walk: &Walk, axis: usize| {
+            walk.depends_on(axis) && !(frame == Frame::Elements && axes.is_contiguous(walk))
+        };
+        let needed: Vec<bool> =
+            (0..count).map(|axis| walks.iter().flatten().any(|walk| needs(walk, axis))).collect();
+        let sizes = (0..count)
+            .map(|axis| {
+                // The outermost of the kept and of the reduced axes is what is left.
+                let start = if axis < axes.kept { 0 } else { axes.kept };
+                let divides = axis > start && needed[start..=axis].contains(&true);
+                // Where an axis is empty nothing is walked, but nothing may divide by zero.
+                let size = axes.sizes[axis].max(1);
+                if divides { bindings.number("size", size) } else { String::new() }
+            })
+            .collect();
+        Coordinates { frame, lanes, axes, needed, sizes }
+    }
+
+    /// A walk as expressions.
+    pub(crate) fn path(&self, walk: &Walk, bindings: &mut Bindings) -> Path {
+        let contiguous = self.frame == Frame::Elements && self.axes.is_contiguous(walk);
+        let factor = |bindings: &mut Bindings, stride: isize| match stride {
+            0 => None,
+            _ if contiguous || walk.never => None,
+            1 => Some(Factor::One),
+            _ => Some(Factor::Number(bindings.offset("stride", stride))),
+        };
+        let strides = walk.strides.iter().map(|&stride| factor(bindings, stride)).collect();
+        let offset =
+            (walk.offset != 0 && !walk.never).then(|| bindings.offset("offset", walk.offset));
+        let range = |bindings: &mut Bindings, (low, high): (usize, usize)| {
+            let first = (low > 0).then(|| bindings.number("first", low));
+            (first, bindings.number("existing", high.saturating_sub(low)))
+        };
+        let masks = walk.mask.iter().map(|mask| mask.filter(|_| !walk.never));
+        let mask = masks.map(|mask| mask.map(|mask| range(bindings, mask))).collect();
+        Path { strides, offset, mask, contiguous, never: walk.never }
+    }
+
     /// True if `walk` differs between the lanes of a thread.
     pub(crate) fn varies(&self, walk: &Walk) -> bool {
         match self.frame {
@@ -39,40 +120,35 @@ impl Coordinates {
     }
 
     /// Statements that find the coordinates of the axes in `range` from a variable with their linear
-    /// number, for those axes that `walks` depend on.
+    /// number.
     pub(crate) fn decode(
         &self,
         linear: &str,
         range: std::ops::Range<usize>,
         suffix: &str,
-        walks: &[Option<Walk>],
     ) -> Vec<String> {
         let mut lines = Vec::new();
-        let needed: Vec<bool> = (0..self.axes.sizes.len())
-            .map(|axis| {
-                walks.iter().flatten().any(|walk| {
-                    walk.depends_on(axis)
-                        && !(self.frame == Frame::Elements && self.axes.is_contiguous(walk))
-                })
-            })
-            .collect();
         let mut rest = linear.to_owned();
         for axis in range.clone().rev() {
-            if !needed[range.start..=axis].contains(&true) {
-                break;
-            }
-            // Where an axis is empty nothing is walked, but the text must still be valid.
-            let size = self.axes.sizes[axis].max(1);
+            let outer = self.needed[range.start..axis].contains(&true);
+            let (own, size) = (self.needed[axis], &self.sizes[axis]);
             if axis == range.start {
-                lines.push(format!("let c{axis}{suffix} = {rest};"));
+                if own {
+                    lines.push(format!("let c{axis}{suffix} = {rest};"));
+                }
+            } else if outer {
+                let quotient = format!("q{axis}{suffix}");
+                lines.push(format!("let {quotient} = {rest} / {size};"));
+                if own {
+                    // A second division would cost more.
+                    lines.push(format!("let c{axis}{suffix} = {rest} - {quotient} * {size};"));
+                }
+                rest = quotient;
+            } else if own {
+                lines.push(format!("let c{axis}{suffix} = {rest} % {size};"));
+            }
+            if !outer {
                 break;
-            }
-            if needed[axis] {
-                lines.push(format!("let c{axis}{suffix} = {rest} % {size}u;"));
-            }
-            if needed[range.start..axis].contains(&true) {
-                lines.push(format!("let q{axis}{suffix} = {rest} / {size}u;"));
-                rest = format!("q{axis}{suffix}");
             }
         }
         lines
@@ -88,39 +164,38 @@ impl Coordinates {
         }
     }
 
-    /// The element that a walk reads, as an expression.
-    pub(crate) fn address(&self, walk: &Walk, lane: usize) -> String {
-        if self.frame == Frame::Elements && self.axes.is_contiguous(walk) {
-            return if lane == 0 { "index".to_owned() } else { format!("(index + {lane}u)") };
-        }
+    /// The element that a path leads to, as an expression.
+    pub(crate) fn address(&self, path: &Path, lane: usize) -> String {
         let mut terms: Vec<String> = Vec::new();
-        for (axis, &stride) in walk.strides.iter().enumerate() {
-            match stride {
-                0 => {}
-                1 => terms.push(self.coordinate(axis, lane)),
-                _ => terms.push(format!(
-                    "{} * {}",
-                    self.coordinate(axis, lane),
-                    literal::index(stride)
-                )),
-            }
+        if path.contiguous {
+            terms.push("index".to_owned());
+            terms.extend((lane > 0).then(|| format!("{lane}u")));
         }
-        if walk.offset != 0 || terms.is_empty() {
-            terms.push(literal::index(walk.offset));
+        for (axis, factor) in path.strides.iter().enumerate() {
+            let Some(factor) = factor else { continue };
+            let coordinate = self.coordinate(axis, lane);
+            terms.push(match factor {
+                Factor::One => coordinate,
+                Factor::Number(stride) => format!("{coordinate} * {stride}"),
+            });
         }
-        if terms.len() == 1 { terms.swap_remove(0) } else { format!("({})", terms.join(" + ")) }
+        terms.extend(path.offset.clone());
+        match terms.len() {
+            0 => "0u".to_owned(),
+            1 => terms.swap_remove(0),
+            _ => format!("({})", terms.join(" + ")),
+        }
     }
 
     /// Whether a coordinate exists, as an expression.
-    pub(crate) fn exists(&self, walk: &Walk, lane: usize) -> String {
+    pub(crate) fn exists(&self, path: &Path, lane: usize) -> String {
         let mut terms: Vec<String> = Vec::new();
-        for (axis, mask) in walk.mask.iter().enumerate() {
-            let Some((low, high)) = *mask else { continue };
+        for (axis, mask) in path.mask.iter().enumerate() {
+            let Some((first, count)) = mask else { continue };
             let coordinate = self.coordinate(axis, lane);
-            terms.push(if low == 0 {
-                format!("{coordinate} < {high}u")
-            } else {
-                format!("({coordinate} - {low}u) < {}u", high - low)
+            terms.push(match first {
+                None => format!("{coordinate} < {count}"),
+                Some(first) => format!("({coordinate} - {first}) < {count}"),
             });
         }
         terms.join(" && ")

@@ -13,14 +13,12 @@ pub(crate) fn compile(unit: &mut Unit<'_>, format: BlockFormat) -> Result<()> {
     let shape = unit.kernel.space.shape;
     let matrix = Matrix { operand: 0, format, rows: shape[0], columns: shape[1] };
     matrix.check(unit)?;
-    let (bindings, program) = with_epilogue(unit, &[0], &[], DType::F32)?;
+    let (mut bindings, program) = with_epilogue(unit, &[0], &[], DType::F32)?;
     let sixteens = matrix.columns / 16;
-    let options = Options::new()
-        .constant("ROWS", matrix.rows as u32)
-        .constant("COLUMNS", matrix.columns as u32)
-        .constant("SIXTEENS", sixteens as u32)
-        .splice("reads", blocks::functions(unit, &bindings, &[matrix]))
-        .splice("epilogue", program);
+    let sizes = [("ROWS", matrix.rows), ("COLUMNS", matrix.columns), ("SIXTEENS", sixteens)];
+    let reads = blocks::functions(unit, &mut bindings, &[matrix]);
+    let options =
+        bindings.named(Options::new(), &sizes).splice("reads", reads).splice("epilogue", program);
     let label = format!("dequantize{shape:?} {format}");
     let threads = matrix.groups() * GROUP_ROWS * sixteens;
     dispatch_elements(unit, "dequantize.wgsl", label, threads, options, bindings)

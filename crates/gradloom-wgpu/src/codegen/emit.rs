@@ -11,7 +11,8 @@ use gradloom_tensor::{DType, Result, Scalar};
 
 use super::axes::{Axes, Walk};
 use super::bindings::Bindings;
-use super::coordinates::{Coordinates, Frame};
+use super::constants::number;
+use super::coordinates::{Coordinates, Frame, Path};
 use super::unit::Unit;
 use super::words::Word;
 use super::{elementwise, literal};
@@ -22,6 +23,9 @@ pub(crate) struct Emitter<'a> {
     instructions: &'a [Instruction],
     coordinates: Coordinates,
     walks: Vec<Option<Walk>>,
+    paths: Vec<Option<Path>>,
+    /// Sizes that indices are checked against, and constants that are numbers.
+    numbers: Vec<Option<String>>,
     uniform: Vec<bool>,
     /// The bindings, with all that the program uses.
     pub(crate) bindings: Bindings,
@@ -78,11 +82,26 @@ impl<'a> Emitter<'a> {
                 _ => {}
             }
         }
+        let mut used = walks.clone();
+        used.iter_mut()
+            .enumerate()
+            .filter(|(id, _)| !emits(*id))
+            .for_each(|(_, walk)| *walk = None);
+        let coordinates = Coordinates::new(frame, lanes, axes, &used, &mut bindings);
+        let paths = used
+            .iter()
+            .map(|walk| walk.as_ref().map(|walk| coordinates.path(walk, &mut bindings)))
+            .collect();
+        let numbers = (0..instructions.len())
+            .map(|id| if emits(id) { number(instructions, id, &mut bindings) } else { None })
+            .collect();
         let mut emitter = Emitter {
             unit,
             instructions,
-            coordinates: Coordinates { frame, lanes, axes },
+            coordinates,
             walks,
+            paths,
+            numbers,
             uniform: Vec::new(),
             bindings,
             text: String::new(),
@@ -153,7 +172,7 @@ impl<'a> Emitter<'a> {
     }
 
     fn decode(&mut self, linear: &str, range: std::ops::Range<usize>, suffix: &str) {
-        for line in self.coordinates.decode(linear, range, suffix, &self.walks) {
+        for line in self.coordinates.decode(linear, range, suffix) {
             self.line(line);
         }
     }
@@ -204,14 +223,14 @@ impl<'a> Emitter<'a> {
     /// A load of four neighbours at once, where the binding is declared for it.
     fn emit_vector_load(&mut self, id: ValueId, input: usize) -> bool {
         let (operand, resource) = self.unit.input(input);
-        let Some(walk) = self.walks[id].clone() else { return false };
+        let Some(path) = &self.paths[id] else { return false };
         if self.coordinates.frame != Frame::Elements
             || self.coordinates.lanes != 4
             || !self.bindings.is_vector(resource)
         {
             return false;
         }
-        let address = self.coordinates.address(&walk, 0);
+        let address = self.coordinates.address(path, 0);
         let load = self.bindings.load_vector(resource, &format!("({address}) / 4u"));
         self.line(format!("let w{id} = {load};"));
         for lane in 0..4 {
@@ -228,6 +247,10 @@ impl<'a> Emitter<'a> {
         zero && dtype.compute() == DType::F32
     }
 
+    fn path(&self, id: ValueId) -> &Path {
+        self.paths[id].as_ref().unwrap_or_else(|| unreachable!("{id} has no view that is emitted"))
+    }
+
     fn argument(&self, argument: usize) -> String {
         self.unit.words.expression(Word::Argument(argument))
     }
@@ -239,16 +262,15 @@ impl<'a> Emitter<'a> {
         let expression = match operation {
             Operation::Load { input, .. } => {
                 let (operand, resource) = self.unit.input(input);
-                let walk =
-                    self.walks[id].clone().unwrap_or_else(|| unreachable!("load has a view"));
+                let path = self.path(id);
                 let zero = literal::scalar(Scalar::Int(0), operand.dtype);
-                if walk.never {
+                if path.never {
                     zero
                 } else {
-                    let address = self.coordinates.address(&walk, lane);
+                    let address = self.coordinates.address(path, lane);
                     let load = self.bindings.load(resource, operand.dtype, &address);
-                    if walk.is_masked() {
-                        let exists = self.coordinates.exists(&walk, lane);
+                    if path.is_masked() {
+                        let exists = self.coordinates.exists(path, lane);
                         let kind = literal::compute_type(operand.dtype);
                         self.line(format!("var {name}: {kind} = {zero};"));
                         self.line(format!("if ({exists}) {{ {name} = {load}; }}"));
@@ -258,16 +280,18 @@ impl<'a> Emitter<'a> {
                 }
             }
             Operation::Accumulator => "accumulator".to_owned(),
-            Operation::Constant(constant) => literal::scalar(constant, dtype),
+            Operation::Constant(constant) => match &self.numbers[id] {
+                Some(number) => literal::from_word(dtype, number),
+                None => literal::scalar(constant, dtype),
+            },
             Operation::Argument(argument) => literal::from_word(dtype, &self.argument(argument)),
             Operation::Index(_) => {
-                let walk =
-                    self.walks[id].clone().unwrap_or_else(|| unreachable!("index has a view"));
-                let address = format!("bitcast<i32>({})", self.coordinates.address(&walk, lane));
-                if walk.never {
+                let path = self.path(id);
+                let address = format!("bitcast<i32>({})", self.coordinates.address(path, lane));
+                if path.never {
                     "0i".to_owned()
-                } else if walk.is_masked() {
-                    format!("select(0i, {address}, {})", self.coordinates.exists(&walk, lane))
+                } else if path.is_masked() {
+                    format!("select(0i, {address}, {})", self.coordinates.exists(path, lane))
                 } else {
                     address
                 }
@@ -290,11 +314,12 @@ impl<'a> Emitter<'a> {
                 format!("select({}, {}, {})", value(on_false), value(on_true), value(condition))
             }
             Operation::Cast(a) => elementwise::cast(self.dtype(a), dtype, &value(a)),
-            Operation::CheckIndex { value: a, size, site } => {
+            Operation::CheckIndex { value: a, site, .. } => {
                 let a = value(a);
                 self.line(format!("let {name} = {a};"));
                 let site = self.unit.words.expression(Word::Site(site));
-                self.line(format!("gl_check(i32({a}), {size}u, {site});"));
+                let size = self.numbers[id].as_deref().unwrap_or_default();
+                self.line(format!("gl_check(i32({a}), {size}, {site});"));
                 return Ok(());
             }
             Operation::Reduce(..) => unreachable!("reductions are emitted by the row kernel"),

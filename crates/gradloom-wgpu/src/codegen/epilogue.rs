@@ -9,7 +9,7 @@ use super::bindings::{Bindings, Resource};
 use super::coordinates::Frame;
 use super::emit::Emitter;
 use super::literal;
-use super::unit::{Unit, template_error};
+use super::unit::Unit;
 
 /// A buffer beside the kernel's own: scratch memory, and whether the dispatch writes it.
 #[derive(Clone, Copy)]
@@ -78,7 +78,7 @@ pub(crate) fn read(unit: &Unit<'_>, bindings: &Bindings, operand: usize) -> Stri
 /// `fn name(index: u32)`: operand `operand` at element `index` of a view's shape.
 pub(crate) fn read_view(
     unit: &Unit<'_>,
-    bindings: &Bindings,
+    bindings: &mut Bindings,
     name: &str,
     operand: usize,
     view: &View,
@@ -100,10 +100,10 @@ pub(crate) fn read_view(
         origins: Vec::new(),
     };
     let reader = unit.reader(&kernel)?;
-    let mut emitter = Emitter::new(&reader, Frame::Elements, 1, bindings.clone())?;
-    emitter.emit_all()?;
-    let kind = literal::compute_type(dtype);
-    Ok(format!("fn {name}(index: u32) -> {kind} {{\n{}    return v0;\n}}\n", emitter.text))
+    let emitter = Emitter::new(&reader, Frame::Elements, 1, std::mem::take(bindings))?;
+    let (with_numbers, text) = emitter.function(name, 0)?;
+    *bindings = with_numbers;
+    Ok(text)
 }
 
 /// `fn name(index: u32)`: a word of scratch memory.
@@ -141,15 +141,10 @@ pub(crate) fn dispatch_elements(
     label: String,
     count: usize,
     options: Options,
-    bindings: Bindings,
+    mut bindings: Bindings,
 ) -> Result<()> {
-    let workgroup = unit.workgroup_for(count);
-    let grid = unit.grid(count.div_ceil(workgroup as usize))?;
-    let options = options
-        .constant("WORKGROUP", workgroup)
-        .constant("COUNT", count as u32)
-        .constant("GRID_X", grid[0])
-        .splice("bindings", bindings.declarations());
-    let source = gradloom_shaders::expand(template, &options).map_err(template_error)?;
-    unit.dispatch(label, source, bindings, grid)
+    let workgroup = unit.target.workgroup;
+    let options = bindings.named(options, &[("COUNT", count)]).constant("WORKGROUP", workgroup);
+    let groups = count.div_ceil(workgroup as usize);
+    unit.dispatch(template, label, options, bindings, groups)
 }

@@ -16,14 +16,14 @@ pub(crate) fn compile(unit: &mut Unit<'_>, data: &Shape, axis: usize, index: &Vi
         return Err(Error::backend(format!("gather: axis {axis} of {data:?} is empty")));
     }
     let dtype = epilogue::accumulator_dtype(unit.kernel);
-    let (bindings, program) = with_epilogue(unit, &[0, 1], &[], dtype)?;
+    let (mut bindings, program) = with_epilogue(unit, &[0, 1], &[], dtype)?;
     let reads = epilogue::read(unit, &bindings, 0)
-        + &epilogue::read_view(unit, &bindings, "read_index", 1, index)?;
+        + &epilogue::read_view(unit, &mut bindings, "read_index", 1, index)?;
     let shape = unit.kernel.space.shape;
-    let options = Options::new()
-        .constant("PICKS", shape[axis] as u32)
-        .constant("SIZE", data[axis] as u32)
-        .constant("INNER", shape[axis + 1..].iter().product::<usize>() as u32)
+    let inner = shape[axis + 1..].iter().product();
+    let sizes = [("PICKS", shape[axis]), ("SIZE", data[axis]), ("INNER", inner)];
+    let options = bindings
+        .named(Options::new(), &sizes)
         .alias("Value", literal::compute_type(dtype))
         .splice("reads", reads)
         .splice("epilogue", program);

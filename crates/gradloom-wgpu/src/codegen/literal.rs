@@ -44,6 +44,15 @@ pub(crate) fn scalar(value: Scalar, dtype: DType) -> String {
     }
 }
 
+/// The 32 bits of a constant of the compute type of `dtype`.
+pub(crate) fn word(value: Scalar, dtype: DType) -> u32 {
+    match dtype.compute() {
+        DType::I32 | DType::I64 | DType::I8 | DType::U32 | DType::U8 => value.as_i64() as u32,
+        DType::Bool => u32::from(value.as_bool()),
+        DType::F32 | DType::F64 | DType::F16 | DType::BF16 => (value.as_f64() as f32).to_bits(),
+    }
+}
+
 fn integer(value: i32) -> String {
     if value == i32::MIN { "i32(-2147483648)".to_owned() } else { format!("{value}i") }
 }
@@ -114,9 +123,4 @@ pub(crate) fn from_word(dtype: DType, word: &str) -> String {
 /// The lowest byte of an `i32` with its sign.
 pub(crate) fn signed_byte(value: &str) -> String {
     format!("(({value} << 24u) >> 24u)")
-}
-
-/// An index constant; negative numbers wrap, which address arithmetic in `u32` undoes.
-pub(crate) fn index(value: isize) -> String {
-    format!("{}u", value as i64 as u32)
 }

@@ -8,7 +8,7 @@ use super::axes::Axes;
 use super::bindings::Bindings;
 use super::coordinates::Frame;
 use super::emit::Emitter;
-use super::unit::{Unit, template_error};
+use super::unit::Unit;
 
 /// Compiles a map kernel.
 pub(crate) fn compile(unit: &mut Unit<'_>) -> Result<()> {
@@ -17,19 +17,16 @@ pub(crate) fn compile(unit: &mut Unit<'_>) -> Result<()> {
     let mut emitter = Emitter::new(unit, Frame::Elements, lanes, Bindings::default())?;
     emitter.register_outputs(|_| true)?;
     emitter.emit_all()?;
-    let Emitter { bindings, text, .. } = emitter;
-    let workgroup = unit.workgroup_for(count.div_ceil(lanes));
-    let groups = count.div_ceil(lanes * workgroup as usize);
-    let grid = unit.grid(groups)?;
+    let Emitter { mut bindings, text, .. } = emitter;
+    let workgroup = unit.target.workgroup;
     let options = Options::new()
         .constant("WORKGROUP", workgroup)
-        .constant("COUNT", count as u32)
         .constant("LANES", lanes as u32)
-        .constant("GRID_X", grid[0])
-        .splice("bindings", bindings.declarations())
         .splice("program", text);
-    let source = gradloom_shaders::expand("map.wgsl", &options).map_err(template_error)?;
-    unit.dispatch(format!("map{:?}", unit.kernel.space.shape), source, bindings, grid)
+    let options = bindings.named(options, &[("COUNT", count)]);
+    let groups = count.div_ceil(lanes * workgroup as usize);
+    let label = format!("map{:?}", unit.kernel.space.shape);
+    unit.dispatch("map.wgsl", label, options, bindings, groups)
 }
 
 /// Four neighbours per thread if no group of four crosses the end of the innermost axis.

@@ -8,7 +8,6 @@ use gradloom_tensor::{DType, Error, RANK_MAX, Result, Shape};
 
 use super::axes::Axes;
 use super::bindings::Bindings;
-use super::literal;
 use super::tiled::{self, Product};
 use super::unit::{Target, Unit};
 
@@ -38,7 +37,7 @@ pub(crate) fn compile(unit: &mut Unit<'_>, lhs: &View, rhs: &View) -> Result<()>
         Side { axes: &axes, view: *lhs, batch: batches[0], across: row, along: column },
         Side { axes: &axes, view: *rhs, batch: batches[1], across: column, along: row },
     ];
-    let operands = |unit: &Unit<'_>, bindings: &Bindings, vectors: [bool; 2]| {
+    let operands = |unit: &Unit<'_>, bindings: &mut Bindings, vectors: [bool; 2]| {
         let head = ["lhs_{}(batch: u32, m: u32, k: u32)", "rhs_{}(batch: u32, k: u32, n: u32)"];
         let names = [("m", "k"), ("n", "k")];
         (0..2)
@@ -65,7 +64,8 @@ pub(crate) fn compile(unit: &mut Unit<'_>, lhs: &View, rhs: &View) -> Result<()>
         vectors: [sides[0].is_vector(m), sides[1].is_vector(n)],
         operands: &operands,
         place: "fn place(index: u32) -> u32 {\n    return index;\n}\n".to_owned(),
-        constants: Options::new(),
+        numbers: Vec::new(),
+        options: Options::new(),
     };
     tiled::compile(unit, &product)
 }
@@ -104,7 +104,7 @@ impl Side<'_> {
     fn function(
         &self,
         unit: &Unit<'_>,
-        bindings: &Bindings,
+        bindings: &mut Bindings,
         operand: usize,
         head: &str,
         (across, along): (&str, &str),
@@ -120,20 +120,31 @@ impl Side<'_> {
         let mut rest = "batch".to_owned();
         for (axis, (&size, &stride)) in self.axes.sizes.iter().zip(&walk.strides).enumerate().rev()
         {
-            if stride != 0 {
-                let place = if axis == 0 { rest.clone() } else { format!("{rest} % {size}u") };
-                terms.push(format!("({place}) * {}", literal::index(stride)));
+            if axis == 0 {
+                if stride != 0 {
+                    terms.push(format!("{rest} * {}", bindings.offset("stride", stride)));
+                }
+                break;
             }
-            rest = format!("({rest} / {size}u)");
+            let size = bindings.number("size", size);
+            if stride != 0 {
+                terms.push(format!("({rest} % {size}) * {}", bindings.offset("stride", stride)));
+            }
+            rest = format!("({rest} / {size})");
         }
         for (name, stride) in
             [(across, self.view.strides[self.across]), (along, self.view.strides[self.along])]
         {
-            if stride != 0 {
-                terms.push(format!("{name} * {}", literal::index(stride)));
+            match stride {
+                0 => {}
+                1 => terms.push(name.to_owned()),
+                _ => terms.push(format!("{name} * {}", bindings.offset("stride", stride))),
             }
         }
-        terms.push(literal::index(walk.offset));
+        terms.push(match walk.offset {
+            0 => "0u".to_owned(),
+            offset => bindings.offset("offset", offset),
+        });
         let _ = writeln!(text, "    let index = {};", terms.join(" + "));
         if vector {
             let load = bindings.load_vector(resource, "index / 4u");

@@ -3,11 +3,13 @@
 mod axes;
 pub(crate) mod bindings;
 mod blocks;
+mod constants;
 mod coordinates;
 mod elementwise;
 mod emit;
 mod epilogue;
 mod literal;
+mod numbers;
 mod quads;
 mod unit;
 pub(crate) mod words;

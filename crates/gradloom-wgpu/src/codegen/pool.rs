@@ -36,7 +36,7 @@ pub(crate) fn compile(unit: &mut Unit<'_>, pooling: Pooling, pool: &Pool) -> Res
     unit.check_turns(name, turns(pooling, pool))?;
     let operands: Vec<usize> = (0..lens.len()).collect();
     let dtype = epilogue::accumulator_dtype(unit.kernel);
-    let (bindings, program) = with_epilogue(unit, &operands, &[], dtype)?;
+    let (mut bindings, program) = with_epilogue(unit, &operands, &[], dtype)?;
     let mut reads: String =
         operands.iter().map(|&operand| epilogue::read(unit, &bindings, operand)).collect();
     if defines.contains(&"WINNER") {
@@ -52,7 +52,9 @@ pub(crate) fn compile(unit: &mut Unit<'_>, pooling: Pooling, pool: &Pool) -> Res
     for define in defines {
         options = options.define(define);
     }
-    let options = window_constants(options, &pool.window, pool.input_size, pool.output_size)
+    let (options, numbers) = windows(options, &pool.window, pool.input_size, pool.output_size);
+    let options = bindings
+        .named(options, &numbers)
         .alias("Value", literal::compute_type(dtype))
         .splice("reads", reads)
         .splice("epilogue", program);
@@ -76,18 +78,27 @@ fn turns(pooling: Pooling, pool: &Pool) -> usize {
     (0..3).fold(window, |turns, axis| turns.saturating_mul(covering(axis))).saturating_add(window)
 }
 
-/// The constants of windows, for pooling and convolution.
-pub(crate) fn window_constants(
+/// What templates of windows need, for pooling and convolution: windows as constants, and the sizes that
+/// they move over as numbers. The size of an axis that pictures or signals lack is a constant, so that all
+/// that is about it goes.
+pub(crate) fn windows(
     options: Options,
     window: &Window,
     input: [usize; 3],
     output: [usize; 3],
-) -> Options {
+) -> (Options, Vec<(&'static str, usize)>) {
     let mut options = options;
+    let mut numbers = Vec::new();
+    let names = [("IN_D", "OUT_D"), ("IN_H", "OUT_H"), ("IN_W", "OUT_W")];
+    for (axis, (in_name, out_name)) in names.into_iter().enumerate() {
+        if (input[axis], output[axis]) == (1, 1) {
+            options = options.constant(in_name, 1).constant(out_name, 1);
+        } else {
+            numbers.extend([(in_name, input[axis]), (out_name, output[axis])]);
+        }
+    }
     for (axis, suffix) in ["D", "H", "W"].into_iter().enumerate() {
         for (name, value) in [
-            ("IN", input[axis]),
-            ("OUT", output[axis]),
             ("KERNEL", window.kernel[axis]),
             ("STRIDE", window.stride[axis]),
             ("PAD", window.padding[axis][0]),
@@ -96,5 +107,5 @@ pub(crate) fn window_constants(
             options = options.constant(&format!("{name}_{suffix}"), value as u32);
         }
     }
-    options
+    (options, numbers)
 }

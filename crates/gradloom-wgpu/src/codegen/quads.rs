@@ -6,7 +6,6 @@ use gradloom_plan::View;
 use gradloom_tensor::{DType, Result};
 
 use super::bindings::Bindings;
-use super::literal;
 use super::unit::Unit;
 
 /// An operand of f32 and its index arithmetic, without mask.
@@ -38,7 +37,7 @@ impl Quads {
 
     /// `fn name(c0, .., quad) -> vec4<f32>`: elements `4 quad` and on of the last axis, zero beyond its
     /// end, at coordinates of the other axes.
-    pub(crate) fn function(&self, unit: &Unit<'_>, bindings: &Bindings, name: &str) -> String {
+    pub(crate) fn function(&self, unit: &Unit<'_>, bindings: &mut Bindings, name: &str) -> String {
         let View { shape, strides, .. } = &self.view;
         let (_, resource) = unit.input(self.operand);
         let last = shape.rank() - 1;
@@ -47,9 +46,12 @@ impl Quads {
             let _ = write!(text, "c{axis}: u32, ");
         }
         text.push_str("quad: u32) -> vec4<f32> {\n");
-        let step = literal::index(strides[last]);
-        let _ =
-            writeln!(text, "    let first = {} + quad * 4u * {step};", address(&self.view, last));
+        let first = address(&self.view, last, bindings);
+        let step = match strides[last] {
+            1 => "1u".to_owned(),
+            stride => bindings.offset("stride", stride),
+        };
+        let _ = writeln!(text, "    let first = {first} + quad * 4u * {step};");
         if self.is_vector() && bindings.is_vector(resource) {
             let load = bindings.load_vector(resource, "first / 4u");
             let _ = writeln!(text, "    return {load};\n}}");
@@ -62,9 +64,12 @@ impl Quads {
             let _ = writeln!(text, "    return vec4<f32>({});\n}}", elements.join(", "));
             return text;
         }
+        let size = bindings.number("size", shape[last]);
+        let element =
+            |lane: usize| bindings.load(resource, DType::F32, &format!("first + {lane}u * {step}"));
         text.push_str("    var result = vec4<f32>();\n");
         for (lane, component) in ["x", "y", "z", "w"].iter().enumerate() {
-            let exists = format!("quad * 4u + {lane}u < {}u", shape[last]);
+            let exists = format!("quad * 4u + {lane}u < {size}");
             let _ =
                 writeln!(text, "    if ({exists}) {{ result.{component} = {}; }}", element(lane));
         }
@@ -74,10 +79,13 @@ impl Quads {
 }
 
 /// The element of a view at coordinates `c0` and so on of its first `axes` axes.
-pub(crate) fn address(view: &View, axes: usize) -> String {
-    let mut text = literal::index(view.offset);
+pub(crate) fn address(view: &View, axes: usize, bindings: &mut Bindings) -> String {
+    let mut text = match view.offset {
+        0 => "0u".to_owned(),
+        offset => bindings.offset("offset", offset),
+    };
     for axis in (0..axes).filter(|&axis| view.strides[axis] != 0) {
-        let _ = write!(text, " + c{axis} * {}", literal::index(view.strides[axis]));
+        let _ = write!(text, " + c{axis} * {}", bindings.offset("stride", view.strides[axis]));
     }
     text
 }

@@ -9,7 +9,7 @@ use super::bindings::Bindings;
 use super::blocks::{self, Matrix};
 use super::epilogue;
 use super::quads::Quads;
-use super::unit::{Unit, template_error};
+use super::unit::Unit;
 
 /// Rows of the left operand up to which a block is used for all of them at once.
 const FEW_ROWS: usize = 8;
@@ -109,25 +109,20 @@ fn bind(unit: &Unit<'_>, lhs: Quads, parts: &[Part]) -> Result<(Bindings, String
 }
 
 fn dispatch(unit: &mut Unit<'_>, lhs: Quads, parts: &[Part]) -> Result<()> {
-    let (bindings, program) = bind(unit, lhs, parts)?;
+    let (mut bindings, program) = bind(unit, lhs, parts)?;
     let matrices: Vec<Matrix> = parts.iter().map(|part| part.matrix).collect();
     let (rows, inner) = (lhs.view.shape[0], lhs.view.shape[1]);
     let columns = unit.kernel.space.shape.count() / rows;
-    let mut options = Options::new()
-        .constant("ROWS", rows as u32)
-        .constant("N", columns as u32)
+    let reads = lhs.function(unit, &mut bindings, "lhs_quad")
+        + &blocks::functions(unit, &mut bindings, &matrices);
+    let mut options = bindings
+        .named(Options::new(), &[("ROWS", rows), ("N", columns)])
         .constant("PARTS", parts.len() as u32)
-        .splice("bindings", bindings.declarations())
-        .splice(
-            "reads",
-            lhs.function(unit, &bindings, "lhs_quad")
-                + &blocks::functions(unit, &bindings, &matrices),
-        )
+        .splice("reads", reads)
         .splice("epilogue", program);
     for (part, Part { matrix, column }) in parts.iter().enumerate() {
-        options = options
-            .constant(&format!("FIRST_COLUMN_{part}"), *column as u32)
-            .constant(&format!("PART_ROWS_{part}"), matrix.rows as u32);
+        let sizes = [("FIRST_COLUMN", *column), ("PART_ROWS", matrix.rows)];
+        options = named_of_part(&mut bindings, options, part, &sizes);
     }
     let formats: Vec<&str> = parts.iter().map(|part| part.matrix.format.name()).collect();
     let label = format!("quantized_matmul[{rows}, {columns}] k {inner} {}", formats.join(" "));
@@ -138,6 +133,18 @@ fn dispatch(unit: &mut Unit<'_>, lhs: Quads, parts: &[Part]) -> Result<()> {
     }
 }
 
+/// As [`Bindings::named`], for names that end in the number of a matrix.
+fn named_of_part(
+    bindings: &mut Bindings,
+    options: Options,
+    part: usize,
+    numbers: &[(&str, usize)],
+) -> Options {
+    numbers.iter().fold(options, |options, &(name, value)| {
+        bindings.named(options, &[(&format!("{name}_{part}"), value)])
+    })
+}
+
 /// A workgroup per group of 16 rows of a matrix.
 fn by_groups(
     unit: &mut Unit<'_>,
@@ -145,36 +152,33 @@ fn by_groups(
     lhs: Quads,
     parts: &[Part],
     mut options: Options,
-    bindings: Bindings,
+    mut bindings: Bindings,
 ) -> Result<()> {
     let (rows, inner) = (lhs.view.shape[0], lhs.view.shape[1]);
-    let at_once = rows.min(FEW_ROWS);
+    // Few shaders do for all numbers of rows.
+    let at_once = rows.next_power_of_two().min(FEW_ROWS);
     let sets_max = unit.target.workgroup as usize / 16;
     let (mut first_group, mut units_max) = (0, 1);
     for (part, Part { matrix, .. }) in parts.iter().enumerate() {
         let sixteens = unit_sixteens(matrix, sets_max);
         let units = inner / (16 * sixteens);
         units_max = units_max.max(units);
-        options = options
-            .constant(&format!("FIRST_GROUP_{part}"), first_group as u32)
-            .constant(&format!("PART_GROUPS_{part}"), matrix.groups() as u32)
-            .constant(&format!("UNITS_{part}"), units as u32)
+        let sizes =
+            [("FIRST_GROUP", first_group), ("PART_GROUPS", matrix.groups()), ("UNITS", units)];
+        options = named_of_part(&mut bindings, options, part, &sizes)
             .constant(&format!("SIXTEENS_{part}"), sixteens as u32);
         first_group += matrix.groups();
     }
     // Sets of threads that end together.
     let sets = units_max.div_ceil(units_max.div_ceil(sets_max));
     let groups = first_group * rows.div_ceil(at_once);
-    let grid = unit.grid(groups)?;
-    let options = options
+    let options = bindings
+        .named(options, &[("GROUPS", first_group)])
         .constant("WORKGROUP", 16 * sets as u32)
-        .constant("GRID_X", grid[0])
-        .constant("GROUPS", first_group as u32)
         .constant("M", at_once as u32)
         .constant("SPLITS", sets as u32);
-    let template = "quantized_matmul_few.wgsl";
-    let source = gradloom_shaders::expand(template, &options).map_err(template_error)?;
-    unit.dispatch(format!("{label} by {sets} sets"), source, bindings, grid)
+    let label = format!("{label} by {sets} sets");
+    unit.dispatch("quantized_matmul_few.wgsl", label, options, bindings, groups)
 }
 
 /// How many 16 numbers a thread takes at once: formats of 256 share words among 64 or 128 numbers.
@@ -194,33 +198,28 @@ fn in_tiles(
     lhs: Quads,
     parts: &[Part],
     mut options: Options,
-    bindings: Bindings,
+    mut bindings: Bindings,
 ) -> Result<()> {
     let (rows, inner) = (lhs.view.shape[0], lhs.view.shape[1]);
     let mut first_tile = 0;
     for (part, Part { matrix, .. }) in parts.iter().enumerate() {
         let tiles = matrix.rows.div_ceil(tile.n);
-        options = options
-            .constant(&format!("FIRST_TILE_{part}"), first_tile as u32)
-            .constant(&format!("PART_TILES_{part}"), tiles as u32);
+        let sizes = [("FIRST_TILE", first_tile), ("PART_TILES", tiles)];
+        options = named_of_part(&mut bindings, options, part, &sizes);
         first_tile += tiles;
     }
     let groups = tile.count(rows, parts);
-    let grid = unit.grid(groups)?;
-    let options = options
+    let sizes = [("GROUPS", groups), ("TILES_M", rows.div_ceil(tile.m)), ("K", inner)];
+    let options = bindings
+        .named(options, &sizes)
         .constant("WORKGROUP", tile.threads() as u32)
-        .constant("GRID_X", grid[0])
-        .constant("GROUPS", groups as u32)
-        .constant("TILES_M", rows.div_ceil(tile.m) as u32)
-        .constant("K", inner as u32)
         .constant("TILE_M", tile.m as u32)
         .constant("TILE_N", tile.n as u32)
         .constant("TILE_K", tile.k as u32)
         .constant("EACH_M", tile.each as u32)
         .constant("EACH_N", tile.each as u32);
-    let source =
-        gradloom_shaders::expand("quantized_matmul.wgsl", &options).map_err(template_error)?;
-    unit.dispatch(format!("{label} tile {}x{}", tile.m, tile.n), source, bindings, grid)
+    let label = format!("{label} tile {}x{}", tile.m, tile.n);
+    unit.dispatch("quantized_matmul.wgsl", label, options, bindings, groups)
 }
 
 #[cfg(test)]
@@ -232,6 +231,7 @@ mod tests {
     use gradloom_tensor::blocks::interleave;
     use gradloom_tensor::{BlockFormat, DType, Shape};
 
+    use crate::codegen::bindings::Binding;
     use crate::codegen::{self, Target};
 
     /// Dispatches of a product of `rows` rows with so many matrices, and the most buffers of one.
@@ -263,7 +263,9 @@ mod tests {
             origins: vec![0],
         };
         let (all, _) = codegen::compile(&kernel, &Target::BASELINE, &|buffer| buffer).unwrap();
-        let most = all.iter().map(|dispatch| dispatch.bindings.len()).max();
+        let storage = |binding: &&Binding| !binding.uniform;
+        let most =
+            all.iter().map(|dispatch| dispatch.bindings.iter().filter(storage).count()).max();
         (all.len(), most.unwrap_or(0))
     }
 

@@ -23,16 +23,13 @@ pub(crate) fn compile(
     }
     let matrix = Matrix { operand: 0, format, rows, columns };
     matrix.check(unit)?;
-    let (bindings, program) = with_epilogue(unit, &[0, 1], &[], DType::F32)?;
-    let reads = blocks::functions(unit, &bindings, &[matrix])
-        + &epilogue::read_view(unit, &bindings, "read_index", 1, index)?;
+    let (mut bindings, program) = with_epilogue(unit, &[0, 1], &[], DType::F32)?;
+    let reads = blocks::functions(unit, &mut bindings, &[matrix])
+        + &epilogue::read_view(unit, &mut bindings, "read_index", 1, index)?;
     let sixteens = columns / 16;
-    let options = Options::new()
-        .constant("ROWS", rows as u32)
-        .constant("COLUMNS", columns as u32)
-        .constant("SIXTEENS", sixteens as u32)
-        .splice("reads", reads)
-        .splice("epilogue", program);
+    let sizes = [("ROWS", rows), ("COLUMNS", columns), ("SIXTEENS", sixteens)];
+    let options =
+        bindings.named(Options::new(), &sizes).splice("reads", reads).splice("epilogue", program);
     let label = format!("quantized_rows {picks} of [{rows}, {columns}] {format}");
     let threads = picks * sixteens;
     dispatch_elements(unit, "quantized_rows.wgsl", label, threads, options, bindings)

@@ -15,7 +15,7 @@ use super::emit::Emitter;
 use super::literal;
 use super::row_layout::RowLayout;
 use super::row_tree::tree;
-use super::unit::{Unit, template_error};
+use super::unit::Unit;
 
 /// Compiles a row or reduce kernel.
 pub(crate) fn compile(unit: &mut Unit<'_>) -> Result<()> {
@@ -40,7 +40,7 @@ enum Stage {
 }
 
 fn stage(unit: &mut Unit<'_>, layout: &RowLayout, stage: Stage) -> Result<()> {
-    let (bindings, text, combine) = Writer::new(unit, layout, stage)?.write()?;
+    let (mut bindings, text, combine) = Writer::new(unit, layout, stage)?.write()?;
     if !layout.is_resident && !matches!(stage, Stage::Final(..)) {
         let passes = unit.kernel.program.passes().into_iter().max().unwrap_or(0) + 1;
         let turns = layout.turns() + layout.turns() / layout.block.max(1);
@@ -49,29 +49,29 @@ fn stage(unit: &mut Unit<'_>, layout: &RowLayout, stage: Stage) -> Result<()> {
     }
     let blocks = layout.rows.div_ceil(layout.rows_per_group);
     let groups = blocks * layout.chunks;
-    let grid = unit.grid(groups)?;
-    let options = Options::new()
+    let sizes = [
+        ("ROWS", layout.rows),
+        ("COLUMNS", layout.columns),
+        ("ROWS_PER_GROUP", layout.rows_per_group),
+        ("THREADS", layout.threads),
+        ("CHUNKS", layout.chunks),
+        ("CHUNK", layout.chunk),
+        ("GROUPS", groups),
+    ];
+    let options = bindings
+        .named(Options::new(), &sizes)
         .define_if(layout.row_fastest, "ROW_FASTEST")
         .constant("WORKGROUP", (layout.threads * layout.rows_per_group) as u32)
-        .constant("ROWS", layout.rows as u32)
-        .constant("COLUMNS", layout.columns as u32)
-        .constant("ROWS_PER_GROUP", layout.rows_per_group as u32)
-        .constant("THREADS", layout.threads as u32)
-        .constant("CHUNKS", layout.chunks as u32)
-        .constant("CHUNK", layout.chunk as u32)
-        .constant("GROUPS", groups as u32)
-        .constant("GRID_X", grid[0])
-        .splice("bindings", bindings.declarations())
         .splice("combine", combine)
         .splice("program", text);
-    let source = gradloom_shaders::expand("row.wgsl", &options).map_err(template_error)?;
     let kind = match (stage, &unit.kernel.kind) {
         (Stage::Partial(_), _) => "reduce partial",
         (Stage::Final(..), _) => "reduce final",
         (Stage::Whole, KernelKind::Row) => "row",
         (Stage::Whole, _) => "reduce",
     };
-    unit.dispatch(format!("{kind} {}x{}", layout.rows, layout.columns), source, bindings, grid)
+    let label = format!("{kind} {}x{}", layout.rows, layout.columns);
+    unit.dispatch("row.wgsl", label, options, bindings, groups)
 }
 
 /// The text of one stage while it is written.
@@ -143,8 +143,7 @@ impl<'a> Writer<'a> {
     fn columns_in_registers(&mut self) {
         for lane in 0..self.layout.resident {
             let suffix = self.emitter.lane_suffix(lane);
-            let step = lane * self.layout.threads;
-            self.emitter.line(format!("let raw_column{suffix} = lane + {step}u;"));
+            self.emitter.line(format!("let raw_column{suffix} = lane + {lane}u * THREADS;"));
             self.emitter.line(format!("let inside{suffix} = raw_column{suffix} < COLUMNS;"));
             self.emitter
                 .line(format!("let column{suffix} = min(raw_column{suffix}, COLUMNS - 1u);"));
@@ -249,14 +248,14 @@ impl<'a> Writer<'a> {
         chunks: usize,
         reductions: &[(ValueId, Reduction, ValueId)],
     ) {
-        self.emitter
-            .line(format!("for (var chunk = lane; chunk < {chunks}u; chunk += THREADS) {{"));
+        let chunks = self.emitter.bindings.number("partials", chunks);
+        self.emitter.line(format!("for (var chunk = lane; chunk < {chunks}; chunk += THREADS) {{"));
         let all: Vec<ValueId> =
             self.unit.kernel.program.reductions().map(|(id, _, _)| id).collect();
         for &(id, reduction, operand) in reductions {
             let dtype = self.emitter.dtype(operand);
             let position = all.iter().position(|&other| other == id).unwrap_or(0);
-            let index = format!("({}u + chunk) * ROWS + row", position * chunks);
+            let index = format!("({position}u * {chunks} + chunk) * ROWS + row");
             let word = self.emitter.bindings.load(scratch, DType::U32, &index);
             let value = literal::from_word(dtype, &word);
             let combined = literal::combine(reduction, dtype, &format!("acc{id}"), &value);

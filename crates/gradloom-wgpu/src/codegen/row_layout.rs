@@ -6,6 +6,8 @@ use super::unit::Unit;
 
 /// Columns that a thread keeps in registers at most.
 const RESIDENT_MAX: usize = 4;
+/// Rows from which a thread for each keeps the device busy, if there are few columns.
+const ROWS_MANY: usize = 1 << 12;
 /// Columns that a thread of a split reduction adds at least.
 const COLUMNS_PER_THREAD_MIN: usize = 16;
 /// Chunks of a split reduction at most, unless the columns of a thread would be too many.
@@ -33,7 +35,8 @@ pub(crate) struct RowLayout {
     pub(crate) chunks: usize,
     /// Columns of a part.
     pub(crate) chunk: usize,
-    /// Columns of a thread in a turn: all that it has, kept in registers, or else 1 (8 of very long rows).
+    /// Columns of a thread in a turn: all that it has, or room for them, kept in registers; or else 1 (8 of
+    /// very long rows).
     pub(crate) resident: usize,
     /// True if all columns of a row fit in its threads' registers.
     pub(crate) is_resident: bool,
@@ -50,9 +53,12 @@ impl RowLayout {
         let row_fastest = rows > 1 && unit.kernel.rows_are_neighbours();
         let threads = if row_fastest {
             strided_threads(rows, columns, workgroup)
+        } else if columns <= RESIDENT_MAX && rows >= ROWS_MANY {
+            1
         } else {
-            // Four columns a thread, if the row is that long.
-            columns.div_ceil(RESIDENT_MAX).next_power_of_two().min(workgroup)
+            // Four columns a thread, if the row is that long. Never one thread: a tree over one or more of
+            // them is the same shader for rows of any length.
+            columns.div_ceil(RESIDENT_MAX).next_power_of_two().max(2).min(workgroup)
         };
         let rows_per_group = workgroup / threads;
         let mut layout = RowLayout {
@@ -67,10 +73,14 @@ impl RowLayout {
             is_resident: false,
             block: 1,
         };
-        if columns > 0 && columns.div_ceil(threads) <= RESIDENT_MAX {
-            layout.resident = columns.div_ceil(threads);
+        let reduces = matches!(unit.kernel.kind, KernelKind::Reduce);
+        let fits = columns > 0 && columns.div_ceil(threads) <= RESIDENT_MAX;
+        // What is read once gains little from registers, and columns that lie apart are few and many.
+        if fits && !(reduces && row_fastest && threads > 1) {
+            // Rows of any length have the same room.
+            layout.resident = if threads == 1 { columns } else { RESIDENT_MAX };
             layout.is_resident = true;
-        } else if matches!(unit.kernel.kind, KernelKind::Reduce) {
+        } else if reduces {
             layout.split(unit.target.busy_workgroups as usize);
         }
         if !layout.is_resident {

@@ -9,27 +9,25 @@ use super::row_layout::RowLayout;
 /// A binary tree over the threads of a row in workgroup memory.
 pub(crate) fn tree(name: &str, reduction: Reduction, dtype: DType, layout: &RowLayout) -> String {
     let kind = literal::compute_type(dtype);
-    let size = layout.threads * layout.rows_per_group;
-    let stride = if layout.row_fastest { layout.rows_per_group } else { 1 };
-    let half = layout.threads / 2;
+    let stride = if layout.row_fastest { "ROWS_PER_GROUP" } else { "1u" };
     let combined = literal::combine(
         reduction,
         dtype,
         &format!("{name}_memory[thread]"),
-        &format!("{name}_memory[thread + step * {stride}u]"),
+        &format!("{name}_memory[thread + step * {stride}]"),
     );
     format!(
-        "var<workgroup> {name}_memory: array<{kind}, {size}>;
+        "var<workgroup> {name}_memory: array<{kind}, WORKGROUP>;
 fn {name}(value: {kind}, thread: u32, lane: u32) -> {kind} {{
     {name}_memory[thread] = value;
     workgroupBarrier();
-    for (var step = {half}u; step > 0u; step >>= 1u) {{
+    for (var step = THREADS / 2u; step > 0u; step >>= 1u) {{
         if (lane < step) {{
             {name}_memory[thread] = {combined};
         }}
         workgroupBarrier();
     }}
-    let result = {name}_memory[thread - lane * {stride}u];
+    let result = {name}_memory[thread - lane * {stride}];
     workgroupBarrier();
     return result;
 }}

@@ -6,7 +6,7 @@ use gradloom_tensor::Result;
 use super::bindings::Bindings;
 use super::epilogue::{self, Extra, operand_bindings, with_epilogue};
 use super::literal;
-use super::unit::{Unit, template_error};
+use super::unit::Unit;
 
 /// Lines from which one thread for each keeps the device busy enough.
 const LINES_MANY: usize = 1 << 14;
@@ -64,60 +64,64 @@ pub(crate) fn compile(unit: &mut Unit<'_>, axis: usize, reverse: bool) -> Result
     let options = Options::new()
         .define_if(reverse, "REVERSE")
         .define_if(walk != Walk::Thread, "LINE_PER_GROUP")
-        .constant("LENGTH", length as u32)
-        .constant("INNER", shape[axis + 1..].iter().product::<usize>() as u32)
-        .constant("LINES", lines as u32)
-        .constant("CHUNK", chunk as u32)
-        .constant("CHUNKS", chunks as u32)
         .alias("Value", literal::compute_type(dtype));
-    let label = format!("scan{shape:?} axis {axis}");
+    let inner = shape[axis + 1..].iter().product();
+    let sizes = [
+        ("LENGTH", length),
+        ("INNER", inner),
+        ("LINES", lines),
+        ("CHUNK", chunk),
+        ("CHUNKS", chunks),
+    ];
+    let stages = Stages { label: format!("scan{shape:?} axis {axis}"), sizes, groups };
     if chunks == 1 {
         let (bindings, program) = with_epilogue(unit, &[0], &[], dtype)?;
         let reads = epilogue::read(unit, &bindings, 0);
-        return stage(unit, label, groups, options.splice("epilogue", program), reads, bindings);
+        return stages.dispatch(unit, "", options.splice("epilogue", program), reads, bindings);
     }
     let resource = unit.add_scratch(groups);
     // Sums are of the type that is computed in: partial ones are not rounded.
     let partial = Extra { resource, dtype: dtype.compute(), writable: true };
-    sum_chunks(unit, &label, groups, options.clone(), partial)?;
+    stages.sum_chunks(unit, options.clone(), partial)?;
     let partial = Extra { writable: false, ..partial };
     let (bindings, program) = with_epilogue(unit, &[0], &[partial], dtype)?;
     let reads = epilogue::read(unit, &bindings, 0)
         + &epilogue::read_extra(&bindings, "read_partial", partial);
     let options = options.define("CHUNKED").splice("epilogue", program);
-    stage(unit, format!("{label} by {chunk}"), groups, options, reads, bindings)
+    stages.dispatch(unit, " in chunks", options, reads, bindings)
 }
 
-fn sum_chunks(
-    unit: &mut Unit<'_>,
-    label: &str,
-    groups: usize,
-    options: Options,
-    partial: Extra,
-) -> Result<()> {
-    let bindings = operand_bindings(unit, &[0], &[partial])?;
-    let reads = epilogue::read(unit, &bindings, 0)
-        + &epilogue::write_extra(&bindings, "write_partial", partial);
-    let options = options.define("PARTIAL").splice("epilogue", "");
-    stage(unit, format!("{label} sums"), groups, options, reads, bindings)
-}
-
-fn stage(
-    unit: &mut Unit<'_>,
+/// What the dispatches of a scan have in common.
+struct Stages {
     label: String,
+    sizes: [(&'static str, usize); 5],
     groups: usize,
-    options: Options,
-    reads: String,
-    bindings: Bindings,
-) -> Result<()> {
-    let grid = unit.grid(groups)?;
-    let options = options
-        .constant("WORKGROUP", unit.target.workgroup)
-        .constant("GRID_X", grid[0])
-        .splice("bindings", bindings.declarations())
-        .splice("reads", reads);
-    let source = gradloom_shaders::expand("scan.wgsl", &options).map_err(template_error)?;
-    unit.dispatch(label, source, bindings, grid)
+}
+
+impl Stages {
+    fn sum_chunks(&self, unit: &mut Unit<'_>, options: Options, partial: Extra) -> Result<()> {
+        let bindings = operand_bindings(unit, &[0], &[partial])?;
+        let reads = epilogue::read(unit, &bindings, 0)
+            + &epilogue::write_extra(&bindings, "write_partial", partial);
+        let options = options.define("PARTIAL").splice("epilogue", "");
+        self.dispatch(unit, " sums", options, reads, bindings)
+    }
+
+    fn dispatch(
+        &self,
+        unit: &mut Unit<'_>,
+        what: &str,
+        options: Options,
+        reads: String,
+        mut bindings: Bindings,
+    ) -> Result<()> {
+        let options = bindings
+            .named(options, &self.sizes)
+            .constant("WORKGROUP", unit.target.workgroup)
+            .splice("reads", reads);
+        let label = format!("{}{what}", self.label);
+        unit.dispatch("scan.wgsl", label, options, bindings, self.groups)
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use gradloom_plan::View;
 use gradloom_shaders::Options;
 use gradloom_tensor::{DType, Result};
 
-use super::arg_sort::Rows;
+use super::arg_sort::{self, Rows};
 use super::bindings::Bindings;
 use super::epilogue::{self, Extra, dispatch_elements, with_epilogue};
 use super::literal;
@@ -42,7 +42,7 @@ pub(crate) fn compile(
         Extra { resource, dtype: dtype.compute(), writable: true }
     });
     let extras: Vec<Extra> = scratch.iter().flatten().copied().chain(partial).collect();
-    let (bindings, finish) = match partial {
+    let (mut bindings, finish) = match partial {
         None => with_epilogue(unit, operands, &extras, dtype)?,
         Some(partial) => {
             let bindings = epilogue::operand_bindings(unit, operands, &extras)?;
@@ -50,23 +50,25 @@ pub(crate) fn compile(
             (bindings, write)
         }
     };
-    let mut reads = epilogue::read_view(unit, &bindings, "read_update", 1, updates)?;
+    let mut reads = epilogue::read_view(unit, &mut bindings, "read_update", 1, updates)?;
     match scratch {
         Some([keys, places]) => {
             reads += &epilogue::read_extra(&bindings, "read_key", keys);
             reads += &epilogue::read_extra(&bindings, "read_order", places);
         }
-        None => reads += &epilogue::read_view(unit, &bindings, "read_index", 0, index)?,
+        None => reads += &epilogue::read_view(unit, &mut bindings, "read_index", 0, index)?,
     }
-    let options = Options::new()
+    let mut sizes = vec![("SIZE", shape[axis]), ("INNER", inner), ("UPDATES", count)];
+    if scratch.is_some() {
+        sizes.push(("PADDED", arg_sort::padded(count)));
+    }
+    if partial.is_some() {
+        sizes.extend([("OUTPUTS", outputs), ("CHUNK", chunk)]);
+    }
+    let options = bindings
+        .named(Options::new(), &sizes)
         .define_if(scratch.is_some(), "SORTED")
         .define_if(partial.is_some(), "SPLIT")
-        .constant("SIZE", shape[axis] as u32)
-        .constant("INNER", inner as u32)
-        .constant("UPDATES", count as u32)
-        .constant("PADDED", count.next_power_of_two().max(2) as u32)
-        .constant("OUTPUTS", outputs as u32)
-        .constant("CHUNK", chunk as u32)
         .alias("Value", literal::compute_type(dtype))
         .splice("reads", reads)
         .splice("epilogue", finish);
@@ -77,7 +79,7 @@ pub(crate) fn compile(
     let threads = splits * outputs;
     dispatch_elements(unit, "scatter_add.wgsl", label.clone(), threads, options, bindings)?;
     let parts = Parts { count: outputs, splits, partial };
-    sum_parts(unit, format!("{label} sum"), parts, dtype, Options::new(), SAME_PLACE)
+    sum_parts(unit, format!("{label} sum"), parts, dtype, Options::new(), &[], SAME_PLACE)
 }
 
 /// Dispatches that sort the indices of each outer row: their rows and scratch memory.
@@ -92,7 +94,7 @@ fn sort_indices(unit: &mut Unit<'_>, axis: usize, index: &View) -> Result<(Rows,
     let view = View { shape: narrow, ..*index };
     let rows = Rows { rows: shape[..axis].iter().product(), length: shape[axis], inner: 1 };
     let scratch = rows.scratch(unit);
-    let key = |unit: &Unit<'_>, bindings: &Bindings| {
+    let key = |unit: &Unit<'_>, bindings: &mut Bindings| {
         let read = epilogue::read_view(unit, bindings, "read_index", 0, &view)?;
         Ok(read
             + "fn sort_key(element: u32) -> u32 {

@@ -6,7 +6,7 @@ use gradloom_tensor::{DType, Result};
 use super::bindings::Bindings;
 use super::epilogue::{self, Extra, dispatch_elements, with_epilogue};
 use super::literal;
-use super::unit::{Target, Unit, template_error};
+use super::unit::{Target, Unit};
 
 /// Inner elements of a part at least when the inner axis is split.
 const SPLIT_MIN: usize = 256;
@@ -34,12 +34,14 @@ pub(crate) struct Product<'a> {
     pub(crate) operands: &'a OperandText<'a>,
     /// `fn place(index)`: the output element of element `index` of `[batch, m, n]`.
     pub(crate) place: String,
-    /// Constants that these functions use.
-    pub(crate) constants: Options,
+    /// Numbers that these functions name.
+    pub(crate) numbers: Vec<(&'static str, usize)>,
+    /// Constants that they use.
+    pub(crate) options: Options,
 }
 
 /// Makes the text of the operand functions; the flags say which are vectors.
-pub(crate) type OperandText<'a> = dyn Fn(&Unit<'_>, &Bindings, [bool; 2]) -> String + 'a;
+pub(crate) type OperandText<'a> = dyn Fn(&Unit<'_>, &mut Bindings, [bool; 2]) -> String + 'a;
 
 /// Tile sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +136,7 @@ fn stage(
         let (input, resource) = unit.input(operand);
         wanted.register(resource, input.dtype, vector, false)?;
     }
-    let (bindings, finish) = match partial {
+    let (mut bindings, finish) = match partial {
         None => epilogue::on_bindings(unit, wanted, DType::F32)?,
         Some(partial) => {
             wanted.register(partial.resource, partial.dtype, false, true)?;
@@ -146,10 +148,20 @@ fn stage(
         [0, 1].map(|operand| product.vectors[operand] && bindings.is_vector(unit.input(operand).1));
     let (tiles_m, tiles_n) = (product.m.div_ceil(tile.m), product.n.div_ceil(tile.n));
     let groups = tiles_m * tiles_n * product.batch * splits;
-    let grid = unit.grid(groups)?;
-    let options = product
-        .constants
-        .clone()
+    let sizes = [
+        ("GROUPS", groups),
+        ("BATCHES", product.batch),
+        ("M", product.m),
+        ("N", product.n),
+        ("K", product.k),
+        ("TILES_M", tiles_m),
+        ("TILES_N", tiles_n),
+        ("CHUNK", chunk),
+    ];
+    let operands = (product.operands)(unit, &mut bindings, vectors);
+    let options = bindings.named(product.options.clone(), &product.numbers);
+    let options = bindings
+        .named(options, &sizes)
         .define_if(product.k_fastest[0], "LHS_K_FASTEST")
         .define_if(product.k_fastest[1], "RHS_K_FASTEST")
         .define_if(vectors[0], "LHS_VECTOR")
@@ -158,26 +170,15 @@ fn stage(
         .define_if(chunk > BLOCK_K, "TOTALS")
         .constant("BLOCK_K", BLOCK_K as u32)
         .constant("WORKGROUP", TILE_THREADS)
-        .constant("GRID_X", grid[0])
-        .constant("GROUPS", groups as u32)
-        .constant("BATCHES", product.batch as u32)
-        .constant("M", product.m as u32)
-        .constant("N", product.n as u32)
-        .constant("K", product.k as u32)
         .constant("TILE_M", tile.m as u32)
         .constant("TILE_N", tile.n as u32)
         .constant("TILE_K", tile.k as u32)
-        .constant("TILES_M", tiles_m as u32)
-        .constant("TILES_N", tiles_n as u32)
         .constant("VECTORS_M", tile.vectors as u32)
         .constant("VECTORS_N", tile.vectors as u32)
-        .constant("CHUNK", chunk as u32)
-        .splice("bindings", bindings.declarations())
-        .splice("operands", (product.operands)(unit, &bindings, vectors))
+        .splice("operands", operands)
         .splice("finish", product.place.clone() + &finish);
-    let source = gradloom_shaders::expand("matmul.wgsl", &options).map_err(template_error)?;
     let label = format!("{} tile {}x{} splits {splits}", product.label, tile.m, tile.n);
-    unit.dispatch(label, source, bindings, grid)
+    unit.dispatch("matmul.wgsl", label, options, bindings, groups)
 }
 
 fn combine(
@@ -188,7 +189,8 @@ fn combine(
 ) -> Result<()> {
     let parts = Parts { count: product.batch * product.m * product.n, splits, partial };
     let label = format!("{} sum of {splits}", product.label);
-    sum_parts(unit, label, parts, DType::F32, product.constants.clone(), &product.place)
+    let Product { options, numbers, place, .. } = product;
+    sum_parts(unit, label, parts, DType::F32, options.clone(), numbers, place)
 }
 
 /// Parts of sums in scratch memory: `[splits, count]`.
@@ -208,13 +210,15 @@ pub(crate) fn sum_parts(
     label: String,
     parts: Parts,
     dtype: DType,
-    constants: Options,
+    options: Options,
+    numbers: &[(&'static str, usize)],
     place: &str,
 ) -> Result<()> {
     let partial = Extra { writable: false, ..parts.partial };
-    let (bindings, program) = with_epilogue(unit, &[], &[partial], dtype)?;
-    let options = constants
-        .constant("SPLITS", parts.splits as u32)
+    let (mut bindings, program) = with_epilogue(unit, &[], &[partial], dtype)?;
+    let options = bindings.named(options, numbers);
+    let options = bindings
+        .named(options, &[("SPLITS", parts.splits)])
         .alias("Value", literal::compute_type(dtype))
         .splice("reads", epilogue::read_extra(&bindings, "read_partial", partial))
         .splice("place", place)

@@ -1,6 +1,7 @@
 //! [`Unit`]: one kernel of a plan while it is compiled to dispatches.
 
 use gradloom_plan::{BufferRef, Kernel, KernelInput, KernelOutput, Operation, View};
+use gradloom_shaders::Options;
 use gradloom_tensor::{DType, Error, Result};
 
 use super::bindings::{Binding, Bindings, Resource};
@@ -54,6 +55,8 @@ pub(crate) struct Dispatch {
     pub(crate) bindings: Vec<Binding>,
     /// The words that it reads, if it binds them.
     pub(crate) words: Words,
+    /// The numbers that it reads, if it binds them.
+    pub(crate) numbers: Vec<u32>,
     /// Folded grid.
     pub(crate) grid: [u32; 2],
 }
@@ -172,8 +175,9 @@ impl<'a> Unit<'a> {
         Resource::Scratch(self.scratch.len() - 1)
     }
 
-    /// The grid of so many workgroups, folded: `(grid, GRID_X)`.
-    pub(crate) fn grid(&self, groups: usize) -> Result<[u32; 2]> {
+    /// The grid of so many workgroups, folded. Rows are as long as the device allows where there are
+    /// several.
+    fn grid(&self, groups: usize) -> Result<[u32; 2]> {
         let max = self.target.grid_max as usize;
         let x = groups.clamp(1, max);
         let y = groups.div_ceil(x);
@@ -185,21 +189,17 @@ impl<'a> Unit<'a> {
         Ok([x as u32, y as u32])
     }
 
-    /// Threads of a workgroup for so many threads in all: few for small work.
-    pub(crate) fn workgroup_for(&self, threads: usize) -> u32 {
-        let enough = threads.next_power_of_two().clamp(32, 1 << 16) as u32;
-        enough.min(self.target.workgroup)
-    }
-
-    /// Appends a dispatch.
+    /// Appends a dispatch of so many workgroups of a template.
     pub(crate) fn dispatch(
         &mut self,
+        template: &str,
         label: impl Into<String>,
-        source: String,
+        options: Options,
         bindings: Bindings,
-        grid: [u32; 2],
+        groups: usize,
     ) -> Result<()> {
         let label = label.into();
+        let grid = self.grid(groups)?;
         let count = bindings.storage_buffers();
         if count > self.target.storage_buffers_max as usize {
             return Err(Error::unsupported(format!(
@@ -207,9 +207,15 @@ impl<'a> Unit<'a> {
                 self.target.storage_buffers_max
             )));
         }
+        let options = options
+            // A grid of one row has no second row that could start elsewhere.
+            .constant("GRID_X", self.target.grid_max)
+            .splice("bindings", bindings.declarations());
+        let source = gradloom_shaders::expand(template, &options)
+            .map_err(|error| Error::backend(error.to_string()))?;
         let source = if bindings.uses_f16() { format!("enable f16;\n{source}") } else { source };
-        let (bindings, words) = (bindings.into_list(), self.words.clone());
-        self.dispatches.push(Dispatch { label, source, bindings, words, grid });
+        let ((bindings, numbers), words) = (bindings.into_parts(), self.words.clone());
+        self.dispatches.push(Dispatch { label, source, bindings, words, numbers, grid });
         Ok(())
     }
 }
@@ -219,9 +225,4 @@ pub(crate) fn f16_unsupported() -> Error {
     Error::unsupported(
         "f16: this device has no 16-bit floats; cast to f32 before moving data there",
     )
-}
-
-/// The error of a template that does not expand: a bug in this crate.
-pub(crate) fn template_error(error: gradloom_shaders::ExpandError) -> Error {
-    Error::backend(error.to_string())
 }

@@ -23,7 +23,7 @@ pub(crate) fn compile(unit: &mut Unit<'_>, data: &Shape, axis: usize, start: &Vi
     }
     let operands: &[usize] = if in_place { &[1] } else { &[0, 1] };
     let bindings = operand_bindings(unit, operands, &[])?;
-    let (bindings, program) = if empty {
+    let (mut bindings, program) = if empty {
         let kind = literal::compute_type(output.dtype);
         let mut bindings = bindings;
         bindings.register(resource, output.dtype, false, true)?;
@@ -33,7 +33,7 @@ pub(crate) fn compile(unit: &mut Unit<'_>, data: &Shape, axis: usize, start: &Vi
         emitter.register_outputs(|_| true)?;
         emitter.function("update", output.value)?
     };
-    let mut reads = epilogue::read_view(unit, &bindings, "read_start", 1, start)?;
+    let mut reads = epilogue::read_view(unit, &mut bindings, "read_start", 1, start)?;
     if !in_place {
         reads += &epilogue::read(unit, &bindings, 0);
     }
@@ -41,12 +41,12 @@ pub(crate) fn compile(unit: &mut Unit<'_>, data: &Shape, axis: usize, start: &Vi
     let store = epilogue::write_extra(&bindings, "store", target);
     let outer: usize = data[..axis].iter().product();
     let inner: usize = data[axis + 1..].iter().product();
-    let options = Options::new()
+    let picks = update.count() / (outer * inner);
+    let sizes =
+        [("SIZE", data[axis]), ("PICKS", picks), ("INNER", inner), ("HEADS", outer / data[0])];
+    let options = bindings
+        .named(Options::new(), &sizes)
         .define_if(!in_place, "COPY")
-        .constant("SIZE", data[axis] as u32)
-        .constant("PICKS", (update.count() / (outer * inner)) as u32)
-        .constant("INNER", inner as u32)
-        .constant("HEADS", (outer / data[0]) as u32)
         .alias("Value", literal::compute_type(output.dtype))
         .splice("reads", reads)
         .splice("update", program + &store);

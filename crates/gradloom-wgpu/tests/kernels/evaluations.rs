@@ -76,14 +76,14 @@ fn kernels_that_differ_in_their_arguments_share_a_shader() {
         let mut first = sum_of_arguments(2);
         first.arguments = vec![(DType::F32, Scalar::Float(5.0)); 9];
         first.run_alone_on(&device).unwrap();
-        let known = backend(&device).shader_sources(0).len();
+        let known = device.statistics().shaders;
         for instruction in &mut first.kernel.program.instructions {
             if let Operation::Argument(argument) = &mut instruction.operation {
                 *argument += 7;
             }
         }
         assert_eq!(first.run_alone_on(&device).unwrap(), [[10.0, 11.0, 12.0, 13.0]]);
-        assert_eq!(backend(&device).shader_sources(0).len(), known);
+        assert_eq!(device.statistics().shaders, known);
     }
 }
 

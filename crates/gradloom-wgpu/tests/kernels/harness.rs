@@ -6,8 +6,8 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use gradloom_plan::interpret;
 use gradloom_plan::kernel::PlanOutput;
 use gradloom_plan::{
-    BufferRef, Instruction, Kernel, KernelInput, KernelKind, KernelOutput, Level, Operation, Plan,
-    Program, Space, ValueId, View,
+    Attachments, BufferRef, Instruction, Kernel, KernelInput, KernelKind, KernelOutput, Level,
+    Operation, Plan, Program, Space, ValueId, View,
 };
 use gradloom_tensor::op::{Binary, Reduction, Unary};
 use gradloom_tensor::{Buffer, DType, Device, Result, Scalar, Shape, bf16, f16, rounding};
@@ -194,6 +194,7 @@ impl Case {
                 .collect(),
             slots: Vec::new(),
             arguments: self.arguments.iter().map(|(dtype, _)| *dtype).collect(),
+            attachments: Attachments::default(),
         }
     }
 

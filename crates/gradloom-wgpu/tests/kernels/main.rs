@@ -13,6 +13,7 @@ mod narrow;
 mod row;
 mod scans;
 mod sequences;
+mod shapes;
 mod specials;
 mod structured;
 mod table;

@@ -2,23 +2,23 @@
 
 use std::sync::Mutex;
 
-use gradloom_wgpu::WgpuBackend;
+use gradloom_wgpu::{Shader, WgpuBackend};
 
 /// Translates what was compiled since the last call.
 pub(crate) fn new_sources(backend: &WgpuBackend) {
-    static DONE: Mutex<Vec<(String, usize)>> = Mutex::new(Vec::new());
+    static DONE: Mutex<Vec<(String, u64)>> = Mutex::new(Vec::new());
     let name = backend.adapter().to_string();
-    let sources = {
+    let shaders = {
         let mut done = DONE.lock().unwrap();
         let position = done.iter().position(|(other, _)| *other == name).unwrap_or_else(|| {
             done.push((name, 0));
             done.len() - 1
         });
-        let sources = backend.shader_sources(done[position].1);
-        done[position].1 += sources.len();
-        sources
+        let shaders = backend.shaders(done[position].1);
+        done[position].1 = shaders.last().map_or(done[position].1, |shader| shader.number + 1);
+        shaders
     };
-    for source in sources {
+    for Shader { source, .. } in shaders {
         translate(&source).unwrap_or_else(|error| panic!("{error}\n{source}"));
     }
 }

@@ -116,6 +116,7 @@ impl<M: CausalLanguageModel> CausalLanguageModel for Prompted<M> {
                     shape[2]
                 )));
             }
+            cache.expect(cache.expected().map(|length| length + shape[1]));
             self.model.hidden_embedded(&vectors.broadcast_to(shape), cache, ctx)?;
             cache.end();
         }

@@ -1,12 +1,13 @@
-//! [`Generator`]: a language model that goes on with texts: prefill of prompts in one pass, then decoding
+//! [`Generator`]: a language model that goes on with texts: prefill of prompts, then decoding
 //! token by token.
 //!
 //! Every step after the first has the structure of the one before, so its plan is replayed: nothing is
-//! planned and no memory is asked for. Keys and values stay where they are.
+//! planned and no memory is asked for. Keys and values stay where they are. Prompts are fed in passes of a
+//! few sizes, so that those of any length replay as many plans.
 
 use std::time::{Duration, Instant};
 
-use crate::generation::Sampler;
+use crate::generation::{Sampler, Stop, chunks};
 use crate::{CausalLanguageModel, Error, Result};
 use gradloom_nn::layers::KeyValueCache;
 use gradloom_nn::{Context, ModuleExt};
@@ -38,35 +39,14 @@ pub struct Generator<M> {
     cache: KeyValueCache,
     ctx: Context,
     device: Device,
+    /// Most tokens of a text.
+    capacity: usize,
     /// Tokens of each text so far.
     texts: Vec<Vec<u32>>,
     /// Logits of the next token of each text, one after another.
     logits: Vec<f32>,
     timing: Timing,
     last_step: Option<Statistics>,
-}
-
-/// When a text ends.
-#[derive(Clone, Debug, Default)]
-pub struct Stop {
-    /// Most new tokens.
-    pub tokens_max: usize,
-    /// Tokens that end a text; they are not part of it.
-    pub tokens: Vec<u32>,
-}
-
-impl Stop {
-    /// After so many tokens.
-    pub fn after(tokens_max: usize) -> Self {
-        Stop { tokens_max, tokens: Vec::new() }
-    }
-
-    /// Also at a token.
-    #[must_use]
-    pub fn at(mut self, token: u32) -> Self {
-        self.tokens.push(token);
-        self
-    }
 }
 
 /// How long prefill and decoding took.
@@ -104,6 +84,7 @@ impl<M: CausalLanguageModel> Generator<M> {
             cache,
             ctx: Context::eval(),
             device,
+            capacity,
             texts: vec![Vec::new(); batch],
             logits: Vec::new(),
             timing: Timing::default(),
@@ -118,7 +99,7 @@ impl<M: CausalLanguageModel> Generator<M> {
 
     /// Tokens that a text may have.
     pub fn capacity(&self) -> usize {
-        self.cache.capacity()
+        self.capacity
     }
 
     /// Number of tokens that there are.
@@ -149,15 +130,41 @@ impl<M: CausalLanguageModel> Generator<M> {
         self.logits.clear();
     }
 
-    /// Feeds more tokens of each text, all in one pass.
+    /// Feeds more tokens of each text, in passes of at most 512.
     ///
     /// # Errors
     /// If a text gets none, a token is not in the vocabulary, they do not fit, or the device fails.
     pub fn prefill(&mut self, prompts: &[&[u32]]) -> Result<()> {
         let begin = Instant::now();
-        self.pass(prompts)?;
+        self.check(prompts)?;
+        let longest = prompts.iter().map(|prompt| prompt.len()).max().unwrap_or(0);
+        self.cache.expect(Some(self.cache.filled() + longest));
+        let fed = self.feed(prompts, longest);
+        self.cache.expect(None);
+        fed?;
         self.timing.prefill_tokens += prompts.iter().map(|prompt| prompt.len()).sum::<usize>();
         self.timing.prefill += begin.elapsed();
+        Ok(())
+    }
+
+    /// All passes of prompts up to a length of `longest`.
+    fn feed(&mut self, prompts: &[&[u32]], longest: usize) -> Result<()> {
+        let mut fed = 0;
+        while fed < longest {
+            let filled = self.texts.iter().map(Vec::len).max().unwrap_or(0);
+            let size = chunks::next_size(longest - fed, self.capacity - filled);
+            let part = |prompt: &&'_ [u32]| -> Vec<u32> {
+                prompt.iter().copied().skip(fed).take(size).collect()
+            };
+            let parts: Vec<Vec<u32>> = prompts.iter().map(part).collect();
+            fed += size;
+            let ends: Vec<bool> = prompts
+                .iter()
+                .zip(&parts)
+                .map(|(prompt, part)| !part.is_empty() && prompt.len() <= fed)
+                .collect();
+            self.pass(&parts, size, &ends)?;
+        }
         Ok(())
     }
 
@@ -167,20 +174,22 @@ impl<M: CausalLanguageModel> Generator<M> {
     /// As [`Generator::prefill`].
     pub fn step(&mut self, tokens: &[u32]) -> Result<()> {
         let (begin, before) = (Instant::now(), self.device.statistics());
-        let prompts: Vec<&[u32]> = tokens.chunks(1).collect();
-        self.pass(&prompts)?;
+        let parts: Vec<&[u32]> = tokens.chunks(1).collect();
+        self.check(&parts)?;
+        self.pass(&parts, 1, &vec![true; tokens.len()])?;
         self.timing.decode_tokens += tokens.len();
         self.timing.decode += begin.elapsed();
         self.last_step = Some(self.device.statistics().since(&before));
         Ok(())
     }
 
-    fn pass(&mut self, prompts: &[&[u32]]) -> Result<()> {
-        self.check(prompts)?;
-        let longest = prompts.iter().map(|prompt| prompt.len()).max().unwrap_or(0);
-        let mut padded = vec![0i32; prompts.len() * longest];
-        for (prompt, row) in prompts.iter().zip(padded.chunks_exact_mut(longest)) {
-            for (&token, slot) in prompt.iter().zip(row) {
+    /// One pass of `size` places for each text, of which its part takes the first ones. The logits of those
+    /// that end here are kept.
+    fn pass(&mut self, parts: &[impl AsRef<[u32]>], size: usize, ends: &[bool]) -> Result<()> {
+        let parts: Vec<&[u32]> = parts.iter().map(AsRef::as_ref).collect();
+        let mut padded = vec![0i32; parts.len() * size];
+        for (part, row) in parts.iter().zip(padded.chunks_exact_mut(size)) {
+            for (&token, slot) in part.iter().zip(row) {
                 *slot = token as i32;
             }
         }
@@ -188,27 +197,43 @@ impl<M: CausalLanguageModel> Generator<M> {
         let upload = |values: &[i32], shape: &[usize]| {
             Tensor::from_slice(values, shape, &self.device).map_err(failed)
         };
-        let tokens = upload(&padded, &[prompts.len(), longest])?;
+        let tokens = upload(&padded, &[parts.len(), size])?;
         let hidden = self.model.hidden(&tokens, &mut self.cache, &mut self.ctx)?;
-        let last = if prompts.iter().all(|prompt| prompt.len() == longest) {
+        let last = if size == 1 && parts.iter().all(|part| part.len() == 1) {
             self.cache.end();
-            hidden.narrow(1, longest - 1, 1)
+            hidden.clone()
         } else {
-            let lengths: Vec<i32> = prompts.iter().map(|prompt| prompt.len() as i32).collect();
-            let lengths = upload(&lengths, &[prompts.len()])?;
-            self.cache.end_with(&lengths);
-            let index = (&lengths - 1).reshape([prompts.len(), 1, 1]);
-            hidden.gather(1, &index.broadcast_to([prompts.len(), 1, hidden.size(2)]))
+            let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
+            self.cache.end_with(&lengths).map_err(|error| Error::weights("generation", error))?;
+            // A text that has ended before has no last place here; its logits are there already.
+            let places: Vec<i32> = lengths.iter().map(|&length| length.max(1) as i32 - 1).collect();
+            let places = upload(&places, &[parts.len(), 1, 1])?;
+            hidden.gather(1, &places.broadcast_to([parts.len(), 1, hidden.size(2)]))
         };
-        let mut logits = self.model.logits(&last);
-        // What else holds the graph would keep the cache from being written in place.
-        drop((tokens, hidden, last));
-        commit(&mut Pass { cache: &mut self.cache, logits: &mut logits }).map_err(failed)?;
-        self.logits = logits.to_vec::<f32>().map_err(failed)?;
-        for (text, prompt) in self.texts.iter_mut().zip(prompts) {
-            text.extend_from_slice(prompt);
+        if !ends.contains(&true) {
+            drop((tokens, hidden, last));
+            commit(&mut self.cache).map_err(failed)?;
+        } else {
+            let mut logits = self.model.logits(&last);
+            // What else holds the graph would keep the cache from being written in place.
+            drop((tokens, hidden, last));
+            commit(&mut Pass { cache: &mut self.cache, logits: &mut logits }).map_err(failed)?;
+            self.keep(&logits.to_vec::<f32>().map_err(failed)?, ends);
+        }
+        for (text, part) in self.texts.iter_mut().zip(parts) {
+            text.extend_from_slice(part);
         }
         Ok(())
+    }
+
+    /// Keeps the logits of those texts.
+    fn keep(&mut self, logits: &[f32], texts: &[bool]) {
+        let vocabulary = self.model.vocabulary();
+        self.logits.resize(logits.len(), 0.0);
+        let rows = self.logits.chunks_exact_mut(vocabulary).zip(logits.chunks_exact(vocabulary));
+        for ((kept, new), _) in rows.zip(texts).filter(|(_, wanted)| **wanted) {
+            kept.copy_from_slice(new);
+        }
     }
 
     fn check(&self, prompts: &[&[u32]]) -> Result<()> {
@@ -230,6 +255,16 @@ impl<M: CausalLanguageModel> Generator<M> {
                      the tokenizer belongs to another model"
                 )));
             }
+        }
+        // Every pass is as long for all texts.
+        let there = self.texts.iter().map(Vec::len).max().unwrap_or(0);
+        let longest = there + prompts.iter().map(|prompt| prompt.len()).max().unwrap_or(0);
+        if longest > self.capacity {
+            return Err(Error::generation(format!(
+                "{longest} tokens of a text do not fit a capacity of {}; make it larger or shorten the \
+                 text",
+                self.capacity
+            )));
         }
         Ok(())
     }

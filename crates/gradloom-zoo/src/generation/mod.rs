@@ -1,7 +1,10 @@
 //! Generating text with language models: prefill of prompts, decoding, choosing tokens, stopping.
 
+mod chunks;
 mod generator;
 mod sampler;
+mod stop;
 
-pub use generator::{Decoding, Generator, Stop, Timing};
+pub use generator::{Decoding, Generator, Timing};
 pub use sampler::{Candidate, Sampler};
+pub use stop::Stop;

@@ -159,7 +159,7 @@ impl CausalLanguageModel for LlamaForCausalLanguageModel {
     ) -> Result<Tensor> {
         let count = embedded.size(1);
         let positions = cache.begin(count).map_err(|error| Error::weights("llama", error))?;
-        let angles = self.model.rotary.angles(&positions, cache.filled() + count);
+        let angles = self.model.rotary.angles(&positions, cache.length_after(count));
         Ok(self.model.run(embedded, &angles, None, Some(cache), ctx))
     }
 
