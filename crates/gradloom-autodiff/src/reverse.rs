@@ -82,9 +82,15 @@ fn products(
     );
     let seeds = [(output.clone(), cotangent.clone())];
     let found = pullback(&seeds, inputs, through, &FxHashSet::default());
-    let zeros =
-        |(input, found): (&&Tensor, Option<Tensor>)| found.unwrap_or_else(|| input.zeros_like());
-    inputs.iter().zip(found).map(zeros).collect()
+    let mut gradients = Vec::with_capacity(inputs.len());
+    for (input, found) in inputs.iter().zip(found) {
+        // Nodes know the caller's line, which a closure would not.
+        gradients.push(match found {
+            Some(gradient) => gradient,
+            None => input.zeros_like(),
+        });
+    }
+    gradients
 }
 
 /// The sum of the vector-Jacobian products of several outputs, each with its cotangent, for each input;

@@ -4,12 +4,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use gradloom_tensor::op::{ArgReduction, Attention, Window};
+use gradloom_tensor::op::{ArgReduction, Attention};
 use gradloom_tensor::{BlockFormat, DType, Shape};
 
 use crate::attachments::Attachments;
 use crate::program::{Level, Operation, Program, Space, ValueId};
 use crate::view::View;
+
+pub use crate::windows::{Convolution, Pool};
 
 /// Where a kernel reads or writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -305,38 +307,6 @@ impl LoopKernel {
     }
 }
 
-/// Sizes of a convolution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Convolution {
-    /// Windows.
-    pub window: Window,
-    /// Groups of channels.
-    pub groups: usize,
-    /// Images.
-    pub batch: usize,
-    /// Channels of the input.
-    pub channels: usize,
-    /// Channels of the output.
-    pub outputs: usize,
-    /// Depth, height and width of the input; 1 for what the window does not have.
-    pub input_size: [usize; 3],
-    /// Depth, height and width of the output.
-    pub output_size: [usize; 3],
-}
-
-/// Sizes of a pooling.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Pool {
-    /// Windows.
-    pub window: Window,
-    /// Images times channels, and times a depth that windows do not cross.
-    pub planes: usize,
-    /// Depth, height and width of the input; 1 for what the window does not have.
-    pub input_size: [usize; 3],
-    /// Depth, height and width of the output.
-    pub output_size: [usize; 3],
-}
-
 /// What an evaluation of one structure does, in order. Immutable and shared by all evaluations of
 /// that structure.
 #[derive(Clone, Debug, PartialEq)]
@@ -380,36 +350,6 @@ impl Plan {
             buffer = alias;
         }
         buffer
-    }
-}
-
-impl Convolution {
-    /// `[N, C, ..]`.
-    pub fn input(&self) -> Shape {
-        self.window.shape(self.batch, self.channels, self.input_size)
-    }
-
-    /// `[O, C / groups, K..]`.
-    pub fn weight(&self) -> Shape {
-        let channels = self.channels / self.groups.max(1);
-        self.window.shape(self.outputs, channels, self.window.kernel)
-    }
-
-    /// `[N, O, ..]`.
-    pub fn output(&self) -> Shape {
-        self.window.shape(self.batch, self.outputs, self.output_size)
-    }
-}
-
-impl Pool {
-    /// Elements of all planes of the input.
-    pub fn inputs(&self) -> usize {
-        self.planes * self.input_size.iter().product::<usize>()
-    }
-
-    /// Elements of all planes of the output.
-    pub fn outputs(&self) -> usize {
-        self.planes * self.output_size.iter().product::<usize>()
     }
 }
 

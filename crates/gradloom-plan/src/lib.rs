@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod kernel;
+mod windows;
 pub mod program;
 pub mod view;
 

@@ -389,16 +389,12 @@ impl<'a> Lowering<'a> {
 
     /// Without reduced axes everything that is read varies by element.
     fn view_level(&self, view: &View) -> Level {
-        let reduced = self.space.kept..self.space.shape.rank();
-        if reduced.is_empty() && !view.is_uniform() {
-            return Level::Element;
-        }
-        for axis in reduced {
+        let mut reduced = self.space.kept..self.space.shape.rank();
+        let varies = |axis: usize| {
             let masked = view.mask.is_some_and(|mask| mask[axis] != (0, view.shape[axis]));
-            if view.strides[axis] != 0 || masked {
-                return Level::Element;
-            }
-        }
-        Level::Row
+            view.strides[axis] != 0 || masked
+        };
+        let by_element = if reduced.is_empty() { !view.is_uniform() } else { reduced.any(varies) };
+        if by_element { Level::Element } else { Level::Row }
     }
 }

@@ -11,9 +11,10 @@
 
 use std::time::Instant;
 
-use gradloom_plan::{BufferRef, Carry, Kernel, LoopKernel, Plan};
+use gradloom_plan::{BufferRef, Kernel, LoopKernel};
 use gradloom_tensor::{Error, Result, Scalar};
 
+use super::carried::{Carried, Next, carried};
 use super::executable::{Context, Executable, InPlace};
 use super::regions::{Blocks, Region};
 use crate::memory::Temporary;
@@ -21,29 +22,6 @@ use crate::tile::Failures;
 
 /// Steps from which on constant operands are prepared once for all.
 const SETTLED_MIN: usize = 3;
-
-/// Where a carry is after a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
-    /// Where it was: it does not change.
-    Same,
-    /// Where it was, written over.
-    InPlace,
-    /// In a block of its own, written by a kernel.
-    Fresh,
-    /// It is another value of the step, which stays where it is until the loop ends.
-    Elsewhere(BufferRef),
-    /// It is another value of the step, which may be overwritten before it is read.
-    Copied(BufferRef),
-}
-
-struct Carried {
-    carry: Carry,
-    next: Next,
-    bytes: usize,
-    /// The result that keeps its values before each step, in which it lives.
-    kept: Option<usize>,
-}
 
 /// A kernel of the body.
 struct Work {
@@ -235,36 +213,6 @@ impl Loop {
         }
         Ok(())
     }
-}
-
-/// How a carry goes from step to step. A stacked result that is the carry before each step is taken off
-/// the list of those that are copied.
-fn carried(
-    body: &Plan,
-    carry: &Carry,
-    stays: &dyn Fn(BufferRef) -> bool,
-    copied: &mut Vec<(BufferRef, usize)>,
-) -> Carried {
-    let own = BufferRef::Input(carry.input);
-    let output = &body.outputs[carry.next];
-    let next = match (output.alias, output.reuses) {
-        (None, Some(_)) => Next::InPlace,
-        (None, None) => Next::Fresh,
-        (Some(_), _) => match body.block(BufferRef::Output(carry.next)) {
-            other if other == own => Next::Same,
-            other if stays(other) => Next::Elsewhere(other),
-            other => Next::Copied(other),
-        },
-    };
-    let position = match next {
-        Next::Same | Next::InPlace => None,
-        Next::Fresh | Next::Elsewhere(_) | Next::Copied(_) => {
-            copied.iter().position(|&(source, _)| source == own)
-        }
-    };
-    let kept = position.map(|position| copied.remove(position).1);
-    let (dtype, len) = body.inputs[carry.input];
-    Carried { carry: *carry, next, bytes: len * dtype.size(), kept }
 }
 
 impl Work {

@@ -12,6 +12,9 @@ use gradloom_plan::{Kernel, View};
 use gradloom_tensor::{DType, Result};
 
 use super::executable::{Context, Executable, InPlace, TASK_MIN, lane_dtype};
+use super::matmul_panels::{
+    PANEL_ROWS, TASK_WORK, TRANSPOSED_ROWS, multiply_panels, pack, rows_per_task,
+};
 use super::matrix::Matrix;
 use super::product::Number;
 use super::stored;
@@ -24,19 +27,11 @@ use crate::transpose::transpose;
 
 /// Multiplications below which a product stays on one thread.
 const SEQUENTIAL_WORK: usize = 512 * 1024;
-/// Least multiplications of a task.
-const TASK_WORK: usize = 256 * 1024;
 /// Rows of a block of the `gemm` crate, and the most blocks of one product.
 const BLOCK: usize = 96;
 const BLOCKS_MAX: usize = 16;
-/// Rows of a tile of panels, of which a task has whole ones.
-const PANEL_ROWS: usize = 6;
 /// Elements of the result that one task makes while it reads all panels once.
 const BLOCK_ELEMENTS: usize = 64 * 1024;
-/// Elements from one column to the next from which rows are transposed before they are multiplied, and how
-/// many rows at a time.
-const FAR: isize = 4096;
-const TRANSPOSED_ROWS: usize = 48;
 /// What it costs to move an element across rows, in elements moved along them.
 const ACROSS_COST: usize = 6;
 
@@ -343,70 +338,6 @@ impl<'a, S: Pod + Sync, T: Number> Product<'a, S, T> {
         parallel::split(context.threads, &mut [out], &[bytes], rows, per_task, |range, parts| {
             self.rows(context, range, bytemuck::cast_slice_mut(parts[0]));
         });
-    }
-}
-
-/// Packs a right matrix of so many rows and columns in panels.
-fn pack<S: Pod + Sync, T: Number>(
-    context: &Context<'_>,
-    dtype: DType,
-    rhs: Matrix<'_, S>,
-    [k, n]: [usize; 2],
-) -> Result<Temporary> {
-    let width = T::panel_width(context.level);
-    let count = n.div_ceil(width);
-    let bytes = width * k * size_of::<T>();
-    let mut packed = context.pool.temporary(count * bytes)?;
-    let threads = context.threads_for(count * width * k);
-    let per_task = parallel::grain(threads, count, width * k, TASK_MIN);
-    parallel::split(threads, &mut [packed.get_mut()], &[bytes], count, per_task, |range, parts| {
-        let columns = range.start * width..(range.end * width).min(n);
-        let packed = bytemuck::cast_slice_mut(parts[0]);
-        stored::pack_columns::<S, T>(context.level, dtype, rhs, k, columns, packed);
-    });
-    Ok(packed)
-}
-
-/// Rows of a task of panels, whose bits do not depend on it.
-fn rows_per_task([rows, columns, inner]: [usize; 3], threads: usize) -> usize {
-    let enough = TASK_WORK.div_ceil((columns * inner).max(1));
-    rows.div_ceil(threads * 4).max(enough).next_multiple_of(PANEL_ROWS)
-}
-
-fn multiply_panels<T: Number>(
-    context: &Context<'_>,
-    out: &mut [T],
-    size: [usize; 3],
-    lhs: Matrix<'_, T>,
-    packed: &[T],
-) {
-    if lhs.strides[0] == 1 && lhs.strides[1] > FAR {
-        multiply_transposed(context, out, size, lhs, packed);
-    } else {
-        T::multiply_packed(context.level, out, size, lhs, packed);
-    }
-}
-
-/// A product whose left matrix lies in columns so far apart that each would be in another page: some
-/// rows at a time are transposed first.
-fn multiply_transposed<T: Number>(
-    context: &Context<'_>,
-    out: &mut [T],
-    [rows, columns, inner]: [usize; 3],
-    lhs: Matrix<'_, T>,
-    packed: &[T],
-) {
-    lhs.check(rows, inner);
-    let mut transposed = Scratch::take::<T>(TRANSPOSED_ROWS.min(rows) * inner);
-    let outs = out[..rows * columns].chunks_mut((TRANSPOSED_ROWS * columns).max(1));
-    for (index, out) in outs.enumerate() {
-        let first = index * TRANSPOSED_ROWS;
-        let count = TRANSPOSED_ROWS.min(rows - first);
-        let source = &lhs.values[(lhs.offset + first as isize) as usize..];
-        let step = lhs.strides[1] as usize;
-        transpose(context.level, source, step, [inner, count], transposed.get_mut(), inner);
-        let lhs = Matrix { values: transposed.get(), offset: 0, strides: [inner as isize, 1] };
-        T::multiply_packed(context.level, out, [count, columns, inner], lhs, packed);
     }
 }
 

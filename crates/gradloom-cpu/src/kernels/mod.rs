@@ -16,6 +16,7 @@ mod export;
 
 mod lanes;
 mod matmul;
+mod matmul_panels;
 mod matrix;
 mod panel;
 mod product;
@@ -30,6 +31,7 @@ mod write;
 
 mod arg_reduce;
 mod concat;
+mod carried;
 mod looping;
 mod regions;
 mod gather;

@@ -410,10 +410,7 @@ fn bodies_that_do_not_fit_are_refused_at_the_call() {
 /// The op in a body that makes the first NaN is named with its line, as any other.
 #[test]
 fn a_nan_in_a_step_is_found() {
-    if std::env::var_os("GRADLOOM_CHECK").is_none_or(|value| value != "nan") {
-        return;
-    }
-    let device = Device::cpu();
+    let device = gradloom_cpu::CpuBackend::new(Some(1)).unwrap().check_nan(true).into_device();
     let x = Tensor::new([0.5f32, 0.25, 2.0], &device).unwrap();
     let (last, _) =
         scan(Tensor::ones((), DType::F32, &device), x, |sum, x| ((1.0 - x).sqrt() + sum, ()));
