@@ -9,7 +9,7 @@ use gradloom_shaders::Options;
 use gradloom_tensor::{DType, Error, Result};
 
 use super::literal;
-use super::numbers::Numbers;
+use super::numbers::{Numbers, UNIFORM_WORDS_MAX};
 
 /// What a binding is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,10 +36,6 @@ pub(crate) struct Binding {
     scalar: &'static str,
     vector: bool,
 }
-
-/// Words up to which a kernel reads them from a uniform buffer: the bytes that WebGPU promises of one.
-/// More are read from a storage buffer, which is slower and holds any number.
-pub(crate) const UNIFORM_WORDS_MAX: usize = (16 << 10) / 4;
 
 /// The bindings of one dispatch, in order.
 #[derive(Clone, Debug, Default)]

@@ -15,7 +15,7 @@ fn everywhere(scenario: &Scenario, count: usize, program: &dyn Fn(&[Tensor]) -> 
         for seed in 0..count {
             graph.leaf(&[6, 7], F32, Pattern::Small, seed as u64 + 1);
         }
-        let results = program(&graph.nodes().to_vec());
+        let results = program(graph.nodes());
         let roots = count..count + results.len();
         results.into_iter().for_each(|result| graph.push(result));
         roots.collect()
