@@ -50,7 +50,7 @@ mod tests {
         assert_eq!(passes(5, 4096), [8]);
         assert_eq!(passes(17, 4096), [32]);
         assert_eq!(passes(130, 4096), [128, 8]);
-        assert_eq!(passes(1100, 4096), [512, 512, 128]);
+        assert_eq!(passes(1100, 4096), [512, 512, 64, 16]);
         for tokens in 1..2000 {
             let sizes = passes(tokens, 4096);
             let fed: usize = sizes.iter().sum();
