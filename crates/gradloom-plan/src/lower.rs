@@ -35,7 +35,8 @@ pub(crate) fn lower(
         return Ok(None);
     }
     if let Some((looped, _)) = own.structured.and_then(|node| graph.nodes[node].result) {
-        return Ok(Some(looping::lower(graph, looped, &outputs)));
+        // The body computes all that is asked of it, also what turns out not to be read.
+        return Ok(Some(looping::lower(graph, looped, &own.members)));
     }
     let draft = Lowering::new(graph, partition, storing, group, own.space).lower(&outputs)?;
     if draft.program.reductions().next().is_some() || own.space.kept == own.space.shape.rank() {

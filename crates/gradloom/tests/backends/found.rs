@@ -3,6 +3,7 @@
 use gradloom::prelude::*;
 use gradloom::{BlockFormat, DType};
 use gradloom_testkit::graphs::calls::{barrier, blocks, pairs, steps, tail};
+use gradloom_testkit::graphs::loops::looped;
 use gradloom_testkit::graphs::window_calls::window;
 use gradloom_testkit::graphs::{Pattern, Scenario, agree};
 
@@ -156,5 +157,25 @@ fn seed_320109955() {
         t.push(t[0].slice(steps(&[1, 4, 3, 2, 1, -1, 1, 2, 1, 0, 1, 2])));
         t.push(barrier(&t[2], &t[1]));
         vec![3]
+    });
+}
+
+/// A value that a loop keeps for a derivative in which it does not occur.
+#[test]
+fn seed_510022606() {
+    agree(&Scenario::Forward { along: vec![0] }, &devices(), &|t| {
+        t.leaf(&[16, 2], DType::F32, Pattern::Small, 1);
+        t.leaf(&[16, 2], DType::F32, Pattern::Small, 1);
+        t.push(checkpoint(|x| x[0].mul(&x[1]).tanh(), &[t[0].clone(), t[1].clone()]));
+        t.leaf(&[16, 4], DType::U32, Pattern::Index(2), 1);
+        t.push(t[2].gather(1, &t[3]));
+        t.push(t[1].sort(1, false).0);
+        t.push(t[4].reshape([64]).narrow(0, 1, 12).reshape(tail(&[64, 1, 12, 3, 1, 4])));
+        t.push(t[5].reshape([32]).narrow(0, 2, 4).reshape(tail(&[32, 2, 4, 1, 4])));
+        t.push(t[5].reshape([32]).narrow(0, 1, 4).reshape(tail(&[32, 1, 4, 4])));
+        t.leaf(&[4, 4], DType::F32, Pattern::Small, 1);
+        let seeds = [1, 183, 59, 189, 102, 1, 109, 2, 388, 2, 416, 2, 0, 1, 55, 1, 350, 246];
+        t.push(looped(&seeds, [&t[6], &t[7], &t[8], &t[9]]));
+        vec![4, 10]
     });
 }

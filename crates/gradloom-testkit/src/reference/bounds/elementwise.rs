@@ -134,7 +134,9 @@ fn unary(arithmetic: Arithmetic, op: Unary, dtype: DType, a: Within, value: f64)
         _ => 0.0,
     };
     if a.is_exact() && a.value == 0.0 && value == 0.0 {
-        return 0.0;
+        // Formulas that begin with a sum lose the sign of -0.
+        let keeps = matches!(op, Unary::Neg | Unary::Abs) || a.value.is_sign_positive();
+        return if keeps { 0.0 } else { SIGN_OPEN };
     }
     let largest = value.abs() + propagated;
     propagated + rounding(dtype, units, largest) + rounding(dtype, near_zero, 1.0)
@@ -194,6 +196,10 @@ fn binary(
         }
         _ => 0.0,
     };
+    // Which of two zeros is the larger is open.
+    if matches!(op, Binary::Maximum | Binary::Minimum) && value == 0.0 && a.value == b.value {
+        return at_least(propagated, SIGN_OPEN);
+    }
     propagated + rounding(dtype, units, value)
 }
 

@@ -71,10 +71,11 @@ impl Arithmetic {
         8.0 + summation::additions_of_products(count, in_tiles) as f64
     }
 
-    /// Products with a matrix in blocks, relative to the sum of magnitudes of the terms: the processor
-    /// rounds the other operand to 16 bits for each block of 32.
+    /// Products with a matrix in blocks, relative to the sum of magnitudes of the terms, and again with the
+    /// largest of 32 in the place of each element of the other operand: the processor rounds it to 16 bits
+    /// for each block of 32.
     fn blocks(self) -> f64 {
-        2e-4
+        1e-4
     }
 }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use gradloom_tensor::op::Reduction;
-use gradloom_tensor::{DType, Op, Tensor};
+use gradloom_tensor::{DType, Op, Shape, Tensor};
 
 use super::{Arithmetic, Known, Node, SIGN_OPEN, Values, at_least, unit};
 use crate::reference::structured;
@@ -66,6 +66,11 @@ pub(super) fn errors(
     let grain: f64 = summands(node, inputs).map(|input| grain(&input.values)).product();
     let dtype = node.tensor.dtype();
     let blocks = node.operands.iter().any(is_in_blocks);
+    // Each element of the other operand is off by a share of the largest of its 32.
+    let of_blocks = blocks.then(|| match is_in_blocks(&node.operands[1]) {
+        true => run(&[largest_of_blocks(&magnitudes[0], node.shapes[0]), magnitudes[1].clone()]),
+        false => total.clone(),
+    });
     (0..values.len())
         .map(|index| {
             let propagated: f64 = propagated.iter().map(|part| part[index]).sum();
@@ -77,8 +82,9 @@ pub(super) fn errors(
                 // A factor that may as well be zero makes a NaN of an infinity.
                 return if exact { 0.0 } else { f64::INFINITY };
             }
-            if blocks {
-                return propagated + arithmetic.blocks() * total[index];
+            if let Some(of_blocks) = &of_blocks {
+                let share = arithmetic.blocks();
+                return propagated + share * (total[index] + of_blocks[index]);
             }
             let open = if values[index] == 0.0 { SIGN_OPEN } else { 0.0 };
             // Whole multiples of one grain below 2^24 of it add up without rounding in any order.
@@ -111,6 +117,17 @@ fn magnitude(values: &Values) -> Values {
 fn summands<'a>(node: &Node<'_>, inputs: &'a [Known]) -> impl Iterator<Item = &'a Known> {
     let skipped = usize::from(matches!(node.tensor.op(), Op::ScatterAdd { .. }));
     inputs.iter().skip(skipped)
+}
+
+/// The largest of each 32 neighbours along the last axis, in the place of each of them.
+fn largest_of_blocks(values: &Values, shape: Shape) -> Values {
+    let columns = shape.iter().last().copied().unwrap_or(1).max(1);
+    let rows = values.chunks(columns).flat_map(|row| row.chunks(32));
+    let largest = |block: &[f64]| {
+        let largest = block.iter().fold(0.0, |largest: f64, &value| largest.max(value));
+        vec![largest; block.len()]
+    };
+    Arc::new(rows.flat_map(largest).collect())
 }
 
 /// The largest power of two of which all values are multiples.
