@@ -47,6 +47,11 @@ enum Factor {
 }
 
 impl Path {
+    /// True if it leads every coordinate to the same element.
+    pub(crate) fn is_constant(&self) -> bool {
+        !self.contiguous && self.strides.iter().all(Option::is_none)
+    }
+
     /// True if some coordinates do not exist.
     pub(crate) fn is_masked(&self) -> bool {
         self.never || self.mask.iter().any(Option::is_some)

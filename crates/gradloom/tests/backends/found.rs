@@ -1,7 +1,7 @@
 //! Graphs that were drawn at random and found to go wrong, each as it was printed: they stay right.
 
 use gradloom::prelude::*;
-use gradloom::{BlockFormat, DType};
+use gradloom::{BlockFormat, DType, Key, Shape};
 use gradloom_testkit::graphs::calls::{barrier, blocks, pairs, steps, tail};
 use gradloom_testkit::graphs::loops::looped;
 use gradloom_testkit::graphs::window_calls::window;
@@ -177,5 +177,15 @@ fn seed_510022606() {
         let seeds = [1, 183, 59, 189, 102, 1, 109, 2, 388, 2, 416, 2, 0, 1, 55, 1, 350, 246];
         t.push(looped(&seeds, [&t[6], &t[7], &t[8], &t[9]]));
         vec![4, 10]
+    });
+}
+
+/// The software driver's compiler followed all ways through the rounds of the random numbers.
+#[test]
+fn random_bits_become_halves() {
+    agree(&Scenario::Together, &devices(), &|t| {
+        t.push(Tensor::random_bits(Key::new(928), Shape::new(&[1]), t.device()));
+        t.push(t[0].broadcast_to([2, 1]).cast(DType::F16));
+        vec![1]
     });
 }
