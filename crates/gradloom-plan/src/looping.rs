@@ -11,7 +11,8 @@ use crate::kernel::{Carry, Kernel, KernelKind, LoopKernel, Plan};
 use crate::linear::Asked;
 use crate::program::{Operation, Program, Space};
 
-/// The kernel of a loop; `outputs` are its results in the graph.
+/// The kernel of a loop; `outputs` are its results in the graph, all that its body computes, also what
+/// turns out not to be read.
 pub(crate) fn lower(graph: &Graph, looped: usize, outputs: &[usize]) -> Draft {
     let own = &graph.loops[looped];
     let entry = &graph.nodes[outputs[0]];

@@ -35,7 +35,6 @@ pub(crate) fn lower(
         return Ok(None);
     }
     if let Some((looped, _)) = own.structured.and_then(|node| graph.nodes[node].result) {
-        // The body computes all that is asked of it, also what turns out not to be read.
         return Ok(Some(looping::lower(graph, looped, &own.members)));
     }
     let draft = Lowering::new(graph, partition, storing, group, own.space).lower(&outputs)?;

@@ -192,6 +192,18 @@ impl Coordinates {
         }
     }
 
+    /// The counter of random bits whose number a path gives as `value`. One that is the same everywhere is
+    /// made to look as if it were not: Mesa follows conditions on uniform values back to where they come
+    /// from, all ways through the rounds.
+    pub(crate) fn counter(&self, path: Option<&Path>, value: &str) -> String {
+        let place = if self.frame == Frame::Rows { "row" } else { "index" };
+        match path.is_some_and(Path::is_constant) {
+            // There is no element of this number.
+            true => format!("bitcast<u32>({value}) + u32({place} == 0xffffffffu)"),
+            false => format!("bitcast<u32>({value})"),
+        }
+    }
+
     /// Whether a coordinate exists, as an expression.
     pub(crate) fn exists(&self, path: &Path, lane: usize) -> String {
         let mut terms: Vec<String> = Vec::new();

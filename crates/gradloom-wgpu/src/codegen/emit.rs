@@ -255,18 +255,6 @@ impl<'a> Emitter<'a> {
         self.unit.words.expression(Word::Argument(argument))
     }
 
-    /// The counter of random bits. One that is the same everywhere is made to look as if it were not: Mesa
-    /// follows conditions on uniform values back to where they come from, all ways through the rounds.
-    fn counter(&self, index: ValueId, value: &str) -> String {
-        let constant = self.paths[index].as_ref().is_some_and(Path::is_constant);
-        let place = if self.coordinates.frame == Frame::Rows { "row" } else { "index" };
-        match constant {
-            // There is no element of this number.
-            true => format!("bitcast<u32>({value}) + u32({place} == 0xffffffffu)"),
-            false => format!("bitcast<u32>({value})"),
-        }
-    }
-
     fn emit_lane(&mut self, id: ValueId, lane: usize) -> Result<()> {
         let Instruction { operation, dtype, .. } = self.instructions[id];
         let name = self.name(id, lane);
@@ -312,7 +300,7 @@ impl<'a> Emitter<'a> {
                 "gl_threefry(vec2<u32>({}, {}), vec2<u32>({}, 0u)).x",
                 self.argument(key[0]),
                 self.argument(key[1]),
-                self.counter(index, &value(index))
+                self.coordinates.counter(self.paths[index].as_ref(), &value(index))
             ),
             Operation::Unary(op, a) => elementwise::unary(op, self.dtype(a), &value(a))?,
             Operation::Binary(op, a, b) => {
