@@ -2,7 +2,7 @@
 
 use gradloom_plan::{BufferRef, Kernel, KernelInput, KernelOutput, Operation, View};
 use gradloom_shaders::Options;
-use gradloom_tensor::{DType, Error, Result};
+use gradloom_tensor::{Error, Result};
 
 use super::bindings::{Binding, Bindings, Resource};
 use super::packed;
@@ -180,14 +180,6 @@ impl<'a> Unit<'a> {
     /// The scratch memory of an output that is packed at the end.
     pub(crate) fn widened(&self, position: usize) -> Option<Resource> {
         self.widened.get(position).copied().flatten()
-    }
-
-    /// True if some output lies in the memory of an input of the same kernel.
-    pub(crate) fn is_in_place(&self) -> bool {
-        (0..self.kernel.outputs.len()).any(|output| {
-            let written = self.output(output).1;
-            (0..self.kernel.inputs.len()).any(|input| self.input(input).1 == written)
-        })
     }
 
     /// A new scratch buffer of so many 32-bit words.
