@@ -236,7 +236,9 @@ fn recurrent(steps: usize, device: &Device) -> Result<(), Failure> {
         state = (state.matmul(&weight) + x.narrow(1, step, 1).squeeze(1)).tanh();
         states.push(state.clone());
     }
-    Tensor::stack(&states, 1).to_vec::<f32>()?;
+    // Some devices bind no more operands at once.
+    let parts: Vec<Tensor> = states.chunks(24).map(|states| Tensor::stack(states, 1)).collect();
+    Tensor::concat(&parts, 1).to_vec::<f32>()?;
     Ok(())
 }
 

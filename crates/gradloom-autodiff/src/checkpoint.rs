@@ -4,7 +4,8 @@ use gradloom_tensor::{Op, Tensor};
 use rustc_hash::FxHashSet;
 
 use crate::custom::custom_grad;
-use crate::reverse::{differentiable_operands, partial_vjp};
+use crate::dependents::differentiable_operands;
+use crate::reverse::partial_vjp;
 
 /// `function(inputs)`, whose intermediate values are computed again for the gradient instead of being
 /// stored. Gradients flow to the inputs and to all that the function has captured: weights, tracked or

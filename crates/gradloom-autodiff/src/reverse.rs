@@ -6,6 +6,8 @@
 use gradloom_tensor::{Op, Origin, Tensor};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::dependents::{Through, dependents};
+use crate::looping::Loops;
 use crate::rules;
 
 /// Gradients of a scalar with respect to each input: `d output / d input`, of the input's shape.
@@ -58,15 +60,6 @@ pub(crate) fn partial_vjp(output: &Tensor, cotangent: &Tensor, inputs: &[&Tensor
     products(output, cotangent, inputs, Through::Others)
 }
 
-/// What gradients flow through.
-#[derive(Clone, Copy, PartialEq)]
-enum Through {
-    /// All nodes, also the inputs that are asked for.
-    Inputs,
-    /// Nodes that are not asked for.
-    Others,
-}
-
 #[track_caller]
 fn products(
     output: &Tensor,
@@ -87,27 +80,57 @@ fn products(
         output.dtype(),
         output.shape()
     );
+    let seeds = [(output.clone(), cotangent.clone())];
+    let found = pullback(&seeds, inputs, through, &FxHashSet::default());
+    let mut gradients = Vec::with_capacity(inputs.len());
+    for (input, found) in inputs.iter().zip(found) {
+        // Nodes know the caller's line, which a closure would not.
+        gradients.push(match found {
+            Some(gradient) => gradient,
+            None => input.zeros_like(),
+        });
+    }
+    gradients
+}
+
+/// The sum of the vector-Jacobian products of several outputs, each with its cotangent, for each input;
+/// `None` where no output depends on it. What lies behind the nodes numbered `ends` is not looked at.
+#[track_caller]
+fn pullback(
+    seeds: &[(Tensor, Tensor)],
+    inputs: &[&Tensor],
+    through: Through,
+    ends: &FxHashSet<u64>,
+) -> Vec<Option<Tensor>> {
     let asked: FxHashSet<u64> = inputs.iter().map(|input| input.id()).collect();
-    let order = dependents(output, &asked, through);
+    let outputs: Vec<&Tensor> = seeds.iter().map(|(output, _)| output).collect();
+    let order = dependents(&outputs, &asked, through, ends);
     let wanted: FxHashSet<u64> = order.iter().map(Tensor::id).collect();
-    let mut cotangents: FxHashMap<u64, Tensor> = FxHashMap::default();
-    cotangents.insert(output.id(), cotangent.clone());
+    let mut cotangents = Cotangents::default();
+    for (output, cotangent) in seeds {
+        cotangents.add(output, cotangent.clone());
+    }
+    let mut loops = Loops::new(&order);
     for node in order.iter().rev() {
-        let Some(gradient) = cotangents.get(&node.id()).cloned() else { continue };
-        if !asked.contains(&node.id()) {
-            cotangents.remove(&node.id());
-        } else if through == Through::Others {
-            continue;
-        }
+        let passes = !(asked.contains(&node.id()) && through == Through::Others);
+        let gradient = match asked.contains(&node.id()) {
+            true => cotangents.0.get(&node.id()).cloned(),
+            false => cotangents.0.remove(&node.id()),
+        };
+        let gradient = gradient.filter(|_| passes);
         let operands = node.inputs();
         let needs: Vec<bool> = operands
             .iter()
             .map(|operand| operand.dtype().is_float() && wanted.contains(&operand.id()))
             .collect();
-        if !needs.contains(&true) {
-            continue;
-        }
-        let contributions = contributions(node, &gradient, &needs);
+        let contributions = match (node.op(), gradient) {
+            (Op::Loop(result), gradient) => {
+                let origin = Some(of_gradient(node));
+                Origin::scope(origin, || loops.backward(node, result, gradient, &needs, &of_body))
+            }
+            (_, Some(gradient)) if needs.contains(&true) => contributions(node, &gradient, &needs),
+            _ => continue,
+        };
         for ((operand, contribution), needed) in operands.iter().zip(contributions).zip(needs) {
             let Some(contribution) = contribution.filter(|_| needed) else { continue };
             assert!(
@@ -121,22 +144,10 @@ fn products(
                 operand.shape(),
                 node.location()
             );
-            let sum = match cotangents.remove(&operand.id()) {
-                Some(other) => Origin::scope(Some(of_gradient(node)), || &other + &contribution),
-                None => contribution,
-            };
-            cotangents.insert(operand.id(), sum);
+            Origin::scope(Some(of_gradient(node)), || cotangents.add(operand, contribution));
         }
     }
-    let mut gradients = Vec::with_capacity(inputs.len());
-    for input in inputs {
-        // Nodes know the caller's line, which a closure would not.
-        gradients.push(match cotangents.get(&input.id()) {
-            Some(gradient) => gradient.clone(),
-            None => input.zeros_like(),
-        });
-    }
-    gradients
+    inputs.iter().map(|input| cotangents.0.get(&input.id()).cloned()).collect()
 }
 
 /// What a node's rule makes: nodes of the line of the node itself. The rule of a custom gradient has lines
@@ -153,45 +164,27 @@ fn of_gradient(node: &Tensor) -> Origin {
     Origin { gradient_of: Some(origin.gradient_of.unwrap_or(node.op().name())), ..origin }
 }
 
-/// Nodes on a path from an input to the output, operands before users.
-///
-/// The walk ends at what was made before the first of the inputs: a node's operands are older than the
-/// node (see [`Tensor::id`]), so nothing behind it can depend on an input. What lies behind weights, such
-/// as the steps of an optimizer that made them, is not looked at.
-fn dependents(output: &Tensor, asked: &FxHashSet<u64>, through: Through) -> Vec<Tensor> {
-    let Some(&first) = asked.iter().min() else { return Vec::new() };
-    let mut depends = asked.clone();
-    let mut visited: FxHashSet<u64> = FxHashSet::default();
-    let mut order = Vec::new();
-    let mut stack: Vec<(&Tensor, bool)> = vec![(output, false)];
-    while let Some((tensor, operands_done)) = stack.pop() {
-        if operands_done {
-            let operands = differentiable_operands(tensor);
-            if operands.iter().any(|operand| depends.contains(&operand.id())) {
-                depends.insert(tensor.id());
-            }
-            if depends.contains(&tensor.id()) {
-                order.push(tensor.clone());
-            }
-            continue;
-        }
-        if tensor.id() < first || !visited.insert(tensor.id()) {
-            continue;
-        }
-        stack.push((tensor, true));
-        if through == Through::Others && asked.contains(&tensor.id()) {
-            continue;
-        }
-        stack.extend(differentiable_operands(tensor).iter().rev().map(|operand| (operand, false)));
+/// Sums of what nodes get from their users.
+#[derive(Default)]
+struct Cotangents(FxHashMap<u64, Tensor>);
+
+impl Cotangents {
+    #[track_caller]
+    fn add(&mut self, node: &Tensor, contribution: Tensor) {
+        let sum = match self.0.remove(&node.id()) {
+            Some(other) => &other + &contribution,
+            None => contribution,
+        };
+        self.0.insert(node.id(), sum);
     }
-    order
 }
 
-/// Operands that a gradient may flow to.
-pub(crate) fn differentiable_operands(tensor: &Tensor) -> &[Tensor] {
-    match (tensor.op(), tensor.inputs()) {
-        (Op::Custom(_), [_, operands @ ..]) => operands,
-        (Op::Barrier, [value, ..]) => std::slice::from_ref(value),
-        (_, operands) => operands,
-    }
+/// [`pullback`] in the body of a loop, whose parameters `ends` are independent of one another.
+#[track_caller]
+fn of_body(
+    seeds: &[(Tensor, Tensor)],
+    inputs: &[&Tensor],
+    ends: &FxHashSet<u64>,
+) -> Vec<Option<Tensor>> {
+    pullback(seeds, inputs, Through::Others, ends)
 }

@@ -99,7 +99,8 @@ impl<F> Vmap<F> {
         let mut output = (self.function)(&traced);
         let mut results = Vec::new();
         output.for_each_tensor(&mut |result| results.push(result.clone()));
-        let batch = Batch { size, first, randomness: self.randomness, arguments: batched };
+        let randomness = self.randomness;
+        let batch = Batch { size, first, randomness, arguments: batched, in_loop: false };
         let values = Arc::new(batch).rebuild(&results);
         let mut placed = self.placed(&results, &values, size).into_iter();
         output.for_each_tensor(&mut |result| {

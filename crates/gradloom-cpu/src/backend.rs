@@ -139,6 +139,7 @@ impl Backend for CpuBackend {
             f16: true,
             f64: true,
             i64: true,
+            loops: true,
             buffer_bytes_max: isize::MAX as u64,
             subgroup_size: None,
         }
@@ -163,7 +164,7 @@ impl Backend for CpuBackend {
         let counter = if prepared.cached { &self.replays } else { &self.plans };
         counter.fetch_add(1, Ordering::Relaxed);
         self.submissions.fetch_add(1, Ordering::Relaxed);
-        self.kernels.fetch_add(prepared.plan.kernels.len() as u64, Ordering::Relaxed);
+        self.kernels.fetch_add(prepared.plan.executions() as u64, Ordering::Relaxed);
         self.execute(&prepared)
     }
 

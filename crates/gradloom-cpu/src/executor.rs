@@ -1,12 +1,16 @@
 //! Running plans: memory for slots and outputs, kernels in order, and the checks after each.
 #![expect(unsafe_code, reason = "says which memory a kernel reads and which it alone writes")]
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use gradloom_plan::{BufferRef, Checks, Kernel, Owner, PlanFault, Prepared, interpret};
+use gradloom_plan::{
+    BufferRef, Checks, Kernel, KernelKind, Owner, Plan, PlanFault, Prepared, interpret,
+};
 use gradloom_tensor::{Buffer, DType, Error, Result};
+use rayon::prelude::*;
 
 use crate::kernels::{Context, Executable, InPlace, prepare};
 use crate::memory::{Memory, Storage};
@@ -18,11 +22,16 @@ use crate::tile::Failures;
 /// Bytes that a prepared kernel takes, and what each of its instructions adds: about as measured.
 const KERNEL_BYTES: usize = 1024;
 const INSTRUCTION_BYTES: usize = 160;
+/// Work of the largest of several loops, in parts of what each thread has on average, up to which each
+/// runs on one thread.
+const UNEVEN_MAX: f64 = 1.25;
 
 /// A plan's kernels, ready to run.
 struct Executables {
     /// With the operands that each overwrites.
     kernels: Vec<(Box<dyn Executable>, Vec<(usize, usize)>)>,
+    /// Kernels in order, with the share of the largest in the work of those that may run together.
+    steps: Vec<(Range<usize>, f64)>,
     /// True if some kernel may use several threads.
     large: bool,
 }
@@ -82,14 +91,13 @@ impl Executor {
     pub(crate) fn execute(&self, prepared: &Prepared, threads: usize) -> Result<()> {
         let plan = &*prepared.plan;
         let executables = self.executables(prepared)?;
+        let short = |error| prepared.error_of(plan.largest(), error);
         let values = plan.output_buffers(&prepared.inputs, |output| {
             Ok(Arc::new(self.pool.allocate(output.len * output.dtype.size())?))
-        })?;
-        let slots = plan
-            .slots
-            .iter()
-            .map(|slot| self.pool.allocate(slot.bytes))
-            .collect::<Result<Vec<Storage>>>()?;
+        });
+        let values = values.map_err(short)?;
+        let slots = plan.slots.iter().map(|slot| self.pool.allocate(slot.bytes));
+        let slots = slots.collect::<Result<Vec<Storage>>>().map_err(short)?;
         let bindings = Bindings {
             inputs: prepared.inputs.iter().map(memory_of).collect::<Result<_>>()?,
             outputs: values.iter().map(memory_of).collect::<Result<_>>()?,
@@ -102,19 +110,36 @@ impl Executor {
             pool: &self.pool,
             arguments: &prepared.arguments,
             failures: &failures,
+            profile: self.profile.as_ref(),
         };
-        for (index, (executable, in_place)) in executables.kernels.iter().enumerate() {
+        let run = |index: usize, context: &Context<'_>| -> Result<()> {
             let kernel = &plan.kernels[index];
+            // Nothing is computed, so nothing of it can fail either.
+            if kernel.outputs.iter().all(|output| output.len == 0) {
+                return Ok(());
+            }
+            let (executable, in_place) = &executables.kernels[index];
             let start = self.profile.as_ref().map(|_| Instant::now());
             let memory = kernel_memory(kernel, in_place, &bindings)
                 .map_err(|reason| prepared.fault(&PlanFault { kernel: index, reason }))?;
-            self.run_kernel(kernel, &**executable, memory, &context)?;
+            self.run_kernel(kernel, &**executable, memory, context)
+                .map_err(|error| prepared.error_of(Some(kernel.node), error))?;
             if let (Some(profile), Some(start)) = (&self.profile, start) {
                 let op = prepared.nodes.get(kernel.node).map_or("", |node| node.op().name());
                 profile.record(plan.id, index, kernel, op, start.elapsed());
             }
+            Ok(())
+        };
+        for (step, largest) in &executables.steps {
+            // Each on a thread of its own, if none of them would keep the others waiting.
+            if step.len() > 1 && threads > 1 && largest * threads as f64 <= UNEVEN_MAX {
+                let alone = Context { threads: 1, ..context };
+                step.clone().into_par_iter().with_max_len(1).try_for_each(|at| run(at, &alone))?;
+            } else {
+                step.clone().try_for_each(|at| run(at, &context))?;
+            }
             check_indices(&failures, prepared)?;
-            if self.check_nan {
+            for kernel in plan.kernels[step.clone()].iter().filter(|_| self.check_nan) {
                 check_finite(kernel, &bindings, prepared)?;
             }
         }
@@ -130,17 +155,14 @@ impl Executor {
         plan.attachments.get_or_make(self.owner, || {
             let kernels = plan.kernels.iter().enumerate().map(|(index, kernel)| {
                 let in_place = plan.in_place(index).map_err(|fault| prepared.fault(&fault))?;
-                Ok((prepare(kernel, &in_place)?, in_place))
+                let ready = prepare(kernel, &in_place);
+                Ok((ready.map_err(|error| prepared.error_of(Some(kernel.node), error))?, in_place))
             });
             let kernels = kernels.collect::<Result<Vec<_>>>()?;
-            let large = plan.kernels.iter().any(|kernel| {
-                let elements = kernel.inputs.iter().map(|input| input.len).sum::<usize>();
-                elements + kernel.space.shape.count() > crate::kernels::executable::SEQUENTIAL_MAX
-            });
             let instructions = plan.kernels.iter().map(|kernel| kernel.program.instructions.len());
             let bytes =
                 KERNEL_BYTES * plan.kernels.len() + INSTRUCTION_BYTES * instructions.sum::<usize>();
-            Ok((Executables { kernels, large }, bytes))
+            Ok((Executables { kernels, steps: steps(plan), large: is_large(plan) }, bytes))
         })
     }
 
@@ -187,6 +209,33 @@ fn kernel_memory<'a>(
         unsafe { memory.write(output.len * output.dtype.size()) }
     });
     Ok((inputs, written.collect()))
+}
+
+/// The kernels in order, those together that may run together.
+fn steps(plan: &Plan) -> Vec<(Range<usize>, f64)> {
+    let mut steps: Vec<(Range<usize>, f64)> = Vec::with_capacity(plan.kernels.len());
+    for index in 0..plan.kernels.len() {
+        if steps.last().is_some_and(|(last, _)| index < last.end) {
+            continue;
+        }
+        let own = plan.together.iter().find(|own| own.start == index);
+        let step = own.cloned().unwrap_or(index..index + 1);
+        let work = plan.kernels[step.clone()].iter().map(|kernel| kernel.flops() as f64);
+        let largest = work.clone().fold(0.0, f64::max);
+        steps.push((step, largest / work.sum::<f64>().max(1.0)));
+    }
+    steps
+}
+
+/// True if some kernel may use several threads.
+fn is_large(plan: &Plan) -> bool {
+    plan.kernels.iter().any(|kernel| {
+        if let KernelKind::Loop(own) = &kernel.kind {
+            return is_large(&own.body);
+        }
+        let elements = kernel.inputs.iter().map(|input| input.len).sum::<usize>();
+        elements + kernel.space.shape.count() > crate::kernels::executable::SEQUENTIAL_MAX
+    })
 }
 
 /// The memory of a buffer of this backend.

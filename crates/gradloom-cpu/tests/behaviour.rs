@@ -115,6 +115,29 @@ fn a_repeated_step_asks_the_system_for_no_memory() {
 }
 
 #[test]
+fn convolutions_of_halves_make_no_converted_copies() {
+    for dtype in [DType::F16, DType::BF16] {
+        let device = device(2);
+        let x =
+            Tensor::normal(Key::new(1), [8, 32, 64, 64], 0.0, 1.0, &device).cast(dtype).detach();
+        let weight =
+            Tensor::normal(Key::new(2), [8, 32, 3, 3], 0.0, 0.1, &device).cast(dtype).detach();
+        gradloom_tensor::eval([&x, &weight]).expect("operands");
+        let before = device.statistics();
+        let y = x.conv2d(&weight, &Default::default());
+        y.eval().expect("a convolution");
+        let result = (y.count() * dtype.size()) as u64;
+        // The input as f32 would take 4 MiB, the packed weights take a few KiB.
+        let most = before.bytes_in_use + result + (1 << 20);
+        assert!(device.statistics().bytes_peak <= most, "{dtype}: {:?}", device.statistics());
+        // The numbers are those of f32, rounded once.
+        let wide = x.cast(DType::F32).conv2d(&weight.cast(DType::F32), &Default::default());
+        let numbers = |y: &Tensor| y.cast(DType::F32).to_vec::<f32>().expect("numbers");
+        assert!(numbers(&y) == numbers(&wide.cast(dtype)), "{dtype}");
+    }
+}
+
+#[test]
 fn convolutions_of_nothing_are_zeros() {
     let device = device(2);
     let zeros = |tensor: Tensor| {

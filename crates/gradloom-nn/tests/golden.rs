@@ -2,8 +2,8 @@
 
 use gradloom_nn::layers::{
     AttentionMask, BatchNorm, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d,
-    ConvTranspose3d, Embedding, GroupNorm, Gru, LayerNorm, Linear, Lstm, LstmState,
-    MultiHeadAttention, RecurrentOptions, RmsNorm,
+    ConvTranspose3d, Embedding, GroupNorm, Gru, GruCell, LayerNorm, Linear, Lstm, LstmCell,
+    LstmState, MultiHeadAttention, RecurrentOptions, RmsNorm, Rnn, RnnCell, RnnNonlinearity,
 };
 use gradloom_nn::losses::{self, BceOptions};
 use gradloom_nn::{
@@ -231,6 +231,92 @@ fn recurrent_layers_are_pytorchs() {
         check(golden, "gru", layer, Context::eval(), |layer, ctx| {
             let (y, state) = layer.run(&x, None, ctx);
             vec![y, state]
+        });
+    });
+}
+
+#[test]
+fn padded_batches_and_projections_are_pytorchs() {
+    Golden::each(|golden| {
+        let get = |case: &str| ["x", "x2", "x3"].map(|x| golden.dict.get(&format!("{case}.{x}")));
+        let both = RecurrentOptions::default().layers(2).bidirectional(true);
+        let steps_first = both.batch_first(false);
+        let lengths = golden.get("recurrent_padded.lengths");
+
+        let layer = Lstm::new(3, 4, steps_first.projection(2), &mut golden.init());
+        let [x, ..] = get("lstm_projected");
+        check(golden, "lstm_projected", layer.clone(), Context::eval(), |layer, ctx| {
+            let (y, state) = layer.run(x.unwrap(), None, ctx);
+            vec![y, state.hidden, state.cell]
+        });
+
+        let layer = Lstm::new(3, 4, both, &mut golden.init());
+        let [x, hidden, cell] = get("lstm_padded").map(|x| x.unwrap().clone());
+        let run = |layer: &Lstm, x: &Tensor, ctx: &mut Context| {
+            let state = LstmState { hidden: hidden.clone(), cell: cell.clone() };
+            let (y, state) = layer.run_padded(x, &lengths, Some(&state), ctx);
+            vec![y, state.hidden, state.cell]
+        };
+        check(golden, "lstm_padded", layer.clone(), Context::eval(), |layer, ctx| {
+            run(layer, &x, ctx)
+        });
+        check_input(golden, "lstm_padded", &x, |x| {
+            let mut layer = layer.clone();
+            layer
+                .load_state_dict(&golden.part("lstm_padded.model"), &LoadOptions::strict())
+                .unwrap();
+            run(&layer, x, &mut Context::eval())
+        });
+
+        let layer = Gru::new(3, 4, steps_first, &mut golden.init());
+        let [x, state, _] = get("gru_padded");
+        check(golden, "gru_padded", layer, Context::eval(), |layer, ctx| {
+            let (y, state) = layer.run_padded(x.unwrap(), &lengths, state, ctx);
+            vec![y, state]
+        });
+
+        let layer = Rnn::new(3, 4, RnnNonlinearity::Tanh, both, &mut golden.init());
+        let [x, ..] = get("rnn_padded");
+        check(golden, "rnn_padded", layer, Context::eval(), |layer, ctx| {
+            let (y, state) = layer.run_padded(x.unwrap(), &lengths, None, ctx);
+            vec![y, state]
+        });
+    });
+}
+
+#[test]
+fn plain_recurrent_layers_and_cells_are_pytorchs() {
+    Golden::each(|golden| {
+        let get = |case: &str| ["x", "x2", "x3"].map(|x| golden.dict.get(&format!("{case}.{x}")));
+        let init = &mut golden.init();
+        let both = RecurrentOptions::default().layers(2).bidirectional(true);
+        let layer = Rnn::new(3, 4, RnnNonlinearity::Tanh, both, init);
+        let [x, ..] = get("rnn");
+        check(golden, "rnn", layer, Context::eval(), |layer, ctx| {
+            let (y, state) = layer.run(x.unwrap(), None, ctx);
+            vec![y, state]
+        });
+        let options = RecurrentOptions::default().bias(false).batch_first(false);
+        let layer = Rnn::new(3, 4, RnnNonlinearity::Relu, options, init);
+        let [x, state, _] = get("rnn_relu");
+        check(golden, "rnn_relu", layer, Context::eval(), |layer, ctx| {
+            let (y, state) = layer.run(x.unwrap(), state, ctx);
+            vec![y, state]
+        });
+        let [x, hidden, _] = get("rnn_cell").map(|x| x.cloned());
+        let cell = RnnCell::new(3, 4, RnnNonlinearity::Tanh, true, init);
+        check(golden, "rnn_cell", cell, Context::eval(), |cell, _| {
+            vec![cell.step(x.as_ref().unwrap(), hidden.as_ref().unwrap())]
+        });
+        let [x, hidden, memory] = get("lstm_cell").map(|x| x.unwrap().clone());
+        let cell = LstmCell::new(3, 4, true, init);
+        check(golden, "lstm_cell", cell, Context::eval(), |cell, _| {
+            cell.step(&x, &[hidden.clone(), memory.clone()]).to_vec()
+        });
+        let [x, hidden, _] = get("gru_cell").map(|x| x.cloned());
+        let cell = GruCell::new(3, 4, false, init);
+        check(golden, "gru_cell", cell, Context::eval(), |cell, _| {
+            vec![cell.step(x.as_ref().unwrap(), hidden.as_ref().unwrap())]
         });
     });
 }

@@ -212,7 +212,9 @@ fn a_gradient_passes_through_a_step() {
 
 #[test]
 fn a_schedule_makes_no_new_plans() {
-    let device = gradloom_cpu::device();
+    // Of its own: others plan on the shared one.
+    let backend = gradloom_cpu::CpuBackend::new(Some(1)).expect("a device");
+    let device = backend.into_device();
     let (mut model, data) = (mlp(&device, 1), xor(&device));
     let schedule = Schedule::cosine(0.1, 20).warmup(3);
     let mut optimizer = Adam::new(0.0);

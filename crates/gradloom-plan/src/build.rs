@@ -1,5 +1,6 @@
 //! From a linear graph to a [`Plan`]: all phases in their order, and the plan's memory.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use gradloom_tensor::{DType, Retention};
@@ -7,10 +8,11 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::attachments::Attachments;
 use crate::draft::{Draft, Fault};
-use crate::graph::Graph;
+use crate::graph::{Graph, PlannedLoop};
 use crate::kernel::{BufferRef, Kernel, KernelInput, KernelOutput, Plan, PlanOutput};
 use crate::limits::Limits;
 use crate::linear::Linear;
+use crate::looping::offsets;
 use crate::lower::lower;
 use crate::memory::Memory;
 use crate::merge::merge;
@@ -27,7 +29,8 @@ pub(crate) fn build(
     retention: Retention,
     limits: &Limits,
 ) -> Result<(Plan, Vec<usize>), Fault> {
-    let graph = Graph::new(linear);
+    let loops = plan_bodies(linear, limits)?;
+    let graph = Graph::new(linear, loops);
     let mut partition = Partition::new(&graph);
     let storing = Storing::new(&graph, &partition);
     for &node in &storing.filled {
@@ -45,11 +48,11 @@ pub(crate) fn build(
         let (dtype, len) = size(&graph, &passed, node);
         (len * dtype.size()) as i64
     };
-    let schedule = Schedule::new(&graph, &drafts, &linear.reusable, bytes)?;
-    let ordered = in_order(drafts, &schedule.order, &graph, limits, &mut passed);
+    let mut schedule = Schedule::new(&graph, &drafts, &linear.reusable, bytes)?;
+    let ordered = in_order(drafts, &mut schedule, &graph, limits, &mut passed);
     let size = |node: usize| size(&graph, &passed, node);
     let outputs = Outputs::new(&graph, &schedule, &ordered, retention);
-    let memory = Memory::new(&ordered, &outputs.place, size);
+    let memory = Memory::new(&ordered, &schedule.together, &outputs.place, size);
     let locate = |base: usize| match graph.nodes.get(base).map(|node| node.class) {
         Some(Class::Leaf(input)) => Some(BufferRef::Input(input)),
         _ => memory.place.get(&base).copied(),
@@ -69,7 +72,8 @@ pub(crate) fn build(
     let plan = Plan {
         id: next_id(),
         kernels,
-        inputs: linear.inputs.iter().map(|buffer| (buffer.dtype(), buffer.len())).collect(),
+        together: schedule.together,
+        inputs: linear.sizes.clone(),
         outputs: outputs.list,
         slots: memory.slots,
         arguments: linear.argument_dtypes.clone(),
@@ -86,17 +90,23 @@ fn size(graph: &Graph, passed: &[Passed], node: usize) -> (DType, usize) {
     }
 }
 
-/// Drafts in the order of a schedule, each behind the copies that it reads.
+/// Drafts in the order of a schedule, each behind the copies that it reads. Loops read no copies, so those
+/// that run together stay neighbours.
 fn in_order(
     drafts: Vec<Draft>,
-    order: &[usize],
+    schedule: &mut Schedule,
     graph: &Graph,
     limits: &Limits,
     passed: &mut Vec<Passed>,
 ) -> Vec<Draft> {
     let mut drafts: Vec<Option<Draft>> = drafts.into_iter().map(Some).collect();
     let mut ordered = Vec::with_capacity(drafts.len());
-    for draft in order.iter().filter_map(|&position| drafts[position].take()) {
+    let mut together = schedule.together.iter_mut().peekable();
+    for (place, &position) in schedule.order.iter().enumerate() {
+        let Some(draft) = drafts[position].take() else { continue };
+        if let Some(own) = together.next_if(|own| own.start == place) {
+            *own = ordered.len()..ordered.len() + own.len();
+        }
         match limits.transposed_copies {
             Some(copies) => {
                 ordered.extend(with_copies(draft, graph, copies, limits.buffers_max, passed));
@@ -105,6 +115,41 @@ fn in_order(
         }
     }
     ordered
+}
+
+/// The plans of loops' bodies; bodies of one structure share one.
+fn plan_bodies(linear: &Linear, limits: &Limits) -> Result<Vec<PlannedLoop>, Fault> {
+    let bodies = || linear.loops.iter().map(|looped| &looped.linear);
+    let of_bodies: usize = bodies().map(|body| body.arguments.len()).sum();
+    let own = linear.arguments.len() - of_bodies;
+    let arguments = offsets(own, bodies().map(|body| body.arguments.len()));
+    let nodes = offsets(linear.nodes.len(), bodies().map(Linear::node_count));
+    let mut known: FxHashMap<&[u8], Arc<Plan>> = FxHashMap::default();
+    let mut loops = Vec::with_capacity(linear.loops.len());
+    for (position, looped) in linear.loops.iter().enumerate() {
+        let key = looped.linear.key.bytes();
+        let body = match known.get(key) {
+            Some(body) => Arc::clone(body),
+            None => {
+                let fault = |fault: Fault| Fault { node: nodes[position] + fault.node, ..fault };
+                let (plan, _) = build(&looped.linear, Retention::Release, limits).map_err(fault)?;
+                known.entry(key).or_insert(Arc::new(plan)).clone()
+            }
+        };
+        loops.push(PlannedLoop {
+            length: looped.body.length(),
+            reverse: looped.body.reverse(),
+            operands: [looped.body.carries(), looped.body.slices(), looped.body.captured()]
+                .map(<[_]>::len),
+            results: looped.results.clone(),
+            stacked: looped.stacked.len(),
+            carries: looped.carries.clone(),
+            body,
+            arguments: arguments[position],
+            nodes: nodes[position],
+        });
+    }
+    Ok(loops)
 }
 
 fn next_id() -> u64 {

@@ -7,7 +7,7 @@ use crate::program::Operation;
 
 impl fmt::Display for Plan {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (bytes, flops) = (self.bytes(), self.kernels.iter().map(Kernel::flops).sum::<usize>());
+        let (bytes, flops) = (self.bytes(), self.flops());
         let temporary: usize = self.slots.iter().map(|slot| slot.bytes).sum();
         writeln!(
             formatter,
@@ -17,6 +17,13 @@ impl fmt::Display for Plan {
         )?;
         for (index, kernel) in self.kernels.iter().enumerate() {
             writeln!(formatter, "{index:3} {kernel}")?;
+            if let KernelKind::Loop(own) = &kernel.kind {
+                let order = if own.reverse { ", from the last" } else { "" };
+                writeln!(formatter, "    {} steps{order}, each:", own.length)?;
+                for line in own.body.to_string().lines() {
+                    writeln!(formatter, "    {line}")?;
+                }
+            }
         }
         for (index, output) in self.outputs.iter().enumerate() {
             if let Some(input) = output.reuses {
@@ -34,6 +41,11 @@ impl Plan {
     /// Bytes that all kernels move, see [`Kernel::bytes`].
     pub fn bytes(&self) -> usize {
         self.kernels.iter().map(Kernel::bytes).sum()
+    }
+
+    /// Floating-point operations of all kernels, see [`Kernel::flops`].
+    pub fn flops(&self) -> usize {
+        self.kernels.iter().map(Kernel::flops).sum()
     }
 }
 
@@ -92,6 +104,7 @@ impl KernelKind {
             KernelKind::ArgReduce { .. } => "arg_reduce",
             KernelKind::ArgSort { .. } => "argsort",
             KernelKind::Concat { .. } => "concat",
+            KernelKind::Loop(_) => "loop",
         }
     }
 }
@@ -145,6 +158,7 @@ impl Kernel {
                 let picked = elements * self.inputs[0].dtype.size();
                 self.inputs[1..].iter().map(size).sum::<usize>() + picked + outputs(&|len| len)
             }
+            KernelKind::Loop(own) => own.length * own.body.bytes(),
             _ => self.inputs.iter().map(size).sum::<usize>() + outputs(&|len| len),
         }
     }
@@ -162,6 +176,7 @@ impl Kernel {
             KernelKind::Convolution(sizes)
             | KernelKind::ConvolutionInput(sizes)
             | KernelKind::ConvolutionWeight(sizes) => convolution_flops(sizes),
+            KernelKind::Loop(own) => own.length * own.body.flops(),
             _ => 0,
         };
         own + elements * self.program.operations_per_element()

@@ -37,6 +37,12 @@ impl Draft {
         }
         self.inputs = inputs;
     }
+
+    /// True if the kernel may fail because of what an index is.
+    pub(crate) fn checks_indices(&self) -> bool {
+        self.program.checks_indices()
+            || matches!(&self.kind, KernelKind::Loop(own) if own.body.checks_indices())
+    }
 }
 
 /// What the planner found wrong with a plan of its own. It names the node and is never the caller's

@@ -1,15 +1,16 @@
 //! [`Graph`]: the planner's own picture of a linear graph: equal nodes merged, aliases resolved, and
 //! every view chain reduced to a base node and the steps from it.
 
-use std::hash::Hash;
+use std::sync::Arc;
 
-use gradloom_tensor::{DType, Op, Shape};
+use gradloom_tensor::Op;
 use rustc_hash::FxHashMap;
 
-use crate::linear::Linear;
+use crate::classes::{classify, fingerprint};
+use crate::kernel::Plan;
+use crate::linear::{Asked, Linear};
 use crate::node::{Class, Node, Step, read};
 use crate::view::View;
-use crate::words::Words;
 
 /// Longer chains of views are cut by a copy, so that following them stays cheap.
 const STEPS_MAX: usize = 64;
@@ -27,14 +28,37 @@ enum Need {
 pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
     pub(crate) roots: Vec<usize>,
+    /// In the body of a loop: bases of roots that may be written over a leaf, each with that leaf.
+    pub(crate) carried: Option<Vec<(usize, usize)>>,
+    /// The loops, planned.
+    pub(crate) loops: Vec<PlannedLoop>,
     /// Bases that use a base, per base.
     pub(crate) users: Vec<Vec<usize>>,
     /// Generated nodes that need memory, because they are roots or operands of structured kernels.
     pub(crate) filled: Vec<usize>,
 }
 
+/// A loop whose body has a plan.
+pub(crate) struct PlannedLoop {
+    pub(crate) length: usize,
+    pub(crate) reverse: bool,
+    /// Carries, sequences and captured values among the operands.
+    pub(crate) operands: [usize; 3],
+    /// What is asked of it.
+    pub(crate) results: Vec<Asked>,
+    /// Results that are stacked; the first roots of the body.
+    pub(crate) stacked: usize,
+    /// Carries that take part; the other roots of the body.
+    pub(crate) carries: Vec<usize>,
+    pub(crate) body: Arc<Plan>,
+    /// Where the arguments of the body begin among those of the plan, and its nodes.
+    pub(crate) arguments: usize,
+    pub(crate) nodes: usize,
+}
+
 impl Graph {
-    pub(crate) fn new(linear: &Linear) -> Graph {
+    /// `loops` are those of the linear graph.
+    pub(crate) fn new(linear: &Linear, loops: Vec<PlannedLoop>) -> Graph {
         let mut builder = Builder {
             nodes: Vec::new(),
             merged: Vec::new(),
@@ -48,14 +72,28 @@ impl Graph {
             node.tracked &= needed;
         }
         let roots = linear.roots.iter().map(|&root| root as usize).collect();
-        let mut graph =
-            Graph { nodes: builder.nodes, roots, users: Vec::new(), filled: Vec::new() };
+        let mut graph = Graph {
+            nodes: builder.nodes,
+            roots,
+            carried: None,
+            loops,
+            users: Vec::new(),
+            filled: Vec::new(),
+        };
         graph.resolve_bases();
         graph.claim_quantized();
         graph.copy_where_needed();
+        graph.carried = linear.carried.as_ref().map(|carried| graph.alone(carried));
         graph.collect_users();
         graph.collect_filled();
         graph
+    }
+
+    /// Those of the next carries that are no other root too: they may be written over the old ones.
+    fn alone(&self, carried: &[(u32, usize)]) -> Vec<(usize, usize)> {
+        let uses = |base: usize| self.roots.iter().filter(|&&root| self.base(root) == base).count();
+        let based = carried.iter().map(|&(root, leaf)| (self.base(root as usize), leaf));
+        based.filter(|&(base, _)| uses(base) == 1).collect()
     }
 
     /// The base of a node.
@@ -132,10 +170,12 @@ impl Graph {
         }
     }
 
-    /// Gives a view or an alias elements of its own.
+    /// Gives a view or an alias elements of its own. What it waits for stands in [`Node::after`]: it is
+    /// not read.
     pub(crate) fn make_copy(&mut self, node: usize) {
         let entry = &mut self.nodes[node];
         entry.class = Class::Copy;
+        entry.inputs.truncate(1);
         entry.base = node;
         entry.steps.clear();
     }
@@ -240,7 +280,7 @@ impl Builder {
     fn append(&mut self, linear: &Linear, index: usize) {
         let tensor = &linear.nodes[index];
         let inputs: Vec<usize> = linear.operands(index).map(|input| self.merged[input]).collect();
-        let leaf = linear.input_of.get(&(index as u32)).copied();
+        let leaf = linear.input_of[index].map(|input| input as usize);
         let op = tensor.op().clone();
         let class = classify(&op, leaf, &inputs, &self.nodes, *tensor.shape(), tensor.dtype());
         let argument = self.argument;
@@ -262,6 +302,7 @@ impl Builder {
             steps: Vec::new(),
             after: Vec::new(),
             argument,
+            result: linear.result_of.get(&(index as u32)).copied(),
             tracked: tensor.is_tracked(),
         };
         let duplicate = fingerprint(&node).and_then(|words| {
@@ -278,111 +319,5 @@ impl Builder {
             self.merged.push(index);
         }
         self.nodes.push(node);
-    }
-}
-
-/// Words that are equal for nodes of equal value; `None` for nodes that are never merged.
-fn fingerprint(node: &Node) -> Option<Vec<u8>> {
-    let merged = match &node.op {
-        Op::Unary(_)
-        | Op::Binary(_)
-        | Op::Select
-        | Op::Cast
-        | Op::Reduce(..)
-        | Op::Reshape
-        | Op::Permute(_)
-        | Op::Expand
-        | Op::Constant(_)
-        | Op::Iota { .. }
-        | Op::Slice { .. }
-        | Op::Pad { .. }
-        | Op::Flip(_)
-        | Op::Matmul
-        | Op::Dequantize(_) => !matches!(node.class, Class::Leaf(_)),
-        Op::Buffer
-        | Op::Placeholder
-        | Op::Argument(_)
-        | Op::Random { .. }
-        | Op::CheckIndex { .. }
-        | Op::ArgReduce(..)
-        | Op::Scan { .. }
-        | Op::Concat { .. }
-        | Op::Convolution(..)
-        | Op::ConvolutionInput(..)
-        | Op::ConvolutionWeight(..)
-        | Op::PoolMax(_)
-        | Op::PoolMaxScatter(_)
-        | Op::PoolMaxGather(_)
-        | Op::PoolSum(_)
-        | Op::PoolSumScatter(_)
-        | Op::Gather { .. }
-        | Op::ScatterAdd { .. }
-        | Op::Write { .. }
-        | Op::Attention(_)
-        | Op::ArgSort { .. }
-        | Op::Detach(_)
-        | Op::Custom(_)
-        | Op::Barrier => false,
-    };
-    merged.then(|| {
-        let mut words = Words::default();
-        words.op(&node.op, node.dtype);
-        (node.dtype, node.shape, &node.inputs).hash(&mut words);
-        words.into_bytes()
-    })
-}
-
-fn classify(
-    op: &Op,
-    leaf: Option<usize>,
-    inputs: &[usize],
-    nodes: &[Node],
-    shape: Shape,
-    dtype: DType,
-) -> Class {
-    if let Some(input) = leaf {
-        return Class::Leaf(input);
-    }
-    let same_as_input = || nodes[inputs[0]].shape == shape && nodes[inputs[0]].dtype == dtype;
-    match op {
-        Op::Buffer
-        | Op::Placeholder
-        | Op::Constant(_)
-        | Op::Argument(_)
-        | Op::Iota { .. }
-        | Op::Random { .. } => Class::Generated,
-        Op::Cast if same_as_input() => Class::Alias,
-        Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast | Op::CheckIndex { .. } => {
-            Class::Elementwise
-        }
-        Op::Reduce(_, axes) => {
-            let operand = nodes[inputs[0]].shape;
-            if axes.iter().all(|axis| operand[axis] == 1) { Class::Alias } else { Class::Reduce }
-        }
-        Op::Reshape
-        | Op::Permute(_)
-        | Op::Expand
-        | Op::Slice { .. }
-        | Op::Pad { .. }
-        | Op::Flip(_) => Class::View,
-        Op::ArgReduce(..)
-        | Op::Scan { .. }
-        | Op::Concat { .. }
-        | Op::Matmul
-        | Op::Convolution(..)
-        | Op::ConvolutionInput(..)
-        | Op::ConvolutionWeight(..)
-        | Op::PoolMax(_)
-        | Op::PoolMaxScatter(_)
-        | Op::PoolMaxGather(_)
-        | Op::PoolSum(_)
-        | Op::PoolSumScatter(_)
-        | Op::Gather { .. }
-        | Op::ScatterAdd { .. }
-        | Op::Write { .. }
-        | Op::Dequantize(_)
-        | Op::Attention(_)
-        | Op::ArgSort { .. } => Class::Structured,
-        Op::Detach(_) | Op::Custom(_) | Op::Barrier => Class::Alias,
     }
 }

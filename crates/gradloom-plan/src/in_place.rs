@@ -39,7 +39,7 @@ impl Plan {
     /// When one of them writes over the memory of an input: what a failed evaluation has read must still
     /// be there.
     pub fn checked_kernels(&self) -> Result<usize, PlanFault> {
-        let last = self.kernels.iter().rposition(|kernel| kernel.program.checks_indices());
+        let last = self.kernels.iter().rposition(Kernel::checks_indices);
         let count = last.map_or(0, |last| last + 1);
         for (kernel, work) in self.kernels[..count].iter().enumerate() {
             let mut written = work.outputs.iter().map(|output| self.block(output.buffer));

@@ -1,12 +1,17 @@
 //! The second narrow waist: [`Kernel`], what a backend executes, and [`Plan`], a list of them with
 //! their memory.
 
-use gradloom_tensor::op::{ArgReduction, Attention, Window};
+use std::ops::Range;
+use std::sync::Arc;
+
+use gradloom_tensor::op::{ArgReduction, Attention};
 use gradloom_tensor::{BlockFormat, DType, Shape};
 
 use crate::attachments::Attachments;
 use crate::program::{Level, Operation, Program, Space, ValueId};
 use crate::view::View;
+
+pub use crate::windows::{Convolution, Pool};
 
 /// Where a kernel reads or writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -189,6 +194,8 @@ pub enum KernelKind {
         /// Largest first.
         descending: bool,
     },
+    /// A plan run once for every step of a loop; without a program of its own, and of no space.
+    Loop(LoopKernel),
     /// Inputs (contiguous, of `parts` shapes) one after another along an axis.
     Concat {
         /// The axis whose sizes add up.
@@ -196,23 +203,6 @@ pub enum KernelKind {
         /// Shapes of the inputs.
         parts: Vec<Shape>,
     },
-}
-
-impl Kernel {
-    fn footprint(&self) -> usize {
-        let kind = match &self.kind {
-            KernelKind::QuantizedMatmul { parts, .. } => size_of_val(&parts[..]),
-            KernelKind::Attention { views, .. } => size_of_val(&views[..]),
-            KernelKind::Concat { parts, .. } => size_of_val(&parts[..]),
-            _ => 0,
-        };
-        size_of::<Kernel>()
-            + kind
-            + size_of_val(&self.program.instructions[..])
-            + size_of_val(&self.inputs[..])
-            + size_of_val(&self.outputs[..])
-            + size_of_val(&self.origins[..])
-    }
 }
 
 impl KernelKind {
@@ -240,6 +230,7 @@ impl KernelKind {
             KernelKind::QuantizedMatmul { parts, .. } => 1 + parts.len(),
             KernelKind::Attention { views, .. } => views.len(),
             KernelKind::Concat { parts, .. } => parts.len(),
+            KernelKind::Loop(own) => own.operands(),
         }
     }
 }
@@ -269,36 +260,51 @@ impl Kernel {
     }
 }
 
-/// Sizes of a convolution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Convolution {
-    /// Windows.
-    pub window: Window,
-    /// Groups of channels.
-    pub groups: usize,
-    /// Images.
-    pub batch: usize,
-    /// Channels of the input.
-    pub channels: usize,
-    /// Channels of the output.
-    pub outputs: usize,
-    /// Depth, height and width of the input; 1 for what the window does not have.
-    pub input_size: [usize; 3],
-    /// Depth, height and width of the output.
-    pub output_size: [usize; 3],
+/// A loop: which operands and results of the kernel its body reads and writes at each step. Inputs of the
+/// body are the step's number (`i32`, input 0), and parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoopKernel {
+    /// Number of steps, at least one.
+    pub length: usize,
+    /// The last step runs first.
+    pub reverse: bool,
+    /// The work of one step. Outputs that are no next carries are written at the step's place of a result.
+    pub body: Arc<Plan>,
+    /// Values that go from step to step.
+    pub carries: Vec<Carry>,
+    /// Sequences: an operand, and the input of the body that is its part of the step.
+    pub sequences: Vec<(usize, usize)>,
+    /// Values that stay: an operand, and the input of the body that it is.
+    pub captured: Vec<(usize, usize)>,
+    /// Outputs of the body, and the results whose part of the step they are.
+    pub stacked: Vec<(usize, usize)>,
+    /// The first of the plan's arguments that is the body's.
+    pub arguments: usize,
+    /// Pairs of the body's arguments that are keys of random numbers: each step folds its number in.
+    pub keys: Vec<[usize; 2]>,
+    /// What is added to the numbers of the body's nodes among those of the plan.
+    pub nodes: usize,
 }
 
-/// Sizes of a pooling.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Pool {
-    /// Windows.
-    pub window: Window,
-    /// Images times channels, and times a depth that windows do not cross.
-    pub planes: usize,
-    /// Depth, height and width of the input; 1 for what the window does not have.
-    pub input_size: [usize; 3],
-    /// Depth, height and width of the output.
-    pub output_size: [usize; 3],
+/// A value that goes from step to step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carry {
+    /// The operand that it is at first.
+    pub init: usize,
+    /// The input of the body that it is before a step.
+    pub input: usize,
+    /// The output of the body that it is after a step: new memory, that of its own input, or an alias.
+    pub next: usize,
+    /// The result that it is after the last step.
+    pub last: Option<usize>,
+}
+
+impl LoopKernel {
+    fn operands(&self) -> usize {
+        let carries = self.carries.iter().map(|carry| carry.init);
+        let others = self.sequences.iter().chain(&self.captured).map(|&(operand, _)| operand);
+        carries.chain(others).max().map_or(0, |last| last + 1)
+    }
 }
 
 /// What an evaluation of one structure does, in order. Immutable and shared by all evaluations of
@@ -309,6 +315,8 @@ pub struct Plan {
     pub id: u64,
     /// Kernels in order of execution.
     pub kernels: Vec<Kernel>,
+    /// Loops that do not depend on one another: kernels that may also run at the same time.
+    pub together: Vec<Range<usize>>,
     /// Inputs: dtype and number of elements.
     pub inputs: Vec<(DType, usize)>,
     /// Outputs: dtype and number of elements.
@@ -322,16 +330,6 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Bytes of the host that it takes, without what backends have made of it.
-    pub fn footprint(&self) -> usize {
-        size_of::<Plan>()
-            + size_of_val(&self.inputs[..])
-            + size_of_val(&self.outputs[..])
-            + size_of_val(&self.slots[..])
-            + size_of_val(&self.arguments[..])
-            + self.kernels.iter().map(Kernel::footprint).sum::<usize>()
-    }
-
     /// The memory that a reference means in the end: aliases followed, and an output that takes over an
     /// input's memory as that input.
     pub fn block(&self, buffer: BufferRef) -> BufferRef {
@@ -352,36 +350,6 @@ impl Plan {
             buffer = alias;
         }
         buffer
-    }
-}
-
-impl Convolution {
-    /// `[N, C, ..]`.
-    pub fn input(&self) -> Shape {
-        self.window.shape(self.batch, self.channels, self.input_size)
-    }
-
-    /// `[O, C / groups, K..]`.
-    pub fn weight(&self) -> Shape {
-        let channels = self.channels / self.groups.max(1);
-        self.window.shape(self.outputs, channels, self.window.kernel)
-    }
-
-    /// `[N, O, ..]`.
-    pub fn output(&self) -> Shape {
-        self.window.shape(self.batch, self.outputs, self.output_size)
-    }
-}
-
-impl Pool {
-    /// Elements of all planes of the input.
-    pub fn inputs(&self) -> usize {
-        self.planes * self.input_size.iter().product::<usize>()
-    }
-
-    /// Elements of all planes of the output.
-    pub fn outputs(&self) -> usize {
-        self.planes * self.output_size.iter().product::<usize>()
     }
 }
 

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod kernel;
+mod windows;
 pub mod program;
 pub mod view;
 
@@ -10,14 +11,18 @@ pub mod planner;
 mod attachments;
 mod build;
 mod cache;
+mod footprint;
 mod outputs;
 mod checks;
 mod limits;
 
 mod linear;
+mod bodies;
+mod keeping;
 mod words;
 
 mod graph;
+mod classes;
 mod node;
 mod quantized;
 
@@ -28,6 +33,7 @@ mod storing;
 mod merge;
 
 mod draft;
+mod looping;
 mod lower;
 mod rounding;
 mod split;
@@ -47,8 +53,8 @@ pub use attachments::{Attachments, Owner};
 pub use checks::Checks;
 pub use contraction::ProductForms;
 pub use kernel::{
-    BufferRef, Convolution, Kernel, KernelInput, KernelKind, KernelOutput, Plan, PlanOutput, Pool,
-    Slot,
+    BufferRef, Carry, Convolution, Kernel, KernelInput, KernelKind, KernelOutput, LoopKernel, Plan,
+    PlanOutput, Pool, Slot,
 };
 pub use limits::Limits;
 pub use planner::{Planner, Prepared};

@@ -1,17 +1,51 @@
 //! [`Linear`]: the part of a graph that an evaluation needs, in topological order, with the words that
 //! describe its structure. This runs at every evaluation, so it does little and allocates little.
 
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::sync::Arc;
+
+use gradloom_tensor::op::Loop;
 use gradloom_tensor::{Buffer, DType, Op, Retention, Scalar, State, Tensor};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use crate::words::Words;
 
 /// First words of a node.
-const LEAF: u64 = 0;
+pub(crate) const LEAF: u64 = 0;
 const COMPUTED: u64 = 1;
+/// After the last node.
+pub(crate) const END: u64 = 2;
 
-/// Ops in a row behind a node that are better kept than computed again and again.
-const HISTORY_LONG: usize = 32;
+/// Nodes and bytes of keys for which room is made at once.
+const NODES_ROOM: usize = 16;
+const KEY_ROOM: usize = 256;
+/// Nodes beyond which a thread gives working memory back.
+const SCRATCH_MAX: usize = 1 << 14;
+
+thread_local! {
+    static SCRATCH: Cell<Scratch> = Cell::default();
+}
+
+/// Working memory that a thread keeps from one evaluation to the next; empty between them.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    /// Position of a node by its id.
+    pub(crate) index: FxHashMap<u64, u32>,
+    /// Input of a memory by its address.
+    storages: FxHashMap<usize, usize>,
+    stack: Vec<Visit>,
+}
+
+impl Scratch {
+    fn give_back(mut self) {
+        if self.index.capacity() <= SCRATCH_MAX && self.stack.capacity() <= SCRATCH_MAX {
+            self.index.clear();
+            self.storages.clear();
+            SCRATCH.set(self);
+        }
+    }
+}
 
 /// What is left to do for a node.
 enum Visit {
@@ -22,11 +56,23 @@ enum Visit {
 }
 
 /// The operands whose values a node's value is made from.
-fn operands(tensor: &Tensor) -> &[Tensor] {
+pub(crate) fn operands(tensor: &Tensor) -> Cow<'_, [Tensor]> {
+    let inputs = tensor.inputs();
     match tensor.op() {
-        Op::Custom(_) => &tensor.inputs()[..1],
-        _ => tensor.inputs(),
+        Op::Custom(_) => Cow::Borrowed(&inputs[..1]),
+        Op::Loop(result) if inputs.iter().any(Tensor::is_quantized) => {
+            let captured = inputs.len() - result.body.captured().len();
+            let passed = inputs[captured..].iter().map(passed);
+            Cow::Owned(inputs[..captured].iter().chain(passed).cloned().collect())
+        }
+        _ => Cow::Borrowed(inputs),
     }
+}
+
+/// What a loop gets of a value that its body has captured: a quantized matrix as its blocks, which
+/// products in the body read.
+pub(crate) fn passed(captured: &Tensor) -> &Tensor {
+    if captured.is_quantized() { &captured.inputs()[0] } else { captured }
 }
 
 /// A graph in topological order.
@@ -38,88 +84,153 @@ pub(crate) struct Linear {
     pub(crate) starts: Vec<u32>,
     /// Position of each root in `nodes`, each once.
     pub(crate) roots: Vec<u32>,
-    /// Values of the leaves, each memory once.
+    /// Values of the leaves, each memory once. A body has none: its leaves are parameters.
     pub(crate) inputs: Vec<Buffer>,
-    /// For each leaf node its input.
-    pub(crate) input_of: FxHashMap<u32, usize>,
+    /// Dtype and number of elements of the leaves.
+    pub(crate) sizes: Vec<(DType, usize)>,
+    /// For each node its input, if it is a leaf.
+    pub(crate) input_of: Vec<Option<u32>>,
     /// Inputs whose memory nobody outside this graph holds.
     pub(crate) reusable: Vec<bool>,
     /// Values of the arguments.
     pub(crate) arguments: Vec<Scalar>,
     /// Dtypes of the arguments.
     pub(crate) argument_dtypes: Vec<DType>,
+    /// Loops, each with the results that are asked for.
+    pub(crate) loops: Vec<Looped>,
+    /// Loops by their address and operands.
+    pub(crate) known_loops: FxHashMap<(usize, Box<[u32]>), usize>,
+    /// For each result of a loop the loop, and its place in [`Looped::results`].
+    pub(crate) result_of: FxHashMap<u32, (usize, usize)>,
+    /// In the body of a loop: roots that are the next carries, each with the leaf that it may be written
+    /// over. Other roots have memory of their own.
+    pub(crate) carried: Option<Vec<(u32, usize)>>,
     /// The structure as words: equal words, equal plan.
     pub(crate) key: Words,
 }
 
+/// A loop and its body.
+pub(crate) struct Looped {
+    pub(crate) body: Arc<Loop>,
+    /// Results that are asked for: a carry, or the position of a root of the body.
+    pub(crate) results: Vec<Asked>,
+    /// Nodes of the body that are stacked: the first roots of the body.
+    pub(crate) stacked: Vec<Tensor>,
+    /// Carries that some result depends on: the other roots of the body.
+    pub(crate) carries: Vec<usize>,
+    pub(crate) linear: Linear,
+}
+
+/// A result of a loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// The last carry.
+    Carry(usize),
+    /// Position in [`Looped::stacked`].
+    Stacked(usize),
+}
+
 impl Linear {
     pub(crate) fn new(roots: &[Tensor], retention: Retention) -> Linear {
-        let mut linear = Linear {
-            nodes: Vec::new(),
-            edges: Vec::new(),
-            starts: vec![0],
-            roots: Vec::new(),
-            inputs: Vec::new(),
-            input_of: FxHashMap::default(),
-            reusable: Vec::new(),
-            arguments: Vec::new(),
-            argument_dtypes: Vec::new(),
-            key: Words::default(),
-        };
-        linear.key.push(retention as u64);
-        let mut index: FxHashMap<u64, u32> = FxHashMap::default();
+        let mut linear = Linear::empty(retention);
+        let mut scratch = SCRATCH.take();
         let pending = || roots.iter().filter(|root| root.value().is_none());
-        linear.visit(pending(), &mut index);
-        let mut listed = FxHashSet::default();
-        for root in pending() {
-            let position = index[&root.id()];
-            if listed.insert(position) {
-                linear.roots.push(position);
-                linear.key.push(u64::from(position));
-            }
-        }
-        for position in linear.kept_at_last() {
-            if listed.insert(position) {
-                linear.roots.push(position);
-                linear.key.push(u64::from(position));
-            }
-        }
+        linear.visit(pending(), &mut scratch);
+        linear.key.push(END);
+        linear.enter_loops();
+        let index = &scratch.index;
+        linear.list_roots(pending().map(|root| index[&root.id()]));
+        let kept = linear.kept_at_last();
+        linear.list_roots(kept.into_iter());
         linear.reusable = match retention {
-            Retention::Release => linear.find_reusable(roots, &index),
+            Retention::Release => linear.find_reusable(roots, index),
             Retention::Keep => vec![false; linear.inputs.len()],
         };
         linear.key.extend(linear.reusable.iter().map(|&reusable| u64::from(reusable)));
+        scratch.give_back();
         linear
+    }
+
+    /// Adds roots, each once.
+    fn list_roots(&mut self, positions: impl Iterator<Item = u32>) {
+        let mut listed = vec![false; self.nodes.len()];
+        for &root in &self.roots {
+            listed[root as usize] = true;
+        }
+        for position in positions {
+            if !std::mem::replace(&mut listed[position as usize], true) {
+                self.roots.push(position);
+                self.key.push(u64::from(position));
+            }
+        }
+    }
+
+    pub(crate) fn empty(retention: Retention) -> Linear {
+        let mut linear = Linear {
+            nodes: Vec::with_capacity(NODES_ROOM),
+            edges: Vec::with_capacity(NODES_ROOM),
+            starts: Vec::with_capacity(NODES_ROOM),
+            roots: Vec::new(),
+            inputs: Vec::with_capacity(NODES_ROOM),
+            sizes: Vec::new(),
+            input_of: Vec::with_capacity(NODES_ROOM),
+            reusable: Vec::new(),
+            arguments: Vec::new(),
+            argument_dtypes: Vec::new(),
+            loops: Vec::new(),
+            known_loops: FxHashMap::default(),
+            result_of: FxHashMap::default(),
+            carried: None,
+            key: Words::with_capacity(KEY_ROOM),
+        };
+        linear.starts.push(0);
+        linear.key.push(retention as u64);
+        linear
+    }
+
+    /// Number of all nodes, see [`Linear::all_nodes`].
+    pub(crate) fn node_count(&self) -> usize {
+        self.nodes.len() + self.loops.iter().map(|looped| looped.linear.node_count()).sum::<usize>()
+    }
+
+    /// All nodes: these, then those of each loop's body.
+    pub(crate) fn all_nodes(&self) -> Vec<Tensor> {
+        let mut nodes = self.nodes.clone();
+        for looped in &self.loops {
+            nodes.extend(looped.linear.all_nodes());
+        }
+        nodes
     }
 
     /// Depth-first, without recursion: graphs of long sequences are deep. What a node is is decided at the
     /// first look, because other threads may give it a value meanwhile.
-    fn visit<'a>(
+    pub(crate) fn visit<'a>(
         &mut self,
         roots: impl Iterator<Item = &'a Tensor>,
-        index: &mut FxHashMap<u64, u32>,
+        scratch: &mut Scratch,
     ) {
-        let mut storages: FxHashMap<usize, usize> = FxHashMap::default();
-        let mut stack: Vec<Visit> = Vec::new();
+        let Scratch { index, storages, stack } = scratch;
         for root in roots {
             stack.push(Visit::Reach(root.clone()));
             while let Some(visit) = stack.pop() {
                 match visit {
                     Visit::Leave(tensor, source) => self.append_computed(tensor, source, index),
                     Visit::Reach(tensor) if index.contains_key(&tensor.id()) => {}
-                    Visit::Reach(tensor) => match tensor.state() {
+                    Visit::Reach(tensor) => match self.state(&tensor) {
                         State::Value(value) => {
                             let value = value.clone();
-                            self.append_leaf(tensor, &value, index, &mut storages);
+                            self.append_leaf(tensor, value, index, storages);
                         }
                         State::Detached(source) => {
                             stack.push(Visit::Leave(tensor, Some(source.id())));
                             stack.push(Visit::Reach(source));
                         }
                         State::Node => {
-                            let operands = operands(&tensor).to_vec();
-                            stack.push(Visit::Leave(tensor, None));
-                            stack.extend(operands.into_iter().rev().map(Visit::Reach));
+                            stack.push(Visit::Leave(tensor.clone(), None));
+                            let operands = operands(&tensor);
+                            let new = |operand: &&Tensor| !index.contains_key(&operand.id());
+                            let new = operands.iter().rev().filter(new);
+                            stack.extend(new.cloned().map(Visit::Reach));
                         }
                     },
                 }
@@ -127,10 +238,20 @@ impl Linear {
         }
     }
 
+    /// What has to be done for a node. What a body computes has no value, whatever others have made of
+    /// the same node.
+    fn state<'a>(&self, tensor: &'a Tensor) -> State<'a> {
+        match (self.carried.is_some(), tensor.op()) {
+            (false, _) => tensor.state(),
+            (true, Op::Detach(source)) => source.source().map_or(State::Node, State::Detached),
+            (true, _) => State::Node,
+        }
+    }
+
     fn append_leaf(
         &mut self,
         tensor: Tensor,
-        value: &Buffer,
+        value: Buffer,
         index: &mut FxHashMap<u64, u32>,
         storages: &mut FxHashMap<usize, usize>,
     ) {
@@ -138,15 +259,16 @@ impl Linear {
         let next = self.inputs.len();
         let input = *storages.entry(address).or_insert(next);
         if input == next {
-            self.inputs.push(value.clone());
+            self.sizes.push((value.dtype(), value.len()));
+            self.inputs.push(value);
         }
-        self.input_of.insert(self.nodes.len() as u32, input);
+        self.input_of.push(Some(input as u32));
         self.key.extend([LEAF, input as u64]);
         self.append(tensor, index);
     }
 
     /// `source` is the node that a detached one has its value of.
-    fn append_computed(
+    pub(crate) fn append_computed(
         &mut self,
         tensor: Tensor,
         source: Option<u64>,
@@ -163,10 +285,14 @@ impl Linear {
         self.key.push(COMPUTED);
         self.key.op(tensor.op(), tensor.dtype());
         self.collect_arguments(tensor.op(), tensor.dtype());
+        self.input_of.push(None);
+        if let Op::Loop(result) = tensor.op() {
+            self.append_result(result);
+        }
         self.append(tensor, index);
     }
 
-    fn append(&mut self, tensor: Tensor, index: &mut FxHashMap<u64, u32>) {
+    pub(crate) fn append(&mut self, tensor: Tensor, index: &mut FxHashMap<u64, u32>) {
         index.insert(tensor.id(), self.nodes.len() as u32);
         let start = self.starts[self.starts.len() - 1] as usize;
         self.key.push(
@@ -203,78 +329,6 @@ impl Linear {
     /// A node that has no value and that no op computes.
     pub(crate) fn placeholder(&self) -> Option<&Tensor> {
         self.nodes.iter().find(|node| matches!(node.op(), Op::Placeholder))
-    }
-
-    /// Nodes that an earlier evaluation has computed on its way, with a long history, and that new nodes
-    /// read again: they keep their value this time, so that no history is computed at every step.
-    fn kept_at_last(&self) -> Vec<u32> {
-        let mut height = vec![0usize; self.nodes.len()];
-        let mut kept = Vec::new();
-        for node in 0..self.nodes.len() {
-            if self.input_of.contains_key(&(node as u32)) {
-                continue;
-            }
-            let new = !self.nodes[node].was_passed();
-            for operand in self.operands(node) {
-                height[node] = height[node].max(height[operand] + 1);
-                if new && height[operand] >= HISTORY_LONG && self.nodes[operand].was_passed() {
-                    kept.push(operand as u32);
-                }
-            }
-        }
-        kept
-    }
-
-    /// Keeps every input as it is.
-    pub(crate) fn forbid_reuse(&mut self) {
-        let count = self.reusable.len();
-        self.reusable.fill(false);
-        self.key.clear_flags(count);
-    }
-
-    /// Which inputs only this graph holds, given that the roots will be cut from it.
-    ///
-    /// A node that somebody outside holds (other than a root, by its one owner) may be evaluated again
-    /// later, so nothing that it depends on may be overwritten.
-    fn find_reusable(&self, roots: &[Tensor], index: &FxHashMap<u64, u32>) -> Vec<bool> {
-        let count = self.nodes.len();
-        let mut references = vec![1usize; count];
-        for &edge in &self.edges {
-            references[edge as usize] += 1;
-        }
-        for node in self.nodes.iter().filter(|node| node.value().is_none()) {
-            if let (Op::Custom(_), [_, operands @ ..]) = (node.op(), node.inputs()) {
-                for position in operands.iter().filter_map(|operand| index.get(&operand.id())) {
-                    references[*position as usize] += 1;
-                }
-            }
-        }
-        for root in roots {
-            // The slice of roots, and the owner whose handle is about to be cut.
-            if let Some(&position) = index.get(&root.id()) {
-                references[position as usize] += 2;
-            }
-        }
-        let mut held: Vec<bool> =
-            (0..count).map(|i| self.nodes[i].handles() > references[i]).collect();
-        for i in (0..count).rev() {
-            if held[i] {
-                for edge in self.operands(i) {
-                    held[edge] = true;
-                }
-            }
-        }
-        let mut holders = vec![0usize; self.inputs.len()];
-        let mut reusable = vec![true; self.inputs.len()];
-        for (&node, &input) in &self.input_of {
-            holders[input] += 1;
-            reusable[input] &= !held[node as usize];
-        }
-        for (input, buffer) in self.inputs.iter().enumerate() {
-            // One holder per leaf node, one in this list.
-            reusable[input] &= buffer.is_held_only_by(holders[input] + 1);
-        }
-        reusable
     }
 
     /// Operands of a node.

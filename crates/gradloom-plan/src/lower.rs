@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 
 use crate::draft::{Draft, Fault, program_kind};
 use crate::graph::Graph;
+use crate::looping;
 use crate::node::{Class, Step, follow, read};
 use crate::partition::Partition;
 use crate::program::{Instruction, Level, Operation, Program, Space, ValueId};
@@ -32,6 +33,9 @@ pub(crate) fn lower(
         own.members.iter().copied().filter(|&member| storing.stored[member]).collect();
     if outputs.is_empty() {
         return Ok(None);
+    }
+    if let Some((looped, _)) = own.structured.and_then(|node| graph.nodes[node].result) {
+        return Ok(Some(looping::lower(graph, looped, &outputs)));
     }
     let draft = Lowering::new(graph, partition, storing, group, own.space).lower(&outputs)?;
     if draft.program.reductions().next().is_some() || own.space.kept == own.space.shape.rank() {
@@ -212,6 +216,7 @@ impl<'a> Lowering<'a> {
         let graph = self.graph;
         let entry = &graph.nodes[node];
         if entry.class == Class::Copy {
+            self.after.extend(&entry.after);
             let mut through = vec![entry.own_step()];
             through.extend_from_slice(steps);
             return self.value(entry.inputs[0], &through);
@@ -384,16 +389,12 @@ impl<'a> Lowering<'a> {
 
     /// Without reduced axes everything that is read varies by element.
     fn view_level(&self, view: &View) -> Level {
-        let reduced = self.space.kept..self.space.shape.rank();
-        if reduced.is_empty() && !view.is_uniform() {
-            return Level::Element;
-        }
-        for axis in reduced {
+        let mut reduced = self.space.kept..self.space.shape.rank();
+        let varies = |axis: usize| {
             let masked = view.mask.is_some_and(|mask| mask[axis] != (0, view.shape[axis]));
-            if view.strides[axis] != 0 || masked {
-                return Level::Element;
-            }
-        }
-        Level::Row
+            view.strides[axis] != 0 || masked
+        };
+        let by_element = if reduced.is_empty() { !view.is_uniform() } else { reduced.any(varies) };
+        if by_element { Level::Element } else { Level::Row }
     }
 }

@@ -1,6 +1,8 @@
 //! Where results live: outputs keep their own memory, temporaries that live at different times share
 //! slots.
 
+use std::ops::Range;
+
 use gradloom_tensor::DType;
 use rustc_hash::FxHashMap;
 
@@ -14,24 +16,36 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// `outputs` says where bases live that outlive the evaluation; `size` gives dtype and length.
+    /// `together` are drafts that may run at the same time, `outputs` says where bases live that outlive
+    /// the evaluation, and `size` gives dtype and length.
     pub(crate) fn new(
         drafts: &[Draft],
+        together: &[Range<usize>],
         outputs: &FxHashMap<usize, BufferRef>,
         size: impl Fn(usize) -> (DType, usize),
     ) -> Memory {
+        let mut steps: Vec<Range<usize>> = Vec::new();
+        for position in 0..drafts.len() {
+            if steps.last().is_none_or(|last| last.end <= position) {
+                let own = together.iter().find(|own| own.start == position);
+                steps.push(own.cloned().unwrap_or(position..position + 1));
+            }
+        }
         let mut last_use: FxHashMap<usize, usize> = FxHashMap::default();
-        for (time, draft) in drafts.iter().enumerate() {
-            let outputs = draft.outputs.iter().map(|(node, _)| node);
-            for &node in draft.inputs.iter().chain(outputs) {
-                last_use.insert(node, time);
+        for (time, step) in steps.iter().enumerate() {
+            for draft in &drafts[step.clone()] {
+                let outputs = draft.outputs.iter().map(|(node, _)| node);
+                for &node in draft.inputs.iter().chain(outputs) {
+                    last_use.insert(node, time);
+                }
             }
         }
         let mut place = outputs.clone();
         let mut slots: Vec<Slot> = Vec::new();
         let mut free: Vec<usize> = Vec::new();
-        for (time, draft) in drafts.iter().enumerate() {
-            for &(node, _) in &draft.outputs {
+        for (time, step) in steps.iter().enumerate() {
+            let drafts = &drafts[step.clone()];
+            for &(node, _) in drafts.iter().flat_map(|draft| &draft.outputs) {
                 if place.contains_key(&node) {
                     continue;
                 }
@@ -39,8 +53,8 @@ impl Memory {
                 let slot = take(&mut slots, &mut free, len, len * dtype.size());
                 place.insert(node, BufferRef::Slot(slot));
             }
-            let written = draft.outputs.iter().map(|(node, _)| node);
-            for node in draft.inputs.iter().chain(written) {
+            let written = drafts.iter().flat_map(|draft| &draft.outputs).map(|(node, _)| node);
+            for node in drafts.iter().flat_map(|draft| &draft.inputs).chain(written) {
                 if let Some(BufferRef::Slot(slot)) = place.get(node)
                     && last_use[node] == time
                     && !free.contains(slot)

@@ -99,6 +99,8 @@ pub(crate) struct Node {
     pub(crate) after: Vec<usize>,
     /// First argument of an argument or random node.
     pub(crate) argument: usize,
+    /// Of a result of a loop the loop and its place in [`Looped::results`](crate::linear::Looped::results).
+    pub(crate) result: Option<(usize, usize)>,
     /// True if the value is worth keeping for a later gradient.
     pub(crate) tracked: bool,
 }

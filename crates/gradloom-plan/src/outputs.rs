@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gradloom_tensor::{Buffer, Error, Result};
 
-use crate::kernel::{BufferRef, Plan, PlanOutput};
+use crate::kernel::{BufferRef, Kernel, Plan, PlanOutput};
 
 impl Plan {
     /// A buffer for each output: what `allocate` makes where it has memory of its own, otherwise that of
@@ -34,5 +34,13 @@ impl Plan {
             buffers.push(Buffer::new(shared, output.dtype, output.len));
         }
         Ok(buffers)
+    }
+
+    /// The node that messages name where memory is short: that of the kernel with the largest result.
+    pub fn largest(&self) -> Option<usize> {
+        let bytes = |kernel: &&Kernel| {
+            kernel.outputs.iter().map(|output| output.len.saturating_mul(output.dtype.size())).max()
+        };
+        self.kernels.iter().max_by_key(bytes).map(|kernel| kernel.node)
     }
 }

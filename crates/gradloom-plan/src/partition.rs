@@ -48,6 +48,8 @@ pub(crate) struct Partition {
     pub(crate) groups: Vec<Group>,
     pub(crate) order: Order,
     pub(crate) group_of: Vec<Option<usize>>,
+    /// Groups of loops.
+    group_of_loop: Vec<Option<usize>>,
     /// Level of each member in its group.
     pub(crate) level: Vec<Level>,
 }
@@ -65,13 +67,19 @@ impl Partition {
             groups: Vec::new(),
             order: Order::default(),
             group_of: vec![None; count],
+            group_of_loop: vec![None; graph.loops.len()],
             level: vec![Level::Element; count],
         };
         for node in 0..count {
             match graph.nodes[node].class {
                 Class::Elementwise | Class::Copy | Class::Reduce => partition.place(graph, node),
-                Class::Structured => partition.start(graph, node),
-                Class::Generated if graph.filled.contains(&node) => partition.start(graph, node),
+                Class::Structured => match partition.beside(graph, node) {
+                    Some(group) => partition.join_beside(graph, node, group),
+                    None => partition.start(graph, node),
+                },
+                Class::Generated if graph.filled.binary_search(&node).is_ok() => {
+                    partition.start(graph, node)
+                }
                 Class::Leaf(_) | Class::Generated | Class::View | Class::Alias => {}
             }
         }
@@ -98,6 +106,18 @@ impl Partition {
         self.start(graph, node);
     }
 
+    /// The group of another result of the same loop.
+    fn beside(&self, graph: &Graph, node: usize) -> Option<usize> {
+        let (looped, _) = graph.nodes[node].result?;
+        *self.group_of_loop.get(looped)?
+    }
+
+    fn join_beside(&mut self, graph: &Graph, node: usize, group: usize) {
+        let producers = self.producers(graph, node);
+        let space = self.groups[group].space;
+        self.join(node, group, &producers, Joined { space, level: Level::Element });
+    }
+
     /// A group of its own.
     pub(crate) fn start(&mut self, graph: &Graph, node: usize) {
         let entry = &graph.nodes[node];
@@ -106,6 +126,7 @@ impl Partition {
             Class::Structured => {
                 structured = Some(node);
                 match entry.op {
+                    Op::Loop(_) => Space::elements(Shape::SCALAR),
                     Op::Write { .. } => Space::elements(update_shape(graph, node)),
                     _ => Space::elements(entry.shape),
                 }
@@ -122,6 +143,9 @@ impl Partition {
         let group = self.order.add();
         let producers = self.producers(graph, node);
         self.join(node, group, &producers, Joined { space, level });
+        if let Some((looped, _)) = entry.result {
+            self.group_of_loop[looped] = Some(group);
+        }
     }
 
     fn join(&mut self, node: usize, group: usize, producers: &[usize], joined: Joined) {
@@ -137,6 +161,9 @@ impl Partition {
     /// Groups that a node reads from or waits for.
     fn producers(&self, graph: &Graph, node: usize) -> Vec<usize> {
         let mut producers = Vec::new();
+        for &after in &graph.nodes[node].after {
+            producers.extend(self.group_of[graph.base(after)]);
+        }
         for &input in &graph.nodes[node].inputs {
             producers.extend(self.group_of[graph.base(input)]);
             for &after in &graph.nodes[input].after {
@@ -152,9 +179,10 @@ impl Partition {
     fn fit(&self, graph: &Graph, node: usize, group: usize) -> Option<Joined> {
         let own = &self.groups[group];
         let empty = own.space.shape.count() == 0 || graph.nodes[node].shape.count() == 0;
-        // What is written is a part of the result, which nothing can follow element by element.
-        let writes = |node: usize| matches!(graph.nodes[node].op, Op::Write { .. });
-        if empty || own.members.len() >= MEMBERS_MAX || own.structured.is_some_and(writes) {
+        // What is written is a part of the result, and what a loop leaves has its own kernels: nothing can
+        // follow them element by element.
+        let alone = |node: usize| matches!(graph.nodes[node].op, Op::Write { .. } | Op::Loop(_));
+        if empty || own.members.len() >= MEMBERS_MAX || own.structured.is_some_and(alone) {
             return None;
         }
         let joined = match graph.nodes[node].class {

@@ -55,6 +55,16 @@ impl Prepared {
         }
     }
 
+    /// An error of a node's op: what has no memory or cannot be done names its line.
+    pub fn error_of(&self, node: Option<usize>, error: Error) -> Error {
+        match node.and_then(|node| Some((node, self.nodes.get(node)?))) {
+            Some((node, tensor)) => {
+                error.of_op(self.op_name(node), tensor.shape(), tensor.origin())
+            }
+            None => error,
+        }
+    }
+
     /// The error of a plan that an executor finds unsound: it names the op and the line that made it.
     pub fn fault(&self, fault: &PlanFault) -> Error {
         failed_check(&self.plan, &self.nodes, fault)
@@ -94,12 +104,13 @@ impl Planner {
             linear.forbid_reuse();
         }
         let key = std::mem::take(&mut linear.key).into_bytes();
+        let nodes = linear.all_nodes();
         let known = self.cache().find(&key);
         let cached = known.is_some();
         let (plan, outputs) = match known {
             Some(known) => known,
             None => {
-                let (plan, outputs) = self.plan(&linear, retention)?;
+                let (plan, outputs) = self.plan(&linear, &nodes, retention)?;
                 let (plan, outputs) = (Arc::new(plan), outputs.into());
                 let bytes_max = self.limits.plan_bytes_max;
                 // What goes is dropped here, without the lock.
@@ -112,7 +123,7 @@ impl Planner {
             outputs: outputs.iter().map(|&node| linear.nodes[node].clone()).collect(),
             inputs: linear.inputs,
             arguments: linear.arguments,
-            nodes: linear.nodes,
+            nodes,
             cached,
         })
     }
@@ -129,11 +140,16 @@ impl Planner {
         self.cache().bytes()
     }
 
-    fn plan(&self, linear: &Linear, retention: Retention) -> Result<(Plan, Vec<usize>)> {
+    fn plan(
+        &self,
+        linear: &Linear,
+        nodes: &[Tensor],
+        retention: Retention,
+    ) -> Result<(Plan, Vec<usize>)> {
         let (plan, outputs) = build(linear, retention, &self.limits)
-            .map_err(|fault| bug(&linear.nodes, fault.node, fault.reason))?;
+            .map_err(|fault| bug(nodes, fault.node, fault.reason))?;
         if self.limits.verify {
-            plan.verify().map_err(|fault| failed_check(&plan, &linear.nodes, &fault))?;
+            plan.verify().map_err(|fault| failed_check(&plan, nodes, &fault))?;
         }
         Ok((plan, outputs))
     }

@@ -4,6 +4,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -20,6 +21,8 @@ pub(crate) type Reuse = (usize, usize);
 pub(crate) struct Schedule {
     /// Positions in the list of drafts.
     pub(crate) order: Vec<usize>,
+    /// Loops that do not depend on one another, as places in the order.
+    pub(crate) together: Vec<Range<usize>>,
     pub(crate) reuses: Vec<Reuse>,
 }
 
@@ -41,13 +44,13 @@ impl Schedule {
     ) -> Result<Schedule, Fault> {
         let mut dependencies = Dependencies::new(graph, drafts);
         let reuses = choose_reuses(graph, drafts, reusable, &mut dependencies);
-        let order = order(graph, drafts, &dependencies, bytes);
+        let (order, together) = order(graph, drafts, &dependencies, bytes);
         if order.len() < drafts.len() {
             let missing = (0..drafts.len()).find(|draft| !order.contains(draft)).unwrap_or(0);
             let node = drafts[missing].outputs[0].0;
             return Err(Fault { node, reason: "depends on itself" });
         }
-        Ok(Schedule { order, reuses })
+        Ok(Schedule { order, together, reuses })
     }
 }
 
@@ -122,12 +125,12 @@ fn choose_reuses(
     // Leaves that are roots themselves, through a view, stay as they are.
     let mut taken: FxHashSet<usize> = roots.iter().filter_map(|&root| leaf(graph, root)).collect();
     let checks: Vec<usize> =
-        (0..drafts.len()).filter(|&draft| drafts[draft].program.checks_indices()).collect();
+        (0..drafts.len()).filter(|&draft| drafts[draft].checks_indices()).collect();
     let mut reuses = Vec::new();
     for (position, draft) in drafts.iter().enumerate() {
         let mut users: Option<FxHashSet<usize>> = None;
         let is_leaf = |base: usize, input: usize| leaf(graph, base) == Some(input);
-        if draft.program.checks_indices() {
+        if draft.checks_indices() {
             continue;
         }
         for &(node, value) in draft.outputs.iter().filter(|(node, _)| roots.contains(node)) {
@@ -137,7 +140,9 @@ fn choose_reuses(
             };
             let found = overwritten.iter().find_map(|&input| {
                 let leaf = leaf(graph, input)?;
+                let carried = |pairs: &Vec<(usize, usize)>| pairs.contains(&(node, leaf));
                 let fits = reusable[leaf]
+                    && graph.carried.as_ref().is_none_or(carried)
                     && !taken.contains(&leaf)
                     && graph.nodes[input].dtype == graph.nodes[node].dtype
                     && graph.nodes[input].shape.count() == graph.nodes[node].shape.count()
@@ -166,12 +171,13 @@ fn choose_reuses(
 /// What a draft would free, less what it would make, as long as that is up to date.
 type Ready = (i64, Reverse<usize>);
 
+/// Loops come when nothing else can run, all that can at once: they may run at the same time.
 fn order(
     graph: &Graph,
     drafts: &[Draft],
     dependencies: &Dependencies,
     bytes: impl Fn(usize) -> i64,
-) -> Vec<usize> {
+) -> (Vec<usize>, Vec<Range<usize>>) {
     let roots: FxHashSet<usize> = graph.roots.iter().map(|&root| graph.base(root)).collect();
     let mut users: FxHashMap<usize, Vec<usize>> = FxHashMap::default();
     let mut distinct: Vec<Vec<usize>> = Vec::with_capacity(drafts.len());
@@ -194,35 +200,65 @@ fn order(
         freed.map(|&input| bytes(input)).sum::<i64>()
             - made.map(|&(node, _)| bytes(node)).sum::<i64>()
     };
-    let mut ready: BinaryHeap<Ready> = BinaryHeap::new();
+    let mut ready = Queue { drafts, ready: BinaryHeap::new(), loops: Vec::new() };
     let mut done = vec![false; drafts.len()];
     for position in (0..drafts.len()).filter(|&position| waiting[position] == 0) {
-        ready.push((gain(position, &uses), Reverse(position)));
+        ready.push(position, gain(position, &uses));
     }
     let mut order = Vec::with_capacity(drafts.len());
-    while let Some((_, Reverse(position))) = ready.pop() {
+    let mut together = Vec::new();
+    while let Some(mut next) = ready.pop() {
         // A gain only grows, and then the draft is listed again, ahead of its older entry.
-        if std::mem::replace(&mut done[position], true) {
-            continue;
+        next.retain(|&position| !std::mem::replace(&mut done[position], true));
+        if next.len() > 1 {
+            together.push(order.len()..order.len() + next.len());
         }
-        order.push(position);
-        for input in &distinct[position] {
-            let Some(count) = uses.get_mut(input) else { continue };
-            *count -= 1;
-            if *count == 1 {
-                for &user in &users[input] {
-                    if !done[user] && waiting[user] == 0 {
-                        ready.push((gain(user, &uses), Reverse(user)));
+        for position in next {
+            order.push(position);
+            for input in &distinct[position] {
+                let Some(count) = uses.get_mut(input) else { continue };
+                *count -= 1;
+                if *count == 1 {
+                    for &user in &users[input] {
+                        if !done[user] && waiting[user] == 0 {
+                            ready.push(user, gain(user, &uses));
+                        }
                     }
                 }
             }
-        }
-        for &next in &dependencies.after[position] {
-            waiting[next] -= 1;
-            if waiting[next] == 0 {
-                ready.push((gain(next, &uses), Reverse(next)));
+            for &next in &dependencies.after[position] {
+                waiting[next] -= 1;
+                if waiting[next] == 0 {
+                    ready.push(next, gain(next, &uses));
+                }
             }
         }
     }
-    order
+    (order, together)
+}
+
+/// Drafts that can run.
+struct Queue<'a> {
+    drafts: &'a [Draft],
+    ready: BinaryHeap<Ready>,
+    loops: Vec<usize>,
+}
+
+impl Queue<'_> {
+    fn push(&mut self, position: usize, gain: i64) {
+        match self.drafts[position].kind {
+            KernelKind::Loop(_) if self.loops.contains(&position) => {}
+            KernelKind::Loop(_) => self.loops.push(position),
+            _ => self.ready.push((gain, Reverse(position))),
+        }
+    }
+
+    /// The next draft, or all loops that can run.
+    fn pop(&mut self) -> Option<Vec<usize>> {
+        if let Some((_, Reverse(position))) = self.ready.pop() {
+            return Some(vec![position]);
+        }
+        self.loops.sort_unstable();
+        Some(std::mem::take(&mut self.loops)).filter(|loops| !loops.is_empty())
+    }
 }

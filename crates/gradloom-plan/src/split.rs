@@ -3,11 +3,12 @@
 //! A program is cut where few values are alive: the first part stores them, the second reads them. For
 //! kinds with work of their own the first part is that work alone.
 
-use gradloom_tensor::DType;
+use gradloom_tensor::{DType, Shape};
 
 use crate::draft::{Draft, program_kind};
 use crate::kernel::KernelKind;
 use crate::program::{Instruction, Level, Operation, Program, Space, ValueId};
+use crate::rounding::stays_in_range;
 use crate::view::View;
 
 /// A value that only passes from one part of a kernel to the next: dtype and number of elements. It has
@@ -24,6 +25,18 @@ pub(crate) fn split(
 ) -> Vec<Draft> {
     let mut done = Vec::new();
     let mut rest = draft;
+    if rest.inputs.len() + rest.outputs.len() > buffers_max {
+        rest.accumulator_first();
+        while rest.kind_inputs >= buffers_max
+            && joins(&mut rest, buffers_max, nodes, passed, &mut done)
+        {}
+        if let KernelKind::Write { .. } = rest.kind {
+            let (update, write) = update_and_write(rest, nodes, passed);
+            done.extend(split(update, buffers_max, nodes, passed));
+            done.push(write);
+            return done;
+        }
+    }
     while rest.inputs.len() + rest.outputs.len() > buffers_max {
         let Some(cut) = best_cut(&rest, buffers_max) else { break };
         let (first, second) = cut_at(rest, cut, nodes, passed);
@@ -32,6 +45,114 @@ pub(crate) fn split(
     }
     done.push(rest);
     done
+}
+
+/// Joins as many parts of a concatenation as a device binds in one kernel each, so that fewer are left.
+/// False for other kinds.
+fn joins(
+    draft: &mut Draft,
+    buffers_max: usize,
+    nodes: usize,
+    passed: &mut Vec<Passed>,
+    done: &mut Vec<Draft>,
+) -> bool {
+    let KernelKind::Concat { axis, parts } = &mut draft.kind else { return false };
+    let accumulator = |instruction: &Instruction| instruction.operation == Operation::Accumulator;
+    let Some(own) = draft.program.instructions.iter().position(accumulator) else { return false };
+    let dtype = draft.program.instructions[own].dtype;
+    let most = buffers_max.saturating_sub(1).max(2);
+    let (mut inputs, mut shapes) = (Vec::new(), Vec::new());
+    for (bases, group) in draft.inputs[..draft.kind_inputs].chunks(most).zip(parts.chunks(most)) {
+        let sizes = group.iter().map(|part| part[*axis]);
+        let shape = group[0].with(*axis, sizes.sum());
+        let mut program = Program::default();
+        let level = Level::Element;
+        let operation = Operation::Accumulator;
+        let mut value = program.push(Instruction { operation, dtype, level });
+        if !stays_in_range(&operation, dtype) {
+            let operation = Operation::Cast(value);
+            value = program.push(Instruction { operation, dtype, level });
+        }
+        let node = nodes + passed.len();
+        passed.push((dtype, shape.count()));
+        done.push(Draft {
+            kind: KernelKind::Concat { axis: *axis, parts: group.to_vec() },
+            origins: vec![draft.origins[own]; program.instructions.len()],
+            program,
+            space: Space::elements(shape),
+            inputs: bases.to_vec(),
+            kind_inputs: bases.len(),
+            outputs: vec![(node, value)],
+            after: draft.after.clone(),
+        });
+        inputs.push(node);
+        shapes.push(shape);
+    }
+    *parts = shapes;
+    let joined = inputs.len();
+    for instruction in &mut draft.program.instructions {
+        if let Operation::Load { input, .. } = &mut instruction.operation {
+            let base = draft.inputs[*input];
+            *input = inputs.iter().position(|&known| known == base).unwrap_or_else(|| {
+                inputs.push(base);
+                inputs.len() - 1
+            });
+        }
+    }
+    draft.inputs = inputs;
+    draft.kind_inputs = joined;
+    true
+}
+
+/// A write whose update is computed before it, by a kernel that can be cut.
+fn update_and_write(draft: Draft, nodes: usize, passed: &mut Vec<Passed>) -> (Draft, Draft) {
+    let (written, value) = draft.outputs[0];
+    let Instruction { dtype, level, .. } = draft.program.instructions[value];
+    let node = nodes + passed.len();
+    passed.push((dtype, draft.space.shape.count()));
+    let mut inputs = draft.inputs[..draft.kind_inputs].to_vec();
+    inputs.push(node);
+    let view = View::contiguous(draft.space.shape);
+    let operation = Operation::Load { input: draft.kind_inputs, view };
+    let write = Draft {
+        kind: draft.kind.clone(),
+        program: Program { instructions: vec![Instruction { operation, dtype, level }] },
+        origins: vec![draft.origins[value]],
+        inputs,
+        outputs: vec![(written, 0)],
+        after: draft.after.clone(),
+        ..draft
+    };
+    let outputs = vec![(node, value)];
+    let mut update =
+        Draft { kind: program_kind(&draft.program, &outputs), kind_inputs: 0, outputs, ..draft };
+    update.keep_read_inputs();
+    (update, write)
+}
+
+impl Draft {
+    /// Moves the kind's own result to the front of the program: what does not need it can then be cut off.
+    fn accumulator_first(&mut self) {
+        let instructions = &self.program.instructions;
+        let is_own = |instruction: &Instruction| instruction.operation == Operation::Accumulator;
+        let Some(own) = instructions.iter().position(is_own) else { return };
+        let mut order: Vec<ValueId> = (0..instructions.len()).collect();
+        order[..=own].rotate_right(1);
+        let mut places = vec![0; order.len()];
+        for (place, &value) in order.iter().enumerate() {
+            places[value] = place;
+        }
+        let moved = |&value: &ValueId| {
+            let instruction = instructions[value];
+            Instruction { operation: instruction.operation.moved(&places), ..instruction }
+        };
+        let moved = order.iter().map(moved).collect();
+        self.origins = order.iter().map(|&value| self.origins[value]).collect();
+        self.program.instructions = moved;
+        for (_, value) in &mut self.outputs {
+            *value = places[*value];
+        }
+    }
 }
 
 /// What a part of a program, instructions `from..to`, needs and gives.
@@ -80,7 +201,7 @@ fn best_cut(draft: &Draft, buffers_max: usize) -> Option<usize> {
     let instructions = &draft.program.instructions;
     let count = instructions.len();
     let own = draft.kind_inputs;
-    if let KernelKind::Write { .. } = draft.kind {
+    if let KernelKind::Loop(_) = draft.kind {
         return None;
     }
     // The kind's own result is there for the first part alone.
@@ -100,11 +221,12 @@ fn best_cut(draft: &Draft, buffers_max: usize) -> Option<usize> {
         let results = |part: &Part| -> Vec<ValueId> {
             part.stored.iter().map(|&position| draft.outputs[position].1).collect()
         };
-        // Values of rows are only made where rows are reduced.
+        // Values of rows are made where rows are reduced, or where there is nothing but rows.
         let mut first_results = results(&first).into_iter().chain(passed);
         let rows = (reduces(instructions[..cut].iter()) || first_results.all(at_elements))
             && (reduces(instructions[cut..].iter())
-                || results(&second).into_iter().all(at_elements));
+                || results(&second).into_iter().all(at_elements)
+                || (!whole && is_of_rows(&instructions[cut..])));
         let buffers = own + first.loaded.len() + first.stored.len() + passes;
         let useful = second.loaded.len() + passes + second.stored.len()
             < draft.inputs.len() + draft.outputs.len();
@@ -151,6 +273,11 @@ fn cut_at(draft: Draft, cut: usize, nodes: usize, passed: &mut Vec<Passed>) -> (
     for value in cut..draft.program.instructions.len() {
         let mut instruction = draft.program.instructions[value];
         instruction.operation = instruction.operation.moved(&places);
+        // What is uniform in the first part is read by elements here.
+        let at_elements = |operand: ValueId| program.instructions[operand].level == Level::Element;
+        if whole && instruction.operation.operands().any(at_elements) {
+            instruction.level = Level::Element;
+        }
         if let Operation::Load { input, .. } = &mut instruction.operation {
             let base = draft.inputs[*input];
             *input = inputs.iter().position(|&known| known == base).unwrap_or_else(|| {
@@ -196,10 +323,26 @@ fn first_part(draft: Draft, cut: usize, outputs: Vec<(usize, ValueId)>) -> Draft
     first
 }
 
-/// A part of a reducing program that does not reduce runs over elements.
-fn without_rows(space: Space, mut program: Program) -> (Space, Program) {
+/// True if instructions are the same along the whole row.
+fn is_of_rows(instructions: &[Instruction]) -> bool {
+    instructions.iter().all(|instruction| instruction.level == Level::Row)
+}
+
+/// A part of a reducing program that does not reduce runs over elements, or over rows if it has nothing
+/// else.
+fn without_rows(mut space: Space, mut program: Program) -> (Space, Program) {
     if space.kept == space.shape.rank() || program.reductions().next().is_some() {
         return (space, program);
+    }
+    if is_of_rows(&program.instructions) {
+        for instruction in &mut program.instructions {
+            if let Operation::Load { view, .. } | Operation::Index(view) =
+                &mut instruction.operation
+            {
+                *view = over_rows(view, space.kept);
+            }
+        }
+        space = Space::elements(Shape::new(&space.shape[..space.kept]));
     }
     for instruction in &mut program.instructions {
         let uniform =
@@ -209,6 +352,17 @@ fn without_rows(space: Space, mut program: Program) -> (Space, Program) {
         }
     }
     (Space::elements(space.shape), program)
+}
+
+/// A view that is the same along the reduced axes, over the kept ones alone.
+fn over_rows(view: &View, kept: usize) -> View {
+    let mut rows = View { shape: Shape::new(&view.shape[..kept]), ..*view };
+    rows.strides[kept..].fill(0);
+    if let Some(mask) = &mut rows.mask {
+        mask[kept..].fill((0, 0));
+    }
+    rows.mask = rows.mask.filter(|_| kept > 0);
+    rows
 }
 
 /// How a passed value is read over the space.

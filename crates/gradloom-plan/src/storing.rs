@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use gradloom_tensor::Op;
 use gradloom_tensor::op::{Binary, Unary};
+use rustc_hash::FxHashSet;
 
 use crate::graph::Graph;
 use crate::node::{Class, Step, follow, read};
@@ -67,6 +68,7 @@ impl Storing {
             partition,
             accesses: vec![Vec::new(); count],
             needed: vec![Vec::new(); count],
+            known: FxHashSet::default(),
             again: vec![0; partition.groups.len()],
             stored: must,
             filled: Vec::new(),
@@ -100,8 +102,9 @@ struct Decision<'a> {
     partition: &'a Partition,
     /// How groups other than its own read a node.
     accesses: Vec<Vec<Access>>,
-    /// Groups that need a node's value.
+    /// Groups that need a node's value, but for leaves; and the same as pairs, node first.
     needed: Vec<Vec<usize>>,
+    known: FxHashSet<(usize, usize)>,
     /// How many nodes each group computes again.
     again: Vec<usize>,
     stored: Vec<bool>,
@@ -169,15 +172,23 @@ impl Decision<'_> {
     fn need_operands(&mut self, node: usize, group: usize, steps: &[Step]) {
         for &input in &self.graph.nodes[node].inputs {
             let base = self.graph.base(input);
-            if !self.needed[base].contains(&group) {
+            if matches!(self.graph.nodes[base].class, Class::Leaf(_)) {
+                continue;
+            }
+            if self.known.insert((base, group)) {
                 self.needed[base].push(group);
             }
             if self.partition.group_of[base] != Some(group) {
                 let mut through = operand_steps(self.graph, node, input);
                 through.extend_from_slice(steps);
                 let access = Access { group, steps: through.into() };
-                if !self.accesses[base].contains(&access) {
-                    self.accesses[base].push(access);
+                // Only generated nodes are decided by more accesses than those.
+                let accesses = &mut self.accesses[base];
+                let recent = &accesses[accesses.len().saturating_sub(ACCESSES_MAX + 1)..];
+                let enough =
+                    recent.len() > ACCESSES_MAX && self.graph.nodes[base].class != Class::Generated;
+                if !enough && !recent.contains(&access) {
+                    accesses.push(access);
                 }
             }
         }

@@ -84,6 +84,7 @@ fn own_kind(op: &Op, shape: Shape, inputs: &[Shape], views: Vec<View>) -> Option
         | Op::Slice { .. }
         | Op::Pad { .. }
         | Op::Flip(_)
+        | Op::Loop(_)
         | Op::Detach(_)
         | Op::Custom(_)
         | Op::Barrier => return None,

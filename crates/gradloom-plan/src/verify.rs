@@ -7,6 +7,7 @@
 
 mod fault;
 mod kernel;
+mod looping;
 mod memory;
 
 pub use fault::PlanFault;
@@ -31,7 +32,7 @@ impl Plan {
     /// # Errors
     /// The first fault found.
     pub fn verify_kernel(&self, kernel: usize) -> Result<(), PlanFault> {
-        kernel::check(&self.kernels[kernel], self.arguments.len())
+        kernel::check(&self.kernels[kernel], &self.arguments)
             .map_err(|reason| PlanFault { kernel, reason })
     }
 }

@@ -14,6 +14,11 @@ use gradloom_tensor::{DType, Op};
 pub(crate) struct Words(Vec<u8>);
 
 impl Words {
+    /// None, with room for so many bytes.
+    pub(crate) fn with_capacity(bytes: usize) -> Words {
+        Words(Vec::with_capacity(bytes))
+    }
+
     pub(crate) fn push(&mut self, word: u64) {
         let mut rest = word;
         while rest >= 0x80 {
@@ -34,11 +39,17 @@ impl Words {
     }
 
     /// All words as bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// All words as bytes.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.0
     }
 
-    /// An op with its parameters. Arguments and keys of random numbers count, their values do not.
+    /// An op with its parameters. Arguments and keys of random numbers count, their values do not. Which
+    /// result of which loop a node is is up to the caller.
     pub(crate) fn op(&mut self, op: &Op, dtype: DType) {
         discriminant(op).hash(self);
         match op {
@@ -51,6 +62,7 @@ impl Words {
             | Op::Reshape
             | Op::Expand
             | Op::Matmul
+            | Op::Loop(_)
             | Op::Detach(_)
             | Op::Custom(_)
             | Op::Barrier => {}

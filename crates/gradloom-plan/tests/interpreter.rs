@@ -106,6 +106,7 @@ fn plan(kernels: Vec<Kernel>, reuses: &[Option<usize>]) -> Plan {
     Plan {
         id: 0,
         kernels,
+        together: Vec::new(),
         inputs: vec![(DType::F32, 4)],
         outputs: reuses.iter().map(output).collect(),
         slots: vec![Slot { elements_max: 4, bytes: 16 }; 2],

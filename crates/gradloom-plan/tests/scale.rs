@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use gradloom_autodiff::grad;
-use gradloom_plan::{Limits, Planner, Prepared};
-use gradloom_tensor::{DType, Retention, Tensor};
+use gradloom_plan::{KernelKind, Limits, Planner, Prepared};
+use gradloom_tensor::{DType, Retention, Tensor, scan};
 use gradloom_testkit::reference;
 
 fn prepare(what: &str, roots: &[Tensor]) -> Prepared {
@@ -81,4 +81,44 @@ fn a_thousand_updates_in_one_step() {
         })
         .collect();
     prepare("updates", &roots);
+}
+
+/// The loss of a recurrent network whose steps are a loop, and its gradients.
+fn looped(steps: usize) -> Vec<Tensor> {
+    let device = reference::device();
+    let leaf = |shape: &[usize]| {
+        let count: usize = shape.iter().product();
+        Tensor::from_vec(vec![0.1f32; count], shape, &device).unwrap().tracked()
+    };
+    let (x, w, u, b) = (leaf(&[steps, 8, 16]), leaf(&[16, 32]), leaf(&[32, 32]), leaf(&[32]));
+    let state = Tensor::zeros([8, 32], DType::F32, &device);
+    let inputs = x.matmul(&w) + &b;
+    let (state, outputs) = scan(state, inputs, |state, input| {
+        let state = (input + state.matmul(&u)).tanh();
+        (state.clone(), state)
+    });
+    let loss = state.square().mean(..) + outputs.mean(..);
+    let mut roots = grad(&loss, &[&w, &u, &b]);
+    roots.push(loss);
+    roots
+}
+
+#[test]
+fn a_loop_of_two_thousand_steps_is_planned_as_one_of_twenty() {
+    let [few, many] =
+        [20, 2_000].map(|steps| prepare(&format!("loop, {steps} steps"), &looped(steps)));
+    assert_eq!(few.nodes.len(), many.nodes.len());
+    assert_eq!(few.plan.kernels.len(), many.plan.kernels.len());
+    let bodies = |prepared: &Prepared| -> Vec<usize> {
+        let kernels = prepared.plan.kernels.iter();
+        kernels
+            .filter_map(|kernel| match &kernel.kind {
+                KernelKind::Loop(own) => Some(own.body.kernels.len()),
+                _ => None,
+            })
+            .collect()
+    };
+    assert_eq!(bodies(&few), bodies(&many));
+    assert_eq!(bodies(&few).len(), 2, "one loop forward, one backward");
+    assert!(bodies(&few).iter().all(|&kernels| kernels <= 3), "{}", few.plan);
 }

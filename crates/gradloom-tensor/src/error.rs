@@ -125,6 +125,18 @@ impl Error {
         Error::new(Kind::Context { context: context.into(), source: self })
     }
 
+    /// The same error, said of an op: where a device has no memory for it, or cannot do it, the op and its
+    /// line come first.
+    #[must_use]
+    pub fn of_op(mut self, op: &str, shape: &crate::Shape, origin: impl Into<Origin>) -> Self {
+        if let Kind::Device { message, reason } = &mut *self.0
+            && !matches!(reason, Reason::Lost | Reason::NotFound)
+        {
+            *message = format!("{op} of shape {shape} (made at {}): {message}", origin.into());
+        }
+        self
+    }
+
     fn device(message: String, reason: Reason) -> Self {
         Error::new(Kind::Device { message, reason })
     }

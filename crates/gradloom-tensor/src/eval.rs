@@ -58,6 +58,10 @@ impl<T: Tensors> Tensors for Option<T> {
     }
 }
 
+impl Tensors for () {
+    fn for_each_tensor(&mut self, _: &mut dyn FnMut(&mut Tensor)) {}
+}
+
 macro_rules! tensors_of_tuple {
     ($($name:ident),+) => {
         impl<$($name: Tensors),+> Tensors for ($($name,)+) {

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use crate::axes::{Axes, Permutation};
 use crate::blocks::BlockFormat;
 pub use crate::elementwise::{Binary, Unary};
+pub use crate::loops::{Loop, LoopOutput, LoopResult};
 use crate::shape::RANK_MAX;
 pub use crate::window::{Groups, WINDOW_AXES_MAX, Window};
 use crate::{Scalar, Tensor};
@@ -155,6 +156,8 @@ pub enum Op {
     },
 
     // Structure.
+    /// A result of a loop: `inits, sequences, captured values -> the last carry, or a value of every step`.
+    Loop(LoopResult),
     /// The source's value without its history.
     Detach(Detached),
     /// The first operand's value; a gradient comes from the rule instead of from its history.
@@ -313,6 +316,7 @@ impl Op {
             Op::Dequantize(_) => "dequantize",
             Op::Attention(_) => "attention",
             Op::ArgSort { .. } => "argsort",
+            Op::Loop(_) => "scan",
             Op::Detach(_) => "detach",
             Op::Custom(_) => "custom",
             Op::Barrier => "barrier",

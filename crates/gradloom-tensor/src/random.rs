@@ -24,6 +24,11 @@ impl Key {
         Key(threefry(self.0, [index, 1]))
     }
 
+    /// The key of these words, see [`Key::words`].
+    pub fn from_words(words: [u32; 2]) -> Key {
+        Key(words)
+    }
+
     /// The key's two words.
     pub fn words(self) -> [u32; 2] {
         self.0

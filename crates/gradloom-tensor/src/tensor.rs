@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::error::OrFail;
-use crate::op::{CustomGrad, Detached, Op};
+use crate::op::{CustomGrad, Detached, LoopResult, Op};
 use crate::origin::Origin;
 use crate::{Buffer, DType, Device, Shape, shape_rules};
 
@@ -317,6 +317,7 @@ enum Owned {
     Inputs(Vec<Tensor>),
     Source(Detached),
     Rule(CustomGrad),
+    Body(LoopResult),
 }
 
 thread_local! {
@@ -331,8 +332,9 @@ impl Drop for Node {
         if !self.inputs.is_empty() {
             release(Owned::Inputs(std::mem::take(&mut self.inputs)));
         }
-        if matches!(self.op, Op::Detach(_) | Op::Custom(_)) {
+        if matches!(self.op, Op::Detach(_) | Op::Custom(_) | Op::Loop(_)) {
             match std::mem::replace(&mut self.op, Op::Buffer) {
+                Op::Loop(result) => release(Owned::Body(result)),
                 Op::Detach(source) => release(Owned::Source(source)),
                 Op::Custom(rule) => release(Owned::Rule(rule)),
                 other => drop(other),
@@ -376,13 +378,14 @@ fn release(owned: Owned) {
 }
 
 /// As [`release`], for tensors that a thread's own variables hold until after its queue is gone. Only what
-/// closures have captured is dropped by recursion then.
+/// closures have captured and the bodies of loops are dropped by recursion then.
 fn release_at_the_end_of_a_thread(owned: Option<Owned>) {
     let mut pending: Vec<Tensor> = Vec::new();
     match owned {
         Some(Owned::Inputs(inputs)) => pending.extend(inputs),
         Some(Owned::Source(source)) => pending.extend(source.clear()),
         Some(Owned::Rule(rule)) => drop(rule),
+        Some(Owned::Body(body)) => drop(body),
         None => {}
     }
     while let Some(tensor) = pending.pop() {

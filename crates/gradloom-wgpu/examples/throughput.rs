@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use gradloom_plan::kernel::PlanOutput;
 use gradloom_plan::{
-    BufferRef, Convolution, Instruction, Kernel, KernelInput, KernelKind, KernelOutput, Level,
-    Operation, Plan, Program, Space, View,
+    Attachments, BufferRef, Convolution, Instruction, Kernel, KernelInput, KernelKind,
+    KernelOutput, Level, Operation, Plan, Program, Space, View,
 };
 use gradloom_tensor::op::{Binary, Permutation, Reduction, Unary, Window};
 use gradloom_tensor::{DType, Result, Shape};
@@ -62,10 +62,12 @@ fn dispatch_cost(backend: &WgpuBackend) -> Result<()> {
     let plan = Plan {
         id: 1 << 62,
         kernels: kernels.collect(),
+        together: Vec::new(),
         inputs: vec![(DType::F32, 64)],
         outputs: vec![PlanOutput { dtype: DType::F32, len: 64, reuses: None, alias: None }],
         slots: vec![gradloom_plan::Slot { elements_max: 64, bytes: 256 }; 2],
         arguments: Vec::new(),
+        attachments: Attachments::default(),
     };
     let input = [backend.upload(DType::F32, &[0; 256])?];
     let site = |_| CheckSite {
@@ -117,10 +119,12 @@ impl Bench {
                 Some(forms) => forms.choose(self.kernel.clone()),
                 None => self.kernel.clone(),
             }],
+            together: Vec::new(),
             inputs: self.kernel.inputs.iter().map(|input| (input.dtype, input.len)).collect(),
             outputs: outputs.collect(),
             slots: Vec::new(),
             arguments: Vec::new(),
+            attachments: Attachments::default(),
         };
         let inputs = self
             .kernel

@@ -13,6 +13,7 @@ use crate::gpu::Gpu;
 use crate::numbers::NumberTable;
 use crate::pipeline::Pipelines;
 use crate::progress::Progress;
+use crate::status::CheckSite;
 use crate::step::Step;
 
 /// Bytes that a dispatch takes with a bind group or two: about as measured.
@@ -49,6 +50,7 @@ impl Compiled {
         gpu: &Gpu,
         target: &Target,
         pipelines: &mut Pipelines,
+        sites: &dyn Fn(usize) -> CheckSite,
     ) -> Result<Compiled> {
         let unsound = |fault: PlanFault| Error::backend(format!("plan: {fault}"));
         let checked = plan.checked_kernels().map_err(unsound)?;
@@ -61,7 +63,8 @@ impl Compiled {
             // Shaders do not look at each access: this is the proof that none leaves its buffer.
             plan.verify_kernel(position).map_err(unsound)?;
             plan.in_place(position).map_err(unsound)?;
-            compiled.add(kernel, plan, gpu, target, pipelines, &mut numbers)?;
+            let added = compiled.add(kernel, plan, gpu, target, pipelines, &mut numbers);
+            added.map_err(|error| sites(kernel.node).error(error))?;
             progress.advance();
         }
         compiled.numbers = numbers.upload(gpu)?;

@@ -103,7 +103,8 @@ impl Executor {
         let compiled = plan.attachments.get_or_make(self.owner, || {
             refuse_wide(plan, sites)?;
             new = true;
-            let compiled = Compiled::new(plan, &self.gpu, &self.target, &mut self.pipelines)?;
+            let compiled =
+                Compiled::new(plan, &self.gpu, &self.target, &mut self.pipelines, sites)?;
             let bytes = compiled.footprint();
             Ok((Mutex::new(compiled), bytes))
         })?;
@@ -138,10 +139,14 @@ impl Executor {
                     other.try_lock().into_iter().for_each(|mut other| other.forget_bind_groups());
                 }
                 self.pool.trim();
-                self.take(plan, compiled, inputs)?
+                self.take(plan, compiled, inputs)
             }
-            other => other?,
+            other => other,
         };
+        let taken = taken.map_err(|error| match plan.largest().map(sites) {
+            Some(site) => site.error(error),
+            None => error,
+        })?;
         let Taken { slots, scratch, outputs } = taken;
         let memory = Memories { inputs, outputs: &outputs, slots: &slots, scratch: &scratch };
         let mut groups = Vec::with_capacity(compiled.steps.len());

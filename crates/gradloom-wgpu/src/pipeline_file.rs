@@ -15,6 +15,8 @@ use crate::gpu::Gpu;
 const MAGIC: &[u8; 8] = b"GLPIPES1";
 /// Magic, length and check sum.
 const HEADER: usize = 24;
+/// A longer file is begun anew: drivers only add to it.
+const BYTES_MAX: usize = 256 << 20;
 /// Saving takes at most one part in so many of the time.
 const TIME_SHARE: u32 = 20;
 
@@ -40,7 +42,7 @@ impl PipelineFile {
         }
         let path = folder(|name| std::env::var_os(name))?.join(file_name(gpu));
         let data = match read(&path) {
-            Ok(data) => data,
+            Ok(data) => data.filter(|data| data.len() <= BYTES_MAX),
             Err(error) => {
                 warn(&path, &error.to_string());
                 None

@@ -19,6 +19,13 @@ pub struct CheckSite {
     pub origin: Origin,
 }
 
+impl CheckSite {
+    /// An error as one of this op.
+    pub(crate) fn error(&self, error: Error) -> Error {
+        error.of_op(self.op, &self.shape, self.origin)
+    }
+}
+
 /// Bytes of the words: taken, site, value, size.
 const BYTES: u64 = 16;
 

@@ -42,3 +42,8 @@ struct ReadmeOfTheRepository;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/vmap.md")]
 struct PageAboutVmap;
+
+/// Runs the code of the page about loops as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/loops.md")]
+struct PageAboutLoops;

@@ -11,6 +11,7 @@ mod products;
 mod indexing;
 mod windows;
 mod tall;
+mod looping;
 mod randomness;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use rustc_hash::FxHashMap;
 
 use crate::replay::{Replay, operands};
 
+use looping::Loops;
 pub use randomness::Randomness;
 pub(crate) use value::Value;
 use windows::Family;
@@ -35,6 +37,8 @@ pub(crate) struct Batch {
     pub(crate) randomness: Randomness,
     /// The batched arguments, by the ids of their placeholders.
     pub(crate) arguments: FxHashMap<u64, Value>,
+    /// Whether the trace is the body of a loop, in which every draw is made anew.
+    pub(crate) in_loop: bool,
 }
 
 impl Batch {
@@ -56,10 +60,11 @@ impl Batch {
         };
         let anew = |node: &Tensor| self.is_for_each(node);
         let order = Replay { first: self.first, replaced: &known, anew: &anew }.order(outputs);
+        let mut loops = Loops::new(&order);
         for node in &order {
             let operands: Vec<Value> =
                 operands(node).iter().map(|operand| self.value(&values, operand)).collect();
-            let value = self.node(node, &operands);
+            let value = self.node(node, &operands, &mut loops);
             values.insert(node.id(), value);
         }
         outputs.iter().map(|output| self.value(&values, output)).collect()
@@ -77,12 +82,19 @@ impl Batch {
         // Its rule may do anything with the gradient of one example, as a clipped gradient does, and may
         // have captured anything. So gradients must reach it one by one.
         let custom = matches!(node.op(), Op::Custom(_)) && node.inputs().len() > 1;
-        custom || random && self.randomness != Randomness::Same
+        let draws = match node.op() {
+            Op::Loop(result) => looping::draws(result, self.randomness),
+            _ => false,
+        };
+        custom || draws || random && (self.in_loop || self.randomness != Randomness::Same)
     }
 
     #[track_caller]
-    fn node(self: &Arc<Self>, node: &Tensor, operands: &[Value]) -> Value {
+    fn node(self: &Arc<Self>, node: &Tensor, operands: &[Value], loops: &mut Loops) -> Value {
         match node.op() {
+            Op::Random { .. } if self.randomness == Randomness::Same => {
+                Value::Single(single(node, operands))
+            }
             Op::Random { key } => {
                 assert!(
                     self.randomness != Randomness::Error,
@@ -94,6 +106,12 @@ impl Batch {
             }
             Op::Custom(rule) if node.inputs().len() > 1 => {
                 Value::Batched(self.custom(node, rule, operands))
+            }
+            Op::Loop(result)
+                if operands.iter().any(Value::is_batched)
+                    || looping::draws(result, self.randomness) =>
+            {
+                loops.result(self, node, result, operands)
             }
             // What a value waits for does not change it.
             Op::Barrier if !operands[0].is_batched() => Value::Single(single(node, operands)),
@@ -246,6 +264,7 @@ fn batched(node: &Tensor, operands: &[Value], size: usize) -> Tensor {
              with the matrix, or its numbers"
         ),
         Op::Attention(_) => products::attention(node, operands, size),
+        Op::Loop(_) => unreachable!("scan: its results are made together"),
         Op::Detach(_) => detached(node, x),
         // Without operands after the value no gradient ever asks the rule.
         Op::Custom(_) | Op::Barrier => {

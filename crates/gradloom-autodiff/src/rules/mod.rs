@@ -21,6 +21,8 @@ pub(crate) fn backward(node: &Tensor, gradient: &Tensor, needs: &[bool]) -> Vec<
         | Op::Iota { .. }
         | Op::Random { .. }
         | Op::Detach(_) => Vec::new(),
+        // All results of a loop are differentiated together: see `looping.rs`.
+        Op::Loop(_) => vec![None; operands.len()],
         Op::CheckIndex { .. } | Op::ArgReduce(..) | Op::ArgSort { .. } => vec![None],
         Op::Unary(unary) => vec![elementwise::unary(*unary, &operands[0], node, gradient)],
         Op::Binary(binary) => {

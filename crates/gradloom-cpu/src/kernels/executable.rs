@@ -6,7 +6,9 @@ use gradloom_plan::Kernel;
 use gradloom_tensor::{DType, Result, Scalar};
 
 use crate::convert::Lane;
+use crate::memory::Temporary;
 use crate::pool::Pool;
+use crate::profile::Profile;
 use crate::simd::Level;
 use crate::tile::{Failures, Frame, Store, TileProgram};
 
@@ -16,12 +18,15 @@ pub(crate) const SEQUENTIAL_MAX: usize = 32 * 1024;
 pub(crate) const TASK_MIN: usize = 16 * 1024;
 
 /// What a kernel runs with.
+#[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub(crate) level: Level,
     pub(crate) threads: usize,
     pub(crate) pool: &'a Arc<Pool>,
     pub(crate) arguments: &'a [Scalar],
     pub(crate) failures: &'a Failures,
+    /// Where the kernels of loops note their times, if that is asked for.
+    pub(crate) profile: Option<&'a Profile>,
 }
 
 impl<'a> Context<'a> {
@@ -44,6 +49,35 @@ pub(crate) trait Executable: Send + Sync {
     /// When memory for temporaries runs out.
     fn run(&self, context: &Context<'_>, inputs: &[&[u8]], outputs: &mut [&mut [u8]])
     -> Result<()>;
+
+    /// What can be made of operands that are the same in many runs, marked in `constant`; `None` if that
+    /// is of no use.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    fn settle(
+        &self,
+        _context: &Context<'_>,
+        _inputs: &[&[u8]],
+        _constant: &[bool],
+    ) -> Result<Option<Temporary>> {
+        Ok(None)
+    }
+
+    /// As [`Executable::run`], with what [`Executable::settle`] has made of operands that are still the
+    /// same.
+    ///
+    /// # Errors
+    /// As [`Executable::run`].
+    fn run_settled(
+        &self,
+        context: &Context<'_>,
+        _settled: &Temporary,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+    ) -> Result<()> {
+        self.run(context, inputs, outputs)
+    }
 
     /// Bytes of the operands that this run does not touch, because of what is in them.
     fn bytes_spared(&self, _inputs: &[&[u8]]) -> usize {

@@ -1,5 +1,7 @@
 //! Operands as lanes, and the order of lanes in which NaN is above everything.
 
+use std::ops::Range;
+
 use bytemuck::Pod;
 use gradloom_tensor::{DType, Result};
 
@@ -7,6 +9,8 @@ use super::executable::{Context, TASK_MIN};
 use crate::convert::Lane;
 use crate::memory::Temporary;
 use crate::parallel;
+use crate::scratch::Scratch;
+use crate::simd::Level;
 use crate::tile::load_contiguous;
 
 /// An operand as lanes: itself, or a converted copy.
@@ -47,6 +51,54 @@ pub(super) fn lanes_of<'a, T: Pod>(
         load_contiguous(context.level, dtype, stored, parts[0]);
     });
     Ok(Lanes::Converted(copy))
+}
+
+/// An operand that is read part by part. Where its elements are no lanes, each part is converted when it
+/// is read, so that there is no converted copy of the whole.
+#[derive(Clone, Copy)]
+pub(super) struct Stored<'a> {
+    level: Level,
+    bytes: &'a [u8],
+    dtype: DType,
+}
+
+/// A part of a stored operand as lanes.
+pub(super) enum Part<'a, T> {
+    Borrowed(&'a [T]),
+    Converted(Scratch),
+}
+
+impl<'a> Stored<'a> {
+    pub(super) fn new(level: Level, bytes: &'a [u8], dtype: DType) -> Stored<'a> {
+        Stored { level, bytes, dtype }
+    }
+
+    /// Number of elements.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len() / self.dtype.size()
+    }
+
+    /// The elements of a range as lanes of type `T`, which must be the lane of the dtype.
+    pub(super) fn part<T: Pod>(&self, range: Range<usize>) -> Part<'a, T> {
+        let size = self.dtype.size();
+        let bytes = &self.bytes[range.start * size..range.end * size];
+        if Lane::stores(self.dtype) {
+            return Part::Borrowed(bytemuck::cast_slice(bytes));
+        }
+        let mut lanes = Scratch::take::<T>(range.len());
+        load_contiguous(self.level, self.dtype, bytes, lanes.get_mut());
+        Part::Converted(lanes)
+    }
+}
+
+impl<T: Pod> Part<'_, T> {
+    /// The lanes.
+    pub(super) fn get(&self) -> &[T] {
+        match self {
+            Part::Borrowed(values) => values,
+            Part::Converted(lanes) => lanes.get(),
+        }
+    }
 }
 
 /// Lanes that can be compared and added.

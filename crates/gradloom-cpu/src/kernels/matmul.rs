@@ -12,6 +12,9 @@ use gradloom_plan::{Kernel, View};
 use gradloom_tensor::{DType, Result};
 
 use super::executable::{Context, Executable, InPlace, TASK_MIN, lane_dtype};
+use super::matmul_panels::{
+    PANEL_ROWS, TASK_WORK, TRANSPOSED_ROWS, multiply_panels, pack, rows_per_task,
+};
 use super::matrix::Matrix;
 use super::product::Number;
 use super::stored;
@@ -24,17 +27,11 @@ use crate::transpose::transpose;
 
 /// Multiplications below which a product stays on one thread.
 const SEQUENTIAL_WORK: usize = 512 * 1024;
-/// Least multiplications of a task.
-const TASK_WORK: usize = 256 * 1024;
 /// Rows of a block of the `gemm` crate, and the most blocks of one product.
 const BLOCK: usize = 96;
 const BLOCKS_MAX: usize = 16;
-/// Rows of a tile of panels, of which a task has whole ones.
-const PANEL_ROWS: usize = 6;
-/// Elements from one column to the next from which rows are transposed before they are multiplied, and how
-/// many rows at a time.
-const FAR: isize = 4096;
-const TRANSPOSED_ROWS: usize = 48;
+/// Elements of the result that one task makes while it reads all panels once.
+const BLOCK_ELEMENTS: usize = 64 * 1024;
 /// What it costs to move an element across rows, in elements moved along them.
 const ACROSS_COST: usize = 6;
 
@@ -103,6 +100,41 @@ impl Matmul {
             Matrix { values: lhs, offset: left, strides: left_strides },
             Matrix { values: rhs, offset: right, strides: right_strides },
         )
+    }
+
+    /// The right matrix in panels, where the product is one that is made of them.
+    fn settle_panels(&self, context: &Context<'_>, rhs: &[u8]) -> Result<Option<Temporary>> {
+        if !f32::uses_panels(self.size) || self.batch.iter().product::<usize>() != 1 {
+            return Ok(None);
+        }
+        let (_, right) = self.matrices::<f32>(0, &[], bytemuck::cast_slice(rhs));
+        let [_, n, k] = self.size;
+        pack::<f32, f32>(context, self.dtype, right, [k, n]).map(Some)
+    }
+
+    fn run_panels(
+        &self,
+        context: &Context<'_>,
+        packed: &Temporary,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+    ) -> Result<()> {
+        let (left, _) = self.matrices::<f32>(0, bytemuck::cast_slice(inputs[0]), &[]);
+        let [m, n, k] = self.size;
+        let threads = if m * n * k <= SEQUENTIAL_WORK { 1 } else { context.threads };
+        let per_task = match threads {
+            // Panels are read once for all rows whose results fit the cache.
+            1 => (BLOCK_ELEMENTS / n.max(1)).max(1).next_multiple_of(PANEL_ROWS),
+            _ => rows_per_task([m, n, k], threads),
+        };
+        let packed: &[f32] = bytemuck::cast_slice(packed.get());
+        let division = Division { units: m, unit_elements: n, per_task, threads };
+        self.epilogue.run(context, inputs, outputs, division, |rows, out| {
+            let size = [rows.len(), n, k];
+            let out = bytemuck::cast_slice_mut(out);
+            multiply_panels(context, out, size, left.from(rows.start, 0), packed);
+        });
+        Ok(())
     }
 
     /// `S` is as wide as stored elements, `T` what they are computed in.
@@ -199,26 +231,7 @@ impl<'a, S: Pod + Sync, T: Number> Product<'a, S, T> {
         let (packed, narrow, lanes) = (None, None, PhantomData);
         let mut product = Product { size, dtype, lhs, rhs, packed, narrow, transposed, lanes };
         if panels {
-            let width = T::panel_width(context.level);
-            let count = size[1].div_ceil(width);
-            let bytes = width * k * size_of::<T>();
-            let mut packed = context.pool.temporary(count * bytes)?;
-            let threads = context.threads_for(count * width * k);
-            let per_task = parallel::grain(threads, count, width * k, TASK_MIN);
-            let packed_bytes = packed.get_mut();
-            parallel::split(
-                threads,
-                &mut [packed_bytes],
-                &[bytes],
-                count,
-                per_task,
-                |range, parts| {
-                    let columns = range.start * width..(range.end * width).min(size[1]);
-                    let packed = bytemuck::cast_slice_mut(parts[0]);
-                    stored::pack_columns::<S, T>(context.level, dtype, rhs, k, columns, packed);
-                },
-            );
-            product.packed = Some(packed);
+            product.packed = Some(pack::<S, T>(context, dtype, rhs, [k, size[1]])?);
         } else if !Lane::stores(dtype) {
             let mut narrow = context.pool.temporary(k * size[1] * size_of::<T>())?;
             let lanes: &mut [T] = bytemuck::cast_slice_mut(narrow.get_mut());
@@ -234,8 +247,7 @@ impl<'a, S: Pod + Sync, T: Number> Product<'a, S, T> {
         if self.packed.is_none() {
             return rows.div_ceil(BLOCKS_MAX).next_multiple_of(BLOCK);
         }
-        let enough = TASK_WORK.div_ceil((columns * inner).max(1));
-        rows.div_ceil(threads * 4).max(enough).next_multiple_of(PANEL_ROWS)
+        rows_per_task([rows, columns, inner], threads)
     }
 
     /// Computes some rows into `out`, which has them alone.
@@ -248,12 +260,7 @@ impl<'a, S: Pod + Sync, T: Number> Product<'a, S, T> {
         };
         match &self.packed {
             Some(packed) => {
-                let packed = bytemuck::cast_slice(packed.get());
-                if lhs.strides[0] == 1 && lhs.strides[1] > FAR {
-                    multiply_transposed(context, out, size, lhs, packed);
-                } else {
-                    T::multiply_packed(context.level, out, size, lhs, packed);
-                }
+                multiply_panels(context, out, size, lhs, bytemuck::cast_slice(packed.get()));
             }
             None => {
                 if let Some(rhs) = stored::plain(self.dtype, rhs) {
@@ -334,29 +341,6 @@ impl<'a, S: Pod + Sync, T: Number> Product<'a, S, T> {
     }
 }
 
-/// A product whose left matrix lies in columns so far apart that each would be in another page: some
-/// rows at a time are transposed first.
-fn multiply_transposed<T: Number>(
-    context: &Context<'_>,
-    out: &mut [T],
-    [rows, columns, inner]: [usize; 3],
-    lhs: Matrix<'_, T>,
-    packed: &[T],
-) {
-    lhs.check(rows, inner);
-    let mut transposed = Scratch::take::<T>(TRANSPOSED_ROWS.min(rows) * inner);
-    let outs = out[..rows * columns].chunks_mut((TRANSPOSED_ROWS * columns).max(1));
-    for (index, out) in outs.enumerate() {
-        let first = index * TRANSPOSED_ROWS;
-        let count = TRANSPOSED_ROWS.min(rows - first);
-        let source = &lhs.values[(lhs.offset + first as isize) as usize..];
-        let step = lhs.strides[1] as usize;
-        transpose(context.level, source, step, [inner, count], transposed.get_mut(), inner);
-        let lhs = Matrix { values: transposed.get(), offset: 0, strides: [inner as isize, 1] };
-        T::multiply_packed(context.level, out, [count, columns, inner], lhs, packed);
-    }
-}
-
 impl Executable for Matmul {
     fn run(
         &self,
@@ -374,5 +358,27 @@ impl Executable for Matmul {
             DType::U32 => self.run_lanes::<u32, u32>(context, inputs, outputs),
             DType::U8 | DType::Bool => self.run_lanes::<u8, u32>(context, inputs, outputs),
         }
+    }
+
+    fn settle(
+        &self,
+        context: &Context<'_>,
+        inputs: &[&[u8]],
+        constant: &[bool],
+    ) -> Result<Option<Temporary>> {
+        match self.dtype {
+            DType::F32 if constant[1] => self.settle_panels(context, inputs[1]),
+            _ => Ok(None),
+        }
+    }
+
+    fn run_settled(
+        &self,
+        context: &Context<'_>,
+        settled: &Temporary,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+    ) -> Result<()> {
+        self.run_panels(context, settled, inputs, outputs)
     }
 }

@@ -16,6 +16,7 @@ mod export;
 
 mod lanes;
 mod matmul;
+mod matmul_panels;
 mod matrix;
 mod panel;
 mod product;
@@ -30,6 +31,9 @@ mod write;
 
 mod arg_reduce;
 mod concat;
+mod carried;
+mod looping;
+mod regions;
 mod gather;
 mod pool;
 mod pool_planes;
@@ -105,6 +109,7 @@ pub(crate) fn prepare(kernel: &Kernel, in_place: &InPlace) -> Result<Box<dyn Exe
         KernelKind::Concat { axis, parts } => {
             Box::new(concat::Concat::new(kernel, in_place, *axis, parts))
         }
+        KernelKind::Loop(own) => Box::new(looping::Loop::new(own, prepare)?),
         KernelKind::Convolution(sizes) => {
             Box::new(Convolve::new(kernel, in_place, convolution::Kind::Forward, sizes)?)
         }

@@ -163,6 +163,7 @@ impl Case {
             pool: &pool,
             arguments: &self.arguments,
             failures: &failures,
+            profile: None,
         };
         for &(input, output) in &self.in_place {
             assert!(self.kernel.may_overwrite(input, output), "{}", self.kernel);

@@ -46,6 +46,7 @@ fn time(name: &str, case: &Case, work: f64, unit: &str) {
             pool: &memory,
             arguments: &case.arguments,
             failures: &failures,
+            profile: None,
         };
         let mut least = f64::INFINITY;
         rayon::scope(|_| {

@@ -36,8 +36,15 @@ pub(crate) struct Failure {
     element: usize,
 }
 
+impl Failure {
+    /// The failure of a node of a body, whose nodes have numbers from `nodes` on outside.
+    pub(crate) fn outside(self, nodes: usize) -> Failure {
+        Failure { site: nodes + self.site, ..self }
+    }
+}
+
 impl Failures {
-    fn record(&self, failure: Failure) {
+    pub(crate) fn record(&self, failure: Failure) {
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
         if first.is_none_or(|known| (failure.element, failure.site) < (known.element, known.site)) {
             *first = Some(failure);

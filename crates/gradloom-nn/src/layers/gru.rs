@@ -3,7 +3,8 @@
 //! Letters: B batch, T steps, I inputs, H hidden size.
 
 use crate::layers::Layer;
-use crate::layers::recurrent::{RecurrentOptions, Stack, module_of_stack};
+use crate::layers::recurrent::{Input, RecurrentOptions, Stack, module_of_stack};
+use crate::layers::recurrent_weights::RecurrentWeights;
 use crate::{Context, Init};
 use gradloom_tensor::Tensor;
 
@@ -14,7 +15,8 @@ use gradloom_tensor::Tensor;
 /// h' = (1 - u) tanh(n + sigmoid(r + hr) hn) + u h          with u = sigmoid(z + hz)
 /// ```
 ///
-/// The products with the inputs of all steps are one product; the steps are unrolled in the graph.
+/// The products with the inputs of all steps are one product; the steps are a loop, planned once whatever
+/// their number.
 /// PyTorch: `torch.nn.GRU(batch_first=True)`. Cho et al., "Learning phrase representations", 2014.
 #[derive(Clone, Debug)]
 pub struct Gru {
@@ -25,7 +27,7 @@ impl Gru {
     /// First values as PyTorch's: uniform in `+-1 / sqrt(H)`.
     ///
     /// # Panics
-    /// If there are no layers or no hidden units.
+    /// If there are no layers or no hidden units, or a projection is asked for.
     #[track_caller]
     pub fn new(
         inputs: usize,
@@ -33,6 +35,7 @@ impl Gru {
         options: RecurrentOptions,
         init: &mut Init,
     ) -> Self {
+        assert!(options.projection.is_none(), "gru: only an LSTM projects its outputs");
         Gru { stack: Stack::new(3, inputs, hidden_size, options, init) }
     }
 
@@ -43,21 +46,40 @@ impl Gru {
     /// If shapes do not fit or there are no steps.
     #[track_caller]
     pub fn run(&self, x: &Tensor, state: Option<&Tensor>, ctx: &mut Context) -> (Tensor, Tensor) {
-        let states = self.stack.split_state(state, x).into_iter().map(|state| [state]).collect();
-        let size = self.stack.hidden_size;
-        let (outputs, last) = self.stack.run(x, states, ctx, |cell, inputs, [hidden]| {
-            let dtype = inputs.dtype();
-            let mut recurrent = cell.hidden_part(hidden).wide();
-            if let Some(bias) = cell.hidden_bias() {
-                recurrent = recurrent + bias.wide();
-            }
-            let (inputs, hidden) = (&inputs.wide(), &hidden.wide());
-            let part = |gates: &Tensor, index: usize| gates.narrow(1, index * size, size);
-            let reset = (part(inputs, 0) + part(&recurrent, 0)).sigmoid();
-            let update = (part(inputs, 1) + part(&recurrent, 1)).sigmoid();
-            let new = (part(inputs, 2) + reset * part(&recurrent, 2)).tanh();
-            [(&new + update * (hidden - &new)).cast(dtype)]
-        });
+        self.run_over(Input { x, lengths: None }, state, ctx)
+    }
+
+    /// As [`run`](Gru::run) over padded sequences of `lengths` steps, integers `[B]`: beyond its end a
+    /// sample's outputs are zero, its state is that after its last step, and the second direction begins
+    /// at its own end. PyTorch: between `pack_padded_sequence` and `pad_packed_sequence`.
+    ///
+    /// # Panics
+    /// If shapes do not fit or there are no steps.
+    #[track_caller]
+    pub fn run_padded(
+        &self,
+        x: &Tensor,
+        lengths: &Tensor,
+        state: Option<&Tensor>,
+        ctx: &mut Context,
+    ) -> (Tensor, Tensor) {
+        self.run_over(Input { x, lengths: Some(lengths) }, state, ctx)
+    }
+
+    #[track_caller]
+    fn run_over(
+        &self,
+        input: Input<'_>,
+        state: Option<&Tensor>,
+        ctx: &mut Context,
+    ) -> (Tensor, Tensor) {
+        let states = self.stack.split_state(state, input, self.stack.hidden_size);
+        let states = states.into_iter().map(|state| [state]).collect();
+        let step = |cell: &RecurrentWeights, inputs: &Tensor, [hidden]: &[Tensor; 1]| {
+            [cell.gru_step(inputs, hidden)]
+        };
+        let (outputs, last) =
+            self.stack.run(input, states, ctx, RecurrentWeights::input_part, step);
         let last: Vec<Tensor> = last.into_iter().map(|[hidden]| hidden).collect();
         (outputs, Tensor::stack(&last, 0))
     }

@@ -1,34 +1,35 @@
 //! [`Lstm`]: long short-term memory.
 //!
-//! Letters: B batch, T steps, I inputs, H hidden size.
+//! Letters: B batch, T steps, I inputs, H hidden size, P projected size (H without a projection).
 
 use crate::layers::Layer;
-use crate::layers::recurrent::{RecurrentOptions, Stack, module_of_stack};
+use crate::layers::recurrent::{Input, RecurrentOptions, Stack, module_of_stack};
+use crate::layers::recurrent_weights::RecurrentWeights;
 use crate::{Context, Init};
 use gradloom_tensor::{Tensor, Tensors};
 
-/// A memory of `H` cells per layer: `[B, T, I] -> [B, T, H]` (or `2 H` in both directions).
+/// A memory of `H` cells per layer: `[B, T, I] -> [B, T, P]` (or `2 P` in both directions).
 ///
 /// ```text
 /// i, f, g, o = W_ih x + b_ih + W_hh h + b_hh
 /// c' = sigmoid(f) c + sigmoid(i) tanh(g)
-/// h' = sigmoid(o) tanh(c')
+/// h' = sigmoid(o) tanh(c')            or, with a projection,            h' = W_hr (sigmoid(o) tanh(c'))
 /// ```
 ///
-/// The products with the inputs of all steps are one product; the steps are unrolled in the graph.
-/// PyTorch: `torch.nn.LSTM(batch_first=True)`, without `proj_size`. Hochreiter, Schmidhuber, "Long
+/// The products with the inputs of all steps are one product; the steps are a loop, planned once whatever
+/// their number. PyTorch: `torch.nn.LSTM(batch_first=True)`. Hochreiter, Schmidhuber, "Long
 /// short-term memory", 1997.
 #[derive(Clone, Debug)]
 pub struct Lstm {
     stack: Stack,
 }
 
-/// What an [`Lstm`] remembers, `[layers * directions, B, H]` each.
+/// What an [`Lstm`] remembers.
 #[derive(Clone, Debug)]
 pub struct LstmState {
-    /// The last outputs.
+    /// The last outputs, `[layers * directions, B, P]`.
     pub hidden: Tensor,
-    /// The last contents of the memory.
+    /// The last contents of the memory, `[layers * directions, B, H]`.
     pub cell: Tensor,
 }
 
@@ -73,21 +74,45 @@ impl Lstm {
         state: Option<&LstmState>,
         ctx: &mut Context,
     ) -> (Tensor, LstmState) {
-        let hidden = self.stack.split_state(state.map(|state| &state.hidden), x);
-        let cells = self.stack.split_state(state.map(|state| &state.cell), x);
+        self.run_over(Input { x, lengths: None }, state, ctx)
+    }
+
+    /// As [`run`](Lstm::run) over padded sequences of `lengths` steps, integers `[B]`: beyond its end a
+    /// sample's outputs are zero, its state is that after its last step, and the second direction begins
+    /// at its own end. PyTorch: between `pack_padded_sequence` and `pad_packed_sequence`.
+    ///
+    /// # Panics
+    /// If shapes do not fit or there are no steps.
+    #[track_caller]
+    pub fn run_padded(
+        &self,
+        x: &Tensor,
+        lengths: &Tensor,
+        state: Option<&LstmState>,
+        ctx: &mut Context,
+    ) -> (Tensor, LstmState) {
+        self.run_over(Input { x, lengths: Some(lengths) }, state, ctx)
+    }
+
+    #[track_caller]
+    fn run_over(
+        &self,
+        input: Input<'_>,
+        state: Option<&LstmState>,
+        ctx: &mut Context,
+    ) -> (Tensor, LstmState) {
+        let (hidden_size, output_size) = (self.stack.hidden_size, self.stack.output_size());
+        let hidden = state.map(|state| &state.hidden);
+        let hidden = self.stack.split_state(hidden, input, output_size);
+        let cells = self.stack.split_state(state.map(|state| &state.cell), input, hidden_size);
         let states = hidden.into_iter().zip(cells).map(|(hidden, cell)| [hidden, cell]).collect();
-        let size = self.stack.hidden_size;
-        let (outputs, last) = self.stack.run(x, states, ctx, |cell, inputs, [hidden, memory]| {
-            let dtype = inputs.dtype();
-            let mut gates = inputs.wide() + cell.hidden_part(hidden).wide();
-            if let Some(bias) = cell.hidden_bias() {
-                gates = gates + bias.wide();
-            }
-            let gate = |index: usize| gates.narrow(1, index * size, size);
-            let kept = gate(1).sigmoid() * memory.wide();
-            let memory = kept + gate(0).sigmoid() * gate(2).tanh();
-            [gate(3).sigmoid() * memory.tanh(), memory].map(|state| state.cast(dtype))
-        });
+        let (outputs, last) = self.stack.run(
+            input,
+            states,
+            ctx,
+            RecurrentWeights::input_part_with_biases,
+            RecurrentWeights::lstm_step,
+        );
         let (hidden, cells): (Vec<Tensor>, Vec<Tensor>) =
             last.into_iter().map(|[hidden, cell]| (hidden, cell)).unzip();
         let state = LstmState { hidden: Tensor::stack(&hidden, 0), cell: Tensor::stack(&cells, 0) };

@@ -19,7 +19,10 @@ mod lstm;
 mod names;
 mod pooling;
 mod recurrent;
+mod recurrent_cells;
+mod recurrent_weights;
 mod rms_norm;
+mod rnn;
 mod rotary;
 mod sequential;
 mod unfold;
@@ -46,7 +49,9 @@ pub use pooling::{
     MaxPool2d, MaxPool3d, MaxUnpool, MaxUnpool1d, MaxUnpool2d, MaxUnpool3d,
 };
 pub use recurrent::RecurrentOptions;
+pub use recurrent_cells::{GruCell, LstmCell, RnnCell};
 pub use rms_norm::RmsNorm;
+pub use rnn::{Rnn, RnnNonlinearity};
 pub use rotary::{Rotary, RotaryAngles, RotaryScaling};
 pub use sequential::Sequential;
 pub use unfold::{Fold, Unfold};

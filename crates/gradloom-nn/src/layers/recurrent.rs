@@ -1,12 +1,12 @@
-//! What recurrent layers share: weights under PyTorch's names, and the walk over layers, directions
-//! and steps.
+//! What recurrent layers share: options, weights under PyTorch's names, and the walk over layers and
+//! directions, each a loop over steps.
 //!
-//! Letters: B batch, T steps, I inputs, H hidden size, G gates (4 for LSTM, 3 for GRU).
+//! Letters: B batch, T steps, I inputs, H hidden size, P projected size, G gates (4 for LSTM, 3 for GRU).
 
-use crate::layers::linear::project;
+use crate::layers::recurrent_weights::RecurrentWeights;
 use crate::layers::{Dropout, Layer};
 use crate::{Context, Init, Parameter, Path};
-use gradloom_tensor::Tensor;
+use gradloom_tensor::{DType, Scan, Tensor};
 
 /// Options of a recurrent layer; the default is one layer, one direction, with biases.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,11 +19,22 @@ pub struct RecurrentOptions {
     pub bias: bool,
     /// Probability of leaving out elements between layers in training.
     pub dropout: f64,
+    /// Whether inputs and outputs are `[B, T, ..]`; otherwise they are `[T, B, ..]`.
+    pub batch_first: bool,
+    /// Size that the outputs of an LSTM are projected to.
+    pub projection: Option<usize>,
 }
 
 impl Default for RecurrentOptions {
     fn default() -> Self {
-        RecurrentOptions { layers: 1, bidirectional: false, bias: true, dropout: 0.0 }
+        RecurrentOptions {
+            layers: 1,
+            bidirectional: false,
+            bias: true,
+            dropout: 0.0,
+            batch_first: true,
+            projection: None,
+        }
     }
 }
 
@@ -52,38 +63,20 @@ impl RecurrentOptions {
         RecurrentOptions { dropout, ..self }
     }
 
+    /// Sets whether the batch is the first axis, as it is unless said otherwise; else it is the second.
+    #[must_use]
+    pub fn batch_first(self, batch_first: bool) -> Self {
+        RecurrentOptions { batch_first, ..self }
+    }
+
+    /// Sets the size that the outputs of an LSTM are projected to, PyTorch's `proj_size`.
+    #[must_use]
+    pub fn projection(self, size: usize) -> Self {
+        RecurrentOptions { projection: Some(size), ..self }
+    }
+
     fn directions(&self) -> usize {
         if self.bidirectional { 2 } else { 1 }
-    }
-}
-
-/// The weights of one layer in one direction.
-#[derive(Clone, Debug)]
-pub(super) struct Cell {
-    /// `[G H, I]`
-    weight_ih: Parameter,
-    /// `[G H, H]`
-    weight_hh: Parameter,
-    /// `[G H]` each.
-    bias: Option<[Parameter; 2]>,
-}
-
-impl Cell {
-    /// `h W_hh^T`: what the state adds to the gates, `[B, G H]`, without its bias.
-    #[track_caller]
-    pub(super) fn hidden_part(&self, hidden: &Tensor) -> Tensor {
-        hidden.matmul(&self.weight_hh.t())
-    }
-
-    /// The bias of the state's part, if there are biases.
-    pub(super) fn hidden_bias(&self) -> Option<&Tensor> {
-        self.bias.as_ref().map(|[_, hidden]| hidden.tensor())
-    }
-
-    /// `x W_ih^T + b_ih` of all steps in one product: `[B, T, I] -> [B, T, G H]`.
-    #[track_caller]
-    pub(super) fn input_part(&self, x: &Tensor) -> Tensor {
-        project(x, &self.weight_ih, self.bias.as_ref().map(|[input, _]| input.tensor()))
     }
 }
 
@@ -91,9 +84,18 @@ impl Cell {
 #[derive(Clone, Debug)]
 pub(super) struct Stack {
     /// Layer by layer, forward before backward.
-    cells: Vec<Cell>,
+    cells: Vec<RecurrentWeights>,
     options: RecurrentOptions,
     pub(super) hidden_size: usize,
+}
+
+/// What a recurrent layer runs over.
+#[derive(Clone, Copy)]
+pub(super) struct Input<'a> {
+    /// `[B, T, I]`, or `[T, B, I]` if the batch is not first.
+    pub(super) x: &'a Tensor,
+    /// Steps of each sample, integers `[B]`.
+    pub(super) lengths: Option<&'a Tensor>,
 }
 
 impl Stack {
@@ -107,42 +109,54 @@ impl Stack {
         init: &mut Init,
     ) -> Self {
         assert!(options.layers > 0 && hidden_size > 0, "recurrent: no layers or no hidden units");
-        let bound = 1.0 / (hidden_size as f64).sqrt();
-        let (rows, directions) = (gates * hidden_size, options.directions());
+        let projected = options.projection.unwrap_or(hidden_size);
+        assert!(
+            projected > 0 && (options.projection.is_none() || projected < hidden_size),
+            "recurrent: a projection to {projected} of {hidden_size} units; it makes them fewer"
+        );
+        let directions = options.directions();
         let mut cells = Vec::new();
         for layer in 0..options.layers {
-            let inputs = if layer == 0 { inputs } else { directions * hidden_size };
+            let inputs = if layer == 0 { inputs } else { directions * projected };
             for _ in 0..directions {
-                let weight_ih = init.uniform([rows, inputs], bound);
-                let weight_hh = init.uniform([rows, hidden_size], bound);
-                let bias =
-                    options.bias.then(|| [init.uniform(rows, bound), init.uniform(rows, bound)]);
-                cells.push(Cell { weight_ih, weight_hh, bias });
+                let size = [gates, inputs, hidden_size];
+                cells.push(RecurrentWeights::new(size, options.bias, options.projection, init));
             }
         }
         Stack { cells, options, hidden_size }
     }
 
-    /// Runs `step` over all layers, directions and steps of `[B, T, I]`. `step` takes a cell, the
-    /// gates' part from the inputs `[B, G H]` and the state, and gives the next state, whose first
-    /// tensor `[B, H]` is the output.
+    /// Size of an output in one direction.
+    pub(super) fn output_size(&self) -> usize {
+        self.options.projection.unwrap_or(self.hidden_size)
+    }
+
+    /// Runs `step` over all layers, directions and steps. `prepare` takes a cell and all its inputs
+    /// `[T, B, I]` and gives what the inputs add to the gates, `[T, B, G H]`. `step` takes the cell, that
+    /// of one step, and the state, and gives the next state, whose first tensor `[B, P]` is the output.
     ///
-    /// Returns the outputs `[B, T, directions * H]` and the last state of each cell.
+    /// Returns the outputs `[B, T, directions * P]` and the last state of each cell.
     #[track_caller]
     pub(super) fn run<const N: usize>(
         &self,
-        x: &Tensor,
+        input: Input<'_>,
         states: Vec<[Tensor; N]>,
         ctx: &mut Context,
-        step: impl Fn(&Cell, &Tensor, &[Tensor; N]) -> [Tensor; N],
+        prepare: impl Fn(&RecurrentWeights, &Tensor) -> Tensor,
+        step: impl Fn(&RecurrentWeights, &Tensor, &[Tensor; N]) -> [Tensor; N],
     ) -> (Tensor, Vec<[Tensor; N]>) {
+        let x = input.x;
+        let steps_at = isize::from(self.options.batch_first);
         assert!(
-            x.rank() == 3 && x.size(1) > 0,
-            "recurrent: needs [B, T, I] with at least one step, got shape {}",
+            x.rank() == 3 && x.size(steps_at) > 0,
+            "recurrent: needs [B, T, I] (or [T, B, I]) with at least one step, got shape {}",
             x.shape()
         );
-        let (steps, directions) = (x.size(1), self.options.directions());
-        let mut layer_input = x.clone();
+        let directions = self.options.directions();
+        let mut layer_input = if self.options.batch_first { x.transpose(0, 1) } else { x.clone() };
+        if let Some(lengths) = input.lengths {
+            layer_input = without_padding(&layer_input, lengths);
+        }
         let mut last = Vec::with_capacity(self.cells.len());
         let mut states = states.into_iter();
         for (layer, cells) in self.cells.chunks(directions).enumerate() {
@@ -150,23 +164,25 @@ impl Stack {
                 layer_input = Dropout::new(self.options.dropout).forward(&layer_input, ctx);
             }
             let mut sides = Vec::with_capacity(directions);
-            for (direction, (cell, mut state)) in cells.iter().zip(&mut states).enumerate() {
-                let inputs = cell.input_part(&layer_input);
-                let mut outputs = Vec::with_capacity(steps);
-                for time in 0..steps {
-                    let time = if direction == 0 { time } else { steps - 1 - time };
-                    state = step(cell, &inputs.index(1, time as isize), &state);
-                    outputs.push(state[0].clone());
+            for (direction, (cell, state)) in cells.iter().zip(&mut states).enumerate() {
+                let mut scan = Scan::default().reverse(direction == 1);
+                if let Some(lengths) = input.lengths {
+                    scan = scan.lengths(lengths);
                 }
-                if direction == 1 {
-                    outputs.reverse();
-                }
-                sides.push(Tensor::stack(&outputs, 1));
+                let inputs = prepare(cell, &layer_input);
+                let (state, outputs) = scan.run(state, inputs, |_, state, inputs| {
+                    let next = step(cell, &inputs, &state);
+                    let output = next[0].clone();
+                    (next, output)
+                });
+                sides.push(outputs);
                 last.push(state);
             }
             layer_input = Tensor::concat(&sides, -1);
         }
-        (layer_input, last)
+        let outputs =
+            if self.options.batch_first { layer_input.transpose(0, 1) } else { layer_input };
+        (outputs, last)
     }
 
     pub(super) fn visit<'a>(
@@ -175,16 +191,7 @@ impl Stack {
         visitor: &mut dyn FnMut(&str, &'a Parameter),
     ) {
         for (index, cell) in self.cells.iter().enumerate() {
-            let suffix = self.suffix(index);
-            let mut call = |name: &str, parameter: &'a Parameter| {
-                path.within(&format!("{name}{suffix}"), |path| visitor(path.as_str(), parameter));
-            };
-            call("weight_ih", &cell.weight_ih);
-            call("weight_hh", &cell.weight_hh);
-            if let Some([input, hidden]) = &cell.bias {
-                call("bias_ih", input);
-                call("bias_hh", hidden);
-            }
+            cell.visit(&self.suffix(index), path, visitor);
         }
     }
 
@@ -195,16 +202,7 @@ impl Stack {
     ) {
         for index in 0..self.cells.len() {
             let suffix = self.suffix(index);
-            let cell = &mut self.cells[index];
-            let mut call = |name: &str, parameter: &mut Parameter| {
-                path.within(&format!("{name}{suffix}"), |path| visitor(path.as_str(), parameter));
-            };
-            call("weight_ih", &mut cell.weight_ih);
-            call("weight_hh", &mut cell.weight_hh);
-            if let Some([input, hidden]) = &mut cell.bias {
-                call("bias_ih", input);
-                call("bias_hh", hidden);
-            }
+            self.cells[index].visit_mut(&suffix, path, visitor);
         }
     }
 
@@ -215,10 +213,17 @@ impl Stack {
         format!("_l{}{reverse}", index / directions)
     }
 
-    /// One state tensor `[cells, B, H]` per cell, zeros if there is none.
+    /// One state tensor per cell of `[cells, B, size]`, zeros if there is none.
     #[track_caller]
-    pub(super) fn split_state(&self, state: Option<&Tensor>, x: &Tensor) -> Vec<Tensor> {
-        let shape = [self.cells.len(), x.size(0), self.hidden_size];
+    pub(super) fn split_state(
+        &self,
+        state: Option<&Tensor>,
+        input: Input<'_>,
+        size: usize,
+    ) -> Vec<Tensor> {
+        let x = input.x;
+        let batch = x.size(isize::from(!self.options.batch_first));
+        let shape = [self.cells.len(), batch, size];
         match state {
             Some(state) => {
                 assert!(
@@ -229,11 +234,27 @@ impl Stack {
                 (0..self.cells.len()).map(|cell| state.index(0, cell as isize)).collect()
             }
             None => {
-                let zeros = Tensor::zeros([shape[1], shape[2]], x.dtype(), x.device());
+                let zeros = Tensor::zeros([batch, size], x.dtype(), x.device());
                 vec![zeros; self.cells.len()]
             }
         }
     }
+}
+
+/// Inputs `[T, B, I]` with zeros beyond the lengths, so that what stands there, a NaN even, has no
+/// gradient.
+#[track_caller]
+fn without_padding(x: &Tensor, lengths: &Tensor) -> Tensor {
+    assert!(
+        lengths.shape()[..] == [x.size(1)] && lengths.dtype().is_int(),
+        "recurrent: lengths are {} {}, expected integers [{}], one for each sample",
+        lengths.dtype(),
+        lengths.shape(),
+        x.size(1)
+    );
+    let step = Tensor::iota([x.size(0), x.size(1)], 0, x.device());
+    let inside = step.lt(lengths.cast(DType::I32)).unsqueeze(-1).broadcast_to(*x.shape());
+    inside.select(x, x.zeros_like())
 }
 
 /// `Module` and `Tensors` of a layer with a field `stack`.

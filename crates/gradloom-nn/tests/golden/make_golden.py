@@ -218,5 +218,45 @@ layer(
     torch.nn.ConvTranspose3d(3, 2, 2, stride=2, output_padding=(1, 0, 1), dilation=(1, 2, 1)),
     torch.randn(1, 3, 2, 3, 2),
 )
+# Recurrent layers: projections, padded batches, both orders of axes, and cells.
+torch.manual_seed(11)
+
+
+def padded(module, lengths):
+    """A call of a recurrent layer through packed sequences: outputs, then states."""
+
+    def call(x, *state):
+        packed = torch.nn.utils.rnn.pack_padded_sequence(
+            x, lengths, batch_first=module.batch_first, enforce_sorted=False
+        )
+        state = None if not state else state if len(state) > 1 else state[0]
+        outputs, state = module(packed, state)
+        outputs, _ = torch.nn.utils.rnn.pad_packed_sequence(
+            outputs, batch_first=module.batch_first, total_length=x.shape[int(module.batch_first)]
+        )
+        return (outputs, *state) if isinstance(state, tuple) else (outputs, state)
+
+    return call
+
+
+lengths = torch.tensor([3, 5, 1])
+put("recurrent_padded", lengths=lengths)
+both = dict(num_layers=2, bidirectional=True)
+projected = torch.nn.LSTM(3, 4, proj_size=2, **both)
+layer("lstm_projected", projected, torch.randn(5, 2, 3), call=lambda x: (lambda y, s: (y, *s))(*projected(x)))
+lstm = torch.nn.LSTM(3, 4, batch_first=True, **both)
+states = torch.randn(4, 3, 4), torch.randn(4, 3, 4)
+layer("lstm_padded", lstm, torch.randn(3, 5, 3), *states, call=padded(lstm, lengths))
+gru = torch.nn.GRU(3, 4, **both)
+layer("gru_padded", gru, torch.randn(5, 3, 3), torch.randn(4, 3, 4), call=padded(gru, lengths))
+rnn = torch.nn.RNN(3, 4, batch_first=True, **both)
+layer("rnn", rnn, torch.randn(2, 5, 3), call=lambda x: rnn(x))
+relu = torch.nn.RNN(3, 4, nonlinearity="relu", bias=False)
+layer("rnn_relu", relu, torch.randn(5, 2, 3), torch.randn(1, 2, 4))
+layer("rnn_padded", rnn, torch.randn(3, 5, 3), call=padded(rnn, lengths))
+layer("rnn_cell", torch.nn.RNNCell(3, 4), torch.randn(2, 3), torch.randn(2, 4))
+cell = torch.nn.LSTMCell(3, 4)
+layer("lstm_cell", cell, torch.randn(2, 3), *torch.randn(2, 2, 4), call=lambda x, h, c: cell(x, (h, c)))
+layer("gru_cell", torch.nn.GRUCell(3, 4, bias=False), torch.randn(2, 3), torch.randn(2, 4))
 
 save_file(GOLDEN, pathlib.Path(__file__).resolve().parent / "golden.safetensors", {"torch": torch.__version__})

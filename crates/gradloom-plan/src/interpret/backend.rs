@@ -53,6 +53,7 @@ impl Backend for Interpreter {
             f16: true,
             f64: true,
             i64: true,
+            loops: true,
             buffer_bytes_max: isize::MAX as u64,
             subgroup_size: None,
         }
@@ -70,7 +71,7 @@ impl Backend for Interpreter {
         let prepared = self.planner.prepare(roots, retention)?;
         let counter = if prepared.cached { &self.replays } else { &self.plans };
         counter.fetch_add(1, Ordering::Relaxed);
-        self.kernels.fetch_add(prepared.plan.kernels.len() as u64, Ordering::Relaxed);
+        self.kernels.fetch_add(prepared.plan.executions() as u64, Ordering::Relaxed);
         let values = super::plan::plan(&prepared.plan, &prepared.inputs, &prepared.arguments)
             .map_err(|failure| error(&prepared, &failure))?;
         prepared.complete(values);

@@ -1,69 +1,25 @@
-//! [`not_finite`]: which op of a fused kernel made the first NaN or infinity.
+//! Which op of a fused kernel made the first NaN or infinity.
 
-use gradloom_tensor::{DType, Error, Result, Scalar};
+use gradloom_tensor::Scalar;
 
 use super::fault::Fault;
 use super::kinds;
-use super::operand::{Operand, Operands};
+use super::operand::Operands;
 use super::program;
 use super::value::is_finite;
-use crate::kernel::{BufferRef, Kernel, KernelKind};
+use crate::kernel::{Kernel, KernelKind};
 use crate::program::{Level, Operation};
-
-/// The graph node whose op made the first NaN or infinity in the results of a kernel that has run, and
-/// which of the two. `read` gives the elements of its buffers. Values that were not finite before, such
-/// as the minus infinities of a mask, are nobody's fault.
-///
-/// # Errors
-/// Those of `read`, and a fault of the kernel.
-pub fn not_finite(
-    kernel: &Kernel,
-    arguments: &[Scalar],
-    read: impl Fn(BufferRef, DType, usize) -> Result<Vec<f64>>,
-) -> Result<Option<(usize, &'static str)>> {
-    for output in kernel.outputs.iter().filter(|output| output.dtype.is_float()) {
-        let values = read(output.buffer, output.dtype, output.len)?;
-        let Some(&found) = values.iter().find(|value| !value.is_finite()) else { continue };
-        let inputs = kernel.inputs.iter().map(|input| read(input.buffer, input.dtype, input.len));
-        let inputs = inputs.collect::<Result<Vec<Vec<f64>>>>()?;
-        let blamed = if is_costly(kernel) {
-            let mut operands = kernel.inputs.iter().zip(&inputs);
-            let given = operands.any(|(operand, values)| {
-                values.iter().any(|&value| !is_finite(operand.dtype, value))
-            });
-            let origin = kernel.origins.get(output.value).copied().unwrap_or(kernel.node);
-            (!given).then_some((origin, found))
-        } else {
-            blame(kernel, &inputs, arguments)
-                .map_err(|fault| Error::backend(format!("plan: {fault}")))?
-        };
-        if let Some((node, value)) = blamed {
-            return Ok(Some((node, if value.is_nan() { "NaN" } else { "infinity" })));
-        }
-    }
-    Ok(None)
-}
 
 /// The graph node whose op makes the first NaN or infinity out of finite numbers, and that number.
 ///
 /// `None` if every such number comes from an operand, a constant or an argument: then the kernel only
 /// passes it on. Of a kernel with work of its own, that work counts as one instruction.
-fn blame(
+pub(super) fn blame(
     kernel: &Kernel,
     inputs: &[Vec<f64>],
     arguments: &[Scalar],
-) -> std::result::Result<Option<(usize, f64)>, Fault> {
-    let pairs = kernel.inputs.iter().zip(inputs).enumerate();
-    let operands = Operands(
-        pairs
-            .map(|(position, (input, values))| Operand {
-                position,
-                dtype: input.dtype,
-                cells: values.iter().copied().map(Some).collect(),
-                stale: None,
-            })
-            .collect(),
-    );
+) -> Result<Option<(usize, f64)>, Fault> {
+    let operands = Operands::given(kernel, inputs);
     let accumulator = kinds::accumulate(kernel, &operands)?;
     let given = kernel.kind.operands();
     let own = kernel.inputs.iter().zip(inputs).take(given);
@@ -115,8 +71,13 @@ fn blame(
 }
 
 /// True if interpreting a kernel's own work takes too long to look for an op in it.
-fn is_costly(kernel: &Kernel) -> bool {
+pub(super) fn is_costly(kernel: &Kernel) -> bool {
     const FLOPS_MAX: usize = 1 << 28;
     !matches!(kernel.kind, KernelKind::Map | KernelKind::Reduce | KernelKind::Row)
         && kernel.flops() > FLOPS_MAX
+}
+
+/// What a number that is not finite is called.
+pub(super) fn named(value: f64) -> &'static str {
+    if value.is_nan() { "NaN" } else { "infinity" }
 }

@@ -58,6 +58,20 @@ pub enum Fault {
         /// The node whose elements were lost.
         node: usize,
     },
+    /// The data's fault, if that is looked for: an op makes a NaN or an infinity of finite numbers.
+    NotFinite {
+        /// The graph node of the op.
+        site: usize,
+        /// Which of the two.
+        what: &'static str,
+    },
+    /// A fault in the body of a loop.
+    Step {
+        /// The step's number.
+        step: usize,
+        /// What was found in the plan of its body.
+        failure: Box<Failure>,
+    },
     /// The kernel or the plan contradicts itself.
     Malformed(String),
 }
@@ -115,6 +129,8 @@ impl fmt::Display for Fault {
             Fault::Overwritten { output, node } => {
                 write!(formatter, "output {output}: node {node} in the same memory is overwritten")
             }
+            Fault::NotFinite { site, what } => write!(formatter, "node {site}: it makes {what}"),
+            Fault::Step { step, failure } => write!(formatter, "step {step}: {failure}"),
             Fault::Malformed(message) => formatter.write_str(message),
         }
     }

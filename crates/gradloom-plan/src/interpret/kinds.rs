@@ -108,6 +108,7 @@ pub(super) fn accumulate(kernel: &Kernel, operands: &Operands) -> Result<Option<
             indexing::scatter_add(space, *axis, [index, updates], operands)
         }
         KernelKind::Concat { axis, parts } => indexing::concat(space, *axis, parts, operands),
+        KernelKind::Loop(_) => Err(Fault::malformed("a loop is interpreted by its body")),
         KernelKind::Dequantize(format) => blocks::dequantize(*format, space, operands),
         KernelKind::QuantizedMatmul { lhs, parts } => blocks::product(lhs, parts, operands),
         KernelKind::QuantizedRows { format, rows, index } => {

@@ -3,6 +3,7 @@
 use gradloom_tensor::{DType, RANK_MAX, Shape};
 
 use super::fault::Fault;
+use crate::kernel::Kernel;
 use crate::view::View;
 
 /// An element of memory: `None` until it is written.
@@ -33,6 +34,16 @@ impl Operand {
         self.cells[place].ok_or(Fault::Unwritten { operand, element: place })
     }
 
+    /// All elements, of which some may be missing.
+    pub(super) fn whole_cells(&self) -> Result<&[Cell], Fault> {
+        match self.stale {
+            Some((node, found)) => {
+                Err(Fault::Stale { operand: self.position, element: 0, node, found })
+            }
+            None => Ok(&self.cells),
+        }
+    }
+
     /// The element at a coordinate of a view; zero where the mask excludes it.
     pub(super) fn at(&self, view: &View, coordinate: &[usize]) -> Result<f64, Fault> {
         // What lies before the buffer comes as a number beyond any buffer.
@@ -59,6 +70,18 @@ impl Operand {
 pub(super) struct Operands(pub(super) Vec<Operand>);
 
 impl Operands {
+    /// The operands of a kernel, all elements there.
+    pub(super) fn given(kernel: &Kernel, values: &[Vec<f64>]) -> Operands {
+        let pairs = kernel.inputs.iter().zip(values).enumerate();
+        let given = pairs.map(|(position, (input, values))| Operand {
+            position,
+            dtype: input.dtype,
+            cells: values.iter().copied().map(Some).collect(),
+            stale: None,
+        });
+        Operands(given.collect())
+    }
+
     pub(super) fn get(&self, position: usize) -> Result<&Operand, Fault> {
         let missing = || Fault::malformed(format!("there is no operand {position}"));
         self.0.get(position).ok_or_else(missing)

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use gradloom_tensor::{Buffer, DType, Scalar};
 
+use super::blame::{blame, named};
 use super::fault::{Failure, Fault};
 use super::kinds::execute;
+use super::looping;
 use super::memory::Memory;
 use super::operand::{Operand, Operands};
-use crate::kernel::{BufferRef, Kernel, KernelInput, KernelOutput, Plan};
+use crate::kernel::{BufferRef, Kernel, KernelInput, KernelKind, KernelOutput, Plan};
 
 /// Interprets a plan. Inputs are buffers of [`upload`](super::upload) or of an earlier plan; those whose
 /// memory the plan reuses are overwritten.
@@ -17,8 +19,26 @@ use crate::kernel::{BufferRef, Kernel, KernelInput, KernelOutput, Plan};
 /// # Errors
 /// The first fault, and the kernel where it was found. What earlier kernels wrote in place stays written.
 pub fn plan(plan: &Plan, inputs: &[Buffer], arguments: &[Scalar]) -> Result<Vec<Buffer>, Failure> {
+    interpret(plan, inputs, arguments, false)
+}
+
+/// As [`plan`], until an op makes a NaN or an infinity of finite numbers.
+pub(super) fn watched(
+    plan: &Plan,
+    inputs: &[Buffer],
+    arguments: &[Scalar],
+) -> Result<Vec<Buffer>, Failure> {
+    interpret(plan, inputs, arguments, true)
+}
+
+fn interpret(
+    plan: &Plan,
+    inputs: &[Buffer],
+    arguments: &[Scalar],
+    watch: bool,
+) -> Result<Vec<Buffer>, Failure> {
     let whole = |fault| Failure { kernel: None, fault };
-    let mut run = Run::new(plan, inputs).map_err(whole)?;
+    let mut run = Run::new(plan, inputs, watch).map_err(whole)?;
     for (index, kernel) in plan.kernels.iter().enumerate() {
         let step = run.kernel(kernel, arguments);
         step.map_err(|fault| Failure { kernel: Some(index), fault })?;
@@ -63,10 +83,12 @@ struct Run<'a> {
     /// Those that have memory of their own.
     outputs: Vec<Block>,
     slots: Vec<Block>,
+    /// Whether to look for NaN and infinities.
+    watch: bool,
 }
 
 impl<'a> Run<'a> {
-    fn new(plan: &'a Plan, inputs: &[Buffer]) -> Result<Run<'a>, Fault> {
+    fn new(plan: &'a Plan, inputs: &[Buffer], watch: bool) -> Result<Run<'a>, Fault> {
         let given: Vec<(DType, usize)> =
             inputs.iter().map(|input| (input.dtype(), input.len())).collect();
         Fault::unless(given == plan.inputs, || "the inputs are not those of the plan".to_owned())?;
@@ -84,6 +106,7 @@ impl<'a> Run<'a> {
             inputs: inputs.iter().map(input).collect(),
             outputs: outputs.collect(),
             slots,
+            watch,
         })
     }
 
@@ -129,7 +152,20 @@ impl<'a> Run<'a> {
             inputs.map(|(position, input)| self.operand(position, input)).collect();
         // All is read before anything is written: where an output has an operand's memory, it is the
         // backend's duty to make it look so.
-        let results = execute(kernel, &Operands(operands?), arguments)?;
+        let operands = Operands(operands?);
+        let results = match &kernel.kind {
+            KernelKind::Loop(own) => {
+                let body = if self.watch { watched } else { plan };
+                looping::run(kernel, own, &operands, arguments, body)?
+            }
+            _ => {
+                let results = execute(kernel, &operands, arguments)?;
+                if self.watch {
+                    watch(kernel, &operands, arguments, &results)?;
+                }
+                results
+            }
+        };
         let mut places = Vec::new();
         for (position, (output, elements)) in kernel.outputs.iter().zip(results).enumerate() {
             let place = self.place(output.buffer)?;
@@ -226,5 +262,25 @@ impl<'a> Run<'a> {
             buffers.push(Buffer::new(Arc::clone(&block.shared), dtype, len));
         }
         Ok(buffers)
+    }
+}
+
+/// Fails if a kernel makes a NaN or an infinity of finite numbers.
+fn watch(
+    kernel: &Kernel,
+    operands: &Operands,
+    arguments: &[Scalar],
+    results: &[Vec<f64>],
+) -> Result<(), Fault> {
+    let mut floats =
+        kernel.outputs.iter().zip(results).filter(|(output, _)| output.dtype.is_float());
+    if floats.all(|(_, values)| values.iter().all(|value| value.is_finite())) {
+        return Ok(());
+    }
+    let known = |operand: &Operand| operand.cells.iter().map(|cell| cell.unwrap_or(0.0)).collect();
+    let inputs: Vec<Vec<f64>> = operands.0.iter().map(known).collect();
+    match blame(kernel, &inputs, arguments)? {
+        Some((site, value)) => Err(Fault::NotFinite { site, what: named(value) }),
+        None => Ok(()),
     }
 }

@@ -3,6 +3,7 @@
 use gradloom_tensor::blocks::interleave;
 use gradloom_tensor::{BlockFormat, DType, Shape};
 
+use super::looping;
 use crate::kernel::{Convolution, Kernel, KernelInput, KernelKind, Pool};
 use crate::program::{Instruction, Level, Operation};
 use crate::view::View;
@@ -17,13 +18,16 @@ enum Read<'a> {
     Blocks(BlockFormat, usize, usize),
 }
 
-pub(super) fn check(kernel: &Kernel, arguments: usize) -> Result<(), String> {
+pub(super) fn check(kernel: &Kernel, arguments: &[DType]) -> Result<(), String> {
     let space = &kernel.space;
     if space.kept > space.shape.rank() {
         return Err(format!("{} axes of {} are kept", space.kept, space.shape));
     }
     if kernel.origins.len() != kernel.program.instructions.len() {
         return Err("an instruction has no origin".into());
+    }
+    if let KernelKind::Loop(own) = &kernel.kind {
+        return looping::check(kernel, own, arguments);
     }
     let needed = kernel.kind.operands();
     if needed > kernel.inputs.len() {
@@ -46,7 +50,7 @@ pub(super) fn check(kernel: &Kernel, arguments: usize) -> Result<(), String> {
     }
     check_kind(kernel)?;
     for id in 0..kernel.program.instructions.len() {
-        check_instruction(kernel, id, arguments)
+        check_instruction(kernel, id, arguments.len())
             .map_err(|reason| format!("instruction {id}: {reason}"))?;
     }
     check_outputs(kernel)
@@ -101,6 +105,8 @@ fn reads(kernel: &Kernel) -> Vec<Read<'_>> {
         }
         KernelKind::ArgReduce { input, .. } => vec![whole(input)],
         KernelKind::Concat { parts, .. } => parts.iter().map(|part| whole(part)).collect(),
+        // Checked as a whole.
+        KernelKind::Loop(_) => Vec::new(),
     }
 }
 
@@ -175,6 +181,7 @@ fn check_kind(kernel: &Kernel) -> Result<(), String> {
         }
         KernelKind::Dequantize(_) | KernelKind::QuantizedRows { .. } => whole && shape.rank() == 2,
         KernelKind::Attention { views, .. } => whole && views.len() >= 3 && shape.rank() == 4,
+        KernelKind::Loop(_) => true,
     };
     match fits {
         true => Ok(()),

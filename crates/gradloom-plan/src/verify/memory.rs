@@ -1,5 +1,7 @@
 //! All kernels in order: what is in each piece of memory when it is read and when it is written.
 
+use std::ops::Range;
+
 use super::fault::PlanFault;
 use crate::kernel::{BufferRef, Kernel, Plan};
 
@@ -31,6 +33,9 @@ pub(super) fn check(plan: &Plan) -> Result<(), PlanFault> {
         slots: vec![Content::Nothing; plan.slots.len()],
     };
     plan.checked_kernels()?;
+    for own in &plan.together {
+        check_together(plan, own).map_err(|reason| PlanFault { kernel: own.start, reason })?;
+    }
     for (position, kernel) in plan.kernels.iter().enumerate() {
         state.run(kernel).map_err(|reason| PlanFault { kernel: position, reason })?;
         plan.in_place(position)?;
@@ -46,6 +51,26 @@ pub(super) fn check(plan: &Plan) -> Result<(), PlanFault> {
         if overwritten || missing {
             let what = if missing { "is never written" } else { "is overwritten" };
             return Err(PlanFault { kernel: end, reason: format!("output {position} {what}") });
+        }
+    }
+    Ok(())
+}
+
+/// Kernels that may run at the same time: none writes what another reads or writes.
+fn check_together(plan: &Plan, own: &Range<usize>) -> Result<(), String> {
+    let Some(kernels) = plan.kernels.get(own.clone()) else {
+        return Err(format!("there are no kernels {own:?} to run at the same time"));
+    };
+    for (position, kernel) in kernels.iter().enumerate() {
+        let written: Vec<BufferRef> =
+            kernel.outputs.iter().map(|output| plan.block(output.buffer)).collect();
+        let others = kernels.iter().enumerate().filter(|&(other, _)| other != position);
+        let mut touched = others.flat_map(|(_, other)| {
+            let read = other.inputs.iter().map(|input| input.buffer);
+            read.chain(other.outputs.iter().map(|output| output.buffer))
+        });
+        if let Some(shared) = touched.find(|&buffer| written.contains(&plan.block(buffer))) {
+            return Err(format!("it runs together with another that uses {shared}"));
         }
     }
     Ok(())

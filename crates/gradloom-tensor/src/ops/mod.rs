@@ -22,5 +22,7 @@ pub mod sort;
 pub mod normalization;
 pub mod attention;
 pub mod loss;
+pub mod scan;
+mod unrolled;
 #[cfg(test)]
 mod structured_tests;

@@ -2,6 +2,7 @@
 
 mod elementwise;
 mod layers;
+mod loops;
 mod reductions;
 mod sequences;
 mod structured;
@@ -20,5 +21,6 @@ pub fn cases() -> Vec<Case> {
     cases.extend(windows::cases());
     cases.extend(layers::cases());
     cases.extend(sequences::cases());
+    cases.extend(loops::cases());
     cases
 }

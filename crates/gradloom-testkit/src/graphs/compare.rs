@@ -79,10 +79,23 @@ pub enum Verdict {
 /// Runs a graph on the reference and on a device and compares all results.
 pub fn check(scenario: &Scenario, build: Build<'_>, device: &Device) -> Verdict {
     let kind = if device.capabilities().host { Arithmetic::Host } else { Arithmetic::Gpu };
-    let expected = match quietly(|| scenario.expected(build, &reference::bounded(kind))) {
+    let bounded = reference::bounded(kind);
+    let expected = match quietly(|| scenario.run(build, &bounded)) {
         Ok(expected) => expected,
         Err(message) => return Verdict::Meaningless(message),
     };
+    if let Ok(expected) = &expected {
+        match quietly(|| scenario.by_loop(build, &bounded)) {
+            Ok(Ok(None)) => {}
+            Ok(Ok(Some(looped))) => {
+                if let Err(difference) = compare_references(&looped, expected) {
+                    return Verdict::Different(difference);
+                }
+            }
+            Ok(Err(error)) => return Verdict::Meaningless(error.to_string()),
+            Err(message) => return Verdict::Meaningless(message),
+        }
+    }
     let actual = quietly(|| scenario.run(build, device));
     let different = |kind, message: String| Verdict::Different(Difference { kind, message });
     match (expected, actual) {
@@ -163,6 +176,38 @@ fn compare(expected: &Results, actual: &Results) -> Result<Coverage, Difference>
         }
     }
     Ok(coverage)
+}
+
+/// Compares two graphs of the same values on the reference: what is exact lies within the bounds of both.
+/// The second one may have more results.
+fn compare_references(first: &Results, second: &Results) -> Result<(), Difference> {
+    for ((name, first), (_, second)) in first.iter().zip(second) {
+        let wrong = |message: String| Difference {
+            kind: Kind::Value,
+            message: format!("{name}: vmap on the reference {message}"),
+        };
+        if first.shape() != second.shape() || first.dtype() != second.dtype() {
+            return Err(wrong(format!("is {} {}", second.dtype(), second.shape())));
+        }
+        let report = |error: Error| wrong(error.to_string());
+        let (values, errors) = elements_and_errors(first).map_err(report)?;
+        let (others, doubts) = elements_and_errors(second).map_err(report)?;
+        for (index, (&value, &other)) in values.iter().zip(others.iter()).enumerate() {
+            let error = errors[index] + doubts[index];
+            let undecided = error.is_infinite() || (error >= 1.0 && first.dtype() == DType::Bool);
+            let same = value.to_bits() == other.to_bits()
+                || value == other
+                || (value.is_nan() && other.is_nan())
+                || (value - other).abs() <= error
+                || (first.dtype() == DType::F32 && value as f32 == other as f32);
+            if !undecided && !same {
+                return Err(wrong(format!(
+                    "has element {index} {other}, the loop {value} +- {error:.1e}"
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// All elements as the reference has them.

@@ -11,6 +11,7 @@ pub mod graph;
 pub mod action;
 pub mod calls;
 pub mod window_calls;
+pub mod loops;
 pub mod scenario;
 mod recipe;
 mod source;

@@ -10,21 +10,22 @@ mod bounds;
 mod elementwise;
 mod integers;
 mod lines;
+mod looping;
 mod sequences;
 mod structured;
 mod views;
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use gradloom_tensor::{
-    Backend, Buffer, Capabilities, DType, Device, Element, Error, Op, Result, Retention, Scalar,
-    Shape, Statistics, Tensor, bf16, f16, rounding,
+    Backend, Buffer, Capabilities, DType, Device, Element, Error, Key, Op, Result, Retention,
+    Scalar, Shape, Statistics, Tensor, bf16, f16, rounding,
 };
 
 pub use bounds::Arithmetic;
 pub(crate) use integers::{element, whole};
+use looping::Frame;
 
 /// The reference backend.
 #[derive(Debug, Default)]
@@ -84,6 +85,7 @@ impl Backend for Reference {
             f16: true,
             f64: true,
             i64: true,
+            loops: true,
             buffer_bytes_max: u64::MAX,
             subgroup_size: None,
         }
@@ -101,45 +103,9 @@ impl Backend for Reference {
     }
 
     fn evaluate(&self, roots: &[Tensor], _: Retention) -> Result<()> {
-        let mut known: HashMap<u64, Known> = HashMap::new();
-        let mut stack: Vec<(Tensor, bool)> =
-            roots.iter().map(|root| (root.clone(), false)).collect();
-        while let Some((tensor, ready)) = stack.pop() {
-            if known.contains_key(&tensor.id()) {
-                continue;
-            }
-            if let Some(value) = tensor.value() {
-                known.insert(tensor.id(), stored(value)?);
-                continue;
-            }
-            let operands: Vec<Tensor> = match tensor.op() {
-                Op::Detach(source) => source.source().into_iter().collect(),
-                Op::Custom(_) | Op::Barrier => tensor.inputs()[..1].to_vec(),
-                _ => tensor.inputs().to_vec(),
-            };
-            if !ready {
-                stack.push((tensor, true));
-                stack.extend(operands.into_iter().map(|operand| (operand, false)));
-                continue;
-            }
-            let inputs: Vec<Known> =
-                operands.iter().map(|operand| known[&operand.id()].clone()).collect();
-            let values: Vec<Values> = inputs.iter().map(|input| input.values.clone()).collect();
-            let shapes: Vec<Shape> = operands.iter().map(|operand| *operand.shape()).collect();
-            let result = compute(&tensor, &values, &shapes, &operands)?;
-            assert_eq!(result.len(), tensor.count(), "reference: {}", tensor.op().name());
-            let node = match self.arithmetic {
-                Some(arithmetic) => {
-                    let node =
-                        bounds::Node { tensor: &tensor, operands: &operands, shapes: &shapes };
-                    bounds::compute(arithmetic, &node, &inputs, result)
-                }
-                None => {
-                    Known { values: Arc::new(halved(&tensor, result)), errors: Values::default() }
-                }
-            };
-            known.insert(tensor.id(), node);
-        }
+        let mut frame = Frame::default();
+        self.resolve(roots, &mut frame)?;
+        let known = frame.known;
         for root in roots.iter().filter(|root| root.value().is_none()) {
             let value = known[&root.id()].clone();
             root.set_value(Buffer::new(Arc::new(value), root.dtype(), root.count()));
@@ -162,12 +128,69 @@ impl Backend for Reference {
     }
 }
 
-/// One node's elements from its operands'.
+impl Reference {
+    /// Computes nodes and all that they are made from.
+    fn resolve(&self, roots: &[Tensor], frame: &mut Frame) -> Result<()> {
+        let mut stack: Vec<(Tensor, bool)> =
+            roots.iter().map(|root| (root.clone(), false)).collect();
+        while let Some((tensor, ready)) = stack.pop() {
+            if frame.known.contains_key(&tensor.id()) {
+                continue;
+            }
+            // In a body a node has another value at every step.
+            if let Some(value) = tensor.value().filter(|_| frame.steps.is_empty()) {
+                frame.known.insert(tensor.id(), stored(value)?);
+                continue;
+            }
+            let operands: Vec<Tensor> = match tensor.op() {
+                Op::Detach(source) => source.source().into_iter().collect(),
+                Op::Custom(_) | Op::Barrier => tensor.inputs()[..1].to_vec(),
+                _ => tensor.inputs().to_vec(),
+            };
+            if !ready {
+                stack.push((tensor, true));
+                stack.extend(operands.into_iter().map(|operand| (operand, false)));
+                continue;
+            }
+            let inputs: Vec<Known> =
+                operands.iter().map(|operand| frame.known[&operand.id()].clone()).collect();
+            let node = match tensor.op() {
+                Op::Loop(result) => self.loop_result(&tensor, result, &inputs, frame)?,
+                _ => self.node(&tensor, &operands, &inputs, &frame.steps)?,
+            };
+            frame.known.insert(tensor.id(), node);
+        }
+        Ok(())
+    }
+
+    fn node(
+        &self,
+        tensor: &Tensor,
+        operands: &[Tensor],
+        inputs: &[Known],
+        steps: &[u32],
+    ) -> Result<Known> {
+        let values: Vec<Values> = inputs.iter().map(|input| input.values.clone()).collect();
+        let shapes: Vec<Shape> = operands.iter().map(|operand| *operand.shape()).collect();
+        let result = compute(tensor, &values, &shapes, operands, steps)?;
+        assert_eq!(result.len(), tensor.count(), "reference: {}", tensor.op().name());
+        Ok(match self.arithmetic {
+            Some(arithmetic) => {
+                let node = bounds::Node { tensor, operands, shapes: &shapes };
+                bounds::compute(arithmetic, &node, inputs, result)
+            }
+            None => Known { values: Arc::new(halved(tensor, result)), errors: Values::default() },
+        })
+    }
+}
+
+/// One node's elements from its operands'; `steps` are the numbers of the steps of the loops around it.
 fn compute(
     tensor: &Tensor,
     values: &[Values],
     shapes: &[Shape],
     operands: &[Tensor],
+    steps: &[u32],
 ) -> Result<Vec<f64>> {
     let shape = *tensor.shape();
     let count = shape.count();
@@ -185,9 +208,12 @@ fn compute(
         Op::Iota { axis } => {
             (0..count).map(|index| coordinate(&shape, index)[*axis] as f64).collect()
         }
-        Op::Random { key } => (0..count)
-            .map(|index| f64::from(gradloom_tensor::random::threefry(*key, [index as u32, 0])[0]))
-            .collect(),
+        Op::Random { key } => {
+            let key = steps.iter().fold(Key::from_words(*key), |key, &step| key.fold(step)).words();
+            let word = |index| gradloom_tensor::random::threefry(key, [index, 0])[0];
+            (0..count).map(|index| f64::from(word(index as u32))).collect()
+        }
+        Op::Loop(_) => return Err(Error::backend("reference: a loop is no node of its own")),
         Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast => {
             elementwise::compute(tensor, values, operands)
         }

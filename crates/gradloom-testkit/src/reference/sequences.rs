@@ -4,6 +4,7 @@ use gradloom_tensor::blocks::interleave;
 use gradloom_tensor::op::Attention;
 use gradloom_tensor::{DType, Op, Shape, Tensor};
 
+use super::structured::Sum;
 use super::{Values, coordinate, linear};
 
 pub(super) fn compute(tensor: &Tensor, values: &[Values], shapes: &[Shape]) -> Vec<f64> {
@@ -105,16 +106,15 @@ fn attention(
     let mut out = vec![0.0; shape.count()];
     rows(options, keeps, values, shapes, |Row { at: [batch, head, position], shared, scores }| {
         let largest = scores.iter().fold(f64::NEG_INFINITY, |largest, score| largest.max(score.1));
-        let total: f64 = scores.iter().map(|score| (score.1 - largest).exp()).sum();
+        let mut total = Sum::default();
+        scores.iter().for_each(|score| total.add((score.1 - largest).exp()));
         for feature in 0..value[3] {
-            let sum: f64 = scores
-                .iter()
-                .map(|&(other, score)| {
-                    let weight = (score - largest).exp() / total;
-                    weight * values[2][linear(&value, &[batch, shared, other, feature])]
-                })
-                .sum();
-            out[linear(shape, &[batch, position, head, feature])] = sum;
+            let mut sum = Sum::default();
+            for &(other, score) in &scores {
+                let weight = (score - largest).exp() / total.total();
+                sum.add(weight * values[2][linear(&value, &[batch, shared, other, feature])]);
+            }
+            out[linear(shape, &[batch, position, head, feature])] = sum.total();
         }
     });
     out

@@ -28,13 +28,16 @@ pub(super) fn compute(tensor: &Tensor, values: &[Values], shapes: &[Shape]) -> V
             order.into_iter().map(|position| position as f64).collect()
         }),
         Op::Scan { axis, reverse } => lines(&shapes[0], *axis, |line| {
-            let mut sums: Vec<f64> = line.iter().map(|&index| values[0][index]).collect();
+            let mut line: Vec<f64> = line.iter().map(|&index| values[0][index]).collect();
             if *reverse {
-                sums.reverse();
+                line.reverse();
             }
-            for position in 1..sums.len() {
-                sums[position] += sums[position - 1];
-            }
+            let mut sum = Sum::default();
+            let running = |&value: &f64| {
+                sum.add(value);
+                sum.total()
+            };
+            let mut sums: Vec<f64> = line.iter().map(running).collect();
             if *reverse {
                 sums.reverse();
             }
@@ -42,25 +45,25 @@ pub(super) fn compute(tensor: &Tensor, values: &[Values], shapes: &[Shape]) -> V
         }),
         Op::Matmul => matmul(&values[0], &values[1], &shapes[0], &shapes[1], &shape),
         Op::Convolution(window, groups) => {
-            let mut out = vec![0.0; shape.count()];
+            let mut out = sums(&shape);
             convolve(*window, *groups, &shapes[0], &shapes[1], &shape, |x, w, y| {
-                out[y] += values[0][x] * values[1][w];
+                out[y].add(values[0][x] * values[1][w]);
             });
-            out
+            totals(&out)
         }
         Op::ConvolutionInput(window, groups) => {
-            let mut out = vec![0.0; shape.count()];
+            let mut out = sums(&shape);
             convolve(*window, *groups, &shape, &shapes[0], &shapes[1], |x, w, y| {
-                out[x] += values[0][w] * values[1][y];
+                out[x].add(values[0][w] * values[1][y]);
             });
-            out
+            totals(&out)
         }
         Op::ConvolutionWeight(window, groups) => {
-            let mut out = vec![0.0; shape.count()];
+            let mut out = sums(&shape);
             convolve(*window, *groups, &shapes[0], &shape, &shapes[1], |x, w, y| {
-                out[w] += values[0][x] * values[1][y];
+                out[w].add(values[0][x] * values[1][y]);
             });
-            out
+            totals(&out)
         }
         Op::PoolMax(window) => {
             let mut out = vec![f64::NEG_INFINITY; shape.count()];
@@ -73,13 +76,13 @@ pub(super) fn compute(tensor: &Tensor, values: &[Values], shapes: &[Shape]) -> V
         }
         Op::PoolMaxScatter(window) => {
             let winners = winners(*window, &values[0], &shapes[0], &shapes[1]);
-            let mut out = vec![0.0; shape.count()];
+            let mut out = sums(&shape);
             for (y, winner) in winners.into_iter().enumerate() {
                 if let Some(winner) = winner {
-                    out[winner] += values[1][y];
+                    out[winner].add(values[1][y]);
                 }
             }
-            out
+            totals(&out)
         }
         Op::PoolMaxGather(window) => {
             let winners = winners(*window, &values[0], &shapes[0], &shape);
@@ -89,14 +92,14 @@ pub(super) fn compute(tensor: &Tensor, values: &[Values], shapes: &[Shape]) -> V
                 .collect()
         }
         Op::PoolSum(window) => {
-            let mut out = vec![0.0; shape.count()];
-            pool(*window, &shapes[0], &shape, |x, y| out[y] += values[0][x]);
-            out
+            let mut out = sums(&shape);
+            pool(*window, &shapes[0], &shape, |x, y| out[y].add(values[0][x]));
+            totals(&out)
         }
         Op::PoolSumScatter(window) => {
-            let mut out = vec![0.0; shape.count()];
-            pool(*window, &shape, &shapes[0], |x, y| out[x] += values[0][y]);
-            out
+            let mut out = sums(&shape);
+            pool(*window, &shape, &shapes[0], |x, y| out[x].add(values[0][y]));
+            totals(&out)
         }
         Op::Gather { axis } => (0..shape.count())
             .map(|position| {
@@ -106,13 +109,13 @@ pub(super) fn compute(tensor: &Tensor, values: &[Values], shapes: &[Shape]) -> V
             })
             .collect(),
         Op::ScatterAdd { axis } => {
-            let mut out = vec![0.0; shape.count()];
+            let mut out = sums(&shape);
             for position in 0..shapes[0].count() {
                 let mut at = coordinate(&shapes[0], position);
                 at[*axis] = values[0][position] as usize;
-                out[linear(&shape, &at)] += values[1][position];
+                out[linear(&shape, &at)].add(values[1][position]);
             }
-            out
+            totals(&out)
         }
         op => unreachable!("reference: {} is not structured", op.name()),
     };
@@ -122,9 +125,44 @@ pub(super) fn compute(tensor: &Tensor, values: &[Values], shapes: &[Shape]) -> V
     result.into_iter().map(|value| round(tensor.dtype(), value)).collect()
 }
 
+/// A sum and what rounding has cut off it (Neumaier's): long sums of f64 are as exact as short ones.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Sum {
+    sum: f64,
+    lost: f64,
+}
+
+impl Sum {
+    pub(super) fn add(&mut self, term: f64) {
+        let next = self.sum + term;
+        let (large, small) =
+            if self.sum.abs() >= term.abs() { (self.sum, term) } else { (term, self.sum) };
+        self.lost += large - next + small;
+        self.sum = next;
+    }
+
+    pub(super) fn total(&self) -> f64 {
+        if self.sum.is_finite() { self.sum + self.lost } else { self.sum }
+    }
+}
+
+fn sums(shape: &Shape) -> Vec<Sum> {
+    vec![Sum::default(); shape.count()]
+}
+
+fn totals(sums: &[Sum]) -> Vec<f64> {
+    sums.iter().map(Sum::total).collect()
+}
+
 fn reduce(reduction: Reduction, values: &[f64], from: &Shape, to: &Shape) -> Vec<f64> {
     let start = match reduction {
-        Reduction::Sum => 0.0,
+        Reduction::Sum => {
+            let mut out = sums(to);
+            for (index, &value) in values.iter().enumerate() {
+                out[reduced_index(from, to, index)].add(value);
+            }
+            return totals(&out);
+        }
         Reduction::Max => f64::NEG_INFINITY,
         Reduction::Min => f64::INFINITY,
     };
@@ -132,10 +170,9 @@ fn reduce(reduction: Reduction, values: &[f64], from: &Shape, to: &Shape) -> Vec
     for (index, &value) in values.iter().enumerate() {
         let slot = &mut out[reduced_index(from, to, index)];
         *slot = match reduction {
-            Reduction::Sum => *slot + value,
             Reduction::Max if value.is_nan() || value > *slot => value,
             Reduction::Min if value.is_nan() || value < *slot => value,
-            Reduction::Max | Reduction::Min => *slot,
+            Reduction::Sum | Reduction::Max | Reduction::Min => *slot,
         };
     }
     out
@@ -168,8 +205,11 @@ fn matmul(a: &[f64], b: &[f64], a_shape: &Shape, b_shape: &Shape, out: &Shape) -
     let mut result = vec![0.0; out.count()];
     for (index, slot) in result.iter_mut().enumerate() {
         let (batch, row, column) = (index / (m * n), index / n % m, index % n);
-        *slot =
-            (0..k).map(|i| a[(batch * m + row) * k + i] * b[(batch * k + i) * n + column]).sum();
+        let mut sum = Sum::default();
+        for i in 0..k {
+            sum.add(a[(batch * m + row) * k + i] * b[(batch * k + i) * n + column]);
+        }
+        *slot = sum.total();
     }
     result
 }

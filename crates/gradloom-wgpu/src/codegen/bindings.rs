@@ -9,7 +9,7 @@ use gradloom_shaders::Options;
 use gradloom_tensor::{DType, Result};
 
 use super::literal;
-use super::numbers::Numbers;
+use super::numbers::{Numbers, UNIFORM_WORDS_MAX};
 use super::packed;
 
 /// What a binding is bound to.
@@ -46,10 +46,6 @@ impl Binding {
         self.vector && !self.packed
     }
 }
-
-/// Words up to which a kernel reads them from a uniform buffer: the bytes that WebGPU promises of one.
-/// More are read from a storage buffer, which is slower and holds any number.
-pub(crate) const UNIFORM_WORDS_MAX: usize = (16 << 10) / 4;
 
 /// The bindings of one dispatch, in order.
 #[derive(Clone, Debug, Default)]

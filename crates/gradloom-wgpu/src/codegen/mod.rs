@@ -3,6 +3,7 @@
 mod axes;
 pub(crate) mod bindings;
 mod blocks;
+mod constants;
 mod coordinates;
 mod elementwise;
 mod emit;
@@ -107,6 +108,11 @@ pub(crate) fn compile(
         }
         KernelKind::QuantizedRows { format, rows, index } => {
             quantized_rows::compile(&mut unit, *format, *rows, index)?;
+        }
+        KernelKind::Loop(_) => {
+            return Err(Error::unsupported(
+                "scan: loops do not run on this device yet; move the operands to the CPU",
+            ));
         }
         KernelKind::Attention { attention, views } => {
             attention::compile(&mut unit, attention, views)?;

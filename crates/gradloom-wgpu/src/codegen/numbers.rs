@@ -4,7 +4,9 @@
 //! A shader mentions them by name, so that one serves all shapes that lead to the same text. A number
 //! that decides what the text is (vectors of four, axes that vanish, sizes of tiles) is a literal.
 
-use super::bindings::UNIFORM_WORDS_MAX;
+/// Words up to which a kernel reads them from a uniform buffer: the bytes that WebGPU promises of one.
+/// More are read from a storage buffer, which is slower and holds any number.
+pub(crate) const UNIFORM_WORDS_MAX: usize = (16 << 10) / 4;
 
 /// The numbers of one dispatch, in the order in which its text mentions them. Equal numbers are kept
 /// apart: two sizes that happen to be equal must not change the text.

@@ -179,6 +179,7 @@ impl Case {
         Plan {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             kernels: vec![self.kernel.clone()],
+            together: Vec::new(),
             inputs: self.kernel.inputs.iter().map(|input| (input.dtype, input.len)).collect(),
             outputs: self
                 .kernel

@@ -72,7 +72,8 @@ fn batches_share_the_shaders_of_convolutions() {
 fn steps_at_other_offsets_share_their_shaders() {
     let _alone = alone();
     for device in devices() {
-        let (batch, steps, size) = (3, 40, 10);
+        // Stacked in one kernel, which some devices give 32 buffers.
+        let (batch, steps, size) = (3, 24, 10);
         let x = tensor(&[batch, steps, size], 6, &device);
         let weight = tensor(&[size, size], 7, &device);
         let run = |steps: usize| {
@@ -85,8 +86,8 @@ fn steps_at_other_offsets_share_their_shaders() {
             }
             vec![Tensor::stack(&states, 1)]
         };
-        let all = shaders(&device, &[40], run);
-        assert!(all <= 8, "{all} shaders for 40 steps");
+        let all = shaders(&device, &[steps], run);
+        assert!(all <= 8, "{all} shaders for {steps} steps");
     }
 }
 

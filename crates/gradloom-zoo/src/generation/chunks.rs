@@ -1,5 +1,7 @@
 //! Sizes of the passes that a prompt is fed in: few, so that prompts of any length replay few plans.
 
+use std::cmp::Reverse;
+
 /// Tokens of a pass. What is missing is filled up with tokens that leave no trace.
 const SIZES: [usize; 8] = [1, 8, 16, 32, 64, 128, 256, 512];
 /// What a pass costs beside its tokens, in tokens: the weights are read once for all of them.
@@ -19,7 +21,8 @@ pub(super) fn next_size(rest: usize, room: usize) -> usize {
         let costs = SIZES.iter().filter(|&&size| size <= room);
         let costs =
             costs.map(|&size| (size + PASS_COST + cheapest[left.saturating_sub(size)].0, size));
-        cheapest.push(costs.min().unwrap_or((0, 1)));
+        // Of equal costs the largest pass comes first.
+        cheapest.push(costs.min_by_key(|&(cost, size)| (cost, Reverse(size))).unwrap_or((0, 1)));
     }
     cheapest[rest].1
 }

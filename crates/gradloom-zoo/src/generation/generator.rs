@@ -1,4 +1,4 @@
-//! [`Generator`]: a language model that goes on with texts: prefill of prompts in one pass, then decoding
+//! [`Generator`]: a language model that goes on with texts: prefill of prompts, then decoding
 //! token by token.
 //!
 //! Every step after the first has the structure of the one before, so its plan is replayed: nothing is
@@ -7,7 +7,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::generation::{Sampler, chunks};
+use crate::generation::{Sampler, Stop, chunks};
 use crate::{CausalLanguageModel, Error, Result};
 use gradloom_nn::layers::KeyValueCache;
 use gradloom_nn::{Context, ModuleExt};
@@ -47,29 +47,6 @@ pub struct Generator<M> {
     logits: Vec<f32>,
     timing: Timing,
     last_step: Option<Statistics>,
-}
-
-/// When a text ends.
-#[derive(Clone, Debug, Default)]
-pub struct Stop {
-    /// Most new tokens.
-    pub tokens_max: usize,
-    /// Tokens that end a text; they are not part of it.
-    pub tokens: Vec<u32>,
-}
-
-impl Stop {
-    /// After so many tokens.
-    pub fn after(tokens_max: usize) -> Self {
-        Stop { tokens_max, tokens: Vec::new() }
-    }
-
-    /// Also at a token.
-    #[must_use]
-    pub fn at(mut self, token: u32) -> Self {
-        self.tokens.push(token);
-        self
-    }
 }
 
 /// How long prefill and decoding took.

@@ -3,6 +3,8 @@
 mod chunks;
 mod generator;
 mod sampler;
+mod stop;
 
-pub use generator::{Decoding, Generator, Stop, Timing};
+pub use generator::{Decoding, Generator, Timing};
 pub use sampler::{Candidate, Sampler};
+pub use stop::Stop;

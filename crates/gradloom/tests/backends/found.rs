@@ -2,7 +2,7 @@
 
 use gradloom::prelude::*;
 use gradloom::{BlockFormat, DType};
-use gradloom_testkit::graphs::calls::{blocks, pairs, steps, tail};
+use gradloom_testkit::graphs::calls::{barrier, blocks, pairs, steps, tail};
 use gradloom_testkit::graphs::window_calls::window;
 use gradloom_testkit::graphs::{Pattern, Scenario, agree};
 
@@ -146,4 +146,15 @@ fn a_cast_to_halves_rounds_once() {
     let x = Tensor::from_vec(vec![beside], [1], &device).unwrap();
     let rounded = x.cast(DType::BF16).cast(DType::F32).to_vec::<f32>().unwrap();
     assert_eq!(rounded, [1.007_812_5]);
+}
+
+#[test]
+fn seed_320109955() {
+    agree(&Scenario::Together, &devices(), &|t| {
+        t.leaf(&[2, 3, 2, 1], DType::I32, Pattern::Small, 1);
+        t.push(t[0].sum(..));
+        t.push(t[0].slice(steps(&[1, 4, 3, 2, 1, -1, 1, 2, 1, 0, 1, 2])));
+        t.push(barrier(&t[2], &t[1]));
+        vec![3]
+    });
 }

@@ -42,6 +42,14 @@ fn copies_of_transposed_operands_agree_with_the_reference_on_random_graphs() {
 }
 
 #[test]
+fn kernels_of_few_buffers_agree_with_the_reference_on_random_graphs() {
+    for buffers_max in [4, 6] {
+        let device = Interpreter::new(Limits { buffers_max, ..Limits::default() }).into_device();
+        hold(&device, &Options::of(&device), 50_000_000, 300);
+    }
+}
+
+#[test]
 fn every_level_of_the_processor_agrees_with_the_reference_on_random_graphs() {
     for (index, level) in Level::available().into_iter().enumerate() {
         let device = CpuBackend::with_level(Some(1 + index % 2), level).unwrap().into_device();

@@ -5,7 +5,7 @@ use super::geometry::Geometry;
 use super::tile::DEPTH;
 use crate::kernels::cascade::Cascade;
 use crate::kernels::executable::Context;
-use crate::kernels::lanes::Ordered;
+use crate::kernels::lanes::{Ordered, Stored};
 use crate::parallel;
 use crate::scratch::Scratch;
 use crate::simd::vectorized;
@@ -289,8 +289,7 @@ pub(super) fn weight<T: RealOrdered>(
     context: &Context<'_>,
     geometry: &Geometry,
     images: usize,
-    input: &[T],
-    gradient: &[T],
+    [input, gradient]: [Stored<'_>; 2],
     out: &mut [T],
 ) {
     let offsets = geometry.offsets();
@@ -308,11 +307,11 @@ pub(super) fn weight<T: RealOrdered>(
             let mut sums: Vec<Cascade<T>> = (0..unit).map(|_| Cascade::default()).collect();
             for image in 0..images {
                 let at = image * geometry.groups + group;
-                let gradient = &gradient[at * outputs..(at + 1) * outputs];
+                let volume = input.part::<T>(at * inputs..(at + 1) * inputs);
+                let gradient = gradient.part::<T>(at * outputs..(at + 1) * outputs);
                 for picture in 0..geometry.depth.output {
-                    let volume = &input[at * inputs..(at + 1) * inputs];
-                    geometry.pad(volume, picture, padded.get_mut());
-                    let planes = gradient.chunks_exact(geometry.output_area()).skip(picture);
+                    geometry.pad(volume.get(), picture, padded.get_mut());
+                    let planes = gradient.get().chunks_exact(geometry.output_area()).skip(picture);
                     let planes = planes.step_by(geometry.depth.output);
                     for (gradient, sums) in planes.zip(sums.chunks_exact_mut(window)) {
                         let padded = padded.get::<T>();

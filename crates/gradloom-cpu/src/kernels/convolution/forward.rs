@@ -10,6 +10,7 @@ use super::geometry::Geometry;
 use super::pack::{Packed, by_output};
 use super::tile::{Product, Target};
 use crate::kernels::executable::Context;
+use crate::kernels::lanes::Stored;
 use crate::scratch::Scratch;
 use crate::simd::{Level, vectorized};
 use crate::vector::{Real, Tiling, tiling};
@@ -33,10 +34,10 @@ impl Forward {
     pub(super) fn new<T: Real>(
         context: &Context<'_>,
         geometry: Geometry,
-        weight: &[T],
+        weight: Stored<'_>,
     ) -> Result<Forward> {
         let tiling = tiling::<T>(context.level);
-        let weights = by_output(context, &geometry, weight)?;
+        let weights = by_output::<T>(context, &geometry, weight)?;
         let [height, width] = geometry.output;
         let walked = height * geometry.padded[1];
         let shifted = geometry.stride == [1, 1] && walked * 2 <= height * width * 3;

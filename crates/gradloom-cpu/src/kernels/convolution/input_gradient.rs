@@ -9,7 +9,7 @@ use super::pack::{Packed, by_element};
 use super::tile::{Product, Target, WINDOW_MAX, add};
 use crate::kernels::cascade::Cascade;
 use crate::kernels::executable::Context;
-use crate::kernels::lanes::Ordered;
+use crate::kernels::lanes::{Ordered, Stored};
 use crate::scratch::Scratch;
 use crate::simd::{Level, vectorized};
 use crate::vector::{Real, tiling};
@@ -30,10 +30,10 @@ impl InputGradient {
     pub(super) fn new<T: Real>(
         context: &Context<'_>,
         geometry: Geometry,
-        weight: &[T],
+        weight: Stored<'_>,
     ) -> Result<InputGradient> {
         let lanes = tiling::<T>(context.level).lanes;
-        let weights = by_element(context, &geometry, weight)?;
+        let weights = by_element::<T>(context, &geometry, weight)?;
         let positions = geometry.output_area().next_multiple_of(lanes);
         Ok(InputGradient { geometry, weights, positions })
     }

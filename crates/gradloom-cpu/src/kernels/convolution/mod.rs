@@ -18,7 +18,7 @@ use self::forward::Forward;
 use self::geometry::Geometry;
 use self::input_gradient::InputGradient;
 use self::transposed::Transposed;
-use super::lanes::{Ordered, lanes_of};
+use super::lanes::{Ordered, Stored};
 use crate::convert::Lane;
 use crate::epilogue::{Division, Epilogue};
 use crate::kernels::executable::{Context, Executable, InPlace, lane_dtype};
@@ -74,9 +74,8 @@ impl Convolve {
         inputs: &[&[u8]],
         outputs: &mut [&mut [u8]],
     ) -> Result<()> {
-        let first = lanes_of::<T>(context, inputs[0], self.dtype)?;
-        let second = lanes_of::<T>(context, inputs[1], self.dtype)?;
-        let (first, second) = (first.get(), second.get());
+        let [first, second] =
+            [0, 1].map(|input| Stored::new(context.level, inputs[input], self.dtype));
         let geometry = &self.geometry;
         let inputs_of_image = geometry.groups * geometry.input_volume();
         let outputs_of_image = geometry.groups * geometry.output_volume();
@@ -110,26 +109,29 @@ impl Convolve {
         match self.kind {
             Kind::Weight => self.epilogue.run_whole(context, inputs, outputs, elements, |out| {
                 let out: &mut [T] = bytemuck::cast_slice_mut(out);
+                let operands = [first, second];
                 if depthwise::applies(geometry) {
-                    depthwise::weight(context, geometry, self.images, first, second, out);
+                    depthwise::weight(context, geometry, self.images, operands, out);
                     return Ok(());
                 }
-                weight_gradient::weight_gradient(context, geometry, self.images, first, second, out)
+                weight_gradient::weight_gradient(context, geometry, self.images, operands, out)
             }),
             Kind::Forward if depthwise::applies(geometry) => {
                 let division = division(outputs_of_image, 1);
+                let weights = second.part::<T>(0..second.len());
+                let weights = weights.get();
                 self.epilogue.run(context, inputs, outputs, division, |images, out| {
                     let out: &mut [T] = bytemuck::cast_slice_mut(out);
-                    let input = &first[images.start * inputs_of_image..];
-                    let images = input.chunks_exact(inputs_of_image.max(1));
-                    for (input, out) in images.zip(out.chunks_exact_mut(outputs_of_image.max(1))) {
-                        depthwise::forward(level, geometry, second, input, out);
+                    for (image, out) in images.zip(out.chunks_exact_mut(outputs_of_image)) {
+                        let input =
+                            first.part(image * inputs_of_image..(image + 1) * inputs_of_image);
+                        depthwise::forward(level, geometry, weights, input.get(), out);
                     }
                 });
                 Ok(())
             }
             Kind::Forward => {
-                let forward = Forward::new(context, *geometry, second)?;
+                let forward = Forward::new::<T>(context, *geometry, second)?;
                 let parts = forward.parts(wanted);
                 let division = division(outputs_of_image, parts);
                 self.epilogue.run(context, inputs, outputs, division, |units, out| {
@@ -137,21 +139,26 @@ impl Convolve {
                     let outs = out.chunks_exact_mut((outputs_of_image / parts).max(1));
                     for (unit, out) in units.zip(outs) {
                         let (image, part) = (unit / parts, unit % parts);
-                        let input = &first[image * inputs_of_image..][..inputs_of_image];
-                        forward.image(level, input, (part, parts), out);
+                        let input =
+                            first.part(image * inputs_of_image..(image + 1) * inputs_of_image);
+                        forward.image::<T>(level, input.get(), (part, parts), out);
                     }
                 });
                 Ok(())
             }
             Kind::Input => {
-                let (image, parts) = self.input_gradient(context, first, wanted)?;
+                // Depthwise loops read weights as they are, tiles pack them.
+                let all = if depthwise::applies(geometry) { first.len() } else { 0 };
+                let weights = first.part::<T>(0..all);
+                let (image, parts) = self.input_gradient(context, first, weights.get(), wanted)?;
                 let division = division(inputs_of_image, parts);
                 self.epilogue.run(context, inputs, outputs, division, |units, out| {
                     let out: &mut [T] = bytemuck::cast_slice_mut(out);
                     let outs = out.chunks_exact_mut((inputs_of_image / parts).max(1));
                     for (unit, out) in units.zip(outs) {
-                        let gradient = &second[unit / parts * outputs_of_image..];
-                        image(&gradient[..outputs_of_image], unit % parts, out);
+                        let first = unit / parts * outputs_of_image;
+                        let gradient = second.part(first..first + outputs_of_image);
+                        image(gradient.get(), unit % parts, out);
                     }
                 });
                 Ok(())
@@ -159,10 +166,12 @@ impl Convolve {
         }
     }
 
-    /// The function of one image's gradient for these weights, and in how many parts it does it.
+    /// The function of one image's gradient for weights as they are stored, and as lanes where they are
+    /// read as such, and in how many parts it does it.
     fn input_gradient<'a, T: Real + Ordered>(
         &'a self,
         context: &Context<'_>,
+        stored: Stored<'_>,
         weight: &'a [T],
         wanted: usize,
     ) -> Result<(ImageFunction<'a, T>, usize)> {
@@ -174,14 +183,14 @@ impl Convolve {
             return Ok((image, 1));
         }
         if geometry.stride == [1, 1] {
-            let transposed = Transposed::new(context, *geometry, weight)?;
+            let transposed = Transposed::new::<T>(context, *geometry, stored)?;
             let parts = transposed.parts(wanted);
             let image: ImageFunction<'a, T> = Box::new(move |gradient, part, out| {
                 transposed.image(level, gradient, (part, parts), out);
             });
             return Ok((image, parts));
         }
-        let strided = InputGradient::new(context, *geometry, weight)?;
+        let strided = InputGradient::new::<T>(context, *geometry, stored)?;
         Ok((Box::new(move |gradient, _, out| strided.image(level, gradient, out)), 1))
     }
 }

@@ -4,6 +4,7 @@ use gradloom_tensor::Result;
 
 use super::geometry::Geometry;
 use crate::kernels::executable::{Context, TASK_MIN};
+use crate::kernels::lanes::Stored;
 use crate::memory::Temporary;
 use crate::parallel;
 use crate::transpose::transpose;
@@ -60,7 +61,7 @@ impl Packed {
 pub(super) fn by_output<T: Real>(
     context: &Context<'_>,
     geometry: &Geometry,
-    weight: &[T],
+    weight: Stored<'_>,
 ) -> Result<Packed> {
     let rows = tiling::<T>(context.level).rows;
     let inner = geometry.inner();
@@ -71,8 +72,9 @@ pub(super) fn by_output<T: Real>(
         if count < rows {
             out.fill(T::zeroed());
         }
-        let source = &weight[(group * geometry.outputs + first) * inner..];
-        transpose(context.level, source, inner, [count, inner], out, rows);
+        let row = group * geometry.outputs + first;
+        let source = weight.part::<T>(row * inner..(row + count) * inner);
+        transpose(context.level, source.get(), inner, [count, inner], out, rows);
     })
 }
 
@@ -83,7 +85,7 @@ pub(super) fn by_output<T: Real>(
 pub(super) fn by_element<T: Real>(
     context: &Context<'_>,
     geometry: &Geometry,
-    weight: &[T],
+    weight: Stored<'_>,
 ) -> Result<Packed> {
     let rows = tiling::<T>(context.level).rows;
     let (inner, outputs) = (geometry.inner(), geometry.outputs);
@@ -93,7 +95,7 @@ pub(super) fn by_element<T: Real>(
         let count = rows.min(inner - first);
         for (output, out) in out.chunks_exact_mut(rows).enumerate() {
             let row = (group * outputs + output) * inner + first;
-            out[..count].copy_from_slice(&weight[row..row + count]);
+            out[..count].copy_from_slice(weight.part(row..row + count).get());
             out[count..].fill(T::zeroed());
         }
     })
@@ -106,7 +108,7 @@ pub(super) fn by_element<T: Real>(
 pub(super) fn by_position<T: Real>(
     context: &Context<'_>,
     geometry: &Geometry,
-    weight: &[T],
+    weight: Stored<'_>,
 ) -> Result<Packed> {
     let rows = tiling::<T>(context.level).rows;
     let window = geometry.kernel[0] * geometry.kernel[1];
@@ -118,7 +120,8 @@ pub(super) fn by_position<T: Real>(
         let count = rows.min(geometry.channels - first);
         for (output, out) in out.chunks_exact_mut(rows).enumerate() {
             let row = (group * outputs + output) * inner + first * window + position;
-            for (slot, values) in out[..count].iter_mut().zip(weight[row..].chunks(window)) {
+            let weights = weight.part::<T>(row..row + (count - 1) * window + 1);
+            for (slot, values) in out[..count].iter_mut().zip(weights.get().chunks(window)) {
                 *slot = values[0];
             }
             out[count..].fill(T::zeroed());

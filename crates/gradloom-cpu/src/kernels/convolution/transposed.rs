@@ -11,6 +11,7 @@ use super::pack::{Packed, by_position};
 use super::tile::{Product, Target, WINDOW_MAX, add};
 use crate::kernels::cascade::Cascade;
 use crate::kernels::executable::Context;
+use crate::kernels::lanes::Stored;
 use crate::scratch::Scratch;
 use crate::simd::Level;
 use crate::vector::{Real, Tiling, tiling};
@@ -34,10 +35,10 @@ impl Transposed {
     pub(super) fn new<T: Real>(
         context: &Context<'_>,
         geometry: Geometry,
-        weight: &[T],
+        weight: Stored<'_>,
     ) -> Result<Transposed> {
         let tiling = tiling::<T>(context.level);
-        let weights = by_position(context, &geometry, weight)?;
+        let weights = by_position::<T>(context, &geometry, weight)?;
         let [height, width] = geometry.output;
         let walked = (height - 1) * geometry.padded[1] + width;
         let positions = walked.next_multiple_of(tiling.lanes);

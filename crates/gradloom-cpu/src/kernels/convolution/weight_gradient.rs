@@ -11,6 +11,7 @@ use super::geometry::Geometry;
 use super::tile::{BLOCKS_MAX, Correlation, DEPTH, add};
 use crate::kernels::cascade::Cascade;
 use crate::kernels::executable::{Context, TASK_MIN};
+use crate::kernels::lanes::Stored;
 use crate::parallel;
 use crate::scratch::Scratch;
 use crate::simd::Level;
@@ -65,8 +66,7 @@ pub(super) fn weight_gradient<T: Real>(
     context: &Context<'_>,
     geometry: &Geometry,
     images: usize,
-    input: &[T],
-    gradient: &[T],
+    operands: [Stored<'_>; 2],
     out: &mut [T],
 ) -> Result<()> {
     let division = Division::new::<T>(context.level, geometry, images);
@@ -85,7 +85,7 @@ pub(super) fn weight_gradient<T: Real>(
             sums.fill(T::zeroed());
             let task = Task { geometry, division: &division, group, part };
             let images = chunk * division.chunk..((chunk + 1) * division.chunk).min(images);
-            task.run(context.level, images, input, gradient, sums);
+            task.run(context.level, images, operands, sums);
         }
     });
     let all: &mut [T] = bytemuck::cast_slice_mut(partial.get_mut());
@@ -140,8 +140,7 @@ impl Task<'_> {
         &self,
         level: Level,
         images: std::ops::Range<usize>,
-        input: &[T],
-        gradient: &[T],
+        [input, gradient]: [Stored<'_>; 2],
         sums: &mut [T],
     ) {
         let (geometry, division) = (self.geometry, self.division);
@@ -153,39 +152,42 @@ impl Task<'_> {
         let mut padded = Scratch::take::<T>(geometry.channels * geometry.padded_area());
         let mut transposed = Scratch::take::<T>(geometry.output_area() * division.lanes);
         let (area, depth) = (geometry.output_area(), geometry.depth.output);
-        let pictures = images.flat_map(|image| (0..depth).map(move |picture| (image, picture)));
         let mut parts = Cascade::default();
         let mut added = 0;
-        for (image, picture) in pictures {
+        for image in images {
             let at = image * geometry.groups + self.group;
-            geometry.pad(&input[at * inputs..(at + 1) * inputs], picture, padded.get_mut());
-            let gradient = &gradient[at * outputs..(at + 1) * outputs][picture * area..];
-            let transposed = transposed.get_mut::<T>();
-            if geometry.outputs < division.lanes {
-                transposed.fill(T::zeroed());
-            }
-            let size = [geometry.outputs, area];
-            transpose(level, gradient, depth * area, size, transposed, division.lanes);
-            let steps = [geometry.stride[0] * geometry.padded[1], geometry.stride[1]];
-            for band in bands(geometry.output) {
-                let blocks = (band.size[0] * band.size[1]).div_ceil(DEPTH);
-                if added + blocks > BLOCKS_MAX && added > 0 {
-                    parts.push_row(sums, |values, sums| add(level, values, sums));
-                    sums.fill(T::zeroed());
-                    added = 0;
+            let input = input.part::<T>(at * inputs..(at + 1) * inputs);
+            let gradient = gradient.part::<T>(at * outputs..(at + 1) * outputs);
+            for picture in 0..depth {
+                geometry.pad(input.get(), picture, padded.get_mut());
+                let gradient = &gradient.get()[picture * area..];
+                let transposed = transposed.get_mut::<T>();
+                if geometry.outputs < division.lanes {
+                    transposed.fill(T::zeroed());
                 }
-                added += blocks;
-                let first = (band.y * geometry.output[1] + band.x) * division.lanes;
-                Correlation {
-                    gradient: &transposed[first..],
-                    channels: division.lanes,
-                    source: &padded.get::<T>()[band.y * steps[0] + band.x * steps[1]..],
-                    offsets,
-                    size: band.size,
-                    steps,
-                    sums,
+                let size = [geometry.outputs, area];
+                transpose(level, gradient, depth * area, size, transposed, division.lanes);
+                let steps = [geometry.stride[0] * geometry.padded[1], geometry.stride[1]];
+                for band in bands(geometry.output) {
+                    let blocks = (band.size[0] * band.size[1]).div_ceil(DEPTH);
+                    if added + blocks > BLOCKS_MAX && added > 0 {
+                        parts.push_row(sums, |values, sums| add(level, values, sums));
+                        sums.fill(T::zeroed());
+                        added = 0;
+                    }
+                    added += blocks;
+                    let first = (band.y * geometry.output[1] + band.x) * division.lanes;
+                    Correlation {
+                        gradient: &transposed[first..],
+                        channels: division.lanes,
+                        source: &padded.get::<T>()[band.y * steps[0] + band.x * steps[1]..],
+                        offsets,
+                        size: band.size,
+                        steps,
+                        sums,
+                    }
+                    .run(level);
                 }
-                .run(level);
             }
         }
         if parts.is_empty() {

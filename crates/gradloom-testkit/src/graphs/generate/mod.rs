@@ -12,6 +12,7 @@ mod products;
 mod windows;
 mod pooling;
 mod indexing;
+mod loops;
 mod sequences;
 mod structure;
 mod scenarios;
@@ -39,7 +40,7 @@ impl Recipe {
 
 /// One or a few calls of a family.
 fn step(maker: &mut Maker<'_>) {
-    let families: [(usize, fn(&mut Maker<'_>)); 29] = [
+    let families: [(usize, fn(&mut Maker<'_>)); 30] = [
         (14, elementwise::unary),
         (16, elementwise::binary),
         (8, elementwise::scalar),
@@ -69,6 +70,7 @@ fn step(maker: &mut Maker<'_>) {
         (3, sequences::attention),
         (3, sequences::write_or_blocks),
         (5, structure::step),
+        (4, loops::step),
     ];
     let total: usize = families.iter().map(|(weight, _)| weight).sum();
     let mut place = maker.dice.below(total);

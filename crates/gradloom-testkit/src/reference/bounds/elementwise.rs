@@ -3,7 +3,7 @@
 use gradloom_tensor::op::{Binary, Unary};
 use gradloom_tensor::{DType, Op};
 
-use super::{Arithmetic, Known, Node, is_single, rounding};
+use super::{Arithmetic, Known, Node, SIGN_OPEN, at_least, is_single, rounding};
 use crate::reference::whole;
 
 pub(super) fn errors(
@@ -18,7 +18,14 @@ pub(super) fn errors(
         let input = &inputs[operand];
         Within { value: input.values[index], error: input.errors[index] }
     };
-    let every = |error: &dyn Fn(usize) -> f64| (0..values.len()).map(error).collect();
+    // A factor of zero hides what an operand's error says of the sign.
+    let open = |index: usize| {
+        let doubtful = inputs.iter().any(|input| input.errors[index] != 0.0);
+        if doubtful && values[index] == 0.0 && dtype.is_float() { SIGN_OPEN } else { 0.0 }
+    };
+    let every = |error: &dyn Fn(usize) -> f64| {
+        (0..values.len()).map(|index| at_least(error(index), open(index))).collect()
+    };
     match node.tensor.op() {
         Op::Unary(op) => every(&|index| unary(arithmetic, *op, from, at(0, index), values[index])),
         Op::Binary(op) if op.is_comparison() => {
@@ -203,9 +210,11 @@ fn remainder(dtype: DType, a: Within, b: Within) -> f64 {
     if a.is_exact() && b.is_exact() && is_single(quotient) && quotient.abs() < 1e6 {
         return rounding(dtype, 1.0, a.value % b.value);
     }
-    let doubt = rounding(dtype, 8.0, quotient)
-        + a.error / b.value.abs()
-        + quotient.abs() * b.error / b.value.abs();
+    let least = b.value.abs() - b.error;
+    if least <= 0.0 {
+        return f64::INFINITY;
+    }
+    let doubt = rounding(dtype, 8.0, quotient) + (a.error + quotient.abs() * b.error) / least;
     if (quotient - doubt).trunc() != (quotient + doubt).trunc() || quotient.abs() > 1e6 {
         return f64::INFINITY;
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use gradloom_tensor::op::Reduction;
 use gradloom_tensor::{DType, Op, Tensor};
 
-use super::{Arithmetic, Known, Node, Values, unit};
+use super::{Arithmetic, Known, Node, SIGN_OPEN, Values, at_least, unit};
 use crate::reference::structured;
 
 pub(super) fn errors(
@@ -80,18 +80,15 @@ pub(super) fn errors(
             if blocks {
                 return propagated + arithmetic.blocks() * total[index];
             }
+            let open = if values[index] == 0.0 { SIGN_OPEN } else { 0.0 };
             // Whole multiples of one grain below 2^24 of it add up without rounding in any order.
             if exact && total[index] <= grain / unit(DType::F32) {
-                return if values[index] == 0.0 { SIGN_OPEN } else { 0.0 };
+                return open;
             }
-            propagated + roundings * unit(dtype) * total[index]
+            at_least(propagated + roundings * unit(dtype) * total[index], open)
         })
         .collect()
 }
-
-/// The error of a sum that is zero: whether it is -0 depends on where adding begins, and a quotient by it
-/// is one infinity or the other.
-const SIGN_OPEN: f64 = f64::from_bits(1);
 
 /// True for windows that reach beyond what they are moved over. The transposed ones always may.
 fn pads(op: &Op) -> bool {

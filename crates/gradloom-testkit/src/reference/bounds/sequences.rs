@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gradloom_tensor::op::Attention;
 use gradloom_tensor::{DType, Op};
 
-use super::{Arithmetic, Known, Node, Values, unit};
+use super::{Arithmetic, Known, Node, Values, flushed, unit};
 use crate::reference::linear;
 use crate::reference::sequences::{self, HIDDEN, Row};
 
@@ -102,7 +102,8 @@ fn attention(
                 let (number, own) = (inputs[2].values[v], inputs[2].errors[v]);
                 let spread = (2.0 * error).exp_m1() * ((number - mean).abs() + own);
                 let rounded = (arithmetic.products(scores.len()) + 8.0) * unit * number.abs();
-                sum += weight * (own + spread + rounded);
+                let small = flushed(weight) * number.abs() + flushed(weight * number);
+                sum += weight * (own + spread + rounded) + small;
             }
             out[index] =
                 if meaningless || error > 1.0 || sum.is_nan() { f64::INFINITY } else { sum };

@@ -1,0 +1,87 @@
+//! Products with a right matrix that is packed in panels: how it is packed, and rows of the result made of
+//! it.
+
+use bytemuck::Pod;
+use gradloom_tensor::{DType, Result};
+
+use super::executable::{Context, TASK_MIN};
+use super::matrix::Matrix;
+use super::product::Number;
+use super::stored;
+use crate::memory::Temporary;
+use crate::parallel;
+use crate::scratch::Scratch;
+use crate::transpose::transpose;
+
+/// Least multiplications of a task.
+pub(super) const TASK_WORK: usize = 256 * 1024;
+/// Rows of a tile of panels, of which a task has whole ones.
+pub(super) const PANEL_ROWS: usize = 6;
+/// Elements from one column to the next from which rows are transposed before they are multiplied, and how
+/// many rows at a time.
+const FAR: isize = 4096;
+pub(super) const TRANSPOSED_ROWS: usize = 48;
+
+/// Packs a right matrix of so many rows and columns in panels.
+pub(super) fn pack<S: Pod + Sync, T: Number>(
+    context: &Context<'_>,
+    dtype: DType,
+    rhs: Matrix<'_, S>,
+    [k, n]: [usize; 2],
+) -> Result<Temporary> {
+    let width = T::panel_width(context.level);
+    let count = n.div_ceil(width);
+    let bytes = width * k * size_of::<T>();
+    let mut packed = context.pool.temporary(count * bytes)?;
+    let threads = context.threads_for(count * width * k);
+    let per_task = parallel::grain(threads, count, width * k, TASK_MIN);
+    parallel::split(threads, &mut [packed.get_mut()], &[bytes], count, per_task, |range, parts| {
+        let columns = range.start * width..(range.end * width).min(n);
+        let packed = bytemuck::cast_slice_mut(parts[0]);
+        stored::pack_columns::<S, T>(context.level, dtype, rhs, k, columns, packed);
+    });
+    Ok(packed)
+}
+
+/// Rows of a task of panels, whose bits do not depend on it.
+pub(super) fn rows_per_task([rows, columns, inner]: [usize; 3], threads: usize) -> usize {
+    let enough = TASK_WORK.div_ceil((columns * inner).max(1));
+    rows.div_ceil(threads * 4).max(enough).next_multiple_of(PANEL_ROWS)
+}
+
+pub(super) fn multiply_panels<T: Number>(
+    context: &Context<'_>,
+    out: &mut [T],
+    size: [usize; 3],
+    lhs: Matrix<'_, T>,
+    packed: &[T],
+) {
+    if lhs.strides[0] == 1 && lhs.strides[1] > FAR {
+        multiply_transposed(context, out, size, lhs, packed);
+    } else {
+        T::multiply_packed(context.level, out, size, lhs, packed);
+    }
+}
+
+/// A product whose left matrix lies in columns so far apart that each would be in another page: some
+/// rows at a time are transposed first.
+fn multiply_transposed<T: Number>(
+    context: &Context<'_>,
+    out: &mut [T],
+    [rows, columns, inner]: [usize; 3],
+    lhs: Matrix<'_, T>,
+    packed: &[T],
+) {
+    lhs.check(rows, inner);
+    let mut transposed = Scratch::take::<T>(TRANSPOSED_ROWS.min(rows) * inner);
+    let outs = out[..rows * columns].chunks_mut((TRANSPOSED_ROWS * columns).max(1));
+    for (index, out) in outs.enumerate() {
+        let first = index * TRANSPOSED_ROWS;
+        let count = TRANSPOSED_ROWS.min(rows - first);
+        let source = &lhs.values[(lhs.offset + first as isize) as usize..];
+        let step = lhs.strides[1] as usize;
+        transpose(context.level, source, step, [inner, count], transposed.get_mut(), inner);
+        let lhs = Matrix { values: transposed.get(), offset: 0, strides: [inner as isize, 1] };
+        T::multiply_packed(context.level, out, [count, columns, inner], lhs, packed);
+    }
+}
