@@ -189,3 +189,15 @@ fn random_bits_become_halves() {
         vec![1]
     });
 }
+
+/// As above: one number of many decides what is chosen everywhere.
+#[test]
+fn a_random_number_decides() {
+    agree(&Scenario::After(vec![3]), &devices(), &|t| {
+        t.push(Tensor::normal(Key::new(352), Shape::new(&[1, 3, 4, 4]), 0.0, 1.0, t.device()));
+        t.push(t[0].reshape([48]).narrow(0, 8, 1).reshape(tail(&[48, 8, 1, 1, 1])));
+        t.push(t[0].gt(&t[1]));
+        t.push(t[2].select(&t[0], &t[1]));
+        vec![3]
+    });
+}
