@@ -73,15 +73,8 @@ impl Gru {
         state: Option<&Tensor>,
         ctx: &mut Context,
     ) -> (Tensor, Tensor) {
-        let states = self.stack.split_state(state, input, self.stack.hidden_size);
-        let states = states.into_iter().map(|state| [state]).collect();
-        let step = |cell: &RecurrentWeights, inputs: &Tensor, [hidden]: &[Tensor; 1]| {
-            [cell.gru_step(inputs, hidden)]
-        };
-        let (outputs, last) =
-            self.stack.run(input, states, ctx, RecurrentWeights::input_part, step);
-        let last: Vec<Tensor> = last.into_iter().map(|[hidden]| hidden).collect();
-        (outputs, Tensor::stack(&last, 0))
+        let prepare = RecurrentWeights::input_part;
+        self.stack.run_single(input, state, ctx, prepare, RecurrentWeights::gru_step)
     }
 }
 

@@ -185,6 +185,27 @@ impl Stack {
         (outputs, last)
     }
 
+    /// As [`run`](Stack::run) where the output is all that a step remembers: from the state
+    /// `[layers * directions, B, H]` to the one after the last step.
+    #[track_caller]
+    pub(super) fn run_single(
+        &self,
+        input: Input<'_>,
+        state: Option<&Tensor>,
+        ctx: &mut Context,
+        prepare: impl Fn(&RecurrentWeights, &Tensor) -> Tensor,
+        step: impl Fn(&RecurrentWeights, &Tensor, &Tensor) -> Tensor,
+    ) -> (Tensor, Tensor) {
+        let states = self.split_state(state, input, self.hidden_size);
+        let states = states.into_iter().map(|state| [state]).collect();
+        let step = |cell: &RecurrentWeights, inputs: &Tensor, [hidden]: &[Tensor; 1]| {
+            [step(cell, inputs, hidden)]
+        };
+        let (outputs, last) = self.run(input, states, ctx, prepare, step);
+        let last: Vec<Tensor> = last.into_iter().map(|[hidden]| hidden).collect();
+        (outputs, Tensor::stack(&last, 0))
+    }
+
     pub(super) fn visit<'a>(
         &'a self,
         path: &mut Path,

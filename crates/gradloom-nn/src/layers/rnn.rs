@@ -92,15 +92,10 @@ impl Rnn {
         state: Option<&Tensor>,
         ctx: &mut Context,
     ) -> (Tensor, Tensor) {
-        let states = self.stack.split_state(state, input, self.stack.hidden_size);
-        let states = states.into_iter().map(|state| [state]).collect();
-        let step = |cell: &RecurrentWeights, inputs: &Tensor, [hidden]: &[Tensor; 1]| {
-            [cell.rnn_step(inputs, hidden, |gates| self.nonlinearity.apply(gates))]
+        let step = |cell: &RecurrentWeights, inputs: &Tensor, hidden: &Tensor| {
+            cell.rnn_step(inputs, hidden, |gates| self.nonlinearity.apply(gates))
         };
-        let prepare = RecurrentWeights::input_part_with_biases;
-        let (outputs, last) = self.stack.run(input, states, ctx, prepare, step);
-        let last: Vec<Tensor> = last.into_iter().map(|[hidden]| hidden).collect();
-        (outputs, Tensor::stack(&last, 0))
+        self.stack.run_single(input, state, ctx, RecurrentWeights::input_part_with_biases, step)
     }
 }
 
