@@ -67,9 +67,11 @@ pub(super) fn errors(
     let dtype = node.tensor.dtype();
     let blocks = node.operands.iter().any(is_in_blocks);
     // Each element of the other operand is off by a share of the largest of its 32.
-    let of_blocks = blocks.then(|| match is_in_blocks(&node.operands[1]) {
-        true => run(&[largest_of_blocks(&magnitudes[0], node.shapes[0]), magnitudes[1].clone()]),
-        false => total.clone(),
+    let of_blocks = blocks.then(|| match node.tensor.op() {
+        Op::Matmul if is_in_blocks(&node.operands[1]) => {
+            run(&[largest_of_blocks(&magnitudes[0], node.shapes[0]), magnitudes[1].clone()])
+        }
+        _ => total.clone(),
     });
     (0..values.len())
         .map(|index| {
@@ -191,4 +193,20 @@ fn extremum(node: &Node<'_>, inputs: &[Known], values: &[f64]) -> Vec<f64> {
             if far.is_nan() { f64::INFINITY } else { far }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use gradloom_tensor::{BlockFormat, DType, Tensor};
+
+    use crate::reference::{Arithmetic, bounded, elements_and_errors};
+
+    #[test]
+    fn sums_of_a_matrix_in_blocks_have_bounds() {
+        let device = bounded(Arithmetic::Host);
+        let matrix = Tensor::ones([2, 32], DType::F32, &device);
+        let sum = matrix.quantize(BlockFormat::Q8_0).unwrap().sum(..);
+        let (values, errors) = elements_and_errors(&sum).unwrap();
+        assert!((values[0] - 64.0).abs() <= errors[0] && errors[0] < 1.0, "{values:?} {errors:?}");
+    }
 }
