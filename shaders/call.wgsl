@@ -6,7 +6,7 @@
 //
 // FINISH: what was written as words goes through the epilogue into the memory of the result.
 //
-// Spliced: constants; bindings (storage buffers); access (`readN`, `writeN`; with FINISH `get`); source
+// Spliced: constants; bindings (storage buffers); access (`readN`, `writeN`; with FINISH `get_word`); source
 // (`element` or `group`); epilogue.
 
 #import "shared/math.wgsl"
@@ -38,7 +38,7 @@ fn main(
         return;
     }
 #ifdef FINISH
-    epilogue(index, get(index));
+    epilogue(index, get_word(index));
 #else
     element(index);
 #endif

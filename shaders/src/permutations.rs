@@ -83,7 +83,7 @@ pub fn all() -> Vec<Permutation> {
     let element = "fn element(index: u32) { b2[index] = read0(index); }";
     let elements = base().define("ELEMENTS").splice("access", READS);
     add("call.wgsl", "elements", elements.splice("source", element));
-    let get = "fn get(index: u32) -> f32 { return b0[index]; }";
+    let get = "fn get_word(index: u32) -> f32 { return b0[index]; }";
     add("call.wgsl", "finish", base().define("FINISH").splice("access", get).splice("source", ""));
     add(
         "gather.wgsl",
