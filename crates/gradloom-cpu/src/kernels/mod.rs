@@ -4,6 +4,7 @@
 pub(crate) mod executable;
 
 mod map;
+mod map_parts;
 mod phases;
 mod reduce;
 mod reduction;
