@@ -19,7 +19,7 @@ const PARTS_MAX: usize = 32;
 const TILE_COST: usize = 96;
 
 /// A part of a space and what is to be computed there.
-pub(super) struct Part {
+pub(crate) struct Part {
     pub(super) program: Program,
     /// The values that are stored, in the order of the kernel's outputs.
     pub(super) stored: Vec<ValueId>,
@@ -28,7 +28,7 @@ pub(super) struct Part {
 }
 
 /// The parts of a map's space, in order; one if nothing is gained by more.
-pub(super) fn parts(kernel: &Kernel) -> Vec<Part> {
+pub(crate) fn parts(kernel: &Kernel) -> Vec<Part> {
     let shape = kernel.space.shape;
     let whole = Part {
         program: kernel.program.clone(),
@@ -75,22 +75,21 @@ fn part(kernel: &Kernel, axis: usize, range: Range<usize>) -> Part {
     for &Instruction { operation, dtype, level } in &kernel.program.instructions {
         let operation = match operation {
             Operation::Load { input, view } => match within(&view) {
-                view if view.reads_nothing() => {
-                    Operation::Constant(Scalar::Int(0).cast(dtype))
-                }
+                view if view.reads_nothing() => Operation::Constant(Scalar::Int(0).cast(dtype)),
                 view => Operation::Load { input, view },
             },
             Operation::Index(view) => match within(&view) {
                 view if view.reads_nothing() => Operation::Constant(Scalar::Int(0)),
-                view if view.is_uniform() => Operation::Constant(Scalar::Int(i64::from(view.offset as i32))),
+                view if view.is_uniform() => {
+                    Operation::Constant(Scalar::Int(i64::from(view.offset as i32)))
+                }
                 view => Operation::Index(view),
             },
             other => other.moved(&places),
         };
         places.push(short.push(Instruction { operation, dtype, level }));
     }
-    let stored: Vec<ValueId> =
-        kernel.outputs.iter().map(|output| places[output.value]).collect();
+    let stored: Vec<ValueId> = kernel.outputs.iter().map(|output| places[output.value]).collect();
     let (program, stored) = needed(&short.0, &stored);
     Part { program, stored, elements: shape[axis..].iter().product() }
 }

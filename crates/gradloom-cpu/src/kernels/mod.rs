@@ -4,7 +4,7 @@
 pub(crate) mod executable;
 
 mod map;
-mod map_parts;
+pub(crate) mod map_parts;
 mod phases;
 mod reduce;
 mod reduction;
