@@ -4,7 +4,7 @@
 //! Real kernels splice generated programs instead; `gradloom-wgpu` translates those in its own tests.
 
 use crate::Options;
-use crate::samples::{BINDINGS, EPILOGUE_F32, EPILOGUE_I32, EVERY_FUNCTION, READS};
+use crate::samples::{BINDINGS, EPILOGUE_F32, EPILOGUE_I32, EPILOGUE_QUAD, EVERY_FUNCTION, READS};
 
 /// A template with the options of one variant.
 #[derive(Clone, Debug)]
@@ -68,6 +68,15 @@ pub fn all() -> Vec<Permutation> {
         all.push(Permutation { name: format!("{template} {variant}"), template, options });
     };
     add("map.wgsl", "", base().constant("LANES", 1).splice("program", EVERY_FUNCTION));
+    add(
+        "pack.wgsl",
+        "",
+        base().splice(
+            "pack",
+            "    b3[word] = gl_pack_f16(b0[word * 2u], b0[word * 2u + 1u]);
+    b3[word] += gl_pack_bf16(b0[word], b1[word]) + gl_pack_bytes(1u, 2u, 3u, word);",
+        ),
+    );
     rows(&mut add);
     products(&mut add);
     for define in ["FORWARD", "INPUT", "WEIGHT"] {
@@ -184,6 +193,8 @@ fn rhs_at(batch: u32, k: u32, n: u32) -> f32 {{ return {variant}_rhs(batch, k, n
         .splice("reads", "fn read_partial(index: u32) -> f32 { return b0[index]; }")
         .splice("place", place);
     add("split_sum.wgsl", "", sum);
+    let quads = tile(1).define("QUADS").splice("finish", EPILOGUE_QUAD);
+    add("matmul.wgsl", "quads", quads);
 }
 
 fn pools(add: &mut Add<'_>) {
@@ -248,19 +259,20 @@ fn set_place(index: u32, value: u32) { b3[index] = value; }",
 fn writes(add: &mut Add<'_>) {
     let options = || {
         base()
-            .numbers("SIZE PICKS INNER HEADS")
+            .numbers("SIZE PICKS INNER HEADS LENGTH WORDS")
+            .constant("EACH", 2)
             .splice(
                 "reads",
                 format!("{READS}fn read_start(index: u32) -> i32 {{ return i32(b3[index]); }}"),
             )
-            .splice(
-                "update",
-                "fn update(index: u32) -> f32 { return b1[index]; }
-fn store(index: u32, value: f32) { b2[index] = value; }",
-            )
+            .splice("update", "fn update(index: u32) -> f32 { return b1[index]; }")
+            .splice("store", "    b2[place] = value;")
     };
+    let packed = || options().define("PACKED").splice("store", "    b2[word] = value0 + value1;");
     add("write.wgsl", "in place", options());
     add("write.wgsl", "copied", options().define("COPY"));
+    add("write.wgsl", "words in place", packed());
+    add("write.wgsl", "words copied", packed().define("COPY"));
 }
 
 /// Every format of blocks once, and products with several formats.
@@ -335,13 +347,16 @@ fn read_partial(index: u32) -> f32 { return b0[index]; }",
         .constants(&[("TILE_Q", 32), ("TILE_K", 16), ("EACH_Q", 4), ("EACH_K", 2)])
         .constants(&[("LANES", 2), ("OUT_Q", 4), ("EACH_E", 1), ("LANES_E", 8)]);
     add("attention.wgsl", "", tile.clone());
-    add("attention.wgsl", "long", tile.define("LONG"));
+    add("attention.wgsl", "long", tile.clone().define("LONG"));
+    let quads = |options: Options| options.define("QUADS").splice("epilogue", EPILOGUE_QUAD);
+    add("attention.wgsl", "quads", quads(tile));
     let few = || {
         options()
             .constants(&[("M", 3), ("TILE_K", 32), ("LANES_D", 8), ("LANES", 16)])
             .constants(&[("LANES_E", 8), ("SLOTS", 8)])
     };
     add("attention_few.wgsl", "", few());
+    add("attention_few.wgsl", "quads", quads(few()));
     let partial = "fn write_partial(index: u32, value: f32) { b2[index] = value; }";
     add("attention_few.wgsl", "split", few().define("SPLIT").splice("epilogue", partial));
     add("attention_combine.wgsl", "", options());

@@ -50,7 +50,6 @@ fn describe(adapter: &wgpu::Adapter) -> AdapterInfo {
             wgpu::DeviceType::Cpu => AdapterKind::Software,
         },
         driver: [info.driver, info.driver_info].join(" ").trim().to_owned(),
-        f16: features.contains(wgpu::Features::SHADER_F16),
         subgroups: features
             .contains(wgpu::Features::SUBGROUP)
             .then_some((info.subgroup_min_size, info.subgroup_max_size)),

@@ -143,7 +143,7 @@ impl Backend for WgpuBackend {
         let limits = &self.gpu.limits;
         Capabilities {
             host: false,
-            f16: self.gpu.info.f16,
+            f16: true,
             f64: false,
             i64: false,
             loops: false,
@@ -165,7 +165,6 @@ impl Backend for WgpuBackend {
                     "upload: this device has no 64-bit integers; convert to i32, or use the CPU device",
                 ));
             }
-            DType::F16 if !self.gpu.info.f16 => return Err(codegen::f16_unsupported()),
             _ => {}
         }
         let len = bytes.len() / dtype.size();

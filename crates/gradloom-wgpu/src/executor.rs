@@ -176,7 +176,7 @@ impl Executor {
     }
 
     fn take(&self, plan: &Plan, compiled: &Compiled, inputs: &[Buffer]) -> Result<Taken> {
-        let slots = plan.slots.iter().map(|slot| slot.elements_max as u64 * 4);
+        let slots = plan.slots.iter().map(|slot| slot.bytes as u64);
         let scratch = compiled.scratch.iter().copied();
         Ok(Taken {
             slots: slots.map(|bytes| self.pool.take(bytes)).collect::<Result<_>>()?,
@@ -283,7 +283,6 @@ pub(crate) fn target_of(gpu: &Gpu) -> Target {
         grid_max: limits.max_compute_workgroups_per_dimension.min(65_535),
         storage_buffers_max: limits.max_storage_buffers_per_shader_stage,
         workgroup_bytes: limits.max_compute_workgroup_storage_size,
-        f16: gpu.features.contains(wgpu::Features::SHADER_F16),
         busy_workgroups: if software { 16 } else { 512 },
         // llvmpipe stops at 65,535.
         turns_max: if software { 60_000 } else { usize::MAX },

@@ -40,6 +40,18 @@ pub(crate) fn on_bindings(
     emitter.epilogue(accumulator)
 }
 
+/// As [`on_bindings`], for four neighbours along the last axis, whose size is a multiple of four: the text
+/// of `fn epilogue_quad`.
+pub(crate) fn quad_on_bindings(
+    unit: &Unit<'_>,
+    bindings: Bindings,
+    accumulator: DType,
+) -> Result<(Bindings, String)> {
+    let mut emitter = Emitter::new(unit, Frame::Elements, 4, bindings)?;
+    emitter.register_outputs(|_| true)?;
+    emitter.epilogue(accumulator)
+}
+
 /// Bindings of operands and extras alone, for stages that do not run the program.
 pub(crate) fn operand_bindings(
     unit: &Unit<'_>,

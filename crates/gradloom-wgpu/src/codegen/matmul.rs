@@ -63,7 +63,7 @@ pub(crate) fn compile(unit: &mut Unit<'_>, lhs: &View, rhs: &View) -> Result<()>
         k_fastest: [0, 1].map(|side| sides[side].is_along_contiguous()),
         vectors: [sides[0].is_vector(m), sides[1].is_vector(n)],
         operands: &operands,
-        place: "fn place(index: u32) -> u32 {\n    return index;\n}\n".to_owned(),
+        place: None,
         numbers: Vec::new(),
         options: Options::new(),
     };
@@ -147,7 +147,7 @@ impl Side<'_> {
         });
         let _ = writeln!(text, "    let index = {};", terms.join(" + "));
         if vector {
-            let load = bindings.load_vector(resource, "index / 4u");
+            let load = bindings.load_vector(resource, input.dtype, "index / 4u");
             let _ = writeln!(text, "    return vec4<f32>({load});");
         } else {
             let load = bindings.load(resource, input.dtype, "index");

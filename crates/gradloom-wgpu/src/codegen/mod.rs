@@ -10,6 +10,7 @@ mod emit;
 mod epilogue;
 mod literal;
 mod numbers;
+pub(crate) mod packed;
 mod quads;
 mod unit;
 pub(crate) mod words;
@@ -40,7 +41,7 @@ use gradloom_plan::{BufferRef, Kernel, KernelKind};
 use gradloom_tensor::{Error, Result};
 
 pub(crate) use matmul::forms as product_forms;
-pub(crate) use unit::{Dispatch, Target, f16_unsupported};
+pub(crate) use unit::{Dispatch, Target};
 
 use convolution::Side;
 use pool::Pooling;
@@ -57,6 +58,21 @@ pub(crate) fn compile(
     }
     check_sizes(kernel)?;
     let mut unit = Unit::new(kernel, target, resolve)?;
+    let writes_words = match kernel.kind {
+        KernelKind::Map | KernelKind::Write { .. } => true,
+        // They decide themselves.
+        KernelKind::Matmul { .. }
+        | KernelKind::Convolution(_)
+        | KernelKind::ConvolutionInput(_)
+        | KernelKind::ConvolutionWeight(_)
+        | KernelKind::Reduce
+        | KernelKind::Row
+        | KernelKind::Attention { .. } => true,
+        _ => false,
+    };
+    if !writes_words {
+        unit.widen_outputs(|_| true);
+    }
     match &kernel.kind {
         KernelKind::Map => map::compile(&mut unit)?,
         KernelKind::Reduce | KernelKind::Row => row::compile(&mut unit)?,
@@ -102,6 +118,7 @@ pub(crate) fn compile(
             attention::compile(&mut unit, attention, views)?;
         }
     }
+    packed::compile(&mut unit)?;
     Ok((unit.dispatches, unit.scratch))
 }
 

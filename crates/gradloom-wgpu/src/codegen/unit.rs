@@ -2,9 +2,10 @@
 
 use gradloom_plan::{BufferRef, Kernel, KernelInput, KernelOutput, Operation, View};
 use gradloom_shaders::Options;
-use gradloom_tensor::{DType, Error, Result};
+use gradloom_tensor::{Error, Result};
 
 use super::bindings::{Binding, Bindings, Resource};
+use super::packed;
 use super::words::Words;
 
 /// What code is generated for.
@@ -18,8 +19,6 @@ pub(crate) struct Target {
     pub(crate) storage_buffers_max: u32,
     /// Bytes of workgroup memory.
     pub(crate) workgroup_bytes: u32,
-    /// True if shaders may use f16.
-    pub(crate) f16: bool,
     /// Workgroups that keep the device busy; fewer make splitting worthwhile.
     pub(crate) busy_workgroups: u32,
     /// True if matrix products may use large register tiles.
@@ -37,7 +36,6 @@ impl Target {
         grid_max: 65_535,
         storage_buffers_max: 8,
         workgroup_bytes: 16 << 10,
-        f16: false,
         busy_workgroups: 512,
         large_tiles: true,
         turns_max: 60_000,
@@ -74,6 +72,8 @@ pub(crate) struct Unit<'a> {
     pub(crate) dispatches: Vec<Dispatch>,
     /// Bytes of each scratch buffer of this kernel.
     pub(crate) scratch: Vec<u64>,
+    /// Scratch memory of outputs that are packed at the end.
+    widened: Vec<Option<Resource>>,
 }
 
 impl<'a> Unit<'a> {
@@ -86,7 +86,8 @@ impl<'a> Unit<'a> {
     ) -> Result<Self> {
         let words = Words::of(&kernel.program.instructions);
         let (dispatches, scratch) = (Vec::new(), Vec::new());
-        let unit = Unit { kernel, target, resolve, words, dispatches, scratch };
+        let widened = Vec::new();
+        let unit = Unit { kernel, target, resolve, words, dispatches, scratch, widened };
         unit.check_dtypes()?;
         for instruction in &kernel.program.instructions {
             if let Operation::Load { input, view } = instruction.operation {
@@ -108,14 +109,9 @@ impl<'a> Unit<'a> {
         let stored = self.kernel.inputs.iter().map(|input| input.dtype);
         let stored = stored.chain(self.kernel.outputs.iter().map(|output| output.dtype));
         let computed = self.kernel.program.instructions.iter().map(|instruction| instruction.dtype);
-        for dtype in stored.clone().chain(computed) {
+        for dtype in stored.chain(computed) {
             if dtype.size() == 8 {
                 return Err(Error::backend(format!("plan: {dtype} was not refused")));
-            }
-        }
-        for dtype in stored {
-            if dtype == DType::F16 && !self.target.f16 {
-                return Err(f16_unsupported());
             }
         }
         Ok(())
@@ -165,8 +161,25 @@ impl<'a> Unit<'a> {
 
     /// Output `position` of the kernel and what it is bound to.
     pub(crate) fn output(&self, position: usize) -> (KernelOutput, Resource) {
+        let (output, resource) = self.packed_output(position);
+        (output, self.widened(position).unwrap_or(resource))
+    }
+
+    /// Output `position` of the kernel and the memory of the plan where it ends.
+    pub(crate) fn packed_output(&self, position: usize) -> (KernelOutput, Resource) {
         let output = self.kernel.outputs[position];
         (output, Resource::Plan((self.resolve)(output.buffer)))
+    }
+
+    /// Lets the kernel's dispatches store those of these outputs that have narrow elements to scratch
+    /// memory, a word for each.
+    pub(crate) fn widen_outputs(&mut self, which: impl Fn(usize) -> bool) {
+        self.widened = packed::widen(self, which);
+    }
+
+    /// The scratch memory of an output that is packed at the end.
+    pub(crate) fn widened(&self, position: usize) -> Option<Resource> {
+        self.widened.get(position).copied().flatten()
     }
 
     /// A new scratch buffer of so many 32-bit words.
@@ -213,16 +226,8 @@ impl<'a> Unit<'a> {
             .splice("bindings", bindings.declarations());
         let source = gradloom_shaders::expand(template, &options)
             .map_err(|error| Error::backend(error.to_string()))?;
-        let source = if bindings.uses_f16() { format!("enable f16;\n{source}") } else { source };
         let ((bindings, numbers), words) = (bindings.into_parts(), self.words.clone());
         self.dispatches.push(Dispatch { label, source, bindings, words, numbers, grid });
         Ok(())
     }
-}
-
-/// The error of f16 on a device without it.
-pub(crate) fn f16_unsupported() -> Error {
-    Error::unsupported(
-        "f16: this device has no 16-bit floats; cast to f32 before moving data there",
-    )
 }
