@@ -24,6 +24,7 @@ files![
     "pack.wgsl",
     "row.wgsl",
     "matmul.wgsl",
+    "matmul_bytes.wgsl",
     "convolution.wgsl",
     "pool.wgsl",
     "gather.wgsl",

@@ -195,6 +195,32 @@ fn rhs_at(batch: u32, k: u32, n: u32) -> f32 {{ return {variant}_rhs(batch, k, n
     add("split_sum.wgsl", "", sum);
     let quads = tile(1).define("QUADS").splice("finish", EPILOGUE_QUAD);
     add("matmul.wgsl", "quads", quads);
+    products_of_bytes(add);
+}
+
+fn products_of_bytes(add: &mut Add<'_>) {
+    let operands = "
+fn lhs_index(batch: u32, m: u32, k: u32) -> u32 { return (batch * M + m) * K + k; }
+fn lhs_word(word: u32) -> u32 { return bitcast<u32>(b0[word]); }
+fn rhs_index(batch: u32, k: u32, n: u32) -> u32 { return (batch * K + k) * N + n; }
+fn rhs_word(word: u32) -> u32 { return bitcast<u32>(b1[word]); }
+";
+    let options = || {
+        base()
+            .numbers("M N K TILES_M TILES_N")
+            .constants(&[("TILE", 32), ("TILE_K", 8)])
+            .splice("operands", operands)
+            .splice("finish", EPILOGUE_I32)
+    };
+    add("matmul_bytes.wgsl", "", options());
+    let along = options().define("LHS_ALONG").define("RHS_ALONG");
+    add("matmul_bytes.wgsl", "along", along.define("PACKED_DOT"));
+    let quads = "fn epilogue_quad(index: u32, a: i32, b: i32, c: i32, d: i32) {
+    b3[index] = bitcast<u32>(a + b + c + d);
+}
+";
+    let across = options().define("LHS_ACROSS").define("RHS_ACROSS");
+    add("matmul_bytes.wgsl", "across", across.define("QUADS").splice("finish", quads));
 }
 
 fn pools(add: &mut Add<'_>) {

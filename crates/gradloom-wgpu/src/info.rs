@@ -28,6 +28,8 @@ pub struct AdapterInfo {
     pub driver: String,
     /// Lanes of a subgroup (smallest, largest) if shaders can use subgroups.
     pub subgroups: Option<(u32, u32)>,
+    /// True if its shaders multiply four bytes of a word at once.
+    pub packed_dot: bool,
 }
 
 impl std::fmt::Display for AdapterInfo {

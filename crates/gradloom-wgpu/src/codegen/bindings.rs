@@ -219,6 +219,13 @@ impl Bindings {
         from_storage(binding.scalar, dtype, &element)
     }
 
+    /// Word `index` of packed elements.
+    pub(crate) fn load_word(&self, resource: Resource, index: &str) -> String {
+        let (position, binding) = self.find(resource);
+        debug_assert!(binding.packed, "elements take a word each");
+        format!("b{position}[{index}]")
+    }
+
     /// Four neighbouring elements, from number `4 index` on; use [`Bindings::component`] on the name.
     pub(crate) fn load_vector(&self, resource: Resource, dtype: DType, index: &str) -> String {
         let (position, _) = self.find(resource);

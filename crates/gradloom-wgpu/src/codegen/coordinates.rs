@@ -213,7 +213,7 @@ impl Coordinates {
     /// made to look as if it were not: Mesa follows conditions on uniform values back to where they come
     /// from, all ways through the rounds.
     pub(crate) fn counter(&self, path: Option<&Path>, value: &str) -> String {
-        let place = if self.frame == Frame::Rows { "row" } else { "index" };
+        let place = if self.frame.is_of_rows() { "row" } else { "index" };
         match path.is_some_and(Path::is_constant) {
             // There is no element of this number.
             true => format!("bitcast<u32>({value}) + u32({place} == 0xffffffffu)"),

@@ -58,19 +58,25 @@ pub(crate) fn compile(
     }
     check_sizes(kernel)?;
     let mut unit = Unit::new(kernel, target, resolve)?;
-    let writes_words = match kernel.kind {
-        KernelKind::Map | KernelKind::Write { .. } => true,
-        // They decide themselves.
-        KernelKind::Matmul { .. }
-        | KernelKind::Convolution(_)
-        | KernelKind::ConvolutionInput(_)
-        | KernelKind::ConvolutionWeight(_)
-        | KernelKind::Reduce
-        | KernelKind::Row
-        | KernelKind::Attention { .. } => true,
-        _ => false,
-    };
-    if !writes_words {
+    // The others store whole words, or decide themselves which outputs they do not.
+    let stores_elements = matches!(
+        kernel.kind,
+        KernelKind::PoolMax(_)
+            | KernelKind::PoolMaxScatter(_)
+            | KernelKind::PoolMaxGather(_)
+            | KernelKind::PoolSum(_)
+            | KernelKind::PoolSumScatter(_)
+            | KernelKind::Gather { .. }
+            | KernelKind::ScatterAdd { .. }
+            | KernelKind::Scan { .. }
+            | KernelKind::ArgReduce { .. }
+            | KernelKind::ArgSort { .. }
+            | KernelKind::Concat { .. }
+            | KernelKind::Dequantize(_)
+            | KernelKind::QuantizedMatmul { .. }
+            | KernelKind::QuantizedRows { .. }
+    );
+    if stores_elements {
         unit.widen_outputs(|_| true);
     }
     match &kernel.kind {

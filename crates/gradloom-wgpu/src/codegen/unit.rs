@@ -23,6 +23,8 @@ pub(crate) struct Target {
     pub(crate) busy_workgroups: u32,
     /// True if matrix products may use large register tiles.
     pub(crate) large_tiles: bool,
+    /// True if the language has products of four bytes in a word.
+    pub(crate) packed_dot: bool,
     /// Turns of all its loops that a thread may take: some drivers end loops early after so many, and say
     /// nothing.
     pub(crate) turns_max: usize,
@@ -38,6 +40,7 @@ impl Target {
         workgroup_bytes: 16 << 10,
         busy_workgroups: 512,
         large_tiles: true,
+        packed_dot: false,
         turns_max: 60_000,
     };
 }

@@ -30,7 +30,8 @@ pub(crate) fn compile(unit: &mut Unit<'_>, data: &Shape, axis: usize, start: &Vi
     let each = packed::per_word(output.dtype);
     let narrow = each > 1;
     // Every element of the result is made anew, or only those of the update.
-    let copies = !in_place || !(data[axis] * inner).is_multiple_of(each);
+    let apart = outer == 1 || (data[axis] * inner).is_multiple_of(each);
+    let copies = !in_place || !apart;
     let reads_data = copies || narrow;
     let operands: &[usize] = if reads_data { &[0, 1] } else { &[1] };
     let bindings = operand_bindings(unit, operands, &[])?;
