@@ -7,7 +7,7 @@
 //
 // With COPY every element is made, else those of the update: the output has the data's memory then, and
 // nothing else of it is touched. With PACKED a thread makes a whole word, EACH elements; without COPY the
-// rows of SIZE * INNER elements begin at words, so that no word belongs to two of them, or there is one row.
+// rows of SIZE * INNER elements begin at words, or there is but one: no word belongs to two of them.
 //
 // Grid: one thread per element or word, without COPY but PACKED WORDS threads per outer; folded by GRID_X.
 // Limits: starts are clamped for memory safety; checks are made where they are computed.

@@ -86,20 +86,17 @@ pub fn all() -> Vec<Permutation> {
     let split = channels(base()).define("WEIGHT").define("SPLIT").numbers("CHUNK");
     add("convolution.wgsl", "split", split.splice("epilogue", write_partial));
     pools(&mut add);
-    add(
-        "gather.wgsl",
-        "",
-        base().numbers("PICKS SIZE INNER").splice(
-            "reads",
-            format!("{READS}fn read_index(index: u32) -> i32 {{ return i32(b3[index]); }}"),
-        ),
+    let gather = base().numbers("PICKS SIZE INNER").splice(
+        "reads",
+        format!("{READS}fn read_index(index: u32) -> i32 {{ return i32(b3[index]); }}"),
     );
+    add("gather.wgsl", "", gather.clone());
+    add("gather.wgsl", "quads", gather.define("QUADS").splice("epilogue", EPILOGUE_QUAD));
     scatters(&mut add);
-    add(
-        "concat.wgsl",
-        "",
-        base().numbers("SIZE INNER").splice("parts", "return read0(outer + place + inner);"),
-    );
+    let concat =
+        base().numbers("SIZE INNER").splice("parts", "return read0(outer + place + inner);");
+    add("concat.wgsl", "", concat.clone());
+    add("concat.wgsl", "quads", concat.define("QUADS").splice("epilogue", EPILOGUE_QUAD));
     scans(&mut add);
     let arg_reduce = base()
         .numbers("LENGTH INNER THREADS ROWS_PER_GROUP")

@@ -154,11 +154,12 @@ impl Backend for WgpuBackend {
 
     fn upload(&self, dtype: DType, bytes: &[u8]) -> Result<Buffer> {
         self.gpu.check()?;
-        if let Some((what, narrow)) = match dtype {
+        let refused = match dtype {
             DType::F64 => Some(("floats", "cast to f32")),
             DType::I64 => Some(("integers", "convert to i32")),
             _ => None,
-        } {
+        };
+        if let Some((what, narrow)) = refused {
             return Err(Error::unsupported(format!(
                 "upload: {} has no 64-bit {what}; {narrow}, or use the CPU device",
                 self.name()

@@ -66,12 +66,10 @@ pub(crate) fn compile(
             | KernelKind::PoolMaxGather(_)
             | KernelKind::PoolSum(_)
             | KernelKind::PoolSumScatter(_)
-            | KernelKind::Gather { .. }
             | KernelKind::ScatterAdd { .. }
             | KernelKind::Scan { .. }
             | KernelKind::ArgReduce { .. }
             | KernelKind::ArgSort { .. }
-            | KernelKind::Concat { .. }
             | KernelKind::Dequantize(_)
             | KernelKind::QuantizedMatmul { .. }
             | KernelKind::QuantizedRows { .. }
