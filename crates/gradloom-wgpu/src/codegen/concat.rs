@@ -14,7 +14,7 @@ pub(crate) fn compile(unit: &mut Unit<'_>, axis: usize, parts: &[Shape]) -> Resu
     let dtype = epilogue::accumulator_dtype(unit.kernel);
     // Empty parts hold nothing to read.
     let filled: Vec<usize> = (0..parts.len()).filter(|&part| parts[part].count() > 0).collect();
-    let (mut bindings, program, lanes) = in_words(unit, &filled, dtype)?;
+    let (mut bindings, program, lanes) = in_words(unit, &filled, &[], dtype)?;
     let shape = unit.kernel.space.shape;
     let (mut reads, mut chain, mut start) = (String::new(), String::new(), 0);
     for &part in &filled {

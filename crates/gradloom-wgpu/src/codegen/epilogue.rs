@@ -58,9 +58,10 @@ pub(crate) fn quad_on_bindings(
 pub(crate) fn in_words(
     unit: &Unit<'_>,
     operands: &[usize],
+    extras: &[Extra],
     accumulator: DType,
 ) -> Result<(Bindings, String, usize)> {
-    let bindings = operand_bindings(unit, operands, &[])?;
+    let bindings = operand_bindings(unit, operands, extras)?;
     if !unit.kernel.outputs.iter().any(|output| packed::is_narrow(output.dtype)) {
         let (bindings, text) = on_bindings(unit, bindings, accumulator)?;
         return Ok((bindings, text, 1));

@@ -16,7 +16,7 @@ pub(crate) fn compile(unit: &mut Unit<'_>, data: &Shape, axis: usize, index: &Vi
         return Err(Error::backend(format!("gather: axis {axis} of {data:?} is empty")));
     }
     let dtype = epilogue::accumulator_dtype(unit.kernel);
-    let (mut bindings, program, lanes) = in_words(unit, &[0, 1], dtype)?;
+    let (mut bindings, program, lanes) = in_words(unit, &[0, 1], &[], dtype)?;
     let reads = epilogue::read(unit, &bindings, 0)
         + &epilogue::read_view(unit, &mut bindings, "read_index", 1, index)?;
     let shape = unit.kernel.space.shape;

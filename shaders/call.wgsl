@@ -1,0 +1,57 @@
+// Call: an op from outside of this project, on its own WGSL.
+//
+// Grid: ELEMENTS one thread per index below COUNT; WORKGROUPS one workgroup per index below COUNT; FINISH
+// one thread per four elements of the result, COUNT in all. WORKGROUP threads per workgroup, folded by GRID_X.
+// Limits: COUNT < 2^32. With text from outside the module is compiled with checks of every access.
+//
+// FINISH: what was written as words goes through the epilogue into the memory of the result, whose
+// elements share words.
+//
+// Spliced: constants; bindings (storage buffers); access (`readN`, `writeN`; with FINISH `get`); source
+// (`element` or `group`); epilogue (`epilogue_quad`).
+
+#import "shared/math.wgsl"
+#import "shared/random.wgsl"
+#import "shared/check.wgsl"
+#import "shared/grid.wgsl"
+
+//@constants
+//@bindings
+//@access
+//@source
+#ifdef FINISH
+//@epilogue
+#endif
+
+@compute @workgroup_size(WORKGROUP)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+#ifdef WORKGROUPS
+    let index = gl_group(workgroup);
+    if (index < COUNT) {
+        group(index, thread);
+    }
+#else
+#ifdef FINISH
+    let index = (gl_group(workgroup) * WORKGROUP + thread) * 4u;
+    if (index >= COUNT) {
+        return;
+    }
+    let last = COUNT - 1u;
+    epilogue_quad(
+        index,
+        get(index),
+        get(min(index + 1u, last)),
+        get(min(index + 2u, last)),
+        get(min(index + 3u, last)),
+    );
+#else
+    let index = gl_group(workgroup) * WORKGROUP + thread;
+    if (index < COUNT) {
+        element(index);
+    }
+#endif
+#endif
+}
