@@ -7,7 +7,7 @@
 // FINISH: what was written as words goes through the epilogue into the memory of the result, whose
 // elements share words.
 //
-// Spliced: constants; bindings (storage buffers); access (`readN`, `writeN`; with FINISH `get`); source
+// Spliced: constants; bindings (storage buffers); access (`readN`, `writeN`; with FINISH `read_written`); source
 // (`element` or `group`); epilogue (`epilogue_quad`).
 
 #import "shared/math.wgsl"
@@ -42,10 +42,10 @@ fn main(
     let last = COUNT - 1u;
     epilogue_quad(
         index,
-        get(index),
-        get(min(index + 1u, last)),
-        get(min(index + 2u, last)),
-        get(min(index + 3u, last)),
+        read_written(index),
+        read_written(min(index + 1u, last)),
+        read_written(min(index + 2u, last)),
+        read_written(min(index + 3u, last)),
     );
 #else
     let index = gl_group(workgroup) * WORKGROUP + thread;

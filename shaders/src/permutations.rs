@@ -92,8 +92,8 @@ pub fn all() -> Vec<Permutation> {
     let element = "fn element(index: u32) { b2[index] = read0(index); }";
     let elements = base().define("ELEMENTS").splice("access", READS);
     add("call.wgsl", "elements", elements.splice("source", element));
-    let get = "fn get(index: u32) -> f32 { return b0[index]; }";
-    let finish = base().define("FINISH").splice("access", get).splice("source", "");
+    let written = "fn read_written(index: u32) -> f32 { return b0[index]; }";
+    let finish = base().define("FINISH").splice("access", written).splice("source", "");
     add("call.wgsl", "finish", finish.splice("epilogue", EPILOGUE_QUAD));
     let gather = base().numbers("PICKS SIZE INNER").splice(
         "reads",

@@ -73,7 +73,7 @@ fn foreign(unit: &mut Unit<'_>, call: &Call, shader: Wgsl, target: Extra) -> Res
 fn finish(unit: &mut Unit<'_>, written: Extra) -> Result<()> {
     let written = Extra { writable: false, ..written };
     let (bindings, program, lanes) = in_words(unit, &[], &[written], written.dtype)?;
-    let access = read_extra(&bindings, "get", written);
+    let access = read_extra(&bindings, "read_written", written);
     let options = Options::new().define("FINISH").splice("access", access);
     let options = options.splice("source", "").splice("epilogue", program);
     let count = unit.kernel.space.shape.count();

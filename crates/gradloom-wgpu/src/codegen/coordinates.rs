@@ -80,7 +80,7 @@ impl Coordinates {
     ) -> Coordinates {
         let count = axes.sizes.len();
         let needs = |walk: &Walk, axis: usize| {
-            walk.depends_on(axis) && !(!frame.is_of_rows() && axes.is_contiguous(walk))
+            walk.depends_on(axis) && (frame.is_of_rows() || !axes.is_contiguous(walk))
         };
         let needed: Vec<bool> =
             (0..count).map(|axis| walks.iter().flatten().any(|walk| needs(walk, axis))).collect();

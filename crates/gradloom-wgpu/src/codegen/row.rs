@@ -13,7 +13,6 @@ use super::bindings::{Bindings, Resource};
 use super::coordinates::Frame;
 use super::emit::Emitter;
 use super::literal;
-use super::packed;
 use super::row_layout::RowLayout;
 use super::row_tree::tree;
 use super::unit::Unit;
@@ -24,9 +23,9 @@ pub(crate) fn compile(unit: &mut Unit<'_>) -> Result<()> {
     // Whole words are stored where a thread has four neighbours; of rows one element is stored by one.
     let instructions = &unit.kernel.program.instructions;
     let outputs = unit.kernel.outputs.iter();
-    let single: Vec<bool> = outputs
-        .map(|output| !layout.in_fours || instructions[output.value].level == Level::Row)
-        .collect();
+    let in_fours = layout.in_fours && layout.chunks == 1;
+    let single: Vec<bool> =
+        outputs.map(|output| !in_fours || instructions[output.value].level == Level::Row).collect();
     unit.widen_outputs(|position| single[position]);
     if layout.chunks == 1 {
         return stage(unit, &layout, Stage::Whole);
@@ -84,7 +83,7 @@ fn stage(unit: &mut Unit<'_>, layout: &RowLayout, stage: Stage) -> Result<()> {
 
 /// The text of one stage while it is written.
 pub(super) struct Writer<'a> {
-    unit: &'a Unit<'a>,
+    pub(super) unit: &'a Unit<'a>,
     pub(super) layout: &'a RowLayout,
     stage: Stage,
     pub(super) emitter: Emitter<'a>,
@@ -312,35 +311,6 @@ impl<'a> Writer<'a> {
             }
         }
         self.done[id] = true;
-    }
-
-    /// Stores elements of one lane.
-    pub(super) fn store_elements(&mut self, stores: &[usize], lane: usize) {
-        let suffix = self.emitter.lane_suffix(lane);
-        for &position in stores {
-            let (output, resource) = self.unit.output(position);
-            let value = self.emitter.name(output.value, lane);
-            let index = format!("row * COLUMNS + column{suffix}");
-            let store = self.emitter.bindings.store(resource, output.dtype, &index, &value);
-            self.emitter.line(store);
-        }
-    }
-
-    /// Stores four neighbours of each of these outputs.
-    pub(super) fn store_fours(&mut self, stores: &[usize]) {
-        for &position in stores {
-            let (output, resource) = self.unit.output(position);
-            let values: Vec<String> =
-                (0..4).map(|lane| self.emitter.name(output.value, lane)).collect();
-            let bindings = &self.emitter.bindings;
-            if bindings.is_vector(resource) || packed::is_narrow(output.dtype) {
-                let index = "(row * COLUMNS + column_0) / 4u";
-                let store = bindings.store_vector(resource, output.dtype, index, &values);
-                self.emitter.line(store);
-            } else {
-                (0..4).for_each(|lane| self.store_elements(&[position], lane));
-            }
-        }
     }
 
     fn store_partials(&mut self, scratch: Resource, reductions: &[(ValueId, Reduction, ValueId)]) {

@@ -1,7 +1,8 @@
 //! [`RowLayout`]: how the rows and columns of a reduction are shared among threads.
 
-use gradloom_plan::KernelKind;
+use gradloom_plan::{Kernel, KernelKind};
 
+use super::packed;
 use super::unit::Unit;
 
 /// Columns that a thread keeps in registers at most.
@@ -72,7 +73,11 @@ impl RowLayout {
             chunks: 1,
             chunk: columns,
             lanes: 1,
-            in_fours: !row_fastest && threads > 1 && columns > 0 && columns.is_multiple_of(4),
+            in_fours: has_narrow(unit.kernel)
+                && !row_fastest
+                && threads > 1
+                && columns > 0
+                && columns.is_multiple_of(4),
             is_resident: false,
             block: 1,
         };
@@ -137,6 +142,13 @@ impl RowLayout {
             ..self.clone()
         }
     }
+}
+
+/// True if elements of some operand or result share words. The others have one shader for rows of any
+/// length.
+fn has_narrow(kernel: &Kernel) -> bool {
+    let inputs = kernel.inputs.iter().map(|input| input.dtype);
+    inputs.chain(kernel.outputs.iter().map(|output| output.dtype)).any(packed::is_narrow)
 }
 
 /// Turns of a block: about as many as there are blocks. A turn adds so many columns to one sum where there
