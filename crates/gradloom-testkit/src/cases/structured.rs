@@ -15,8 +15,8 @@ pub(super) fn cases() -> Vec<Case> {
         .float(&[70, 9]),
         Case::new("matmul of bytes", |x| {
             let [a, b] = [1, 2].map(|operand| (&x[operand] - 128).cast(DType::I8));
-            let product = a.matmul_as(&b.t(), DType::I32);
-            (product.cast(DType::F32) * 1e-5).cast(x[0].dtype()) + &x[0]
+            let product = a.matmul_as(&b.t(), DType::I32).cast(DType::F32);
+            (product * 2f64.powi(-17)).cast(x[0].dtype()) + &x[0]
         })
         .float(&[7, 9])
         .index(&[7, 44], 256)
