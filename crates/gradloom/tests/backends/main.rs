@@ -9,6 +9,7 @@ mod errors;
 mod found;
 mod integers;
 mod many;
+mod mapped;
 mod programs;
 mod loops;
 mod random_graphs;
