@@ -7,7 +7,8 @@ use std::sync::{Arc, OnceLock};
 
 use gradloom_plan::{Limits, Planner, Prepared};
 use gradloom_tensor::{
-    Backend, Buffer, BytesSource, Capabilities, DType, Device, Error, Result, Retention, Statistics, Tensor,
+    Backend, Buffer, BytesSource, Capabilities, DType, Device, Error, Result, Retention,
+    Statistics, Tensor,
 };
 
 use crate::executor::Executor;

@@ -71,7 +71,11 @@ impl Drop for Storage {
 
 /// A leaf whose elements stay outside: used where they are if they lie in memory as they are needed,
 /// otherwise copied at the first use. `outside` counts their bytes. Neither is written in place.
-pub(crate) fn adopt(dtype: DType, source: Arc<dyn BytesSource>, outside: &Arc<AtomicU64>) -> Buffer {
+pub(crate) fn adopt(
+    dtype: DType,
+    source: Arc<dyn BytesSource>,
+    outside: &Arc<AtomicU64>,
+) -> Buffer {
     let len = source.byte_count() / dtype.size();
     let aligned = |lent: &Lent| lent.bytes().as_ptr().addr().is_multiple_of(dtype.size());
     match source.lent().filter(aligned) {

@@ -38,7 +38,10 @@ impl Plan {
     /// The node that messages name where an input cannot be read: that of the first kernel that reads it.
     pub fn reader(&self, input: usize) -> Option<usize> {
         let reads = |kernel: &&Kernel| {
-            kernel.inputs.iter().any(|operand| self.block(operand.buffer) == BufferRef::Input(input))
+            kernel
+                .inputs
+                .iter()
+                .any(|operand| self.block(operand.buffer) == BufferRef::Input(input))
         };
         self.kernels.iter().find(reads).map(|kernel| kernel.node)
     }

@@ -122,10 +122,7 @@ impl<M> Deferred<M> {
     ///
     /// # Errors
     /// Those of `copy`.
-    pub fn memory(
-        &self,
-        copy: impl FnOnce(&dyn BytesSource) -> Result<Arc<M>>,
-    ) -> Result<Arc<M>> {
+    pub fn memory(&self, copy: impl FnOnce(&dyn BytesSource) -> Result<Arc<M>>) -> Result<Arc<M>> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let memory = match &*state {
             State::Copied(memory) => return Ok(Arc::clone(memory)),

@@ -71,8 +71,9 @@ impl Checkpoint {
     ///
     /// A file that was cut all the same is found: its length is looked at before each evaluation that
     /// reads it in place, and what is copied is read through the file's handle, so that an evaluation
-    /// fails with an error. Only if it is cut while kernels are reading it in place does the system end
-    /// the process: on Unix by `SIGBUS`, which a shell reports as a bus error.
+    /// fails with an error. Only if it is cut at the moment in which it is opened, read at once or
+    /// read in place by kernels does the system end the process: on Unix by `SIGBUS`, which a shell
+    /// reports as a bus error.
     ///
     /// # Errors
     /// If a file is missing, damaged, or of no known format.

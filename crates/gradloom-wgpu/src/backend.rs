@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gradloom_plan::{Checks, Limits, Plan, Planner};
 use gradloom_tensor::{
-    Backend, Buffer, BytesSource, Capabilities, DType, Error, Result, Retention, Scalar, Statistics, Tensor,
+    Backend, Buffer, BytesSource, Capabilities, DType, Error, Result, Retention, Scalar,
+    Statistics, Tensor,
 };
 
 use crate::adoption::Adoption;

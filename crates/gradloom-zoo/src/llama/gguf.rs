@@ -228,6 +228,7 @@ fn halves(checkpoint: &Checkpoint, name: &str, heads: usize, size: usize) -> Opt
     if shape.first() != Some(&(heads * size)) {
         return None;
     }
-    let row = |head: usize, half: usize| (0..size / 2).map(move |pair| head * size + 2 * pair + half);
+    let row =
+        |head: usize, half: usize| (0..size / 2).map(move |pair| head * size + 2 * pair + half);
     Some((0..heads).flat_map(|head| row(head, 0).chain(row(head, 1))).collect())
 }
