@@ -22,6 +22,8 @@ usage: mapped make FILE GIGABYTES                       a safetensors file of sq
 
 /// Sides of a layer of the file that `make` makes: 64 MiB of f32.
 const SIDE: usize = 4096;
+/// Layers that `make` writes. The others are zeros, which take no place on most disks.
+const WRITTEN_MAX: usize = 60;
 
 fn main() -> std::process::ExitCode {
     match run() {
@@ -74,11 +76,12 @@ fn make(path: &Path, gigabytes: f64) -> Result<(), Failure> {
         word = word.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         value.copy_from_slice(&(word as f32 / u32::MAX as f32 - 0.5).to_le_bytes());
     }
-    for layer in 0..layers {
+    for layer in 0..layers.min(WRITTEN_MAX) {
         values.rotate_left(4 * (layer + 1));
         file.write_all(&values)?;
     }
     file.flush()?;
+    file.get_ref().set_len((8 + header.len() + layers * bytes) as u64)?;
     println!("{layers} layers, {:.2} GB", (layers * bytes) as f64 / 1e9);
     Ok(())
 }

@@ -99,6 +99,9 @@ impl Executor {
         let slots = plan.slots.iter().map(|slot| self.pool.allocate(slot.bytes));
         let slots = slots.collect::<Result<Vec<Storage>>>().map_err(short)?;
         let mut finder = Finder::new(&self.pool);
+        if threads > 1 {
+            finder.copy_all(&prepared.inputs);
+        }
         let inputs = prepared.inputs.iter().enumerate().map(|(input, buffer)| {
             let memory = finder.memory_of(buffer);
             memory.map_err(|error| prepared.error_of_input(input, error))

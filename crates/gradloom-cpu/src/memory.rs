@@ -11,6 +11,7 @@ use std::sync::atomic::AtomicU64;
 
 use gradloom_tensor::outside::{BytesSource, Counted, Deferred, HostMemory, Lent};
 use gradloom_tensor::{Buffer, DType, Error, Result};
+use rayon::prelude::*;
 
 use crate::pool::{Block, Pool};
 
@@ -100,6 +101,18 @@ impl<'a> Finder<'a> {
         Finder { pool, checked: None }
     }
 
+    /// Copies all that is needed and not copied yet, on several threads. What fails is left for
+    /// [`Finder::memory_of`], which says so.
+    pub(crate) fn copy_all(&self, buffers: &[Buffer]) {
+        if !buffers.iter().filter_map(deferred).any(Deferred::is_outside) {
+            return;
+        }
+        let pool = self.pool;
+        buffers.par_iter().with_max_len(1).filter_map(deferred).for_each(|deferred| {
+            drop(deferred.memory(|source| copy(pool, source)));
+        });
+    }
+
     /// The memory of a buffer.
     ///
     /// # Errors
@@ -111,13 +124,13 @@ impl<'a> Finder<'a> {
             }
             return Ok(storage.memory());
         }
-        let Some(deferred) = buffer.storage::<Deferred<Storage>>() else {
+        let Some(deferred) = deferred(buffer) else {
             return Err(Error::backend(
                 "cpu: a buffer belongs to another device; move the tensor with `to_device`",
             ));
         };
         // The buffer keeps the copy from now on.
-        Ok(deferred.memory(|source| self.copy(source))?.memory())
+        Ok(deferred.memory(|source| copy(self.pool, source))?.memory())
     }
 
     fn check(&mut self, lent: &Lent) -> Result<()> {
@@ -128,14 +141,18 @@ impl<'a> Finder<'a> {
         }
         Ok(())
     }
+}
 
-    fn copy(&self, source: &dyn BytesSource) -> Result<Arc<Storage>> {
-        let bytes = source.byte_count();
-        let storage = self.pool.allocate(bytes)?;
-        // SAFETY: the storage was just made, so this is its only use.
-        source.read(0, unsafe { storage.memory().write(bytes) }).map_err(named)?;
-        Ok(Arc::new(storage))
-    }
+fn deferred(buffer: &Buffer) -> Option<&Deferred<Storage>> {
+    buffer.storage()
+}
+
+fn copy(pool: &Arc<Pool>, source: &dyn BytesSource) -> Result<Arc<Storage>> {
+    let bytes = source.byte_count();
+    let storage = pool.allocate(bytes)?;
+    // SAFETY: the storage was just made, so this is its only use.
+    source.read(0, unsafe { storage.memory().write(bytes) }).map_err(named)?;
+    Ok(Arc::new(storage))
 }
 
 fn named(error: Error) -> Error {

@@ -118,6 +118,12 @@ impl<M> Deferred<M> {
         Deferred(Mutex::new(State::Outside { source, _counted }))
     }
 
+    /// True until the first use.
+    pub fn is_outside(&self) -> bool {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(&*state, State::Outside { .. })
+    }
+
     /// The copy, which `copy` makes at the first use. If that fails, the next use tries again.
     ///
     /// # Errors
