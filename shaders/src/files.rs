@@ -32,6 +32,7 @@ files![
     "arg_sort.wgsl",
     "split_sum.wgsl",
     "write.wgsl",
+    "call.wgsl",
     "dequantize.wgsl",
     "quantized_rows.wgsl",
     "quantized_matmul.wgsl",

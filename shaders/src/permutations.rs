@@ -77,6 +77,14 @@ pub fn all() -> Vec<Permutation> {
     let split = channels(base()).define("WEIGHT").define("SPLIT").numbers("CHUNK");
     add("convolution.wgsl", "split", split.splice("epilogue", write_partial));
     pools(&mut add);
+    let group = "fn group(index: u32, thread: u32) { b2[index + thread] = read0(index); }";
+    let groups = base().define("WORKGROUPS").splice("access", READS);
+    add("call.wgsl", "groups", groups.splice("source", group));
+    let element = "fn element(index: u32) { b2[index] = read0(index); }";
+    let elements = base().define("ELEMENTS").splice("access", READS);
+    add("call.wgsl", "elements", elements.splice("source", element));
+    let get = "fn get(index: u32) -> f32 { return b0[index]; }";
+    add("call.wgsl", "finish", base().define("FINISH").splice("access", get).splice("source", ""));
     add(
         "gather.wgsl",
         "",

@@ -244,6 +244,10 @@ fn is_large(plan: &Plan) -> bool {
         if let KernelKind::Loop(own) = &kernel.kind {
             return is_large(&own.body);
         }
+        // How much an op from outside does is not known.
+        if let KernelKind::Call(_) = &kernel.kind {
+            return true;
+        }
         let elements = kernel.inputs.iter().map(|input| input.len).sum::<usize>();
         elements + kernel.space.shape.count() > crate::kernels::executable::SEQUENTIAL_MAX
     })

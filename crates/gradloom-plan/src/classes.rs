@@ -25,6 +25,7 @@ pub(crate) fn fingerprint(node: &Node) -> Option<Vec<u8>> {
         | Op::Flip(_)
         | Op::Matmul
         | Op::Loop(_)
+        | Op::Call(_)
         | Op::Dequantize(_) => !matches!(node.class, Class::Leaf(_)),
         Op::Buffer
         | Op::Placeholder
@@ -110,6 +111,7 @@ pub(crate) fn classify(
         | Op::Write { .. }
         | Op::Dequantize(_)
         | Op::Attention(_)
+        | Op::Call(_)
         | Op::Loop(_)
         | Op::ArgSort { .. } => Class::Structured,
         Op::Detach(_) | Op::Custom(_) | Op::Barrier => Class::Alias,

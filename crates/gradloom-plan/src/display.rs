@@ -104,6 +104,7 @@ impl KernelKind {
             KernelKind::ArgReduce { .. } => "arg_reduce",
             KernelKind::ArgSort { .. } => "argsort",
             KernelKind::Concat { .. } => "concat",
+            KernelKind::Call(call) => call.op().name(),
             KernelKind::Loop(_) => "loop",
         }
     }

@@ -38,10 +38,9 @@ impl Draft {
         self.inputs = inputs;
     }
 
-    /// True if the kernel may fail because of what an index is.
-    pub(crate) fn checks_indices(&self) -> bool {
-        self.program.checks_indices()
-            || matches!(&self.kind, KernelKind::Loop(own) if own.body.checks_indices())
+    /// True if the kernel may fail, as [`Kernel::may_fail`](crate::Kernel::may_fail) says.
+    pub(crate) fn may_fail(&self) -> bool {
+        self.kind.may_fail() || self.program.checks_indices()
     }
 }
 

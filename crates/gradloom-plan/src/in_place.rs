@@ -36,19 +36,19 @@ impl Plan {
     /// How many kernels there are up to the last that may fail because of what an index is.
     ///
     /// # Errors
-    /// When one of them writes over the memory of an input: what a failed evaluation has read must still
-    /// be there.
+    /// When a kernel before the last that may fail at all writes over the memory of an input: what a failed
+    /// evaluation has read must still be there.
     pub fn checked_kernels(&self) -> Result<usize, PlanFault> {
-        let last = self.kernels.iter().rposition(Kernel::checks_indices);
-        let count = last.map_or(0, |last| last + 1);
-        for (kernel, work) in self.kernels[..count].iter().enumerate() {
+        let up_to = |last: Option<usize>| last.map_or(0, |last| last + 1);
+        let failing = up_to(self.kernels.iter().rposition(Kernel::may_fail));
+        for (kernel, work) in self.kernels[..failing].iter().enumerate() {
             let mut written = work.outputs.iter().map(|output| self.block(output.buffer));
             if written.any(|block| matches!(block, BufferRef::Input(_))) {
                 let reason = "it writes in place before a check that may fail".into();
                 return Err(PlanFault { kernel, reason });
             }
         }
-        Ok(count)
+        Ok(up_to(self.kernels.iter().rposition(Kernel::checks_indices)))
     }
 }
 

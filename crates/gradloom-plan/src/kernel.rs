@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use gradloom_tensor::op::{ArgReduction, Attention};
+use gradloom_tensor::op::{ArgReduction, Attention, Call};
 use gradloom_tensor::{BlockFormat, DType, Shape};
 
 use crate::attachments::Attachments;
@@ -194,6 +194,9 @@ pub enum KernelKind {
         /// Largest first.
         descending: bool,
     },
+    /// An op from outside: inputs contiguous, of the types that it was made for; the space is its node's
+    /// shape, and no program follows.
+    Call(Call),
     /// A plan run once for every step of a loop; without a program of its own, and of no space.
     Loop(LoopKernel),
     /// Inputs (contiguous, of `parts` shapes) one after another along an axis.
@@ -230,6 +233,7 @@ impl KernelKind {
             KernelKind::QuantizedMatmul { parts, .. } => 1 + parts.len(),
             KernelKind::Attention { views, .. } => views.len(),
             KernelKind::Concat { parts, .. } => parts.len(),
+            KernelKind::Call(call) => call.operands().len(),
             KernelKind::Loop(own) => own.operands(),
         }
     }

@@ -63,9 +63,9 @@ pub(crate) fn lower(graph: &Graph, looped: usize, outputs: &[usize]) -> Draft {
 }
 
 impl Plan {
-    /// True if some kernel may fail because of what an index is.
-    pub fn checks_indices(&self) -> bool {
-        self.kernels.iter().any(Kernel::checks_indices)
+    /// True if some kernel may fail because of what its operands hold.
+    pub fn may_fail(&self) -> bool {
+        self.kernels.iter().any(Kernel::may_fail)
     }
 
     /// Pairs of arguments that are keys of random numbers, also of loops inside.
@@ -100,8 +100,25 @@ impl Kernel {
     /// True if the kernel may fail because of what an index is.
     pub(crate) fn checks_indices(&self) -> bool {
         match &self.kind {
-            KernelKind::Loop(own) => own.body.checks_indices(),
+            KernelKind::Loop(own) => own.body.kernels.iter().any(Kernel::checks_indices),
             _ => self.program.checks_indices(),
+        }
+    }
+
+    /// True if the kernel may fail because of what its operands hold: an index, or what an op from outside
+    /// cannot do.
+    pub(crate) fn may_fail(&self) -> bool {
+        self.kind.may_fail() || self.program.checks_indices()
+    }
+}
+
+impl KernelKind {
+    /// True if the kind itself may fail.
+    pub(crate) fn may_fail(&self) -> bool {
+        match self {
+            KernelKind::Loop(own) => own.body.may_fail(),
+            KernelKind::Call(_) => true,
+            _ => false,
         }
     }
 }

@@ -179,9 +179,11 @@ impl Partition {
     fn fit(&self, graph: &Graph, node: usize, group: usize) -> Option<Joined> {
         let own = &self.groups[group];
         let empty = own.space.shape.count() == 0 || graph.nodes[node].shape.count() == 0;
-        // What is written is a part of the result, and what a loop leaves has its own kernels: nothing can
-        // follow them element by element.
-        let alone = |node: usize| matches!(graph.nodes[node].op, Op::Write { .. } | Op::Loop(_));
+        // What is written is a part of the result, and what a loop leaves has its own kernels, what
+        // an op from outside does is not known: nothing can follow them element by element.
+        let alone = |node: usize| {
+            matches!(graph.nodes[node].op, Op::Write { .. } | Op::Loop(_) | Op::Call(_))
+        };
         if empty || own.members.len() >= MEMBERS_MAX || own.structured.is_some_and(alone) {
             return None;
         }

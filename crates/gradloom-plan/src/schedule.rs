@@ -124,13 +124,12 @@ fn choose_reuses(
     let roots: FxHashSet<usize> = graph.roots.iter().map(|&root| graph.base(root)).collect();
     // Leaves that are roots themselves, through a view, stay as they are.
     let mut taken: FxHashSet<usize> = roots.iter().filter_map(|&root| leaf(graph, root)).collect();
-    let checks: Vec<usize> =
-        (0..drafts.len()).filter(|&draft| drafts[draft].checks_indices()).collect();
+    let checks: Vec<usize> = (0..drafts.len()).filter(|&draft| drafts[draft].may_fail()).collect();
     let mut reuses = Vec::new();
     for (position, draft) in drafts.iter().enumerate() {
         let mut users: Option<FxHashSet<usize>> = None;
         let is_leaf = |base: usize, input: usize| leaf(graph, base) == Some(input);
-        if draft.checks_indices() {
+        if draft.may_fail() {
             continue;
         }
         for &(node, value) in draft.outputs.iter().filter(|(node, _)| roots.contains(node)) {

@@ -65,6 +65,7 @@ fn own_kind(op: &Op, shape: Shape, inputs: &[Shape], views: Vec<View>) -> Option
         Op::ArgSort { axis, descending } => {
             KernelKind::ArgSort { axis: *axis, descending: *descending }
         }
+        Op::Call(call) => KernelKind::Call(call.clone()),
         Op::Concat { axis } => KernelKind::Concat { axis: *axis, parts: inputs.to_vec() },
         Op::Buffer
         | Op::Placeholder

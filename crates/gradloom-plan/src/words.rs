@@ -92,6 +92,7 @@ impl Words {
             | Op::PoolSumScatter(window) => window.hash(self),
             Op::ArgSort { axis, descending } => (axis, descending).hash(self),
             Op::Dequantize(format) => format.hash(self),
+            Op::Call(call) => call.hash(self),
             Op::Attention(attention) => {
                 let flags = (attention.causal, attention.masked, attention.placed);
                 (attention.scale.to_bits(), attention.window, flags).hash(self);

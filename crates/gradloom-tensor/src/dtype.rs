@@ -265,6 +265,18 @@ pub trait Element:
 
     /// Elements from bytes in host order; bytes past the last whole element are ignored.
     fn from_bytes(bytes: &[u8]) -> Vec<Self>;
+
+    /// Bytes that a backend holds, as the elements that they are.
+    ///
+    /// # Panics
+    /// If they are not whole elements at an address where such may be.
+    fn of_bytes(bytes: &[u8]) -> &[Self];
+
+    /// As [`Element::of_bytes`], to be filled.
+    ///
+    /// # Panics
+    /// As [`Element::of_bytes`].
+    fn of_bytes_mut(bytes: &mut [u8]) -> &mut [Self];
 }
 
 macro_rules! pod_element {
@@ -286,6 +298,14 @@ macro_rules! pod_element {
                         .collect(),
                 }
             }
+
+            fn of_bytes(bytes: &[u8]) -> &[Self] {
+                if bytes.is_empty() { &[] } else { bytemuck::cast_slice(bytes) }
+            }
+
+            fn of_bytes_mut(bytes: &mut [u8]) -> &mut [Self] {
+                if bytes.is_empty() { &mut [] } else { bytemuck::cast_slice_mut(bytes) }
+            }
         })*
     };
 }
@@ -305,5 +325,13 @@ impl Element for bool {
 
     fn from_bytes(bytes: &[u8]) -> Vec<Self> {
         bytes.iter().map(|&byte| byte != 0).collect()
+    }
+
+    fn of_bytes(bytes: &[u8]) -> &[Self] {
+        bytemuck::checked::cast_slice(bytes)
+    }
+
+    fn of_bytes_mut(bytes: &mut [u8]) -> &mut [Self] {
+        bytemuck::checked::cast_slice_mut(bytes)
     }
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub use crate::axes::{Axes, Permutation};
 use crate::blocks::BlockFormat;
+pub use crate::custom_op::Call;
 pub use crate::elementwise::{Binary, Unary};
 pub use crate::loops::{Loop, LoopOutput, LoopResult};
 use crate::shape::RANK_MAX;
@@ -154,6 +155,10 @@ pub enum Op {
         /// Largest first.
         descending: bool,
     },
+
+    /// An op from outside of this list, see [`CustomOp`](crate::CustomOp); several results lie one after
+    /// another.
+    Call(Call),
 
     // Structure.
     /// A result of a loop: `inits, sequences, captured values -> the last carry, or a value of every step`.
@@ -316,6 +321,7 @@ impl Op {
             Op::Dequantize(_) => "dequantize",
             Op::Attention(_) => "attention",
             Op::ArgSort { .. } => "argsort",
+            Op::Call(call) => call.op().name(),
             Op::Loop(_) => "scan",
             Op::Detach(_) => "detach",
             Op::Custom(_) => "custom",

@@ -9,6 +9,7 @@ pub mod check;
 pub mod batched;
 pub mod storage;
 pub mod graphs;
+pub mod woven;
 
 pub use case::{Case, Draw, Layout, Operand};
 pub use cases::cases;

@@ -44,6 +44,14 @@ pub(crate) struct Piece {
     pub(crate) checks: bool,
 }
 
+/// An error that says which device cannot do something.
+fn of_device(error: Error, gpu: &Gpu) -> Error {
+    match error.is_unsupported() {
+        true => Error::unsupported(format!("{error} ({}: {})", gpu.info.backend, gpu.info.name)),
+        false => error,
+    }
+}
+
 impl Compiled {
     pub(crate) fn new(
         plan: &Plan,
@@ -64,7 +72,7 @@ impl Compiled {
             plan.verify_kernel(position).map_err(unsound)?;
             plan.in_place(position).map_err(unsound)?;
             let added = compiled.add(kernel, plan, gpu, target, pipelines, &mut numbers);
-            added.map_err(|error| sites(kernel.node).error(error))?;
+            added.map_err(|error| sites(kernel.node).error(of_device(error, gpu)))?;
             progress.advance();
         }
         compiled.numbers = numbers.upload(gpu)?;

@@ -188,7 +188,7 @@ fn compile(
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {
                 // Every kernel writes its workgroup memory before it reads it.
-                zero_initialize_workgroup_memory: false,
+                zero_initialize_workgroup_memory: dispatch.foreign,
                 ..Default::default()
             },
             cache: kept,
@@ -196,13 +196,16 @@ fn compile(
     })
 }
 
-/// The module without run-time checks of its own.
+/// The module, without run-time checks where its text is ours.
 #[expect(unsafe_code, reason = "run-time checks cost up to a third of a kernel's time")]
 fn shader_module(gpu: &Gpu, dispatch: &Dispatch) -> wgpu::ShaderModule {
     let descriptor = wgpu::ShaderModuleDescriptor {
         label: Some(&dispatch.label),
         source: wgpu::ShaderSource::Wgsl(dispatch.source.as_str().into()),
     };
+    if dispatch.foreign {
+        return gpu.device.create_shader_module(descriptor);
+    }
     let checks = wgpu::ShaderRuntimeChecks::unchecked();
     // SAFETY: the source is generated here and keeps three rules. Bounds: `Unit::new` checks that every
     // view stays inside its buffer and `Executor::run` that buffers have the planned lengths; threads

@@ -264,6 +264,10 @@ fn batched(node: &Tensor, operands: &[Value], size: usize) -> Tensor {
              with the matrix, or its numbers"
         ),
         Op::Attention(_) => products::attention(node, operands, size),
+        Op::Call(call) => {
+            let operands: Vec<Tensor> = operands.iter().map(|operand| operand.each(size)).collect();
+            call.batched(&operands, size)
+        }
         Op::Loop(_) => unreachable!("scan: its results are made together"),
         Op::Detach(_) => detached(node, x),
         // Without operands after the value no gradient ever asks the rule.

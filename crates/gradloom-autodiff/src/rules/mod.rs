@@ -87,6 +87,7 @@ pub(crate) fn backward(node: &Tensor, gradient: &Tensor, needs: &[bool]) -> Vec<
         }
         Op::Write { axis } => structured::write(&operands[1], &operands[2], gradient, *axis),
         Op::Dequantize(_) => vec![None],
+        Op::Call(call) => call.backward(node, gradient),
         Op::Attention(options) => attention::attention(options, operands, node, gradient),
         Op::Custom(rule) => {
             let mut gradients = vec![None];

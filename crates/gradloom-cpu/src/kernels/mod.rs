@@ -27,6 +27,7 @@ mod convolution;
 mod attention;
 mod attention_loops;
 mod blocks;
+mod call;
 mod write;
 
 mod arg_reduce;
@@ -109,6 +110,7 @@ pub(crate) fn prepare(kernel: &Kernel, in_place: &InPlace) -> Result<Box<dyn Exe
         KernelKind::Concat { axis, parts } => {
             Box::new(concat::Concat::new(kernel, in_place, *axis, parts))
         }
+        KernelKind::Call(call) => Box::new(call.clone()),
         KernelKind::Loop(own) => Box::new(looping::Loop::new(own, prepare)?),
         KernelKind::Convolution(sizes) => {
             Box::new(Convolve::new(kernel, in_place, convolution::Kind::Forward, sizes)?)

@@ -109,12 +109,25 @@ fn error(prepared: &Prepared, failure: &Failure) -> Error {
     {
         return Error::index_out_of_range(prepared.op_name(site), index, size, node.origin());
     }
+    if let (Some(kernel), Some(message)) = (failure.kernel, failed(&failure.fault)) {
+        let node = prepared.plan.kernels.get(kernel).map(|kernel| kernel.node);
+        return prepared.error_of(node, Error::backend(message));
+    }
     let kernel = failure.kernel.and_then(|index| prepared.plan.kernels.get(index));
     let node = kernel.and_then(|kernel| prepared.nodes.get(kernel.node));
     let place = node.map_or_else(String::new, |node| {
         format!(" (for {}, made at {})", node.op().name(), node.origin())
     });
     Error::backend(format!("interpreter: {failure}{place}\n{}", prepared.plan))
+}
+
+/// What an op from outside says of its operands, also in the step of a loop.
+fn failed(fault: &Fault) -> Option<&str> {
+    match fault {
+        Fault::Failed(message) => Some(message),
+        Fault::Step { failure, .. } => failed(&failure.fault),
+        _ => None,
+    }
 }
 
 /// Elements in host order as numbers, those of i64 as [`to_bits`] keeps them.
@@ -136,7 +149,7 @@ pub fn numbers(dtype: DType, bytes: &[u8]) -> Vec<f64> {
     }
 }
 
-fn encode(dtype: DType, values: &[f64]) -> Vec<u8> {
+pub(super) fn encode(dtype: DType, values: &[f64]) -> Vec<u8> {
     fn all<T: Element>(values: &[f64], convert: impl Fn(f64) -> T) -> Vec<u8> {
         let converted: Vec<T> = values.iter().map(|&value| convert(value)).collect();
         T::to_bytes(&converted).into_owned()

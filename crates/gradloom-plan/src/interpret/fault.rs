@@ -65,6 +65,8 @@ pub enum Fault {
         /// Which of the two.
         what: &'static str,
     },
+    /// The data's fault: what an op from outside cannot do with it.
+    Failed(String),
     /// A fault in the body of a loop.
     Step {
         /// The step's number.
@@ -131,7 +133,7 @@ impl fmt::Display for Fault {
             }
             Fault::NotFinite { site, what } => write!(formatter, "node {site}: it makes {what}"),
             Fault::Step { step, failure } => write!(formatter, "step {step}: {failure}"),
-            Fault::Malformed(message) => formatter.write_str(message),
+            Fault::Failed(message) | Fault::Malformed(message) => formatter.write_str(message),
         }
     }
 }

@@ -5,7 +5,7 @@ use gradloom_tensor::Scalar;
 use super::fault::Fault;
 use super::operand::{Operand, Operands};
 use super::value::store;
-use super::{attention, blocks, convolution, indexing, matmul, order, pool, program, write};
+use super::{attention, blocks, call, convolution, indexing, matmul, order, pool, program, write};
 use crate::kernel::{Kernel, KernelKind, KernelOutput};
 
 /// Interprets one kernel alone.
@@ -108,6 +108,7 @@ pub(super) fn accumulate(kernel: &Kernel, operands: &Operands) -> Result<Option<
             indexing::scatter_add(space, *axis, [index, updates], operands)
         }
         KernelKind::Concat { axis, parts } => indexing::concat(space, *axis, parts, operands),
+        KernelKind::Call(call) => call::call(call, operands),
         KernelKind::Loop(_) => Err(Fault::malformed("a loop is interpreted by its body")),
         KernelKind::Dequantize(format) => blocks::dequantize(*format, space, operands),
         KernelKind::QuantizedMatmul { lhs, parts } => blocks::product(lhs, parts, operands),

@@ -12,6 +12,7 @@
 //! purpose.
 
 mod attention;
+mod call;
 mod backend;
 mod blame;
 mod blocks;

@@ -1,10 +1,11 @@
 //! One kernel: its program, its views, and the sizes of what it reads and writes.
 
 use gradloom_tensor::blocks::interleave;
+use gradloom_tensor::op::Call;
 use gradloom_tensor::{BlockFormat, DType, Shape};
 
 use super::looping;
-use crate::kernel::{Convolution, Kernel, KernelInput, KernelKind, Pool};
+use crate::kernel::{Convolution, Kernel, KernelInput, KernelKind, KernelOutput, Pool};
 use crate::program::{Instruction, Level, Operation};
 use crate::view::View;
 
@@ -105,6 +106,7 @@ fn reads(kernel: &Kernel) -> Vec<Read<'_>> {
         }
         KernelKind::ArgReduce { input, .. } => vec![whole(input)],
         KernelKind::Concat { parts, .. } => parts.iter().map(|part| whole(part)).collect(),
+        KernelKind::Call(call) => call.operands().iter().map(|of| whole(&of.shape)).collect(),
         // Checked as a whole.
         KernelKind::Loop(_) => Vec::new(),
     }
@@ -181,6 +183,7 @@ fn check_kind(kernel: &Kernel) -> Result<(), String> {
         }
         KernelKind::Dequantize(_) | KernelKind::QuantizedRows { .. } => whole && shape.rank() == 2,
         KernelKind::Attention { views, .. } => whole && views.len() >= 3 && shape.rank() == 4,
+        KernelKind::Call(call) => whole && is_called(kernel, call),
         KernelKind::Loop(_) => true,
     };
     match fits {
@@ -191,6 +194,17 @@ fn check_kind(kernel: &Kernel) -> Result<(), String> {
             space.kept
         )),
     }
+}
+
+/// True if a kernel is what an op from outside was made for.
+fn is_called(kernel: &Kernel, call: &Call) -> bool {
+    let dtypes = call.operands().iter().map(|of| of.dtype);
+    let node = call.node();
+    let only = |output: &[KernelOutput]| matches!(output, [only] if only.dtype == node.dtype);
+    kernel.inputs.len() == call.operands().len()
+        && kernel.inputs.iter().map(|input| input.dtype).eq(dtypes)
+        && kernel.space.shape == node.shape
+        && only(&kernel.outputs)
 }
 
 /// True if a convolution has as many windows as its sizes say.

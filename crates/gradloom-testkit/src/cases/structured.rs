@@ -1,6 +1,7 @@
 //! Products and indexing.
 
 use crate::case::Case;
+use crate::woven::Woven;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -56,6 +57,18 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("matmul of a padded operand", |x| x[0].pad(&[(1, 0), (0, 1)]).matmul(&x[1]))
             .float(&[3, 4])
             .float(&[5, 2]),
+        Case::new("an op from outside", |x| {
+            let [turns, backwards] = Woven { batches: true }.apply(&x[0].sin(), &x[1]);
+            turns.narrow(1, 1, 5).square() + backwards * 2.0
+        })
+        .float(&[3, 5])
+        .float(&[3, 5]),
+        Case::new("an op from outside without a rule for examples", |x| {
+            let [turns, backwards] = Woven { batches: false }.apply(&x[0], &x[1]);
+            (turns.sum(1) * backwards.max(1)).cos()
+        })
+        .float(&[4, 3])
+        .float(&[4, 3]),
         Case::new("gather", |x| x[0].gather(1, &x[1]) * 2.0).float(&[3, 6]).index(&[3, 4], 6),
         Case::new("gather of the first axis", |x| x[0].gather(0, &x[1]))
             .float(&[6, 3])

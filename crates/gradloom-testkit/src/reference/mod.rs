@@ -248,6 +248,17 @@ fn compute(
         | Op::Gather { .. }
         | Op::ScatterAdd { .. }
         | Op::ArgSort { .. } => structured::compute(tensor, values, shapes),
+        Op::Call(call) => {
+            let pairs = call.operands().iter().zip(values);
+            let operands: Vec<Vec<u8>> =
+                pairs.map(|(of, values)| encode(of.dtype, values)).collect();
+            let operands: Vec<&[u8]> = operands.iter().map(Vec::as_slice).collect();
+            let run = call.run_anywhere(&operands);
+            decode(
+                call.node().dtype,
+                &run.map_err(|error| error.of_op(tensor.op().name(), &shape, tensor.origin()))?,
+            )
+        }
         Op::Write { .. } | Op::Dequantize(_) | Op::Attention(_) => {
             sequences::compute(tensor, values, shapes)
         }

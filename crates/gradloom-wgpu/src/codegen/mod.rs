@@ -3,6 +3,7 @@
 mod axes;
 pub(crate) mod bindings;
 mod blocks;
+mod call;
 mod constants;
 mod coordinates;
 mod elementwise;
@@ -93,6 +94,7 @@ pub(crate) fn compile(
         KernelKind::QuantizedRows { format, rows, index } => {
             quantized_rows::compile(&mut unit, *format, *rows, index)?;
         }
+        KernelKind::Call(call) => call::compile(&mut unit, call)?,
         KernelKind::Loop(_) => {
             return Err(Error::unsupported(
                 "scan: loops do not run on this device yet; move the operands to the CPU",

@@ -57,6 +57,8 @@ pub(crate) struct Dispatch {
     pub(crate) words: Words,
     /// The numbers that it reads, if it binds them.
     pub(crate) numbers: Vec<u32>,
+    /// True if its text is not ours: every access is then checked.
+    pub(crate) foreign: bool,
     /// Folded grid.
     pub(crate) grid: [u32; 2],
 }
@@ -215,7 +217,15 @@ impl<'a> Unit<'a> {
             .map_err(|error| Error::backend(error.to_string()))?;
         let source = if bindings.uses_f16() { format!("enable f16;\n{source}") } else { source };
         let ((bindings, numbers), words) = (bindings.into_parts(), self.words.clone());
-        self.dispatches.push(Dispatch { label, source, bindings, words, numbers, grid });
+        self.dispatches.push(Dispatch {
+            label,
+            source,
+            bindings,
+            words,
+            numbers,
+            foreign: false,
+            grid,
+        });
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 //! Without a GPU adapter the GPU tests say so and pass; with `GRADLOOM_REQUIRE_GPU=1` they fail.
 
 mod composition;
+mod custom_ops;
 mod edges;
 mod errors;
 mod found;

@@ -15,6 +15,7 @@ mod indexing;
 mod loops;
 mod sequences;
 mod structure;
+mod custom;
 mod scenarios;
 
 use super::dice::Dice;
@@ -40,7 +41,7 @@ impl Recipe {
 
 /// One or a few calls of a family.
 fn step(maker: &mut Maker<'_>) {
-    let families: [(usize, fn(&mut Maker<'_>)); 30] = [
+    let families: [(usize, fn(&mut Maker<'_>)); 31] = [
         (14, elementwise::unary),
         (16, elementwise::binary),
         (8, elementwise::scalar),
@@ -71,6 +72,7 @@ fn step(maker: &mut Maker<'_>) {
         (3, sequences::write_or_blocks),
         (5, structure::step),
         (4, loops::step),
+        (3, custom::woven),
     ];
     let total: usize = families.iter().map(|(weight, _)| weight).sum();
     let mut place = maker.dice.below(total);

@@ -16,6 +16,8 @@ use std::sync::Arc;
 
 use gradloom_tensor::{DType, Op, Shape, Tensor, summation};
 
+use crate::woven::Woven;
+
 use super::{Known, Values, round, views};
 
 /// A kind of device, by how well it computes. Figures are units of half a last place of the compute
@@ -136,6 +138,12 @@ pub(super) fn compute(
         | Op::PoolMaxScatter(_)
         | Op::PoolMaxGather(_)
         | Op::Gather { .. } => indices::errors(arithmetic, node, inputs, &values),
+        Op::Call(call) => match Woven::of(call) {
+            Some(woven) => woven
+                .weave(&all_errors(inputs).iter().map(|errors| &errors[..]).collect::<Vec<_>>()),
+            // What such an op does to an error is not known.
+            None => vec![f64::INFINITY; values.len()],
+        },
         Op::Write { .. } | Op::Dequantize(_) | Op::Attention(_) => {
             sequences::errors(arithmetic, node, inputs, &values)
         }

@@ -1,0 +1,3 @@
+//! Fourier transforms.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]

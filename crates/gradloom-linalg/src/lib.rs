@@ -1,0 +1,3 @@
+//! Linear algebra.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
