@@ -38,7 +38,7 @@ pub(crate) struct Storage(Kind);
 
 enum Kind {
     Block { block: Option<Block>, pool: Arc<Pool> },
-    Lent { lent: Lent, _counted: Counted },
+    Lent { lent: Lent, alignment: usize, _counted: Counted },
 }
 
 impl Storage {
@@ -50,8 +50,10 @@ impl Storage {
             Kind::Block { block: Some(block), .. } => {
                 Memory { pointer: block.pointer(), bytes: block.bytes(), writable: true }
             }
-            Kind::Lent { lent, .. } => {
+            Kind::Lent { lent, alignment, .. } => {
                 let bytes = lent.bytes();
+                // Kernels read whole elements; who lends has only promised that nothing moves.
+                assert!(is_aligned(bytes, *alignment), "memory: what was lent has moved");
                 // Only read through: `write` looks at the flag.
                 let pointer = NonNull::from(bytes).cast();
                 Memory { pointer, bytes: bytes.len(), writable: false }
@@ -78,14 +80,19 @@ pub(crate) fn adopt(
     outside: &Arc<AtomicU64>,
 ) -> Buffer {
     let len = source.byte_count() / dtype.size();
-    let aligned = |lent: &Lent| lent.bytes().as_ptr().addr().is_multiple_of(dtype.size());
-    match source.lent().filter(aligned) {
+    let alignment = dtype.size();
+    match source.lent().filter(|lent| is_aligned(lent.bytes(), alignment)) {
         Some(lent) => {
             let _counted = Counted::new(outside, lent.bytes().len());
-            Buffer::fixed(Arc::new(Storage(Kind::Lent { lent, _counted })), dtype, len)
+            let kind = Kind::Lent { lent, alignment, _counted };
+            Buffer::fixed(Arc::new(Storage(kind)), dtype, len)
         }
         None => Buffer::fixed(Arc::new(Deferred::<Storage>::new(source, outside)), dtype, len),
     }
+}
+
+fn is_aligned(bytes: &[u8], alignment: usize) -> bool {
+    bytes.as_ptr().addr().is_multiple_of(alignment)
 }
 
 /// The memory of buffers of this backend, as one evaluation finds them.
