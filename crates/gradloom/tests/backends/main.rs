@@ -11,6 +11,7 @@ mod found;
 mod integers;
 mod loops;
 mod many;
+mod mapped;
 mod narrow;
 mod programs;
 mod random_graphs;
