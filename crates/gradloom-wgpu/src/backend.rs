@@ -129,16 +129,15 @@ impl WgpuBackend {
 
     /// Fails for elements that the device cannot have.
     fn check_dtype(&self, dtype: DType) -> Result<()> {
-        match dtype {
-            DType::F64 => Err(Error::unsupported(
-                "upload: this device has no 64-bit floats; cast to f32, or use the CPU device",
-            )),
-            DType::I64 => Err(Error::unsupported(
-                "upload: this device has no 64-bit integers; convert to i32, or use the CPU device",
-            )),
-            DType::F16 if !self.gpu.info.f16 => Err(codegen::f16_unsupported()),
-            _ => Ok(()),
-        }
+        let (what, narrow) = match dtype {
+            DType::F64 => ("floats", "cast to f32"),
+            DType::I64 => ("integers", "convert to i32"),
+            _ => return Ok(()),
+        };
+        Err(Error::unsupported(format!(
+            "upload: {} has no 64-bit {what}; {narrow}, or use the CPU device",
+            self.name()
+        )))
     }
 
     /// The shaders compiled so far, from number `first` on, in the order of their first use, without those
@@ -186,7 +185,7 @@ impl Backend for WgpuBackend {
         let limits = &self.gpu.limits;
         Capabilities {
             host: false,
-            f16: self.gpu.info.f16,
+            f16: true,
             f64: false,
             i64: false,
             loops: false,
@@ -286,12 +285,49 @@ impl Backend for WgpuBackend {
 
 #[cfg(test)]
 mod tests {
-    use gradloom_tensor::{Backend as _, DType};
+    use std::sync::Mutex;
+
+    use gradloom_tensor::{Backend as _, DType, Tensor};
 
     use super::WgpuBackend;
 
+    /// One test loses the device that they share.
+    static DEVICE: Mutex<()> = Mutex::new(());
+
+    #[test]
+    fn products_of_bytes_are_the_same_without_an_instruction_for_them() {
+        let _alone = DEVICE.lock();
+        let Ok(device) = crate::device("") else {
+            eprintln!("SKIPPED: no adapter on this machine");
+            return;
+        };
+        let backend: &WgpuBackend = device.backend().as_any().downcast_ref().unwrap();
+        let [m, k, n] = [40, 70, 36];
+        let bytes = |count: i32| -> Vec<i8> { (0..count).map(|i| (i * 89) as i8).collect() };
+        let (x, y) = (bytes((m * k) as i32), bytes((k * n) as i32));
+        let exact: Vec<i32> = (0..m * n)
+            .map(|at| {
+                (0..k).map(|i| i32::from(x[at / n * k + i]) * i32::from(y[i * n + at % n])).sum()
+            })
+            .collect();
+        let x = Tensor::from_vec(x, [m, k], &device).unwrap();
+        let y = Tensor::from_vec(y, [k, n], &device).unwrap();
+        for packed_dot in [true, false] {
+            backend.planner.forget_half();
+            backend.planner.forget_half();
+            backend.executor().allow_packed_dot(packed_dot);
+            let first = backend.statistics().shaders;
+            let product = x.matmul_as(&y, DType::I32);
+            assert_eq!(product.to_vec::<i32>().unwrap(), exact);
+            let shaders = backend.shaders(first);
+            let uses = |name: &str| shaders.iter().any(|shader| shader.source.contains(name));
+            assert!(uses("fn lhs_words") && uses("dot4I8Packed") == packed_dot);
+        }
+    }
+
     #[test]
     fn a_lost_device_gives_errors_and_is_opened_anew() {
+        let _alone = DEVICE.lock();
         let Ok(device) = crate::device("") else {
             eprintln!("SKIPPED: no adapter on this machine");
             return;
