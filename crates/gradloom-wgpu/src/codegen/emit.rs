@@ -176,7 +176,7 @@ impl<'a> Emitter<'a> {
     }
 
     /// Coordinates of elements `index` and on, the last one again for those beyond the end.
-    pub(crate) fn decode_apart(&mut self) {
+    pub(super) fn decode_apart(&mut self) {
         let range = 0..self.coordinates.axes.kept;
         for lane in 0..self.coordinates.lanes {
             let suffix = self.lane_suffix(lane);
