@@ -40,7 +40,8 @@ pub(crate) fn build(
     let mut drafts = Vec::new();
     let mut passed: Vec<Passed> = Vec::new();
     for group in 0..partition.groups.len() {
-        if let Some(draft) = lower(&graph, &partition, &storing, group)? {
+        if let Some(mut draft) = lower(&graph, &partition, &storing, group)? {
+            draft.wait_for_others(|node| graph.base(node));
             drafts.extend(split(draft, limits.buffers_max, graph.nodes.len(), &mut passed));
         }
     }

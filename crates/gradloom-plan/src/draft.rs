@@ -38,6 +38,13 @@ impl Draft {
         self.inputs = inputs;
     }
 
+    /// Drops what the kernel makes itself from what it waits for: it is there where it is read, and if the
+    /// kernel is split, no part waits for a later one.
+    pub(crate) fn wait_for_others(&mut self, base: impl Fn(usize) -> usize) {
+        let outputs = &self.outputs;
+        self.after.retain(|&node| outputs.iter().all(|&(own, _)| own != base(node)));
+    }
+
     /// True if the kernel may fail, as [`Kernel::may_fail`](crate::Kernel::may_fail) says.
     pub(crate) fn may_fail(&self) -> bool {
         self.kind.may_fail() || self.program.checks_indices()

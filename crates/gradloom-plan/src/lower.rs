@@ -184,9 +184,6 @@ impl<'a> Lowering<'a> {
             (Class::Structured, Op::Write { .. }) => {
                 self.value(entry.inputs[1], &[Step::Reshape(space.shape)])?
             }
-            (Class::Structured, Op::Call(_)) => {
-                self.push(Operation::Accumulator, entry.dtype, Level::Element)
-            }
             (Class::Structured, _) => {
                 self.rounded(Operation::Accumulator, entry.dtype, Level::Element)
             }

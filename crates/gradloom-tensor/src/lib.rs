@@ -16,7 +16,6 @@ pub mod error;
 pub mod eval;
 mod capture;
 pub mod custom_op;
-mod intern;
 mod loops;
 pub mod op;
 pub mod ops;

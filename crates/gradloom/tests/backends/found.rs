@@ -2,9 +2,11 @@
 
 use gradloom::prelude::*;
 use gradloom::{BlockFormat, DType, Key, Shape};
+use gradloom_plan::Limits;
+use gradloom_plan::interpret::Interpreter;
 use gradloom_testkit::graphs::calls::{barrier, blocks, pairs, steps, tail};
 use gradloom_testkit::graphs::loops::looped;
-use gradloom_testkit::graphs::window_calls::window;
+use gradloom_testkit::graphs::window_calls::{conv_transpose, window};
 use gradloom_testkit::graphs::{Pattern, Scenario, agree};
 
 use crate::devices;
@@ -200,4 +202,30 @@ fn a_random_number_decides() {
         t.push(t[2].select(&t[0], &t[1]));
         vec![3]
     });
+}
+
+/// A kernel that makes what its recomputed part waits for, and is split: the first part waited for the second.
+#[test]
+fn seed_50000128() {
+    for buffers_max in [4, 6] {
+        let limits = Limits { buffers_max, ..Limits::default() };
+        let device = Interpreter::new(limits).into_device();
+        agree(&Scenario::Gradients { of: vec![6, 7], order: 2 }, &[device], &|t| {
+            t.leaf(&[8, 3], DType::I8, Pattern::Small, 9472);
+            t.leaf(&[7, 16], DType::F32, Pattern::Small, 2278);
+            t.push(t[0].neg());
+            t.push(t[1].permute(&[0, 1]));
+            t.push(t[3].permute(&[0, 1]));
+            t.push(t[4].sort(0, true).0);
+            t.leaf(&[7, 16], DType::F32, Pattern::Small, 2102);
+            t.push(checkpoint(|x| x[0].mul(&x[1]).tanh(), &[t[5].clone(), t[6].clone()]));
+            t.push(t[4].true_divide(&t[7]));
+            t.push(t[3].reshape([2, 1, 4, 14, 1]));
+            let tail = tail(&[112, 19, 16, 1, 2, 2, 2, 2]);
+            t.push(t[7].reshape([112]).narrow(0, 19, 16).reshape(tail));
+            let window = [3, 2, 2, 2, 1, 1, 1, 1, 2, 1, 1, 0, 0, 0, 2, 1, 1, 0, 1, 0];
+            t.push(conv_transpose(&t[9], &t[10], &[0, 0, 0, 1, 0, 3], &window));
+            vec![11, 8, 2, 3]
+        });
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use crate::custom_op::CustomOp;
+use super::CustomOp;
 
 /// When two ops are the same: every type with `Eq` and `Hash` has it.
 pub trait Identity: Any {
