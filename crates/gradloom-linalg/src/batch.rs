@@ -106,9 +106,7 @@ pub(crate) fn each<T: Send, W, const N: usize>(
     };
     match failed {
         None => Ok(()),
-        Some((index, reason)) => {
-            Err(Error::backend(format!("{}: {reason}", place(batch, index))))
-        }
+        Some((index, reason)) => Err(Error::backend(format!("{}: {reason}", place(batch, index)))),
     }
 }
 

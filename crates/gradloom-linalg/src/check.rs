@@ -40,9 +40,8 @@ pub(crate) fn same_dtype(op: &str, a: &Tensor, b: &Tensor) {
 #[track_caller]
 pub(crate) fn broadcast(op: &str, a: &[usize], b: &[usize]) -> Shape {
     let rank = a.len().max(b.len());
-    let size = |of: &[usize], axis: usize| {
-        (axis + of.len()).checked_sub(rank).map_or(1, |axis| of[axis])
-    };
+    let size =
+        |of: &[usize], axis: usize| (axis + of.len()).checked_sub(rank).map_or(1, |axis| of[axis]);
     let fits = (0..rank).all(|axis| {
         let (a, b) = (size(a, axis), size(b, axis));
         a == b || a == 1 || b == 1

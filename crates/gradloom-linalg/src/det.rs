@@ -81,10 +81,17 @@ impl MatrixOp for Determinant {
         results: &mut [HostResult<'_>],
     ) -> Result<()> {
         let of = Matrices::of(&operands[0].of)?;
-        each(&of.batch, of.rows, elements(results)?, || (), |_, index, [det]: [&mut [T]; 1]| {
-            det[0] = pivots_of::<T>(&of, operands, index).fold(T::one(), |det, pivot| det * pivot);
-            Ok(())
-        })
+        each(
+            &of.batch,
+            of.rows,
+            elements(results)?,
+            || (),
+            |_, index, [det]: [&mut [T]; 1]| {
+                det[0] =
+                    pivots_of::<T>(&of, operands, index).fold(T::one(), |det, pivot| det * pivot);
+                Ok(())
+            },
+        )
     }
 
     fn derivative(
@@ -122,12 +129,18 @@ impl MatrixOp for Cofactors {
         let [of_a, of_lu, of_order, of_det] =
             [0, 1, 2, 3].map(|number| operands[number].elements::<T>());
         let cost = of.rows * of.size();
-        each(&of.batch, cost, elements(results)?, || (), |_, index, [result]: [&mut [T]; 1]| {
-            let order = &of_order[index * of.rows..][..of.rows];
-            let order: Vec<usize> = order.iter().map(|row| row.wide() as usize).collect();
-            let (a, lu) = (of.matrix(of_a, index), of.matrix(of_lu, index));
-            cofactors(a, of.rows, lu, &order, of_det[index], result)
-        })
+        each(
+            &of.batch,
+            cost,
+            elements(results)?,
+            || (),
+            |_, index, [result]: [&mut [T]; 1]| {
+                let order = &of_order[index * of.rows..][..of.rows];
+                let order: Vec<usize> = order.iter().map(|row| row.wide() as usize).collect();
+                let (a, lu) = (of.matrix(of_a, index), of.matrix(of_lu, index));
+                cofactors(a, of.rows, lu, &order, of_det[index], result)
+            },
+        )
     }
 
     /// `C = det(A) A^-T`, so `dC = <C, dA> A^-T - C dA^T A^-T`.
@@ -166,22 +179,28 @@ impl MatrixOp for LogDeterminant {
     ) -> Result<()> {
         let of = Matrices::of(&operands[0].of)?;
         let results = elements(results)?;
-        each(&of.batch, of.rows, results, || (), |_, index, [sign, sum]: [&mut [T]; 2]| {
-            let (mut negative, mut zero, mut logarithm) = (false, false, 0.0);
-            for pivot in pivots_of::<T>(&of, operands, index) {
-                negative ^= pivot < T::zero();
-                zero |= pivot == T::zero();
-                logarithm += pivot.wide().abs().ln();
-            }
-            sum[0] = T::of(logarithm);
-            sign[0] = match (zero, negative) {
-                _ if logarithm.is_nan() => T::of(f64::NAN),
-                (true, _) => T::zero(),
-                (false, true) => -T::one(),
-                (false, false) => T::one(),
-            };
-            Ok(())
-        })
+        each(
+            &of.batch,
+            of.rows,
+            results,
+            || (),
+            |_, index, [sign, sum]: [&mut [T]; 2]| {
+                let (mut negative, mut zero, mut logarithm) = (false, false, 0.0);
+                for pivot in pivots_of::<T>(&of, operands, index) {
+                    negative ^= pivot < T::zero();
+                    zero |= pivot == T::zero();
+                    logarithm += pivot.wide().abs().ln();
+                }
+                sum[0] = T::of(logarithm);
+                sign[0] = match (zero, negative) {
+                    _ if logarithm.is_nan() => T::of(f64::NAN),
+                    (true, _) => T::zero(),
+                    (false, true) => -T::one(),
+                    (false, false) => T::one(),
+                };
+                Ok(())
+            },
+        )
     }
 
     fn derivative(

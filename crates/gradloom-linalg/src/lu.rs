@@ -209,13 +209,21 @@ impl MatrixOp for Order {
         let batch = Shape::new(&shape[..shape.rank() - 1]);
         let size = shape[shape.rank() - 1];
         let pivots = operands[0].elements::<T>();
-        each(&batch, size, elements(results)?, || (), |_, index, [order]: [&mut [T]; 1]| {
-            let pivots = pivots[index * size..][..size].iter().map(|pivot| pivot.wide());
-            if let Some(pivot) = pivots.clone().find(|pivot| !(0.0..size as f64).contains(pivot)) {
-                return Err(format!("a pivot is {}, not in 1..={size}", pivot + 1.0));
-            }
-            write_indices(order, &permutation(pivots.map(|pivot| pivot as usize), size));
-            Ok(())
-        })
+        each(
+            &batch,
+            size,
+            elements(results)?,
+            || (),
+            |_, index, [order]: [&mut [T]; 1]| {
+                let pivots = pivots[index * size..][..size].iter().map(|pivot| pivot.wide());
+                if let Some(pivot) =
+                    pivots.clone().find(|pivot| !(0.0..size as f64).contains(pivot))
+                {
+                    return Err(format!("a pivot is {}, not in 1..={size}", pivot + 1.0));
+                }
+                write_indices(order, &permutation(pivots.map(|pivot| pivot as usize), size));
+                Ok(())
+            },
+        )
     }
 }

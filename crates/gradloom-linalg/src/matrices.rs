@@ -63,10 +63,8 @@ pub(crate) fn rounding_of(values: &Tensor) -> Tensor {
 #[track_caller]
 pub(crate) fn sum_to(gradient: &Tensor, shape: &Shape) -> Tensor {
     let pairs = gradient.shape().iter().zip(shape.iter()).enumerate();
-    let axes: Vec<isize> = pairs
-        .filter(|(_, (from, to))| from != to)
-        .map(|(axis, _)| axis as isize)
-        .collect();
+    let axes: Vec<isize> =
+        pairs.filter(|(_, (from, to))| from != to).map(|(axis, _)| axis as isize).collect();
     if axes.is_empty() { gradient.clone() } else { gradient.sum_keepdim(&axes[..]) }
 }
 

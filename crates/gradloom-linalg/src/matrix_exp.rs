@@ -44,10 +44,16 @@ impl MatrixOp for MatrixExp {
         let of = Matrices::of(&operands[0].of)?;
         let of_a = operands[0].elements::<T>();
         let cost = 10 * of.rows * of.size();
-        each(&of.batch, cost, elements(results)?, || (), |_, index, [result]: [&mut [T]; 1]| {
-            exponential(of.matrix(of_a, index), of.rows, result);
-            Ok(())
-        })
+        each(
+            &of.batch,
+            cost,
+            elements(results)?,
+            || (),
+            |_, index, [result]: [&mut [T]; 1]| {
+                exponential(of.matrix(of_a, index), of.rows, result);
+                Ok(())
+            },
+        )
     }
 
     /// `exp [[A^T, G], [0, A^T]]` has the gradient in its upper right corner (Higham, *Functions of

@@ -236,13 +236,19 @@ impl MatrixOp for Lstsq {
         let (of_a, of_b) = (operands[0].elements::<T>(), operands[1].elements::<T>());
         let cutoff = f64::from_bits(self.cutoff);
         let cost = 2 * a.least() * (a.size() + b.size());
-        each(&a.batch, cost, elements(results)?, || (), |_, index, [x, rank]| {
-            let (rows, columns, width) = (a.rows, a.columns, b.columns);
-            let (a, b) = (a.matrix(of_a, index), b.matrix(of_b, index));
-            let system = System { a, b, rows, columns, width, cutoff };
-            rank[0] = T::of(solve(&system, x)? as f64);
-            Ok(())
-        })
+        each(
+            &a.batch,
+            cost,
+            elements(results)?,
+            || (),
+            |_, index, [x, rank]| {
+                let (rows, columns, width) = (a.rows, a.columns, b.columns);
+                let (a, b) = (a.matrix(of_a, index), b.matrix(of_b, index));
+                let system = System { a, b, rows, columns, width, cutoff };
+                rank[0] = T::of(solve(&system, x)? as f64);
+                Ok(())
+            },
+        )
     }
 
     /// That of `pinv(A) B`.

@@ -27,7 +27,8 @@ pub fn solve(a: &Tensor, b: &Tensor) -> Tensor {
     let op = "solve";
     let size = check::square(op, a);
     check::same_dtype(op, a, b);
-    let vector = b.rank() == 1 || (b.rank() + 1 == a.rank() && b.shape()[..] == a.shape()[..b.rank()]);
+    let vector =
+        b.rank() == 1 || (b.rank() + 1 == a.rank() && b.shape()[..] == a.shape()[..b.rank()]);
     let b = if vector { b.unsqueeze(-1) } else { b.clone() };
     let [rows, _] = check::matrix(op, &b);
     assert!(rows == size, "{op}: A {} and B {} do not fit A X = B", a.shape(), b.shape());

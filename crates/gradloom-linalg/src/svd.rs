@@ -74,8 +74,7 @@ impl MatrixOp for Svd {
     ) -> Result<()> {
         let of = Matrices::of(&operands[0].of)?;
         let of_a = operands[0].elements::<T>();
-        let vectors =
-            if self.full { ComputeSvdVectors::Full } else { ComputeSvdVectors::Thin };
+        let vectors = if self.full { ComputeSvdVectors::Full } else { ComputeSvdVectors::Thin };
         let memory = || Workspace::<T>::new(of.rows, of.columns, vectors);
         let cost = 10 * of.least() * of.size();
         each(&of.batch, cost, elements(results)?, memory, |memory, index, [u, s, v]| {

@@ -114,11 +114,17 @@ impl MatrixOp for TriangularSolve {
         let (number_a, number_b) =
             (broadcast_numbers(&a.batch, &of.batch), broadcast_numbers(&b.batch, &of.batch));
         let cost = of.rows * of.size();
-        each(&of.batch, cost, elements(results)?, || (), |_, index, [x]: [&mut [T]; 1]| {
-            x.copy_from_slice(b.matrix(of_b, number_b[index]));
-            solve(self.0, a.matrix(of_a, number_a[index]), of.rows, x);
-            Ok(())
-        })
+        each(
+            &of.batch,
+            cost,
+            elements(results)?,
+            || (),
+            |_, index, [x]: [&mut [T]; 1]| {
+                x.copy_from_slice(b.matrix(of_b, number_b[index]));
+                solve(self.0, a.matrix(of_a, number_a[index]), of.rows, x);
+                Ok(())
+            },
+        )
     }
 
     fn derivative(

@@ -28,9 +28,8 @@ pub(crate) fn cofactors<T: Real>(
     cofactors: &mut [T],
 ) -> Result<(), String> {
     let pivots = || factors.iter().step_by(size + 1).map(|pivot| pivot.wide().abs());
-    let (least, most) = pivots().fold((f64::INFINITY, 0.0f64), |(least, most), pivot| {
-        (least.min(pivot), most.max(pivot))
-    });
+    let (least, most) = pivots()
+        .fold((f64::INFINITY, 0.0f64), |(least, most), pivot| (least.min(pivot), most.max(pivot)));
     let known = pivots().all(f64::is_finite);
     if size > 0 && known && least <= most * T::EPSILON.wide() * size as f64 {
         return of_singular(a, size, cofactors);

@@ -112,7 +112,8 @@ fn of_any_rank<T: Real>(system: &System<'_, T>, x: &mut [T]) -> Result<usize, St
     let System { a, b, rows, columns, width, cutoff } = *system;
     let mut inverse = vec![T::zero(); columns * rows];
     let mut workspace = svd::Workspace::new(rows, columns, ComputeSvdVectors::Thin);
-    let rank = pseudoinverse(&mut workspace, a, [rows, columns], |most| cutoff * most, &mut inverse)?;
+    let rank =
+        pseudoinverse(&mut workspace, a, [rows, columns], |most| cutoff * most, &mut inverse)?;
     let (inverse, b) = (rows_of(&inverse, columns, rows), rows_of(b, rows, width));
     let x = rows_of_mut(x, columns, width);
     matmul(x, Accum::Replace, inverse, b, T::one(), Par::Seq);

@@ -63,7 +63,8 @@ fn cases() -> Vec<Case> {
         mixed(&[u.narrow(-1, 0, size).square(), v.narrow(-2, 0, size).square()])
     }));
     cases.extend(any("pinv", |x| mixed(&[linalg::pinv(&x[0], Tolerance::default())])));
-    cases.extend(any("nuclear norm", |x| mixed(&[linalg::matrix_norm(&x[0], MatrixNorm::Nuclear)])));
+    cases
+        .extend(any("nuclear norm", |x| mixed(&[linalg::matrix_norm(&x[0], MatrixNorm::Nuclear)])));
     let two = |name: &str, function: fn(&[Tensor]) -> Tensor, a: &[usize], b: &[usize]| {
         Case::new(format!("{name} {a:?} {b:?}"), function).float(a).float(b)
     };
@@ -78,8 +79,7 @@ fn cases() -> Vec<Case> {
             Triangular::upper().unit(),
         ];
         let left = options.map(|options| linalg::solve_triangular(&a, &x[1], options));
-        let right =
-            options.map(|options| linalg::solve_triangular(&a, &t(&x[1]), options.right()));
+        let right = options.map(|options| linalg::solve_triangular(&a, &t(&x[1]), options.right()));
         mixed(&[left, right].concat())
     };
     let lu_solve: fn(&[Tensor]) -> Tensor = |x| {
@@ -96,7 +96,8 @@ fn cases() -> Vec<Case> {
         (&[2, 1, 3, 3], &[2, 3, 1]),
         (&[3, 3], &[2, 3, 1]),
     ] {
-        for (name, function) in [("solve", solve), ("triangular", triangular), ("lu_solve", lu_solve)]
+        for (name, function) in
+            [("solve", solve), ("triangular", triangular), ("lu_solve", lu_solve)]
         {
             cases.push(two(name, function, a, b));
         }
@@ -120,10 +121,15 @@ fn cases() -> Vec<Case> {
         })
         .float(&[2, 4]),
     );
-    cases.push(two("products", |x| {
-        let cross = linalg::cross(&x[0], &x[1], -1);
-        mixed(&[cross, linalg::vecdot(&x[0], &x[1], -1), linalg::vander(&x[0], Some(4))])
-    }, &[2, 3], &[1, 3]));
+    cases.push(two(
+        "products",
+        |x| {
+            let cross = linalg::cross(&x[0], &x[1], -1);
+            mixed(&[cross, linalg::vecdot(&x[0], &x[1], -1), linalg::vander(&x[0], Some(4))])
+        },
+        &[2, 3],
+        &[1, 3],
+    ));
     cases.push(two(
         "householder_product",
         |x| mixed(&[linalg::householder_product(&x[0], &x[1])]),
@@ -170,7 +176,10 @@ fn losses_of_equal_eigenvalues_alone_have_gradients() {
 fn determinants_of_singular_matrices_have_gradients() {
     let device = gradloom_cpu::device();
     for (elements, expected) in [
-        ([[1.0f64, 2.0, 0.0], [2.0, 4.0, 0.0], [0.0, 0.0, 3.0]], [12.0, -6.0, 0.0, -6.0, 3.0, 0.0, 0.0, 0.0, 0.0]),
+        (
+            [[1.0f64, 2.0, 0.0], [2.0, 4.0, 0.0], [0.0, 0.0, 3.0]],
+            [12.0, -6.0, 0.0, -6.0, 3.0, 0.0, 0.0, 0.0, 0.0],
+        ),
         ([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [3.0, 6.0, 9.0]], [0.0; 9]),
         ([[0.0; 3]; 3], [0.0; 9]),
     ] {

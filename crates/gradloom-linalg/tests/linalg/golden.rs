@@ -13,7 +13,8 @@ fn parse(text: &str) -> Vec<Value> {
 
 fn numbers(value: &Value) -> Vec<f64> {
     let infinite = |text: &str| text.parse::<f64>().unwrap();
-    let number = |value: &Value| value.as_f64().unwrap_or_else(|| infinite(value.as_str().unwrap()));
+    let number =
+        |value: &Value| value.as_f64().unwrap_or_else(|| infinite(value.as_str().unwrap()));
     value.as_array().unwrap().iter().map(number).collect()
 }
 

@@ -18,7 +18,7 @@ fn devices() -> Vec<Device> {
 
 /// Normal numbers that are the same on every run.
 fn normal(seed: u64, shape: &[usize], dtype: DType) -> Tensor {
-    let x = Tensor::normal(Key::new(seed), Shape::new(shape), DType::F64, &gradloom_cpu::device());
+    let x = Tensor::normal(Key::new(seed), Shape::new(shape), 0.0, 1.0, &gradloom_cpu::device());
     let x = x.cast(dtype);
     x.eval().unwrap();
     x
@@ -30,7 +30,7 @@ fn t(x: &Tensor) -> Tensor {
 
 /// Symmetric and positive definite.
 fn positive(x: &Tensor) -> Tensor {
-    let size = x.size(-1);
+    let size = x.size(-2);
     x.matmul(&t(x)) + Tensor::eye(size, x.dtype(), x.device()) * 0.5
 }
 
