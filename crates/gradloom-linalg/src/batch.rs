@@ -150,7 +150,7 @@ mod tests {
             result[0][0] = index as f32;
             if index % 7 == 6 { Err("fails".to_string()) } else { Ok(()) }
         };
-        let error = each(&batch, COST_MIN, [&mut result], || (), failing).unwrap_err();
+        let error = each(&batch, COST_MIN, [&mut result[..]], || (), failing).unwrap_err();
         assert_eq!(error.to_string(), "matrix [1, 1] of the batch: fails");
     }
 

@@ -13,7 +13,10 @@ fn message<T>(call: impl FnOnce() -> T) -> String {
         Ok(_) => panic!("nothing is refused"),
         Err(panic) => panic,
     };
-    *panic.downcast::<String>().expect("a formatted message")
+    match panic.downcast::<String>() {
+        Ok(message) => *message,
+        Err(panic) => panic.downcast::<&str>().expect("a message").to_string(),
+    }
 }
 
 fn of(shape: &[usize]) -> Tensor {
@@ -238,6 +241,7 @@ fn nan_and_singular_matrices_have_values_where_pytorch_has_them() {
 #[test]
 fn matrices_without_elements() {
     let none = of(&[0, 0]);
+    let identity = Tensor::eye(2, DType::F64, none.device());
     let shape = |x: &Tensor| {
         x.eval().unwrap();
         x.shape().to_vec()
@@ -258,7 +262,7 @@ fn matrices_without_elements() {
     }
     assert_eq!(shape(&linalg::eigvalsh(&none)), [0]);
     assert_eq!(shape(&linalg::solve(&none, &of(&[0, 3]))), [0, 3]);
-    assert_eq!(shape(&linalg::solve(&of(&[2, 2]), &of(&[2, 0]))), [2, 0]);
+    assert_eq!(shape(&linalg::solve(&identity, &of(&[2, 0]))), [2, 0]);
     assert_eq!(shape(&linalg::inv(&of(&[0, 2, 2]))), [0, 2, 2]);
     for sizes in [[0, 3], [3, 0], [0, 0]] {
         let [rows, columns] = sizes;
