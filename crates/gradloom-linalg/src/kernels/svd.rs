@@ -55,6 +55,9 @@ pub(crate) fn decompose<T: Real>(
     let done = match vectors {
         None => svd(transposed, values, None, None, Par::Seq, memory, Default::default()),
         Some([u, v]) => {
+            // `faer` leaves what it does not write of further columns as it was.
+            workspace.left.fill(T::zero());
+            v.fill(T::zero());
             let left = columns_of_mut(&mut workspace.left, rows, width);
             let right = columns_of_mut(v, columns, height);
             let params = Default::default();

@@ -185,7 +185,7 @@ fn determinants_of_singular_matrices_have_gradients() {
     ] {
         let a = Tensor::new(elements, &device).unwrap().tracked();
         let gradient = grad(&linalg::det(&a), &[&a]).remove(0);
-        assert_close("det", &gradient, &expected, 1e-12);
+        assert_close("det", &gradient, &expected, 1e-10);
     }
     let zero = Tensor::new([[0.0f64]], &device).unwrap().tracked();
     assert_close("det", &grad(&linalg::det(&zero), &[&zero])[0], &[1.0], 1e-15);
