@@ -148,11 +148,8 @@ fn solutions() {
             same("A X", &product(&[&a, &linalg::solve(&a, &b)]).cast(dtype), &b);
             let right = linalg::solve_right(&a, &t(&b));
             same("X A", &product(&[&right, &a]).cast(dtype), &t(&b));
-            same(
-                "inv",
-                &linalg::inv(&a),
-                &linalg::solve(&a, &Tensor::eye(size, dtype, a.device())),
-            );
+            let identity = Tensor::eye(size, dtype, a.device()).unsqueeze(0);
+            same("inv", &linalg::inv(&a), &linalg::solve(&a, &identity));
             let (lu, pivots) = linalg::lu_factor(&a);
             same("lu_solve", &linalg::lu_solve(&lu, &pivots, &b, false), &linalg::solve(&a, &b));
             let adjoint = linalg::lu_solve(&lu, &pivots, &b, true);
@@ -221,6 +218,37 @@ fn exponentials() {
                 &values(&expected),
                 tolerance,
             );
+        }
+    }
+}
+
+#[test]
+fn a_batch_is_its_matrices() {
+    let functions: [(&str, fn(&Tensor) -> Tensor); 10] = [
+        ("cholesky", |a| linalg::cholesky(&positive(a), false)),
+        ("lu", |a| linalg::lu_factor(a).0),
+        ("qr", |a| linalg::qr(a, QrMode::Complete).0),
+        ("svd", |a| linalg::svd(a, true).0),
+        ("svd", |a| linalg::svd(a, true).2),
+        ("svdvals", linalg::svdvals),
+        ("eigh", |a| {
+            linalg::eigh(&symmetric(&a.narrow(-1, 0, 1).matmul(&t(&a.narrow(-1, 1, 1))))).1
+        }),
+        ("eigvalsh", |a| linalg::eigvalsh(&(a.narrow(-1, 0, 1) + t(&a.narrow(-1, 0, 1))))),
+        ("pinv", |a| linalg::pinv(a, Tolerance::default())),
+        ("lstsq", |a| linalg::lstsq(a, &a.narrow(-1, 0, 1), None).solution),
+    ];
+    for shape in [[40, 20, 5], [40, 5, 20], [20, 50, 40], [20, 130, 130]] {
+        let a = normal(12, &shape, DType::F64);
+        let many = gradloom_cpu::CpuBackend::new(Some(1)).unwrap().into_device();
+        for (name, function) in functions {
+            let batch = values(&function(&a.to_device(&many).unwrap()));
+            let mut each = Vec::new();
+            for index in 0..shape[0] {
+                each.extend(values(&function(&a.narrow(0, index, 1))));
+            }
+            let same = batch.iter().zip(&each).all(|(a, b)| a.to_bits() == b.to_bits());
+            assert!(batch.len() == each.len() && same, "{name} of {shape:?}");
         }
     }
 }
