@@ -17,7 +17,8 @@
 //
 // Spliced: constants (ROWS: of a key head, GROUP, QUERIES, HEADS, SHARED: key heads, D4 and E4: fours of
 // features, FEATURES: of values, WIDTH: the larger, TILES: of rows, LANES_E); bindings; reads
-// (query_quad, key_quad, value_quad, scale, first_position, seen_begin, seen_end, masked); epilogue.
+// (query_quad, key_quad, value_quad, scale, first_position, seen_begin, seen_end, masked); epilogue, or
+// with QUADS, where FEATURES is a multiple of four, epilogue_quad.
 
 #import "shared/math.wgsl"
 #import "shared/random.wgsl"
@@ -229,9 +230,13 @@ fn finish(batch: u32, key_head: u32, row: u32, quad: u32, sum: vec4<f32>, total:
     let result = sum * select(1.0 / total, 0.0, total == 0.0);
     let head = key_head * GROUP + row % GROUP;
     let first = ((batch * QUERIES + row / GROUP) * HEADS + head) * FEATURES + quad * 4u;
+#ifdef QUADS
+    epilogue_quad(first, result.x, result.y, result.z, result.w);
+#else
     let rest = FEATURES - quad * 4u;
     epilogue(first, result.x);
     if (rest > 1u) { epilogue(first + 1u, result.y); }
     if (rest > 2u) { epilogue(first + 2u, result.z); }
     if (rest > 3u) { epilogue(first + 3u, result.w); }
+#endif
 }

@@ -17,7 +17,8 @@
 // Spliced: constants (ROWS: of a key head, M, CHUNKS of M rows, PAIRS: batch elements times key heads,
 // GROUP, QUERIES, HEADS, SHARED: key heads, D4 and E4: fours of features, FEATURES: of values, LANES_E,
 // SLOTS); bindings; reads (query_quad, key_quad, value_quad, scale, first_position, seen_begin,
-// seen_end, masked); epilogue, or with SPLIT write_partial.
+// seen_end, masked); epilogue, or with QUADS,
+// where FEATURES is a multiple of four, epilogue_quad, or with SPLIT write_partial.
 
 #import "shared/math.wgsl"
 #import "shared/random.wgsl"
@@ -210,9 +211,13 @@ fn finish(
     let result = sum * select(1.0 / state.y, 0.0, state.y == 0.0);
     let head = key_head * GROUP + row % GROUP;
     let first = ((batch * QUERIES + row / GROUP) * HEADS + head) * FEATURES + quad * 4u;
+#ifdef QUADS
+    epilogue_quad(first, result.x, result.y, result.z, result.w);
+#else
     epilogue(first, result.x);
     if (rest > 1u) { epilogue(first + 1u, result.y); }
     if (rest > 2u) { epilogue(first + 2u, result.z); }
     if (rest > 3u) { epilogue(first + 3u, result.w); }
+#endif
 #endif
 }

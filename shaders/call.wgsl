@@ -1,13 +1,14 @@
 // Call: an op from outside of this project, on its own WGSL.
 //
 // Grid: ELEMENTS one thread per index below COUNT; WORKGROUPS one workgroup per index below COUNT; FINISH
-// one thread per element of the result. WORKGROUP threads per workgroup, folded by GRID_X.
+// one thread per four elements of the result, COUNT in all. WORKGROUP threads per workgroup, folded by GRID_X.
 // Limits: COUNT < 2^32. With text from outside the module is compiled with checks of every access.
 //
-// FINISH: what was written as words goes through the epilogue into the memory of the result.
+// FINISH: what was written as words goes through the epilogue into the memory of the result, whose
+// elements share words.
 //
-// Spliced: constants; bindings (storage buffers); access (`readN`, `writeN`; with FINISH `get`); source
-// (`element` or `group`); epilogue.
+// Spliced: constants; bindings (storage buffers); access (`readN`, `writeN`; with FINISH `read_written`); source
+// (`element` or `group`); epilogue (`epilogue_quad`).
 
 #import "shared/math.wgsl"
 #import "shared/random.wgsl"
@@ -33,14 +34,24 @@ fn main(
         group(index, thread);
     }
 #else
-    let index = gl_group(workgroup) * WORKGROUP + thread;
+#ifdef FINISH
+    let index = (gl_group(workgroup) * WORKGROUP + thread) * 4u;
     if (index >= COUNT) {
         return;
     }
-#ifdef FINISH
-    epilogue(index, get(index));
+    let last = COUNT - 1u;
+    epilogue_quad(
+        index,
+        read_written(index),
+        read_written(min(index + 1u, last)),
+        read_written(min(index + 2u, last)),
+        read_written(min(index + 3u, last)),
+    );
 #else
-    element(index);
+    let index = gl_group(workgroup) * WORKGROUP + thread;
+    if (index < COUNT) {
+        element(index);
+    }
 #endif
 #endif
 }

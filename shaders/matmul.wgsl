@@ -10,12 +10,14 @@
 // vec4 longer than the tile, which spreads them over the banks.
 // LHS_K_FASTEST, RHS_K_FASTEST: neighbouring threads read neighbours along k, which is contiguous.
 // LHS_VECTOR, RHS_VECTOR: four neighbours along m (n) are one vec4 in memory.
+// QUADS: N is a multiple of four, and the output has the product's order: four neighbours are stored at
+// once.
 // Limits: index arithmetic in 32 bits; workgroup memory of TILE_K * (TILE_M + TILE_N + 8) * 4 bytes.
 // Order: k ascending within a part; parts are added in ascending order by `split_sum.wgsl`. With TOTALS a
 // part is long and its sums are moved to totals every BLOCK_K.
 //
-// Spliced: constants; bindings; operands (lhs_at, rhs_at, or lhs_vector, rhs_vector); finish (place, and
-// epilogue or write_partial).
+// Spliced: constants; bindings; operands (lhs_at, rhs_at, or lhs_vector, rhs_vector); finish
+// (epilogue_quad, or place and epilogue, or write_partial).
 
 #import "shared/math.wgsl"
 #import "shared/random.wgsl"
@@ -70,6 +72,13 @@ fn rhs_quad(batch: u32, k: u32, n: u32) -> vec4<f32> {
     return quad;
 }
 
+#ifdef QUADS
+fn finish_quad(split: u32, batch: u32, m: u32, n: u32, values: vec4<f32>) {
+    if (m < M && n < N) {
+        epilogue_quad((batch * M + m) * N + n, values.x, values.y, values.z, values.w);
+    }
+}
+#else
 fn finish_one(split: u32, batch: u32, m: u32, n: u32, value: f32) {
     if (n < N) {
         let index = (batch * M + m) * N + n;
@@ -89,6 +98,7 @@ fn finish_quad(split: u32, batch: u32, m: u32, n: u32, values: vec4<f32>) {
         finish_one(split, batch, m, n + 3u, values.w);
     }
 }
+#endif
 
 @compute @workgroup_size(WORKGROUP)
 fn main(

@@ -5,13 +5,17 @@
 //
 // where b is the first axis of outer.
 //
-// Grid: one thread per element of the update; with COPY one per element of the data, folded by GRID_X.
-// Without COPY the output has the data's memory, and nothing else of it is touched.
+// With COPY every element is made, else those of the update: the output has the data's memory then, and
+// nothing else of it is touched. With PACKED a thread makes a whole word, EACH elements; without COPY the
+// rows of SIZE * INNER elements begin at words, or there is but one: no word belongs to two of them.
+//
+// Grid: one thread per element or word, without COPY but PACKED WORDS threads per outer; folded by GRID_X.
 // Limits: starts are clamped for memory safety; checks are made where they are computed.
 //
 // Spliced: constants (COUNT: threads, SIZE: of the data's axis, PICKS: of the update's, INNER, HEADS:
-// outer elements of a b; alias Value); bindings; reads (read_start; with COPY read0: data); update (fn
-// update: the program at an element of the update; fn store).
+// outer elements of a b, LENGTH: of the data, EACH; alias Value); bindings; reads (read_start; with COPY
+// or PACKED read0: data); update (fn update: the program at an element of the update); store (of `value`
+// at element `place`, or of `value0` and on at word `word`).
 
 #import "shared/math.wgsl"
 #import "shared/random.wgsl"
@@ -27,6 +31,19 @@ fn start_of(outer: u32) -> u32 {
     return u32(clamp(read_start(outer / HEADS), 0i, i32(SIZE - PICKS)));
 }
 
+#ifdef COPY
+fn element(index: u32) -> Value {
+    let inner = index % INNER;
+    let place = index / INNER % SIZE;
+    let outer = index / (INNER * SIZE);
+    let pick = place - start_of(outer);
+    if (pick < PICKS) {
+        return update((outer * PICKS + pick) * INNER + inner);
+    }
+    return read0(index);
+}
+#endif
+
 @compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -36,19 +53,41 @@ fn main(
     if (index >= COUNT) {
         return;
     }
-    let inner = index % INNER;
+#ifdef PACKED
 #ifdef COPY
-    let place = index / INNER % SIZE;
-    let outer = index / (INNER * SIZE);
-    let pick = place - start_of(outer);
-    if (pick < PICKS) {
-        store(index, update((outer * PICKS + pick) * INNER + inner));
-    } else {
-        store(index, read0(index));
-    }
+    let word = index;
+#unroll e EACH
+    let value$e = element(min(word * EACH + $eu, LENGTH - 1u));
+#end
 #else
+    let outer = index / WORDS;
+    let begin = (outer * SIZE + start_of(outer)) * INNER;
+    let end = begin + PICKS * INNER;
+    let word = begin / EACH + index % WORDS;
+    if (word * EACH >= end) {
+        return;
+    }
+#unroll e EACH
+    let at$e = word * EACH + $eu;
+    var value$e: Value;
+    if (at$e >= begin && at$e < end) {
+        value$e = update(outer * PICKS * INNER + at$e - begin);
+    } else {
+        value$e = read0(at$e);
+    }
+#end
+#endif
+#else
+#ifdef COPY
+    let place = index;
+    let value = element(index);
+#else
+    let inner = index % INNER;
     let pick = index / INNER % PICKS;
     let outer = index / (INNER * PICKS);
-    store((outer * SIZE + start_of(outer) + pick) * INNER + inner, update(index));
+    let place = (outer * SIZE + start_of(outer) + pick) * INNER + inner;
+    let value = update(index);
 #endif
+#endif
+//@store
 }

@@ -13,6 +13,7 @@
 #import "shared/power.wgsl"
 #import "shared/trigonometry.wgsl"
 #import "shared/convert.wgsl"
+#import "shared/packed.wgsl"
 
 fn gl_bits(word: u32) -> f32 {
     return bitcast<f32>(word);

@@ -4,7 +4,7 @@
 //! Real kernels splice generated programs instead; `gradloom-wgpu` translates those in its own tests.
 
 use crate::Options;
-use crate::samples::{BINDINGS, EPILOGUE_F32, EPILOGUE_I32, EVERY_FUNCTION, READS};
+use crate::samples::{BINDINGS, EPILOGUE_F32, EPILOGUE_I32, EPILOGUE_QUAD, EVERY_FUNCTION, READS};
 
 /// A template with the options of one variant.
 #[derive(Clone, Debug)]
@@ -68,6 +68,15 @@ pub fn all() -> Vec<Permutation> {
         all.push(Permutation { name: format!("{template} {variant}"), template, options });
     };
     add("map.wgsl", "", base().constant("LANES", 1).splice("program", EVERY_FUNCTION));
+    add(
+        "pack.wgsl",
+        "",
+        base().splice(
+            "pack",
+            "    b3[word] = gl_pack_f16(b0[word * 2u], b0[word * 2u + 1u]);
+    b3[word] += gl_pack_bf16(b0[word], b1[word]) + gl_pack_bytes(1u, 2u, 3u, word);",
+        ),
+    );
     rows(&mut add);
     products(&mut add);
     for define in ["FORWARD", "INPUT", "WEIGHT"] {
@@ -83,22 +92,20 @@ pub fn all() -> Vec<Permutation> {
     let element = "fn element(index: u32) { b2[index] = read0(index); }";
     let elements = base().define("ELEMENTS").splice("access", READS);
     add("call.wgsl", "elements", elements.splice("source", element));
-    let get = "fn get(index: u32) -> f32 { return b0[index]; }";
-    add("call.wgsl", "finish", base().define("FINISH").splice("access", get).splice("source", ""));
-    add(
-        "gather.wgsl",
-        "",
-        base().numbers("PICKS SIZE INNER").splice(
-            "reads",
-            format!("{READS}fn read_index(index: u32) -> i32 {{ return i32(b3[index]); }}"),
-        ),
+    let written = "fn read_written(index: u32) -> f32 { return b0[index]; }";
+    let finish = base().define("FINISH").splice("access", written).splice("source", "");
+    add("call.wgsl", "finish", finish.splice("epilogue", EPILOGUE_QUAD));
+    let gather = base().numbers("PICKS SIZE INNER").splice(
+        "reads",
+        format!("{READS}fn read_index(index: u32) -> i32 {{ return i32(b3[index]); }}"),
     );
+    add("gather.wgsl", "", gather.clone());
+    add("gather.wgsl", "quads", gather.define("QUADS").splice("epilogue", EPILOGUE_QUAD));
     scatters(&mut add);
-    add(
-        "concat.wgsl",
-        "",
-        base().numbers("SIZE INNER").splice("parts", "return read0(outer + place + inner);"),
-    );
+    let concat =
+        base().numbers("SIZE INNER").splice("parts", "return read0(outer + place + inner);");
+    add("concat.wgsl", "", concat.clone());
+    add("concat.wgsl", "quads", concat.define("QUADS").splice("epilogue", EPILOGUE_QUAD));
     scans(&mut add);
     let arg_reduce = base()
         .numbers("LENGTH INNER THREADS ROWS_PER_GROUP")
@@ -192,6 +199,34 @@ fn rhs_at(batch: u32, k: u32, n: u32) -> f32 {{ return {variant}_rhs(batch, k, n
         .splice("reads", "fn read_partial(index: u32) -> f32 { return b0[index]; }")
         .splice("place", place);
     add("split_sum.wgsl", "", sum);
+    let quads = tile(1).define("QUADS").splice("finish", EPILOGUE_QUAD);
+    add("matmul.wgsl", "quads", quads);
+    products_of_bytes(add);
+}
+
+fn products_of_bytes(add: &mut Add<'_>) {
+    let operands = "
+fn lhs_index(batch: u32, m: u32, k: u32) -> u32 { return (batch * M + m) * K + k; }
+fn lhs_word(word: u32) -> u32 { return bitcast<u32>(b0[word]); }
+fn rhs_index(batch: u32, k: u32, n: u32) -> u32 { return (batch * K + k) * N + n; }
+fn rhs_word(word: u32) -> u32 { return bitcast<u32>(b1[word]); }
+";
+    let options = || {
+        base()
+            .numbers("M N K TILES_M TILES_N")
+            .constants(&[("TILE", 32), ("TILE_K", 8)])
+            .splice("operands", operands)
+            .splice("finish", EPILOGUE_I32)
+    };
+    add("matmul_bytes.wgsl", "", options());
+    let along = options().define("LHS_ALONG").define("RHS_ALONG");
+    add("matmul_bytes.wgsl", "along", along.define("PACKED_DOT"));
+    let quads = "fn epilogue_quad(index: u32, a: i32, b: i32, c: i32, d: i32) {
+    b3[index] = bitcast<u32>(a + b + c + d);
+}
+";
+    let across = options().define("LHS_ACROSS").define("RHS_ACROSS");
+    add("matmul_bytes.wgsl", "across", across.define("QUADS").splice("finish", quads));
 }
 
 fn pools(add: &mut Add<'_>) {
@@ -256,19 +291,20 @@ fn set_place(index: u32, value: u32) { b3[index] = value; }",
 fn writes(add: &mut Add<'_>) {
     let options = || {
         base()
-            .numbers("SIZE PICKS INNER HEADS")
+            .numbers("SIZE PICKS INNER HEADS LENGTH WORDS")
+            .constant("EACH", 2)
             .splice(
                 "reads",
                 format!("{READS}fn read_start(index: u32) -> i32 {{ return i32(b3[index]); }}"),
             )
-            .splice(
-                "update",
-                "fn update(index: u32) -> f32 { return b1[index]; }
-fn store(index: u32, value: f32) { b2[index] = value; }",
-            )
+            .splice("update", "fn update(index: u32) -> f32 { return b1[index]; }")
+            .splice("store", "    b2[place] = value;")
     };
+    let packed = || options().define("PACKED").splice("store", "    b2[word] = value0 + value1;");
     add("write.wgsl", "in place", options());
     add("write.wgsl", "copied", options().define("COPY"));
+    add("write.wgsl", "words in place", packed());
+    add("write.wgsl", "words copied", packed().define("COPY"));
 }
 
 /// Every format of blocks once, and products with several formats.
@@ -343,13 +379,16 @@ fn read_partial(index: u32) -> f32 { return b0[index]; }",
         .constants(&[("TILE_Q", 32), ("TILE_K", 16), ("EACH_Q", 4), ("EACH_K", 2)])
         .constants(&[("LANES", 2), ("OUT_Q", 4), ("EACH_E", 1), ("LANES_E", 8)]);
     add("attention.wgsl", "", tile.clone());
-    add("attention.wgsl", "long", tile.define("LONG"));
+    add("attention.wgsl", "long", tile.clone().define("LONG"));
+    let quads = |options: Options| options.define("QUADS").splice("epilogue", EPILOGUE_QUAD);
+    add("attention.wgsl", "quads", quads(tile));
     let few = || {
         options()
             .constants(&[("M", 3), ("TILE_K", 32), ("LANES_D", 8), ("LANES", 16)])
             .constants(&[("LANES_E", 8), ("SLOTS", 8)])
     };
     add("attention_few.wgsl", "", few());
+    add("attention_few.wgsl", "quads", quads(few()));
     let partial = "fn write_partial(index: u32, value: f32) { b2[index] = value; }";
     add("attention_few.wgsl", "split", few().define("SPLIT").splice("epilogue", partial));
     add("attention_combine.wgsl", "", options());

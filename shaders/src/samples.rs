@@ -16,6 +16,9 @@ fn read1(index: u32) -> f32 { return b1[index]; }
 pub(crate) const EPILOGUE_F32: &str = "
 fn epilogue(index: u32, accumulator: f32) { b2[index] = gl_relu(accumulator) + b1[index]; }
 ";
+pub(crate) const EPILOGUE_QUAD: &str = "
+fn epilogue_quad(index: u32, a: f32, b: f32, c: f32, d: f32) { b2[index] = (a + b) * (c + d); }
+";
 pub(crate) const EPILOGUE_I32: &str = "
 fn epilogue(index: u32, accumulator: i32) { b3[index] = bitcast<u32>(accumulator); }
 ";
@@ -34,6 +37,9 @@ pub(crate) const EVERY_FUNCTION: &str = "
     gl_check(i + j, 100u, words[0].x);
     let random = gl_threefry(words[1].xy, vec2<u32>(index, 0u)).x;
     let flag = gl_xor(gl_is_nan(a), gl_is_inf(b));
+    y += gl_load_f16(u, index) + gl_load_bf16(u, index) + f32(gl_load_byte(u, index));
+    y += dot(gl_load_four_f16(u, u), gl_load_four_bf16(u, u)) + f32(gl_load_four_bytes(u).y);
+    y += f32(gl_load_signed_byte(u, index) + gl_load_four_signed_bytes(u).z);
     b2[index] = select(y, f32(i), flag);
     b3[index] = u + w + random;
 ";

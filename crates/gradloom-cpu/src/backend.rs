@@ -7,11 +7,13 @@ use std::sync::{Arc, OnceLock};
 
 use gradloom_plan::{Limits, Planner, Prepared};
 use gradloom_tensor::{
-    Backend, Buffer, Capabilities, DType, Device, Error, Result, Retention, Statistics, Tensor,
+    Backend, Buffer, BytesSource, Capabilities, DType, Device, Error, Result, Retention,
+    Statistics, Tensor,
 };
 
-use crate::executor::{Executor, memory_of};
+use crate::executor::Executor;
 use crate::kernels::transposed::COPIES;
+use crate::memory::{Finder, adopt};
 use crate::simd::Level;
 
 /// The processor: SIMD loops on all cores, memory from a caching allocator.
@@ -26,6 +28,8 @@ pub struct CpuBackend {
     threads: usize,
     /// Threads of this backend alone; otherwise the process-wide ones.
     pool: Option<rayon::ThreadPool>,
+    /// Bytes of leaves that are not in the pool's memory.
+    outside: Arc<AtomicU64>,
     kernels: AtomicU64,
     submissions: AtomicU64,
     plans: AtomicU64,
@@ -82,6 +86,7 @@ impl CpuBackend {
             executor,
             threads,
             pool,
+            outside: Arc::default(),
             kernels: AtomicU64::new(0),
             submissions: AtomicU64::new(0),
             plans: AtomicU64::new(0),
@@ -152,8 +157,12 @@ impl Backend for CpuBackend {
         Ok(Buffer::new(Arc::new(storage), dtype, bytes.len() / dtype.size()))
     }
 
+    fn adopt(&self, dtype: DType, source: Arc<dyn BytesSource>) -> Result<Buffer> {
+        Ok(adopt(dtype, source, &self.outside))
+    }
+
     fn download(&self, buffer: &Buffer) -> Result<Vec<u8>> {
-        let memory = memory_of(buffer)?;
+        let memory = Finder::new(&self.executor.pool).memory_of(buffer)?;
         // SAFETY: the caller holds the buffer, and evaluations write only to memory that they alone
         // hold.
         Ok(unsafe { memory.read(buffer.len() * buffer.dtype().size()) }.to_vec())
@@ -177,6 +186,7 @@ impl Backend for CpuBackend {
         Statistics {
             bytes_in_use: usage.in_use,
             bytes_cached: usage.cached,
+            bytes_outside: self.outside.load(Ordering::Relaxed),
             bytes_peak: usage.peak,
             system_allocations: usage.system_allocations,
             kernels: self.kernels.load(Ordering::Relaxed),

@@ -9,11 +9,11 @@ use std::time::Instant;
 use gradloom_plan::{
     BufferRef, Checks, Kernel, KernelKind, Owner, Plan, PlanFault, Prepared, interpret,
 };
-use gradloom_tensor::{Buffer, DType, Error, Result};
+use gradloom_tensor::{DType, Error, Result};
 use rayon::prelude::*;
 
 use crate::kernels::{Context, Executable, InPlace, prepare};
-use crate::memory::{Memory, Storage};
+use crate::memory::{Finder, Memory, Storage};
 use crate::pool::Pool;
 use crate::profile::Profile;
 use crate::simd::Level;
@@ -98,9 +98,17 @@ impl Executor {
         let values = values.map_err(short)?;
         let slots = plan.slots.iter().map(|slot| self.pool.allocate(slot.bytes));
         let slots = slots.collect::<Result<Vec<Storage>>>().map_err(short)?;
+        let mut finder = Finder::new(&self.pool);
+        if threads > 1 {
+            finder.copy_all(&prepared.inputs);
+        }
+        let inputs = prepared.inputs.iter().enumerate().map(|(input, buffer)| {
+            let memory = finder.memory_of(buffer);
+            memory.map_err(|error| prepared.error_of_input(input, error))
+        });
         let bindings = Bindings {
-            inputs: prepared.inputs.iter().map(memory_of).collect::<Result<_>>()?,
-            outputs: values.iter().map(memory_of).collect::<Result<_>>()?,
+            inputs: inputs.collect::<Result<_>>()?,
+            outputs: values.iter().map(|value| finder.memory_of(value)).collect::<Result<_>>()?,
             slots: slots.iter().map(Storage::memory).collect(),
         };
         let failures = Failures::default();
@@ -146,6 +154,9 @@ impl Executor {
         prepared.complete(values);
         if let Some(profile) = &self.profile {
             eprint!("{}", profile.last(plan));
+            if std::env::var_os("GRADLOOM_PLANS").is_some() {
+                eprintln!("PLAN {}\n{plan}", plan.id);
+            }
         }
         Ok(())
     }
@@ -190,6 +201,9 @@ fn kernel_memory<'a>(
 ) -> Result<KernelMemory<'a>, String> {
     let outputs: Vec<Memory> =
         kernel.outputs.iter().map(|output| bindings.memory(output.buffer)).collect();
+    if !outputs.iter().all(|output| output.is_writable()) {
+        return Err("an output has memory that was lent for reading".to_owned());
+    }
     let mut inputs: Vec<&[u8]> = Vec::with_capacity(kernel.inputs.len());
     for (index, input) in kernel.inputs.iter().enumerate() {
         let memory = bindings.memory(input.buffer);
@@ -239,13 +253,6 @@ fn is_large(plan: &Plan) -> bool {
         }
         let elements = kernel.inputs.iter().map(|input| input.len).sum::<usize>();
         elements + kernel.space.shape.count() > crate::kernels::executable::SEQUENTIAL_MAX
-    })
-}
-
-/// The memory of a buffer of this backend.
-pub(crate) fn memory_of(buffer: &Buffer) -> Result<Memory> {
-    buffer.storage::<Storage>().map(Storage::memory).ok_or_else(|| {
-        Error::backend("cpu: a buffer belongs to another device; move the tensor with `to_device`")
     })
 }
 

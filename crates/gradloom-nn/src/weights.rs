@@ -49,7 +49,9 @@ pub fn to_bytes(dict: &StateDict) -> Result<Vec<u8>> {
 /// by its index, or of a folder with one of these. [`Checkpoint`] reads single tensors.
 ///
 /// Integers of other widths become `i32`; a 64-bit one that does not fit is an error. `f64` becomes
-/// `f32` on a device without it, and `f16` likewise. Blocks of GGUF stay blocks.
+/// `f32` on a device without it, and `f16` likewise. Blocks of GGUF stay blocks. For weights that stay in
+/// their file until they are needed, collect [`Checkpoint::tensors`] of one that
+/// [`Checkpoint::open_mapped`] has opened.
 ///
 /// # Errors
 /// If the file is missing, is of no known format, is damaged, or holds elements that tensors cannot

@@ -18,6 +18,8 @@ pub struct ProductForms {
     /// Rows or columns up to which a product is a reduction: each element of an operand is used so
     /// often only, and tiles gain nothing. [`usize::MAX`] where a device has no tiles.
     pub narrow_max: usize,
+    /// Products of i8 that are summed in i32 have tiles of their own.
+    pub bytes: bool,
 }
 
 impl ProductForms {
@@ -27,10 +29,19 @@ impl ProductForms {
         let KernelKind::Matmul { lhs, rhs } = kernel.kind else { return kernel };
         let rank = kernel.space.shape.rank();
         let (rows, columns) = (kernel.space.shape[rank - 2], kernel.space.shape[rank - 1]);
-        let integers = !kernel.inputs[0].dtype.is_float();
-        let reduces = (integers || rows.min(columns) <= self.narrow_max) && rank < RANK_MAX;
+        let dtype = kernel.inputs[0].dtype;
+        let has_tiles = dtype.is_float() || self.bytes && dtype == DType::I8 && is_wide(&kernel);
+        let reduces = (!has_tiles || rows.min(columns) <= self.narrow_max) && rank < RANK_MAX;
         if reduces { as_reduction(kernel, &lhs, &rhs) } else { kernel }
     }
+}
+
+/// True if a product of integers is the i32 in which it is summed.
+fn is_wide(kernel: &Kernel) -> bool {
+    let mut instructions = kernel.program.instructions.iter();
+    instructions
+        .find(|instruction| instruction.operation == Operation::Accumulator)
+        .is_some_and(|accumulator| accumulator.dtype == DType::I32)
 }
 
 /// The same work as a reduction. Its product and sum are of the dtype in which they are computed; the
@@ -176,8 +187,8 @@ mod tests {
 
     #[test]
     fn narrow_and_integer_products_are_reductions() {
-        let tiles = ProductForms { narrow_max: 4 };
-        let no_tiles = ProductForms { narrow_max: usize::MAX };
+        let tiles = ProductForms { narrow_max: 4, bytes: true };
+        let no_tiles = ProductForms { narrow_max: usize::MAX, bytes: false };
         let reduces = |forms: ProductForms, batch: &[usize], size, dtype| {
             forms.choose(product(batch, size, dtype)).kind == KernelKind::Reduce
         };
@@ -185,6 +196,7 @@ mod tests {
         assert!(reduces(tiles, &[], [4, 3, 4096], DType::F16));
         assert!(reduces(tiles, &[2], [4096, 3, 1], DType::F32));
         assert!(reduces(tiles, &[], [64, 3, 64], DType::U8));
+        assert!(reduces(tiles, &[], [64, 3, 64], DType::I8));
         assert!(reduces(no_tiles, &[], [64, 3, 64], DType::F32));
         assert!(!reduces(tiles, &[1; RANK_MAX - 2], [1, 3, 8], DType::F32));
     }

@@ -30,10 +30,20 @@ impl Plan {
                 }
             };
             let missing = || Error::backend("plan: an output has the memory of nothing before it");
-            let shared = Arc::clone(source.ok_or_else(missing)?.shared());
-            buffers.push(Buffer::new(shared, output.dtype, output.len));
+            buffers.push(source.ok_or_else(missing)?.sharing(output.dtype, output.len));
         }
         Ok(buffers)
+    }
+
+    /// The node that messages name where an input cannot be read: that of the first kernel that reads it.
+    pub fn reader(&self, input: usize) -> Option<usize> {
+        let reads = |kernel: &&Kernel| {
+            kernel
+                .inputs
+                .iter()
+                .any(|operand| self.block(operand.buffer) == BufferRef::Input(input))
+        };
+        self.kernels.iter().find(reads).map(|kernel| kernel.node)
     }
 
     /// The node that messages name where memory is short: that of the kernel with the largest result.

@@ -65,6 +65,20 @@ impl Prepared {
         }
     }
 
+    /// An error of reading an input: of the op that reads it first, or of the root that is a view of it.
+    pub fn error_of_input(&self, input: usize, error: Error) -> Error {
+        let reader = self.plan.reader(input).and_then(|node| self.nodes.get(node));
+        let view = || {
+            let input = Some(crate::BufferRef::Input(input));
+            let view = self.plan.outputs.iter().position(|output| output.alias == input);
+            view.and_then(|view| self.outputs.get(view))
+        };
+        match reader.or_else(view) {
+            Some(node) => error.of_op(node.op().name(), node.shape(), node.origin()),
+            None => error,
+        }
+    }
+
     /// The error of a plan that an executor finds unsound: it names the op and the line that made it.
     pub fn fault(&self, fault: &PlanFault) -> Error {
         failed_check(&self.plan, &self.nodes, fault)

@@ -46,7 +46,7 @@ fn gradients_are_those_of_the_reference() {
 /// What a device without tiles asks for, in every plan with a product: values and first gradients.
 #[test]
 fn products_as_reductions_are_those_of_the_reference() {
-    let products = Some(ProductForms { narrow_max: usize::MAX });
+    let products = Some(ProductForms { narrow_max: usize::MAX, bytes: false });
     let limits = Limits { products, ..Limits::default() };
     let device = interpret::Interpreter::new(limits).into_device();
     let product = |case: &gradloom_testkit::Case| case.name.contains("matmul");

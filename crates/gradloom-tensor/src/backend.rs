@@ -4,7 +4,8 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use crate::{DType, Result, Tensor};
+use crate::outside::BytesSource;
+use crate::{DType, Error, Result, Tensor};
 
 /// Something that evaluates graphs: the CPU, or one GPU adapter.
 ///
@@ -21,6 +22,23 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// When memory runs out, the dtype is unsupported, or the device is lost.
     fn upload(&self, dtype: DType, bytes: &[u8]) -> Result<Buffer>;
+
+    /// Takes elements that are outside of the device's memory, such as in a file, and may leave them
+    /// there: used in place, or copied at the first use. Without such a device's own way they are
+    /// uploaded at once.
+    ///
+    /// # Errors
+    /// As [`Backend::upload`], and when they cannot be read. What is left for later fails then: the
+    /// evaluation that needs them.
+    fn adopt(&self, dtype: DType, source: Arc<dyn BytesSource>) -> Result<Buffer> {
+        let (mut bytes, count) = (Vec::new(), source.byte_count());
+        bytes.try_reserve_exact(count).map_err(|error| {
+            Error::out_of_memory(format!("adopt: no memory for {count} bytes: {error}"))
+        })?;
+        bytes.resize(count, 0);
+        source.read(0, &mut bytes)?;
+        self.upload(dtype, &bytes)
+    }
 
     /// Copies all elements to the host, in host order, packed as [`DType::size`] says.
     ///
@@ -79,13 +97,17 @@ pub struct Capabilities {
     pub subgroup_size: Option<u32>,
 }
 
-/// Counters of a backend. All but `bytes_in_use` and `bytes_cached` only grow.
+/// Counters of a backend. All but `bytes_in_use`, `bytes_cached`, `bytes_outside` and `plan_bytes` only
+/// grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
     /// Bytes in live buffers.
     pub bytes_in_use: u64,
     /// Bytes kept by the caching allocator for reuse.
     pub bytes_cached: u64,
+    /// Bytes of live buffers that are not in the device's memory: leaves that are used where their file
+    /// is mapped, and those that nothing has asked for yet. No part of `bytes_in_use`.
+    pub bytes_outside: u64,
     /// Highest `bytes_in_use` so far.
     pub bytes_peak: u64,
     /// Buffers requested from the operating system or the driver.
@@ -129,12 +151,24 @@ pub struct Buffer {
     storage: Arc<dyn Any + Send + Sync>,
     dtype: DType,
     len: usize,
+    fixed: bool,
 }
 
 impl Buffer {
     /// Wraps a backend's own storage.
     pub fn new(storage: Arc<dyn Any + Send + Sync>, dtype: DType, len: usize) -> Self {
-        Buffer { storage, dtype, len }
+        Buffer { storage, dtype, len, fixed: false }
+    }
+
+    /// Wraps storage that is never written in place, whoever holds it.
+    pub fn fixed(storage: Arc<dyn Any + Send + Sync>, dtype: DType, len: usize) -> Self {
+        Buffer { storage, dtype, len, fixed: true }
+    }
+
+    /// The same storage with elements of another kind.
+    #[must_use]
+    pub fn sharing(&self, dtype: DType, len: usize) -> Self {
+        Buffer { storage: Arc::clone(&self.storage), dtype, len, fixed: self.fixed }
     }
 
     /// The backend's storage, if it is a `T`.
@@ -148,12 +182,13 @@ impl Buffer {
     }
 
     /// True if only `count` handles on the storage are left, those that the caller accounts for: then
-    /// nobody else can read it, and it may be written in place.
+    /// nobody else can read it, and it may be written in place. Never true of
+    /// [`fixed`](Buffer::fixed) storage.
     ///
     /// The count alone would not do: it is read without order, so a thread that has just let its handle
     /// go might still be seen reading. After the fence its reads are over.
     pub fn is_held_only_by(&self, count: usize) -> bool {
-        let only = Arc::strong_count(&self.storage) == count;
+        let only = !self.fixed && Arc::strong_count(&self.storage) == count;
         if only {
             std::sync::atomic::fence(std::sync::atomic::Ordering::Acquire);
         }

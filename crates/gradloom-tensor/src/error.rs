@@ -137,6 +137,15 @@ impl Error {
         self
     }
 
+    /// The same error, said of a device whose name its message lacks.
+    #[must_use]
+    pub fn on_device(mut self, device: &str) -> Self {
+        if let Kind::Device { message, .. } = &mut *self.0 {
+            *message = format!("{device}: {message}");
+        }
+        self
+    }
+
     fn device(message: String, reason: Reason) -> Self {
         Error::new(Kind::Device { message, reason })
     }

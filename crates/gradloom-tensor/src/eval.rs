@@ -175,7 +175,8 @@ impl Tensor {
         let value = self.value().ok_or_else(|| {
             Error::backend(format!("eval: {} left a root without a value", self.device().name()))
         })?;
-        self.device().backend().download(value)
+        let bytes = self.device().backend().download(value);
+        bytes.map_err(|error| error.of_op(self.op().name(), self.shape(), self.origin()))
     }
 
     /// The only element, as a float: an i64 beyond 2^53 is rounded, [`Tensor::to_vec`] has it exactly.

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod backend;
+pub mod outside;
 mod display;
 pub mod rounding;
 pub mod dtype;
@@ -42,6 +43,7 @@ pub use ops::scan::{Scan, scan};
 pub use ops::slice::{NewAxis, Slice, SliceRange};
 pub use ops::views::IntoShape;
 pub use origin::Origin;
+pub use outside::BytesSource;
 pub use random::Key;
 pub use shape::{RANK_MAX, Shape};
 pub use tensor::{State, Tensor};

@@ -3,25 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::contents::{Contents, Located};
-use crate::convert::{Plan, WideIntegers};
-use crate::error::Fault;
+use crate::contents::Located;
+use crate::convert::WideIntegers;
+use crate::file::{File, Format};
 use crate::folder::{self, Index};
 use crate::source::{Opening, Source};
-use crate::{Entry, Error, Result, Stored, Value, gguf, safetensors, torch};
-use gradloom_tensor::{BlockFormat, Device, RANK_MAX, Shape, Tensor};
-
-/// How a file stores tensors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Format {
-    /// A header of JSON and plain elements.
-    Safetensors,
-    /// PyTorch's `.pt`, `.pth` and `.bin`.
-    Torch,
-    /// The format of llama.cpp.
-    Gguf,
-}
+use crate::{Entry, Error, ReadOptions, Result, Value};
+use gradloom_tensor::{Device, Tensor};
 
 /// The tensors of a model, listed; their elements are read when they are asked for.
 ///
@@ -44,13 +32,6 @@ pub struct Checkpoint {
     wide_integers: WideIntegers,
 }
 
-struct File {
-    name: String,
-    format: Format,
-    source: Source,
-    contents: Contents,
-}
-
 impl Checkpoint {
     /// Lists the tensors of a file, of a set of files through its index, or of a folder as model hubs
     /// publish them. Names do not matter for files: the content tells the format.
@@ -64,8 +45,18 @@ impl Checkpoint {
         Checkpoint::open_with(path.as_ref(), Opening::READ)
     }
 
-    /// As [`Checkpoint::open`] with the files mapped into memory, so that tensors that are not asked for
-    /// cost nothing.
+    /// As [`Checkpoint::open`] with the files mapped into memory, and their tensors left there until they
+    /// are needed: opening takes the time of the headers, and a model may be larger than memory.
+    ///
+    /// On the CPU a tensor is used in place where its elements lie in the file as they are needed: plain
+    /// ones of the tensor's own dtype, without gaps, at a place that is a multiple of their size. It is
+    /// not written in place: what [`commit`](gradloom_tensor::commit) stores has memory of its own. Blocks
+    /// are copied at their first use, since tensors hold them in another order, and so are
+    /// elements that are converted, rows in another order and what is not
+    /// aligned. On a GPU every tensor is uploaded at its first use, in pieces. 64-bit integers that are
+    /// narrowed, and what a PyTorch checkpoint has compressed or with gaps, are read at once.
+    ///
+    /// [`Statistics::bytes_outside`](gradloom_tensor::Statistics) has the bytes that are in the files.
     ///
     /// ```no_run
     /// // SAFETY: the program's own files, which nothing writes while it runs.
@@ -74,10 +65,15 @@ impl Checkpoint {
     /// ```
     ///
     /// # Safety
-    /// Nothing, in this process or another, may write to the files or cut them while the checkpoint
-    /// lives: bytes that change under a slice are undefined behaviour, and if a file became shorter, the
-    /// system ends the process. Replacing a file by renaming another over it, as [`safetensors::save`]
-    /// does, is no write to it.
+    /// Nothing, in this process or another, may write to the files or cut them while the checkpoint or a
+    /// tensor of it lives: bytes that change under a slice are undefined behaviour. Replacing a file by
+    /// renaming another over it, as [`safetensors::save`] does, is no write to it.
+    ///
+    /// A file that was cut all the same is found: its length is looked at before each evaluation that
+    /// reads it in place, and what is copied is read through the file's handle, so that an evaluation
+    /// fails with an error. Only if it is cut at the moment in which it is opened, read at once or
+    /// read in place by kernels does the system end the process: on Unix by `SIGBUS`, which a shell
+    /// reports as a bus error.
     ///
     /// # Errors
     /// If a file is missing, damaged, or of no known format.
@@ -191,21 +187,44 @@ impl Checkpoint {
     /// # Errors
     /// If there is no such tensor, its elements are of a kind that tensors cannot have, or the device
     /// refuses.
+    #[track_caller]
     pub fn tensor(&self, name: &str, device: &Device) -> Result<Tensor> {
+        self.tensor_with(name, &ReadOptions::new(), device)
+    }
+
+    /// As [`Checkpoint::tensor`], with other elements than the file has.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::tensor`], and for rows of blocks that are no matrix.
+    ///
+    /// # Panics
+    /// If rows are asked for that the tensor has not.
+    #[track_caller]
+    pub fn tensor_with(
+        &self,
+        name: &str,
+        options: &ReadOptions<'_>,
+        device: &Device,
+    ) -> Result<Tensor> {
         let Some((file, located)) = self.find(name) else {
             let count = self.index.len();
             let message = format!("no tensor {name:?} among the {count}; names() lists them");
             return Err(Error::missing(&self.name, message));
         };
-        file.tensor(name, located, self.wide_integers, device)
+        file.tensor(name, located, options, self.wide_integers, device)
     }
 
     /// Reads all tensors to a device.
     ///
     /// # Errors
     /// As [`Checkpoint::tensor`].
+    #[track_caller]
     pub fn tensors(&self, device: &Device) -> Result<BTreeMap<String, Tensor>> {
-        self.names().map(|name| Ok((name.to_owned(), self.tensor(name, device)?))).collect()
+        let mut tensors = BTreeMap::new();
+        for name in self.names() {
+            tensors.insert(name.to_owned(), self.tensor(name, device)?);
+        }
+        Ok(tensors)
     }
 
     fn find(&self, name: &str) -> Option<(&File, &Located)> {
@@ -218,97 +237,4 @@ impl std::fmt::Debug for Checkpoint {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "Checkpoint({}, {} tensors)", self.name, self.index.len())
     }
-}
-
-impl File {
-    fn new(name: String, source: Source) -> Result<File> {
-        let parsed = recognise(&source).and_then(|format| {
-            let contents = match format {
-                Format::Safetensors => safetensors::parse(&source),
-                Format::Torch => torch::parse(&source),
-                Format::Gguf => gguf::parse(&source),
-            };
-            Ok((format, contents?))
-        });
-        let (format, contents) = parsed.map_err(|fault| Error::of(&name, fault))?;
-        Ok(File { name, format, source, contents })
-    }
-
-    fn tensor(
-        &self,
-        name: &str,
-        located: &Located,
-        wide_integers: WideIntegers,
-        device: &Device,
-    ) -> Result<Tensor> {
-        let wrong = |message: String| Error::unsupported(&self.name, format!("{name}: {message}"));
-        let refused = |error| Error::tensor(&self.name, name, error);
-        let Entry { shape, stored } = &located.entry;
-        if shape.len() > RANK_MAX {
-            let rank = shape.len();
-            return Err(wrong(format!("{rank} axes, but at most {RANK_MAX} are supported")));
-        }
-        if !Shape::new(shape).is_addressable() {
-            return Err(wrong(format!("a shape of {shape:?} is absurd")));
-        }
-        let bytes = self.contents.bytes(&self.source, located).map_err(|fault| {
-            let fault = match fault {
-                Fault::Malformed(message) => Fault::Malformed(format!("{name}: {message}")),
-                Fault::Unsupported(message) => Fault::Unsupported(format!("{name}: {message}")),
-            };
-            Error::of(&self.name, fault)
-        })?;
-        if let Stored::Blocks(format) = *stored {
-            return blocks(format, shape, &bytes, device).map_err(refused);
-        }
-        let plan = Plan::new(stored, wide_integers, device).map_err(wrong)?;
-        let bytes = plan.convert(bytes).map_err(wrong)?;
-        let buffer = device.backend().upload(plan.dtype(), &bytes).map_err(refused)?;
-        Ok(Tensor::from_buffer(buffer, &shape[..], device))
-    }
-}
-
-/// The format, by the first bytes.
-fn recognise(bytes: &[u8]) -> Result<Format, Fault> {
-    if bytes.starts_with(b"GGUF") {
-        return Ok(Format::Gguf);
-    }
-    // A header of 640 bytes begins as a pickle does.
-    if safetensors::recognise_whole(bytes) {
-        return Ok(Format::Safetensors);
-    }
-    if torch::recognise(bytes) {
-        return Ok(Format::Torch);
-    }
-    if safetensors::recognise(bytes) {
-        return Ok(Format::Safetensors);
-    }
-    Err(match bytes {
-        [b'G' | b'g', b'G' | b'g', ..] => {
-            Fault::Unsupported("a file of ggml before GGUF; get one in GGUF".to_owned())
-        }
-        [] => "an empty file; get it again".into(),
-        _ => "neither safetensors, nor GGUF, nor a PyTorch checkpoint, nor the index of a set of files; get it again".into(),
-    })
-}
-
-/// A tensor over blocks.
-fn blocks(
-    format: BlockFormat,
-    shape: &[usize],
-    bytes: &[u8],
-    device: &Device,
-) -> gradloom_tensor::Result<Tensor> {
-    let folded = match *shape {
-        [rows, columns] => [rows, columns],
-        // As many rows as can be, because rows are filled up to whole groups.
-        _ => [bytes.len() / format.bytes(), format.elements()],
-    };
-    // A side without elements may be of any length, but there is nothing to store.
-    if bytes.is_empty() {
-        let buffer = device.backend().upload(gradloom_tensor::DType::F32, &[])?;
-        return Ok(Tensor::from_buffer(buffer, shape, device));
-    }
-    let matrix = Tensor::from_blocks(format, folded, bytes, device)?;
-    Ok(if matrix.shape()[..] == *shape { matrix } else { matrix.reshape(shape) })
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::Stored;
-use gradloom_tensor::{DType, Device, Element, f16};
+use gradloom_tensor::{DType, Device, Element, bf16, f16};
 
 /// Files are little-endian; this host may not be.
 pub(crate) fn little_endian(mut bytes: Vec<u8>, size: usize) -> Vec<u8> {
@@ -34,11 +34,13 @@ impl<'a> Plan<'a> {
     pub(crate) fn new(
         source: &'a Stored,
         wide: WideIntegers,
+        floats_as_f32: bool,
         device: &Device,
     ) -> Result<Plan<'a>, String> {
         let capabilities = device.capabilities();
         let target = match source {
             Stored::F32 => DType::F32,
+            Stored::BF16 | Stored::F16 | Stored::F64 if floats_as_f32 => DType::F32,
             Stored::BF16 => DType::BF16,
             Stored::F16 if capabilities.f16 => DType::F16,
             Stored::F64 if capabilities.f64 => DType::F64,
@@ -54,6 +56,27 @@ impl<'a> Plan<'a> {
             }
         };
         Ok(Plan { source, target })
+    }
+
+    /// From elements of `source` to a dtype that [`Plan::new`] has found for them.
+    pub(crate) fn between(source: &'a Stored, target: DType) -> Plan<'a> {
+        Plan { source, target }
+    }
+
+    /// True if the elements in the file are those of the tensor as they are.
+    pub(crate) fn changes_nothing(&self) -> bool {
+        // Any byte but zero is a truth in files.
+        let same = *self.source == Stored::from(self.target) && *self.source != Stored::Bool;
+        same && (cfg!(target_endian = "little") || self.source.size() == Some(1))
+    }
+
+    /// True if there are elements that do not fit the tensor's dtype.
+    pub(crate) fn may_fail(&self) -> bool {
+        match self.source {
+            Stored::I64 => self.target != DType::I64,
+            Stored::U64 => true,
+            _ => false,
+        }
     }
 
     /// Element type of the tensor.
@@ -75,6 +98,9 @@ impl<'a> Plan<'a> {
             }
             Stored::F16 if self.target == DType::F32 => {
                 each(&bytes, |value| f16::from_ne_bytes(value).to_f32())
+            }
+            Stored::BF16 if self.target == DType::F32 => {
+                each(&bytes, |value| bf16::from_ne_bytes(value).to_f32())
             }
             Stored::I64 if self.target == DType::I64 => bytes,
             Stored::I64 => checked::<8, i64, i32>(&bytes, i64::from_ne_bytes)?,

@@ -2,23 +2,30 @@
 #![doc = include_str!("../README.md")]
 
 mod checkpoint;
+mod options;
+mod file;
+mod reading;
 mod entry;
 mod value;
 mod error;
+mod mapped;
 mod source;
 mod folder;
 pub mod safetensors;
 pub mod gguf;
 mod torch;
 mod convert;
+mod outside;
 mod contents;
 mod deflated;
 mod zip;
 mod reader;
 mod replace;
 
-pub use checkpoint::{Checkpoint, Format};
+pub use checkpoint::Checkpoint;
 pub use convert::WideIntegers;
 pub use entry::{Entry, Stored};
 pub use error::{Error, Result};
+pub use file::Format;
+pub use options::ReadOptions;
 pub use value::{Array, Value};

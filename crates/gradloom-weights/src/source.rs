@@ -7,18 +7,22 @@
 use std::fs::File;
 use std::io::{Error as IoError, Read};
 use std::path::Path;
+use std::sync::Arc;
 
+use gradloom_tensor::outside::HostMemory;
+
+use crate::mapped::Mapped;
 use crate::{Error, Result};
 
 /// The bytes of a file.
 pub(crate) enum Source {
-    Mapped(memmap2::Mmap),
+    Mapped(Arc<Mapped>),
     Owned(Vec<u8>),
 }
 
 /// How the files of a checkpoint get into a [`Source`]. Copied for each file of a set.
 #[derive(Clone, Copy)]
-pub(crate) struct Opening(fn(&File) -> std::io::Result<Source>);
+pub(crate) struct Opening(fn(&str, File) -> std::io::Result<Source>);
 
 impl Opening {
     /// Files are read as a whole.
@@ -27,29 +31,32 @@ impl Opening {
     /// Files are mapped, so that only the pages that are used come into memory.
     ///
     /// # Safety
-    /// Nothing may write to the files that are opened, or cut them, while their sources live.
+    /// Nothing may write to the files that are opened, or cut them, while their sources live or a tensor
+    /// that uses them in place does.
     #[expect(unsafe_code, reason = "what is made here may be used without another promise")]
     pub(crate) unsafe fn mapped() -> Opening {
-        Opening(|file| {
+        Opening(|name, file| {
             if file.metadata()?.len() == 0 {
                 // Some systems refuse to map nothing.
                 return Ok(Source::Owned(Vec::new()));
             }
             // SAFETY: the map is read-only and its slice lives no longer than the map. Who has made this
             // opening promised that the file does not change meanwhile.
-            unsafe { memmap2::Mmap::map(file) }.map(Source::Mapped)
+            let map = unsafe { memmap2::Mmap::map(&file) }?;
+            Ok(Source::Mapped(Arc::new(Mapped::new(name.to_owned(), file, map))))
         })
     }
 
     /// The bytes of the file at a path.
     pub(crate) fn open(self, path: &Path) -> Result<Source> {
-        let opened = File::open(path).and_then(|file| (self.0)(&file));
-        opened.map_err(|error| Error::io(&path.display().to_string(), "reading", error))
+        let name = path.display().to_string();
+        let opened = File::open(path).and_then(|file| (self.0)(&name, file));
+        opened.map_err(|error| Error::io(&name, "reading", error))
     }
 }
 
 /// The whole file, in one allocation that may fail.
-fn read(mut file: &File) -> std::io::Result<Source> {
+fn read(_name: &str, mut file: File) -> std::io::Result<Source> {
     let length = usize::try_from(file.metadata()?.len()).map_err(IoError::other)?;
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(length).map_err(IoError::other)?;
@@ -62,7 +69,7 @@ impl std::ops::Deref for Source {
 
     fn deref(&self) -> &[u8] {
         match self {
-            Source::Mapped(map) => map,
+            Source::Mapped(mapped) => mapped.bytes(),
             Source::Owned(bytes) => bytes,
         }
     }

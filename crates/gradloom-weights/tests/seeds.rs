@@ -84,3 +84,34 @@ fn damaged_seeds_never_panic() {
         }
     }
 }
+
+/// What a file says, read or mapped: names, dtypes, elements, or errors.
+fn said(checkpoint: gradloom_weights::Result<Checkpoint>) -> Vec<(String, Option<Vec<u8>>)> {
+    let device = device();
+    let Ok(checkpoint) = checkpoint else { return Vec::new() };
+    let tensor = |name: &str| {
+        let tensor = checkpoint.tensor(name, &device).ok()?;
+        match tensor.to_blocks().expect("bytes") {
+            Some(blocks) => Some(blocks),
+            None => tensor.value().map(|_| tensor.to_bytes().expect("bytes")),
+        }
+    };
+    checkpoint.names().map(|name| (name.to_owned(), tensor(name))).collect()
+}
+
+#[test]
+fn seeds_say_the_same_through_a_map() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("seed");
+    for target in ["safetensors", "gguf", "torch"] {
+        for (name, whole) in seeds(target) {
+            for len in (0..whole.len()).step_by(97).chain([whole.len()]) {
+                std::fs::write(&path, &whole[..len]).unwrap();
+                #[expect(unsafe_code, reason = "what is tested is unsafe")]
+                // SAFETY: the file is this test's own, and is written when nothing of it is left.
+                let mapped = said(unsafe { Checkpoint::open_mapped(&path) });
+                assert!(said(Checkpoint::open(&path)) == mapped, "{target}/{name} at {len}");
+            }
+        }
+    }
+}

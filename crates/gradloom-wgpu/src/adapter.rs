@@ -25,9 +25,12 @@ fn registry() -> &'static Registry {
             descriptor.flags |= wgpu::InstanceFlags::debugging();
         }
         let instance = wgpu::Instance::new(descriptor);
+        let packed_dot = instance
+            .wgsl_language_features()
+            .contains(wgpu::WgslLanguageFeatures::Packed4x8IntegerDotProduct);
         let found = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
         let mut adapters: Vec<_> =
-            found.into_iter().map(|adapter| (describe(&adapter), adapter)).collect();
+            found.into_iter().map(|adapter| (describe(&adapter, packed_dot), adapter)).collect();
         adapters.sort_by_key(|(info, _)| info.kind);
         for (index, (info, _)) in adapters.iter_mut().enumerate() {
             info.index = index;
@@ -36,7 +39,7 @@ fn registry() -> &'static Registry {
     })
 }
 
-fn describe(adapter: &wgpu::Adapter) -> AdapterInfo {
+fn describe(adapter: &wgpu::Adapter, packed_dot: bool) -> AdapterInfo {
     let info = adapter.get_info();
     let features = adapter.features();
     AdapterInfo {
@@ -50,10 +53,10 @@ fn describe(adapter: &wgpu::Adapter) -> AdapterInfo {
             wgpu::DeviceType::Cpu => AdapterKind::Software,
         },
         driver: [info.driver, info.driver_info].join(" ").trim().to_owned(),
-        f16: features.contains(wgpu::Features::SHADER_F16),
         subgroups: features
             .contains(wgpu::Features::SUBGROUP)
             .then_some((info.subgroup_min_size, info.subgroup_max_size)),
+        packed_dot,
     }
 }
 

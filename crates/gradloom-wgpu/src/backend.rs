@@ -1,14 +1,17 @@
 //! [`WgpuBackend`]: the backend trait on one GPU adapter.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gradloom_plan::{Checks, Limits, Plan, Planner};
 use gradloom_tensor::{
-    Backend, Buffer, Capabilities, DType, Error, Result, Retention, Scalar, Statistics, Tensor,
+    Backend, Buffer, BytesSource, Capabilities, DType, Error, Result, Retention, Scalar,
+    Statistics, Tensor,
 };
 
+use crate::adoption::Adoption;
 use crate::codegen;
 use crate::executor::{Executor, target_of};
 use crate::gpu::Gpu;
@@ -24,6 +27,7 @@ pub struct WgpuBackend {
     gpu: Arc<Gpu>,
     pool: Arc<Pool>,
     staging: Arc<Staging>,
+    adoption: Adoption,
     planner: Planner,
     /// Makes plans that write nothing in place, for evaluations that are looked at.
     careful_planner: Planner,
@@ -54,6 +58,7 @@ impl WgpuBackend {
         let staging = Arc::new(Staging::new(Arc::clone(&gpu)));
         let executor = Executor::new(Arc::clone(&gpu), Arc::clone(&pool), Arc::clone(&staging));
         WgpuBackend {
+            adoption: Adoption::new(Arc::clone(&gpu), Arc::clone(&pool)),
             staging,
             careful_planner: Planner::new(Limits { in_place: false, ..limits }),
             planner: Planner::new(limits),
@@ -95,7 +100,44 @@ impl WgpuBackend {
     ) -> Result<Vec<Buffer>> {
         self.gpu.check()?;
         let check = self.check_finite.load(Ordering::Relaxed);
-        self.executor().run(plan, inputs, arguments, sites, check)
+        let inputs = self.in_memory(inputs, |_, error| error)?;
+        self.executor().run(plan, &inputs, arguments, sites, check)
+    }
+
+    /// The inputs of a plan, with those in the device's memory that were outside of it. `said` says of an
+    /// error which input it is of.
+    fn in_memory<'a>(
+        &self,
+        inputs: &'a [Buffer],
+        said: impl Fn(usize, Error) -> Error,
+    ) -> Result<Cow<'a, [Buffer]>> {
+        if !inputs.iter().any(Adoption::has) {
+            return Ok(inputs.into());
+        }
+        let inputs = inputs.iter().enumerate().map(|(input, buffer)| {
+            let own = match self.adoption.in_memory(buffer) {
+                Err(error) if error.is_out_of_memory() => {
+                    self.trim();
+                    self.adoption.in_memory(buffer)
+                }
+                other => other,
+            };
+            own.map_err(|error| said(input, error))
+        });
+        inputs.collect::<Result<Vec<_>>>().map(Cow::Owned)
+    }
+
+    /// Fails for elements that the device cannot have.
+    fn check_dtype(&self, dtype: DType) -> Result<()> {
+        let (what, narrow) = match dtype {
+            DType::F64 => ("floats", "cast to f32"),
+            DType::I64 => ("integers", "convert to i32"),
+            _ => return Ok(()),
+        };
+        Err(Error::unsupported(format!(
+            "upload: {} has no 64-bit {what}; {narrow}, or use the CPU device",
+            self.name()
+        )))
     }
 
     /// The shaders compiled so far, from number `first` on, in the order of their first use, without those
@@ -143,7 +185,7 @@ impl Backend for WgpuBackend {
         let limits = &self.gpu.limits;
         Capabilities {
             host: false,
-            f16: self.gpu.info.f16,
+            f16: true,
             f64: false,
             i64: false,
             loops: false,
@@ -154,20 +196,7 @@ impl Backend for WgpuBackend {
 
     fn upload(&self, dtype: DType, bytes: &[u8]) -> Result<Buffer> {
         self.gpu.check()?;
-        match dtype {
-            DType::F64 => {
-                return Err(Error::unsupported(
-                    "upload: this device has no 64-bit floats; cast to f32, or use the CPU device",
-                ));
-            }
-            DType::I64 => {
-                return Err(Error::unsupported(
-                    "upload: this device has no 64-bit integers; convert to i32, or use the CPU device",
-                ));
-            }
-            DType::F16 if !self.gpu.info.f16 => return Err(codegen::f16_unsupported()),
-            _ => {}
-        }
+        self.check_dtype(dtype)?;
         let len = bytes.len() / dtype.size();
         let memory = self.pool.take(transfer::device_bytes(dtype, len))?;
         let words = transfer::to_device(dtype, &bytes[..len * dtype.size()]);
@@ -177,7 +206,15 @@ impl Backend for WgpuBackend {
         Ok(Buffer::new(memory, dtype, len))
     }
 
+    fn adopt(&self, dtype: DType, source: Arc<dyn BytesSource>) -> Result<Buffer> {
+        self.gpu.check()?;
+        self.check_dtype(dtype)?;
+        Ok(self.adoption.adopt(dtype, source))
+    }
+
     fn download(&self, buffer: &Buffer) -> Result<Vec<u8>> {
+        self.gpu.check()?;
+        let buffer = &self.adoption.in_memory(buffer)?;
         let memory = buffer.storage::<Memory>().ok_or_else(|| {
             Error::backend(format!("download: {buffer:?} does not live on {}", self.name()))
         })?;
@@ -202,8 +239,10 @@ impl Backend for WgpuBackend {
             let (op, node) = (prepared.op_name(node), &prepared.nodes[node]);
             CheckSite { op, shape: *node.shape(), origin: node.origin() }
         };
-        let (inputs, arguments) = (&prepared.inputs, &prepared.arguments);
-        let outputs = self.executor().run(&prepared.plan, inputs, arguments, &site, check)?;
+        let said = |input, error| prepared.error_of_input(input, error);
+        let inputs = self.in_memory(&prepared.inputs, said)?;
+        let arguments = &prepared.arguments;
+        let outputs = self.executor().run(&prepared.plan, &inputs, arguments, &site, check)?;
         prepared.complete(outputs);
         if !prepared.cached {
             self.make_room();
@@ -228,6 +267,7 @@ impl Backend for WgpuBackend {
             replays: counters.replays,
             shaders: executor.pipelines().compiled,
             plan_bytes: plan_bytes as u64,
+            bytes_outside: self.adoption.bytes_outside(),
             ..self.pool.statistics()
         }
     }
@@ -245,12 +285,49 @@ impl Backend for WgpuBackend {
 
 #[cfg(test)]
 mod tests {
-    use gradloom_tensor::{Backend as _, DType};
+    use std::sync::Mutex;
+
+    use gradloom_tensor::{Backend as _, DType, Tensor};
 
     use super::WgpuBackend;
 
+    /// One test loses the device that they share.
+    static DEVICE: Mutex<()> = Mutex::new(());
+
+    #[test]
+    fn products_of_bytes_are_the_same_without_an_instruction_for_them() {
+        let _alone = DEVICE.lock();
+        let Ok(device) = crate::device("") else {
+            eprintln!("SKIPPED: no adapter on this machine");
+            return;
+        };
+        let backend: &WgpuBackend = device.backend().as_any().downcast_ref().unwrap();
+        let [m, k, n] = [40, 70, 36];
+        let bytes = |count: i32| -> Vec<i8> { (0..count).map(|i| (i * 89) as i8).collect() };
+        let (x, y) = (bytes((m * k) as i32), bytes((k * n) as i32));
+        let exact: Vec<i32> = (0..m * n)
+            .map(|at| {
+                (0..k).map(|i| i32::from(x[at / n * k + i]) * i32::from(y[i * n + at % n])).sum()
+            })
+            .collect();
+        let x = Tensor::from_vec(x, [m, k], &device).unwrap();
+        let y = Tensor::from_vec(y, [k, n], &device).unwrap();
+        for packed_dot in [true, false] {
+            backend.planner.forget_half();
+            backend.planner.forget_half();
+            backend.executor().allow_packed_dot(packed_dot);
+            let first = backend.statistics().shaders;
+            let product = x.matmul_as(&y, DType::I32);
+            assert_eq!(product.to_vec::<i32>().unwrap(), exact);
+            let shaders = backend.shaders(first);
+            let uses = |name: &str| shaders.iter().any(|shader| shader.source.contains(name));
+            assert!(uses("fn lhs_words") && uses("dot4I8Packed") == packed_dot);
+        }
+    }
+
     #[test]
     fn a_lost_device_gives_errors_and_is_opened_anew() {
+        let _alone = DEVICE.lock();
         let Ok(device) = crate::device("") else {
             eprintln!("SKIPPED: no adapter on this machine");
             return;

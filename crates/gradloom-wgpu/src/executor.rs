@@ -61,6 +61,12 @@ impl Executor {
         }
     }
 
+    /// Lets what is compiled from now on multiply four bytes of a word at once, or not.
+    #[cfg(test)]
+    pub(crate) fn allow_packed_dot(&mut self, allow: bool) {
+        self.target.packed_dot = allow && self.gpu.info.packed_dot;
+    }
+
     /// Drops bind groups, which hold on to buffers.
     pub(crate) fn forget_bind_groups(&mut self) {
         for compiled in self.compiled.iter().filter_map(Weak::upgrade) {
@@ -101,7 +107,7 @@ impl Executor {
     ) -> Result<Arc<Mutex<Compiled>>> {
         let mut new = false;
         let compiled = plan.attachments.get_or_make(self.owner, || {
-            refuse_wide(plan, sites)?;
+            refuse_wide(plan, &self.gpu, sites)?;
             new = true;
             let compiled =
                 Compiled::new(plan, &self.gpu, &self.target, &mut self.pipelines, sites)?;
@@ -176,7 +182,7 @@ impl Executor {
     }
 
     fn take(&self, plan: &Plan, compiled: &Compiled, inputs: &[Buffer]) -> Result<Taken> {
-        let slots = plan.slots.iter().map(|slot| slot.elements_max as u64 * 4);
+        let slots = plan.slots.iter().map(|slot| slot.bytes as u64);
         let scratch = compiled.scratch.iter().copied();
         Ok(Taken {
             slots: slots.map(|bytes| self.pool.take(bytes)).collect::<Result<_>>()?,
@@ -253,7 +259,7 @@ fn check_inputs(plan: &Plan, inputs: &[Buffer], arguments: &[Scalar]) -> Result<
 }
 
 /// Fails where a kernel has elements of 64 bits, and names the op that asks for them.
-fn refuse_wide(plan: &Plan, sites: &dyn Fn(usize) -> CheckSite) -> Result<()> {
+fn refuse_wide(plan: &Plan, gpu: &Gpu, sites: &dyn Fn(usize) -> CheckSite) -> Result<()> {
     let computes = plan.kernels.iter().filter(|kernel| kernel.outputs.iter().any(|o| o.len > 0));
     for kernel in computes {
         let made = kernel.program.instructions.iter().zip(&kernel.origins);
@@ -263,8 +269,9 @@ fn refuse_wide(plan: &Plan, sites: &dyn Fn(usize) -> CheckSite) -> Result<()> {
             let CheckSite { op, origin, .. } = sites(node);
             let narrow = if dtype == DType::I64 { DType::I32 } else { DType::F32 };
             return Err(Error::unsupported(format!(
-                "{op}: {dtype} (made at {origin}), which this device does not have; cast to {narrow}, or \
-                 move the operands to the CPU with `to_device`"
+                "{op}: {dtype} (made at {origin}), which {} does not have; cast to {narrow}, or move the \
+                 operands to the CPU with `to_device`",
+                gpu.info
             )));
         }
     }
@@ -283,10 +290,10 @@ pub(crate) fn target_of(gpu: &Gpu) -> Target {
         grid_max: limits.max_compute_workgroups_per_dimension.min(65_535),
         storage_buffers_max: limits.max_storage_buffers_per_shader_stage,
         workgroup_bytes: limits.max_compute_workgroup_storage_size,
-        f16: gpu.features.contains(wgpu::Features::SHADER_F16),
         busy_workgroups: if software { 16 } else { 512 },
         // llvmpipe stops at 65,535.
         turns_max: if software { 60_000 } else { usize::MAX },
         large_tiles: true,
+        packed_dot: gpu.info.packed_dot,
     }
 }

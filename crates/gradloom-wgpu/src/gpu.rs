@@ -33,8 +33,7 @@ struct Faults {
 impl Gpu {
     /// Opens an adapter with all its limits and the optional features that kernels know to use.
     pub(crate) fn open(adapter: &wgpu::Adapter, info: AdapterInfo) -> Result<Gpu> {
-        let optional = wgpu::Features::SHADER_F16
-            | wgpu::Features::SUBGROUP
+        let optional = wgpu::Features::SUBGROUP
             | wgpu::Features::TIMESTAMP_QUERY
             | wgpu::Features::PIPELINE_CACHE;
         let features = adapter.features() & optional;

@@ -26,10 +26,10 @@ pub struct AdapterInfo {
     pub kind: AdapterKind,
     /// Name and version of the driver.
     pub driver: String,
-    /// True if tensors can be f16 there.
-    pub f16: bool,
     /// Lanes of a subgroup (smallest, largest) if shaders can use subgroups.
     pub subgroups: Option<(u32, u32)>,
+    /// True if its shaders multiply four bytes of a word at once.
+    pub packed_dot: bool,
 }
 
 impl std::fmt::Display for AdapterInfo {

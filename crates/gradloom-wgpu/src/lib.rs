@@ -4,6 +4,7 @@
 mod adapter;
 mod info;
 mod backend;
+mod adoption;
 mod arena;
 mod check;
 mod codegen;

@@ -1,13 +1,12 @@
-//! Elements between host and device: layouts, and the staging buffer that downloads go through.
+//! Elements between host and device, and the staging buffer that downloads go through.
 //!
-//! On the device every element is a 32-bit word, but for f16, which is packed. Words hold f32, i32 and
-//! u32 as they are, bf16 as the f32 of the same value, i8, u8 and bool as numbers.
+//! On the device elements lie as on the host, packed from the lowest bits of each word; the last word is
+//! filled up.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gradloom_tensor::{DType, Result};
-use half::bf16;
 
 use crate::gpu::{self, Gpu};
 
@@ -16,46 +15,21 @@ const STAGING_MAX: u64 = 64 << 20;
 
 /// Bytes of `len` elements on the device.
 pub(crate) fn device_bytes(dtype: DType, len: usize) -> u64 {
-    let element = if dtype == DType::F16 { 2 } else { 4 };
-    (len as u64 * element).next_multiple_of(4)
+    (len as u64 * dtype.size() as u64).next_multiple_of(4)
 }
 
-/// Packed host bytes in device layout.
+/// Host bytes in whole words; truth values as 0 and 1.
 pub(crate) fn to_device(dtype: DType, bytes: &[u8]) -> Cow<'_, [u8]> {
-    match dtype {
-        DType::F32 | DType::I32 | DType::U32 | DType::F64 | DType::I64 => Cow::Borrowed(bytes),
-        DType::F16 if bytes.len().is_multiple_of(4) => Cow::Borrowed(bytes),
-        DType::F16 => {
-            let mut padded = bytes.to_vec();
-            padded.resize(bytes.len().next_multiple_of(4), 0);
-            Cow::Owned(padded)
-        }
-        DType::BF16 => bytes
-            .chunks_exact(2)
-            .flat_map(|pair| {
-                bf16::from_ne_bytes([pair[0], pair[1]]).to_f32().to_bits().to_ne_bytes()
-            })
-            .collect(),
-        DType::I8 => bytes.iter().flat_map(|&byte| i32::from(byte as i8).to_ne_bytes()).collect(),
-        DType::U8 => bytes.iter().flat_map(|&byte| u32::from(byte).to_ne_bytes()).collect(),
-        DType::Bool => bytes.iter().flat_map(|&byte| u32::from(byte != 0).to_ne_bytes()).collect(),
+    let is_clean = dtype != DType::Bool || bytes.iter().all(|&byte| byte <= 1);
+    if is_clean && bytes.len().is_multiple_of(4) {
+        return Cow::Borrowed(bytes);
     }
-}
-
-/// Device bytes as packed host bytes, appended.
-fn append_from_device(dtype: DType, bytes: &[u8], host: &mut Vec<u8>) {
-    let words = || {
-        bytes.chunks_exact(4).map(|word| u32::from_ne_bytes([word[0], word[1], word[2], word[3]]))
-    };
-    match dtype {
-        DType::F32 | DType::I32 | DType::U32 | DType::F64 | DType::I64 | DType::F16 => {
-            host.extend_from_slice(bytes);
-        }
-        DType::BF16 => {
-            host.extend(words().flat_map(|word| bf16::from_f32(f32::from_bits(word)).to_ne_bytes()))
-        }
-        DType::I8 | DType::U8 | DType::Bool => host.extend(words().map(|word| word as u8)),
+    let mut words = bytes.to_vec();
+    if !is_clean {
+        words.iter_mut().for_each(|byte| *byte = u8::from(*byte != 0));
     }
+    words.resize(bytes.len().next_multiple_of(4), 0);
+    Cow::Owned(words)
 }
 
 /// The kept buffer that the host reads from.
@@ -99,7 +73,7 @@ impl Staging {
                     return Err(error);
                 }
             };
-            append_from_device(dtype, &mapped, &mut host);
+            host.extend_from_slice(&mapped);
             drop(mapped);
             staging.unmap();
             offset += piece;
@@ -141,11 +115,11 @@ impl Staging {
 
 #[cfg(test)]
 mod tests {
-    use super::{append_from_device, device_bytes, to_device};
+    use super::{device_bytes, to_device};
     use gradloom_tensor::DType;
 
     #[test]
-    fn layouts_survive_the_round_trip() {
+    fn the_last_word_is_filled_up() {
         for (dtype, bytes) in [
             (DType::F32, vec![1, 2, 3, 4, 5, 6, 7, 8]),
             (DType::U8, vec![0, 1, 200, 255, 7]),
@@ -154,12 +128,10 @@ mod tests {
             (DType::BF16, vec![0x80, 0x3f, 0x00, 0xc0]),
             (DType::F16, vec![0, 0x3c, 0, 0x40, 1, 0]),
         ] {
-            let len = bytes.len() / dtype.size();
             let device = to_device(dtype, &bytes);
-            assert_eq!(device.len() as u64, device_bytes(dtype, len));
-            let mut host = Vec::new();
-            append_from_device(dtype, &device, &mut host);
-            assert_eq!(host[..bytes.len()], bytes, "{dtype}");
+            assert_eq!(device.len() as u64, device_bytes(dtype, bytes.len() / dtype.size()));
+            assert_eq!(device[..bytes.len()], bytes, "{dtype}");
         }
+        assert_eq!(*to_device(DType::Bool, &[0, 7, 255, 1]), [0, 1, 1, 1]);
     }
 }

@@ -7,8 +7,9 @@
 use std::path::Path;
 
 use crate::{Error, ModelConfig, Result};
-use gradloom_nn::{Init, LoadOptions, Module, ModuleExt, StateDict, weights};
+use gradloom_nn::{Init, LoadOptions, Module, ModuleExt, StateDict};
 use gradloom_tensor::{Device, Key, Tensors, commit};
+use gradloom_weights::{Checkpoint, ReadOptions};
 
 /// A model that can be made after a configuration and loaded from what was published of it.
 ///
@@ -39,7 +40,7 @@ pub trait Pretrained: Module + Tensors + Sized {
     fn fit(&mut self, _weights: &mut StateDict) {}
 
     /// Reads a folder: `config.json`, and the weights beside it in whatever format
-    /// [`weights::load`] finds.
+    /// [`Checkpoint::open`] finds.
     ///
     /// Floats of other types become f32.
     ///
@@ -49,10 +50,39 @@ pub trait Pretrained: Module + Tensors + Sized {
     fn from_folder(folder: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let folder = folder.as_ref();
         let config = config_in(folder)?;
-        let weights = weights::load(folder, device)
-            .map_err(|error| Error::weights(format!("loading {}", Self::Config::MODEL), error))?;
-        Self::from_weights(&config, &weights, device)
+        let checkpoint = Checkpoint::open(folder).map_err(|error| {
+            Error::weights(format!("loading {}", Self::Config::MODEL), error.into())
+        })?;
+        Self::from_checkpoint(&config, &checkpoint, device)
             .map_err(|error| error.context(folder.display().to_string()))
+    }
+
+    /// Makes a model of the weights of a checkpoint, under the names of a file; [`config_in`] reads the
+    /// configuration beside them. Where [`Checkpoint::open_mapped`] has opened it, they stay in their
+    /// files until the model is used.
+    ///
+    /// Floats of other types become f32, those that stay in a file when they are needed.
+    ///
+    /// # Errors
+    /// If weights are missing, left over, damaged or of other shapes; the message names them.
+    fn from_checkpoint(
+        config: &Self::Config,
+        checkpoint: &Checkpoint,
+        device: &Device,
+    ) -> Result<Self> {
+        let options = ReadOptions::new().floats_as_f32();
+        let mut weights = StateDict::new();
+        for name in checkpoint.names() {
+            // What is no weight of the model may be of a kind that tensors cannot have.
+            if Self::rename(name).is_none() {
+                continue;
+            }
+            let tensor = checkpoint.tensor_with(name, &options, device).map_err(|error| {
+                Error::weights(format!("loading {}", Self::Config::MODEL), error.into())
+            })?;
+            weights.insert(name, tensor);
+        }
+        Self::from_weights(config, &weights, device)
     }
 
     /// Makes a model of weights under the names of a file.

@@ -4,6 +4,7 @@
 use gradloom_nn::layers::{Rotary, RotaryScaling};
 use gradloom_nn::{Context, Init, ModuleExt, StateDict, quantize, weights};
 use gradloom_tensor::{BlockFormat, DType, Device, Key, Tensor};
+use gradloom_weights::Checkpoint;
 use gradloom_weights::gguf::Writer;
 use gradloom_zoo::{
     CausalInput, LlamaConfig, LlamaForCausalLanguageModel, ModelConfig, Pretrained, config_in,
@@ -136,6 +137,14 @@ fn blocks_move_whole() {
     let loaded = load(&writer, &device).unwrap();
     assert_eq!(quantize(&mut model, BlockFormat::Q8_0).unwrap(), 9);
     assert_eq!(blocks(&loaded), blocks(&model));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    writer.save(&path).unwrap();
+    #[expect(unsafe_code, reason = "the file is mapped")]
+    // SAFETY: the file is this test's own.
+    let checkpoint = unsafe { Checkpoint::open_mapped(&path) }.unwrap();
+    let mapped = LlamaForCausalLanguageModel::from_gguf_checkpoint(&checkpoint, &device).unwrap();
+    assert_eq!(blocks(&mapped), blocks(&model));
 }
 
 #[test]

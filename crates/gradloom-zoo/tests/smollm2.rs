@@ -5,6 +5,7 @@ use std::path::Path;
 
 use gradloom_nn::{Context, ModuleExt, weights};
 use gradloom_tensor::{Tensor, commit};
+use gradloom_weights::Checkpoint;
 use gradloom_zoo::{CausalInput, CausalLanguageModel, LlamaForCausalLanguageModel};
 
 /// The tokens that the model itself finds likeliest after these, as many as of `answer`.
@@ -48,6 +49,20 @@ fn smollm2_is_pythons() {
     let blocks = distance(&model, "logits");
     assert!(blocks < 0.02, "{blocks} away from Python's with blocks");
     assert_eq!(write_on(&model, get("tokens"), &answer), answer);
+
+    // Left in its file, it says the same to the last bit.
+    let logits = |model: &LlamaForCausalLanguageModel| {
+        let output = model.forward(&CausalInput::new(get("tokens")), &mut Context::eval());
+        output.logits.to_vec::<f32>().unwrap()
+    };
+    #[expect(unsafe_code, reason = "the file is mapped")]
+    // SAFETY: nobody writes to the assets while tests run.
+    let checkpoint = unsafe { Checkpoint::open_mapped(&file) }.unwrap();
+    let before = device.statistics().bytes_outside;
+    let mapped = LlamaForCausalLanguageModel::from_gguf_checkpoint(&checkpoint, &device).unwrap();
+    assert!(device.statistics().bytes_outside - before > 90 << 20);
+    assert!(logits(&mapped) == logits(&model), "a mapped model is another");
+    drop((mapped, checkpoint));
 
     // With the numbers that the quantized blocks stand for, nothing is rounded.
     model.for_each_parameter(|_, parameter| {

@@ -17,7 +17,7 @@ mod randomness;
 use std::sync::Arc;
 
 use gradloom_tensor::op::CustomGrad;
-use gradloom_tensor::{Op, Shape, Tensor};
+use gradloom_tensor::{Op, Origin, Shape, Tensor};
 use rustc_hash::FxHashMap;
 
 use crate::replay::{Replay, operands};
@@ -266,7 +266,8 @@ fn batched(node: &Tensor, operands: &[Value], size: usize) -> Tensor {
         Op::Attention(_) => products::attention(node, operands, size),
         Op::Call(call) => {
             let operands: Vec<Tensor> = operands.iter().map(|operand| operand.each(size)).collect();
-            call.batched(&operands, size)
+            // What its rule makes is of the line of the node.
+            Origin::scope(Some(node.origin()), || call.batched(&operands, size))
         }
         Op::Loop(_) => unreachable!("scan: its results are made together"),
         Op::Detach(_) => detached(node, x),

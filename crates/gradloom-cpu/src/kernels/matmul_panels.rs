@@ -6,6 +6,7 @@ use gradloom_tensor::{DType, Result};
 
 use super::executable::{Context, TASK_MIN};
 use super::matrix::Matrix;
+use super::panel::DEPTH;
 use super::product::Number;
 use super::stored;
 use crate::memory::Temporary;
@@ -21,6 +22,9 @@ pub(super) const PANEL_ROWS: usize = 6;
 /// many rows at a time.
 const FAR: isize = 4096;
 pub(super) const TRANSPOSED_ROWS: usize = 48;
+/// Columns that are multiples of this apart share so few places of the caches that blocks of
+/// [`DEPTH`] drive their own lines out.
+const CROWDED: isize = 1024;
 
 /// Packs a right matrix of so many rows and columns in panels.
 pub(super) fn pack<S: Pod + Sync, T: Number>(
@@ -56,15 +60,17 @@ pub(super) fn multiply_panels<T: Number>(
     lhs: Matrix<'_, T>,
     packed: &[T],
 ) {
-    if lhs.strides[0] == 1 && lhs.strides[1] > FAR {
+    let step = lhs.strides[1];
+    let crowded = step > 0 && step % CROWDED == 0 && size[2] >= DEPTH;
+    if lhs.strides[0] == 1 && (step > FAR || crowded) {
         multiply_transposed(context, out, size, lhs, packed);
     } else {
         T::multiply_packed(context.level, out, size, lhs, packed);
     }
 }
 
-/// A product whose left matrix lies in columns so far apart that each would be in another page: some
-/// rows at a time are transposed first.
+/// A product whose left matrix lies in columns so far apart that each would be in another page, or that
+/// they push each other out of the caches: some rows at a time are transposed first.
 fn multiply_transposed<T: Number>(
     context: &Context<'_>,
     out: &mut [T],

@@ -4,6 +4,7 @@
 pub(crate) mod executable;
 
 mod map;
+pub(crate) mod map_parts;
 mod phases;
 mod reduce;
 mod reduction;

@@ -155,7 +155,8 @@ impl<T: Real> VectorTask<T> for PartProduct<'_, T> {
         // The whole vectors of a last panel that is not full go here first.
         let mut overhang = [T::zeroed(); 12 * 64];
         for index in 0..panels * blocks.len() {
-            let (panel, block) = (index / blocks.len(), blocks.start + index % blocks.len());
+            // Panel after panel within a block, so that the source's part of the block stays in the cache.
+            let (panel, block) = (index % panels, blocks.start + index / panels);
             let depth = DEPTH.min(inner - block * DEPTH);
             let count = width.min(columns - panel * width);
             let vectors = count.div_ceil(V::LANES);

@@ -4,6 +4,7 @@
 mod convolution;
 mod elementwise;
 mod matmul;
+mod padded;
 mod reduce;
 mod speed;
 mod structured;

@@ -240,6 +240,30 @@ fn speed_of_products() {
     }
 }
 
+#[test]
+#[ignore = "prints times"]
+fn speed_of_gradients_of_weights() {
+    for [m, n, k] in [
+        [1024, 512, 3200],
+        [1024, 256, 3200],
+        [1024, 128, 3200],
+        [1024, 64, 3200],
+        [512, 256, 3200],
+        [512, 64, 3200],
+    ] {
+        let transposed = View::contiguous(Shape::new(&[k, m])).permute(&Permutation::new(&[1, 0]));
+        let plain = View::contiguous(Shape::new(&[k, n]));
+        let kind = KernelKind::Matmul { lhs: transposed, rhs: plain };
+        let mut case = Case::new(kind, &[m, n], 2);
+        case.input(DType::F32, numbers(1, m * k));
+        case.input(DType::F32, numbers(2, k * n));
+        let value = case.accumulator(DType::F32);
+        case.output(value);
+        let work = 2.0 * (m * n * k) as f64;
+        time(&format!("matmul {m}x{n}x{k}, left transposed"), &case, work, "GFLOP/s");
+    }
+}
+
 /// The three kernels of a convolution.
 fn convolutions(name: &str, sizes: &Convolution) {
     let (input, weight, output) = (sizes.input(), sizes.weight(), sizes.output());

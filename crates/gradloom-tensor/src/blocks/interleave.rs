@@ -7,7 +7,11 @@
 //! of 16 rows run side by side without sums across lanes. It is a permutation of the plain bytes, and
 //! every group is a whole number of 32-bit words.
 
+use std::sync::Arc;
+
 use super::BlockFormat;
+use crate::Result;
+use crate::outside::BytesSource;
 
 /// Rows of a group.
 pub const GROUP_ROWS: usize = 16;
@@ -37,6 +41,13 @@ pub fn interleave(format: BlockFormat, rows: usize, columns: usize, plain: &[u8]
     let row_bytes = row_bytes(format, columns);
     assert_eq!(plain.len(), rows * row_bytes, "{format}: bytes of [{rows}, {columns}]");
     let mut groups = vec![0; bytes(format, rows, columns)];
+    write_groups(format, row_bytes, plain, &mut groups);
+    groups
+}
+
+/// Writes rows of `row_bytes` bytes into groups. Rows that the last group has beyond them stay as they
+/// are.
+fn write_groups(format: BlockFormat, row_bytes: usize, plain: &[u8], groups: &mut [u8]) {
     let group_bytes = (GROUP_ROWS * row_bytes).max(1);
     for (group, plain) in groups.chunks_exact_mut(group_bytes).zip(plain.chunks(group_bytes)) {
         for_each_granule(format, row_bytes, |granule, at| {
@@ -55,7 +66,46 @@ pub fn interleave(format: BlockFormat, rows: usize, columns: usize, plain: &[u8]
             }
         });
     }
-    groups
+}
+
+/// Plain rows somewhere outside, as groups.
+pub(crate) struct Groups {
+    pub(crate) format: BlockFormat,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    /// The plain rows: it can be read row by row.
+    pub(crate) plain: Arc<dyn BytesSource>,
+}
+
+/// Bytes of plain rows that are in memory while groups are made of them, where rows are short.
+const PLAIN_BYTES: usize = 1 << 18;
+
+impl BytesSource for Groups {
+    fn byte_count(&self) -> usize {
+        bytes(self.format, self.rows, self.columns)
+    }
+
+    fn unit(&self) -> usize {
+        (GROUP_ROWS * row_bytes(self.format, self.columns)).max(1)
+    }
+
+    fn read(&self, offset: usize, bytes: &mut [u8]) -> Result<()> {
+        let (unit, row_bytes) = (self.unit(), row_bytes(self.format, self.columns));
+        assert!(offset.is_multiple_of(unit) && bytes.len().is_multiple_of(unit), "{}", self.format);
+        let mut row = offset / unit * GROUP_ROWS;
+        let mut plain = Vec::new();
+        for groups in bytes.chunks_mut((PLAIN_BYTES / unit).max(1) * unit) {
+            let rows = (groups.len() / unit * GROUP_ROWS).min(self.rows - row);
+            plain.resize(rows * row_bytes, 0);
+            self.plain.read(row * row_bytes, &mut plain)?;
+            if !rows.is_multiple_of(GROUP_ROWS) {
+                groups.fill(0);
+            }
+            write_groups(self.format, row_bytes, &plain, groups);
+            row += rows;
+        }
+        Ok(())
+    }
 }
 
 /// From groups back to plain rows.

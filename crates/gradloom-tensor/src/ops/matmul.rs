@@ -24,18 +24,20 @@ impl Tensor {
         self.matmul_as(rhs, self.dtype())
     }
 
-    /// [`Tensor::matmul`] with a result of `dtype`: that of the operands, or f32 for operands of f16 or
-    /// bf16, whose sums are f32 and are then not rounded.
+    /// [`Tensor::matmul`] with a result of `dtype`: that of the operands; f32 for operands of f16 or bf16,
+    /// whose sums are f32 and are then not rounded; or i32 for operands of i8, whose sums are exact up to
+    /// 2^31 and wrap beyond. Products of i8 have no derivative.
     ///
-    /// Panics as `matmul` does, and on other dtypes. PyTorch: `torch.mm(out_dtype=torch.float32)`; JAX:
-    /// `preferred_element_type`.
+    /// Panics as `matmul` does, and on other dtypes. PyTorch: `torch.mm(out_dtype=torch.float32)`,
+    /// `torch._int_mm`; JAX: `preferred_element_type`.
     #[track_caller]
     #[must_use]
     pub fn matmul_as(&self, rhs: &Tensor, dtype: DType) -> Tensor {
         let shape = structured::matmul(self.shape(), rhs.shape()).or_fail();
-        let own = shape_rules::same_dtype("matmul", self.dtype(), rhs.dtype())
-            .and_then(|dtype| shape_rules::float("matmul", dtype))
-            .or_fail();
+        let own = shape_rules::same_dtype("matmul", self.dtype(), rhs.dtype()).or_fail();
+        if (own, dtype) != (DType::I8, DType::I32) {
+            shape_rules::float("matmul", own).or_fail();
+        }
         assert!(
             dtype == own || dtype == own.compute(),
             "matmul_as: a product of {own} is summed in {}, and cannot be {dtype}; cast the result",

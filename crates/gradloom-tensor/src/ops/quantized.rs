@@ -3,8 +3,11 @@
 //! Such a tensor is an ordinary f32 matrix to everyone who uses it. Products `x W^T` and embeddings
 //! read the blocks directly; any other use computes the numbers first.
 
+use std::sync::Arc;
+
 use crate::blocks::{BlockFormat, interleave};
 use crate::op::Op;
+use crate::outside::BytesSource;
 use crate::shape_rules::{self, structured};
 use crate::{DType, Device, Error, Result, Shape, Tensor};
 
@@ -23,24 +26,30 @@ impl Tensor {
         blocks: &[u8],
         device: &Device,
     ) -> Result<Tensor> {
-        if !columns.is_multiple_of(format.elements()) {
-            return Err(Error::shape(format!(
-                "from_blocks: rows of {columns} numbers are no whole {format} blocks of {}",
-                format.elements()
-            )));
-        }
-        let expected = (columns / format.elements()).checked_mul(rows);
-        if expected.and_then(|count| count.checked_mul(format.bytes())) != Some(blocks.len()) {
-            return Err(Error::shape(format!(
-                "from_blocks: {} bytes are no [{rows}, {columns}] in {format}",
-                blocks.len()
-            )));
-        }
-        shape_rules::addressable("from_blocks", &Shape::new(&[rows, columns]))?;
+        check_blocks("from_blocks", format, [rows, columns], blocks.len())?;
         let words = interleave::interleave(format, rows, columns, blocks);
         let buffer = device.backend().upload(DType::U32, &words)?;
         let words = Tensor::from_buffer(buffer, words.len() / 4, device);
         Ok(words.dequantize(format, [rows, columns]))
+    }
+
+    /// As [`Tensor::from_blocks`], of blocks that are outside: they are read and put in a device's order
+    /// when they are needed first. The source can be read row by row.
+    ///
+    /// # Errors
+    /// As [`Tensor::from_blocks`].
+    #[track_caller]
+    pub fn from_blocks_outside(
+        format: BlockFormat,
+        [rows, columns]: [usize; 2],
+        plain: Arc<dyn BytesSource>,
+        device: &Device,
+    ) -> Result<Tensor> {
+        check_blocks("from_blocks_outside", format, [rows, columns], plain.byte_count())?;
+        let groups = interleave::Groups { format, rows, columns, plain };
+        let count = groups.byte_count() / 4;
+        let buffer = device.backend().adopt(DType::U32, Arc::new(groups))?;
+        Ok(Tensor::from_buffer(buffer, count, device).dequantize(format, [rows, columns]))
     }
 
     /// The matrix `[rows, columns]` that interleaved blocks stand for.
@@ -107,4 +116,26 @@ impl Tensor {
         let words = self.inputs()[0].to_bytes()?;
         Ok(Some(interleave::plain(format, self.size(0), self.size(1), &words)))
     }
+}
+
+/// Fails if so many bytes of plain blocks are no such matrix.
+fn check_blocks(
+    method: &str,
+    format: BlockFormat,
+    [rows, columns]: [usize; 2],
+    bytes: usize,
+) -> Result<()> {
+    if !columns.is_multiple_of(format.elements()) {
+        return Err(Error::shape(format!(
+            "{method}: rows of {columns} numbers are no whole {format} blocks of {}",
+            format.elements()
+        )));
+    }
+    let expected = (columns / format.elements()).checked_mul(rows);
+    if expected.and_then(|count| count.checked_mul(format.bytes())) != Some(bytes) {
+        return Err(Error::shape(format!(
+            "{method}: {bytes} bytes are no [{rows}, {columns}] in {format}"
+        )));
+    }
+    shape_rules::addressable(method, &Shape::new(&[rows, columns]))
 }

@@ -1,5 +1,7 @@
 //! Products and indexing.
 
+use gradloom_tensor::DType;
+
 use crate::case::Case;
 use crate::woven::Woven;
 
@@ -11,6 +13,14 @@ pub(super) fn cases() -> Vec<Case> {
         })
         .float(&[5, 70])
         .float(&[70, 9]),
+        Case::new("matmul of bytes", |x| {
+            let [a, b] = [1, 2].map(|operand| (&x[operand] - 128).cast(DType::I8));
+            let product = a.matmul_as(&b.t(), DType::I32).cast(DType::F32);
+            (product * 2f64.powi(-17)).cast(x[0].dtype()) + &x[0]
+        })
+        .float(&[7, 9])
+        .index(&[7, 44], 256)
+        .index(&[9, 44], 256),
         Case::new("matmul of vectors", |x| x[0].matmul(&x[1])).float(&[7]).float(&[7]),
         Case::new("matmul with a bias and relu", |x| (x[0].matmul(&x[1]) + &x[2]).relu())
             .float(&[33, 20])

@@ -36,14 +36,24 @@ pub(crate) fn compile(unit: &mut Unit<'_>, attention: &Attention, views: &[View]
     }
 }
 
+/// `fn epilogue_quad`, or `fn epilogue` where features are no multiple of four.
+fn finish(unit: &mut Unit<'_>, sizes: &Sizes, bindings: Bindings) -> Result<(Bindings, String)> {
+    if sizes.has_quads() {
+        return epilogue::quad_on_bindings(unit, bindings, DType::F32);
+    }
+    unit.widen_outputs(|_| true);
+    epilogue::on_bindings(unit, bindings, DType::F32)
+}
+
 fn in_tiles(unit: &mut Unit<'_>, operands: &Operands<'_>, sizes: &Sizes, tile: Tile) -> Result<()> {
-    let (mut bindings, program) = epilogue::on_bindings(unit, operands.bind(unit)?, DType::F32)?;
+    let (mut bindings, program) = finish(unit, sizes, operands.bind(unit)?)?;
     let tiles = sizes.rows().div_ceil(tile.rows);
     let groups = tiles * sizes.pairs();
     let options = sizes.options(&mut bindings);
     let options = bindings
         .named(options, &[("GROUPS", groups), ("TILES", tiles)])
         .define_if(sizes.is_long(), "LONG")
+        .define_if(sizes.has_quads(), "QUADS")
         .constant("WORKGROUP", Tile::THREADS as u32)
         .constant("TILE_Q", tile.rows as u32)
         .constant("TILE_K", tile.keys as u32)
@@ -67,7 +77,7 @@ fn key_by_key(unit: &mut Unit<'_>, operands: &Operands<'_>, sizes: &Sizes, few: 
         Extra { resource: unit.add_scratch(words), dtype: DType::F32, writable: true }
     });
     let (mut bindings, finish) = match partial {
-        None => epilogue::on_bindings(unit, bindings, DType::F32)?,
+        None => finish(unit, sizes, bindings)?,
         Some(partial) => {
             let mut bindings = bindings;
             bindings.register(partial.resource, partial.dtype, false, true)?;
@@ -82,6 +92,7 @@ fn key_by_key(unit: &mut Unit<'_>, operands: &Operands<'_>, sizes: &Sizes, few: 
     let options = bindings
         .named(options, &counts)
         .define_if(partial.is_some(), "SPLIT")
+        .define_if(sizes.has_quads(), "QUADS")
         .constant("WORKGROUP", few.threads as u32)
         .constant("M", few.rows as u32)
         .constant("TILE_K", few.keys as u32)
@@ -95,6 +106,7 @@ fn key_by_key(unit: &mut Unit<'_>, operands: &Operands<'_>, sizes: &Sizes, few: 
     unit.dispatch("attention_few.wgsl", label, options, bindings, groups)?;
     let Some(partial) = partial else { return Ok(()) };
 
+    unit.widen_outputs(|_| true);
     let partial = Extra { writable: false, ..partial };
     let (mut bindings, program) = with_epilogue(unit, &[], &[partial], DType::F32)?;
     let options = sizes.options(&mut bindings);

@@ -54,6 +54,11 @@ impl Sizes {
         self.batch * self.shared
     }
 
+    /// True if four neighbours among the features of a result lie side by side.
+    pub(super) fn has_quads(&self) -> bool {
+        self.features.is_multiple_of(4)
+    }
+
     fn depth_fours(&self) -> usize {
         self.depth.div_ceil(4)
     }

@@ -6,10 +6,11 @@
 
 use gradloom_plan::BufferRef;
 use gradloom_shaders::Options;
-use gradloom_tensor::{DType, Error, Result};
+use gradloom_tensor::{DType, Result};
 
 use super::literal;
 use super::numbers::{Numbers, UNIFORM_WORDS_MAX};
+use super::packed;
 
 /// What a binding is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +36,15 @@ pub(crate) struct Binding {
     pub(crate) uniform: bool,
     scalar: &'static str,
     vector: bool,
+    /// Elements share words: an array of u32, whatever the dtype.
+    packed: bool,
+}
+
+impl Binding {
+    /// True if it is declared as an array of vec4.
+    fn is_array_of_vectors(&self) -> bool {
+        self.vector && !self.packed
+    }
 }
 
 /// The bindings of one dispatch, in order.
@@ -47,7 +57,8 @@ pub(crate) struct Bindings {
 }
 
 impl Bindings {
-    /// Declares a use; `vector` asks for a declaration as vec4, which holds if every use asks for it.
+    /// Declares a use; `vector` says that four neighbours are used at a time, from a multiple of four on,
+    /// which holds if it holds for every use.
     pub(crate) fn register(
         &mut self,
         resource: Resource,
@@ -55,20 +66,18 @@ impl Bindings {
         vector: bool,
         writable: bool,
     ) -> Result<()> {
-        let scalar = literal::storage_type(dtype);
+        let packed = is_packed(resource, dtype);
+        let scalar = if packed { "u32" } else { literal::word_type(dtype) };
         let Some(binding) = self.list.iter_mut().find(|binding| binding.resource == resource)
         else {
-            self.list.push(Binding { resource, writable, uniform: false, scalar, vector });
+            let uniform = false;
+            self.list.push(Binding { resource, writable, uniform, scalar, vector, packed });
             return Ok(());
         };
         binding.writable |= writable;
-        binding.vector &= vector;
+        binding.vector &= vector && binding.packed == packed;
+        binding.packed |= packed;
         if binding.scalar != scalar {
-            if binding.scalar == "f16" || scalar == "f16" {
-                return Err(Error::backend(
-                    "plan: a kernel uses one buffer both as f16 and as 32-bit elements",
-                ));
-            }
             binding.scalar = "u32";
             binding.vector = false;
         }
@@ -84,6 +93,7 @@ impl Bindings {
             uniform: count <= UNIFORM_WORDS_MAX,
             scalar: "u32",
             vector: true,
+            packed: false,
         });
     }
 
@@ -95,6 +105,7 @@ impl Bindings {
             uniform: false,
             scalar: "u32",
             vector: false,
+            packed: false,
         });
     }
 
@@ -117,6 +128,7 @@ impl Bindings {
             uniform: true,
             scalar: "u32",
             vector: false,
+            packed: false,
         });
         self.numbers.add(name, value)
     }
@@ -140,7 +152,7 @@ impl Bindings {
         self.list.iter().filter(|binding| !binding.uniform).count()
     }
 
-    /// True if the buffer is declared as vec4.
+    /// True if every use of the buffer is of four neighbours from a multiple of four on.
     pub(crate) fn is_vector(&self, resource: Resource) -> bool {
         self.list.iter().any(|binding| binding.resource == resource && binding.vector)
     }
@@ -170,7 +182,7 @@ impl Bindings {
                 }
                 Resource::Plan(_) | Resource::Scratch(_) => {
                     let access = if binding.writable { "read_write" } else { "read" };
-                    let element = if binding.vector {
+                    let element = if binding.is_array_of_vectors() {
                         format!("vec4<{}>", binding.scalar)
                     } else {
                         binding.scalar.to_owned()
@@ -185,11 +197,6 @@ impl Bindings {
         text
     }
 
-    /// True if the module needs `enable f16;`.
-    pub(crate) fn uses_f16(&self) -> bool {
-        self.list.iter().any(|binding| binding.scalar == "f16")
-    }
-
     fn find(&self, resource: Resource) -> (usize, &Binding) {
         self.list
             .iter()
@@ -201,7 +208,10 @@ impl Bindings {
     /// One element of `dtype` as a value of its compute type.
     pub(crate) fn load(&self, resource: Resource, dtype: DType, index: &str) -> String {
         let (position, binding) = self.find(resource);
-        let element = if binding.vector {
+        if is_packed(resource, dtype) {
+            return packed::load(&format!("b{position}"), dtype, index);
+        }
+        let element = if binding.is_array_of_vectors() {
             format!("b{position}[({index}) / 4u][({index}) % 4u]")
         } else {
             format!("b{position}[{index}]")
@@ -209,9 +219,19 @@ impl Bindings {
         from_storage(binding.scalar, dtype, &element)
     }
 
-    /// Four neighbouring elements, from vec4 number `index`; use [`Bindings::component`] on the name.
-    pub(crate) fn load_vector(&self, resource: Resource, index: &str) -> String {
+    /// Word `index` of packed elements.
+    pub(crate) fn load_word(&self, resource: Resource, index: &str) -> String {
+        let (position, binding) = self.find(resource);
+        debug_assert!(binding.packed, "elements take a word each");
+        format!("b{position}[{index}]")
+    }
+
+    /// Four neighbouring elements, from number `4 index` on; use [`Bindings::component`] on the name.
+    pub(crate) fn load_vector(&self, resource: Resource, dtype: DType, index: &str) -> String {
         let (position, _) = self.find(resource);
+        if is_packed(resource, dtype) {
+            return packed::load_four(&format!("b{position}"), dtype, index);
+        }
         format!("b{position}[{index}]")
     }
 
@@ -224,10 +244,14 @@ impl Bindings {
         lane: usize,
     ) -> String {
         let (_, binding) = self.find(resource);
-        from_storage(binding.scalar, dtype, &format!("{name}.{}", ["x", "y", "z", "w"][lane]))
+        let element = format!("{name}.{}", ["x", "y", "z", "w"][lane]);
+        if is_packed(resource, dtype) {
+            return packed::component(dtype, &element);
+        }
+        from_storage(binding.scalar, dtype, &element)
     }
 
-    /// A statement that stores a value of the compute type of `dtype`.
+    /// A statement that stores a value of the compute type of `dtype`, which takes a word for itself.
     pub(crate) fn store(
         &self,
         resource: Resource,
@@ -236,10 +260,23 @@ impl Bindings {
         value: &str,
     ) -> String {
         let (position, binding) = self.find(resource);
+        debug_assert!(!is_packed(resource, dtype), "other threads write the same word");
         format!("b{position}[{index}] = {};", to_storage(binding.scalar, dtype, value))
     }
 
-    /// A statement that stores four values as vec4 number `index`.
+    /// A statement that stores word `index` of packed elements, from a value for each of them.
+    pub(crate) fn store_word(
+        &self,
+        resource: Resource,
+        dtype: DType,
+        index: &str,
+        values: &[String],
+    ) -> String {
+        let (position, _) = self.find(resource);
+        format!("b{position}[{index}] = {};", packed::pack(dtype, values))
+    }
+
+    /// Statements that store four values as elements `4 index` and on.
     pub(crate) fn store_vector(
         &self,
         resource: Resource,
@@ -248,20 +285,38 @@ impl Bindings {
         values: &[String],
     ) -> String {
         let (position, binding) = self.find(resource);
+        if is_packed(resource, dtype) {
+            let words: Vec<String> = values
+                .chunks(packed::per_word(dtype))
+                .enumerate()
+                .map(|(word, values)| {
+                    let words = 4 / packed::per_word(dtype);
+                    let place = format!("({index}) * {words}u + {word}u");
+                    self.store_word(resource, dtype, &place, values)
+                })
+                .collect();
+            return words.join(" ");
+        }
         let values: Vec<String> =
             values.iter().map(|value| to_storage(binding.scalar, dtype, value)).collect();
         format!("b{position}[{index}] = vec4<{}>({});", binding.scalar, values.join(", "))
     }
 }
 
+/// True if elements of this dtype share words there: tensors are packed, what passes between the
+/// dispatches of a kernel is not.
+fn is_packed(resource: Resource, dtype: DType) -> bool {
+    matches!(resource, Resource::Plan(_)) && packed::is_narrow(dtype)
+}
+
 fn from_storage(scalar: &str, dtype: DType, element: &str) -> String {
-    let own = literal::storage_type(dtype);
+    let own = literal::word_type(dtype);
     let element =
         if scalar == own { element.to_owned() } else { format!("bitcast<{own}>({element})") };
     match dtype {
-        DType::F16 => format!("f32({element})"),
         DType::Bool => format!("({element} != 0u)"),
         DType::F32
+        | DType::F16
         | DType::BF16
         | DType::F64
         | DType::I32
@@ -273,9 +328,9 @@ fn from_storage(scalar: &str, dtype: DType, element: &str) -> String {
 }
 
 fn to_storage(scalar: &str, dtype: DType, value: &str) -> String {
-    let own = literal::storage_type(dtype);
+    let own = literal::word_type(dtype);
     let stored = match dtype {
-        DType::F16 => format!("f16(gl_round_f16({value}))"),
+        DType::F16 => format!("gl_round_f16({value})"),
         DType::BF16 => format!("gl_round_bf16({value})"),
         DType::I8 => literal::signed_byte(value),
         DType::U8 => format!("({value} & 255u)"),

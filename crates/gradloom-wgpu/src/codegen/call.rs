@@ -6,8 +6,9 @@ use gradloom_tensor::op::Call;
 use gradloom_tensor::{Error, Result};
 
 use super::bindings::Bindings;
-use super::epilogue::{Extra, dispatch_elements, operand_bindings, read_extra, with_epilogue};
+use super::epilogue::{Extra, dispatch_lanes, in_words, operand_bindings, read_extra};
 use super::literal;
+use super::packed;
 use super::unit::Unit;
 
 /// Most threads of a workgroup that every device has.
@@ -20,7 +21,7 @@ pub(crate) fn compile(unit: &mut Unit<'_>, call: &Call) -> Result<()> {
     let shader = call.op().wgsl(call.operands(), call.results()).ok_or_else(no_kernel)?;
     let (output, resource) = unit.output(0);
     // What it writes are words. Narrow results are put into their memory afterwards.
-    let narrow = output.dtype.size() < 4;
+    let narrow = packed::is_narrow(output.dtype);
     let target = match narrow {
         false => Extra { resource, dtype: output.dtype, writable: true },
         true => {
@@ -71,12 +72,13 @@ fn foreign(unit: &mut Unit<'_>, call: &Call, shader: Wgsl, target: Extra) -> Res
 /// Puts what the shader wrote into the memory of the result.
 fn finish(unit: &mut Unit<'_>, written: Extra) -> Result<()> {
     let written = Extra { writable: false, ..written };
-    let (bindings, program) = with_epilogue(unit, &[], &[written], written.dtype)?;
-    let access = read_extra(&bindings, "get", written);
+    let (bindings, program, lanes) = in_words(unit, &[], &[written], written.dtype)?;
+    let access = read_extra(&bindings, "read_written", written);
     let options = Options::new().define("FINISH").splice("access", access);
     let options = options.splice("source", "").splice("epilogue", program);
     let count = unit.kernel.space.shape.count();
-    dispatch_elements(unit, "call.wgsl", "call, stored".to_owned(), count, options, bindings)
+    let label = "call, stored".to_owned();
+    dispatch_lanes(unit, "call.wgsl", label, count, lanes, options, bindings)
 }
 
 /// `fn writeN(index: u32, value)` of a result that begins somewhere and has so many elements; nothing

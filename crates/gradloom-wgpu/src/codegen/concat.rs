@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use gradloom_shaders::Options;
 use gradloom_tensor::{Result, Scalar, Shape};
 
-use super::epilogue::{self, dispatch_elements, with_epilogue};
+use super::epilogue::{self, dispatch_lanes, in_words};
 use super::literal;
 use super::unit::Unit;
 
@@ -14,7 +14,7 @@ pub(crate) fn compile(unit: &mut Unit<'_>, axis: usize, parts: &[Shape]) -> Resu
     let dtype = epilogue::accumulator_dtype(unit.kernel);
     // Empty parts hold nothing to read.
     let filled: Vec<usize> = (0..parts.len()).filter(|&part| parts[part].count() > 0).collect();
-    let (mut bindings, program) = with_epilogue(unit, &filled, &[], dtype)?;
+    let (mut bindings, program, lanes) = in_words(unit, &filled, &[], dtype)?;
     let shape = unit.kernel.space.shape;
     let (mut reads, mut chain, mut start) = (String::new(), String::new(), 0);
     for &part in &filled {
@@ -38,5 +38,5 @@ pub(crate) fn compile(unit: &mut Unit<'_>, axis: usize, parts: &[Shape]) -> Resu
         .splice("parts", chain)
         .splice("epilogue", program);
     let label = format!("concat{shape:?}");
-    dispatch_elements(unit, "concat.wgsl", label, shape.count(), options, bindings)
+    dispatch_lanes(unit, "concat.wgsl", label, shape.count(), lanes, options, bindings)
 }

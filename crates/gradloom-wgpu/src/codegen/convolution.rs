@@ -95,6 +95,7 @@ fn product_sizes(convolution: &Convolution) -> (Options, Vec<(&'static str, usiz
 
 /// One thread per output element.
 fn direct(unit: &mut Unit<'_>, side: Side, convolution: &Convolution) -> Result<()> {
+    unit.widen_outputs(|_| true);
     let (name, define) = side.names();
     let dtype = epilogue::accumulator_dtype(unit.kernel);
     let count = unit.kernel.space.shape.count();
@@ -204,7 +205,7 @@ fn rhs_at(batch: u32, k: u32, n: u32) -> f32 {{
         k_fastest,
         vectors: [false; 2],
         operands: &operands,
-        place,
+        place: Some(place),
         numbers,
         options,
     };

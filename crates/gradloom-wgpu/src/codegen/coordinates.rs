@@ -10,8 +10,19 @@ use super::bindings::Bindings;
 pub(crate) enum Frame {
     /// Elements `index + lane` of the space.
     Elements,
+    /// Elements `index_{lane}` of the space, which need not be neighbours along an axis.
+    Apart,
     /// Columns `column_{lane}` (`column` with one lane) of row `row`.
     Rows,
+    /// Columns `column_0` and on of row `row`, four neighbours from a multiple of four on.
+    RowQuads,
+}
+
+impl Frame {
+    /// True if lanes are columns of a row.
+    pub(crate) fn is_of_rows(self) -> bool {
+        matches!(self, Frame::Rows | Frame::RowQuads)
+    }
 }
 
 /// Where the lanes of a thread are, over merged axes.
@@ -69,7 +80,7 @@ impl Coordinates {
     ) -> Coordinates {
         let count = axes.sizes.len();
         let needs = |walk: &Walk, axis: usize| {
-            walk.depends_on(axis) && !(frame == Frame::Elements && axes.is_contiguous(walk))
+            walk.depends_on(axis) && (frame.is_of_rows() || !axes.is_contiguous(walk))
         };
         let needed: Vec<bool> =
             (0..count).map(|axis| walks.iter().flatten().any(|walk| needs(walk, axis))).collect();
@@ -88,7 +99,7 @@ impl Coordinates {
 
     /// A walk as expressions.
     pub(crate) fn path(&self, walk: &Walk, bindings: &mut Bindings) -> Path {
-        let contiguous = self.frame == Frame::Elements && self.axes.is_contiguous(walk);
+        let contiguous = !self.frame.is_of_rows() && self.axes.is_contiguous(walk);
         let factor = |bindings: &mut Bindings, stride: isize| match stride {
             0 => None,
             _ if contiguous || walk.never => None,
@@ -113,13 +124,14 @@ impl Coordinates {
             Frame::Elements => {
                 self.axes.sizes.len().checked_sub(1).is_some_and(|last| walk.depends_on(last))
             }
-            Frame::Rows => {
+            Frame::Apart => (0..self.axes.sizes.len()).any(|axis| walk.depends_on(axis)),
+            Frame::Rows | Frame::RowQuads => {
                 (self.axes.kept..self.axes.sizes.len()).any(|axis| walk.depends_on(axis))
             }
         }
     }
 
-    /// What is appended to a column's variables for a lane.
+    /// What is appended to the variables of a column, or of an element that stands apart, for a lane.
     pub(crate) fn lane_suffix(&self, lane: usize) -> String {
         if self.lanes == 1 { String::new() } else { format!("_{lane}") }
     }
@@ -164,15 +176,20 @@ impl Coordinates {
             Frame::Elements if axis + 1 == self.axes.sizes.len() && lane > 0 => {
                 format!("(c{axis} + {lane}u)")
             }
-            Frame::Rows if axis >= self.axes.kept => format!("c{axis}{}", self.lane_suffix(lane)),
-            Frame::Elements | Frame::Rows => format!("c{axis}"),
+            Frame::Rows | Frame::RowQuads if axis < self.axes.kept => format!("c{axis}"),
+            Frame::Apart | Frame::Rows | Frame::RowQuads => {
+                format!("c{axis}{}", self.lane_suffix(lane))
+            }
+            Frame::Elements => format!("c{axis}"),
         }
     }
 
     /// The element that a path leads to, as an expression.
     pub(crate) fn address(&self, path: &Path, lane: usize) -> String {
         let mut terms: Vec<String> = Vec::new();
-        if path.contiguous {
+        if path.contiguous && self.frame == Frame::Apart {
+            terms.push(format!("index{}", self.lane_suffix(lane)));
+        } else if path.contiguous {
             terms.push("index".to_owned());
             terms.extend((lane > 0).then(|| format!("{lane}u")));
         }
@@ -196,7 +213,7 @@ impl Coordinates {
     /// made to look as if it were not: Mesa follows conditions on uniform values back to where they come
     /// from, all ways through the rounds.
     pub(crate) fn counter(&self, path: Option<&Path>, value: &str) -> String {
-        let place = if self.frame == Frame::Rows { "row" } else { "index" };
+        let place = if self.frame.is_of_rows() { "row" } else { "index" };
         match path.is_some_and(Path::is_constant) {
             // There is no element of this number.
             true => format!("bitcast<u32>({value}) + u32({place} == 0xffffffffu)"),

@@ -4,8 +4,6 @@
 //! stride apart in rows. A value that is the same for all lanes is computed once and named `v7`; others
 //! are `v7_0`, `v7_1` and so on.
 
-use std::fmt::Write as _;
-
 use gradloom_plan::{Instruction, Level, Operation, ValueId, View};
 use gradloom_tensor::{DType, Result, Scalar};
 
@@ -13,15 +11,16 @@ use super::axes::{Axes, Walk};
 use super::bindings::Bindings;
 use super::constants::number;
 use super::coordinates::{Coordinates, Frame, Path};
+use super::packed;
 use super::unit::Unit;
 use super::words::Word;
 use super::{elementwise, literal};
 
 /// Instructions of a program as WGSL statements.
 pub(crate) struct Emitter<'a> {
-    unit: &'a Unit<'a>,
-    instructions: &'a [Instruction],
-    coordinates: Coordinates,
+    pub(super) unit: &'a Unit<'a>,
+    pub(super) instructions: &'a [Instruction],
+    pub(super) coordinates: Coordinates,
     walks: Vec<Option<Walk>>,
     paths: Vec<Option<Path>>,
     /// Sizes that indices are checked against, and constants that are numbers.
@@ -61,7 +60,15 @@ impl<'a> Emitter<'a> {
             .iter()
             .map(|instruction| view_of(instruction).map(|view| axes.walk(&view)))
             .collect();
-        let vectors = frame == Frame::Elements && lanes == 4;
+        let vectors = match frame {
+            Frame::Elements => lanes == 4,
+            // Neighbours in a row are neighbours along its last axis.
+            Frame::RowQuads => {
+                axes.sizes.len() > axes.kept
+                    && axes.sizes.last().is_some_and(|last| last.is_multiple_of(4))
+            }
+            Frame::Apart | Frame::Rows => false,
+        };
         for (id, (instruction, walk)) in instructions.iter().zip(&walks).enumerate() {
             if !emits(id) {
                 continue;
@@ -112,10 +119,15 @@ impl<'a> Emitter<'a> {
 
     /// Registers the kernel's outputs, or those that `wanted` accepts.
     pub(crate) fn register_outputs(&mut self, wanted: impl Fn(usize) -> bool) -> Result<()> {
-        let vectors = self.coordinates.frame == Frame::Elements && self.coordinates.lanes == 4;
         for position in 0..self.unit.kernel.outputs.len() {
             if wanted(position) {
                 let (output, resource) = self.unit.output(position);
+                let vectors = match self.coordinates.frame {
+                    Frame::Elements => self.coordinates.lanes == 4,
+                    Frame::Apart => packed::is_narrow(output.dtype),
+                    Frame::RowQuads => !self.is_row(output.value),
+                    Frame::Rows => false,
+                };
                 self.bindings.register(resource, output.dtype, vectors, true)?;
             }
         }
@@ -161,6 +173,16 @@ impl<'a> Emitter<'a> {
     pub(crate) fn decode_kept(&mut self, linear: &str) {
         let range = 0..self.coordinates.axes.kept;
         self.decode(linear, range, "");
+    }
+
+    /// Coordinates of elements `index` and on, the last one again for those beyond the end.
+    pub(super) fn decode_apart(&mut self) {
+        let range = 0..self.coordinates.axes.kept;
+        for lane in 0..self.coordinates.lanes {
+            let suffix = self.lane_suffix(lane);
+            self.line(format!("let index{suffix} = min(index + {lane}u, COUNT - 1u);"));
+            self.decode(&format!("index{suffix}"), range.clone(), &suffix);
+        }
     }
 
     /// Coordinates of the reduced axes for one lane from a variable with their linear number.
@@ -224,14 +246,15 @@ impl<'a> Emitter<'a> {
     fn emit_vector_load(&mut self, id: ValueId, input: usize) -> bool {
         let (operand, resource) = self.unit.input(input);
         let Some(path) = &self.paths[id] else { return false };
-        if self.coordinates.frame != Frame::Elements
-            || self.coordinates.lanes != 4
-            || !self.bindings.is_vector(resource)
-        {
+        let in_fours = match self.coordinates.frame {
+            Frame::Elements | Frame::RowQuads => self.coordinates.lanes == 4,
+            Frame::Apart | Frame::Rows => false,
+        };
+        if !in_fours || !self.bindings.is_vector(resource) {
             return false;
         }
         let address = self.coordinates.address(path, 0);
-        let load = self.bindings.load_vector(resource, &format!("({address}) / 4u"));
+        let load = self.bindings.load_vector(resource, operand.dtype, &format!("({address}) / 4u"));
         self.line(format!("let w{id} = {load};"));
         for lane in 0..4 {
             let name = format!("w{id}");
@@ -267,10 +290,15 @@ impl<'a> Emitter<'a> {
                 if path.never {
                     zero
                 } else {
-                    let address = self.coordinates.address(path, lane);
+                    let mut address = self.coordinates.address(path, lane);
+                    let (masked, exists) = (path.is_masked(), self.coordinates.exists(path, lane));
+                    if packed::is_narrow(operand.dtype) {
+                        // It is mentioned twice.
+                        self.line(format!("let at_{name} = {address};"));
+                        address = format!("at_{name}");
+                    }
                     let load = self.bindings.load(resource, operand.dtype, &address);
-                    if path.is_masked() {
-                        let exists = self.coordinates.exists(path, lane);
+                    if masked {
                         let kind = literal::compute_type(operand.dtype);
                         self.line(format!("var {name}: {kind} = {zero};"));
                         self.line(format!("if ({exists}) {{ {name} = {load}; }}"));
@@ -279,7 +307,8 @@ impl<'a> Emitter<'a> {
                     load
                 }
             }
-            Operation::Accumulator => "accumulator".to_owned(),
+            Operation::Accumulator if self.coordinates.lanes == 1 => "accumulator".to_owned(),
+            Operation::Accumulator => format!("accumulator_{lane}"),
             Operation::Constant(constant) => match &self.numbers[id] {
                 Some(number) => literal::from_word(dtype, number),
                 None => literal::scalar(constant, dtype),
@@ -326,59 +355,6 @@ impl<'a> Emitter<'a> {
         };
         self.line(format!("let {name} = {expression};"));
         Ok(())
-    }
-
-    /// Statements that store output `position` at element `index` (and its lanes), with
-    /// [`Frame::Elements`].
-    pub(crate) fn store_elements(&mut self, position: usize) {
-        let (output, resource) = self.unit.output(position);
-        let values: Vec<String> =
-            (0..self.coordinates.lanes).map(|lane| self.name(output.value, lane)).collect();
-        if self.bindings.is_vector(resource) {
-            let store = self.bindings.store_vector(resource, output.dtype, "index / 4u", &values);
-            self.line(store);
-            return;
-        }
-        for (lane, value) in values.iter().enumerate() {
-            let index = if lane == 0 { "index".to_owned() } else { format!("index + {lane}u") };
-            let store = self.bindings.store(resource, output.dtype, &index, value);
-            self.line(store);
-        }
-    }
-
-    /// The whole program for [`Frame::Elements`], from `index` (and `accumulator`) to the stores.
-    pub(crate) fn emit_all(&mut self) -> Result<()> {
-        self.decode_kept("index");
-        for id in 0..self.instructions.len() {
-            self.emit(id)?;
-        }
-        for position in 0..self.unit.kernel.outputs.len() {
-            self.store_elements(position);
-        }
-        Ok(())
-    }
-
-    /// The program's value `id` as `fn name(index: u32) -> T`, without stores.
-    pub(crate) fn function(mut self, name: &str, id: ValueId) -> Result<(Bindings, String)> {
-        self.decode_kept("index");
-        for id in 0..self.instructions.len() {
-            self.emit(id)?;
-        }
-        let (kind, value) = (literal::compute_type(self.dtype(id)), self.name(id, 0));
-        let head = format!("fn {name}(index: u32) -> {kind} {{");
-        let text = format!("{head}\n{}    return {value};\n}}\n", self.text);
-        Ok((self.bindings, text))
-    }
-
-    /// The kernel's program as `fn epilogue(index: u32, accumulator: T)`.
-    pub(crate) fn epilogue(mut self, accumulator: DType) -> Result<(Bindings, String)> {
-        self.emit_all()?;
-        let mut text = String::new();
-        let kind = literal::compute_type(accumulator);
-        let _ = writeln!(text, "fn epilogue(index: u32, accumulator: {kind}) {{");
-        text.push_str(&self.text);
-        text.push_str("}\n");
-        Ok((self.bindings, text))
     }
 }
 

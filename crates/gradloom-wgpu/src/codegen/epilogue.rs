@@ -9,6 +9,7 @@ use super::bindings::{Bindings, Resource};
 use super::coordinates::Frame;
 use super::emit::Emitter;
 use super::literal;
+use super::packed;
 use super::unit::Unit;
 
 /// A buffer beside the kernel's own: scratch memory, and whether the dispatch writes it.
@@ -38,6 +39,39 @@ pub(crate) fn on_bindings(
     let mut emitter = Emitter::new(unit, Frame::Elements, 1, bindings)?;
     emitter.register_outputs(|_| true)?;
     emitter.epilogue(accumulator)
+}
+
+/// As [`on_bindings`], for four neighbours along the last axis, whose size is a multiple of four: the text
+/// of `fn epilogue_quad`.
+pub(crate) fn quad_on_bindings(
+    unit: &Unit<'_>,
+    bindings: Bindings,
+    accumulator: DType,
+) -> Result<(Bindings, String)> {
+    let mut emitter = Emitter::new(unit, Frame::Elements, 4, bindings)?;
+    emitter.register_outputs(|_| true)?;
+    emitter.epilogue(accumulator)
+}
+
+/// As [`with_epilogue`], of a kernel that makes element after element: the text of `fn epilogue_quad` and
+/// 4, where results share words and a thread makes four, or else of `fn epilogue` and 1.
+pub(crate) fn in_words(
+    unit: &Unit<'_>,
+    operands: &[usize],
+    extras: &[Extra],
+    accumulator: DType,
+) -> Result<(Bindings, String, usize)> {
+    let bindings = operand_bindings(unit, operands, extras)?;
+    if !unit.kernel.outputs.iter().any(|output| packed::is_narrow(output.dtype)) {
+        let (bindings, text) = on_bindings(unit, bindings, accumulator)?;
+        return Ok((bindings, text, 1));
+    }
+    let in_fours = unit.kernel.space.shape.last().is_some_and(|last| last.is_multiple_of(4));
+    let frame = if in_fours { Frame::Elements } else { Frame::Apart };
+    let mut emitter = Emitter::new(unit, frame, 4, bindings)?;
+    emitter.register_outputs(|_| true)?;
+    let (bindings, text) = emitter.epilogue(accumulator)?;
+    Ok((bindings, text, 4))
 }
 
 /// Bindings of operands and extras alone, for stages that do not run the program.
@@ -141,10 +175,26 @@ pub(crate) fn dispatch_elements(
     label: String,
     count: usize,
     options: Options,
+    bindings: Bindings,
+) -> Result<()> {
+    dispatch_lanes(unit, template, label, count, 1, options, bindings)
+}
+
+/// Finishes a dispatch with one thread per `lanes` elements of `count`; for more than one with QUADS.
+pub(crate) fn dispatch_lanes(
+    unit: &mut Unit<'_>,
+    template: &str,
+    label: String,
+    count: usize,
+    lanes: usize,
+    options: Options,
     mut bindings: Bindings,
 ) -> Result<()> {
     let workgroup = unit.target.workgroup;
-    let options = bindings.named(options, &[("COUNT", count)]).constant("WORKGROUP", workgroup);
-    let groups = count.div_ceil(workgroup as usize);
+    let options = bindings
+        .named(options, &[("COUNT", count)])
+        .define_if(lanes > 1, "QUADS")
+        .constant("WORKGROUP", workgroup);
+    let groups = count.div_ceil(lanes * workgroup as usize);
     unit.dispatch(template, label, options, bindings, groups)
 }

@@ -4,7 +4,7 @@ use gradloom_plan::View;
 use gradloom_shaders::Options;
 use gradloom_tensor::{Error, Result, Shape};
 
-use super::epilogue::{self, dispatch_elements, with_epilogue};
+use super::epilogue::{self, dispatch_lanes, in_words};
 use super::literal;
 use super::unit::Unit;
 
@@ -16,7 +16,7 @@ pub(crate) fn compile(unit: &mut Unit<'_>, data: &Shape, axis: usize, index: &Vi
         return Err(Error::backend(format!("gather: axis {axis} of {data:?} is empty")));
     }
     let dtype = epilogue::accumulator_dtype(unit.kernel);
-    let (mut bindings, program) = with_epilogue(unit, &[0, 1], &[], dtype)?;
+    let (mut bindings, program, lanes) = in_words(unit, &[0, 1], &[], dtype)?;
     let reads = epilogue::read(unit, &bindings, 0)
         + &epilogue::read_view(unit, &mut bindings, "read_index", 1, index)?;
     let shape = unit.kernel.space.shape;
@@ -28,5 +28,5 @@ pub(crate) fn compile(unit: &mut Unit<'_>, data: &Shape, axis: usize, index: &Vi
         .splice("reads", reads)
         .splice("epilogue", program);
     let label = format!("gather{shape:?} of {data:?}");
-    dispatch_elements(unit, "gather.wgsl", label, shape.count(), options, bindings)
+    dispatch_lanes(unit, "gather.wgsl", label, shape.count(), lanes, options, bindings)
 }

@@ -13,11 +13,10 @@ pub(crate) fn compute_type(dtype: DType) -> &'static str {
     }
 }
 
-/// The WGSL type of elements of `dtype` in a storage buffer.
-pub(crate) fn storage_type(dtype: DType) -> &'static str {
+/// The WGSL type of elements of `dtype` where each takes a word.
+pub(crate) fn word_type(dtype: DType) -> &'static str {
     match dtype {
-        DType::F32 | DType::BF16 | DType::F64 => "f32",
-        DType::F16 => "f16",
+        DType::F32 | DType::F16 | DType::BF16 | DType::F64 => "f32",
         DType::I32 | DType::I64 | DType::I8 => "i32",
         DType::U32 | DType::U8 | DType::Bool => "u32",
     }

@@ -8,13 +8,14 @@ use super::axes::Axes;
 use super::bindings::Bindings;
 use super::coordinates::Frame;
 use super::emit::Emitter;
+use super::packed;
 use super::unit::Unit;
 
 /// Compiles a map kernel.
 pub(crate) fn compile(unit: &mut Unit<'_>) -> Result<()> {
     let count = unit.kernel.space.shape.count();
-    let lanes = lanes(unit);
-    let mut emitter = Emitter::new(unit, Frame::Elements, lanes, Bindings::default())?;
+    let (frame, lanes) = lanes(unit);
+    let mut emitter = Emitter::new(unit, frame, lanes, Bindings::default())?;
     emitter.register_outputs(|_| true)?;
     emitter.emit_all()?;
     let Emitter { mut bindings, text, .. } = emitter;
@@ -29,8 +30,9 @@ pub(crate) fn compile(unit: &mut Unit<'_>) -> Result<()> {
     unit.dispatch("map.wgsl", label, options, bindings, groups)
 }
 
-/// Four neighbours per thread if no group of four crosses the end of the innermost axis.
-fn lanes(unit: &Unit<'_>) -> usize {
+/// Four neighbours per thread if no group of four crosses the end of the innermost axis, or four elements
+/// wherever they are if they share words.
+fn lanes(unit: &Unit<'_>) -> (Frame, usize) {
     let views: Vec<View> = unit
         .kernel
         .program
@@ -42,8 +44,11 @@ fn lanes(unit: &Unit<'_>) -> usize {
         })
         .collect();
     let axes = Axes::merge(&unit.kernel.space, &views);
+    let narrow = unit.kernel.outputs.iter().any(|output| packed::is_narrow(output.dtype));
+    let many = unit.kernel.space.shape.count() >= 1024;
     match axes.sizes.last() {
-        Some(last) if last % 4 == 0 && unit.kernel.space.shape.count() >= 1024 => 4,
-        _ => 1,
+        Some(last) if last % 4 == 0 && (many || narrow) => (Frame::Elements, 4),
+        _ if narrow => (Frame::Apart, 4),
+        _ => (Frame::Elements, 1),
     }
 }

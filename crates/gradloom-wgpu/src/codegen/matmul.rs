@@ -1,4 +1,5 @@
 //! Matrix products in tiles. Those that gain nothing from tiles come as reductions, see [`forms`].
+//! Products of signed bytes have tiles of their own, whose words hold four neighbours along the inner axis.
 
 use std::fmt::Write as _;
 
@@ -8,18 +9,27 @@ use gradloom_tensor::{DType, Error, RANK_MAX, Result, Shape};
 
 use super::axes::Axes;
 use super::bindings::Bindings;
+use super::epilogue;
 use super::tiled::{self, Product};
 use super::unit::{Target, Unit};
 
-/// The products that the planner makes reductions of: tiles are of floats, and with up to four rows or
-/// columns they use each element of an operand so rarely that they gain nothing.
+/// Rows and columns of a tile of bytes, and words along its inner axis: one load of four words of each
+/// operand for each of its threads.
+const BYTES_TILE: usize = 64;
+const BYTES_TILE_K: usize = 16;
+
+/// The products that the planner makes reductions of: tiles are of floats and signed bytes, and with up to
+/// four rows or columns they use each element of an operand so rarely that they gain nothing.
 pub(crate) fn forms(target: &Target) -> ProductForms {
-    ProductForms { narrow_max: if tiled::fits(target) { 4 } else { usize::MAX } }
+    let fits = tiled::fits(target);
+    ProductForms { narrow_max: if fits { 4 } else { usize::MAX }, bytes: fits }
 }
 
 /// Compiles a product in tiles.
 pub(crate) fn compile(unit: &mut Unit<'_>, lhs: &View, rhs: &View) -> Result<()> {
-    if unit.kernel.inputs[0].dtype.compute() != DType::F32 || !tiled::fits(unit.target) {
+    let dtype = unit.kernel.inputs[0].dtype;
+    let of_bytes = dtype == DType::I8 && epilogue::accumulator_dtype(unit.kernel) == DType::I32;
+    if !(of_bytes || dtype.compute() == DType::F32) || !tiled::fits(unit.target) {
         return Err(Error::unsupported(format!(
             "matmul: {RANK_MAX} axes are one too many for this product on a GPU; merge batch axes"
         )));
@@ -37,6 +47,10 @@ pub(crate) fn compile(unit: &mut Unit<'_>, lhs: &View, rhs: &View) -> Result<()>
         Side { axes: &axes, view: *lhs, batch: batches[0], across: row, along: column },
         Side { axes: &axes, view: *rhs, batch: batches[1], across: column, along: row },
     ];
+    let label = format!("matmul{shape:?} k {k}");
+    if of_bytes {
+        return bytes(unit, label, &sides, [batch_shape.count(), m, n, k]);
+    }
     let operands = |unit: &Unit<'_>, bindings: &mut Bindings, vectors: [bool; 2]| {
         let head = ["lhs_{}(batch: u32, m: u32, k: u32)", "rhs_{}(batch: u32, k: u32, n: u32)"];
         let names = [("m", "k"), ("n", "k")];
@@ -55,7 +69,7 @@ pub(crate) fn compile(unit: &mut Unit<'_>, lhs: &View, rhs: &View) -> Result<()>
             .collect()
     };
     let product = Product {
-        label: format!("matmul{shape:?} k {k}"),
+        label,
         batch: batch_shape.count(),
         m,
         n,
@@ -63,11 +77,66 @@ pub(crate) fn compile(unit: &mut Unit<'_>, lhs: &View, rhs: &View) -> Result<()>
         k_fastest: [0, 1].map(|side| sides[side].is_along_contiguous()),
         vectors: [sides[0].is_vector(m), sides[1].is_vector(n)],
         operands: &operands,
-        place: "fn place(index: u32) -> u32 {\n    return index;\n}\n".to_owned(),
+        place: None,
         numbers: Vec::new(),
         options: Options::new(),
     };
     tiled::compile(unit, &product)
+}
+
+/// A product of signed bytes that are summed in 32 bits.
+fn bytes(
+    unit: &mut Unit<'_>,
+    label: String,
+    sides: &[Side<'_>; 2],
+    [batch, m, n, k]: [usize; 4],
+) -> Result<()> {
+    let quads = n.is_multiple_of(4);
+    if !quads {
+        unit.widen_outputs(|_| true);
+    }
+    let bindings = epilogue::operand_bindings(unit, &[0, 1], &[])?;
+    let (mut bindings, finish) = match quads {
+        true => epilogue::quad_on_bindings(unit, bindings, DType::I32)?,
+        false => epilogue::on_bindings(unit, bindings, DType::I32)?,
+    };
+    let heads = [("lhs", "m: u32, k: u32", ("m", "k")), ("rhs", "k: u32, n: u32", ("n", "k"))];
+    let mut operands = String::new();
+    for (operand, (side, (name, places, (across, along)))) in sides.iter().zip(heads).enumerate() {
+        let index = side.address(&mut bindings, across, along);
+        let word = bindings.load_word(unit.input(operand).1, "word");
+        let _ = writeln!(
+            operands,
+            "fn {name}_index(batch: u32, {places}) -> u32 {{\n    return {index};\n}}
+fn {name}_word(word: u32) -> u32 {{\n    return {word};\n}}"
+        );
+    }
+    let (tiles_m, tiles_n) = (m.div_ceil(BYTES_TILE), n.div_ceil(BYTES_TILE));
+    let groups = tiles_m * tiles_n * batch;
+    let turns = k.div_ceil(4 * BYTES_TILE_K) * (1 + BYTES_TILE_K);
+    unit.check_turns(&label, turns)?;
+    let sizes = [
+        ("GROUPS", groups),
+        ("M", m),
+        ("N", n),
+        ("K", k),
+        ("TILES_M", tiles_m),
+        ("TILES_N", tiles_n),
+    ];
+    let options = bindings
+        .named(Options::new(), &sizes)
+        .define_if(sides[0].is_vector_along(k), "LHS_ALONG")
+        .define_if(sides[0].is_vector(m), "LHS_ACROSS")
+        .define_if(sides[1].is_vector_along(k), "RHS_ALONG")
+        .define_if(sides[1].is_vector(n), "RHS_ACROSS")
+        .define_if(unit.target.packed_dot, "PACKED_DOT")
+        .define_if(quads, "QUADS")
+        .constant("WORKGROUP", tiled::TILE_THREADS)
+        .constant("TILE", BYTES_TILE as u32)
+        .constant("TILE_K", BYTES_TILE_K as u32)
+        .splice("operands", operands)
+        .splice("finish", finish);
+    unit.dispatch("matmul_bytes.wgsl", format!("{label} of bytes"), options, bindings, groups)
 }
 
 /// The batch axes of an operand alone.
@@ -93,10 +162,19 @@ impl Side<'_> {
 
     /// True if four neighbours across start at a multiple of four and lie side by side.
     fn is_vector(&self, size: usize) -> bool {
+        self.is_in_fours(self.across, self.along, size)
+    }
+
+    /// The same of neighbours along the inner axis.
+    fn is_vector_along(&self, size: usize) -> bool {
+        self.is_in_fours(self.along, self.across, size)
+    }
+
+    fn is_in_fours(&self, axis: usize, other: usize, size: usize) -> bool {
         let walk = self.axes.walk(&self.batch);
-        self.view.strides[self.across] == 1
+        self.view.strides[axis] == 1
             && size.is_multiple_of(4)
-            && self.view.strides[self.along] % 4 == 0
+            && self.view.strides[other] % 4 == 0
             && walk.offset % 4 == 0
             && walk.strides.iter().all(|stride| stride % 4 == 0)
     }
@@ -111,11 +189,25 @@ impl Side<'_> {
         vector: bool,
     ) -> String {
         let (input, resource) = unit.input(operand);
-        let walk = self.axes.walk(&self.batch);
         let mut text = String::new();
         let result = if vector { "vec4<f32>" } else { "f32" };
         let name = head.replace("{}", if vector { "vector" } else { "at" });
         let _ = writeln!(text, "fn {name} -> {result} {{");
+        let _ = writeln!(text, "    let index = {};", self.address(bindings, across, along));
+        if vector {
+            let load = bindings.load_vector(resource, input.dtype, "index / 4u");
+            let _ = writeln!(text, "    return vec4<f32>({load});");
+        } else {
+            let load = bindings.load(resource, input.dtype, "index");
+            let _ = writeln!(text, "    return {load};");
+        }
+        text.push_str("}\n");
+        text
+    }
+
+    /// The element at `batch` and names of the two other coordinates, as an expression.
+    fn address(&self, bindings: &mut Bindings, across: &str, along: &str) -> String {
+        let walk = self.axes.walk(&self.batch);
         let mut terms = Vec::new();
         let mut rest = "batch".to_owned();
         for (axis, (&size, &stride)) in self.axes.sizes.iter().zip(&walk.strides).enumerate().rev()
@@ -145,15 +237,6 @@ impl Side<'_> {
             0 => "0u".to_owned(),
             offset => bindings.offset("offset", offset),
         });
-        let _ = writeln!(text, "    let index = {};", terms.join(" + "));
-        if vector {
-            let load = bindings.load_vector(resource, "index / 4u");
-            let _ = writeln!(text, "    return vec4<f32>({load});");
-        } else {
-            let load = bindings.load(resource, input.dtype, "index");
-            let _ = writeln!(text, "    return {load};");
-        }
-        text.push_str("}\n");
-        text
+        terms.join(" + ")
     }
 }

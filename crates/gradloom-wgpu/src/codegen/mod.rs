@@ -8,9 +8,11 @@ mod constants;
 mod coordinates;
 mod elementwise;
 mod emit;
+mod emit_whole;
 mod epilogue;
 mod literal;
 mod numbers;
+pub(crate) mod packed;
 mod quads;
 mod unit;
 pub(crate) mod words;
@@ -30,6 +32,7 @@ mod quantized_matmul;
 mod quantized_rows;
 mod row;
 mod row_layout;
+mod row_stores;
 mod row_tree;
 mod row_turns;
 mod scan;
@@ -41,7 +44,7 @@ use gradloom_plan::{BufferRef, Kernel, KernelKind};
 use gradloom_tensor::{Error, Result};
 
 pub(crate) use matmul::forms as product_forms;
-pub(crate) use unit::{Dispatch, Target, f16_unsupported};
+pub(crate) use unit::{Dispatch, Target};
 
 use convolution::Side;
 use pool::Pooling;
@@ -58,6 +61,25 @@ pub(crate) fn compile(
     }
     check_sizes(kernel)?;
     let mut unit = Unit::new(kernel, target, resolve)?;
+    // The others store whole words, or decide themselves which outputs they do not.
+    let stores_elements = matches!(
+        kernel.kind,
+        KernelKind::PoolMax(_)
+            | KernelKind::PoolMaxScatter(_)
+            | KernelKind::PoolMaxGather(_)
+            | KernelKind::PoolSum(_)
+            | KernelKind::PoolSumScatter(_)
+            | KernelKind::ScatterAdd { .. }
+            | KernelKind::Scan { .. }
+            | KernelKind::ArgReduce { .. }
+            | KernelKind::ArgSort { .. }
+            | KernelKind::Dequantize(_)
+            | KernelKind::QuantizedMatmul { .. }
+            | KernelKind::QuantizedRows { .. }
+    );
+    if stores_elements {
+        unit.widen_outputs(|_| true);
+    }
     match &kernel.kind {
         KernelKind::Map => map::compile(&mut unit)?,
         KernelKind::Reduce | KernelKind::Row => row::compile(&mut unit)?,
@@ -104,6 +126,7 @@ pub(crate) fn compile(
             attention::compile(&mut unit, attention, views)?;
         }
     }
+    packed::compile(&mut unit)?;
     Ok((unit.dispatches, unit.scratch))
 }
 

@@ -53,7 +53,7 @@ impl Quads {
         };
         let _ = writeln!(text, "    let first = {first} + quad * 4u * {step};");
         if self.is_vector() && bindings.is_vector(resource) {
-            let load = bindings.load_vector(resource, "first / 4u");
+            let load = bindings.load_vector(resource, DType::F32, "first / 4u");
             let _ = writeln!(text, "    return {load};\n}}");
             return text;
         }

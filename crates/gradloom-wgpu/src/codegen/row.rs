@@ -4,7 +4,7 @@
 //! depend on `s` reductions before them. Values of short rows stay in registers; those of long rows are
 //! computed again in each pass, from loads that the caches still hold.
 
-use gradloom_plan::{KernelKind, Operation, ValueId};
+use gradloom_plan::{KernelKind, Level, Operation, ValueId};
 use gradloom_shaders::Options;
 use gradloom_tensor::op::Reduction;
 use gradloom_tensor::{DType, Result};
@@ -20,6 +20,13 @@ use super::unit::Unit;
 /// Compiles a row or reduce kernel.
 pub(crate) fn compile(unit: &mut Unit<'_>) -> Result<()> {
     let layout = RowLayout::choose(unit);
+    // Whole words are stored where a thread has four neighbours; of rows one element is stored by one.
+    let instructions = &unit.kernel.program.instructions;
+    let outputs = unit.kernel.outputs.iter();
+    let in_fours = layout.in_fours && layout.chunks == 1;
+    let single: Vec<bool> =
+        outputs.map(|output| !in_fours || instructions[output.value].level == Level::Row).collect();
+    unit.widen_outputs(|position| single[position]);
     if layout.chunks == 1 {
         return stage(unit, &layout, Stage::Whole);
     }
@@ -76,7 +83,7 @@ fn stage(unit: &mut Unit<'_>, layout: &RowLayout, stage: Stage) -> Result<()> {
 
 /// The text of one stage while it is written.
 pub(super) struct Writer<'a> {
-    unit: &'a Unit<'a>,
+    pub(super) unit: &'a Unit<'a>,
     pub(super) layout: &'a RowLayout,
     stage: Stage,
     pub(super) emitter: Emitter<'a>,
@@ -90,8 +97,8 @@ impl<'a> Writer<'a> {
     fn new(unit: &'a Unit<'a>, layout: &'a RowLayout, stage: Stage) -> Result<Self> {
         let needed = needed(unit, stage);
         let bindings = Bindings::default();
-        let mut emitter =
-            Emitter::of_part(unit, Frame::Rows, layout.resident, bindings, |id| needed[id])?;
+        let frame = if layout.in_fours { Frame::RowQuads } else { Frame::Rows };
+        let mut emitter = Emitter::of_part(unit, frame, layout.lanes, bindings, |id| needed[id])?;
         match stage {
             Stage::Whole => emitter.register_outputs(|_| true)?,
             Stage::Partial(scratch) => {
@@ -141,13 +148,35 @@ impl<'a> Writer<'a> {
     }
 
     fn columns_in_registers(&mut self) {
-        for lane in 0..self.layout.resident {
+        if self.layout.in_fours {
+            self.emitter.line("let inside = lane * 4u < COLUMNS;");
+            self.emitter.line("let first_of_four = min(lane * 4u, COLUMNS - 4u);");
+            self.four_columns();
+            return;
+        }
+        for lane in 0..self.layout.lanes {
             let suffix = self.emitter.lane_suffix(lane);
             self.emitter.line(format!("let raw_column{suffix} = lane + {lane}u * THREADS;"));
             self.emitter.line(format!("let inside{suffix} = raw_column{suffix} < COLUMNS;"));
             self.emitter
                 .line(format!("let column{suffix} = min(raw_column{suffix}, COLUMNS - 1u);"));
             self.emitter.decode_reduced(&format!("column{suffix}"), lane);
+        }
+    }
+
+    /// Columns `first_of_four` and on.
+    pub(super) fn four_columns(&mut self) {
+        for lane in 0..4 {
+            self.emitter.line(format!("let column_{lane} = first_of_four + {lane}u;"));
+            self.emitter.decode_reduced(&format!("column_{lane}"), lane);
+        }
+    }
+
+    /// The condition that a lane's column is one of the row's.
+    fn inside(&self, lane: usize) -> String {
+        match self.layout.in_fours {
+            true => "inside".to_owned(),
+            false => format!("inside{}", self.emitter.lane_suffix(lane)),
         }
     }
 
@@ -224,19 +253,24 @@ impl<'a> Writer<'a> {
             self.emitter.emit(id)?;
             self.done[id] = true;
         }
-        for lane in 0..self.layout.resident {
-            let suffix = self.emitter.lane_suffix(lane);
+        for lane in 0..self.layout.lanes {
+            let inside = self.inside(lane);
             for &(id, reduction, operand) in reductions {
                 let value = self.emitter.name(operand, lane);
                 let dtype = self.emitter.dtype(operand);
                 let combined = literal::combine(reduction, dtype, &format!("acc{id}"), &value);
-                self.emitter.line(format!("if (inside{suffix}) {{ acc{id} = {combined}; }}"));
+                self.emitter.line(format!("if ({inside}) {{ acc{id} = {combined}; }}"));
             }
-            if !stores.is_empty() {
-                self.emitter.line(format!("if (alive && inside{suffix}) {{"));
+            if !stores.is_empty() && !self.layout.in_fours {
+                self.emitter.line(format!("if (alive && {inside}) {{"));
                 self.store_elements(stores, lane);
                 self.emitter.line("}");
             }
+        }
+        if !stores.is_empty() && self.layout.in_fours {
+            self.emitter.line("if (alive && inside) {");
+            self.store_fours(stores);
+            self.emitter.line("}");
         }
         Ok(())
     }
@@ -277,18 +311,6 @@ impl<'a> Writer<'a> {
             }
         }
         self.done[id] = true;
-    }
-
-    /// Stores elements of one lane.
-    pub(super) fn store_elements(&mut self, stores: &[usize], lane: usize) {
-        let suffix = self.emitter.lane_suffix(lane);
-        for &position in stores {
-            let (output, resource) = self.unit.output(position);
-            let value = self.emitter.name(output.value, lane);
-            let index = format!("row * COLUMNS + column{suffix}");
-            let store = self.emitter.bindings.store(resource, output.dtype, &index, &value);
-            self.emitter.line(store);
-        }
     }
 
     fn store_partials(&mut self, scratch: Resource, reductions: &[(ValueId, Reduction, ValueId)]) {

@@ -1,7 +1,8 @@
 //! [`RowLayout`]: how the rows and columns of a reduction are shared among threads.
 
-use gradloom_plan::KernelKind;
+use gradloom_plan::{Kernel, KernelKind};
 
+use super::packed;
 use super::unit::Unit;
 
 /// Columns that a thread keeps in registers at most.
@@ -35,9 +36,11 @@ pub(crate) struct RowLayout {
     pub(crate) chunks: usize,
     /// Columns of a part.
     pub(crate) chunk: usize,
-    /// Columns of a thread in a turn: all that it has, or room for them, kept in registers; or else 1 (8 of
-    /// very long rows).
-    pub(crate) resident: usize,
+    /// Columns of a thread in a turn: all that it has, or room for them, kept in registers; or else 1, four
+    /// neighbours, or 8 of very long rows.
+    pub(crate) lanes: usize,
+    /// The lanes are four neighbours; otherwise they lie as many columns apart as there are threads.
+    pub(crate) in_fours: bool,
     /// True if all columns of a row fit in its threads' registers.
     pub(crate) is_resident: bool,
     /// Turns whose columns are added one after another, before they are added to what was before.
@@ -69,16 +72,24 @@ impl RowLayout {
             row_fastest,
             chunks: 1,
             chunk: columns,
-            resident: 1,
+            lanes: 1,
+            in_fours: has_narrow(unit.kernel)
+                && !row_fastest
+                && threads > 1
+                && columns > 0
+                && columns.is_multiple_of(4),
             is_resident: false,
             block: 1,
         };
+        if layout.in_fours {
+            layout.lanes = 4;
+        }
         let reduces = matches!(unit.kernel.kind, KernelKind::Reduce);
         let fits = columns > 0 && columns.div_ceil(threads) <= RESIDENT_MAX;
         // What is read once gains little from registers, and columns that lie apart are few and many.
         if fits && !(reduces && row_fastest && threads > 1) {
             // Rows of any length have the same room.
-            layout.resident = if threads == 1 { columns } else { RESIDENT_MAX };
+            layout.lanes = if threads == 1 { columns } else { RESIDENT_MAX };
             layout.is_resident = true;
         } else if reduces {
             layout.split(unit.target.busy_workgroups as usize);
@@ -86,9 +97,10 @@ impl RowLayout {
         if !layout.is_resident {
             let passes = unit.kernel.program.passes().into_iter().max().unwrap_or(0) + 1;
             if layout.turns() * passes > TURNS_NARROW_MAX {
-                layout.resident = WIDE;
+                (layout.lanes, layout.in_fours) = (WIDE, false);
             }
-            layout.block = block(layout.turns());
+            let together = if layout.in_fours { layout.lanes } else { 1 };
+            layout.block = block(layout.turns(), together);
         }
         layout
     }
@@ -102,14 +114,15 @@ impl RowLayout {
         let chunks = wanted.min(useful).min(CHUNKS_MAX).max(needed);
         if chunks > 1 {
             // Whole rounds of the threads, so that every chunk but the last is full.
-            self.chunk = self.columns.div_ceil(chunks).next_multiple_of(self.threads);
+            let round = if self.in_fours { self.threads * 4 } else { self.threads };
+            self.chunk = self.columns.div_ceil(chunks).next_multiple_of(round);
             self.chunks = self.columns.div_ceil(self.chunk);
         }
     }
 
     /// Turns of a thread over its columns.
     pub(crate) fn turns(&self) -> usize {
-        self.chunk.div_ceil(self.threads * self.resident)
+        self.chunk.div_ceil(self.threads * self.lanes)
     }
 
     /// The layout of the second stage, whose columns are the chunks of this one.
@@ -122,7 +135,8 @@ impl RowLayout {
             row_fastest: true,
             chunks: 1,
             chunk: self.columns,
-            resident: 1,
+            lanes: 1,
+            in_fours: false,
             is_resident: false,
             block: 1,
             ..self.clone()
@@ -130,9 +144,17 @@ impl RowLayout {
     }
 }
 
-/// Turns of a block: about as many as there are blocks.
-fn block(turns: usize) -> usize {
-    if turns <= PLAIN_MAX { turns.max(1) } else { 1 << turns.ilog2().div_ceil(2) }
+/// True if elements of some operand or result share words. The others have one shader for rows of any
+/// length.
+fn has_narrow(kernel: &Kernel) -> bool {
+    let inputs = kernel.inputs.iter().map(|input| input.dtype);
+    inputs.chain(kernel.outputs.iter().map(|output| output.dtype)).any(packed::is_narrow)
+}
+
+/// Turns of a block: about as many as there are blocks. A turn adds so many columns to one sum where there
+/// are no blocks.
+fn block(turns: usize, together: usize) -> usize {
+    if turns * together <= PLAIN_MAX { turns.max(1) } else { 1 << turns.ilog2().div_ceil(2) }
 }
 
 /// Threads of a row when neighbouring threads take neighbouring rows.

@@ -7,6 +7,7 @@ use gradloom_tensor::op::Reduction;
 
 use super::literal;
 use super::row::Writer;
+use super::row_layout::RowLayout;
 
 impl Writer<'_> {
     /// One walk over the columns: what `elements` are, the reductions, and the stores.
@@ -26,26 +27,34 @@ impl Writer<'_> {
         for &id in elements {
             self.emitter.emit(id)?;
         }
-        for lane in 0..self.layout.resident {
+        let RowLayout { lanes, in_fours, .. } = *self.layout;
+        // A turn begins inside of the row, and four neighbours end there.
+        let always_inside = lanes == 1 || in_fours;
+        for lane in 0..lanes {
             let suffix = self.emitter.lane_suffix(lane);
             for &(id, reduction, operand) in reductions {
                 let value = self.emitter.name(operand, lane);
                 let sum = if blocks { format!("part{id}{suffix}") } else { format!("acc{id}") };
                 let dtype = self.emitter.dtype(operand);
                 let combined = literal::combine(reduction, dtype, &sum, &value);
-                self.emitter.line(match self.layout.resident {
-                    1 => format!("{sum} = {combined};"),
-                    _ => format!("if (inside{suffix}) {{ {sum} = {combined}; }}"),
+                self.emitter.line(match always_inside {
+                    true => format!("{sum} = {combined};"),
+                    false => format!("if (inside{suffix}) {{ {sum} = {combined}; }}"),
                 });
             }
-            if !stores.is_empty() {
-                self.emitter.line(match self.layout.resident {
-                    1 => "if (alive) {".to_owned(),
-                    _ => format!("if (alive && inside{suffix}) {{"),
+            if !stores.is_empty() && !in_fours {
+                self.emitter.line(match always_inside {
+                    true => "if (alive) {".to_owned(),
+                    false => format!("if (alive && inside{suffix}) {{"),
                 });
                 self.store_elements(stores, lane);
                 self.emitter.line("}");
             }
+        }
+        if !stores.is_empty() && in_fours {
+            self.emitter.line("if (alive) {");
+            self.store_fours(stores);
+            self.emitter.line("}");
         }
         self.emitter.line("}");
         if blocks {
@@ -56,7 +65,7 @@ impl Writer<'_> {
 
     /// The head of the loop over blocks, and the sums of a block: one for each lane.
     fn begin_block(&mut self, reductions: &[(ValueId, Reduction, ValueId)]) {
-        let step = self.layout.block * self.layout.threads * self.layout.resident;
+        let step = self.layout.block * self.layout.threads * self.layout.lanes;
         self.emitter.line(format!(
             "for (var block = first_column; block < end_column; block += {step}u) {{"
         ));
@@ -64,7 +73,7 @@ impl Writer<'_> {
         for &(id, reduction, operand) in reductions {
             let kind = literal::compute_type(self.emitter.dtype(operand));
             let identity = literal::identity(reduction, self.emitter.dtype(id));
-            for lane in 0..self.layout.resident {
+            for lane in 0..self.layout.lanes {
                 let suffix = self.emitter.lane_suffix(lane);
                 self.emitter.line(format!("var part{id}{suffix}: {kind} = {identity};"));
             }
@@ -75,7 +84,7 @@ impl Writer<'_> {
     fn end_block(&mut self, reductions: &[(ValueId, Reduction, ValueId)]) {
         for &(id, reduction, operand) in reductions {
             let dtype = self.emitter.dtype(operand);
-            let mut parts: Vec<String> = (0..self.layout.resident)
+            let mut parts: Vec<String> = (0..self.layout.lanes)
                 .map(|lane| format!("part{id}{}", self.emitter.lane_suffix(lane)))
                 .collect();
             while parts.len() > 1 {
@@ -94,12 +103,20 @@ impl Writer<'_> {
 
     /// The head of the loop over a thread's columns from `begin` to `end`, and where they are.
     fn begin_turn(&mut self, begin: &str, end: &str) {
-        let lanes = self.layout.resident;
+        let RowLayout { lanes, in_fours, .. } = *self.layout;
         if lanes == 1 {
             self.emitter.line(format!(
                 "for (var column = {begin} + lane; column < {end}; column += THREADS) {{"
             ));
             self.emitter.decode_reduced("column", 0);
+            return;
+        }
+        if in_fours {
+            self.emitter.line(format!(
+                "for (var first_of_four = {begin} + lane * 4u; first_of_four < {end}; \
+                 first_of_four += THREADS * 4u) {{"
+            ));
+            self.four_columns();
             return;
         }
         self.emitter.line(format!(

@@ -32,8 +32,8 @@ pub(crate) struct Product<'a> {
     /// `fn lhs_at(batch, m, k)` and `fn rhs_at(batch, k, n)`, or `lhs_vector` and `rhs_vector` where
     /// the bindings are vectors: made when the bindings are known.
     pub(crate) operands: &'a OperandText<'a>,
-    /// `fn place(index)`: the output element of element `index` of `[batch, m, n]`.
-    pub(crate) place: String,
+    /// `fn place(index)`: the output element of element `index` of `[batch, m, n]`, if it is another one.
+    pub(crate) place: Option<String>,
     /// Numbers that these functions name.
     pub(crate) numbers: Vec<(&'static str, usize)>,
     /// Constants that they use.
@@ -51,6 +51,23 @@ struct Tile {
     k: usize,
     /// Blocks of four per thread, along m and along n.
     vectors: usize,
+}
+
+impl Product<'_> {
+    /// True if four neighbours along n are four neighbours of the output, so that a thread stores them at
+    /// once: whole words also of narrow elements.
+    fn has_quads(&self) -> bool {
+        self.place.is_none() && self.n.is_multiple_of(4)
+    }
+
+    /// `fn place`, and `fn epilogue` or `fn epilogue_quad`.
+    fn finish(&self, unit: &Unit<'_>, bindings: Bindings) -> Result<(Bindings, String)> {
+        if self.has_quads() {
+            return epilogue::quad_on_bindings(unit, bindings, DType::F32);
+        }
+        let (bindings, program) = epilogue::on_bindings(unit, bindings, DType::F32)?;
+        Ok((bindings, self.place.as_deref().unwrap_or(SAME_PLACE).to_owned() + &program))
+    }
 }
 
 impl Tile {
@@ -114,6 +131,9 @@ pub(crate) fn compile(unit: &mut Unit<'_>, product: &Product<'_>) -> Result<()> 
     let copies = (tile.k * (tile.m + tile.n)).div_ceil(4 * TILE_THREADS as usize) + 1;
     let turns = chunk / tile.k * (1 + copies + tile.k);
     unit.check_turns(&product.label, turns)?;
+    if splits > 1 || !product.has_quads() {
+        unit.widen_outputs(|_| true);
+    }
     if splits == 1 {
         return stage(unit, product, tile, chunk, 1, None);
     }
@@ -137,7 +157,7 @@ fn stage(
         wanted.register(resource, input.dtype, vector, false)?;
     }
     let (mut bindings, finish) = match partial {
-        None => epilogue::on_bindings(unit, wanted, DType::F32)?,
+        None => product.finish(unit, wanted)?,
         Some(partial) => {
             wanted.register(partial.resource, partial.dtype, false, true)?;
             let text = epilogue::write_extra(&wanted, "write_partial", partial);
@@ -169,6 +189,7 @@ fn stage(
         .define_if(partial.is_some(), "SPLIT")
         .define_if(chunk > BLOCK_K, "TOTALS")
         .constant("BLOCK_K", BLOCK_K as u32)
+        .define_if(partial.is_none() && product.has_quads(), "QUADS")
         .constant("WORKGROUP", TILE_THREADS)
         .constant("TILE_M", tile.m as u32)
         .constant("TILE_N", tile.n as u32)
@@ -176,7 +197,7 @@ fn stage(
         .constant("VECTORS_M", tile.vectors as u32)
         .constant("VECTORS_N", tile.vectors as u32)
         .splice("operands", operands)
-        .splice("finish", product.place.clone() + &finish);
+        .splice("finish", finish);
     let label = format!("{} tile {}x{} splits {splits}", product.label, tile.m, tile.n);
     unit.dispatch("matmul.wgsl", label, options, bindings, groups)
 }
@@ -190,6 +211,7 @@ fn combine(
     let parts = Parts { count: product.batch * product.m * product.n, splits, partial };
     let label = format!("{} sum of {splits}", product.label);
     let Product { options, numbers, place, .. } = product;
+    let place = place.as_deref().unwrap_or(SAME_PLACE);
     sum_parts(unit, label, parts, DType::F32, options.clone(), numbers, place)
 }
 

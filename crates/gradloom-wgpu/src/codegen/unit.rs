@@ -2,9 +2,10 @@
 
 use gradloom_plan::{BufferRef, Kernel, KernelInput, KernelOutput, Operation, View};
 use gradloom_shaders::Options;
-use gradloom_tensor::{DType, Error, Result};
+use gradloom_tensor::{Error, Result};
 
 use super::bindings::{Binding, Bindings, Resource};
+use super::packed;
 use super::words::Words;
 
 /// What code is generated for.
@@ -18,12 +19,12 @@ pub(crate) struct Target {
     pub(crate) storage_buffers_max: u32,
     /// Bytes of workgroup memory.
     pub(crate) workgroup_bytes: u32,
-    /// True if shaders may use f16.
-    pub(crate) f16: bool,
     /// Workgroups that keep the device busy; fewer make splitting worthwhile.
     pub(crate) busy_workgroups: u32,
     /// True if matrix products may use large register tiles.
     pub(crate) large_tiles: bool,
+    /// True if the language has products of four bytes in a word.
+    pub(crate) packed_dot: bool,
     /// Turns of all its loops that a thread may take: some drivers end loops early after so many, and say
     /// nothing.
     pub(crate) turns_max: usize,
@@ -37,9 +38,9 @@ impl Target {
         grid_max: 65_535,
         storage_buffers_max: 8,
         workgroup_bytes: 16 << 10,
-        f16: false,
         busy_workgroups: 512,
         large_tiles: true,
+        packed_dot: false,
         turns_max: 60_000,
     };
 }
@@ -76,6 +77,8 @@ pub(crate) struct Unit<'a> {
     pub(crate) dispatches: Vec<Dispatch>,
     /// Bytes of each scratch buffer of this kernel.
     pub(crate) scratch: Vec<u64>,
+    /// Scratch memory of outputs that are packed at the end.
+    widened: Vec<Option<Resource>>,
 }
 
 impl<'a> Unit<'a> {
@@ -88,7 +91,8 @@ impl<'a> Unit<'a> {
     ) -> Result<Self> {
         let words = Words::of(&kernel.program.instructions);
         let (dispatches, scratch) = (Vec::new(), Vec::new());
-        let unit = Unit { kernel, target, resolve, words, dispatches, scratch };
+        let widened = Vec::new();
+        let unit = Unit { kernel, target, resolve, words, dispatches, scratch, widened };
         unit.check_dtypes()?;
         for instruction in &kernel.program.instructions {
             if let Operation::Load { input, view } = instruction.operation {
@@ -110,14 +114,9 @@ impl<'a> Unit<'a> {
         let stored = self.kernel.inputs.iter().map(|input| input.dtype);
         let stored = stored.chain(self.kernel.outputs.iter().map(|output| output.dtype));
         let computed = self.kernel.program.instructions.iter().map(|instruction| instruction.dtype);
-        for dtype in stored.clone().chain(computed) {
+        for dtype in stored.chain(computed) {
             if dtype.size() == 8 {
                 return Err(Error::backend(format!("plan: {dtype} was not refused")));
-            }
-        }
-        for dtype in stored {
-            if dtype == DType::F16 && !self.target.f16 {
-                return Err(f16_unsupported());
             }
         }
         Ok(())
@@ -167,8 +166,25 @@ impl<'a> Unit<'a> {
 
     /// Output `position` of the kernel and what it is bound to.
     pub(crate) fn output(&self, position: usize) -> (KernelOutput, Resource) {
+        let (output, resource) = self.packed_output(position);
+        (output, self.widened(position).unwrap_or(resource))
+    }
+
+    /// Output `position` of the kernel and the memory of the plan where it ends.
+    pub(crate) fn packed_output(&self, position: usize) -> (KernelOutput, Resource) {
         let output = self.kernel.outputs[position];
         (output, Resource::Plan((self.resolve)(output.buffer)))
+    }
+
+    /// Lets the kernel's dispatches store those of these outputs that have narrow elements to scratch
+    /// memory, a word for each.
+    pub(crate) fn widen_outputs(&mut self, which: impl Fn(usize) -> bool) {
+        self.widened = packed::widen(self, which);
+    }
+
+    /// The scratch memory of an output that is packed at the end.
+    pub(crate) fn widened(&self, position: usize) -> Option<Resource> {
+        self.widened.get(position).copied().flatten()
     }
 
     /// A new scratch buffer of so many 32-bit words.
@@ -215,7 +231,6 @@ impl<'a> Unit<'a> {
             .splice("bindings", bindings.declarations());
         let source = gradloom_shaders::expand(template, &options)
             .map_err(|error| Error::backend(error.to_string()))?;
-        let source = if bindings.uses_f16() { format!("enable f16;\n{source}") } else { source };
         let ((bindings, numbers), words) = (bindings.into_parts(), self.words.clone());
         self.dispatches.push(Dispatch {
             label,
@@ -228,11 +243,4 @@ impl<'a> Unit<'a> {
         });
         Ok(())
     }
-}
-
-/// The error of f16 on a device without it.
-pub(crate) fn f16_unsupported() -> Error {
-    Error::unsupported(
-        "f16: this device has no 16-bit floats; cast to f32 before moving data there",
-    )
 }

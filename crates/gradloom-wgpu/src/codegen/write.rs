@@ -1,5 +1,8 @@
 //! Write: an update put into a tensor at places that another operand gives, in the tensor's own memory
 //! where the output has it.
+//!
+//! Where elements share words a thread writes a whole word: of the words that an update touches, if no
+//! two updates touch the same one, else of all of them.
 
 use gradloom_plan::View;
 use gradloom_shaders::Options;
@@ -9,6 +12,7 @@ use super::coordinates::Frame;
 use super::emit::Emitter;
 use super::epilogue::{self, dispatch_elements, operand_bindings};
 use super::literal;
+use super::packed;
 use super::unit::Unit;
 
 /// Compiles a write kernel.
@@ -21,7 +25,15 @@ pub(crate) fn compile(unit: &mut Unit<'_>, data: &Shape, axis: usize, start: &Vi
     if in_place && empty {
         return Ok(());
     }
-    let operands: &[usize] = if in_place { &[1] } else { &[0, 1] };
+    let outer: usize = data[..axis].iter().product();
+    let inner: usize = data[axis + 1..].iter().product();
+    let each = packed::per_word(output.dtype);
+    let narrow = each > 1;
+    // Every element of the result is made anew, or only those of the update.
+    let apart = outer == 1 || (data[axis] * inner).is_multiple_of(each);
+    let copies = !in_place || !apart;
+    let reads_data = copies || narrow;
+    let operands: &[usize] = if reads_data { &[0, 1] } else { &[1] };
     let bindings = operand_bindings(unit, operands, &[])?;
     let (mut bindings, program) = if empty {
         let kind = literal::compute_type(output.dtype);
@@ -34,23 +46,40 @@ pub(crate) fn compile(unit: &mut Unit<'_>, data: &Shape, axis: usize, start: &Vi
         emitter.function("update", output.value)?
     };
     let mut reads = epilogue::read_view(unit, &mut bindings, "read_start", 1, start)?;
-    if !in_place {
+    if reads_data {
         reads += &epilogue::read(unit, &bindings, 0);
     }
-    let target = epilogue::Extra { resource, dtype: output.dtype, writable: true };
-    let store = epilogue::write_extra(&bindings, "store", target);
-    let outer: usize = data[..axis].iter().product();
-    let inner: usize = data[axis + 1..].iter().product();
+    let store = if narrow {
+        let values: Vec<String> = (0..each).map(|lane| format!("value{lane}")).collect();
+        format!("    {}", bindings.store_word(resource, output.dtype, "word", &values))
+    } else {
+        format!("    {}", bindings.store(resource, output.dtype, "place", "value"))
+    };
     let picks = update.count() / (outer * inner);
-    let sizes =
-        [("SIZE", data[axis]), ("PICKS", picks), ("INNER", inner), ("HEADS", outer / data[0])];
+    // An update may begin and end within a word.
+    let words = (picks * inner).div_ceil(each) + 1;
+    let sizes = [
+        ("SIZE", data[axis]),
+        ("PICKS", picks),
+        ("INNER", inner),
+        ("HEADS", outer / data[0]),
+        ("LENGTH", data.count()),
+        ("WORDS", words),
+    ];
     let options = bindings
         .named(Options::new(), &sizes)
-        .define_if(!in_place, "COPY")
+        .define_if(copies, "COPY")
+        .define_if(narrow, "PACKED")
+        .constant("EACH", each as u32)
         .alias("Value", literal::compute_type(output.dtype))
         .splice("reads", reads)
-        .splice("update", program + &store);
-    let count = if in_place { update.count() } else { data.count() };
+        .splice("update", program)
+        .splice("store", store);
+    let count = match (copies, narrow) {
+        (true, _) => data.count().div_ceil(each),
+        (false, true) => outer * words,
+        (false, false) => update.count(),
+    };
     let label = format!("write{update:?} to {data:?}{}", if in_place { "" } else { " copied" });
     dispatch_elements(unit, "write.wgsl", label, count, options, bindings)
 }

@@ -2,7 +2,7 @@
 
 use gradloom_plan::{KernelKind, Level, Operation, Space, View};
 use gradloom_tensor::op::{Binary, Permutation, Unary};
-use gradloom_tensor::{DType, Shape};
+use gradloom_tensor::{DType, Scalar, Shape};
 
 use crate::harness::{Case, integers, numbers};
 
@@ -115,6 +115,37 @@ fn other_dtypes_accumulate_wide() {
             case.check();
         }
     }
+}
+
+#[test]
+fn products_of_bytes_are_the_integers_they_are() {
+    for size in [[5, 1, 5], [8, 7, 8], [33, 50, 65], [70, 64, 64], [64, 132, 12], [200, 300, 9]] {
+        for transposed in [[false, false], [true, false], [false, true], [true, true]] {
+            let mut case = product_of_bytes(&[], size, transposed);
+            let y = case.accumulator(DType::I32);
+            case.output(y);
+            case.check();
+        }
+    }
+    let mut case = product_of_bytes(&[3, 2], [20, 9, 72], [false, true]);
+    let y = case.accumulator(DType::I32);
+    let scale = case.constant(DType::F32, Scalar::Float(0.125));
+    let wide = case.cast(y, DType::F32);
+    let scaled = case.binary(Binary::Mul, wide, scale);
+    case.output(scaled);
+    let narrow = case.cast(scaled, DType::F16);
+    case.output(narrow);
+    let wrapped = case.push(Operation::Cast(y), DType::I8, Level::Element);
+    case.output(wrapped);
+    case.check();
+}
+
+fn product_of_bytes(batch: &[usize], size: [usize; 3], transposed: [bool; 2]) -> Case {
+    let mut case = product(batch, size, transposed, DType::I8).tolerance(0.0);
+    for (input, seed) in [(0, 1), (1, 2)] {
+        case.inputs[input] = integers(case.inputs[input].len(), -128, 128, seed);
+    }
+    case
 }
 
 #[test]

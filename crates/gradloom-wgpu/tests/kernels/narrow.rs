@@ -3,9 +3,9 @@
 
 use gradloom_plan::{KernelKind, Level, Operation, Space, View};
 use gradloom_tensor::op::{Binary, Unary};
-use gradloom_tensor::{DType, Scalar, Shape, bf16, f16, rounding};
+use gradloom_tensor::{DType, Scalar, Shape, Tensor, bf16, f16, rounding};
 
-use crate::harness::{Case, devices, numbers};
+use crate::harness::{Case, alone, devices, numbers};
 
 /// The numbers of `bits` (in increasing order of bits), the middles to their neighbours, and what lies
 /// one f32 to both sides of those.
@@ -85,6 +85,24 @@ fn every_f16_is_stored_and_loaded_as_it_is() {
                 let same = found.to_bits() == value.to_bits() || (found.is_nan() && value.is_nan());
                 assert!(same, "found {found:e}, right {value:e}");
             }
+        }
+    }
+}
+
+#[test]
+fn elements_take_their_own_bytes() {
+    let _alone = alone();
+    for device in devices() {
+        for dtype in DType::ALL.into_iter().filter(|dtype| dtype.size() < 8) {
+            let bytes = (1 << 20) * dtype.size() as u64;
+            let in_use = || device.backend().statistics().bytes_in_use;
+            let before = in_use();
+            let uploaded = device.backend().upload(dtype, &vec![1; bytes as usize]).unwrap();
+            assert_eq!(in_use() - before, bytes, "{dtype}");
+            let made = Tensor::full([1 << 20], 1, DType::I32, &device).cast(dtype);
+            made.eval().unwrap();
+            assert_eq!(in_use() - before, 2 * bytes, "{dtype}");
+            drop(uploaded);
         }
     }
 }

@@ -179,7 +179,10 @@ fn in_place(case: &Case) -> Plan {
 
 #[test]
 fn writes_copy_or_change_the_data() {
-    let shapes: [(&[usize], &[usize], usize); 5] = [
+    let shapes: [(&[usize], &[usize], usize); 8] = [
+        (&[1, 7, 3], &[1, 2, 3], 1),
+        (&[2, 6, 2], &[2, 3, 2], 1),
+        (&[1, 1, 9], &[1, 1, 1], 2),
         (&[3, 10, 4], &[3, 2, 4], 1),
         (&[2, 3, 9, 5], &[2, 3, 4, 5], 2),
         (&[1, 2, 600, 4], &[1, 2, 1, 4], 2),
@@ -187,7 +190,7 @@ fn writes_copy_or_change_the_data() {
         (&[2, 5, 3], &[2, 0, 3], 1),
     ];
     for (data, update, axis) in shapes {
-        for dtype in [DType::F32, DType::F16, DType::BF16, DType::U8, DType::I32] {
+        for dtype in [DType::F32, DType::F16, DType::BF16, DType::U8, DType::I8, DType::I32] {
             let case = write(data, update, axis, dtype);
             let expected = case.expected();
             for device in devices() {

@@ -12,8 +12,8 @@ use std::path::Path;
 use crate::llama::{LlamaConfig, LlamaForCausalLanguageModel, RopeParameters};
 use crate::{Error, ModelConfig, Pretrained, Result};
 use gradloom_nn::StateDict;
-use gradloom_tensor::{DType, Device, Tensor};
-use gradloom_weights::{Checkpoint, Value};
+use gradloom_tensor::{DType, Device};
+use gradloom_weights::{Checkpoint, ReadOptions, Value};
 
 impl LlamaConfig {
     /// The configuration that a GGUF file of the architecture "llama" or "qwen2" describes.
@@ -135,8 +135,17 @@ impl LlamaForCausalLanguageModel {
     pub fn from_gguf(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let path = path.as_ref();
         let checkpoint = Checkpoint::open(path).map_err(|error| unreadable(error.into()))?;
-        let model = load(&checkpoint, device);
+        let model = Self::from_gguf_checkpoint(&checkpoint, device);
         model.map_err(|error| error.context(path.display().to_string()))
+    }
+
+    /// As [`from_gguf`](Self::from_gguf), of a file that is open. Where
+    /// [`Checkpoint::open_mapped`] has opened it, weights stay in the file until the model is used.
+    ///
+    /// # Errors
+    /// As [`from_gguf`](Self::from_gguf).
+    pub fn from_gguf_checkpoint(checkpoint: &Checkpoint, device: &Device) -> Result<Self> {
+        load(checkpoint, device)
     }
 }
 
@@ -148,12 +157,14 @@ fn load(checkpoint: &Checkpoint, device: &Device) -> Result<LlamaForCausalLangua
     let config = LlamaConfig::from_gguf(checkpoint)?;
     let mut weights = StateDict::new();
     for name in checkpoint.names() {
-        let tensor = checkpoint.tensor(name, device).map_err(|error| unreadable(error.into()))?;
-        let tensor = match ordered_heads(&config, name) {
-            Some(heads) => put_back(&tensor, heads, config.head_size())
-                .map_err(|error| Error::tensor(name, error))?,
-            None => tensor,
+        let heads = ordered_heads(&config, name);
+        let rows = heads.and_then(|heads| halves(checkpoint, name, heads, config.head_size()));
+        let options = match &rows {
+            Some(rows) => ReadOptions::new().rows(rows),
+            None => ReadOptions::new(),
         };
+        let tensor = checkpoint.tensor_with(name, &options.floats_as_f32(), device);
+        let tensor = tensor.map_err(|error| unreadable(error.into()))?;
         weights.insert(renamed(name), tensor);
     }
     let divisors = weights.remove("rope_freqs.weight");
@@ -210,26 +221,14 @@ fn ordered_heads(config: &LlamaConfig, name: &str) -> Option<usize> {
     }
 }
 
-/// Rows `[H * D, ..]` in pairs as rows in halves.
-fn put_back(tensor: &Tensor, heads: usize, size: usize) -> gradloom_tensor::Result<Tensor> {
-    let shape = *tensor.shape();
+/// For each row in halves the one of the file, which has rows `[H * D, ..]` in pairs.
+fn halves(checkpoint: &Checkpoint, name: &str, heads: usize, size: usize) -> Option<Vec<usize>> {
+    let shape = &checkpoint.entry(name)?.shape;
     // A shape that does not fit is reported with the names of the others.
-    if shape.rank() == 0 || shape[0] != heads * size {
-        return Ok(tensor.clone());
+    if shape.first() != Some(&(heads * size)) {
+        return None;
     }
-    let (Some(format), Some(blocks)) = (tensor.block_format(), tensor.to_blocks()?) else {
-        let pairs = tensor.reshape([heads, size / 2, 2, shape.count() / shape[0].max(1)]);
-        return Ok(pairs.transpose(1, 2).reshape(shape));
-    };
-    let row_bytes = blocks.len() / shape[0];
-    let mut ordered = Vec::with_capacity(blocks.len());
-    for head in 0..heads {
-        for half in 0..2 {
-            for pair in 0..size / 2 {
-                let row = head * size + 2 * pair + half;
-                ordered.extend_from_slice(&blocks[row * row_bytes..][..row_bytes]);
-            }
-        }
-    }
-    Tensor::from_blocks(format, [shape[0], shape[1]], &ordered, tensor.device())
+    let row =
+        |head: usize, half: usize| (0..size / 2).map(move |pair| head * size + 2 * pair + half);
+    Some((0..heads).flat_map(|head| row(head, 0).chain(row(head, 1))).collect())
 }

@@ -28,15 +28,27 @@ impl Chat<LlamaForCausalLanguageModel> {
     pub fn from_gguf(path: impl AsRef<Path>, capacity: usize, device: &Device) -> Result<Self> {
         let path = path.as_ref();
         let checkpoint = Checkpoint::open(path).map_err(Error::file)?;
-        let tokenizer = Tokenizer::from_gguf(&vocabulary(&checkpoint)?).map_err(Error::text)?;
+        Self::from_gguf_checkpoint(&checkpoint, capacity, device)
+            .map_err(|error| error.context(path.display().to_string()))
+    }
+
+    /// As [`from_gguf`](Self::from_gguf), of a file that is open. Where [`Checkpoint::open_mapped`] has
+    /// opened it, weights stay in the file until the first question.
+    ///
+    /// # Errors
+    /// As [`from_gguf`](Self::from_gguf).
+    pub fn from_gguf_checkpoint(
+        checkpoint: &Checkpoint,
+        capacity: usize,
+        device: &Device,
+    ) -> Result<Self> {
+        let tokenizer = Tokenizer::from_gguf(&vocabulary(checkpoint)?).map_err(Error::text)?;
         let template = checkpoint.metadata().get("tokenizer.chat_template");
         let Some(template) = template.and_then(|template| template.as_str()) else {
-            return Err(Error::generation(format!("{} has no chat template", path.display())));
+            return Err(Error::generation("the file has no chat template"));
         };
         let template = ChatTemplate::new(template).map_err(Error::text)?;
-        // The file is read again for the weights, and need not be in memory twice.
-        drop(checkpoint);
-        let model = LlamaForCausalLanguageModel::from_gguf(path, device)?;
+        let model = LlamaForCausalLanguageModel::from_gguf_checkpoint(checkpoint, device)?;
         Chat::new(&model, tokenizer, template, capacity)
     }
 }

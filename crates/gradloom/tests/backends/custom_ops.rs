@@ -251,7 +251,7 @@ fn examples_without_room_for_an_axis_run_one_by_one() {
             let tall = x[0].reshape([1, 2, 1, 1, 2, 1, 1, 3]);
             Woven { batches: true }.apply(&tall, &tall)[1].reshape([4, 3])
         };
-        let each = vmap(backwards, 0, 0).call(&[x.clone()]);
+        let each = vmap(backwards, 0, 0).call(std::slice::from_ref(&x));
         let expected = x.reshape([8, 3]).flip(-1).to_vec::<f32>().unwrap();
         assert_eq!(each.to_vec::<f32>().unwrap(), expected);
     }

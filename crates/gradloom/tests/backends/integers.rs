@@ -345,10 +345,44 @@ fn wide_indices_are_checked_before_they_are_narrowed() {
 }
 
 #[test]
+fn products_of_bytes_are_exact_and_wrap_in_32_bits() {
+    let bytes = |count: usize, step: i64| -> Vec<i8> {
+        (0..count as i64).map(|index| (index * step % 257 - 128) as i8).collect()
+    };
+    for device in devices() {
+        for [m, k, n] in [[1, 1, 1], [3, 65, 7], [64, 128, 64], [70, 516, 34], [9, 0, 6]] {
+            let (x, y) = (bytes(m * k, 37), bytes(k * n, 101));
+            let exact: Vec<i32> = (0..m * n)
+                .map(|index| {
+                    let (row, column) = (index / n, index % n);
+                    (0..k).map(|i| i32::from(x[row * k + i]) * i32::from(y[i * n + column])).sum()
+                })
+                .collect();
+            // Both orders in memory.
+            let stored = |values: &[i8], [rows, columns]: [usize; 2]| {
+                let turned = (0..rows * columns).map(|at| values[at % rows * columns + at / rows]);
+                let turned = Tensor::from_vec(turned.collect(), [columns, rows], &device);
+                let straight = Tensor::from_vec(values.to_vec(), [rows, columns], &device);
+                [straight.unwrap(), turned.unwrap().t()]
+            };
+            let ([x, left], [y, right]) = (stored(&x, [m, k]), stored(&y, [k, n]));
+            for (x, y) in [(&x, &y), (&left, &y), (&x, &right), (&left, &right)] {
+                let product = x.matmul_as(y, DType::I32);
+                assert_eq!(product.to_vec::<i32>().unwrap(), exact, "{m} {k} {n} on {device:?}");
+            }
+        }
+        let least = Tensor::full([5, 1 << 17], -128, DType::I8, &device);
+        let product = least.matmul_as(&least.t(), DType::I32);
+        assert_eq!(product.to_vec::<i32>().unwrap(), [i32::MIN; 25]);
+    }
+}
+
+#[test]
 fn wide_integers_are_refused_by_name_where_they_are_absent() {
     for device in gpus() {
         let error = Tensor::new([1i64], &device).unwrap_err();
         assert!(error.is_unsupported() && error.to_string().contains("i32"), "{error}");
+        assert!(error.to_string().contains(&device.name()), "{error}");
         let x = Tensor::new([1i32, 2], &device).unwrap();
         let line = line!() + 1;
         let wide = x.cast(DType::I64) * 2;
@@ -357,8 +391,12 @@ fn wide_integers_are_refused_by_name_where_they_are_absent() {
         let text = error.to_string();
         let names =
             text.starts_with("cast: i64 (made at") && text.contains(&format!("integers.rs:{line}"));
-        assert!(names && text.contains("cast to i32"), "{text}");
+        assert!(names && text.contains("cast to i32") && text.contains(&device.name()), "{text}");
         assert_eq!(x.to_vec::<i32>().unwrap(), [1, 2]);
+        // Also where they are but places.
+        let picked = x.take(0, &x.cast(DType::I64)).eval().unwrap_err();
+        assert!(picked.is_unsupported() && picked.to_string().starts_with("cast: i64"), "{picked}");
+        assert!(x.to_device(&Device::cpu()).unwrap().cast(DType::I64).to_device(&device).is_err());
     }
 }
 

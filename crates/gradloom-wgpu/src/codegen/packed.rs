@@ -1,0 +1,114 @@
+//! Elements narrower than a word: as they lie in the words of a buffer, and the kernel that packs what
+//! others have left as a word for each.
+//!
+//! A word is written by one thread: two that write parts of one word would undo each other's work.
+
+use gradloom_shaders::Options;
+use gradloom_tensor::{DType, Result};
+
+use super::bindings::{Bindings, Resource};
+use super::epilogue::dispatch_elements;
+use super::unit::Unit;
+
+/// Elements of a word of a tensor's memory; 1 where an element takes a word.
+pub(crate) fn per_word(dtype: DType) -> usize {
+    match dtype {
+        DType::F16 | DType::BF16 => 2,
+        DType::I8 | DType::U8 | DType::Bool => 4,
+        DType::F32 | DType::F64 | DType::I32 | DType::I64 | DType::U32 => 1,
+    }
+}
+
+/// True if several elements share a word.
+pub(crate) fn is_narrow(dtype: DType) -> bool {
+    per_word(dtype) > 1
+}
+
+/// Element `index` of `array<u32>` `buffer` as a value of the compute type. `index` is mentioned twice.
+pub(crate) fn load(buffer: &str, dtype: DType, index: &str) -> String {
+    let word = |per_word| format!("{buffer}[({index}) / {per_word}u], {index}");
+    match dtype {
+        DType::F16 => format!("gl_load_f16({})", word(2)),
+        DType::BF16 => format!("gl_load_bf16({})", word(2)),
+        DType::I8 => format!("gl_load_signed_byte({})", word(4)),
+        DType::U8 => format!("gl_load_byte({})", word(4)),
+        DType::Bool => format!("(gl_load_byte({}) != 0u)", word(4)),
+        DType::F32 | DType::F64 | DType::I32 | DType::I64 | DType::U32 => {
+            unreachable!("{dtype} is not narrow")
+        }
+    }
+}
+
+/// Elements `4 index` and on as a vector; see [`component`].
+pub(crate) fn load_four(buffer: &str, dtype: DType, index: &str) -> String {
+    let halves = format!("{buffer}[({index}) * 2u], {buffer}[({index}) * 2u + 1u]");
+    match dtype {
+        DType::F16 => format!("gl_load_four_f16({halves})"),
+        DType::BF16 => format!("gl_load_four_bf16({halves})"),
+        DType::I8 => format!("gl_load_four_signed_bytes({buffer}[{index}])"),
+        DType::U8 | DType::Bool => format!("gl_load_four_bytes({buffer}[{index}])"),
+        DType::F32 | DType::F64 | DType::I32 | DType::I64 | DType::U32 => {
+            unreachable!("{dtype} is not narrow")
+        }
+    }
+}
+
+/// A component of such a vector as a value of the compute type.
+pub(crate) fn component(dtype: DType, component: &str) -> String {
+    if dtype == DType::Bool { format!("({component} != 0u)") } else { component.to_owned() }
+}
+
+/// A word of elements, as many values of the compute type as a word holds.
+pub(crate) fn pack(dtype: DType, values: &[String]) -> String {
+    let bytes = |values: &[String]| format!("gl_pack_bytes({})", values.join(", "));
+    match dtype {
+        DType::F16 => format!("gl_pack_f16({})", values.join(", ")),
+        DType::BF16 => format!("gl_pack_bf16({})", values.join(", ")),
+        DType::U8 => bytes(values),
+        DType::I8 => {
+            let word = |value: &String| format!("bitcast<u32>({value})");
+            bytes(&values.iter().map(word).collect::<Vec<_>>())
+        }
+        DType::Bool => {
+            let word = |value: &String| format!("select(0u, 1u, {value})");
+            bytes(&values.iter().map(word).collect::<Vec<_>>())
+        }
+        DType::F32 | DType::F64 | DType::I32 | DType::I64 | DType::U32 => {
+            unreachable!("{dtype} is not narrow")
+        }
+    }
+}
+
+/// Packs the outputs that the kernel's own dispatches have left in scratch memory.
+pub(crate) fn compile(unit: &mut Unit<'_>) -> Result<()> {
+    for position in 0..unit.kernel.outputs.len() {
+        let Some(wide) = unit.widened(position) else { continue };
+        let (output, target) = unit.packed_output(position);
+        let mut bindings = Bindings::default();
+        bindings.register(wide, output.dtype, false, false)?;
+        bindings.register(target, output.dtype, false, true)?;
+        let each = per_word(output.dtype);
+        let values: Vec<String> = (0..each)
+            .map(|lane| bindings.load(wide, output.dtype, &format!("word * {each}u + {lane}u")))
+            .collect();
+        let store = bindings.store_word(target, output.dtype, "word", &values);
+        let options = Options::new().splice("pack", format!("    {store}"));
+        let words = output.len.div_ceil(each);
+        let label = format!("pack {} {}", output.len, output.dtype);
+        dispatch_elements(unit, "pack.wgsl", label, words, options, bindings)?;
+    }
+    Ok(())
+}
+
+/// What a kernel stores its results to before they are packed.
+pub(crate) fn widen(unit: &mut Unit<'_>, which: impl Fn(usize) -> bool) -> Vec<Option<Resource>> {
+    (0..unit.kernel.outputs.len())
+        .map(|position| {
+            let output = unit.kernel.outputs[position];
+            // The last word may be filled up.
+            let elements = output.len.next_multiple_of(4);
+            let wanted = is_narrow(output.dtype) && output.len > 0 && which(position);
+            wanted.then(|| unit.add_scratch(elements))
+        })
+        .collect()
+}
