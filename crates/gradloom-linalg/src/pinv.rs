@@ -1,0 +1,266 @@
+//! Pseudoinverses, ranks and least squares.
+
+use faer::linalg::svd::ComputeSvdVectors;
+use gradloom_tensor::custom_op::{HostOperand, HostResult, TensorType};
+use gradloom_tensor::{DType, Error, Result, Shape, Tensor};
+
+use crate::batch::{Matrices, each, elements};
+use crate::check;
+use crate::kernels::least_squares::{System, pseudoinverse, solve};
+use crate::kernels::svd::Workspace;
+use crate::matrices::t;
+use crate::op::{MatrixOp, apply};
+use crate::real::Real;
+use crate::svd::svdvals;
+
+/// Up to which size singular values are taken as zero: the larger of a number and a part of the largest
+/// singular value.
+///
+/// The default is PyTorch's: the larger of m and n times the distance from 1 to the next number, of the
+/// largest singular value; and no part of it where a number is given that is not zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Tolerance {
+    absolute: Option<f64>,
+    relative: Option<f64>,
+}
+
+impl Tolerance {
+    /// With a number. PyTorch: `atol`.
+    #[must_use]
+    pub fn absolute(self, absolute: f64) -> Tolerance {
+        Tolerance { absolute: Some(absolute), ..self }
+    }
+
+    /// With a part of the largest singular value. PyTorch: `rtol`.
+    #[must_use]
+    pub fn relative(self, relative: f64) -> Tolerance {
+        Tolerance { relative: Some(relative), ..self }
+    }
+
+    /// The number, and the part for matrices of this size.
+    fn resolve(self, [rows, columns]: [usize; 2], dtype: DType) -> [f64; 2] {
+        let absolute = self.absolute.unwrap_or(0.0);
+        let default = if absolute > 0.0 { 0.0 } else { rounding([rows, columns], dtype) };
+        [absolute, self.relative.unwrap_or(default)]
+    }
+}
+
+/// The part of the largest singular value up to which others are rounding.
+fn rounding([rows, columns]: [usize; 2], dtype: DType) -> f64 {
+    let epsilon = if dtype == DType::F64 { f64::EPSILON } else { f32::EPSILON.into() };
+    rows.max(columns) as f64 * epsilon
+}
+
+/// The pseudoinverse of Moore and Penrose: `[.., m, n] -> [.., n, m]`.
+///
+/// f32 or f64. May be differentiated any number of times, where the rank does not change nearby. To apply
+/// it to something, [`lstsq`] is faster and more exact. PyTorch: `torch.linalg.pinv`.
+///
+/// # Errors
+/// The evaluation fails where a matrix has elements that are NaN or infinite, and says which.
+///
+/// # Panics
+/// If A is no matrix, or of another dtype.
+#[track_caller]
+pub fn pinv(a: &Tensor, tolerance: Tolerance) -> Tensor {
+    let sizes = check::matrix("pinv", a);
+    pinv_with(a, tolerance.resolve(sizes, a.dtype()))
+}
+
+#[track_caller]
+fn pinv_with(a: &Tensor, cutoff: [f64; 2]) -> Tensor {
+    let [inverse] = apply(Pinv { cutoff: cutoff.map(f64::to_bits) }, &[a]);
+    inverse
+}
+
+/// The number of singular values above the tolerance: `[.., m, n] -> [..]`, i32.
+///
+/// f32 or f64; not differentiable. PyTorch: `torch.linalg.matrix_rank`.
+///
+/// # Errors
+/// As [`pinv`].
+///
+/// # Panics
+/// If A is no matrix, or of another dtype.
+#[track_caller]
+pub fn matrix_rank(a: &Tensor, tolerance: Tolerance) -> Tensor {
+    let sizes = check::matrix("matrix_rank", a);
+    let [absolute, relative] = tolerance.resolve(sizes, a.dtype());
+    let values = svdvals(&a.detach());
+    if values.size(-1) == 0 {
+        return values.count_nonzero(-1);
+    }
+    let cutoff = (values.max_keepdim(-1) * relative).maximum(absolute);
+    values.gt(cutoff).count_nonzero(-1)
+}
+
+/// What [`lstsq`] gives.
+#[derive(Clone, Debug)]
+pub struct LeastSquares {
+    /// The X of least `|A X - B|`, and of those the one of least norm: `[.., n, k]`.
+    pub solution: Tensor,
+    /// The sum of squares of each column of `A X - B`, `[.., k]`; no elements (`[0]`) if m <= n. PyTorch
+    /// leaves them out also where a matrix has no full rank.
+    pub residuals: Tensor,
+    /// The rank of each matrix: `[..]`, i32.
+    pub rank: Tensor,
+}
+
+/// The solution of `A X = B` in the sense of least squares: `[.., m, n], [.., m, k] -> [.., n, k]`. A `b` of
+/// the shape of `a` without its last axis is a vector for each matrix: `[.., m] -> [.., n]`.
+///
+/// f32 or f64. Singular values up to `cutoff` times the largest one are taken as zero; by default that is
+/// the larger of m and n times the distance from 1 to the next number. QR with column pivoting, and SVD
+/// where that finds no full rank. May be differentiated any number of times, where the rank does not
+/// change nearby. PyTorch: `torch.linalg.lstsq`.
+///
+/// # Errors
+/// The evaluation fails where a matrix has elements that are NaN or infinite, and says which.
+///
+/// # Panics
+/// If shapes or dtypes do not fit, or the dtype is another.
+#[track_caller]
+pub fn lstsq(a: &Tensor, b: &Tensor, cutoff: Option<f64>) -> LeastSquares {
+    let op = "lstsq";
+    let [rows, columns] = check::matrix(op, a);
+    check::same_dtype(op, a, b);
+    let vector = b.rank() + 1 == a.rank() && b.shape()[..] == a.shape()[..b.rank()];
+    let b = if vector { b.unsqueeze(-1) } else { b.clone() };
+    let [height, width] = check::matrix(op, &b);
+    assert!(height == rows, "{op}: A {} and B {} do not fit A X = B", a.shape(), b.shape());
+    let batch = check::broadcast(op, &a.shape()[..a.rank() - 2], &b.shape()[..b.rank() - 2]);
+    let full = |last: [usize; 2]| batch.iter().copied().chain(last).collect::<Shape>();
+    let (a, b) = (a.broadcast_to(full([rows, columns])), b.broadcast_to(full([rows, width])));
+    let cutoff = cutoff.unwrap_or_else(|| rounding([rows, columns], a.dtype()));
+    let [solution, rank] = apply(Lstsq { cutoff: cutoff.to_bits() }, &[&a, &b]);
+    let residuals = match rows > columns {
+        true => (a.matmul(&solution) - b).square().sum(-2),
+        false => Tensor::zeros([0], a.dtype(), a.device()),
+    };
+    let squeezed = |x: Tensor| if vector { x.squeeze(-1) } else { x };
+    LeastSquares {
+        solution: squeezed(solution),
+        residuals: if rows > columns { squeezed(residuals) } else { residuals },
+        rank: rank.detach().cast(DType::I32),
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Pinv {
+    /// A number and a part of the largest singular value, as bits.
+    cutoff: [u64; 2],
+}
+
+impl MatrixOp for Pinv {
+    fn name(&self) -> &'static str {
+        "pinv"
+    }
+
+    fn shapes(&self, operands: &[TensorType]) -> Result<Vec<Shape>> {
+        let of = Matrices::of(&operands[0])?;
+        Ok(vec![of.with(&[of.columns, of.rows])])
+    }
+
+    fn run<T: Real>(
+        &self,
+        operands: &[HostOperand<'_>],
+        results: &mut [HostResult<'_>],
+    ) -> Result<()> {
+        let of = Matrices::of(&operands[0].of)?;
+        let of_a = operands[0].elements::<T>();
+        let [absolute, relative] = self.cutoff.map(f64::from_bits);
+        let memory = || Workspace::<T>::new(of.rows, of.columns, ComputeSvdVectors::Thin);
+        let cost = 12 * of.least() * of.size();
+        let sizes = [of.rows, of.columns];
+        each(&of.batch, cost, elements(results)?, memory, |memory, index, [inverse]| {
+            let cutoff = |most: f64| absolute.max(relative * most);
+            pseudoinverse(memory, of.matrix(of_a, index), sizes, cutoff, inverse).map(drop)
+        })
+    }
+
+    fn derivative(
+        &self,
+        operands: &[Tensor],
+        results: &[Tensor],
+        gradients: &[Tensor],
+    ) -> Vec<Option<Tensor>> {
+        vec![Some(of_pinv(&operands[0], &results[0], &gradients[0]))]
+    }
+}
+
+/// Golub and Pereyra, *The differentiation of pseudo-inverses and nonlinear least squares problems whose
+/// variables separate*, 1973.
+#[track_caller]
+fn of_pinv(a: &Tensor, inverse: &Tensor, gradient: &Tensor) -> Tensor {
+    let (of_inverse, inverse_t) = (t(gradient), t(inverse));
+    if a.size(-2) <= a.size(-1) {
+        let k = of_inverse.matmul(inverse);
+        let k_inverse_t = k.matmul(&inverse_t);
+        let outside = of_inverse - k.matmul(a);
+        -t(&inverse.matmul(&k)) + &k_inverse_t - a.matmul(inverse).matmul(&k_inverse_t)
+            + inverse_t.matmul(&inverse.matmul(&outside))
+    } else {
+        let k = inverse.matmul(&of_inverse);
+        let inverse_t_k = inverse_t.matmul(&k);
+        let outside = of_inverse - a.matmul(&k);
+        -t(&k.matmul(inverse)) + outside.matmul(inverse).matmul(&inverse_t) + &inverse_t_k
+            - inverse_t_k.matmul(inverse).matmul(a)
+    }
+}
+
+/// `a [.., m, n], b [.., m, k] -> [.., n, k]`, and the ranks `[..]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Lstsq {
+    cutoff: u64,
+}
+
+impl MatrixOp for Lstsq {
+    fn name(&self) -> &'static str {
+        "lstsq"
+    }
+
+    fn shapes(&self, operands: &[TensorType]) -> Result<Vec<Shape>> {
+        let (a, b) = (Matrices::of(&operands[0])?, Matrices::of(&operands[1])?);
+        if a.batch != b.batch || a.rows != b.rows {
+            return Err(Error::shape(format!("operands {} and {}", operands[0], operands[1])));
+        }
+        Ok(vec![a.with(&[a.columns, b.columns]), a.batch])
+    }
+
+    fn run<T: Real>(
+        &self,
+        operands: &[HostOperand<'_>],
+        results: &mut [HostResult<'_>],
+    ) -> Result<()> {
+        let (a, b) = (Matrices::of(&operands[0].of)?, Matrices::of(&operands[1].of)?);
+        let (of_a, of_b) = (operands[0].elements::<T>(), operands[1].elements::<T>());
+        let cutoff = f64::from_bits(self.cutoff);
+        let cost = 2 * a.least() * (a.size() + b.size());
+        each(
+            &a.batch,
+            cost,
+            elements(results)?,
+            || (),
+            |_, index, [x, rank]| {
+                let (rows, columns, width) = (a.rows, a.columns, b.columns);
+                let (a, b) = (a.matrix(of_a, index), b.matrix(of_b, index));
+                let system = System { a, b, rows, columns, width, cutoff };
+                rank[0] = T::of(solve(&system, x)? as f64);
+                Ok(())
+            },
+        )
+    }
+
+    /// That of `pinv(A) B`.
+    fn derivative(
+        &self,
+        operands: &[Tensor],
+        _results: &[Tensor],
+        gradients: &[Tensor],
+    ) -> Vec<Option<Tensor>> {
+        let [a, b] = [&operands[0], &operands[1]];
+        let inverse = pinv_with(a, [0.0, f64::from_bits(self.cutoff)]);
+        let of_a = of_pinv(a, &inverse, &gradients[0].matmul(&t(b)));
+        vec![Some(of_a), Some(t(&inverse).matmul(&gradients[0]))]
+    }
+}

@@ -1,0 +1,63 @@
+//! Systems whose unknown is a tensor: matrices in other shapes.
+
+use gradloom_tensor::{Shape, Tensor};
+
+use crate::check;
+use crate::solve::{inv, solve};
+
+/// The solution X of `tensordot(A, X) = B`, where the last axes of A are those of X and the first ones those
+/// of B: `[b.., x..], [b..] -> [x..]`, as many elements in `b..` as in `x..`.
+///
+/// f32 or f64. PyTorch: `torch.linalg.tensorsolve` without `dims`; permute the axes of A for those.
+///
+/// # Errors
+/// As [`solve`].
+///
+/// # Panics
+/// If shapes or dtypes do not fit, or the dtype is another.
+#[track_caller]
+pub fn tensorsolve(a: &Tensor, b: &Tensor) -> Tensor {
+    let op = "tensorsolve";
+    check::float(op, a);
+    check::same_dtype(op, a, b);
+    let rank = b.rank().min(a.rank());
+    let unknown = Shape::new(&a.shape()[rank..]);
+    let count = b.count();
+    assert!(
+        a.shape()[..rank] == b.shape()[..] && unknown.count() == count,
+        "{op}: A {} does not map {unknown} to B {}",
+        a.shape(),
+        b.shape()
+    );
+    solve(&a.reshape([count, count]), &b.reshape([count])).reshape(unknown)
+}
+
+/// The inverse of [`tensorsolve`]'s A, whose first `axes` axes are those of B: `[b.., x..] -> [x.., b..]`.
+///
+/// f32 or f64. PyTorch: `torch.linalg.tensorinv`.
+///
+/// # Errors
+/// As [`inv`].
+///
+/// # Panics
+/// If both parts have not as many elements, there is no first axis, or the dtype is another.
+#[track_caller]
+pub fn tensorinv(a: &Tensor, axes: usize) -> Tensor {
+    let op = "tensorinv";
+    check::float(op, a);
+    assert!(
+        (1..=a.rank()).contains(&axes),
+        "{op}: {axes} first axes of {}, which has {}",
+        a.shape(),
+        a.rank()
+    );
+    let (first, last) = a.shape().split_at(axes);
+    let count = first.iter().product::<usize>();
+    assert!(
+        count == last.iter().product::<usize>(),
+        "{op}: the first {axes} axes of {} have not as many elements as the others",
+        a.shape()
+    );
+    let shape: Shape = last.iter().chain(first).copied().collect();
+    inv(&a.reshape([count, count])).reshape(shape)
+}
