@@ -22,6 +22,9 @@ fn all() -> Result<(), String> {
     step(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     step(cargo().args(["test", "--workspace"]))?;
     step(cargo().args(["test", "--package", "gradloom-plan", "--benches"]))?;
+    // A crate outside of the workspace, as a user's is.
+    let manifest = "examples/custom-op/Cargo.toml";
+    step(cargo().args(["test", "--quiet", "--manifest-path", manifest, "--target-dir", "target"]))?;
     step(
         cargo()
             .args(["doc", "--workspace", "--no-deps", "--quiet"])

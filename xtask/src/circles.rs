@@ -15,6 +15,7 @@ const ACCEPTED: &[Accepted] = &[
     ("gradloom-tensor", "backend.rs", "tensor.rs"),
     ("gradloom-tensor", "op.rs", "tensor.rs"),
     ("gradloom-tensor", "loops.rs", "tensor.rs"),
+    ("gradloom-tensor", "op.rs", "custom_op/call.rs"),
     ("gradloom-autodiff", "batching/looping.rs", "batching/mod.rs"),
     ("gradloom-testkit", "reference/looping.rs", "reference/mod.rs"),
     ("gradloom-tensor", "blocks/mod.rs", "blocks/block.rs"),

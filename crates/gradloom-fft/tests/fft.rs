@@ -224,7 +224,7 @@ fn examples_are_transformed_together() {
         let z = tensor(3 * 5 * 6 * 2, 0.3, &[3, 5, 6, 2], DType::F32, &device);
         let options = FftOptions::new().axis(0);
         let each = |x: &[Tensor]| fft(Complex::from_pairs(x[0].clone()), &options);
-        let together = vmap(each, 0, 0).call(&[z.clone()]);
+        let together = vmap(each, 0, 0).call(std::slice::from_ref(&z));
         let alone = fft(Complex::from_pairs(z), &FftOptions::new().axis(1));
         assert_eq!(values(together.pairs()), values(alone.pairs()), "{}", device.name());
     }

@@ -12,6 +12,10 @@ pub use gradloom_autodiff::{
     value_and_grad, vjp, vmap,
 };
 pub use gradloom_data as data;
+#[cfg(feature = "fft")]
+pub use gradloom_fft as fft;
+#[cfg(feature = "linalg")]
+pub use gradloom_linalg as linalg;
 pub use gradloom_nn as nn;
 pub use gradloom_tensor::*;
 #[cfg(feature = "text")]

@@ -2,7 +2,7 @@
 
 use gradloom_tensor::op::Call;
 
-use super::backend::{encode, numbers};
+use super::bytes::{encode, numbers};
 use super::fault::Fault;
 use super::operand::Operands;
 

@@ -16,6 +16,7 @@ mod call;
 mod backend;
 mod blame;
 mod blocks;
+mod bytes;
 mod convolution;
 mod fault;
 mod indexing;
@@ -32,7 +33,8 @@ mod program;
 mod value;
 mod write;
 
-pub use backend::{Interpreter, device, numbers};
+pub use backend::{Interpreter, device};
+pub use bytes::numbers;
 pub use fault::{Failure, Fault};
 pub use kinds::kernel;
 pub use memory::{download, upload};

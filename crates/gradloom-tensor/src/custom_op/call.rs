@@ -6,7 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::intern::intern;
-use super::{CustomOp, HostOperand, HostResult, TensorType};
+use super::memory::{HostOperand, HostResult, TensorType};
+use super::op::CustomOp;
 use crate::op::Op;
 use crate::shape::RANK_MAX;
 use crate::{DType, Error, Result, Shape, Tensor};

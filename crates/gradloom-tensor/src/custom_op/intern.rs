@@ -2,32 +2,9 @@
 
 use std::any::Any;
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::CustomOp;
-
-/// When two ops are the same: every type with `Eq` and `Hash` has it.
-pub trait Identity: Any {
-    /// True if `other` is of this type and equal.
-    fn is_same(&self, other: &dyn Any) -> bool;
-
-    /// Equal for equal ops.
-    fn identity_hash(&self) -> u64;
-}
-
-impl<T: Eq + Hash + 'static> Identity for T {
-    fn is_same(&self, other: &dyn Any) -> bool {
-        other.downcast_ref::<T>().is_some_and(|other| other == self)
-    }
-
-    fn identity_hash(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        std::any::TypeId::of::<T>().hash(&mut hasher);
-        self.hash(&mut hasher);
-        hasher.finish()
-    }
-}
+use super::op::CustomOp;
 
 #[derive(Default)]
 struct Known {
@@ -67,6 +44,8 @@ pub(crate) fn intern(op: Arc<dyn CustomOp>) -> (u64, Arc<dyn CustomOp>) {
 
 #[cfg(test)]
 mod tests {
+    use std::hash::{Hash, Hasher};
+
     use super::*;
     use crate::custom_op::{HostOperand, HostResult, TensorType};
     use crate::{DType, Result};

@@ -12,7 +12,8 @@ mod emit_whole;
 mod epilogue;
 mod literal;
 mod numbers;
-pub(crate) mod packed;
+pub(crate) mod pack;
+mod packed;
 mod quads;
 mod unit;
 pub(crate) mod words;
@@ -126,7 +127,7 @@ pub(crate) fn compile(
             attention::compile(&mut unit, attention, views)?;
         }
     }
-    packed::compile(&mut unit)?;
+    pack::compile(&mut unit)?;
     Ok((unit.dispatches, unit.scratch))
 }
 

@@ -1,14 +1,8 @@
-//! Elements narrower than a word: as they lie in the words of a buffer, and the kernel that packs what
-//! others have left as a word for each.
+//! Elements narrower than a word, as they lie in the words of a buffer.
 //!
 //! A word is written by one thread: two that write parts of one word would undo each other's work.
 
-use gradloom_shaders::Options;
-use gradloom_tensor::{DType, Result};
-
-use super::bindings::{Bindings, Resource};
-use super::epilogue::dispatch_elements;
-use super::unit::Unit;
+use gradloom_tensor::DType;
 
 /// Elements of a word of a tensor's memory; 1 where an element takes a word.
 pub(crate) fn per_word(dtype: DType) -> usize {
@@ -77,38 +71,4 @@ pub(crate) fn pack(dtype: DType, values: &[String]) -> String {
             unreachable!("{dtype} is not narrow")
         }
     }
-}
-
-/// Packs the outputs that the kernel's own dispatches have left in scratch memory.
-pub(crate) fn compile(unit: &mut Unit<'_>) -> Result<()> {
-    for position in 0..unit.kernel.outputs.len() {
-        let Some(wide) = unit.widened(position) else { continue };
-        let (output, target) = unit.packed_output(position);
-        let mut bindings = Bindings::default();
-        bindings.register(wide, output.dtype, false, false)?;
-        bindings.register(target, output.dtype, false, true)?;
-        let each = per_word(output.dtype);
-        let values: Vec<String> = (0..each)
-            .map(|lane| bindings.load(wide, output.dtype, &format!("word * {each}u + {lane}u")))
-            .collect();
-        let store = bindings.store_word(target, output.dtype, "word", &values);
-        let options = Options::new().splice("pack", format!("    {store}"));
-        let words = output.len.div_ceil(each);
-        let label = format!("pack {} {}", output.len, output.dtype);
-        dispatch_elements(unit, "pack.wgsl", label, words, options, bindings)?;
-    }
-    Ok(())
-}
-
-/// What a kernel stores its results to before they are packed.
-pub(crate) fn widen(unit: &mut Unit<'_>, which: impl Fn(usize) -> bool) -> Vec<Option<Resource>> {
-    (0..unit.kernel.outputs.len())
-        .map(|position| {
-            let output = unit.kernel.outputs[position];
-            // The last word may be filled up.
-            let elements = output.len.next_multiple_of(4);
-            let wanted = is_narrow(output.dtype) && output.len > 0 && which(position);
-            wanted.then(|| unit.add_scratch(elements))
-        })
-        .collect()
 }

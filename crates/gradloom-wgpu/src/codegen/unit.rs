@@ -179,7 +179,15 @@ impl<'a> Unit<'a> {
     /// Lets the kernel's dispatches store those of these outputs that have narrow elements to scratch
     /// memory, a word for each.
     pub(crate) fn widen_outputs(&mut self, which: impl Fn(usize) -> bool) {
-        self.widened = packed::widen(self, which);
+        self.widened = (0..self.kernel.outputs.len())
+            .map(|position| {
+                let output = self.kernel.outputs[position];
+                // The last word may be filled up.
+                let elements = output.len.next_multiple_of(4);
+                let wanted = packed::is_narrow(output.dtype) && output.len > 0 && which(position);
+                wanted.then(|| self.add_scratch(elements))
+            })
+            .collect();
     }
 
     /// The scratch memory of an output that is packed at the end.

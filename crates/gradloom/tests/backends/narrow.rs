@@ -87,7 +87,7 @@ fn rows_of_any_length_are_joined_picked_and_compared() {
                 agree(&at("largest"), |device| stored(&[9, columns], dtype, 5, device).max(1));
             }
             agree(&at("comparison"), |device| {
-                stored(&[3, columns], dtype, 5, device).eq(&stored(&[3, 1], dtype, 6, device))
+                stored(&[3, columns], dtype, 5, device).eq(stored(&[3, 1], dtype, 6, device))
             });
         }
     }
