@@ -316,3 +316,38 @@ fn bad_input_names_the_function() {
     let whole = Tensor::arange(4, &device);
     assert_eq!(values(rfft(&whole, &plain()).pairs()), [6.0, 0.0, -2.0, 2.0, -2.0, 0.0]);
 }
+
+/// Beside `rustfft` alone on one thread: `cargo test --release -p gradloom-fft -- --ignored --nocapture speed`.
+#[test]
+#[ignore = "measures; nothing is compared"]
+fn speed() {
+    use std::time::Instant;
+
+    let device = CpuBackend::new(Some(1)).expect("threads").into_device();
+    let best = |work: &mut dyn FnMut()| {
+        let time = |work: &mut dyn FnMut()| {
+            let start = Instant::now();
+            work();
+            start.elapsed().as_secs_f64()
+        };
+        (0..30).map(|_| time(work)).fold(f64::INFINITY, f64::min) * 1e3
+    };
+    for [lines, n] in
+        [[1024, 64], [1024, 1000], [1024, 1024], [64, 16384], [1, 1 << 20], [100, 10007]]
+    {
+        let values = numbers(2 * lines * n, 0.1);
+        let z = Tensor::from_vec(values.clone(), [lines, n, 2], &device).unwrap();
+        let z = Complex::from_pairs(z);
+        let ours = best(&mut || {
+            gradloom_tensor::eval([fft(&z, &FftOptions::new()).pairs()]).unwrap();
+        });
+        let plan = rustfft::FftPlanner::<f32>::new().plan_fft_forward(n);
+        let input: &[num_complex::Complex<f32>] = bytemuck::cast_slice(&values);
+        let zero = num_complex::Complex { re: 0.0, im: 0.0 };
+        let mut output = vec![zero; lines * n];
+        let mut scratch = vec![zero; plan.get_immutable_scratch_len()];
+        let alone =
+            best(&mut || plan.process_immutable_with_scratch(input, &mut output, &mut scratch));
+        println!("{lines} x {n}: {ours:.3} ms, rustfft {alone:.3} ms, {:.2}x", ours / alone);
+    }
+}

@@ -47,7 +47,7 @@ pub(crate) struct Piece {
 /// An error that says which device cannot do something.
 fn of_device(error: Error, gpu: &Gpu) -> Error {
     match error.is_unsupported() {
-        true => Error::unsupported(format!("{error} ({}: {})", gpu.info.backend, gpu.info.name)),
+        true => error.on_device(&format!("{}: {}", gpu.info.backend, gpu.info.name)),
         false => error,
     }
 }

@@ -22,9 +22,12 @@ impl Tensor {
     #[must_use]
     pub fn elu(&self, alpha: f64) -> Tensor {
         self.require_float("elu");
-        // The bound keeps the branch that is not chosen finite, and with it its gradient.
         let x = self.wide();
-        x.above(0.0).select(&x, x.least(0.0).expm1().times(alpha)).cast(self.dtype())
+        let above = x.above(0.0);
+        // Zero in place of what is not chosen keeps that branch finite, and with it its gradient; at 0 the
+        // slope is alpha.
+        let below = above.select(x.constant_like(0.0), &x);
+        above.select(&x, below.expm1().times(alpha)).cast(self.dtype())
     }
 
     /// Self-normalising ELU: `scale * elu(x, alpha)` (Klambauer et al., 2017). PyTorch: `selu`.
@@ -75,13 +78,17 @@ impl Tensor {
         x.mul(x.softplus().tanh()).cast(self.dtype())
     }
 
-    /// `ln(1 + e^x)`, as `max(x, 0) + ln(1 + e^-|x|)`, which does not overflow. PyTorch: `softplus`.
+    /// `ln(1 + e^x)`, as `max(x, 0) + ln(1 + e^-|x|)`, which does not overflow. Derivatives of every order
+    /// are right at 0, too. PyTorch: `softplus`.
     #[track_caller]
     #[must_use]
     pub fn softplus(&self) -> Tensor {
         self.require_float("softplus");
         let x = self.wide();
-        x.greatest(0.0).add(x.abs().neg().exp().log1p()).cast(self.dtype())
+        // Both parts have a corner at 0; chosen by one condition, they have it on the same side.
+        let above = x.constant_like(0.0).le(&x);
+        let tail = above.select(x.clone().neg(), &x).exp().log1p();
+        above.select(&x, x.constant_like(0.0)).add(tail).cast(self.dtype())
     }
 
     /// `x / (1 + |x|)`. PyTorch: `softsign`.

@@ -124,7 +124,7 @@ impl Tensor {
         (&losses * &losses.constant_like(1.0 / beta)).mean(..).cast(self.dtype())
     }
 
-    /// Mean of `max(x, 0) - x y + log(1 + exp(-|x|))` for logits x and targets y in `0..=1`: the
+    /// Mean of `log(1 + exp(x)) - x y` for logits x and targets y in `0..=1`: the
     /// binary cross-entropy of `sigmoid(x)` without its overflow.
     ///
     /// Panics if shapes or dtypes differ. PyTorch: `F.binary_cross_entropy_with_logits`.
@@ -133,12 +133,11 @@ impl Tensor {
     pub fn bce_with_logits(&self, target: &Tensor) -> Tensor {
         check_same("bce_with_logits", self, target);
         let (x, target) = (self.wide(), target.wide());
-        let tail = (-&x.abs()).exp().log1p();
-        (&(&x.relu() - &(&x * &target)) + &tail).mean(..).cast(self.dtype())
+        (&x.softplus() - &(&x * &target)).mean(..).cast(self.dtype())
     }
 
     /// Mean of `-(y log(p) + (1 - y) log(1 - p))` for probabilities p and targets y in `0..=1`;
-    /// logarithms are at least -100.
+    /// logarithms are at least -100, and have no slope where they are cut.
     ///
     /// Panics if shapes or dtypes differ. PyTorch: `F.binary_cross_entropy`.
     #[track_caller]
@@ -146,10 +145,9 @@ impl Tensor {
     pub fn binary_cross_entropy(&self, target: &Tensor) -> Tensor {
         check_same("binary_cross_entropy", self, target);
         let (x, target) = (self.wide(), target.wide());
-        let least = x.constant_like(-100.0);
-        let yes = x.log().maximum(&least);
-        let no = (-&x).log1p().maximum(&least);
         let one = x.constant_like(1.0);
+        let yes = bounded(&x, &x, |x| x.log(), 1.0);
+        let no = bounded(&(&one - &x), &-&x, |x| x.log1p(), 0.0);
         let losses = -&(&(&target * &yes) + &(&(&one - &target) * &no));
         losses.mean(..).cast(self.dtype())
     }
@@ -207,6 +205,15 @@ fn check_same(op: &str, input: &Tensor, target: &Tensor) {
         .or_fail();
     let (left, right) = (input.shape(), target.shape());
     assert!(left == right, "{op}: input {left} and target {right} must have one shape");
+}
+
+/// A logarithm of `number` as a function of `x`, -100 where it is less: of something else there, so that no
+/// infinity meets a zero in the gradient.
+#[track_caller]
+fn bounded(number: &Tensor, x: &Tensor, log: fn(&Tensor) -> Tensor, else_of: f64) -> Tensor {
+    let zero = number.constant_like(0.0);
+    let tiny = number.lt(number.constant_like((-100.0f64).exp())).logical_and(zero.le(number));
+    tiny.select(x.constant_like(-100.0), log(&tiny.select(x.constant_like(else_of), x)))
 }
 
 /// `input - target`, wide.

@@ -168,3 +168,35 @@ fn a_rule_of_the_wrong_shape_is_named() {
         gradloom_testkit::graphs::quietly(|| grad(&y.sum(..), &[&x])).expect_err("a scalar");
     assert!(message.starts_with("custom: the gradient of an operand is f32"), "{message}");
 }
+
+/// Slopes where formulas have corners, as PyTorch has them.
+#[test]
+fn slopes_at_corners_are_those_of_the_functions() {
+    for device in devices() {
+        let zeros = Tensor::new([0.0f32, 0.0], &device).unwrap();
+        let labels = Tensor::new([1.0f32, 0.0], &device).unwrap();
+        let first = |x: &Tensor, y: &Tensor| grad(&y.sum(..), &[x])[0].clone();
+        let both = |f: &dyn Fn(&Tensor) -> Tensor| {
+            let slope = first(&zeros, &f(&zeros));
+            let curve = first(&zeros, &slope);
+            [slope, curve].map(|x| x.to_vec::<f32>().unwrap()[0])
+        };
+        let loss = zeros.bce_with_logits(&labels);
+        let slope = &grad(&loss, &[&zeros])[0];
+        assert_eq!(slope.to_vec::<f32>().unwrap(), [-0.25, 0.25], "{}", device.name());
+        assert_eq!(first(&zeros, slope).to_vec::<f32>().unwrap(), [0.125, 0.125]);
+        assert_eq!(both(&|x| x.softplus()), [0.5, 0.25]);
+        assert_eq!(both(&|x| x.log_sigmoid()), [0.5, -0.25]);
+        assert_eq!(both(&|x| x.elu(1.0))[0], 1.0);
+        assert!((both(&|x| x.selu())[0] - 1.758_099_3).abs() < 1e-6);
+        // A sigmoid that is one.
+        let logits = Tensor::new([20.0f32, 0.3], &device).unwrap();
+        let loss = logits.sigmoid().binary_cross_entropy(&labels);
+        let slope = grad(&loss, &[&logits])[0].to_vec::<f32>().unwrap();
+        assert!(slope[0] == 0.0 && (slope[1] - 0.287_221_3).abs() < 1e-5, "{slope:?}");
+        let certain = Tensor::new([1.0f32, 0.0], &device).unwrap();
+        let loss = certain.binary_cross_entropy(&labels);
+        assert_eq!(loss.item().unwrap(), 0.0);
+        assert!(grad(&loss, &[&certain])[0].to_vec::<f32>().unwrap().iter().all(|x| x.is_finite()));
+    }
+}
