@@ -67,7 +67,7 @@ impl Checkpoint {
     /// # Safety
     /// Nothing, in this process or another, may write to the files or cut them while the checkpoint or a
     /// tensor of it lives: bytes that change under a slice are undefined behaviour. Replacing a file by
-    /// renaming another over it, as [`safetensors::save`] does, is no write to it.
+    /// renaming another over it, as [`safetensors::save`](crate::safetensors::save) does, is no write to it.
     ///
     /// A file that was cut all the same is found: its length is looked at before each evaluation that
     /// reads it in place, and what is copied is read through the file's handle, so that an evaluation

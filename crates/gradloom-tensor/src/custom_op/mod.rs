@@ -1,6 +1,6 @@
 //! The door for ops: [`CustomOp`], an op that a crate brings with it, and [`custom_op`], which applies one.
 //!
-//! To the graph such an op is [`Op::Call`]: planned, replayed, differentiated and batched as any other.
+//! To the graph such an op is [`Op::Call`](crate::Op::Call): planned, replayed, differentiated and batched as any other.
 //! Several results of one call lie one after another in one buffer; each is a view of it.
 
 mod identity;
