@@ -18,11 +18,13 @@ mod views;
 use std::any::Any;
 use std::sync::Arc;
 
+use gradloom_tensor::op::Call;
 use gradloom_tensor::{
     Backend, Buffer, Capabilities, DType, Device, Element, Error, Key, Op, Result, Retention,
     Scalar, Shape, Statistics, Tensor, bf16, f16, rounding,
 };
 
+use crate::woven::Woven;
 pub use bounds::Arithmetic;
 pub(crate) use integers::{element, whole};
 use looping::Frame;
@@ -248,21 +250,24 @@ fn compute(
         | Op::Gather { .. }
         | Op::ScatterAdd { .. }
         | Op::ArgSort { .. } => structured::compute(tensor, values, shapes),
-        Op::Call(call) => {
-            let pairs = call.operands().iter().zip(values);
-            let operands: Vec<Vec<u8>> =
-                pairs.map(|(of, values)| encode(of.dtype, values)).collect();
-            let operands: Vec<&[u8]> = operands.iter().map(Vec::as_slice).collect();
-            let run = call.run_anywhere(&operands);
-            decode(
-                call.node().dtype,
-                &run.map_err(|error| error.of_op(tensor.op().name(), &shape, tensor.origin()))?,
-            )
-        }
+        Op::Call(call) => match Woven::of(call) {
+            // Exact: operands are known better than their dtypes hold them.
+            Some(woven) => woven.weave(&values.iter().map(|of| &of[..]).collect::<Vec<_>>()),
+            None => called(call, values)
+                .map_err(|error| error.of_op(tensor.op().name(), &shape, tensor.origin()))?,
+        },
         Op::Write { .. } | Op::Dequantize(_) | Op::Attention(_) => {
             sequences::compute(tensor, values, shapes)
         }
     })
+}
+
+/// What an op from outside gives for operands as their dtypes hold them.
+fn called(call: &Call, values: &[Values]) -> Result<Vec<f64>> {
+    let pairs = call.operands().iter().zip(values);
+    let operands: Vec<Vec<u8>> = pairs.map(|(of, values)| encode(of.dtype, values)).collect();
+    let operands: Vec<&[u8]> = operands.iter().map(Vec::as_slice).collect();
+    Ok(decode(call.node().dtype, &call.run_anywhere(&operands)?))
 }
 
 /// Coordinates of a linear index.

@@ -8,6 +8,7 @@ use gradloom_testkit::graphs::calls::{barrier, blocks, pairs, steps, tail};
 use gradloom_testkit::graphs::loops::looped;
 use gradloom_testkit::graphs::window_calls::{conv_transpose, window};
 use gradloom_testkit::graphs::{Pattern, Scenario, agree};
+use gradloom_testkit::woven::Woven;
 
 use crate::devices;
 
@@ -228,4 +229,15 @@ fn seed_50000128() {
             vec![11, 8, 2, 3]
         });
     }
+}
+
+/// The reference gave an op from outside its operands as f32 holds them, and took them for exact.
+#[test]
+fn seed_730006617() {
+    agree(&Scenario::Alone, &devices(), &|t| {
+        t.leaf(&[2, 15], DType::F32, Pattern::Small, 1);
+        t.push(t[0].add(t[0].mul(&t[0])));
+        t.push(Woven { batches: false }.apply(&t[1], &t[1])[1].clone());
+        vec![2]
+    });
 }
