@@ -256,3 +256,73 @@ fn examples_without_room_for_an_axis_run_one_by_one() {
         assert_eq!(each.to_vec::<f32>().unwrap(), expected);
     }
 }
+
+#[test]
+fn ops_from_outside_compose() {
+    let woven = Woven { batches: true };
+    for device in devices() {
+        let x = Tensor::arange(12, &device).cast(DType::F32).reshape([4, 3]);
+        // In the body of a loop, and its gradient; the same written out.
+        let step = |carry: &Tensor, x: &Tensor| {
+            let [turns, backwards] = woven.apply(&carry.sin(), x);
+            turns.narrow(0, 1, 3) + backwards * 0.5
+        };
+        let zeros = Tensor::zeros([3], DType::F32, &device);
+        let looped = |x: &Tensor| {
+            gradloom::scan(zeros.clone(), x.clone(), |carry: Tensor, x: Tensor| {
+                (step(&carry, &x), carry)
+            })
+            .0
+        };
+        let written =
+            |x: &Tensor| (0..4).fold(zeros.clone(), |carry, row| step(&carry, &x.index(0, row)));
+        let slope = |f: &dyn Fn(&Tensor) -> Tensor| {
+            let first = grad(&f(&x).square().sum(..), &[&x])[0].clone();
+            let second = grad(&first.square().sum(..), &[&x])[0].clone();
+            [f(&x), first, second].map(|x| x.to_vec::<f32>().unwrap())
+        };
+        let (found, expected) = (slope(&looped), slope(&written));
+        for (found, expected) in found.iter().zip(&expected) {
+            let near =
+                found.iter().zip(expected).all(|(a, b)| (a - b).abs() <= 1e-4 * (1.0 + b.abs()));
+            assert!(near, "{}: {found:?}, not {expected:?}", device.name());
+        }
+        // Behind a checkpoint, on views, twice on one operand, of nothing.
+        let kept = checkpoint(
+            move |x: &[Tensor]| woven.apply(&x[0], &x[0])[0].sin(),
+            std::slice::from_ref(&x),
+        );
+        let plain = woven.apply(&x, &x)[0].sin();
+        let slopes = [kept, plain].map(|y| grad(&y.sum(..), &[&x])[0].to_vec::<f32>().unwrap());
+        assert_eq!(slopes[0], slopes[1]);
+        let turned = woven.apply(&x.t(), &x.t().flip(1))[1].to_vec::<f32>().unwrap();
+        assert_eq!(turned, x.t().to_vec::<f32>().unwrap());
+        let nothing = woven.apply(&x.narrow(0, 0, 0), &x.narrow(0, 0, 0));
+        assert!(nothing[0].to_vec::<f32>().unwrap().is_empty());
+        // Written over: the memory of an operand is not a result's.
+        let mut weight = x.detach();
+        for _ in 0..3 {
+            weight = woven.apply(&weight, &weight)[1].clone() + 1.0;
+            commit(&mut weight).unwrap();
+        }
+        let expected = (x.flip(1) + 3.0).to_vec::<f32>().unwrap();
+        assert_eq!(weight.to_vec::<f32>().unwrap(), expected);
+    }
+}
+
+#[test]
+fn threads_use_one_op_at_once() {
+    let device = Device::cpu();
+    let x = Tensor::arange(60_000, &device).cast(DType::F32).reshape([60, 1000]);
+    let expected = x.flip(1).to_vec::<f32>().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..10 {
+                    let y = Woven { batches: true }.apply(&x, &x)[1].clone();
+                    assert!(y.to_vec::<f32>().unwrap() == expected);
+                }
+            });
+        }
+    });
+}
