@@ -154,9 +154,6 @@ impl Executor {
         prepared.complete(values);
         if let Some(profile) = &self.profile {
             eprint!("{}", profile.last(plan));
-            if std::env::var_os("GRADLOOM_PLANS").is_some() {
-                eprintln!("PLAN {}\n{plan}", plan.id);
-            }
         }
         Ok(())
     }

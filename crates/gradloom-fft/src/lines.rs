@@ -4,7 +4,7 @@
 use gradloom_tensor::Tensor;
 
 use crate::complex::Complex;
-use crate::ops::{Fft, RealFft, RealInverse, Scale, apply};
+use crate::ops::{Fft, RealFft, RealInverse, Scale, apply, is_end};
 use crate::turn::{Power, Turn};
 use crate::wgsl::LINE_MAX;
 
@@ -43,12 +43,7 @@ pub(crate) fn real_inverse(z: &Tensor, n: usize, factor: f64) -> Tensor {
     // The ends are real, whatever is given, and the others are the conjugates of these.
     let half = n / 2 + 1;
     let (re, im) = (z.index(-1, 0), z.index(-1, 1));
-    let index = Tensor::iota([half], 0, z.device());
-    let mut is_end = index.eq(0);
-    if n.is_multiple_of(2) {
-        is_end = is_end.logical_or(index.eq(half as i64 - 1));
-    }
-    let im = im.masked_fill(&is_end, 0);
+    let im = im.masked_fill(&is_end(n, z.device()), 0);
     let others = |part: &Tensor| part.narrow(-1, 1, n - half).flip(-1);
     let whole = |part: &Tensor, rest: Tensor| Tensor::concat(&[part, &rest], -1);
     let pairs = Complex::new(&whole(&re, others(&re)), &whole(&im, others(&im).neg()));

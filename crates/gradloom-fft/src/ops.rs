@@ -5,7 +5,7 @@
 use std::borrow::Borrow;
 
 use gradloom_tensor::custom_op::{HostOperand, HostResult, TensorType, Wgsl, custom_op};
-use gradloom_tensor::{CustomOp, DType, Error, Result, Tensor};
+use gradloom_tensor::{CustomOp, DType, Device, Error, Result, Tensor};
 
 use crate::host;
 use crate::wgsl;
@@ -172,16 +172,19 @@ impl CustomOp for RealInverse {
     }
 }
 
-/// Factors `[n / 2 + 1, 1]` of the numbers that stand for themselves (the first, and the last of an even
-/// length), and of the others.
+/// Factors `[n / 2 + 1, 1]` of the numbers that stand for themselves, and of the others.
 #[track_caller]
 fn ends_and_others(like: &Tensor, n: usize, ends: f64, others: f64) -> Tensor {
-    let half = n / 2 + 1;
-    let index = Tensor::iota([half, 1], 0, like.device());
-    let mut is_end = index.eq(0);
-    if n.is_multiple_of(2) {
-        is_end = is_end.logical_or(index.eq(half as i64 - 1));
-    }
-    let constant = |value: f64| Tensor::constant(value, [half, 1], like.dtype(), like.device());
-    is_end.select(constant(ends), constant(others))
+    let shape = [n / 2 + 1, 1];
+    let constant = |value: f64| Tensor::constant(value, shape, like.dtype(), like.device());
+    is_end(n, like.device()).unsqueeze(-1).select(constant(ends), constant(others))
+}
+
+/// Which numbers `[n / 2 + 1]` of a transform of `n` real ones stand for themselves: the first, and the last
+/// of an even length.
+#[track_caller]
+pub(crate) fn is_end(n: usize, device: &Device) -> Tensor {
+    let index = Tensor::iota([n / 2 + 1], 0, device);
+    let first = index.eq(0);
+    if n.is_multiple_of(2) { first.logical_or(index.eq((n / 2) as i64)) } else { first }
 }

@@ -2,8 +2,9 @@
 //! ones.
 
 use gradloom_tensor::custom_op::{HostOperand, HostResult, TensorType, Wgsl};
-use gradloom_tensor::{CustomOp, DType, Element, Error, Result, Tensor};
+use gradloom_tensor::{CustomOp, DType, Element, Error, Result, Scalar, Tensor};
 
+use crate::host::Real;
 use crate::ops::apply;
 use crate::wgsl;
 
@@ -44,22 +45,21 @@ impl Turn {
         }
     }
 
-    fn run_as<T: Element + num_traits::NumCast>(
+    fn run_as<T: Element + Real>(
         self,
         operands: &[HostOperand<'_>],
         results: &mut [HostResult<'_>],
     ) {
         let sizes = self.sizes(operands[0].of);
-        let number = |value: f64| T::from(value).unwrap_or_else(|| unreachable!("floats hold it"));
         let pairs = operands[0].elements::<T>().chunks_exact(2);
         let results = results[0].elements::<T>().chunks_exact_mut(2);
         for (place, (z, result)) in pairs.zip(results).enumerate() {
             let (exponent, order) = self.fraction(sizes, place);
             let angle = std::f64::consts::TAU * exponent as f64 / order as f64;
             let (sin, cos) = if self.inverse { angle } else { -angle }.sin_cos();
-            let [re, im] = [z[0], z[1]].map(|part| part.to_f64().unwrap_or(f64::NAN));
-            result[0] = number(re * cos - im * sin);
-            result[1] = number(re * sin + im * cos);
+            let [re, im] = [z[0], z[1]].map(|part| Into::<Scalar>::into(part).as_f64());
+            result[0] = T::of(re * cos - im * sin);
+            result[1] = T::of(re * sin + im * cos);
         }
     }
 }
