@@ -77,6 +77,7 @@ pub fn all() -> Vec<Permutation> {
     b3[word] += gl_pack_bf16(b0[word], b1[word]) + gl_pack_bytes(1u, 2u, 3u, word);",
         ),
     );
+    loops(&mut add);
     rows(&mut add);
     products(&mut add);
     for define in ["FORWARD", "INPUT", "WEIGHT"] {
@@ -118,6 +119,24 @@ pub fn all() -> Vec<Permutation> {
     blocks(&mut add);
     attentions(&mut add);
     all
+}
+
+fn loops(add: &mut Add<'_>) {
+    let bindings = "
+@group(0) @binding(0) var<uniform> turn: vec4<u32>;
+@group(0) @binding(1) var<storage, read> list: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read_write> arena: array<u32>;
+@group(0) @binding(3) var<uniform> numbers: vec4<u32>;
+";
+    let base = || base().splice("bindings", bindings);
+    add("keys.wgsl", "", base());
+    let copy = "fn copy0(thread: u32) {
+    let own = piece(thread, turn.x, 5u, 7u, 9u);
+    if (own.mask == 0u) { return; }
+    arena[own.place] = joined(own, list[own.second - 1u].x, list[own.second].x, arena[own.place]);
+}";
+    let parts = "    if (group < numbers.x) { copy0(group * WORKGROUP + thread); }";
+    add("copy.wgsl", "", base().splice("copies", copy).splice("parts", parts));
 }
 
 fn scans(add: &mut Add<'_>) {

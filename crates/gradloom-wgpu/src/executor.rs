@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use gradloom_plan::{Owner, Plan};
+use gradloom_plan::{KernelKind, Owner, Plan};
 use gradloom_tensor::{Buffer, DType, Error, Result, Scalar};
 
 use crate::arena::Arena;
@@ -17,6 +17,8 @@ use crate::profile::Profile;
 use crate::status::{CheckSite, Status};
 use crate::step::{Memories, Shared, Step};
 use crate::transfer::{self, Staging};
+use crate::turns::{self, Turns};
+use crate::work::Call;
 
 /// Runs plans on one device.
 #[derive(Debug)]
@@ -30,6 +32,7 @@ pub(crate) struct Executor {
     /// What was made of plans that are still there.
     compiled: Vec<Weak<Mutex<Compiled>>>,
     arena: Arena,
+    turns: Turns,
     status: Status,
     profile: Option<Profile>,
     pub(crate) kernels: u64,
@@ -51,6 +54,7 @@ impl Executor {
             owner: Owner::new(),
             compiled: Vec::new(),
             arena: Arena::new(Arc::clone(&gpu)),
+            turns: Turns::new(Arc::clone(&gpu)),
             status: Status::new(Arc::clone(&gpu)),
             profile: Profile::from_environment(&gpu),
             kernels: 0,
@@ -136,6 +140,7 @@ impl Executor {
             .map(|(value, &dtype)| value.word(dtype))
             .collect();
         self.arena.write(&compiled.words, &words)?;
+        self.turns.grow(compiled.longest)?;
         let taken = match self.take(plan, compiled, inputs) {
             Err(error) if error.is_out_of_memory() => {
                 // What bind groups hold on to is not free even where the pool lets it go.
@@ -158,6 +163,7 @@ impl Executor {
         let mut groups = Vec::with_capacity(compiled.steps.len());
         let shared = Shared {
             arena: &self.arena,
+            turns: &self.turns,
             numbers: compiled.numbers.as_ref(),
             status: &self.status.words,
         };
@@ -167,8 +173,8 @@ impl Executor {
         let staging = Arc::clone(&self.staging);
         let evaluation = Evaluation { plan, memory: &memory, arguments, staging: &staging, sites };
         for piece in compiled.pieces(check_finite) {
-            let steps = piece.steps;
-            self.submit(plan.id, &compiled.steps[steps.clone()], &groups[steps], piece.checks)?;
+            let calls = compiled.calls(piece.kernels.clone());
+            self.submit(plan.id, &compiled.steps, &groups, &calls, piece.checks)?;
             if piece.checks {
                 self.status.outcome(sites)?;
             }
@@ -199,29 +205,31 @@ impl Executor {
         plan: u64,
         steps: &[Step],
         groups: &[wgpu::BindGroup],
+        calls: &[Call],
         know: bool,
     ) -> Result<()> {
-        if steps.is_empty() && !know {
+        if calls.is_empty() && !know {
             return Ok(());
         }
         let Executor { gpu, status, profile, .. } = self;
-        let count = steps.len();
+        let stride = turns::stride(gpu) as u32;
+        let record = |pass: &mut wgpu::ComputePass<'_>, call: &Call| {
+            steps[call.step].record(pass, &groups[call.step], call.turn * stride);
+        };
         gpu.scoped("running a plan", || {
             let mut encoder = gpu.device.create_command_encoder(&Default::default());
             match profile {
                 None => {
                     let mut pass = encoder.begin_compute_pass(&Default::default());
-                    for (step, group) in steps.iter().zip(groups) {
-                        step.record(&mut pass, group);
-                    }
+                    calls.iter().for_each(|call| record(&mut pass, call));
                 }
                 Some(profile) => {
-                    profile.begin(gpu, count);
-                    for (position, (step, group)) in steps.iter().zip(groups).enumerate() {
+                    profile.begin(gpu, calls.len());
+                    for (position, call) in calls.iter().enumerate() {
                         let mut pass = encoder.begin_compute_pass(&profile.pass(position));
-                        step.record(&mut pass, group);
+                        record(&mut pass, call);
                     }
-                    profile.resolve(&mut encoder, count);
+                    profile.resolve(&mut encoder, calls.len());
                 }
             }
             if know {
@@ -229,11 +237,11 @@ impl Executor {
             }
             gpu.queue.submit([encoder.finish()]);
         })?;
-        self.kernels += count as u64;
+        self.kernels += calls.len() as u64;
         self.submissions += 1;
         if let Some(profile) = &self.profile {
-            let labels: Vec<(String, [u32; 2])> =
-                steps.iter().map(|step| (step.label.clone(), step.grid)).collect();
+            let label = |call: &Call| (steps[call.step].label.clone(), steps[call.step].grid);
+            let labels: Vec<(String, [u32; 2])> = calls.iter().map(label).collect();
             profile.report(&self.gpu, plan, &labels)?;
         }
         self.gpu.check()
@@ -273,6 +281,9 @@ fn refuse_wide(plan: &Plan, gpu: &Gpu, sites: &dyn Fn(usize) -> CheckSite) -> Re
                  operands to the CPU with `to_device`",
                 gpu.info
             )));
+        }
+        if let KernelKind::Loop(own) = &kernel.kind {
+            refuse_wide(&own.body, gpu, &|node| sites(own.nodes + node))?;
         }
     }
     Ok(())
