@@ -35,11 +35,7 @@ pub trait Backend: Send + Sync + 'static {
     ///
     /// # Errors
     /// As [`Backend::upload`].
-    fn upload_async<'a>(
-        &'a self,
-        dtype: DType,
-        bytes: &'a [u8],
-    ) -> BoxFuture<'a, Result<Buffer>> {
+    fn upload_async<'a>(&'a self, dtype: DType, bytes: &'a [u8]) -> BoxFuture<'a, Result<Buffer>> {
         Box::pin(async move { self.upload(dtype, bytes) })
     }
 

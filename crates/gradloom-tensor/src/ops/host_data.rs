@@ -176,9 +176,9 @@ impl Tensor {
             Cow::Borrowed(bytes) => Tensor::from_bytes_async(T::DTYPE, bytes, shape, device),
             Cow::Owned(bytes) => {
                 check_bytes(T::DTYPE, &bytes, &shape);
-                Box::pin(async move {
-                    Tensor::from_bytes_async(T::DTYPE, &bytes, shape, device).await
-                })
+                Box::pin(
+                    async move { Tensor::from_bytes_async(T::DTYPE, &bytes, shape, device).await },
+                )
             }
         }
     }
@@ -240,7 +240,8 @@ impl Tensor {
         self.check_movable();
         Box::pin(async move {
             let bytes = self.to_bytes_async().await?;
-            let copy = Tensor::from_bytes_async(self.dtype(), &bytes, *self.shape(), device).await?;
+            let copy =
+                Tensor::from_bytes_async(self.dtype(), &bytes, *self.shape(), device).await?;
             Ok(if self.is_tracked() { copy.tracked() } else { copy })
         })
     }
