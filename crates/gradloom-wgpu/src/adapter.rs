@@ -151,10 +151,15 @@ pub fn adapters_async() -> BoxFuture<'static, Vec<AdapterInfo>> {
 /// backend and `"vulkan:1"` its second; other text is looked for in the names of adapters.
 ///
 /// # Errors
-/// If there is no such adapter, or its driver refuses to make a device; in a browser always, because there
-/// no thread may wait for one.
+/// If there is no such adapter, or its driver refuses to make a device; in a browser if no device was
+/// awaited before ([`device_async`]).
 pub fn device(selector: &str) -> Result<Device> {
     static OPENING: Mutex<()> = Mutex::new(());
+    if let Some(registry) = REGISTRY.get()
+        && let Some(device) = registry.open(select(&registry.adapters, selector)?)
+    {
+        return Ok(device);
+    }
     // Threads that ask at the same time open it once.
     let _opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
     finish(opened(selector))

@@ -45,18 +45,33 @@ impl Late {
         first
     }
 
-    /// Waits for the answers to all scopes so far; the first error.
+    /// Waits for the answers to all scopes so far; the first error. If that is given up, the others keep
+    /// theirs.
     pub(crate) async fn all(&self) -> Result<()> {
-        let list = std::mem::take(&mut *self.list());
         let mut first = Ok(());
-        for (what, answer) in list {
-            first = first.and(named(&what, answer.await));
+        let mut waited = Waited { late: self, list: std::mem::take(&mut *self.list()) };
+        waited.list.reverse();
+        while let Some((what, answer)) = waited.list.last_mut() {
+            first = first.and(named(what, answer.await));
+            waited.list.pop();
         }
         first
     }
 
     fn list(&self) -> MutexGuard<'_, Vec<(String, Answer)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Scopes that somebody waits for, back in the list if that is given up.
+struct Waited<'a> {
+    late: &'a Late,
+    list: Vec<(String, Answer)>,
+}
+
+impl Drop for Waited<'_> {
+    fn drop(&mut self) {
+        self.late.list().append(&mut self.list);
     }
 }
 
@@ -112,5 +127,12 @@ mod tests {
         let error = pollster::block_on(late.all()).unwrap_err();
         assert!(error.is_out_of_memory() && error.to_string().contains("bad"), "{error}");
         assert!(pollster::block_on(late.all()).is_ok());
+
+        assert!(late.answer("bad", promise(Some(full()))).is_none());
+        assert!(late.answer("never", pending()).is_none());
+        let mut waiting = Box::pin(late.all());
+        assert!(waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(waiting);
+        assert_eq!(format!("{late:?}"), "Late(1 scopes)");
     }
 }

@@ -40,7 +40,7 @@ pub(crate) fn finish<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
 pub(crate) fn cannot_block() -> Error {
     Error::unsupported(
         "a GPU cannot be waited for on this thread: the browser answers only when it goes on; await the \
-         async form (`to_vec_async`, `eval_async`, `commit_async`)",
+         async form (`gpu_async`, `to_vec_async`, `eval_async`, `commit_async`)",
     )
 }
 
