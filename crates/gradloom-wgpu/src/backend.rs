@@ -362,8 +362,9 @@ impl Backend for WgpuBackend {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
+    use std::task::{Context, Waker};
 
-    use gradloom_tensor::{Backend as _, DType, Tensor};
+    use gradloom_tensor::{Backend as _, DType, Error, Tensor};
 
     use super::WgpuBackend;
 
@@ -410,11 +411,21 @@ mod tests {
         };
         let backend: &WgpuBackend = device.backend().as_any().downcast_ref().unwrap();
         let buffer = backend.upload(DType::F32, &[0; 16]).unwrap();
+        let mut begun = backend.download_async(&buffer);
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(begun.as_mut().poll(&mut context).is_pending());
         backend.gpu.device.destroy();
+        // It may be done before, but it ends.
+        let ended = pollster::block_on(begun);
+        assert!(ended.as_ref().map_or_else(Error::is_device_lost, |b| b.len() == 16), "{ended:?}");
         let lost = (0..10).find_map(|_| backend.download(&buffer).err()).unwrap();
         assert!(lost.is_device_lost(), "{lost}");
         assert!(backend.upload(DType::F32, &[0; 16]).unwrap_err().is_device_lost());
         assert!(backend.synchronize().unwrap_err().is_device_lost());
+        let awaited = pollster::block_on(backend.download_async(&buffer));
+        assert!(awaited.unwrap_err().is_device_lost());
+        let awaited = pollster::block_on(backend.synchronize_async());
+        assert!(awaited.unwrap_err().is_device_lost());
 
         let again = crate::device("").unwrap();
         assert_ne!(device, again);

@@ -51,8 +51,8 @@ pub(crate) struct Begun {
     words: Vec<u32>,
     taken: Taken,
     groups: Vec<wgpu::BindGroup>,
-    /// That of the arena for which the groups were made.
-    generation: u64,
+    /// That of the arena for which the groups were made; none before the first submission.
+    generation: Option<u64>,
 }
 
 /// What a submission has copied for the host: the outcome of its index checks.
@@ -115,8 +115,7 @@ impl Executor {
         &mut self.pipelines
     }
 
-    /// Begins to run a plan, which is compiled at first and then replayed from its caches: takes memory and
-    /// binds it.
+    /// Begins to run a plan, which is compiled at first and then replayed from its caches: takes memory.
     pub(crate) fn begin(
         &mut self,
         plan: &Plan,
@@ -128,28 +127,18 @@ impl Executor {
         let compiled = self.compiled(plan, sites)?;
         let words = arguments.iter().zip(&plan.arguments);
         let words: Vec<u32> = words.map(|(value, &dtype)| value.word(dtype)).collect();
-        let taken = match self.take(plan, &lock(&compiled), inputs) {
-            Err(error) if error.is_out_of_memory() => {
-                // What bind groups hold on to is not free even where the pool lets it go.
-                self.forget_bind_groups();
-                self.pool.trim();
-                self.take(plan, &lock(&compiled), inputs)
-            }
-            other => other,
-        };
+        let mut taken = self.take(plan, &lock(&compiled), inputs);
+        if taken.as_ref().is_err_and(Error::is_out_of_memory) {
+            // What bind groups hold on to is not free even where the pool lets it go.
+            self.forget_bind_groups();
+            self.pool.trim();
+            taken = self.take(plan, &lock(&compiled), inputs);
+        }
         let taken = taken.map_err(|error| match plan.largest().map(sites) {
             Some(site) => site.error(error),
             None => error,
         })?;
-        let mut begun = Begun { compiled, words, taken, groups: Vec::new(), generation: 0 };
-        self.write(&begun)?;
-        self.bind(&mut begun, inputs)?;
-        Ok(begun)
-    }
-
-    /// Writes the words of an evaluation for its next submission.
-    fn write(&mut self, begun: &Begun) -> Result<()> {
-        self.arena.write(&lock(&begun.compiled).words, &begun.words)
+        Ok(Begun { compiled, words, taken, groups: Vec::new(), generation: None })
     }
 
     /// Binds the memory of an evaluation to its dispatches.
@@ -165,7 +154,7 @@ impl Executor {
         }
         drop(compiled);
         begun.groups = groups;
-        begun.generation = self.arena.generation;
+        begun.generation = Some(self.arena.generation);
         Ok(())
     }
 
@@ -177,9 +166,9 @@ impl Executor {
         inputs: &[Buffer],
         piece: &Piece,
     ) -> Result<Option<Outcome>> {
-        // Another evaluation may have been here since.
-        self.write(begun)?;
-        if begun.generation != self.arena.generation {
+        // Another evaluation may have been here since the last piece.
+        self.arena.write(&lock(&begun.compiled).words, &begun.words)?;
+        if begun.generation != Some(self.arena.generation) {
             self.bind(begun, inputs)?;
         }
         let staging = piece.checks.then(|| self.staging.take(status::BYTES)).transpose()?;

@@ -207,7 +207,10 @@ fn errors_of_kernels_are_awaited() {
         assert!(wait(commit_async(&mut updated)).is_err());
         assert_eq!(table.to_vec::<f32>().unwrap(), before);
         wait(commit_async(&mut table)).unwrap();
-        assert_eq!(picked(device, 1).1.item().unwrap(), wait(picked(device, 1).1.item_async()).unwrap());
+        assert_eq!(
+            picked(device, 1).1.item().unwrap(),
+            wait(picked(device, 1).1.item_async()).unwrap()
+        );
     }
 }
 
