@@ -31,19 +31,20 @@ fn numbers(count: usize, device: &Device) -> Tensor {
     Tensor::from_vec(values, count, device).unwrap()
 }
 
-/// A table of weights and the loss of picking some of its rows, which checks their index.
+/// A table of weights and the loss of picking some of its rows, which checks their index and has the row
+/// among its arguments.
 fn picked(device: &Device, row: i32) -> (Tensor, Tensor) {
     let table = numbers(12, device).reshape([4, 3]);
     let table = Tensor::from_vec(table.to_vec::<f32>().unwrap(), [4, 3], device).unwrap().tracked();
     let rows = Tensor::new([0i32, row], device).unwrap();
-    let loss = table.index_select(0, &rows).square().sum(..);
+    let loss = table.index_select(0, &rows).square().sum(..) * f64::from(row + 1);
     (table, loss)
 }
 
 /// One step of descent, not computed yet.
 fn step(device: &Device, row: i32) -> (Tensor, Tensor) {
     let (table, loss) = picked(device, row);
-    let gradient = grad(&loss, [&table]).remove(0);
+    let gradient = grad(&loss, &[&table]).remove(0);
     ((&table - gradient * 0.1).tracked(), loss.detach())
 }
 
@@ -93,7 +94,7 @@ fn training_by_awaiting_gives_the_same_bits() {
     for device in &devices {
         let train = |awaited: bool| {
             let mut init = Init::new(Key::new(3), device);
-            let mut model = nn::layers::Linear::new(4, 2, &mut init);
+            let mut model = gradloom::nn::layers::Linear::new(4, 2, &mut init);
             let mut optimizer = Adam::new(0.05);
             let x = numbers(32, device).reshape([8, 4]);
             let labels = Tensor::new([0i32, 1, 1, 0, 1, 0, 0, 1], device).unwrap();
@@ -201,7 +202,7 @@ fn errors_of_kernels_are_awaited() {
         assert_eq!(awaited.to_string(), blocking.to_string());
         assert!(awaited.to_string().contains("index_select"), "{awaited}");
         // What failed leaves everything as it was.
-        let gradient = grad(&loss, [&table]).remove(0);
+        let gradient = grad(&loss, &[&table]).remove(0);
         let before = table.to_vec::<f32>().unwrap();
         let mut updated = (&table - gradient).tracked();
         assert!(wait(commit_async(&mut updated)).is_err());
