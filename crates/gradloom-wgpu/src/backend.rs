@@ -13,7 +13,7 @@ use gradloom_tensor::{
 
 use crate::adoption::Adoption;
 use crate::codegen;
-use crate::evaluation::Run;
+use crate::evaluation::{Run, Runner};
 use crate::executor::{Executor, target_of};
 use crate::gpu::Gpu;
 use crate::info::AdapterInfo;
@@ -105,7 +105,7 @@ impl WgpuBackend {
         finish(async {
             let inputs = &self.in_memory(inputs, |_, error| error, Wait::Blocking).await?;
             let run = Run { plan, inputs, arguments, sites, check_finite };
-            run.run(self, Wait::Blocking).await
+            self.runner(Wait::Blocking).run(run).await
         })
     }
 
@@ -193,7 +193,7 @@ impl WgpuBackend {
         let inputs = &self.in_memory(&prepared.inputs, said, wait).await?;
         let (plan, arguments) = (&*prepared.plan, &prepared.arguments[..]);
         let run = Run { plan, inputs, arguments, sites: &site, check_finite };
-        prepared.complete(run.run(self, wait).await?);
+        prepared.complete(self.runner(wait).run(run).await?);
         if !prepared.cached {
             self.make_room();
         }
@@ -240,21 +240,13 @@ impl WgpuBackend {
         }
     }
 
-    pub(crate) fn gpu(&self) -> &Gpu {
-        &self.gpu
-    }
-
-    pub(crate) fn staging(&self) -> &Staging {
-        &self.staging
-    }
-
-    /// Forgets the memory that nothing uses.
-    pub(crate) fn release_cached(&self) {
-        self.pool.trim();
+    fn runner(&self, wait: Wait) -> Runner<'_> {
+        let WgpuBackend { gpu, pool, staging, executor, .. } = self;
+        Runner { gpu, pool, staging, executor, wait }
     }
 
     /// Never held while something is waited for.
-    pub(crate) fn executor(&self) -> MutexGuard<'_, Executor> {
+    fn executor(&self) -> MutexGuard<'_, Executor> {
         self.executor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -8,8 +8,7 @@ use gradloom_plan::{BufferRef, Kernel, Plan, interpret};
 use gradloom_tensor::{DType, Error, Result, Scalar};
 use rustc_hash::FxHashMap;
 
-use crate::evaluation::Sites;
-use crate::status::CheckSite;
+use crate::status::{CheckSite, Sites};
 use crate::step::Memories;
 use crate::transfer::Staging;
 use crate::wait::Wait;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use gradloom_tensor::{Error, Result};
 
 use crate::info::AdapterInfo;
-use crate::late::Late;
+use crate::late::{Late, convert};
 use crate::wait::{After, Poller, Signal, Wait, cannot_block};
 
 /// How long, and how often, the call back of finished work is waited for.
@@ -153,7 +153,14 @@ impl Gpu {
     async fn report(self: &Arc<Self>, signal: Arc<Signal>, after: After, wait: Wait) -> Result<()> {
         match wait {
             Wait::Blocking => self.poll_until(&signal, after)?,
-            Wait::Awaiting => self.poller.watch(self, &signal, after)?,
+            Wait::Awaiting => {
+                let gpu = Arc::downgrade(self);
+                let poll = move |signal: &Signal, after| {
+                    gpu.upgrade().map(|gpu| gpu.poll_until(signal, after))
+                };
+                let failed = |error| Error::backend(format!("waiting for {}: {error}", self.info));
+                self.poller.watch(&signal, after, poll).map_err(failed)?;
+            }
         }
         let reported = poll_fn(|context| signal.poll(context)).await;
         self.check()?;
@@ -188,16 +195,5 @@ impl Gpu {
             false => failed(error.to_string()),
         })?;
         buffer.get_mapped_range(0..bytes).map_err(|error| failed(error.to_string()))
-    }
-}
-
-pub(crate) fn convert(what: &str, error: wgpu::Error) -> Error {
-    match error {
-        wgpu::Error::OutOfMemory { .. } => Error::out_of_memory(format!(
-            "{what}: the GPU has no memory left; use smaller batches or drop tensors"
-        )),
-        wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
-            Error::backend(format!("{what}: {description}"))
-        }
     }
 }

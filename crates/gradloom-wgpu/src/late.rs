@@ -7,8 +7,6 @@ use std::task::{Context, Poll, Waker};
 
 use gradloom_tensor::{Error, Result};
 
-use crate::gpu::convert;
-
 type Answer = Pin<Box<dyn Future<Output = Option<wgpu::Error>> + Send>>;
 
 /// Scopes without an answer, each with what was done in it.
@@ -86,6 +84,18 @@ fn named(what: &str, error: Option<wgpu::Error>) -> Result<()> {
 impl std::fmt::Debug for Late {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "Late({} scopes)", self.list().len())
+    }
+}
+
+/// An error of the driver as one of ours.
+pub(crate) fn convert(what: &str, error: wgpu::Error) -> Error {
+    match error {
+        wgpu::Error::OutOfMemory { .. } => Error::out_of_memory(format!(
+            "{what}: the GPU has no memory left; use smaller batches or drop tensors"
+        )),
+        wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
+            Error::backend(format!("{what}: {description}"))
+        }
     }
 }
 

@@ -15,6 +15,9 @@ pub struct CheckSite {
     pub origin: Origin,
 }
 
+/// Says where a node of a plan was made.
+pub(crate) type Sites<'a> = &'a (dyn Fn(usize) -> CheckSite + Sync);
+
 impl CheckSite {
     /// An error as one of this op.
     pub(crate) fn error(&self, error: Error) -> Error {

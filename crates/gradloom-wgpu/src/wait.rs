@@ -5,13 +5,11 @@
 //! awaited, a thread of the [`Poller`] polls the device and wakes it; in a browser the event loop does.
 
 use std::pin::pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use gradloom_tensor::{Error, Result};
-
-use crate::gpu::Gpu;
 
 /// How an `async` function waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,35 +102,41 @@ pub(crate) type After = Option<wgpu::SubmissionIndex>;
 pub(crate) struct Poller(Mutex<Option<mpsc::Sender<(Arc<Signal>, After)>>>);
 
 impl Poller {
-    /// Has the device polled until the signal is set.
-    pub(crate) fn watch(&self, gpu: &Arc<Gpu>, signal: &Arc<Signal>, after: After) -> Result<()> {
+    /// Has the device polled until the signal is set. `poll` does so and is `None` when the device is gone;
+    /// that of the first call is kept.
+    pub(crate) fn watch(
+        &self,
+        signal: &Arc<Signal>,
+        after: After,
+        poll: impl Fn(&Signal, After) -> Option<Result<()>> + Send + 'static,
+    ) -> std::io::Result<()> {
         if cfg!(target_family = "wasm") {
             return Ok(());
         }
         let mut sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = match &mut *sender {
             Some(sender) => sender,
-            none => none.insert(start(gpu)?),
+            none => none.insert(start(poll)?),
         };
-        let gone = |_| Error::backend(format!("the thread that waits for {} is gone", gpu.info));
+        let gone = |_| std::io::Error::other("its thread is gone");
         sender.send((Arc::clone(signal), after)).map_err(gone)
     }
 }
 
-fn start(gpu: &Arc<Gpu>) -> Result<mpsc::Sender<(Arc<Signal>, After)>> {
+fn start(
+    poll: impl Fn(&Signal, After) -> Option<Result<()>> + Send + 'static,
+) -> std::io::Result<mpsc::Sender<(Arc<Signal>, After)>> {
     let (sender, receiver) = mpsc::channel::<(Arc<Signal>, After)>();
-    let weak: Weak<Gpu> = Arc::downgrade(gpu);
     let run = move || {
         for (signal, after) in receiver {
-            let Some(gpu) = weak.upgrade() else { break };
-            if let Err(error) = gpu.poll_until(&signal, after) {
+            let Some(polled) = poll(&signal, after) else { break };
+            if let Err(error) = polled {
                 signal.set(Err(error));
             }
         }
     };
-    let thread = std::thread::Builder::new().name("gradloom gpu".to_owned()).spawn(run);
-    let failed = |error| Error::backend(format!("no thread to wait for {}: {error}", gpu.info));
-    thread.map(|_| sender).map_err(failed)
+    std::thread::Builder::new().name("gradloom gpu".to_owned()).spawn(run)?;
+    Ok(sender)
 }
 
 #[cfg(test)]
