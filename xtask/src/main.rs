@@ -13,6 +13,7 @@ mod packages;
 mod process;
 mod rust_tokens;
 mod tidy;
+mod wasm;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,7 @@ usage: cargo xtask COMMAND
   codegen [--check]  writes (or compares) generated files
   tidy               file lengths, headers, names, circles of imports, dependency arrows
   assets NAME        fetches a data set or model into assets/; without a name, lists them
+  wasm               compiles all crates for wasm32 and trains there, in Node
   new-op NAME        lists the rows that a new elementwise op needs";
 
 fn main() -> ExitCode {
@@ -40,6 +42,8 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::run().and_then(|()| circles::run()).and_then(|()| dependencies::run()),
         ["assets"] => assets::list(),
         ["assets", name] => assets::fetch(name),
+        ["wasm"] => wasm::run(false),
+        ["wasm", "--if-installed"] => wasm::run(true),
         ["new-op", name] => new_op::run(name),
         _ => Err(USAGE.to_string()),
     };

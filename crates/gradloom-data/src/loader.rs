@@ -101,7 +101,8 @@ impl<D, T, C> Loader<D, T, C> {
         self
     }
 
-    /// Number of background threads. With zero, batches are made when they are asked for.
+    /// Number of background threads. With zero, and on wasm32, which has no threads, batches are made when
+    /// they are asked for.
     #[must_use]
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
@@ -202,7 +203,7 @@ impl<B: Send + 'static> Epoch<B> {
             next: 0,
             count,
         };
-        let workers = workers.min(count);
+        let workers = if cfg!(target_family = "wasm") { 0 } else { workers.min(count) };
         for worker in 0..workers {
             let (sender, receiver) = sync_channel(prefetch);
             let make = Arc::clone(&epoch.make);

@@ -51,6 +51,12 @@ impl Attachments {
         Ok(made)
     }
 
+    /// Forgets what `owner` has made, so that it is made anew. Its bytes count until the plan goes.
+    pub fn forget(&self, owner: Owner) {
+        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        list.retain(|(other, _)| *other != owner);
+    }
+
     /// Bytes of all that was made.
     pub fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)

@@ -2,14 +2,21 @@
 //! [`Buffer`], elements in a device's memory.
 
 use std::any::Any;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::outside::BytesSource;
 use crate::{DType, Error, Result, Tensor};
 
+/// A future that may be awaited on any thread. It does nothing before it is polled, and dropping it at any
+/// time leaves tensors and devices as if it had not begun, or had finished.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 /// Something that evaluates graphs: the CPU, or one GPU adapter.
 ///
-/// Object-safe, so nothing above this crate is generic over backends.
+/// Object-safe, so nothing above this crate is generic over backends. What may wait for a device has two
+/// forms: one that blocks, and one that is awaited, for threads that must not block. A device that never
+/// waits has them by the blocking form.
 pub trait Backend: Send + Sync + 'static {
     /// A short name for people: `cpu`, `vulkan: NVIDIA H100`.
     fn name(&self) -> String;
@@ -22,6 +29,15 @@ pub trait Backend: Send + Sync + 'static {
     /// # Errors
     /// When memory runs out, the dtype is unsupported, or the device is lost.
     fn upload(&self, dtype: DType, bytes: &[u8]) -> Result<Buffer>;
+
+    /// As [`Backend::upload`], which never waits for a device's work, with a wait where a driver holds many
+    /// uploads that are not done, and for the errors that a driver reports late.
+    ///
+    /// # Errors
+    /// As [`Backend::upload`].
+    fn upload_async<'a>(&'a self, dtype: DType, bytes: &'a [u8]) -> BoxFuture<'a, Result<Buffer>> {
+        Box::pin(async move { self.upload(dtype, bytes) })
+    }
 
     /// Takes elements that are outside of the device's memory, such as in a file, and may leave them
     /// there: used in place, or copied at the first use. Without such a device's own way they are
@@ -46,17 +62,46 @@ pub trait Backend: Send + Sync + 'static {
     /// When the device is lost or an earlier kernel failed.
     fn download(&self, buffer: &Buffer) -> Result<Vec<u8>>;
 
+    /// As [`Backend::download`], without blocking.
+    ///
+    /// # Errors
+    /// As [`Backend::download`].
+    fn download_async<'a>(&'a self, buffer: &'a Buffer) -> BoxFuture<'a, Result<Vec<u8>>> {
+        Box::pin(async move { self.download(buffer) })
+    }
+
     /// Computes every root that has no value yet and stores the values in the nodes.
     ///
     /// # Errors
     /// When memory runs out, a kernel is unsupported, an index is out of range, or the device is lost.
     fn evaluate(&self, roots: &[Tensor], retention: Retention) -> Result<()>;
 
+    /// As [`Backend::evaluate`], without blocking: ready as soon as the work is submitted and its checks
+    /// are known.
+    ///
+    /// # Errors
+    /// As [`Backend::evaluate`].
+    fn evaluate_async<'a>(
+        &'a self,
+        roots: &'a [Tensor],
+        retention: Retention,
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move { self.evaluate(roots, retention) })
+    }
+
     /// Waits for all work submitted so far.
     ///
     /// # Errors
     /// When the device is lost.
     fn synchronize(&self) -> Result<()>;
+
+    /// As [`Backend::synchronize`], without blocking.
+    ///
+    /// # Errors
+    /// When the device is lost.
+    fn synchronize_async(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move { self.synchronize() })
+    }
 
     /// Memory and work counters since the backend was made.
     fn statistics(&self) -> Statistics;
@@ -246,6 +291,14 @@ impl Device {
     /// When the device is lost.
     pub fn synchronize(&self) -> Result<()> {
         self.0.synchronize()
+    }
+
+    /// As [`Device::synchronize`], without blocking.
+    ///
+    /// # Errors
+    /// When the device is lost.
+    pub fn synchronize_async(&self) -> BoxFuture<'_, Result<()>> {
+        self.0.synchronize_async()
     }
 
     /// Memory and work counters.

@@ -1,7 +1,10 @@
-//! Asking for values: [`eval`], [`commit`] and the methods that copy elements to the host.
+//! Asking for values: [`eval`], [`commit`] and the methods that copy elements to the host. Each has a form
+//! that blocks and one that is awaited.
+
+use std::borrow::Cow;
 
 use crate::backend::Retention;
-use crate::{DType, Element, Error, Result, Tensor};
+use crate::{BoxFuture, Buffer, DType, Element, Error, Result, Tensor, Tensors};
 
 /// Computes several tensors in one evaluation, which shares work between them.
 ///
@@ -16,69 +19,21 @@ pub fn eval<'a>(roots: impl IntoIterator<Item = &'a Tensor>) -> Result<()> {
     evaluate(&roots, Retention::Keep)
 }
 
-/// Something that holds tensors: a tensor, a collection, a model, an optimizer.
-pub trait Tensors {
-    /// Calls `visit` on every tensor, always in the same order.
-    fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor));
+/// As [`eval`], without blocking: ready as soon as the work is submitted and its checks are known.
+///
+/// # Errors
+/// As [`eval`].
+///
+/// # Panics
+/// If the tensors are on different devices.
+#[track_caller]
+pub fn eval_async<'a>(
+    roots: impl IntoIterator<Item = &'a Tensor>,
+) -> BoxFuture<'static, Result<()>> {
+    let roots: Vec<Tensor> = roots.into_iter().cloned().collect();
+    check_devices(&roots);
+    Box::pin(async move { evaluate_async(&roots, Retention::Keep).await })
 }
-
-impl Tensors for Tensor {
-    fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor)) {
-        visit(self);
-    }
-}
-
-impl<T: Tensors + ?Sized> Tensors for &mut T {
-    fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor)) {
-        (**self).for_each_tensor(visit);
-    }
-}
-
-impl<T: Tensors> Tensors for Vec<T> {
-    fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor)) {
-        self.iter_mut().for_each(|item| item.for_each_tensor(visit));
-    }
-}
-
-impl<T: Tensors> Tensors for [T] {
-    fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor)) {
-        self.iter_mut().for_each(|item| item.for_each_tensor(visit));
-    }
-}
-
-impl<T: Tensors, const N: usize> Tensors for [T; N] {
-    fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor)) {
-        self.as_mut_slice().for_each_tensor(visit);
-    }
-}
-
-impl<T: Tensors> Tensors for Option<T> {
-    fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor)) {
-        self.iter_mut().for_each(|item| item.for_each_tensor(visit));
-    }
-}
-
-impl Tensors for () {
-    fn for_each_tensor(&mut self, _: &mut dyn FnMut(&mut Tensor)) {}
-}
-
-macro_rules! tensors_of_tuple {
-    ($($name:ident),+) => {
-        impl<$($name: Tensors),+> Tensors for ($($name,)+) {
-            fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor)) {
-                #[expect(non_snake_case, reason = "the type's letter names its field")]
-                let ($($name,)+) = self;
-                $($name.for_each_tensor(visit);)+
-            }
-        }
-    };
-}
-
-tensors_of_tuple!(A);
-tensors_of_tuple!(A, B);
-tensors_of_tuple!(A, B, C);
-tensors_of_tuple!(A, B, C, D);
-tensors_of_tuple!(A, B, C, D, E);
 
 /// Computes all tensors in one evaluation and cuts their histories: the end of a training step.
 ///
@@ -92,38 +47,85 @@ tensors_of_tuple!(A, B, C, D, E);
 ///
 /// # Errors
 /// As [`eval`]; the tensors then keep their histories.
+#[track_caller]
 pub fn commit<T: Tensors + ?Sized>(tensors: &mut T) -> Result<()> {
+    let roots = roots_of(tensors);
+    evaluate(&roots, Retention::Release)?;
+    drop(roots);
+    cut(tensors);
+    Ok(())
+}
+
+/// As [`commit`], without blocking. If it is dropped before it is ready, the tensors keep their histories.
+///
+/// # Errors
+/// As [`commit`].
+///
+/// # Panics
+/// If the tensors are on different devices.
+#[track_caller]
+pub fn commit_async<T: Tensors + Send + ?Sized>(tensors: &mut T) -> BoxFuture<'_, Result<()>> {
+    let roots = roots_of(tensors);
+    check_devices(&roots);
+    Box::pin(async move {
+        evaluate_async(&roots, Retention::Release).await?;
+        drop(roots);
+        cut(tensors);
+        Ok(())
+    })
+}
+
+/// What a commit has to compute.
+fn roots_of<T: Tensors + ?Sized>(tensors: &mut T) -> Vec<Tensor> {
     let mut roots: Vec<Tensor> = Vec::new();
     tensors.for_each_tensor(&mut |tensor| {
         if tensor.value().is_none() && !tensor.is_quantized() {
             roots.push(tensor.clone());
         }
     });
-    evaluate(&roots, Retention::Release)?;
-    drop(roots);
+    roots
+}
+
+fn cut<T: Tensors + ?Sized>(tensors: &mut T) {
     tensors.for_each_tensor(&mut |tensor| {
         let tracked = tensor.is_tracked();
         if !matches!(tensor.op(), crate::Op::Buffer) {
             tensor.cut(tracked);
         }
     });
-    Ok(())
 }
 
 #[track_caller]
 fn evaluate(roots: &[Tensor], retention: Retention) -> Result<()> {
-    // Matrices in blocks are values already: their numbers are never stored.
-    let kept: Vec<Tensor>;
-    let roots = match roots.iter().any(Tensor::is_quantized) {
-        true => {
-            kept = roots.iter().filter(|root| !root.is_quantized()).cloned().collect();
-            &kept
-        }
-        false => roots,
-    };
-    let Some(first) = roots.iter().find(|root| root.value().is_none()) else {
-        return Ok(());
-    };
+    check_devices(roots);
+    let roots = computed(roots);
+    match roots.iter().find(|root| root.value().is_none()) {
+        Some(first) => first.device().backend().evaluate(&roots, retention),
+        None => Ok(()),
+    }
+}
+
+/// The caller has checked the devices, where it could still be named.
+async fn evaluate_async(roots: &[Tensor], retention: Retention) -> Result<()> {
+    let roots = computed(roots);
+    match roots.iter().find(|root| root.value().is_none()) {
+        Some(first) => first.device().backend().evaluate_async(&roots, retention).await,
+        None => Ok(()),
+    }
+}
+
+/// Without matrices in blocks, which are values already: their numbers are never stored.
+fn computed(roots: &[Tensor]) -> Cow<'_, [Tensor]> {
+    match roots.iter().any(Tensor::is_quantized) {
+        true => roots.iter().filter(|root| !root.is_quantized()).cloned().collect(),
+        false => roots.into(),
+    }
+}
+
+#[track_caller]
+fn check_devices(roots: &[Tensor]) {
+    let roots = roots.iter().filter(|root| !root.is_quantized());
+    let Some(first) = roots.clone().find(|root| root.value().is_none()) else { return };
     let device = first.device();
     for root in roots {
         assert!(
@@ -133,7 +135,6 @@ fn evaluate(roots: &[Tensor], retention: Retention) -> Result<()> {
             root.device().name()
         );
     }
-    device.backend().evaluate(roots, retention)
 }
 
 impl Tensor {
@@ -146,20 +147,44 @@ impl Tensor {
         evaluate(std::slice::from_ref(self), Retention::Keep)
     }
 
+    /// As [`Tensor::eval`], without blocking.
+    ///
+    /// # Errors
+    /// As [`eval`].
+    pub fn eval_async(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(evaluate_async(std::slice::from_ref(self), Retention::Keep))
+    }
+
     /// All elements in row-major order.
     ///
     /// # Errors
     /// As [`eval`], and if `T` is not this tensor's dtype.
     #[track_caller]
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
-        if self.dtype() != T::DTYPE {
-            return Err(Error::shape(format!(
-                "to_vec: the tensor is {}, not {}; convert it with `cast` first",
-                self.dtype(),
-                T::DTYPE
-            )));
-        }
+        self.check_elements::<T>()?;
         Ok(T::from_bytes(&self.to_bytes()?))
+    }
+
+    /// As [`Tensor::to_vec`], without blocking: `let loss = loss.to_vec_async::<f32>().await?`.
+    ///
+    /// # Errors
+    /// As [`Tensor::to_vec`].
+    pub fn to_vec_async<T: Element>(&self) -> BoxFuture<'_, Result<Vec<T>>> {
+        Box::pin(async move {
+            self.check_elements::<T>()?;
+            Ok(T::from_bytes(&self.to_bytes_async().await?))
+        })
+    }
+
+    fn check_elements<T: Element>(&self) -> Result<()> {
+        if self.dtype() == T::DTYPE {
+            return Ok(());
+        }
+        Err(Error::shape(format!(
+            "to_vec: the tensor is {}, not {}; convert it with `cast` first",
+            self.dtype(),
+            T::DTYPE
+        )))
     }
 
     /// All elements as bytes in host order.
@@ -168,15 +193,43 @@ impl Tensor {
     /// As [`eval`].
     #[track_caller]
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        if self.is_quantized() {
-            return self.clone().reshape([self.count()]).to_bytes();
+        let tensor = self.with_numbers();
+        tensor.eval()?;
+        let bytes = tensor.device().backend().download(tensor.computed()?);
+        bytes.map_err(|error| tensor.error(error))
+    }
+
+    /// As [`Tensor::to_bytes`], without blocking.
+    ///
+    /// # Errors
+    /// As [`eval`].
+    pub fn to_bytes_async(&self) -> BoxFuture<'_, Result<Vec<u8>>> {
+        Box::pin(async move {
+            let tensor = self.with_numbers();
+            tensor.eval_async().await?;
+            let bytes = tensor.device().backend().download_async(tensor.computed()?).await;
+            bytes.map_err(|error| tensor.error(error))
+        })
+    }
+
+    /// This tensor, or one that has the numbers of a matrix in blocks.
+    #[track_caller]
+    fn with_numbers(&self) -> Cow<'_, Tensor> {
+        match self.is_quantized() {
+            true => Cow::Owned(self.clone().reshape([self.count()])),
+            false => Cow::Borrowed(self),
         }
-        self.eval()?;
-        let value = self.value().ok_or_else(|| {
+    }
+
+    /// The value after an evaluation.
+    fn computed(&self) -> Result<&Buffer> {
+        self.value().ok_or_else(|| {
             Error::backend(format!("eval: {} left a root without a value", self.device().name()))
-        })?;
-        let bytes = self.device().backend().download(value);
-        bytes.map_err(|error| error.of_op(self.op().name(), self.shape(), self.origin()))
+        })
+    }
+
+    fn error(&self, error: Error) -> Error {
+        error.of_op(self.op().name(), self.shape(), self.origin())
     }
 
     /// The only element, as a float: an i64 beyond 2^53 is rounded, [`Tensor::to_vec`] has it exactly.
@@ -188,18 +241,39 @@ impl Tensor {
     /// If there is not exactly one element.
     #[track_caller]
     pub fn item(&self) -> Result<f64> {
+        self.check_single();
+        Ok(first_number(self.dtype(), &self.to_bytes()?))
+    }
+
+    /// As [`Tensor::item`], without blocking.
+    ///
+    /// # Errors
+    /// As [`eval`].
+    ///
+    /// # Panics
+    /// If there is not exactly one element.
+    #[track_caller]
+    pub fn item_async(&self) -> BoxFuture<'_, Result<f64>> {
+        self.check_single();
+        Box::pin(async move { Ok(first_number(self.dtype(), &self.to_bytes_async().await?)) })
+    }
+
+    #[track_caller]
+    fn check_single(&self) {
         assert_eq!(self.count(), 1, "item: the tensor has shape {}, not one element", self.shape());
-        let bytes = self.to_bytes()?;
-        Ok(match self.dtype() {
-            DType::F32 => f64::from(f32::from_bytes(&bytes)[0]),
-            DType::F64 => f64::from_bytes(&bytes)[0],
-            DType::F16 => half::f16::from_bytes(&bytes)[0].to_f64(),
-            DType::BF16 => half::bf16::from_bytes(&bytes)[0].to_f64(),
-            DType::I32 => f64::from(i32::from_bytes(&bytes)[0]),
-            DType::I64 => i64::from_bytes(&bytes)[0] as f64,
-            DType::I8 => f64::from(i8::from_bytes(&bytes)[0]),
-            DType::U32 => f64::from(u32::from_bytes(&bytes)[0]),
-            DType::U8 | DType::Bool => f64::from(bytes[0]),
-        })
+    }
+}
+
+fn first_number(dtype: DType, bytes: &[u8]) -> f64 {
+    match dtype {
+        DType::F32 => f64::from(f32::from_bytes(bytes)[0]),
+        DType::F64 => f64::from_bytes(bytes)[0],
+        DType::F16 => half::f16::from_bytes(bytes)[0].to_f64(),
+        DType::BF16 => half::bf16::from_bytes(bytes)[0].to_f64(),
+        DType::I32 => f64::from(i32::from_bytes(bytes)[0]),
+        DType::I64 => i64::from_bytes(bytes)[0] as f64,
+        DType::I8 => f64::from(i8::from_bytes(bytes)[0]),
+        DType::U32 => f64::from(u32::from_bytes(bytes)[0]),
+        DType::U8 | DType::Bool => f64::from(bytes[0]),
     }
 }

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::Result;
 
@@ -103,33 +103,60 @@ impl Drop for Counted {
 }
 
 /// What a device keeps of a leaf that it has not copied yet: the source, and from the first use on the
-/// memory `M` with the copy.
-pub struct Deferred<M>(Mutex<State<M>>);
+/// memory `M` with the copy. A copy that is made in steps is a `B` meanwhile.
+pub struct Deferred<M, B = ()>(Mutex<State<M, B>>);
 
-enum State<M> {
-    Outside { source: Arc<dyn BytesSource>, _counted: Counted },
+enum State<M, B> {
+    Outside { source: Arc<dyn BytesSource>, begun: Option<B>, _counted: Counted },
     Copied(Arc<M>),
 }
 
-impl<M> Deferred<M> {
+impl<M, B> Deferred<M, B> {
     /// Not copied yet; `counter` has its bytes until it is.
-    pub fn new(source: Arc<dyn BytesSource>, counter: &Arc<AtomicU64>) -> Deferred<M> {
+    pub fn new(source: Arc<dyn BytesSource>, counter: &Arc<AtomicU64>) -> Deferred<M, B> {
         let _counted = Counted::new(counter, source.byte_count());
-        Deferred(Mutex::new(State::Outside { source, _counted }))
+        Deferred(Mutex::new(State::Outside { source, begun: None, _counted }))
     }
 
     /// True until the first use.
     pub fn is_outside(&self) -> bool {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        matches!(&*state, State::Outside { .. })
+        matches!(&*self.state(), State::Outside { .. })
     }
 
+    /// The copy if it is made, otherwise after a step of making it, which may give it. If a step fails, the
+    /// next one begins anew.
+    ///
+    /// # Errors
+    /// Those of `step`.
+    pub fn advance(
+        &self,
+        step: impl FnOnce(&dyn BytesSource, &mut Option<B>) -> Result<Option<Arc<M>>>,
+    ) -> Result<Option<Arc<M>>> {
+        let mut state = self.state();
+        let made = match &mut *state {
+            State::Copied(memory) => return Ok(Some(Arc::clone(memory))),
+            State::Outside { source, begun, .. } => {
+                step(&**source, begun).inspect_err(|_| *begun = None)?
+            }
+        };
+        if let Some(memory) = &made {
+            *state = State::Copied(Arc::clone(memory));
+        }
+        Ok(made)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<M, B>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<M> Deferred<M> {
     /// The copy, which `copy` makes at the first use. If that fails, the next use tries again.
     ///
     /// # Errors
     /// Those of `copy`.
     pub fn memory(&self, copy: impl FnOnce(&dyn BytesSource) -> Result<Arc<M>>) -> Result<Arc<M>> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         let memory = match &*state {
             State::Copied(memory) => return Ok(Arc::clone(memory)),
             State::Outside { source, .. } => copy(&**source)?,
@@ -139,7 +166,7 @@ impl<M> Deferred<M> {
     }
 }
 
-impl<M> std::fmt::Debug for Deferred<M> {
+impl<M, B> std::fmt::Debug for Deferred<M, B> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Deferred")
     }

@@ -1,42 +1,78 @@
 //! Adapters: what GPUs there are, and one shared [`Device`] for each.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use gradloom_tensor::{Device, Error, Result};
+use gradloom_tensor::{BoxFuture, Device, Error, Result};
 
 use crate::backend::WgpuBackend;
 use crate::gpu::Gpu;
 use crate::info::{AdapterInfo, AdapterKind};
+use crate::wait::finish;
 
 /// The instance, its adapters in order of preference, and the devices made so far.
 struct Registry {
+    #[cfg(target_family = "wasm")]
+    instance: wgpu::Instance,
     adapters: Vec<(AdapterInfo, wgpu::Adapter)>,
     devices: Mutex<HashMap<usize, Device>>,
 }
 
-fn registry() -> &'static Registry {
-    static REGISTRY: OnceLock<Registry> = OnceLock::new();
+static REGISTRY: OnceLock<Registry> = OnceLock::new();
+
+/// The registry, which is made at the first call.
+#[cfg(not(target_family = "wasm"))]
+async fn registry() -> &'static Registry {
     REGISTRY.get_or_init(|| {
-        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-        descriptor.backends = wgpu::Backends::PRIMARY;
-        descriptor.flags = wgpu::InstanceFlags::ALLOW_UNDERLYING_NONCOMPLIANT_ADAPTER;
-        if std::env::var_os("GRADLOOM_GPU_VALIDATION").is_some() {
-            descriptor.flags |= wgpu::InstanceFlags::debugging();
-        }
-        let instance = wgpu::Instance::new(descriptor);
-        let packed_dot = instance
-            .wgsl_language_features()
-            .contains(wgpu::WgslLanguageFeatures::Packed4x8IntegerDotProduct);
+        let instance = instance();
+        // Nothing is waited for: drivers are asked at once.
         let found = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
-        let mut adapters: Vec<_> =
-            found.into_iter().map(|adapter| (describe(&adapter, packed_dot), adapter)).collect();
-        adapters.sort_by_key(|(info, _)| info.kind);
-        for (index, (info, _)) in adapters.iter_mut().enumerate() {
-            info.index = index;
-        }
-        Registry { adapters, devices: Mutex::new(HashMap::new()) }
+        Registry { adapters: sorted(&instance, found), devices: Mutex::default() }
     })
+}
+
+/// The registry, which is made at the first call: a browser names one adapter, the fastest.
+#[cfg(target_family = "wasm")]
+async fn registry() -> &'static Registry {
+    if let Some(registry) = REGISTRY.get() {
+        return registry;
+    }
+    let instance = instance();
+    let found = instance.request_adapter(&fastest()).await.ok();
+    let adapters = sorted(&instance, found.into_iter().collect());
+    REGISTRY.get_or_init(|| Registry { instance, adapters, devices: Mutex::default() })
+}
+
+#[cfg(target_family = "wasm")]
+fn fastest() -> wgpu::RequestAdapterOptions<'static, 'static> {
+    let power_preference = wgpu::PowerPreference::HighPerformance;
+    wgpu::RequestAdapterOptions { power_preference, ..Default::default() }
+}
+
+fn instance() -> wgpu::Instance {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = wgpu::Backends::PRIMARY;
+    descriptor.flags = wgpu::InstanceFlags::ALLOW_UNDERLYING_NONCOMPLIANT_ADAPTER;
+    if std::env::var_os("GRADLOOM_GPU_VALIDATION").is_some() {
+        descriptor.flags |= wgpu::InstanceFlags::debugging();
+    }
+    wgpu::Instance::new(descriptor)
+}
+
+fn sorted(
+    instance: &wgpu::Instance,
+    found: Vec<wgpu::Adapter>,
+) -> Vec<(AdapterInfo, wgpu::Adapter)> {
+    let packed_dot = instance
+        .wgsl_language_features()
+        .contains(wgpu::WgslLanguageFeatures::Packed4x8IntegerDotProduct);
+    let mut adapters: Vec<_> =
+        found.into_iter().map(|adapter| (describe(&adapter, packed_dot), adapter)).collect();
+    adapters.sort_by_key(|(info, _)| info.kind);
+    for (index, (info, _)) in adapters.iter_mut().enumerate() {
+        info.index = index;
+    }
+    adapters
 }
 
 fn describe(adapter: &wgpu::Adapter, packed_dot: bool) -> AdapterInfo {
@@ -60,9 +96,53 @@ fn describe(adapter: &wgpu::Adapter, packed_dot: bool) -> AdapterInfo {
     }
 }
 
-/// Every adapter of this machine, best first: discrete, integrated, virtual, software.
+impl Registry {
+    fn infos(&self) -> Vec<AdapterInfo> {
+        self.adapters.iter().map(|(info, _)| info.clone()).collect()
+    }
+
+    /// The device of an adapter, if one is open and not lost.
+    fn open(&self, index: usize) -> Option<Device> {
+        let device = self.devices().get(&index)?.clone();
+        let backend = device.backend().as_any().downcast_ref::<WgpuBackend>();
+        let lost = backend.is_some_and(WgpuBackend::is_lost);
+        (!lost).then_some(device)
+    }
+
+    /// The adapter to open. Natively it is the one that was found; in a browser it is asked for again,
+    /// because there an adapter opens one device and no second one after that is lost.
+    async fn adapter(&self, index: usize) -> Result<wgpu::Adapter> {
+        #[cfg(target_family = "wasm")]
+        if self.devices().contains_key(&index) {
+            let adapter = self.instance.request_adapter(&fastest()).await;
+            return adapter.map_err(|error| Error::device_not_found(error.to_string()));
+        }
+        Ok(self.adapters[index].1.clone())
+    }
+
+    fn devices(&self) -> MutexGuard<'_, HashMap<usize, Device>> {
+        self.devices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What to do where there is no adapter.
+const NO_ADAPTER: &str = if cfg!(target_family = "wasm") {
+    "no GPU adapter found: this browser has no WebGPU, or not for this page or machine; use the CPU device"
+} else {
+    "no GPU adapter found: install a Vulkan driver (on Linux without a GPU, `mesa-vulkan-drivers` brings a \
+     software one), or use the CPU device"
+};
+
+/// Every adapter of this machine, best first: discrete, integrated, virtual, software. In a browser there
+/// are none before [`adapters_async`] or [`device_async`] was awaited.
 pub fn adapters() -> Vec<AdapterInfo> {
-    registry().adapters.iter().map(|(info, _)| info.clone()).collect()
+    let registry = finish(async { Ok(registry().await) }).ok().or_else(|| REGISTRY.get());
+    registry.map(Registry::infos).unwrap_or_default()
+}
+
+/// As [`adapters`], without blocking: a browser is asked for its adapter.
+pub fn adapters_async() -> BoxFuture<'static, Vec<AdapterInfo>> {
+    Box::pin(async { registry().await.infos() })
 }
 
 /// The device that `selector` names. The same adapter always gives the same shared device.
@@ -71,35 +151,49 @@ pub fn adapters() -> Vec<AdapterInfo> {
 /// backend and `"vulkan:1"` its second; other text is looked for in the names of adapters.
 ///
 /// # Errors
-/// If there is no such adapter, or its driver refuses to make a device.
+/// If there is no such adapter, or its driver refuses to make a device; in a browser if no device was
+/// awaited before ([`device_async`]).
 pub fn device(selector: &str) -> Result<Device> {
-    let registry = registry();
-    let index = select(selector)?;
-    let mut devices = registry.devices.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(device) = devices.get(&index) {
-        let lost = device
-            .backend()
-            .as_any()
-            .downcast_ref::<WgpuBackend>()
-            .is_some_and(WgpuBackend::is_lost);
-        if !lost {
-            return Ok(device.clone());
-        }
+    static OPENING: Mutex<()> = Mutex::new(());
+    if let Some(registry) = REGISTRY.get()
+        && let Some(device) = registry.open(select(&registry.adapters, selector)?)
+    {
+        return Ok(device);
     }
-    let (info, adapter) = &registry.adapters[index];
-    let gpu = Gpu::open(adapter, info.clone())?;
+    // Threads that ask at the same time open it once.
+    let _opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
+    finish(opened(selector))
+}
+
+/// As [`device`], without blocking: in a browser the only way to a device.
+///
+/// # Errors
+/// If there is no such adapter, or its driver refuses to make a device.
+pub fn device_async(selector: &str) -> BoxFuture<'_, Result<Device>> {
+    Box::pin(opened(selector))
+}
+
+async fn opened(selector: &str) -> Result<Device> {
+    let registry = registry().await;
+    let index = select(&registry.adapters, selector)?;
+    if let Some(device) = registry.open(index) {
+        return Ok(device);
+    }
+    let adapter = registry.adapter(index).await?;
+    let gpu = Gpu::open(&adapter, registry.adapters[index].0.clone()).await?;
+    // Somebody else may have opened it meanwhile.
+    if let Some(device) = registry.open(index) {
+        return Ok(device);
+    }
     let device = Device::new(Arc::new(WgpuBackend::new(gpu)));
-    devices.insert(index, device.clone());
+    registry.devices().insert(index, device.clone());
     Ok(device)
 }
 
-fn select(selector: &str) -> Result<usize> {
-    let adapters: Vec<&AdapterInfo> = registry().adapters.iter().map(|(info, _)| info).collect();
+fn select(adapters: &[(AdapterInfo, wgpu::Adapter)], selector: &str) -> Result<usize> {
+    let adapters: Vec<&AdapterInfo> = adapters.iter().map(|(info, _)| info).collect();
     if adapters.is_empty() {
-        return Err(Error::device_not_found(
-            "no GPU adapter found: install a Vulkan driver (on Linux without a GPU, \
-             `mesa-vulkan-drivers` brings a software one), or use the CPU device",
-        ));
+        return Err(Error::device_not_found(NO_ADAPTER));
     }
     let selector = selector.trim().to_lowercase();
     let (name, position) = match selector.split_once(':') {

@@ -10,6 +10,7 @@ use gradloom_tensor::{Buffer, DType, Result};
 use crate::gpu::Gpu;
 use crate::pool::{Memory, Pool};
 use crate::transfer;
+use crate::wait::Wait;
 
 /// Bytes of the source that are read at once.
 const PIECE: usize = 8 << 20;
@@ -20,7 +21,18 @@ const PENDING_MAX: u64 = 64 << 20;
 #[derive(Debug)]
 struct Adopted {
     dtype: DType,
-    deferred: Deferred<Memory>,
+    deferred: Deferred<Memory, Upload>,
+}
+
+/// An upload that has begun.
+#[derive(Debug)]
+struct Upload {
+    memory: Arc<Memory>,
+    /// A piece of the source.
+    bytes: Vec<u8>,
+    /// Bytes of the source that were read, and of the device that were written.
+    read: usize,
+    written: u64,
 }
 
 /// Takes leaves over and uploads them.
@@ -51,11 +63,19 @@ impl Adoption {
         buffer.storage::<Adopted>().is_some()
     }
 
-    /// The buffer in the device's memory: uploaded if it is the first use.
-    pub(crate) fn in_memory(&self, buffer: &Buffer) -> Result<Buffer> {
+    /// The buffer in the device's memory: uploaded if it is the first use. Who else needs it meanwhile
+    /// uploads the next piece, so nobody waits for another.
+    pub(crate) async fn in_memory(&self, buffer: &Buffer, wait: Wait) -> Result<Buffer> {
         let Some(adopted) = buffer.storage::<Adopted>() else { return Ok(buffer.clone()) };
-        let memory = adopted.deferred.memory(|source| self.upload(adopted.dtype, source))?;
-        Ok(Buffer::fixed(memory, buffer.dtype(), buffer.len()))
+        loop {
+            let upload = |source: &dyn BytesSource, begun: &mut Option<Upload>| {
+                self.upload_piece(adopted.dtype, source, begun)
+            };
+            if let Some(memory) = adopted.deferred.advance(upload)? {
+                return Ok(Buffer::fixed(memory, buffer.dtype(), buffer.len()));
+            }
+            self.wait_for_uploads(wait).await?;
+        }
     }
 
     /// Bytes of leaves that are not uploaded yet.
@@ -63,35 +83,52 @@ impl Adoption {
         self.outside.load(Ordering::Relaxed)
     }
 
-    fn upload(&self, dtype: DType, source: &dyn BytesSource) -> Result<Arc<Memory>> {
+    /// Uploads the next piece of a source. Gives the memory once it is whole.
+    fn upload_piece(
+        &self,
+        dtype: DType,
+        source: &dyn BytesSource,
+        begun: &mut Option<Upload>,
+    ) -> Result<Option<Arc<Memory>>> {
         let count = source.byte_count();
-        let memory = self.pool.take(transfer::device_bytes(dtype, count / dtype.size()))?;
-        // Of four units, so that every piece begins at a word of the device.
-        let unit = 4 * source.unit();
-        let piece = (PIECE / unit).max(1) * unit;
-        let mut bytes = vec![0; piece.min(count)];
-        let (mut offset, mut written) = (0, 0);
-        while offset < count {
-            let bytes = &mut bytes[..piece.min(count - offset)];
-            let read = source.read(offset, bytes);
-            read.map_err(|error| error.on_device(&self.gpu.info.to_string()))?;
+        let upload = match begun {
+            Some(upload) => upload,
+            none => {
+                let memory = self.pool.take(transfer::device_bytes(dtype, count / dtype.size()))?;
+                // Of four units, so that every piece begins at a word of the device.
+                let unit = 4 * source.unit();
+                let bytes = vec![0; ((PIECE / unit).max(1) * unit).min(count)];
+                none.insert(Upload { memory, bytes, read: 0, written: 0 })
+            }
+        };
+        let Upload { memory, bytes, read, written } = upload;
+        let whole = bytes.len();
+        let bytes = &mut bytes[..whole.min(count - *read)];
+        if !bytes.is_empty() {
+            let found = source.read(*read, bytes);
+            found.map_err(|error| error.on_device(&self.gpu.info.to_string()))?;
             let words = transfer::to_device(dtype, bytes);
             let queue = &self.gpu.queue;
-            self.gpu.scoped("upload", || queue.write_buffer(&memory.raw, written, &words))?;
-            offset += bytes.len();
-            written += words.len() as u64;
-            self.wait_for(words.len() as u64)?;
+            self.gpu.scoped("upload", || queue.write_buffer(&memory.raw, *written, &words))?;
+            *read += bytes.len();
+            *written += words.len() as u64;
+            self.count(words.len() as u64);
         }
-        Ok(memory)
+        Ok((*read == count).then(|| Arc::clone(memory)))
     }
 
-    /// Counts an upload, and waits for all if they are many.
-    fn wait_for(&self, bytes: u64) -> Result<()> {
-        if self.pending.fetch_add(bytes, Ordering::Relaxed) + bytes < PENDING_MAX {
+    /// Counts an upload.
+    pub(crate) fn count(&self, bytes: u64) {
+        self.pending.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Waits for all uploads if they are many.
+    pub(crate) async fn wait_for_uploads(&self, wait: Wait) -> Result<()> {
+        if self.pending.load(Ordering::Relaxed) < PENDING_MAX {
             return Ok(());
         }
         self.pending.store(0, Ordering::Relaxed);
         self.gpu.scoped("upload", || self.gpu.queue.submit([]))?;
-        self.gpu.wait()
+        self.gpu.done(wait).await
     }
 }

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gradloom_plan::{Checks, Limits, Plan, Planner};
 use gradloom_tensor::{
-    Backend, Buffer, BytesSource, Capabilities, DType, Error, Result, Retention, Scalar,
+    Backend, BoxFuture, Buffer, BytesSource, Capabilities, DType, Error, Result, Retention, Scalar,
     Statistics, Tensor,
 };
 
 use crate::adoption::Adoption;
 use crate::codegen;
+use crate::evaluation::{Run, Runner};
 use crate::executor::{Executor, target_of};
 use crate::gpu::Gpu;
 use crate::info::AdapterInfo;
@@ -20,6 +21,7 @@ use crate::pipeline::Shader;
 use crate::pool::{Memory, Pool};
 use crate::status::CheckSite;
 use crate::transfer::{self, Staging};
+use crate::wait::{Wait, finish};
 
 /// Evaluates graphs on one GPU adapter. Made by [`device`](crate::device).
 #[derive(Debug)]
@@ -96,35 +98,106 @@ impl WgpuBackend {
         plan: &Plan,
         inputs: &[Buffer],
         arguments: &[Scalar],
-        sites: &dyn Fn(usize) -> CheckSite,
+        sites: &(dyn Fn(usize) -> CheckSite + Sync),
     ) -> Result<Vec<Buffer>> {
         self.gpu.check()?;
-        let check = self.check_finite.load(Ordering::Relaxed);
-        let inputs = self.in_memory(inputs, |_, error| error)?;
-        self.executor().run(plan, &inputs, arguments, sites, check)
+        let check_finite = self.check_finite.load(Ordering::Relaxed);
+        finish(async {
+            let inputs = &self.in_memory(inputs, |_, error| error, Wait::Blocking).await?;
+            let run = Run { plan, inputs, arguments, sites, check_finite };
+            self.runner(Wait::Blocking).run(run).await
+        })
     }
 
     /// The inputs of a plan, with those in the device's memory that were outside of it. `said` says of an
     /// error which input it is of.
-    fn in_memory<'a>(
+    async fn in_memory<'a>(
         &self,
         inputs: &'a [Buffer],
         said: impl Fn(usize, Error) -> Error,
+        wait: Wait,
     ) -> Result<Cow<'a, [Buffer]>> {
         if !inputs.iter().any(Adoption::has) {
             return Ok(inputs.into());
         }
-        let inputs = inputs.iter().enumerate().map(|(input, buffer)| {
-            let own = match self.adoption.in_memory(buffer) {
+        let mut all = Vec::with_capacity(inputs.len());
+        for (input, buffer) in inputs.iter().enumerate() {
+            let own = match self.adoption.in_memory(buffer, wait).await {
                 Err(error) if error.is_out_of_memory() => {
                     self.trim();
-                    self.adoption.in_memory(buffer)
+                    self.adoption.in_memory(buffer, wait).await
                 }
                 other => other,
             };
-            own.map_err(|error| said(input, error))
-        });
-        inputs.collect::<Result<Vec<_>>>().map(Cow::Owned)
+            all.push(own.map_err(|error| said(input, error))?);
+        }
+        Ok(all.into())
+    }
+
+    async fn uploaded(&self, dtype: DType, bytes: &[u8]) -> Result<Buffer> {
+        let mut buffer = self.upload(dtype, bytes)?;
+        let mut reported = self.gpu.reports().await;
+        if reported.as_ref().is_err_and(Error::is_out_of_memory) {
+            // Only a browser says so now. What it has no memory for must not come back from the pool.
+            drop(buffer);
+            self.trim();
+            buffer = self.upload(dtype, bytes)?;
+            reported = self.gpu.reports().await;
+        }
+        if let Err(error) = reported {
+            drop(buffer);
+            self.trim();
+            return Err(error);
+        }
+        self.adoption.count(bytes.len() as u64);
+        self.adoption.wait_for_uploads(Wait::Awaiting).await?;
+        Ok(buffer)
+    }
+
+    async fn downloaded(&self, buffer: &Buffer, wait: Wait) -> Result<Vec<u8>> {
+        self.gpu.check()?;
+        let buffer = &self.adoption.in_memory(buffer, wait).await?;
+        let memory = buffer.storage::<Memory>().ok_or_else(|| {
+            Error::backend(format!("download: {buffer:?} does not live on {}", self.name()))
+        })?;
+        self.gpu.check()?;
+        let (dtype, len) = (buffer.dtype(), buffer.len());
+        let (host, submissions) = self.staging.download(&memory.raw, dtype, len, wait).await?;
+        self.gpu.reports().await?;
+        self.counters().downloads += submissions;
+        Ok(host)
+    }
+
+    async fn synchronized(&self, wait: Wait) -> Result<()> {
+        self.gpu.check()?;
+        self.gpu.done(wait).await?;
+        self.gpu.reports().await
+    }
+
+    async fn evaluated(&self, roots: &[Tensor], retention: Retention, wait: Wait) -> Result<()> {
+        self.gpu.check()?;
+        let check_finite = self.check_finite.load(Ordering::Relaxed);
+        let planner = if check_finite { &self.careful_planner } else { &self.planner };
+        let prepared = planner.prepare(roots, retention)?;
+        {
+            let mut counters = self.counters();
+            counters.plans += u64::from(!prepared.cached);
+            counters.replays += u64::from(prepared.cached);
+            counters.bytes_moved += prepared.plan.bytes() as u64;
+        }
+        let site = |node: usize| {
+            let (op, node) = (prepared.op_name(node), &prepared.nodes[node]);
+            CheckSite { op, shape: *node.shape(), origin: node.origin() }
+        };
+        let said = |input, error| prepared.error_of_input(input, error);
+        let inputs = &self.in_memory(&prepared.inputs, said, wait).await?;
+        let (plan, arguments) = (&*prepared.plan, &prepared.arguments[..]);
+        let run = Run { plan, inputs, arguments, sites: &site, check_finite };
+        prepared.complete(self.runner(wait).run(run).await?);
+        if !prepared.cached {
+            self.make_room();
+        }
+        Ok(())
     }
 
     /// Fails for elements that the device cannot have.
@@ -167,6 +240,12 @@ impl WgpuBackend {
         }
     }
 
+    fn runner(&self, wait: Wait) -> Runner<'_> {
+        let WgpuBackend { gpu, pool, staging, executor, .. } = self;
+        Runner { gpu, pool, staging, executor, wait }
+    }
+
+    /// Never held while something is waited for.
     fn executor(&self) -> MutexGuard<'_, Executor> {
         self.executor.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -211,47 +290,36 @@ impl Backend for WgpuBackend {
         Ok(self.adoption.adopt(dtype, source))
     }
 
+    fn upload_async<'a>(&'a self, dtype: DType, bytes: &'a [u8]) -> BoxFuture<'a, Result<Buffer>> {
+        Box::pin(self.uploaded(dtype, bytes))
+    }
+
     fn download(&self, buffer: &Buffer) -> Result<Vec<u8>> {
-        self.gpu.check()?;
-        let buffer = &self.adoption.in_memory(buffer)?;
-        let memory = buffer.storage::<Memory>().ok_or_else(|| {
-            Error::backend(format!("download: {buffer:?} does not live on {}", self.name()))
-        })?;
-        self.gpu.check()?;
-        let (host, submissions) = self.staging.read(&memory.raw, buffer.dtype(), buffer.len())?;
-        self.counters().downloads += submissions;
-        Ok(host)
+        finish(self.downloaded(buffer, Wait::Blocking))
+    }
+
+    fn download_async<'a>(&'a self, buffer: &'a Buffer) -> BoxFuture<'a, Result<Vec<u8>>> {
+        Box::pin(self.downloaded(buffer, Wait::Awaiting))
     }
 
     fn evaluate(&self, roots: &[Tensor], retention: Retention) -> Result<()> {
-        self.gpu.check()?;
-        let check = self.check_finite.load(Ordering::Relaxed);
-        let planner = if check { &self.careful_planner } else { &self.planner };
-        let prepared = planner.prepare(roots, retention)?;
-        {
-            let mut counters = self.counters();
-            counters.plans += u64::from(!prepared.cached);
-            counters.replays += u64::from(prepared.cached);
-            counters.bytes_moved += prepared.plan.bytes() as u64;
-        }
-        let site = |node: usize| {
-            let (op, node) = (prepared.op_name(node), &prepared.nodes[node]);
-            CheckSite { op, shape: *node.shape(), origin: node.origin() }
-        };
-        let said = |input, error| prepared.error_of_input(input, error);
-        let inputs = self.in_memory(&prepared.inputs, said)?;
-        let arguments = &prepared.arguments;
-        let outputs = self.executor().run(&prepared.plan, &inputs, arguments, &site, check)?;
-        prepared.complete(outputs);
-        if !prepared.cached {
-            self.make_room();
-        }
-        Ok(())
+        finish(self.evaluated(roots, retention, Wait::Blocking))
+    }
+
+    fn evaluate_async<'a>(
+        &'a self,
+        roots: &'a [Tensor],
+        retention: Retention,
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.evaluated(roots, retention, Wait::Awaiting))
     }
 
     fn synchronize(&self) -> Result<()> {
-        self.gpu.check()?;
-        self.gpu.wait()
+        finish(self.synchronized(Wait::Blocking))
+    }
+
+    fn synchronize_async(&self) -> BoxFuture<'_, Result<()>> {
+        Box::pin(self.synchronized(Wait::Awaiting))
     }
 
     fn statistics(&self) -> Statistics {
@@ -285,8 +353,9 @@ impl Backend for WgpuBackend {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
+    use std::task::{Context, Waker};
 
-    use gradloom_tensor::{Backend as _, DType, Tensor};
+    use gradloom_tensor::{Backend as _, DType, Error, Tensor};
 
     use super::WgpuBackend;
 
@@ -333,11 +402,21 @@ mod tests {
         };
         let backend: &WgpuBackend = device.backend().as_any().downcast_ref().unwrap();
         let buffer = backend.upload(DType::F32, &[0; 16]).unwrap();
+        let mut begun = backend.download_async(&buffer);
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(begun.as_mut().poll(&mut context).is_pending());
         backend.gpu.device.destroy();
+        // It may be done before, but it ends.
+        let ended = pollster::block_on(begun);
+        assert!(ended.as_ref().map_or_else(Error::is_device_lost, |b| b.len() == 16), "{ended:?}");
         let lost = (0..10).find_map(|_| backend.download(&buffer).err()).unwrap();
         assert!(lost.is_device_lost(), "{lost}");
         assert!(backend.upload(DType::F32, &[0; 16]).unwrap_err().is_device_lost());
         assert!(backend.synchronize().unwrap_err().is_device_lost());
+        let awaited = pollster::block_on(backend.download_async(&buffer));
+        assert!(awaited.unwrap_err().is_device_lost());
+        let awaited = pollster::block_on(backend.synchronize_async());
+        assert!(awaited.unwrap_err().is_device_lost());
 
         let again = crate::device("").unwrap();
         assert_ne!(device, again);

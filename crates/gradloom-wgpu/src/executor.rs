@@ -1,5 +1,6 @@
 //! [`Executor`]: plans as lists of dispatches. An evaluation is one submission, or two if it checks
-//! indices: kernels up to the last check, whose outcome is waited for, then the others.
+//! indices: kernels up to the last check, whose outcome is waited for (`evaluation.rs`), then the others.
+//! Nothing here waits, and other evaluations may come between.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -7,17 +8,17 @@ use gradloom_plan::{KernelKind, Owner, Plan};
 use gradloom_tensor::{Buffer, DType, Error, Result, Scalar};
 
 use crate::arena::Arena;
-use crate::check::Evaluation;
 use crate::codegen::Target;
-use crate::compiled::Compiled;
+use crate::compiled::{Compiled, Piece};
 use crate::gpu::Gpu;
 use crate::pipeline::Pipelines;
 use crate::pool::{Memory, Pool};
 use crate::profile::Profile;
-use crate::status::{CheckSite, Status};
+use crate::status::{self, CheckSite, Status};
 use crate::step::{Memories, Shared, Step};
 use crate::transfer::{self, Staging};
 use crate::turns::{self, Turns};
+use crate::wait::After;
 use crate::work::Call;
 
 /// Runs plans on one device.
@@ -46,6 +47,41 @@ struct Taken {
     outputs: Vec<Buffer>,
 }
 
+/// An evaluation between its submissions.
+pub(crate) struct Begun {
+    compiled: Arc<Mutex<Compiled>>,
+    /// The arguments as words.
+    words: Vec<u32>,
+    taken: Taken,
+    groups: Vec<wgpu::BindGroup>,
+    /// That of the arena for which the groups were made; none before the first submission.
+    generation: Option<u64>,
+}
+
+/// What a submission has copied for the host: the outcome of its index checks.
+pub(crate) struct Outcome {
+    pub(crate) staging: wgpu::Buffer,
+    pub(crate) after: After,
+}
+
+impl Begun {
+    /// What is submitted one after another, with the outcomes looked at in between.
+    pub(crate) fn pieces(&self, singly: bool) -> Vec<Piece> {
+        lock(&self.compiled).pieces(singly)
+    }
+
+    /// The memory of the evaluation.
+    pub(crate) fn memory<'a>(&'a self, inputs: &'a [Buffer]) -> Memories<'a> {
+        let Taken { slots, scratch, outputs } = &self.taken;
+        Memories { inputs, outputs, slots, scratch }
+    }
+
+    /// The results.
+    pub(crate) fn finish(self) -> Vec<Buffer> {
+        self.taken.outputs
+    }
+}
+
 impl Executor {
     pub(crate) fn new(gpu: Arc<Gpu>, pool: Arc<Pool>, staging: Arc<Staging>) -> Self {
         Executor {
@@ -55,7 +91,7 @@ impl Executor {
             compiled: Vec::new(),
             arena: Arena::new(Arc::clone(&gpu)),
             turns: Turns::new(Arc::clone(&gpu)),
-            status: Status::new(Arc::clone(&gpu)),
+            status: Status::new(&gpu),
             profile: Profile::from_environment(&gpu),
             kernels: 0,
             submissions: 0,
@@ -83,24 +119,88 @@ impl Executor {
         &mut self.pipelines
     }
 
-    /// Runs a plan: compiled at first, then replayed from its caches. If it fails, no input has changed.
-    /// With `check_finite` every kernel's results are looked at, which needs a plan without results in
-    /// the memory of its inputs.
-    pub(crate) fn run(
+    /// Begins to run a plan, which is compiled at first and then replayed from its caches: takes memory.
+    pub(crate) fn begin(
         &mut self,
         plan: &Plan,
         inputs: &[Buffer],
         arguments: &[Scalar],
         sites: &dyn Fn(usize) -> CheckSite,
-        check_finite: bool,
-    ) -> Result<Vec<Buffer>> {
+    ) -> Result<Begun> {
         check_inputs(plan, inputs, arguments)?;
         let compiled = self.compiled(plan, sites)?;
-        let mut compiled = lock(&compiled);
-        let outputs =
-            self.run_compiled(plan, &mut compiled, inputs, arguments, sites, check_finite);
+        let words = arguments.iter().zip(&plan.arguments);
+        let words: Vec<u32> = words.map(|(value, &dtype)| value.word(dtype)).collect();
+        let mut taken = self.take(plan, &lock(&compiled), inputs);
+        if taken.as_ref().is_err_and(Error::is_out_of_memory) {
+            // What bind groups hold on to is not free even where the pool lets it go.
+            self.forget_bind_groups();
+            self.pool.trim();
+            taken = self.take(plan, &lock(&compiled), inputs);
+        }
+        let taken = taken.map_err(|error| match plan.largest().map(sites) {
+            Some(site) => site.error(error),
+            None => error,
+        })?;
+        Ok(Begun { compiled, words, taken, groups: Vec::new(), generation: None })
+    }
+
+    /// Binds the memory of an evaluation to its dispatches.
+    fn bind(&mut self, begun: &mut Begun, inputs: &[Buffer]) -> Result<()> {
+        let memory = begun.memory(inputs);
+        let mut compiled = lock(&begun.compiled);
+        let Compiled { steps, numbers, longest, .. } = &mut *compiled;
+        self.turns.grow(*longest)?;
+        let shared = Shared {
+            arena: &self.arena,
+            turns: &self.turns,
+            numbers: numbers.as_ref(),
+            status: &self.status.words,
+        };
+        let mut groups = Vec::with_capacity(steps.len());
+        for step in steps {
+            groups.push(step.bind_group(&self.gpu, &memory, &shared)?);
+        }
+        drop(compiled);
+        begun.groups = groups;
+        begun.generation = Some(self.arena.generation);
+        Ok(())
+    }
+
+    /// Submits a piece of an evaluation. Gives the outcome of its checks if it has some.
+    pub(crate) fn submit_piece(
+        &mut self,
+        plan: &Plan,
+        begun: &mut Begun,
+        inputs: &[Buffer],
+        piece: &Piece,
+    ) -> Result<Option<Outcome>> {
+        // Another evaluation may have been here since the last piece.
+        self.arena.write(&lock(&begun.compiled).words, &begun.words)?;
+        if begun.generation != Some(self.arena.generation) {
+            self.bind(begun, inputs)?;
+        }
+        let staging = piece.checks.then(|| self.staging.take(status::BYTES)).transpose()?;
+        let compiled = lock(&begun.compiled);
+        let calls = compiled.calls(piece.kernels.clone());
+        let after =
+            self.submit(plan.id, &compiled.steps, &begun.groups, &calls, staging.as_ref())?;
+        Ok(staging.map(|staging| Outcome { staging, after }))
+    }
+
+    /// Forgets what was made of a plan, and all shaders, because the driver has refused some of it after
+    /// the fact.
+    pub(crate) fn distrust(&mut self, plan: &Plan, error: &Error) {
+        self.forget_bind_groups();
+        if !error.is_out_of_memory() {
+            plan.attachments.forget(self.owner);
+            self.pipelines.forget_all();
+        }
+    }
+
+    /// Writes compiled shaders to their file, if it is time to.
+    pub(crate) fn save_if_due(&mut self) {
         self.pipelines.save_if_due();
-        outputs
     }
 
     /// What was made of a plan at its first evaluation.
@@ -125,68 +225,6 @@ impl Executor {
         Ok(compiled)
     }
 
-    fn run_compiled(
-        &mut self,
-        plan: &Plan,
-        compiled: &mut Compiled,
-        inputs: &[Buffer],
-        arguments: &[Scalar],
-        sites: &dyn Fn(usize) -> CheckSite,
-        check_finite: bool,
-    ) -> Result<Vec<Buffer>> {
-        let words: Vec<u32> = arguments
-            .iter()
-            .zip(&plan.arguments)
-            .map(|(value, &dtype)| value.word(dtype))
-            .collect();
-        self.arena.write(&compiled.words, &words)?;
-        self.turns.grow(compiled.longest)?;
-        let taken = match self.take(plan, compiled, inputs) {
-            Err(error) if error.is_out_of_memory() => {
-                // What bind groups hold on to is not free even where the pool lets it go.
-                compiled.forget_bind_groups();
-                for other in self.compiled.iter().filter_map(Weak::upgrade) {
-                    // The one that runs is locked.
-                    other.try_lock().into_iter().for_each(|mut other| other.forget_bind_groups());
-                }
-                self.pool.trim();
-                self.take(plan, compiled, inputs)
-            }
-            other => other,
-        };
-        let taken = taken.map_err(|error| match plan.largest().map(sites) {
-            Some(site) => site.error(error),
-            None => error,
-        })?;
-        let Taken { slots, scratch, outputs } = taken;
-        let memory = Memories { inputs, outputs: &outputs, slots: &slots, scratch: &scratch };
-        let mut groups = Vec::with_capacity(compiled.steps.len());
-        let shared = Shared {
-            arena: &self.arena,
-            turns: &self.turns,
-            numbers: compiled.numbers.as_ref(),
-            status: &self.status.words,
-        };
-        for step in &mut compiled.steps {
-            groups.push(step.bind_group(&self.gpu, &memory, &shared)?);
-        }
-        let staging = Arc::clone(&self.staging);
-        let evaluation = Evaluation { plan, memory: &memory, arguments, staging: &staging, sites };
-        for piece in compiled.pieces(check_finite) {
-            let calls = compiled.calls(piece.kernels.clone());
-            self.submit(plan.id, &compiled.steps, &groups, &calls, piece.checks)?;
-            if piece.checks {
-                self.status.outcome(sites)?;
-            }
-            if check_finite {
-                for kernel in &plan.kernels[piece.kernels] {
-                    evaluation.check_finite(kernel)?;
-                }
-            }
-        }
-        Ok(outputs)
-    }
-
     fn take(&self, plan: &Plan, compiled: &Compiled, inputs: &[Buffer]) -> Result<Taken> {
         let slots = plan.slots.iter().map(|slot| slot.bytes as u64);
         let scratch = compiled.scratch.iter().copied();
@@ -200,23 +238,24 @@ impl Executor {
     }
 
     /// Submits dispatches, and a copy of the index checks' outcome for the host if it wants to `know`.
+    /// Nothing is submitted if there is nothing to do.
     fn submit(
         &mut self,
         plan: u64,
         steps: &[Step],
         groups: &[wgpu::BindGroup],
         calls: &[Call],
-        know: bool,
-    ) -> Result<()> {
-        if calls.is_empty() && !know {
-            return Ok(());
+        know: Option<&wgpu::Buffer>,
+    ) -> Result<After> {
+        if calls.is_empty() && know.is_none() {
+            return Ok(None);
         }
         let Executor { gpu, status, profile, .. } = self;
         let stride = turns::stride(gpu) as u32;
         let record = |pass: &mut wgpu::ComputePass<'_>, call: &Call| {
             steps[call.step].record(pass, &groups[call.step], call.turn * stride);
         };
-        gpu.scoped("running a plan", || {
+        let after = gpu.scoped("running a plan", || {
             let mut encoder = gpu.device.create_command_encoder(&Default::default());
             match profile {
                 None => {
@@ -232,10 +271,10 @@ impl Executor {
                     profile.resolve(&mut encoder, calls.len());
                 }
             }
-            if know {
-                status.record(&mut encoder);
+            if let Some(staging) = know {
+                status.record(&mut encoder, staging);
             }
-            gpu.queue.submit([encoder.finish()]);
+            gpu.queue.submit([encoder.finish()])
         })?;
         self.kernels += calls.len() as u64;
         self.submissions += 1;
@@ -244,7 +283,8 @@ impl Executor {
             let labels: Vec<(String, [u32; 2])> = calls.iter().map(label).collect();
             profile.report(&self.gpu, plan, &labels)?;
         }
-        self.gpu.check()
+        self.gpu.check()?;
+        Ok(Some(after))
     }
 }
 

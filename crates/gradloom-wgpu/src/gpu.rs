@@ -1,14 +1,17 @@
 //! [`Gpu`]: an opened adapter, and how its errors become values: nothing that a driver reports may
 //! panic.
 
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use gradloom_tensor::{Error, Result};
 
 use crate::info::AdapterInfo;
+use crate::late::{Late, convert};
+use crate::wait::{After, Poller, Signal, Wait, cannot_block};
 
-/// How long, and how often, the call back of a finished mapping is waited for.
+/// How long, and how often, the call back of finished work is waited for.
 const CALLBACK_WAIT: Duration = Duration::from_millis(50);
 const CALLBACK_WAITS: usize = 200;
 
@@ -21,6 +24,8 @@ pub(crate) struct Gpu {
     pub(crate) limits: wgpu::Limits,
     pub(crate) features: wgpu::Features,
     faults: Arc<Faults>,
+    late: Late,
+    poller: Poller,
 }
 
 /// What callbacks of the driver have reported.
@@ -32,7 +37,7 @@ struct Faults {
 
 impl Gpu {
     /// Opens an adapter with all its limits and the optional features that kernels know to use.
-    pub(crate) fn open(adapter: &wgpu::Adapter, info: AdapterInfo) -> Result<Gpu> {
+    pub(crate) async fn open(adapter: &wgpu::Adapter, info: AdapterInfo) -> Result<Gpu> {
         let optional = wgpu::Features::SUBGROUP
             | wgpu::Features::TIMESTAMP_QUERY
             | wgpu::Features::PIPELINE_CACHE;
@@ -45,7 +50,7 @@ impl Gpu {
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
         };
-        let opened = pollster::block_on(adapter.request_device(&descriptor));
+        let opened = adapter.request_device(&descriptor).await;
         let (device, queue) = opened.map_err(|error| {
             Error::device_not_found(format!("{info} refuses to open: {error}; try another adapter"))
         })?;
@@ -60,7 +65,8 @@ impl Gpu {
             let mut lost = reported.lost.lock().unwrap_or_else(PoisonError::into_inner);
             lost.get_or_insert(format!("{reason:?}: {message}"));
         });
-        Ok(Gpu { info, device, queue, limits, features, faults })
+        let (late, poller) = (Late::default(), Poller::default());
+        Ok(Gpu { info, device, queue, limits, features, faults, late, poller })
     }
 
     /// Fails if the device is lost or a call before failed outside any scope.
@@ -72,7 +78,9 @@ impl Gpu {
             )));
         }
         let mut fault = self.faults.uncaptured.lock().unwrap_or_else(PoisonError::into_inner);
-        fault.take().map_or(Ok(()), Err)
+        fault.take().map_or(Ok(()), Err)?;
+        drop(fault);
+        self.late.look()
     }
 
     /// True once the device is lost.
@@ -80,7 +88,8 @@ impl Gpu {
         self.faults.lost.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// Runs `work` and gives its result, or the first error that the driver reported meanwhile.
+    /// Runs `work` and gives its result, or the first error that the driver reported meanwhile. A browser
+    /// reports it later: see [`Gpu::reports`].
     pub(crate) fn scoped<T>(&self, what: &str, work: impl FnOnce() -> T) -> Result<T> {
         let filters = [
             wgpu::ErrorFilter::Internal,
@@ -92,7 +101,7 @@ impl Gpu {
         let result = work();
         let mut first = None;
         while let Some(scope) = scopes.pop() {
-            let error = pollster::block_on(scope.pop());
+            let error = self.late.answer(what, scope.pop());
             first = first.or(error);
         }
         match first {
@@ -104,54 +113,87 @@ impl Gpu {
         }
     }
 
-    /// Waits for everything submitted so far.
+    /// Waits for what a browser has yet to report of the work so far; the first error.
+    pub(crate) async fn reports(&self) -> Result<()> {
+        let reported = self.late.all().await;
+        self.check()?;
+        reported
+    }
+
+    /// Blocks until everything submitted so far is done.
     pub(crate) fn wait(&self) -> Result<()> {
-        let waited = self.device.poll(wgpu::PollType::wait_indefinitely());
+        self.wait_after(None)
+    }
+
+    fn wait_after(&self, submission_index: After) -> Result<()> {
+        if cfg!(target_family = "wasm") {
+            return Err(cannot_block());
+        }
+        let waited = self.device.poll(wgpu::PollType::Wait { submission_index, timeout: None });
         self.check()?;
         waited
             .map(drop)
             .map_err(|error| Error::backend(format!("waiting for {}: {error}", self.info)))
     }
-}
 
-/// Waits until the first `bytes` of a buffer can be read; the caller unmaps it.
-pub(crate) fn map_for_reading(
-    gpu: &Gpu,
-    buffer: &wgpu::Buffer,
-    bytes: u64,
-) -> Result<wgpu::BufferView> {
-    let (sender, receiver) = mpsc::channel();
-    buffer.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
-        // The receiver is gone only if this read has failed already.
-        let _ = sender.send(result);
-    });
-    gpu.wait()?;
-    // The call back may run in another thread that polls at the same time, a little later.
-    let mut result = None;
-    for _ in 0..CALLBACK_WAITS {
-        result = receiver.recv_timeout(CALLBACK_WAIT).ok();
-        if result.is_some() {
-            break;
+    /// Blocks until a signal is set that waits for a submission.
+    pub(crate) fn poll_until(&self, signal: &Signal, after: After) -> Result<()> {
+        self.wait_after(after)?;
+        // The call back may run in another thread that polls at the same time, a little later.
+        for _ in 0..CALLBACK_WAITS {
+            if signal.is_set_within(CALLBACK_WAIT) {
+                return Ok(());
+            }
+            self.wait()?;
         }
-        gpu.wait()?;
+        Err(Error::backend(format!("waiting for {}: the device did not finish", self.info)))
     }
-    let failed = |reason: String| Error::backend(format!("reading from {}: {reason}", gpu.info));
-    match result {
-        Some(Ok(())) => {
-            buffer.get_mapped_range(0..bytes).map_err(|error| failed(error.to_string()))
-        }
-        Some(Err(error)) => Err(failed(error.to_string())),
-        None => Err(failed("the device did not finish its work".to_owned())),
-    }
-}
 
-fn convert(what: &str, error: wgpu::Error) -> Error {
-    match error {
-        wgpu::Error::OutOfMemory { .. } => Error::out_of_memory(format!(
-            "{what}: the GPU has no memory left; use smaller batches or drop tensors"
-        )),
-        wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
-            Error::backend(format!("{what}: {description}"))
+    /// Waits for what a signal reports of a submission.
+    async fn report(self: &Arc<Self>, signal: Arc<Signal>, after: After, wait: Wait) -> Result<()> {
+        match wait {
+            Wait::Blocking => self.poll_until(&signal, after)?,
+            Wait::Awaiting => {
+                let gpu = Arc::downgrade(self);
+                let poll = move |signal: &Signal, after| {
+                    gpu.upgrade().map(|gpu| gpu.poll_until(signal, after))
+                };
+                let failed = |error| Error::backend(format!("waiting for {}: {error}", self.info));
+                self.poller.watch(&signal, after, poll).map_err(failed)?;
+            }
         }
+        let reported = poll_fn(|context| signal.poll(context)).await;
+        self.check()?;
+        reported
+    }
+
+    /// Waits for everything submitted so far.
+    pub(crate) async fn done(self: &Arc<Self>, wait: Wait) -> Result<()> {
+        let signal = Arc::new(Signal::default());
+        let reported = Arc::clone(&signal);
+        self.queue.on_submitted_work_done(move || reported.set(Ok(())));
+        self.report(signal, None, wait).await
+    }
+
+    /// The first `bytes` of a buffer once a submission is done; the caller unmaps it.
+    pub(crate) async fn mapped(
+        self: &Arc<Self>,
+        buffer: &wgpu::Buffer,
+        bytes: u64,
+        after: After,
+        wait: Wait,
+    ) -> Result<wgpu::BufferView> {
+        let failed =
+            |reason: String| Error::backend(format!("reading from {}: {reason}", self.info));
+        let signal = Arc::new(Signal::default());
+        let reported = Arc::clone(&signal);
+        buffer.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
+            reported.set(result.map_err(|error| Error::backend(error.to_string())));
+        });
+        self.report(signal, after, wait).await.map_err(|error| match error.is_device_lost() {
+            true => error,
+            false => failed(error.to_string()),
+        })?;
+        buffer.get_mapped_range(0..bytes).map_err(|error| failed(error.to_string()))
     }
 }

@@ -117,6 +117,11 @@ impl Pipelines {
         self.by_source.retain(|_, entry| !unused(entry) || entry.used > middle);
     }
 
+    /// Forgets all pipelines; plans keep those that they use.
+    pub(crate) fn forget_all(&mut self) {
+        self.by_source.clear();
+    }
+
     /// The shaders from number `first` on that are not forgotten, in the order of their first use.
     pub(crate) fn shaders(&self, first: u64) -> Vec<Shader> {
         let wanted = self.by_source.iter().filter(|(_, entry)| entry.number >= first);

@@ -1,9 +1,12 @@
 //! [`Profile`]: with `GRADLOOM_PROFILE=1` every evaluation prints its dispatches, with times where the
 //! device has timestamps. Each dispatch then has a pass of its own, so totals are higher than without.
 
+use std::sync::Arc;
+
 use gradloom_tensor::Result;
 
-use crate::gpu::{self, Gpu};
+use crate::gpu::Gpu;
+use crate::wait::{Wait, finish};
 
 /// Prints the dispatches of evaluations.
 #[derive(Debug)]
@@ -83,7 +86,12 @@ impl Profile {
     }
 
     /// Prints the dispatches of a plan that was just submitted.
-    pub(crate) fn report(&self, gpu: &Gpu, plan: u64, labels: &[(String, [u32; 2])]) -> Result<()> {
+    pub(crate) fn report(
+        &self,
+        gpu: &Arc<Gpu>,
+        plan: u64,
+        labels: &[(String, [u32; 2])],
+    ) -> Result<()> {
         let times = self.times(gpu, labels.len())?;
         eprintln!("plan {plan}: {} dispatches", labels.len());
         let mut total = 0.0;
@@ -102,10 +110,10 @@ impl Profile {
         Ok(())
     }
 
-    fn times(&self, gpu: &Gpu, count: usize) -> Result<Vec<f64>> {
+    fn times(&self, gpu: &Arc<Gpu>, count: usize) -> Result<Vec<f64>> {
         let Some(queries) = &self.queries else { return Ok(Vec::new()) };
         let bytes = (count * 2).min(queries.capacity) as u64 * 8;
-        let mapped = gpu::map_for_reading(gpu, &queries.readable, bytes)?;
+        let mapped = finish(gpu.mapped(&queries.readable, bytes, None, Wait::Blocking))?;
         let period = f64::from(gpu.queue.get_timestamp_period()) / 1e3;
         let stamps: Vec<u64> = mapped.chunks_exact(8).map(bytemuck::pod_read_unaligned).collect();
         drop(mapped);

@@ -13,7 +13,8 @@ const CLEAR_LINE: &str = "\r\x1b[2K";
 pub(crate) struct Progress<W: Write = std::io::Stderr> {
     /// Where it is shown, if anybody sees it.
     output: Option<W>,
-    begin: Instant,
+    /// None where nobody sees it: a browser's clock is not `std`'s.
+    begin: Option<Instant>,
     patience: Duration,
     done: usize,
     total: usize,
@@ -31,14 +32,15 @@ impl Progress {
 
 impl<W: Write> Progress<W> {
     fn on(output: Option<W>, total: usize, patience: Duration) -> Progress<W> {
-        Progress { output, begin: Instant::now(), patience, done: 0, total, shown: false }
+        let begin = output.is_some().then(Instant::now);
+        Progress { output, begin, patience, done: 0, total, shown: false }
     }
 
     /// One more kernel is compiled.
     pub(crate) fn advance(&mut self) {
         self.done += 1;
-        if let Some(output) = &mut self.output
-            && self.begin.elapsed() >= self.patience
+        if let (Some(output), Some(begin)) = (&mut self.output, self.begin)
+            && begin.elapsed() >= self.patience
         {
             let (done, total) = (self.done, self.total);
             // Whether it can be shown changes nothing else.

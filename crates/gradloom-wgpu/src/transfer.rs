@@ -1,17 +1,20 @@
-//! Elements between host and device, and the staging buffer that downloads go through.
+//! Elements between host and device, and the staging buffers that downloads go through.
 //!
 //! On the device elements lie as on the host, packed from the lowest bits of each word; the last word is
 //! filled up.
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gradloom_tensor::{DType, Result};
 
-use crate::gpu::{self, Gpu};
+use crate::gpu::Gpu;
+use crate::wait::{After, Wait};
 
-/// Most bytes that the staging buffer grows to; larger downloads go in pieces.
+/// Most bytes of a staging buffer, and of those that are kept; larger downloads go in pieces.
 const STAGING_MAX: u64 = 64 << 20;
+/// The smallest staging buffer.
+const SMALLEST: u64 = 1 << 12;
 
 /// Bytes of `len` elements on the device.
 pub(crate) fn device_bytes(dtype: DType, len: usize) -> u64 {
@@ -32,50 +35,42 @@ pub(crate) fn to_device(dtype: DType, bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(words)
 }
 
-/// The kept buffer that the host reads from.
+/// The buffers that the host reads from. One is taken for each read and kept for the next; if the read is
+/// given up, it goes with it.
 #[derive(Debug)]
 pub(crate) struct Staging {
     gpu: Arc<Gpu>,
-    buffer: Mutex<Option<wgpu::Buffer>>,
+    kept: Mutex<Vec<wgpu::Buffer>>,
 }
 
 impl Staging {
     pub(crate) fn new(gpu: Arc<Gpu>) -> Self {
-        Staging { gpu, buffer: Mutex::default() }
+        Staging { gpu, kept: Mutex::default() }
     }
 
     /// Gives the staging memory back.
     pub(crate) fn trim(&self) {
-        *self.buffer.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.kept().clear();
     }
 
     /// Copies `len` elements to the host. Gives the host bytes and the number of submissions.
-    pub(crate) fn read(
+    pub(crate) async fn download(
         &self,
         source: &wgpu::Buffer,
         dtype: DType,
         len: usize,
+        wait: Wait,
     ) -> Result<(Vec<u8>, u64)> {
         let total = device_bytes(dtype, len);
         let mut host = Vec::with_capacity(len * dtype.size() + 4);
-        let mut kept = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut offset, mut submissions) = (0, 0);
         while offset < total {
             let piece = (total - offset).min(STAGING_MAX);
-            let staging = self.grown(&mut kept, piece)?;
+            let staging = self.take(piece)?;
             let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
             encoder.copy_buffer_to_buffer(source, offset, &staging, 0, piece);
-            let mapped = match self.map(encoder, &staging, piece) {
-                Ok(mapped) => mapped,
-                Err(error) => {
-                    // It may be mapped or not; a new one is certain.
-                    *kept = None;
-                    return Err(error);
-                }
-            };
-            host.extend_from_slice(&mapped);
-            drop(mapped);
-            staging.unmap();
+            let after = Some(self.gpu.queue.submit([encoder.finish()]));
+            self.read(staging, piece, after, wait, |bytes| host.extend_from_slice(bytes)).await?;
             offset += piece;
             submissions += 1;
         }
@@ -83,33 +78,48 @@ impl Staging {
         Ok((host, submissions))
     }
 
-    fn grown(&self, kept: &mut Option<wgpu::Buffer>, bytes: u64) -> Result<wgpu::Buffer> {
-        if let Some(buffer) = kept
-            && buffer.size() >= bytes
-        {
-            return Ok(buffer.clone());
+    /// A buffer of at least so many bytes for a submission to write.
+    pub(crate) fn take(&self, bytes: u64) -> Result<wgpu::Buffer> {
+        let mut kept = self.kept();
+        if let Some(position) = kept.iter().position(|buffer| buffer.size() >= bytes) {
+            return Ok(kept.remove(position));
         }
-        let size = bytes.next_power_of_two().clamp(1 << 16, STAGING_MAX);
-        let buffer = self.gpu.scoped("allocating the staging buffer", || {
+        // A larger one takes the place of one that is too small.
+        drop(kept.pop());
+        drop(kept);
+        self.gpu.scoped("allocating a staging buffer", || {
             self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("gradloom staging"),
-                size,
+                size: bytes.next_power_of_two().clamp(SMALLEST, STAGING_MAX),
                 usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
                 mapped_at_creation: false,
             })
-        })?;
-        *kept = Some(buffer.clone());
-        Ok(buffer)
+        })
     }
 
-    fn map(
+    /// What `look` makes of the first `bytes` of a buffer that was taken, once a submission has written
+    /// them.
+    pub(crate) async fn read<T>(
         &self,
-        encoder: wgpu::CommandEncoder,
-        staging: &wgpu::Buffer,
+        staging: wgpu::Buffer,
         bytes: u64,
-    ) -> Result<wgpu::BufferView> {
-        self.gpu.queue.submit([encoder.finish()]);
-        gpu::map_for_reading(&self.gpu, staging, bytes)
+        after: After,
+        wait: Wait,
+        look: impl FnOnce(&[u8]) -> T,
+    ) -> Result<T> {
+        let seen = look(&self.gpu.mapped(&staging, bytes, after, wait).await?);
+        staging.unmap();
+        let mut kept = self.kept();
+        if kept.iter().map(wgpu::Buffer::size).sum::<u64>() + staging.size() <= STAGING_MAX {
+            kept.push(staging);
+            // The smallest that is large enough is found first.
+            kept.sort_unstable_by_key(wgpu::Buffer::size);
+        }
+        Ok(seen)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<wgpu::Buffer>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -51,3 +51,8 @@ struct PageAboutVmap;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/loops.md")]
 struct PageAboutLoops;
+
+/// Runs the code of the page about waiting as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/async.md")]
+struct PageAboutWaiting;

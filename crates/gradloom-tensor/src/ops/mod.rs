@@ -1,6 +1,7 @@
 //! The methods that make ops, one file per family.
 
 pub mod creation;
+pub mod host_data;
 pub mod random;
 pub mod elementwise;
 pub mod activation;

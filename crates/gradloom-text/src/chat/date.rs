@@ -25,6 +25,15 @@ const MONTHS: [&str; 12] = [
     "December",
 ];
 
+/// The time of the system, if it tells.
+pub(super) fn now() -> Result<SystemTime, Error> {
+    if cfg!(target_family = "wasm") {
+        let message = "strftime_now: there is no clock here; give the time by `with_time`";
+        return Err(Error::new(ErrorKind::InvalidOperation, message));
+    }
+    Ok(SystemTime::now())
+}
+
 /// Writes a time by the common directives of C's `strftime`.
 pub(super) fn format(format: &str, time: SystemTime) -> Result<String, Error> {
     let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());

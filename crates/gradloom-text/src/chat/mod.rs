@@ -184,11 +184,12 @@ impl ChatTemplate {
         self
     }
 
-    /// Fixes the time that `strftime_now` writes; `None` is the time of the call. Times are UTC.
+    /// Fixes the time that `strftime_now` writes; `None` is the time of the call, where the system has a
+    /// clock (on wasm32 the template is told that there is none). Times are UTC.
     #[must_use]
     pub fn with_time(mut self, time: Option<SystemTime>) -> Self {
         self.environment.add_function("strftime_now", move |format: &str| {
-            date::format(format, time.unwrap_or_else(SystemTime::now))
+            date::format(format, time.map_or_else(date::now, Ok)?)
         });
         self
     }
@@ -241,8 +242,11 @@ impl ChatTemplate {
     }
 }
 
-/// Runs the engine on a thread with [`STACK_BYTES`].
+/// Runs the engine on a thread with [`STACK_BYTES`]; where there are no threads, on the caller's stack.
 fn on_large_stack<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    if cfg!(target_family = "wasm") {
+        return work();
+    }
     std::thread::scope(|scope| {
         let handle = std::thread::Builder::new()
             .stack_size(STACK_BYTES)

@@ -5,8 +5,9 @@
 //! planned and no memory is asked for. Keys and values stay where they are. Prompts are fed in passes of a
 //! few sizes, so that those of any length replay as many plans.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::generation::clock::Clock;
 use crate::generation::{Sampler, Stop, chunks};
 use crate::{CausalLanguageModel, Error, Result};
 use gradloom_nn::layers::KeyValueCache;
@@ -135,7 +136,7 @@ impl<M: CausalLanguageModel> Generator<M> {
     /// # Errors
     /// If a text gets none, a token is not in the vocabulary, they do not fit, or the device fails.
     pub fn prefill(&mut self, prompts: &[&[u32]]) -> Result<()> {
-        let begin = Instant::now();
+        let begin = Clock::start();
         self.check(prompts)?;
         let longest = prompts.iter().map(|prompt| prompt.len()).max().unwrap_or(0);
         self.cache.expect(Some(self.cache.filled() + longest));
@@ -173,7 +174,7 @@ impl<M: CausalLanguageModel> Generator<M> {
     /// # Errors
     /// As [`Generator::prefill`].
     pub fn step(&mut self, tokens: &[u32]) -> Result<()> {
-        let (begin, before) = (Instant::now(), self.device.statistics());
+        let (begin, before) = (Clock::start(), self.device.statistics());
         let parts: Vec<&[u32]> = tokens.chunks(1).collect();
         self.check(&parts)?;
         self.pass(&parts, 1, &vec![true; tokens.len()])?;

@@ -1,6 +1,7 @@
 //! Generating text with language models: prefill of prompts, decoding, choosing tokens, stopping.
 
 mod chunks;
+mod clock;
 mod generator;
 mod sampler;
 mod stop;
