@@ -202,6 +202,11 @@ impl Backend for CpuBackend {
         self.executor.pool.trim();
     }
 
+    fn set_memory_budget(&self, bytes: Option<u64>) -> Result<()> {
+        self.executor.pool.set_budget(bytes);
+        Ok(())
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }

@@ -30,6 +30,8 @@ struct State {
     /// Free blocks by class.
     free: Vec<Vec<Block>>,
     usage: Usage,
+    /// Most bytes in use and cached together.
+    budget: Option<u64>,
 }
 
 /// What the pool holds.
@@ -127,6 +129,7 @@ impl Pool {
                 block
             }
             None => {
+                state.make_room(class_bytes(class) as u64)?;
                 let fresh = Block::allocate(class).or_else(|| {
                     state.clear();
                     Block::allocate(class)
@@ -166,6 +169,11 @@ impl Pool {
         self.lock().clear();
     }
 
+    /// Sets the most bytes that it may hold.
+    pub(crate) fn set_budget(&self, budget: Option<u64>) {
+        self.lock().budget = budget;
+    }
+
     /// What the pool holds now.
     pub(crate) fn usage(&self) -> Usage {
         self.lock().usage
@@ -180,6 +188,23 @@ impl State {
     fn clear(&mut self) {
         self.free.clear();
         self.usage.cached = 0;
+    }
+
+    /// Gives back what is cached if so many bytes more are over the budget, and fails if that is not enough.
+    fn make_room(&mut self, bytes: u64) -> Result<()> {
+        let Some(budget) = self.budget else { return Ok(()) };
+        let over = |held: u64| held.saturating_add(bytes) > budget;
+        if over(self.usage.in_use + self.usage.cached) {
+            self.clear();
+        }
+        if over(self.usage.in_use) {
+            return Err(Error::out_of_memory(format!(
+                "cpu: {bytes} bytes more are over the memory budget of {budget} bytes ({} are in use); use \
+                 smaller batches, free tensors, or raise the budget",
+                self.usage.in_use
+            )));
+        }
+        Ok(())
     }
 }
 

@@ -91,7 +91,7 @@ impl Gradients {
     #[track_caller]
     pub fn norm(&self) -> Tensor {
         let squares = self.entries.iter().map(|(_, gradient)| gradient.wide().square().sum(..));
-        let sum = squares.reduce(|sum, square| sum + square);
+        let sum = squares.reduce(|sum, square| &sum + square.to_device(sum.device()));
         match sum {
             Some(sum) => sum.sqrt(),
             None => panic!("gradients: the norm of no gradients"),
@@ -112,7 +112,8 @@ impl Gradients {
         let factor = (norm_max / (&norm + norm.constant_like(1e-6))).minimum(norm.ones_like());
         let scaled = |gradient: &Tensor| {
             let wide = gradient.wide();
-            (&wide * factor.cast(wide.dtype())).cast(gradient.dtype())
+            let factor = factor.to_device(gradient.device()).cast(wide.dtype());
+            (&wide * factor).cast(gradient.dtype())
         };
         (self.map(|_, gradient| scaled(gradient)), norm)
     }

@@ -143,7 +143,12 @@ pub trait ModuleExt: Module {
 
 impl<M: Module + ?Sized> ModuleExt for M {}
 
+/// A leaf on another device; a matrix in blocks stays one.
 fn copy(tensor: &Tensor, device: &Device) -> gradloom_tensor::Result<Tensor> {
-    let buffer = device.backend().upload(tensor.dtype(), &tensor.to_bytes()?)?;
-    Ok(Tensor::from_buffer(buffer, tensor.shape(), device))
+    if let (Some(format), Some(blocks)) = (tensor.block_format(), tensor.to_blocks()?) {
+        return Tensor::from_blocks(format, [tensor.size(0), tensor.size(1)], &blocks, device);
+    }
+    let moved = tensor.to_device(device);
+    moved.eval()?;
+    Ok(moved.detach())
 }

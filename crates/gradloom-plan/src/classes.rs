@@ -29,6 +29,7 @@ pub(crate) fn fingerprint(node: &Node) -> Option<Vec<u8>> {
         | Op::Dequantize(_) => !matches!(node.class, Class::Leaf(_)),
         Op::Buffer
         | Op::Placeholder
+        | Op::Transfer
         | Op::Argument(_)
         | Op::Random { .. }
         | Op::CheckIndex { .. }
@@ -76,6 +77,7 @@ pub(crate) fn classify(
     match op {
         Op::Buffer
         | Op::Placeholder
+        | Op::Transfer
         | Op::Constant(_)
         | Op::Argument(_)
         | Op::Iota { .. }

@@ -328,7 +328,9 @@ impl Linear {
 
     /// A node that has no value and that no op computes.
     pub(crate) fn placeholder(&self) -> Option<&Tensor> {
-        self.nodes.iter().find(|node| matches!(node.op(), Op::Placeholder))
+        let computed = self.nodes.iter().zip(&self.input_of).filter(|(_, leaf)| leaf.is_none());
+        let mut computed = computed.map(|(node, _)| node);
+        computed.find(|node| matches!(node.op(), Op::Placeholder | Op::Transfer))
     }
 
     /// Operands of a node.

@@ -69,6 +69,7 @@ fn own_kind(op: &Op, shape: Shape, inputs: &[Shape], views: Vec<View>) -> Option
         Op::Concat { axis } => KernelKind::Concat { axis: *axis, parts: inputs.to_vec() },
         Op::Buffer
         | Op::Placeholder
+        | Op::Transfer
         | Op::Constant(_)
         | Op::Argument(_)
         | Op::Iota { .. }

@@ -55,6 +55,7 @@ impl Words {
         match op {
             Op::Buffer
             | Op::Placeholder
+            | Op::Transfer
             | Op::Argument(_)
             | Op::Random { .. }
             | Op::Select

@@ -109,6 +109,16 @@ pub trait Backend: Send + Sync + 'static {
     /// Gives cached memory that nothing uses back to the system.
     fn trim(&self);
 
+    /// Sets how many bytes the device may hold, in use and cached together; none for as many as there are.
+    /// See [`Device::set_memory_budget`].
+    ///
+    /// # Errors
+    /// If this backend does not count them.
+    fn set_memory_budget(&self, bytes: Option<u64>) -> Result<()> {
+        let _ = bytes;
+        Err(Error::unsupported(format!("set_memory_budget: {} has none", self.name())))
+    }
+
     /// For downcasts to the concrete backend.
     fn as_any(&self) -> &dyn Any;
 }
@@ -299,6 +309,16 @@ impl Device {
     /// When the device is lost.
     pub fn synchronize_async(&self) -> BoxFuture<'_, Result<()>> {
         self.0.synchronize_async()
+    }
+
+    /// Sets how many bytes of memory the device may hold from now on, in use and cached together; none for as
+    /// many as there are. What is cached is given back before an allocation fails, which then is an error as
+    /// any other lack of memory. What is in use already stays.
+    ///
+    /// # Errors
+    /// If this backend does not count its bytes.
+    pub fn set_memory_budget(&self, bytes: Option<u64>) -> Result<()> {
+        self.0.set_memory_budget(bytes)
     }
 
     /// Memory and work counters.

@@ -39,7 +39,7 @@ impl LoopParts {
     /// that may be asked for as stacked results.
     ///
     /// # Panics
-    /// If loops are nested too deep.
+    /// If loops are nested too deep, or the body moves values that differ from step to step to another device.
     #[track_caller]
     pub fn close(self, others: &[Tensor]) -> Loop {
         let parameters = self.carries.iter().chain(&self.slices).chain([&self.index]);
@@ -151,6 +151,13 @@ impl Walk {
                 if let Op::Loop(result) = tensor.op() {
                     self.depth = self.depth.max(result.body.depth());
                 }
+                assert!(
+                    !matches!(tensor.op(), Op::Transfer),
+                    "scan: the body moves a value of the step to {} (at {}); a loop runs on one device, so \
+                     move what it is made of before the loop, or its results after it",
+                    tensor.device().name(),
+                    tensor.location()
+                );
                 for operand in &operands {
                     let more = match self.varies[&operand.id()] {
                         true => self.reads_more.contains(&operand.id()),

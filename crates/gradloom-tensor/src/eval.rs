@@ -4,15 +4,13 @@
 use std::borrow::Cow;
 
 use crate::backend::Retention;
+use crate::transfer;
 use crate::{BoxFuture, Buffer, DType, Element, Error, Result, Tensor, Tensors};
 
 /// Computes several tensors in one evaluation, which shares work between them.
 ///
 /// # Errors
 /// What the backend reports: out of memory, device lost, an index out of range.
-///
-/// # Panics
-/// If the tensors are on different devices.
 #[track_caller]
 pub fn eval<'a>(roots: impl IntoIterator<Item = &'a Tensor>) -> Result<()> {
     let roots: Vec<Tensor> = roots.into_iter().cloned().collect();
@@ -23,16 +21,12 @@ pub fn eval<'a>(roots: impl IntoIterator<Item = &'a Tensor>) -> Result<()> {
 ///
 /// # Errors
 /// As [`eval`].
-///
-/// # Panics
-/// If the tensors are on different devices.
 #[track_caller]
 pub fn eval_async<'a>(
     roots: impl IntoIterator<Item = &'a Tensor>,
 ) -> BoxFuture<'static, Result<()>> {
     let roots: Vec<Tensor> = roots.into_iter().cloned().collect();
-    check_devices(&roots);
-    Box::pin(async move { evaluate_async(&roots, Retention::Keep).await })
+    Box::pin(async move { evaluate_async(roots, Retention::Keep).await })
 }
 
 /// Computes all tensors in one evaluation and cuts their histories: the end of a training step.
@@ -50,8 +44,7 @@ pub fn eval_async<'a>(
 #[track_caller]
 pub fn commit<T: Tensors + ?Sized>(tensors: &mut T) -> Result<()> {
     let roots = roots_of(tensors);
-    evaluate(&roots, Retention::Release)?;
-    drop(roots);
+    evaluate_owned(roots, Retention::Release)?;
     cut(tensors);
     Ok(())
 }
@@ -60,16 +53,11 @@ pub fn commit<T: Tensors + ?Sized>(tensors: &mut T) -> Result<()> {
 ///
 /// # Errors
 /// As [`commit`].
-///
-/// # Panics
-/// If the tensors are on different devices.
 #[track_caller]
 pub fn commit_async<T: Tensors + Send + ?Sized>(tensors: &mut T) -> BoxFuture<'_, Result<()>> {
     let roots = roots_of(tensors);
-    check_devices(&roots);
     Box::pin(async move {
-        evaluate_async(&roots, Retention::Release).await?;
-        drop(roots);
+        evaluate_async(roots, Retention::Release).await?;
         cut(tensors);
         Ok(())
     })
@@ -95,22 +83,48 @@ fn cut<T: Tensors + ?Sized>(tensors: &mut T) {
     });
 }
 
-#[track_caller]
 fn evaluate(roots: &[Tensor], retention: Retention) -> Result<()> {
-    check_devices(roots);
     let roots = computed(roots);
+    if transfer::spans_devices(&roots) {
+        return evaluate_owned(roots.into_owned(), retention);
+    }
     match roots.iter().find(|root| root.value().is_none()) {
         Some(first) => first.device().backend().evaluate(&roots, retention),
         None => Ok(()),
     }
 }
 
-/// The caller has checked the devices, where it could still be named.
-async fn evaluate_async(roots: &[Tensor], retention: Retention) -> Result<()> {
-    let roots = computed(roots);
-    match roots.iter().find(|root| root.value().is_none()) {
-        Some(first) => first.device().backend().evaluate_async(&roots, retention).await,
-        None => Ok(()),
+/// As [`evaluate`], with no more handles on the roots than these.
+fn evaluate_owned(mut roots: Vec<Tensor>, retention: Retention) -> Result<()> {
+    if !transfer::spans_devices(&roots) {
+        return evaluate(&roots, retention);
+    }
+    loop {
+        let works = transfer::next_work(&mut roots, retention);
+        if works.is_empty() {
+            return Ok(());
+        }
+        transfer::run_all(&works)?;
+    }
+}
+
+/// As [`evaluate_owned`], without blocking.
+async fn evaluate_async(mut roots: Vec<Tensor>, retention: Retention) -> Result<()> {
+    roots.retain(|root| !root.is_quantized());
+    if !transfer::spans_devices(&roots) {
+        return match roots.iter().find(|root| root.value().is_none()) {
+            Some(first) => first.device().backend().evaluate_async(&roots, retention).await,
+            None => Ok(()),
+        };
+    }
+    loop {
+        let works = transfer::next_work(&mut roots, retention);
+        if works.is_empty() {
+            return Ok(());
+        }
+        for work in &works {
+            work.run_async().await?;
+        }
     }
 }
 
@@ -119,21 +133,6 @@ fn computed(roots: &[Tensor]) -> Cow<'_, [Tensor]> {
     match roots.iter().any(Tensor::is_quantized) {
         true => roots.iter().filter(|root| !root.is_quantized()).cloned().collect(),
         false => roots.into(),
-    }
-}
-
-#[track_caller]
-fn check_devices(roots: &[Tensor]) {
-    let roots = roots.iter().filter(|root| !root.is_quantized());
-    let Some(first) = roots.clone().find(|root| root.value().is_none()) else { return };
-    let device = first.device();
-    for root in roots {
-        assert!(
-            root.device() == device,
-            "eval: tensors are on different devices: {} and {}",
-            device.name(),
-            root.device().name()
-        );
     }
 }
 
@@ -152,7 +151,7 @@ impl Tensor {
     /// # Errors
     /// As [`eval`].
     pub fn eval_async(&self) -> BoxFuture<'_, Result<()>> {
-        Box::pin(evaluate_async(std::slice::from_ref(self), Retention::Keep))
+        Box::pin(evaluate_async(vec![self.clone()], Retention::Keep))
     }
 
     /// All elements in row-major order.

@@ -25,6 +25,7 @@ pub mod summation;
 pub mod shape;
 pub mod shape_rules;
 mod tensor;
+mod transfer;
 mod tensors;
 
 pub use backend::{Backend, BoxFuture, Buffer, Capabilities, Device, Retention, Statistics};

@@ -163,6 +163,9 @@ pub enum Op {
     // Structure.
     /// A result of a loop: `inits, sequences, captured values -> the last carry, or a value of every step`.
     Loop(LoopResult),
+    /// The operand's value, which is on another device. Whoever evaluates the node's users gives it its value
+    /// first.
+    Transfer,
     /// The source's value without its history.
     Detach(Detached),
     /// The first operand's value; a gradient comes from the rule instead of from its history.
@@ -322,6 +325,7 @@ impl Op {
             Op::Attention(_) => "attention",
             Op::ArgSort { .. } => "argsort",
             Op::Call(call) => call.op().name(),
+            Op::Transfer => "to_device",
             Op::Loop(_) => "scan",
             Op::Detach(_) => "detach",
             Op::Custom(_) => "custom",

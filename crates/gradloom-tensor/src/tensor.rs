@@ -27,6 +27,8 @@ pub(crate) struct Node {
     dtype: DType,
     device: Device,
     tracked: bool,
+    /// True if values had to be moved from another device for this one when it was made.
+    transfers: bool,
     depth: u32,
     origin: Origin,
     value: OnceLock<Buffer>,
@@ -62,7 +64,7 @@ impl Tensor {
         let tracked = !matches!(op, Op::Detach(_)) && inputs.iter().any(|input| input.0.tracked);
         for input in &inputs {
             assert!(
-                input.device() == device,
+                input.device() == device || matches!(op, Op::Transfer),
                 "{}: operands are on different devices: {} and {}; move one with `to_device`",
                 op.name(),
                 device.name(),
@@ -70,6 +72,9 @@ impl Tensor {
             );
         }
         let depth = depth_above(&op, &inputs);
+        let transfers = matches!(op, Op::Transfer)
+            || inputs.iter().any(Tensor::has_transfers)
+            || source_of(&op).is_some_and(|source| source.has_transfers());
         Tensor(Arc::new(Node {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             op,
@@ -78,6 +83,7 @@ impl Tensor {
             dtype,
             device: device.clone(),
             tracked,
+            transfers,
             depth,
             origin: Origin::of_caller(),
             value: OnceLock::new(),
@@ -107,6 +113,7 @@ impl Tensor {
             dtype,
             device: device.clone(),
             tracked,
+            transfers: false,
             depth: 0,
             origin: Origin::of_caller(),
             value: OnceLock::from(buffer),
@@ -204,6 +211,11 @@ impl Tensor {
         self.0.tracked
     }
 
+    /// True if values may have to be moved from another device before this one can be computed there.
+    pub(crate) fn has_transfers(&self) -> bool {
+        self.0.transfers && self.value().is_none()
+    }
+
     /// The elements, if they have been computed.
     pub fn value(&self) -> Option<&Buffer> {
         self.0.value.get()
@@ -286,6 +298,7 @@ impl Tensor {
             dtype: self.dtype(),
             device: self.device().clone(),
             tracked: true,
+            transfers: self.has_transfers(),
             depth: self.depth().saturating_add(1),
             origin: Origin::of_caller(),
             value: OnceLock::new(),
@@ -302,12 +315,17 @@ impl Tensor {
     }
 }
 
-/// The depth of a node made of these.
-fn depth_above(op: &Op, inputs: &[Tensor]) -> u32 {
-    let source = match op {
+/// What a detached node is the value of.
+fn source_of(op: &Op) -> Option<Tensor> {
+    match op {
         Op::Detach(source) => source.source(),
         _ => None,
-    };
+    }
+}
+
+/// The depth of a node made of these.
+fn depth_above(op: &Op, inputs: &[Tensor]) -> u32 {
+    let source = source_of(op);
     let deepest = inputs.iter().chain(&source).map(Tensor::depth).max();
     deepest.map_or(0, |depth| depth.saturating_add(1))
 }

@@ -345,6 +345,11 @@ impl Backend for WgpuBackend {
         self.pool.trim();
     }
 
+    fn set_memory_budget(&self, bytes: Option<u64>) -> Result<()> {
+        self.pool.set_budget(bytes);
+        Ok(())
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }

@@ -34,6 +34,8 @@ pub(crate) struct Executor {
     compiled: Vec<Weak<Mutex<Compiled>>>,
     arena: Arena,
     turns: Turns,
+    /// How often the pool had given memory back when bind groups were dropped for it.
+    trims: u64,
     status: Status,
     profile: Option<Profile>,
     pub(crate) kernels: u64,
@@ -91,6 +93,7 @@ impl Executor {
             compiled: Vec::new(),
             arena: Arena::new(Arc::clone(&gpu)),
             turns: Turns::new(Arc::clone(&gpu)),
+            trims: 0,
             status: Status::new(&gpu),
             profile: Profile::from_environment(&gpu),
             kernels: 0,
@@ -132,6 +135,10 @@ impl Executor {
         let words = arguments.iter().zip(&plan.arguments);
         let words: Vec<u32> = words.map(|(value, &dtype)| value.word(dtype)).collect();
         let mut taken = self.take(plan, &lock(&compiled), inputs);
+        let trims = self.pool.trims();
+        if std::mem::replace(&mut self.trims, trims) != trims {
+            self.forget_bind_groups();
+        }
         if taken.as_ref().is_err_and(Error::is_out_of_memory) {
             // What bind groups hold on to is not free even where the pool lets it go.
             self.forget_bind_groups();

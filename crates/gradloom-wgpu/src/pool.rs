@@ -45,6 +45,10 @@ struct State {
     /// Handles of free buffers by id.
     handles: BTreeMap<u64, wgpu::Buffer>,
     next_id: u64,
+    /// Most bytes in use and cached together.
+    budget: Option<u64>,
+    /// How often what was cached has been given back: bind groups hold on to it.
+    trims: u64,
     counters: Statistics,
 }
 
@@ -76,6 +80,7 @@ impl Pool {
         if let Some(memory) = self.reuse(class) {
             return Ok(memory);
         }
+        self.make_room(class)?;
         let raw = match self.allocate(class) {
             Err(error) if error.is_out_of_memory() => {
                 self.trim();
@@ -124,10 +129,36 @@ impl Pool {
 
     /// Forgets all free buffers.
     pub(crate) fn trim(&self) {
+        self.state().clear();
+    }
+
+    /// Sets the most bytes that it may hold.
+    pub(crate) fn set_budget(&self, budget: Option<u64>) {
+        self.state().budget = budget;
+    }
+
+    /// How often what was cached has been given back.
+    pub(crate) fn trims(&self) -> u64 {
+        self.state().trims
+    }
+
+    /// Gives back what is cached if so many bytes more are over the budget, and fails if that is not enough.
+    fn make_room(&self, bytes: u64) -> Result<()> {
         let mut state = self.state();
-        state.free.clear();
-        state.handles.clear();
-        state.counters.bytes_cached = 0;
+        let Some(budget) = state.budget else { return Ok(()) };
+        let over = |held: u64| held.saturating_add(bytes) > budget;
+        if over(state.counters.bytes_in_use + state.counters.bytes_cached) {
+            state.clear();
+        }
+        let in_use = state.counters.bytes_in_use;
+        if over(in_use) {
+            return Err(Error::out_of_memory(format!(
+                "{bytes} bytes more are over the memory budget of {budget} bytes of {} ({in_use} are in use); \
+                 use smaller batches, free tensors, or raise the budget",
+                self.gpu.info
+            )));
+        }
+        Ok(())
     }
 
     /// The memory counters.
@@ -141,6 +172,13 @@ impl Pool {
 }
 
 impl State {
+    fn clear(&mut self) {
+        self.free.clear();
+        self.handles.clear();
+        self.counters.bytes_cached = 0;
+        self.trims += 1;
+    }
+
     fn count_taken(&mut self, class: u64) {
         self.counters.bytes_in_use += class;
         self.counters.bytes_peak = self.counters.bytes_peak.max(self.counters.bytes_in_use);

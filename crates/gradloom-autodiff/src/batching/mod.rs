@@ -210,6 +210,7 @@ fn batched(node: &Tensor, operands: &[Value], size: usize) -> Tensor {
         Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast | Op::CheckIndex { .. } => {
             elementwise::elementwise(node, operands, size)
         }
+        Op::Transfer => x.to_device(node.device()),
         Op::Reshape => axes::reshape(node, x, size),
         Op::Matmul if tall => tall::matmul(node, &operands[0], &operands[1], size),
         Op::Matmul => products::matmul(node, &operands[0], &operands[1], size),

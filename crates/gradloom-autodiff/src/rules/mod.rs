@@ -30,6 +30,7 @@ pub(crate) fn backward(node: &Tensor, gradient: &Tensor, needs: &[bool]) -> Vec<
         }
         Op::Select => elementwise::select(&operands[0], gradient, needs),
         Op::Cast => vec![Some(gradient.cast(operands[0].dtype()))],
+        Op::Transfer => vec![Some(gradient.to_device(operands[0].device()))],
         Op::Reduce(reduction, _) => {
             vec![Some(reduce::reduce(*reduction, &operands[0], node, gradient))]
         }

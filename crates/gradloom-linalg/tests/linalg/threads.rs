@@ -29,7 +29,7 @@ fn results_have_the_same_bits_on_one_thread_and_on_two() {
             for (name, function) in functions {
                 let bits = devices
                     .each_ref()
-                    .map(|device| function(&a.to_device(device).unwrap()).to_bytes().unwrap());
+                    .map(|device| function(&a.to_device(device)).to_bytes().unwrap());
                 assert!(bits[0] == bits[1], "{name} in {dtype} of {shape:?}");
             }
         }

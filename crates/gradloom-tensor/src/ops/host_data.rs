@@ -204,59 +204,6 @@ impl Tensor {
             Ok(Tensor::from_buffer(buffer, shape, device))
         })
     }
-
-    /// This tensor's elements on another device, copied through the host; a tracked leaf stays tracked.
-    /// The same device gives the same tensor. PyTorch: `to(device)`, which can be differentiated.
-    ///
-    /// # Errors
-    /// When the evaluation, the download or the upload fails.
-    ///
-    /// # Panics
-    /// If the tensor has a history that leads to tracked weights: no gradient passes from one device to
-    /// another yet, and to lose it without a word would be worse. [`Tensor::detach`] says that none is
-    /// needed; [`commit`](crate::commit) makes leaves of weights.
-    #[track_caller]
-    pub fn to_device(&self, device: &Device) -> Result<Tensor> {
-        if self.device() == device {
-            return Ok(self.clone());
-        }
-        self.check_movable();
-        let copy = Tensor::from_bytes(self.dtype(), &self.to_bytes()?, *self.shape(), device)?;
-        Ok(if self.is_tracked() { copy.tracked() } else { copy })
-    }
-
-    /// As [`Tensor::to_device`], without blocking.
-    ///
-    /// # Errors
-    /// As [`Tensor::to_device`].
-    ///
-    /// # Panics
-    /// As [`Tensor::to_device`].
-    #[track_caller]
-    pub fn to_device_async<'a>(&'a self, device: &'a Device) -> BoxFuture<'a, Result<Tensor>> {
-        if self.device() == device {
-            return Box::pin(std::future::ready(Ok(self.clone())));
-        }
-        self.check_movable();
-        Box::pin(async move {
-            let bytes = self.to_bytes_async().await?;
-            let copy =
-                Tensor::from_bytes_async(self.dtype(), &bytes, *self.shape(), device).await?;
-            Ok(if self.is_tracked() { copy.tracked() } else { copy })
-        })
-    }
-
-    #[track_caller]
-    fn check_movable(&self) {
-        let leaf = self.inputs().is_empty();
-        assert!(
-            leaf || !self.is_tracked(),
-            "to_device: the result of {} (made at {}) has a history with tracked weights, and gradients \
-             do not pass between devices; detach it, or commit weights before they are moved",
-            self.op().name(),
-            self.location()
-        );
-    }
 }
 
 #[track_caller]

@@ -197,7 +197,9 @@ fn compute(
     let count = shape.count();
     Ok(match tensor.op() {
         Op::Buffer => return Err(Error::backend("reference: a leaf without a value")),
-        Op::Placeholder => return Err(Error::placeholder(tensor.shape(), tensor.origin())),
+        Op::Placeholder | Op::Transfer => {
+            return Err(Error::placeholder(tensor.shape(), tensor.origin()));
+        }
         Op::Constant(value) | Op::Argument(value) => {
             let dtype = tensor.dtype();
             let number = match dtype.is_float() {

@@ -396,7 +396,13 @@ fn wide_integers_are_refused_by_name_where_they_are_absent() {
         // Also where they are but places.
         let picked = x.take(0, &x.cast(DType::I64)).eval().unwrap_err();
         assert!(picked.is_unsupported() && picked.to_string().starts_with("cast: i64"), "{picked}");
-        assert!(x.to_device(&Device::cpu()).unwrap().cast(DType::I64).to_device(&device).is_err());
+        let moved = x.to_device(&Device::cpu()).cast(DType::I64).to_device(&device);
+        let (line, error) = (line!() - 1, moved.eval().unwrap_err().to_string());
+        assert!(
+            error.starts_with("to_device") && error.contains(&format!("integers.rs:{line}")),
+            "{error}"
+        );
+        assert!(error.contains(&device.name()), "{error}");
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod composition;
 mod custom_ops;
+mod devices;
 mod edges;
 mod errors;
 mod found;

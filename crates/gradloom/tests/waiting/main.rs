@@ -69,7 +69,8 @@ fn what_is_awaited_is_what_blocking_gives() {
         assert!(a.value().is_some() && b.value().is_some());
         wait(device.synchronize_async()).unwrap();
         for other in &devices {
-            let moved = wait(a.to_device_async(other)).unwrap();
+            let moved = a.to_device(other);
+            wait(moved.eval_async()).unwrap();
             assert_eq!(moved.device(), other);
             assert_eq!(moved.to_vec::<f32>().unwrap(), a.to_vec::<f32>().unwrap());
         }
@@ -309,5 +310,33 @@ fn many_uploads_are_awaited() {
         drop(tensors);
         assert_eq!(device.statistics().bytes_in_use, before);
         device.backend().trim();
+    }
+}
+
+/// What is cached makes room, what is in use does not, and nothing is lost.
+#[test]
+fn a_budget_is_kept() {
+    let (mut devices, _alone) = devices();
+    devices[0] = gradloom_cpu::CpuBackend::new(Some(1)).unwrap().into_device();
+    const MIB: u64 = 1 << 20;
+    for device in &devices {
+        let held = || device.statistics().bytes_in_use + device.statistics().bytes_cached;
+        let made = |mebibytes: usize| {
+            let made = Tensor::ones([mebibytes << 18], DType::F32, device);
+            made.eval().map(|()| made)
+        };
+        device.backend().trim();
+        let kept = made(8).unwrap();
+        let budget = device.statistics().bytes_in_use + 40 * MIB;
+        device.set_memory_budget(Some(budget)).unwrap();
+        for mebibytes in [3, 5, 9, 12, 17, 20, 25, 30, 4] {
+            drop(made(mebibytes).unwrap());
+            assert!(held() <= budget, "{} of {budget} on {}", held(), device.name());
+        }
+        let error = made(64).unwrap_err();
+        assert!(error.is_out_of_memory() && error.to_string().contains("budget"), "{error}");
+        assert_eq!(kept.to_vec::<f32>().unwrap()[(8 << 18) - 1], 1.0);
+        device.set_memory_budget(None).unwrap();
+        assert!(made(64).is_ok());
     }
 }

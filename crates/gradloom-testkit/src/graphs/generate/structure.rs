@@ -4,7 +4,7 @@ use gradloom_autodiff::{checkpoint, custom_grad};
 
 use super::maker::Maker;
 use crate::graphs::action::{Numbers, call};
-use crate::graphs::calls::barrier;
+use crate::graphs::calls::{barrier, there_and_back};
 
 pub(super) fn step(maker: &mut Maker<'_>) {
     if maker.dice.once_in(2) {
@@ -14,6 +14,8 @@ pub(super) fn step(maker: &mut Maker<'_>) {
             call!(c => c.x[0].detach()),
             call!(c => c.x[0].tracked()),
             call!(c => barrier(c.x[0], c.x[1])),
+            call!(c => there_and_back(c.x[0])),
+            call!(c => there_and_back(c.x[0])),
         ]);
         let other = maker.any();
         maker.call(action, &[x, other], Numbers::none());

@@ -100,6 +100,7 @@ pub(super) fn compute(
     let errors = match tensor.op() {
         Op::Buffer
         | Op::Placeholder
+        | Op::Transfer
         | Op::Constant(_)
         | Op::Argument(_)
         | Op::Iota { .. }
