@@ -22,6 +22,8 @@ files![
     "shared/blocks.wgsl",
     "map.wgsl",
     "pack.wgsl",
+    "copy.wgsl",
+    "keys.wgsl",
     "row.wgsl",
     "matmul.wgsl",
     "matmul_bytes.wgsl",

@@ -144,7 +144,6 @@ impl Backend for CpuBackend {
             f16: true,
             f64: true,
             i64: true,
-            loops: true,
             buffer_bytes_max: isize::MAX as u64,
             subgroup_size: None,
         }

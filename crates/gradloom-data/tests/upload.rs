@@ -23,7 +23,6 @@ impl Backend for Storage {
             f16: false,
             f64: false,
             i64: false,
-            loops: false,
             buffer_bytes_max: 1 << 20,
             subgroup_size: None,
         }

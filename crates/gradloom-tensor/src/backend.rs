@@ -134,8 +134,6 @@ pub struct Capabilities {
     pub f64: bool,
     /// True if `i64` tensors can live there.
     pub i64: bool,
-    /// True if loops run there, see [`scan`](crate::scan()); otherwise their steps are written out.
-    pub loops: bool,
     /// The largest buffer in bytes.
     pub buffer_bytes_max: u64,
     /// Lanes of a subgroup if the device has subgroup operations.

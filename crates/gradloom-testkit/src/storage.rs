@@ -20,7 +20,6 @@ impl Backend for Storage {
             f16: true,
             f64: true,
             i64: true,
-            loops: true,
             buffer_bytes_max: 1 << 40,
             subgroup_size: None,
         }

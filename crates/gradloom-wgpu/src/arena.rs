@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gradloom_tensor::{Error, Result};
 
-use crate::codegen::words::{Word, Words};
+use crate::codegen::words::Word;
 use crate::gpu::Gpu;
 
 /// Where the words of a plan's kernels are in the arena.
@@ -33,12 +33,31 @@ impl Layout {
     }
 
     /// Appends the words of a kernel.
-    pub(crate) fn add(&mut self, words: &Words, gpu: &Gpu) -> Extent {
+    pub(crate) fn add(&mut self, words: &[Word], gpu: &Gpu) -> Extent {
         let extent = extent(self.len, words.len(), gpu);
-        let start = extent.offset as usize / 4;
-        self.places.extend(words.list().iter().zip(start..).map(|(&word, place)| (place, word)));
+        self.places.extend(words.iter().zip(extent.first()..).map(|(&word, place)| (place, word)));
         self.len = (extent.offset + extent.bytes) as usize / 4;
         extent
+    }
+
+    /// Appends a word that no kernel binds as its own.
+    pub(crate) fn add_single(&mut self, word: Word) -> usize {
+        let place = self.reserve();
+        self.places.push((place, word));
+        place
+    }
+
+    /// Appends a word that the device writes.
+    pub(crate) fn reserve(&mut self) -> usize {
+        self.len += 1;
+        self.len - 1
+    }
+}
+
+impl Extent {
+    /// The place of its first word.
+    pub(crate) fn first(self) -> usize {
+        self.offset as usize / 4
     }
 }
 

@@ -267,7 +267,6 @@ impl Backend for WgpuBackend {
             f16: true,
             f64: false,
             i64: false,
-            loops: false,
             buffer_bytes_max: limits.max_buffer_size.min(limits.max_storage_buffer_binding_size),
             subgroup_size: self.gpu.info.subgroups.map(|(smallest, _)| smallest),
         }

@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use gradloom_plan::{Owner, Plan};
+use gradloom_plan::{KernelKind, Owner, Plan};
 use gradloom_tensor::{Buffer, DType, Error, Result, Scalar};
 
 use crate::arena::Arena;
@@ -17,7 +17,9 @@ use crate::profile::Profile;
 use crate::status::{self, CheckSite, Status};
 use crate::step::{Memories, Shared, Step};
 use crate::transfer::{self, Staging};
+use crate::turns::{self, Turns};
 use crate::wait::After;
+use crate::work::Call;
 
 /// Runs plans on one device.
 #[derive(Debug)]
@@ -31,6 +33,7 @@ pub(crate) struct Executor {
     /// What was made of plans that are still there.
     compiled: Vec<Weak<Mutex<Compiled>>>,
     arena: Arena,
+    turns: Turns,
     status: Status,
     profile: Option<Profile>,
     pub(crate) kernels: u64,
@@ -87,6 +90,7 @@ impl Executor {
             owner: Owner::new(),
             compiled: Vec::new(),
             arena: Arena::new(Arc::clone(&gpu)),
+            turns: Turns::new(Arc::clone(&gpu)),
             status: Status::new(&gpu),
             profile: Profile::from_environment(&gpu),
             kernels: 0,
@@ -145,9 +149,14 @@ impl Executor {
     fn bind(&mut self, begun: &mut Begun, inputs: &[Buffer]) -> Result<()> {
         let memory = begun.memory(inputs);
         let mut compiled = lock(&begun.compiled);
-        let Compiled { steps, numbers, .. } = &mut *compiled;
-        let shared =
-            Shared { arena: &self.arena, numbers: numbers.as_ref(), status: &self.status.words };
+        let Compiled { steps, numbers, longest, .. } = &mut *compiled;
+        self.turns.grow(*longest)?;
+        let shared = Shared {
+            arena: &self.arena,
+            turns: &self.turns,
+            numbers: numbers.as_ref(),
+            status: &self.status.words,
+        };
         let mut groups = Vec::with_capacity(steps.len());
         for step in steps {
             groups.push(step.bind_group(&self.gpu, &memory, &shared)?);
@@ -173,9 +182,9 @@ impl Executor {
         }
         let staging = piece.checks.then(|| self.staging.take(status::BYTES)).transpose()?;
         let compiled = lock(&begun.compiled);
-        let (steps, groups) =
-            (&compiled.steps[piece.steps.clone()], &begun.groups[piece.steps.clone()]);
-        let after = self.submit(plan.id, steps, groups, staging.as_ref())?;
+        let calls = compiled.calls(piece.kernels.clone());
+        let after =
+            self.submit(plan.id, &compiled.steps, &begun.groups, &calls, staging.as_ref())?;
         Ok(staging.map(|staging| Outcome { staging, after }))
     }
 
@@ -235,29 +244,31 @@ impl Executor {
         plan: u64,
         steps: &[Step],
         groups: &[wgpu::BindGroup],
+        calls: &[Call],
         know: Option<&wgpu::Buffer>,
     ) -> Result<After> {
-        if steps.is_empty() && know.is_none() {
+        if calls.is_empty() && know.is_none() {
             return Ok(None);
         }
         let Executor { gpu, status, profile, .. } = self;
-        let count = steps.len();
+        let stride = turns::stride(gpu) as u32;
+        let record = |pass: &mut wgpu::ComputePass<'_>, call: &Call| {
+            steps[call.step].record(pass, &groups[call.step], call.turn * stride);
+        };
         let after = gpu.scoped("running a plan", || {
             let mut encoder = gpu.device.create_command_encoder(&Default::default());
             match profile {
                 None => {
                     let mut pass = encoder.begin_compute_pass(&Default::default());
-                    for (step, group) in steps.iter().zip(groups) {
-                        step.record(&mut pass, group);
-                    }
+                    calls.iter().for_each(|call| record(&mut pass, call));
                 }
                 Some(profile) => {
-                    profile.begin(gpu, count);
-                    for (position, (step, group)) in steps.iter().zip(groups).enumerate() {
+                    profile.begin(gpu, calls.len());
+                    for (position, call) in calls.iter().enumerate() {
                         let mut pass = encoder.begin_compute_pass(&profile.pass(position));
-                        step.record(&mut pass, group);
+                        record(&mut pass, call);
                     }
-                    profile.resolve(&mut encoder, count);
+                    profile.resolve(&mut encoder, calls.len());
                 }
             }
             if let Some(staging) = know {
@@ -265,11 +276,11 @@ impl Executor {
             }
             gpu.queue.submit([encoder.finish()])
         })?;
-        self.kernels += count as u64;
+        self.kernels += calls.len() as u64;
         self.submissions += 1;
         if let Some(profile) = &self.profile {
-            let labels: Vec<(String, [u32; 2])> =
-                steps.iter().map(|step| (step.label.clone(), step.grid)).collect();
+            let label = |call: &Call| (steps[call.step].label.clone(), steps[call.step].grid);
+            let labels: Vec<(String, [u32; 2])> = calls.iter().map(label).collect();
             profile.report(&self.gpu, plan, &labels)?;
         }
         self.gpu.check()?;
@@ -310,6 +321,9 @@ fn refuse_wide(plan: &Plan, gpu: &Gpu, sites: &dyn Fn(usize) -> CheckSite) -> Re
                  operands to the CPU with `to_device`",
                 gpu.info
             )));
+        }
+        if let KernelKind::Loop(own) = &kernel.kind {
+            refuse_wide(&own.body, gpu, &|node| sites(own.nodes + node))?;
         }
     }
     Ok(())

@@ -16,20 +16,21 @@ pub(crate) struct NumberTable {
 
 impl NumberTable {
     /// Where the numbers of a dispatch will be. Dispatches with the same ones share them.
-    pub(crate) fn add(&mut self, numbers: Vec<u32>, gpu: &Gpu) -> Extent {
-        if let Some(&extent) = self.known.get(&numbers) {
+    pub(crate) fn add(&mut self, numbers: &[u32], gpu: &Gpu) -> Extent {
+        if let Some(&extent) = self.known.get(numbers) {
             return extent;
         }
         let extent = arena::extent(self.words.len(), numbers.len(), gpu);
         self.words.resize(extent.offset as usize / 4, 0);
-        self.words.extend(&numbers);
+        self.words.extend(numbers);
         self.words.resize((extent.offset + extent.bytes) as usize / 4, 0);
-        self.known.insert(numbers, extent);
+        self.known.insert(numbers.to_vec(), extent);
         extent
     }
 
     /// The buffer, if there are any.
     pub(crate) fn upload(self, gpu: &Gpu) -> Result<Option<wgpu::Buffer>> {
+        use wgpu::BufferUsages as Usages;
         if self.words.is_empty() {
             return Ok(None);
         }
@@ -37,7 +38,7 @@ impl NumberTable {
             let buffer = gpu.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("gradloom numbers"),
                 size: self.words.len() as u64 * 4,
-                usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+                usage: Usages::UNIFORM | Usages::STORAGE | Usages::COPY_DST,
                 mapped_at_creation: false,
             });
             gpu.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&self.words));

@@ -6,7 +6,7 @@ use gradloom_tensor::Result;
 use rustc_hash::FxHashMap;
 
 use crate::codegen::Dispatch;
-use crate::codegen::bindings::Binding;
+use crate::codegen::bindings::{Binding, Resource};
 use crate::gpu::Gpu;
 use crate::pipeline_file::PipelineFile;
 
@@ -37,11 +37,14 @@ const PIPELINES_MAX: usize = 512;
 pub(crate) struct Pipelines {
     file: Option<PipelineFile>,
     by_source: FxHashMap<Arc<str>, Entry>,
-    layouts: FxHashMap<Vec<wgpu::BufferBindingType>, (wgpu::BindGroupLayout, wgpu::PipelineLayout)>,
+    layouts: FxHashMap<Vec<Kind>, (wgpu::BindGroupLayout, wgpu::PipelineLayout)>,
     /// Number of pipelines compiled so far.
     pub(crate) compiled: u64,
     clock: u64,
 }
+
+/// The type of a binding, and whether its offset is given with the dispatch.
+type Kind = (wgpu::BufferBindingType, bool);
 
 #[derive(Debug)]
 struct Entry {
@@ -137,21 +140,17 @@ impl Pipelines {
         gpu: &Gpu,
         bindings: &[Binding],
     ) -> Result<(wgpu::BindGroupLayout, wgpu::PipelineLayout)> {
-        let kinds: Vec<wgpu::BufferBindingType> = bindings.iter().map(kind).collect();
+        let kinds: Vec<Kind> = bindings.iter().map(kind).collect();
         if let Some(found) = self.layouts.get(&kinds) {
             return Ok(found.clone());
         }
         let entries: Vec<wgpu::BindGroupLayoutEntry> = kinds
             .iter()
             .zip(0..)
-            .map(|(&ty, binding)| wgpu::BindGroupLayoutEntry {
+            .map(|(&(ty, has_dynamic_offset), binding)| wgpu::BindGroupLayoutEntry {
                 binding,
                 visibility: wgpu::ShaderStages::COMPUTE,
-                ty: wgpu::BindingType::Buffer {
-                    ty,
-                    has_dynamic_offset: false,
-                    min_binding_size: None,
-                },
+                ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
                 count: None,
             })
             .collect();
@@ -171,11 +170,12 @@ impl Pipelines {
     }
 }
 
-fn kind(binding: &Binding) -> wgpu::BufferBindingType {
-    if binding.uniform {
-        return wgpu::BufferBindingType::Uniform;
-    }
-    wgpu::BufferBindingType::Storage { read_only: !binding.writable }
+fn kind(binding: &Binding) -> Kind {
+    let ty = match binding.uniform {
+        true => wgpu::BufferBindingType::Uniform,
+        false => wgpu::BufferBindingType::Storage { read_only: !binding.writable },
+    };
+    (ty, binding.resource == Resource::Turn)
 }
 
 fn compile(

@@ -12,6 +12,7 @@ use crate::codegen::bindings::Resource;
 use crate::gpu::Gpu;
 use crate::pipeline::Pipeline;
 use crate::pool::Memory;
+use crate::turns::Turns;
 
 /// Bind groups that a dispatch remembers before it starts over.
 const BIND_GROUPS_MAX: usize = 64;
@@ -22,6 +23,8 @@ pub(crate) struct Step {
     pub(crate) label: String,
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) resources: Vec<Resource>,
+    /// True if it reads the number of its loop's step.
+    pub(crate) takes_turns: bool,
     /// Where its words are, if it binds them.
     pub(crate) words: Extent,
     /// Where its numbers are, if it binds them.
@@ -33,6 +36,7 @@ pub(crate) struct Step {
 /// The buffers that all evaluations of a plan bind.
 pub(crate) struct Shared<'a> {
     pub(crate) arena: &'a Arena,
+    pub(crate) turns: &'a Turns,
     pub(crate) numbers: Option<&'a wgpu::Buffer>,
     pub(crate) status: &'a wgpu::Buffer,
 }
@@ -59,18 +63,19 @@ impl Memories<'_> {
         match resource {
             Resource::Plan(buffer) => self.of_plan(buffer),
             Resource::Scratch(scratch) => self.scratch.get(scratch).map(|memory| &**memory),
-            Resource::Words | Resource::Numbers | Resource::Status => None,
+            _ => None,
         }
     }
 }
 
 impl Step {
     /// Numbers that tell the buffers apart from all others that the dispatch may bind.
-    fn key(&self, memory: &Memories<'_>, arena: &Arena) -> Vec<u64> {
-        self.resources
-            .iter()
-            .map(|&resource| memory.of(resource).map_or(arena.generation, |memory| memory.id))
-            .collect()
+    fn key(&self, memory: &Memories<'_>, shared: &Shared<'_>) -> Vec<u64> {
+        let id = |&resource: &Resource| match resource {
+            Resource::Turn | Resource::Turns => shared.turns.generation,
+            _ => memory.of(resource).map_or(shared.arena.generation, |memory| memory.id),
+        };
+        self.resources.iter().map(id).collect()
     }
 
     /// The bind group of these buffers, made if they are new to the dispatch.
@@ -80,7 +85,7 @@ impl Step {
         memory: &Memories<'_>,
         shared: &Shared<'_>,
     ) -> Result<wgpu::BindGroup> {
-        let key = self.key(memory, shared.arena);
+        let key = self.key(memory, shared);
         if let Some(group) = self.bind_groups.get(&key) {
             return Ok(group.clone());
         }
@@ -89,7 +94,17 @@ impl Step {
             let missing = || Error::backend(format!("{}: {resource:?} is missing", self.label));
             let resource = match resource {
                 Resource::Words => part(&shared.arena.buffer, self.words),
-                Resource::Numbers => part(shared.numbers.ok_or_else(missing)?, self.numbers),
+                Resource::Numbers | Resource::List => {
+                    part(shared.numbers.ok_or_else(missing)?, self.numbers)
+                }
+                Resource::Arena => shared.arena.buffer.as_entire_binding(),
+                Resource::Turn | Resource::Turns => {
+                    let turns = shared.turns.buffer.as_ref().ok_or_else(missing)?;
+                    match resource {
+                        Resource::Turn => part(turns, Extent { offset: 0, bytes: 16 }),
+                        _ => turns.as_entire_binding(),
+                    }
+                }
                 Resource::Status => shared.status.as_entire_binding(),
                 Resource::Plan(_) | Resource::Scratch(_) => {
                     memory.of(resource).ok_or_else(missing)?.raw.as_entire_binding()
@@ -111,10 +126,16 @@ impl Step {
         Ok(group)
     }
 
-    /// Records the dispatch.
-    pub(crate) fn record(&self, pass: &mut wgpu::ComputePass<'_>, group: &wgpu::BindGroup) {
+    /// Records the dispatch, as one of a loop's step whose number lies at some byte.
+    pub(crate) fn record(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        group: &wgpu::BindGroup,
+        turn: u32,
+    ) {
         pass.set_pipeline(&self.pipeline.raw);
-        pass.set_bind_group(0, group, &[]);
+        let offsets: &[u32] = if self.takes_turns { &[turn] } else { &[] };
+        pass.set_bind_group(0, group, offsets);
         pass.dispatch_workgroups(self.grid[0], self.grid[1], 1);
     }
 }

@@ -52,7 +52,6 @@ impl Backend for Interpreter {
             f16: true,
             f64: true,
             i64: true,
-            loops: true,
             buffer_bytes_max: isize::MAX as u64,
             subgroup_size: None,
         }

@@ -24,6 +24,5 @@ pub mod normalization;
 pub mod attention;
 pub mod loss;
 pub mod scan;
-mod unrolled;
 #[cfg(test)]
 mod structured_tests;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::capture::{LoopParts, stacked_shape};
 use crate::op::{Loop, LoopOutput, LoopResult, Op};
-use crate::ops::unrolled::unrolled;
 use crate::{DType, Device, Shape, Tensor, Tensors};
 
 /// Runs `body` over the first axis of every tensor of `sequence`, and hands `carry` from step to step.
@@ -14,9 +13,6 @@ use crate::{DType, Device, Shape, Tensor, Tensors};
 /// The body is called once, on tensors that have no values yet; it is planned once and run as often
 /// as the sequences are long. It may use whatever lies around it. Random numbers drawn in the body
 /// are others at every step: the step's number is [folded](crate::Key::fold) into the key.
-///
-/// On devices that run no loops ([`Capabilities::loops`](crate::Capabilities)), such as GPUs, the steps are
-/// written out one after another: the numbers are the same, planning takes time for every step.
 ///
 /// Derivatives of any order flow to the carries, the sequences and all that the body uses. As JAX's
 /// `jax.lax.scan`; [`Scan`] has more options.
@@ -143,10 +139,7 @@ impl Scan {
                 value.shape()
             );
         }
-        let (last, all) = match device.capabilities().loops {
-            true => results(&body, &operands, &stacked),
-            false => unrolled(&body, &operands, &stacked),
-        };
+        let (last, all) = results(&body, &operands, &stacked);
         replace(&mut carry, last);
         replace(&mut values, all);
         (carry, values)

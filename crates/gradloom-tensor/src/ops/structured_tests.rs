@@ -25,7 +25,6 @@ impl Backend for Storage {
             f16: true,
             f64: true,
             i64: true,
-            loops: true,
             buffer_bytes_max: u64::MAX,
             subgroup_size: None,
         }

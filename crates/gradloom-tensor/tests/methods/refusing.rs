@@ -17,7 +17,7 @@ impl Backend for Refusing {
     fn capabilities(&self) -> Capabilities {
         let buffer_bytes_max = u64::MAX;
         let (host, f16, f64, i64) = (true, true, true, true);
-        Capabilities { host, f16, f64, i64, loops: false, buffer_bytes_max, subgroup_size: None }
+        Capabilities { host, f16, f64, i64, buffer_bytes_max, subgroup_size: None }
     }
 
     fn upload(&self, dtype: DType, bytes: &[u8]) -> Result<Buffer> {

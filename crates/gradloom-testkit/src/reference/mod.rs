@@ -87,7 +87,6 @@ impl Backend for Reference {
             f16: true,
             f64: true,
             i64: true,
-            loops: true,
             buffer_bytes_max: u64::MAX,
             subgroup_size: None,
         }

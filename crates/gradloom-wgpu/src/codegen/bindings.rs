@@ -25,6 +25,15 @@ pub(crate) enum Resource {
     Numbers,
     /// Where index checks report.
     Status,
+    /// The number of the loop's step: one vector of the [turns](Resource::Turns), at an offset that is given
+    /// with the dispatch.
+    Turn,
+    /// The numbers of all steps, each at the start of its own part.
+    Turns,
+    /// Vectors of numbers, of any count.
+    List,
+    /// The words of all kernels.
+    Arena,
 }
 
 /// One binding of a dispatch.
@@ -109,6 +118,18 @@ impl Bindings {
         });
     }
 
+    /// Declares one of the buffers that loops use beside memory.
+    pub(crate) fn register_of_loop(&mut self, resource: Resource) {
+        self.register_once(Binding {
+            resource,
+            writable: resource == Resource::Arena,
+            uniform: resource == Resource::Turn,
+            scalar: "u32",
+            vector: false,
+            packed: false,
+        });
+    }
+
     /// A number as an expression: its value is no part of the text. `name` says what it is.
     pub(crate) fn number(&mut self, name: &str, value: usize) -> String {
         self.word(name, value as u32)
@@ -180,7 +201,10 @@ impl Bindings {
                 Resource::Status => {
                     "var<storage, read_write> status: array<atomic<u32>, 4>;".to_owned()
                 }
-                Resource::Plan(_) | Resource::Scratch(_) => {
+                Resource::Turn => "var<uniform> turn: vec4<u32>;".to_owned(),
+                Resource::List => "var<storage, read> list: array<vec4<u32>>;".to_owned(),
+                Resource::Arena => "var<storage, read_write> arena: array<u32>;".to_owned(),
+                Resource::Plan(_) | Resource::Scratch(_) | Resource::Turns => {
                     let access = if binding.writable { "read_write" } else { "read" };
                     let element = if binding.is_array_of_vectors() {
                         format!("vec4<{}>", binding.scalar)
@@ -195,6 +219,11 @@ impl Bindings {
             text.push('\n');
         }
         text
+    }
+
+    /// The name of a buffer in the text.
+    pub(crate) fn name(&self, resource: Resource) -> String {
+        format!("b{}", self.find(resource).0)
     }
 
     fn find(&self, resource: Resource) -> (usize, &Binding) {

@@ -11,6 +11,7 @@ mod emit;
 mod emit_whole;
 mod epilogue;
 mod literal;
+pub(crate) mod looping;
 mod numbers;
 pub(crate) mod pack;
 mod packed;
@@ -119,9 +120,7 @@ pub(crate) fn compile(
         }
         KernelKind::Call(call) => call::compile(&mut unit, call)?,
         KernelKind::Loop(_) => {
-            return Err(Error::unsupported(
-                "scan: loops do not run on this device yet; move the operands to the CPU",
-            ));
+            return Err(Error::backend("plan: a loop is compiled by its body"));
         }
         KernelKind::Attention { attention, views } => {
             attention::compile(&mut unit, attention, views)?;

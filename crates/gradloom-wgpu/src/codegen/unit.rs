@@ -201,20 +201,6 @@ impl<'a> Unit<'a> {
         Resource::Scratch(self.scratch.len() - 1)
     }
 
-    /// The grid of so many workgroups, folded. Rows are as long as the device allows where there are
-    /// several.
-    fn grid(&self, groups: usize) -> Result<[u32; 2]> {
-        let max = self.target.grid_max as usize;
-        let x = groups.clamp(1, max);
-        let y = groups.div_ceil(x);
-        if y > max || groups >= 1 << 31 {
-            return Err(Error::unsupported(format!(
-                "dispatch: {groups} workgroups are more than this device's grid holds; split the work"
-            )));
-        }
-        Ok([x as u32, y as u32])
-    }
-
     /// Appends a dispatch of so many workgroups of a template.
     pub(crate) fn dispatch(
         &mut self,
@@ -224,31 +210,48 @@ impl<'a> Unit<'a> {
         bindings: Bindings,
         groups: usize,
     ) -> Result<()> {
-        let label = label.into();
-        let grid = self.grid(groups)?;
-        let count = bindings.storage_buffers();
-        if count > self.target.storage_buffers_max as usize {
-            return Err(Error::unsupported(format!(
-                "{label}: the kernel needs {count} storage buffers, this device binds {} at most",
-                self.target.storage_buffers_max
-            )));
-        }
-        let options = options
-            // A grid of one row has no second row that could start elsewhere.
-            .constant("GRID_X", self.target.grid_max)
-            .splice("bindings", bindings.declarations());
-        let source = gradloom_shaders::expand(template, &options)
-            .map_err(|error| Error::backend(error.to_string()))?;
-        let ((bindings, numbers), words) = (bindings.into_parts(), self.words.clone());
-        self.dispatches.push(Dispatch {
-            label,
-            source,
-            bindings,
-            words,
-            numbers,
-            foreign: false,
-            grid,
-        });
+        let made = dispatch(self.target, template, label.into(), options, bindings, groups)?;
+        self.dispatches.push(Dispatch { words: self.words.clone(), ..made });
         Ok(())
     }
+}
+
+/// A dispatch of so many workgroups of a template, which reads no words.
+pub(crate) fn dispatch(
+    target: &Target,
+    template: &str,
+    label: String,
+    options: Options,
+    bindings: Bindings,
+    groups: usize,
+) -> Result<Dispatch> {
+    let grid = folded(target, groups)?;
+    let count = bindings.storage_buffers();
+    if count > target.storage_buffers_max as usize {
+        return Err(Error::unsupported(format!(
+            "{label}: the kernel needs {count} storage buffers, this device binds {} at most",
+            target.storage_buffers_max
+        )));
+    }
+    let options = options
+        // A grid of one row has no second row that could start elsewhere.
+        .constant("GRID_X", target.grid_max)
+        .splice("bindings", bindings.declarations());
+    let source = gradloom_shaders::expand(template, &options)
+        .map_err(|error| Error::backend(error.to_string()))?;
+    let (bindings, numbers) = bindings.into_parts();
+    Ok(Dispatch { label, source, bindings, words: Words::default(), numbers, foreign: false, grid })
+}
+
+/// The grid of so many workgroups, folded. Rows are as long as the device allows where there are several.
+fn folded(target: &Target, groups: usize) -> Result<[u32; 2]> {
+    let max = target.grid_max as usize;
+    let x = groups.clamp(1, max);
+    let y = groups.div_ceil(x);
+    if y > max || groups >= 1 << 31 {
+        return Err(Error::unsupported(format!(
+            "dispatch: {groups} workgroups are more than this device's grid holds; split the work"
+        )));
+    }
+    Ok([x as u32, y as u32])
 }

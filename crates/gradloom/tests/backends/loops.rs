@@ -1,5 +1,5 @@
 //! Loops against the same steps written one after another: on the processor, on the interpreter of plans,
-//! on the reference, and on GPUs, which have the steps written out.
+//! on the reference, and on GPUs.
 
 use gradloom::prelude::*;
 use gradloom::{Scan, scan};
@@ -8,7 +8,7 @@ use gradloom_testkit::reference;
 
 use crate::gpus;
 
-/// All devices: those that run loops, and GPUs.
+/// All devices.
 fn all() -> Vec<Device> {
     let mut all = vec![Device::cpu(), reference::device(), interpret::device()];
     all.extend(gpus());
@@ -416,4 +416,81 @@ fn a_nan_in_a_step_is_found() {
         scan(Tensor::ones((), DType::F32, &device), x, |sum, x| ((1.0 - x).sqrt() + sum, ()));
     let error = last.eval().unwrap_err().to_string();
     assert!(error.contains("sqrt") && error.contains("loops.rs"), "{error}");
+}
+
+/// Parts of sequences and results of a few bytes begin and end inside of words on a GPU.
+#[test]
+fn narrow_elements_of_any_count() {
+    for dtype in [DType::F16, DType::BF16, DType::I8, DType::U8, DType::Bool] {
+        for (steps, count) in [(1, 1), (3, 1), (5, 2), (4, 3), (7, 5), (2, 8), (3, 131)] {
+            let results = |device: &Device| {
+                let x = counted(&[steps, count], device).mul(9.0).abs().cast(dtype);
+                let y = counted(&[steps], device).mul(5.0).abs().cast(dtype);
+                let start = counted(&[count], device).abs().cast(dtype);
+                let run = |reverse| {
+                    let scan = Scan::default().reverse(reverse);
+                    let (last, all) =
+                        scan.run(start.clone(), (x.clone(), y.clone()), |_, h, (x, y)| {
+                            let next = h.ne(&x).cast(dtype);
+                            (next.clone(), (h, next.cast(DType::F32) + y.cast(DType::F32), y))
+                        });
+                    [last.cast(DType::F32), all.0.cast(DType::F32), all.1, all.2.cast(DType::F32)]
+                };
+                [run(false), run(true)].concat().iter().map(values).collect::<Vec<_>>()
+            };
+            let expected = results(&interpret::device());
+            for device in all() {
+                assert_eq!(results(&device), expected, "{dtype} [{steps}, {count}] {device:?}");
+            }
+        }
+    }
+}
+
+/// The keys of a loop inside of another have both steps' numbers folded in, on every device.
+#[test]
+fn random_numbers_in_a_loop_in_a_loop() {
+    let results = |device: &Device| {
+        let noise = |key: u64| Tensor::uniform(Key::new(key), [3], 0.0, 1.0, device);
+        let zero = Tensor::zeros([3], DType::F32, device);
+        let inner = Scan::default().length(2);
+        let (_, all) = Scan::default().length(4).reverse(true).run(zero, (), |_, sum, ()| {
+            let (sum, drawn) =
+                inner.run(sum, (), |_, sum, ()| (&sum + noise(1), noise(1) + noise(2)));
+            (sum.clone(), (sum, drawn, noise(2)))
+        });
+        [all.0, all.1, all.2]
+    };
+    let expected = results(&reference::device());
+    let mut drawn = values(&expected[1]);
+    drawn.sort_by(f32::total_cmp);
+    drawn.dedup();
+    assert_eq!(drawn.len(), 24, "{drawn:?}");
+    for device in all() {
+        for (found, expected) in results(&device).iter().zip(&expected) {
+            close(found, expected);
+        }
+    }
+}
+
+/// The steps are recorded, not compiled: many take the shaders and the plan of few.
+#[test]
+fn a_gpu_compiles_a_loop_of_any_length_once() {
+    for device in gpus() {
+        let run = |steps: usize| {
+            let (last, outputs) = Network::new(steps, &device).looped(&Scan::default());
+            eval(last.iter().chain([&outputs])).unwrap();
+            device.statistics()
+        };
+        let before = device.statistics().plan_bytes;
+        let few = run(20);
+        let many = run(2000);
+        let backend: &gradloom_wgpu::WgpuBackend =
+            device.backend().as_any().downcast_ref().unwrap();
+        let more = backend.shaders(few.shaders);
+        let more: Vec<&str> = more.iter().map(|shader| shader.kernel.as_str()).collect();
+        assert!(more.is_empty(), "{more:?}");
+        let each = [few.plan_bytes - before, many.plan_bytes - few.plan_bytes];
+        assert!(each[1] < 2 * each[0], "{each:?}");
+        assert_eq!(run(2000).since(&many).plans, 0);
+    }
 }

@@ -7,9 +7,6 @@ use crate::graphs::action::{Numbers, call};
 use crate::graphs::loops::looped;
 
 pub(super) fn step(maker: &mut Maker<'_>) {
-    if !maker.options.loops {
-        return;
-    }
     let dtype = if maker.dice.once_in(5) { maker.float_dtype() } else { DType::F32 };
     let (rows, columns) = (maker.size().clamp(1, 9), maker.size().clamp(1, 9));
     let steps = maker.dice.pick(&[0, 1, 1, 2, 3, 3, 5, 7]);

@@ -11,8 +11,6 @@ pub struct Options {
     pub sizes: Vec<usize>,
     /// Whether some axes are empty, and some large enough for threads and reductions in parts.
     pub extremes: bool,
-    /// Whether there are loops. On GPUs their steps are written out, each with shaders of its own.
-    pub loops: bool,
     /// Only graphs with gradients.
     pub gradients_only: bool,
     /// Fewest and most calls.
@@ -38,7 +36,6 @@ impl Options {
             dtypes,
             sizes: vec![1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 7, 8, 13, 16, 33],
             extremes: true,
-            loops: capabilities.loops,
             gradients_only: false,
             calls: [2, 14],
         }

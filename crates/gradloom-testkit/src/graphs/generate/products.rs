@@ -1,9 +1,33 @@
 //! Products.
 
+use gradloom_tensor::DType;
+
 use super::maker::Maker;
 use crate::graphs::action::{Numbers, call};
 
+/// Products of signed bytes, as they are summed.
+fn matmul_of_bytes(maker: &mut Maker<'_>) {
+    let x = maker.of(|dtype| dtype == DType::I8, DType::I8);
+    let rank = maker.dice.pick(&[2, 2, 3]);
+    let Some(x) = maker.with_rank(x, rank) else { return };
+    let shape = maker.shape_of(x);
+    let n = maker.size();
+    let batch = &shape[..shape.len() - 2];
+    let [m, k] = [shape[shape.len() - 2], shape[shape.len() - 1]];
+    let with = |sizes: [usize; 2]| -> Vec<usize> { batch.iter().copied().chain(sizes).collect() };
+    let (sizes, action) = match maker.dice.below(3) {
+        0 => ([n, k], call!(c => c.x[0].matmul_as(&c.x[1].transpose(-1, -2), DType::I32))),
+        1 => ([m, n], call!(c => c.x[0].transpose(-1, -2).matmul_as(c.x[1], DType::I32))),
+        _ => ([k, n], call!(c => c.x[0].matmul_as(c.x[1], DType::I32))),
+    };
+    let y = maker.operand(&with(sizes), DType::I8);
+    maker.call(action, &[x, y], Numbers::none());
+}
+
 pub(super) fn matmul(maker: &mut Maker<'_>) {
+    if maker.dice.once_in(6) {
+        return matmul_of_bytes(maker);
+    }
     let x = maker.float();
     let rank = maker.dice.pick(&[1, 2, 2, 2, 3, 3, 4]);
     let Some(x) = maker.with_rank(x, rank) else { return };
