@@ -35,9 +35,9 @@ const CRATES: [&str; 13] = [
 const MISSING: &str = "\
 no toolchain that builds for wasm32: Debian's has the sources of `std` (it stands beside any other):
 
-  apt-get install rustc-web cargo-web rust-web-src lld
+  apt-get install rustc-web cargo-web rust-web-src lld-22
 
-or name one by GRADLOOM_WASM_RUSTC and GRADLOOM_WASM_CARGO";
+(`rust-lld` must be there: of lld that version which /usr/bin/rust-lld points to) or name one by GRADLOOM_WASM_RUSTC and GRADLOOM_WASM_CARGO";
 
 /// A compiler with the sources of `std`.
 struct Toolchain {
@@ -69,7 +69,10 @@ impl Toolchain {
         let output = Command::new(&rustc).args(["--print", "sysroot"]).output().ok()?;
         let sysroot = String::from_utf8(output.stdout).ok()?;
         let std = Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/std/Cargo.toml");
-        (std.exists() && Path::new(&cargo).exists()).then_some(Toolchain { rustc, cargo })
+        // Debian's is a link to a package that does not come with the compiler.
+        let linker = rustc != "/usr/bin/rustc" || Path::new("/usr/bin/rust-lld").exists();
+        let complete = std.exists() && Path::new(&cargo).exists() && linker;
+        complete.then_some(Toolchain { rustc, cargo })
     }
 
     fn command(&self, words: &[&str]) -> Command {
