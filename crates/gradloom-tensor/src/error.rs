@@ -93,6 +93,14 @@ impl Error {
         ))
     }
 
+    /// A value was asked for that depends on one that [`commit`](crate::commit()) has written over.
+    pub fn overwritten(shape: &crate::Shape, origin: Origin) -> Self {
+        Error::shape(format!(
+            "eval: the value depends on a tensor of shape {shape} (made at {origin}) that commit has updated \
+             in its memory since; take gradients of a loss before commit, or hold a clone of the weights"
+        ))
+    }
+
     /// Any other failure of a backend.
     pub fn backend(message: impl Into<String>) -> Self {
         Error::device(message.into(), Reason::Backend)

@@ -86,13 +86,21 @@ tensors_of_tuple!(A, B, C, D, E);
 /// updated in the memory they had. Quantised weights stay quantised.
 ///
 /// ```ignore
-/// optimizer.step(&mut model, &gradients);
-/// commit(&mut (&mut model, &mut optimizer, &mut loss))?;
+/// let loss = model.forward(&x, &mut ctx).cross_entropy(&y);
+/// optimizer.step(&gradients(&loss, &model), &mut model);
+/// commit((&mut model, &mut optimizer))?;
+/// println!("{}", loss.item()?);
 /// ```
+///
+/// A loss whose gradient takes part and that somebody still holds gets its value in the same evaluation.
+/// It keeps its history, from which no further gradient can be taken where weights were updated in their
+/// memory; a loss that is to be kept over many steps is committed too, or detached. Whatever else is
+/// made of the same activations, such as a count of hits, is computed with them if it is committed with
+/// them, and from the start if its value is asked for later.
 ///
 /// # Errors
 /// As [`eval`]; the tensors then keep their histories.
-pub fn commit<T: Tensors + ?Sized>(tensors: &mut T) -> Result<()> {
+pub fn commit(mut tensors: impl Tensors) -> Result<()> {
     let mut roots: Vec<Tensor> = Vec::new();
     tensors.for_each_tensor(&mut |tensor| {
         if tensor.value().is_none() && !tensor.is_quantized() {

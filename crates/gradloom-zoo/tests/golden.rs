@@ -227,7 +227,7 @@ fn check_causal<M: Pretrained + CausalLanguageModel>(
             let hidden = model.hidden(&piece, &mut cache, &mut Context::eval()).unwrap();
             cache.end();
             let mut logits = model.logits(&hidden);
-            commit(&mut (&mut cache, &mut logits)).unwrap();
+            commit((&mut cache, &mut logits)).unwrap();
             let expected = golden.get("logits").narrow(0, 0, 1).narrow(1, first, count);
             assert_close(&format!("{case}: cached logits"), &logits, &expected, None);
         }

@@ -30,8 +30,8 @@ fn check<M: Pretrained + Tensors + Clone>(
         let mut loss = loss(&model, &mut ctx);
         let gradients = gradients(&loss, &model);
         assert_eq!(gradients.len(), model.trainable().len());
-        optimizer.step(&mut model, &gradients);
-        commit(&mut (&mut model, &mut optimizer, &mut loss)).unwrap();
+        optimizer.step(&gradients, &mut model);
+        commit((&mut model, &mut optimizer, &mut loss)).unwrap();
     }
     let after = loss(&model, &mut Context::eval()).item().unwrap();
     assert!(after < 0.7 * before, "{before} became {after}");

@@ -73,9 +73,9 @@ fn step(
     let mut loss = model.forward(images, &mut ctx).cross_entropy(labels);
     let gradients = gradients(&loss, model);
     optimizer.set_learning_rate(rate);
-    optimizer.step(model, &gradients);
+    optimizer.step(&gradients, model);
     drop(gradients);
-    commit(&mut (&mut *model, &mut *optimizer, &mut loss)).unwrap();
+    commit((&mut *model, &mut *optimizer, &mut loss)).unwrap();
     let after = device.statistics();
     assert!(loss.item().unwrap().is_finite());
     Step {
@@ -163,7 +163,7 @@ fn transformer_block(device: &Device) -> u64 {
     let before = device.statistics().kernels;
     let mut loss = block.forward(&x, &mut Context::train(Key::new(1))).square().mean(..);
     let mut gradients = gradients(&loss, &block);
-    commit(&mut (&mut gradients, &mut loss)).unwrap();
+    commit((&mut gradients, &mut loss)).unwrap();
     device.statistics().kernels - before
 }
 

@@ -27,7 +27,7 @@ use gradloom_tensor::{DType, Device, Tensor, Tensors, commit};
 /// let options = AttentionOptions::default().causal(true);
 /// let mut output = cache.attend(0, &token, &token, &token, &options);
 /// cache.end();
-/// commit(&mut (&mut cache, &mut output))?;
+/// commit((&mut cache, &mut output))?;
 /// assert_eq!(cache.filled(), 1);
 /// assert_eq!(output.to_vec::<f32>()?, [1.0; 8]);
 /// # assert_eq!(positions.to_vec::<i32>()?, [0]);

@@ -34,10 +34,9 @@ use gradloom_tensor::{Tensor, Tensors};
 /// let mut optimizer = AdamW::new(0.1);
 /// for _ in 0..30 {
 ///     let mut ctx = Context::train(Key::new(0));
-///     let mut loss = model.forward(&x, &mut ctx).mse_loss(&y);
-///     let gradients = gradients(&loss, &model);
-///     optimizer.step(&mut model, &gradients);
-///     commit(&mut (&mut model, &mut optimizer, &mut loss))?;
+///     let loss = model.forward(&x, &mut ctx).mse_loss(&y);
+///     optimizer.step(&gradients(&loss, &model), &mut model);
+///     commit((&mut model, &mut optimizer))?;
 /// }
 /// # let loss = model.forward(&x, &mut Context::eval()).mse_loss(&y);
 /// assert!(loss.item()? < 0.05);
@@ -70,7 +69,7 @@ pub trait Optimizer: Tensors {
     /// # Panics
     /// If a gradient's shape is not its weight's.
     #[track_caller]
-    fn step(&mut self, model: &mut dyn Module, gradients: &Gradients) {
+    fn step(&mut self, gradients: &Gradients, model: &mut dyn Module) {
         let by_name: std::collections::HashMap<&str, &Tensor> = gradients.iter().collect();
         // Taken out so that the formula can borrow the rest of the optimizer.
         let mut slots = std::mem::take(&mut self.core_mut().slots);

@@ -123,7 +123,7 @@ fn load<M: Module + Tensors>(folder: &Path, model: &mut M) -> Result<SoftPrompt>
     model.freeze();
     model.set_trainable(true, |name| parts.get(name).is_some());
     let mut prompt = SoftPrompt { prompt_embeddings: Parameter::new(vectors.cast(DType::F32)) };
-    commit(&mut (&mut *model, &mut prompt))
+    commit((&mut *model, &mut prompt))
         .map_err(|error| Error::tensor("loading a prompt", error))?;
     Ok(prompt)
 }

@@ -35,11 +35,10 @@ use gradloom_tensor::Tensor;
 /// let input = CausalInput::new(&tokens).prompt(&prompt.prompt_embeddings);
 /// let logits = model.forward(&input, &mut Context::train(Key::new(1))).logits;
 /// // The last vector says what the first token is.
-/// let mut loss = logits.narrow(1, 2, 3).cross_entropy(&tokens);
+/// let loss = logits.narrow(1, 2, 3).cross_entropy(&tokens);
 /// let mut optimizer = AdamW::new(0.1);
-/// let gradients = gradients(&loss, &prompt);
-/// optimizer.step(&mut prompt, &gradients);
-/// commit(&mut (&mut prompt, &mut optimizer, &mut loss))?;
+/// optimizer.step(&gradients(&loss, &prompt), &mut prompt);
+/// commit((&mut prompt, &mut optimizer))?;
 /// # Ok(())
 /// # }
 /// ```
