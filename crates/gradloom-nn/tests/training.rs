@@ -248,6 +248,16 @@ fn running_statistics_move_in_training_only() {
         };
         close(&norm.running_mean, [0.19 * 2.0, 0.19 * 20.0]);
         close(&norm.running_var, [0.81 + 0.19 * 2.0, 0.81 + 0.19 * 200.0]);
+        // Of two models that ran, each takes its own.
+        let mut other = BatchNorm::new(2, &mut Init::new(Key::new(1), &device));
+        other.forward(&norm.forward(&x, &mut ctx), &mut ctx);
+        assert_eq!([ctx.apply_updates(&mut other), ctx.apply_updates(&mut norm)], [2, 2]);
+        // After a commit they would be lost, or the run computed twice.
+        norm.forward(&x, &mut ctx);
+        commit(&mut norm).unwrap();
+        let late = std::panic::AssertUnwindSafe(|| ctx.apply_updates(&mut norm));
+        let message = *std::panic::catch_unwind(late).unwrap_err().downcast::<String>().unwrap();
+        assert!(message.contains("running_mean") && message.contains("before commit"), "{message}");
         assert!(!norm.running_mean.is_trainable() && norm.weight.is_trainable());
     }
 }

@@ -65,7 +65,8 @@ impl Core {
         (self.learning_rate * factor, if decays { self.weight_decay } else { 0.0 })
     }
 
-    pub(super) fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor)) {
+    /// What an optimizer's [`Tensors`](gradloom_tensor::Tensors) are.
+    pub fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor)) {
         for slots in self.slots.values_mut() {
             slots.tensors.values_mut().for_each(&mut *visit);
         }
