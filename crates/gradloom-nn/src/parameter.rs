@@ -124,8 +124,7 @@ impl Parameter {
 
     #[track_caller]
     fn put(&mut self, tensor: &Tensor, role: Role) {
-        *self =
-            Parameter { identity: self.identity, ..Parameter::with_role(tensor.clone(), role) };
+        *self = Parameter { identity: self.identity, ..Parameter::with_role(tensor.clone(), role) };
     }
 
     /// A number that only clones of this parameter have too.

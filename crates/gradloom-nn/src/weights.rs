@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::{Error, Result, StateDict};
+use crate::{Result, StateDict};
 use gradloom_tensor::Device;
 use gradloom_weights::{Checkpoint, Value, safetensors};
 
@@ -32,7 +32,7 @@ pub fn save_with(
     // Computed, blocks would no longer be blocks.
     let plain = dict.iter().map(|(_, tensor)| tensor).filter(|tensor| !tensor.is_quantized());
     gradloom_tensor::eval(plain).map_err(|error| {
-        Error::tensor(format!("{}: computing the weights failed", path.display()), error)
+        error.context(format!("{}: computing the weights failed", path.display()))
     })?;
     Ok(safetensors::save(path, dict.iter(), metadata)?)
 }

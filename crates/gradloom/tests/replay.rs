@@ -4,10 +4,10 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use gradloom::Statistics;
 use gradloom::nn::layers::{
     AttentionMask, Conv2d, Flatten, LayerNorm, Linear, MaxPool2d, MultiHeadAttention,
 };
-use gradloom::Statistics;
 use gradloom::prelude::*;
 
 /// Held by each test: counters and pending index errors are the device's, whoever evaluates.

@@ -3,7 +3,7 @@
 //! Letters: B batch, P vectors, T tokens, E features.
 
 use crate::causal::CausalLanguageModel;
-use crate::{Error, Result};
+use crate::{Result, error};
 use gradloom_nn::layers::KeyValueCache;
 use gradloom_nn::{Context, Init, Module, Parameter};
 use gradloom_tensor::Tensor;
@@ -110,7 +110,7 @@ impl<M: CausalLanguageModel> CausalLanguageModel for Prompted<M> {
             let shape = [cache.batch(), vectors.size(1), vectors.size(2)];
             if shape[2] != embedded.size(2) {
                 let size = embedded.size(2);
-                return Err(Error::generation(format!(
+                return Err(error::generation(format!(
                     "the prompt has {} features, the model {size}",
                     shape[2]
                 )));
