@@ -9,6 +9,7 @@
 
 use examples::Failure;
 use gradloom::nn::layers::Linear;
+use gradloom::nn::{stack_parameters, with_parameters};
 use gradloom::prelude::*;
 
 const MODELS: usize = 5;

@@ -68,7 +68,7 @@
 //!     }
 //! }
 //!
-//! # fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+//! # fn main() -> Result<()> {
 //! let device = Device::cpu();
 //! let mut init = Init::new(Key::new(0), &device);
 //! let mut model = Classifier {
@@ -101,5 +101,6 @@
 //! [`eval`](crate::eval()) computes tensors and keeps their histories, so that gradients can still be asked
 //! for. [`commit`](crate::commit()) computes everything it is given in one evaluation and cuts the
 //! histories: weights and optimizer state are then updated in the memory they had, and nothing grows from
-//! step to step. The loss gets its value in the same evaluation. Drop or detach what you keep from a step (logits for a metric, say): a tensor that still
-//! has its history holds the step's weights.
+//! step to step. A loss whose gradient takes part gets its value in the same evaluation. Drop or detach what
+//! you keep from a step (logits for a metric, say): a tensor that still has its history holds the step's
+//! weights.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use gradloom::nn::layers::Linear;
+use gradloom::nn::{LoadOptions, StateDict};
 use gradloom::prelude::*;
 use gradloom::weights::{Checkpoint, ReadOptions, Stored, gguf, safetensors};
 use gradloom::zoo::{
