@@ -14,6 +14,7 @@ mod prompt;
 
 pub mod bert;
 pub mod gpt2;
+pub mod gpt_neox;
 pub mod llama;
 pub mod t5;
 
@@ -38,6 +39,7 @@ pub use t5::{T5Config, T5ForConditionalGeneration, T5Input, T5Model};
 pub const FAMILIES: &[Family] = &[
     Family::of::<BertConfig>(),
     Family::of::<Gpt2Config>(),
+    Family::of::<gpt_neox::GptNeoxConfig>(),
     Family::of::<LlamaConfig>(),
     Family::of::<T5Config>(),
 ];
