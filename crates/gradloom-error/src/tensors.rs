@@ -78,7 +78,7 @@ impl Error {
     /// The same error, said of an op: where a device has no memory for it, or cannot do it, the op and its
     /// line come first.
     #[must_use]
-    pub fn of_op(self, op: &str, shape: impl Display, origin: impl Display) -> Self {
+    pub fn of_op(self, op: &str, shape: &impl Display, origin: impl Display) -> Self {
         match self.kind() {
             ErrorKind::OutOfMemory | ErrorKind::Unsupported | ErrorKind::Backend => {
                 self.context(format!("{op} of shape {shape} (made at {origin})"))

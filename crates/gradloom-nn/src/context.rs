@@ -4,6 +4,8 @@
 //! There are no globals and nothing inside a model changes while it runs, so one model can serve many
 //! threads, each with a context of its own.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::{Module, ModuleExt, Parameter, Path};
 use gradloom_tensor::{Key, Tensor};
 
@@ -12,9 +14,9 @@ type Patch = Box<dyn Fn(&str, &Tensor) -> Option<Tensor> + Send>;
 
 /// A new value of a parameter.
 struct Update {
-    parameter: u64,
-    /// The value that it was made from.
+    /// The value that it was made from: clones of a layer have values of their own after the first step.
     old: u64,
+    parameter: u64,
     value: Tensor,
 }
 
@@ -93,18 +95,18 @@ impl Context {
     pub fn record(&mut self, parameter: &Parameter, value: Tensor) {
         let (new, old) = (value.shape(), parameter.shape());
         assert!(new == old, "record: a value of shape {new} for a parameter of shape {old}");
-        let (id, old) = (parameter.identity(), parameter.id());
-        match self.updates.iter_mut().find(|update| update.parameter == id) {
-            Some(waiting) => *waiting = Update { parameter: id, old, value },
-            None => self.updates.push(Update { parameter: id, old, value }),
+        let old = parameter.id();
+        match self.updates.iter_mut().find(|update| update.old == old) {
+            Some(waiting) => waiting.value = value,
+            None => self.updates.push(Update { old, parameter: parameter.identity(), value }),
         }
     }
 
     /// The value that waits for a parameter, or the parameter itself: what a layer that runs twice
     /// updates further.
     pub fn recorded<'a>(&'a self, parameter: &'a Parameter) -> &'a Tensor {
-        let id = parameter.identity();
-        let waiting = self.updates.iter().find(|update| update.parameter == id);
+        let old = parameter.id();
+        let waiting = self.updates.iter().find(|update| update.old == old);
         waiting.map_or(parameter.tensor(), |update| &update.value)
     }
 
@@ -120,25 +122,30 @@ impl Context {
         if self.updates.is_empty() {
             return 0;
         }
-        let before = self.updates.len();
-        let mut changed = None;
+        let (mut applied, mut count) = (BTreeSet::new(), 0);
+        let (mut own, mut unchanged) = (BTreeMap::new(), BTreeSet::new());
         model.for_each_parameter(|name, parameter| {
-            let known = |update: &Update| update.parameter == parameter.identity();
-            let Some(position) = self.updates.iter().position(known) else { return };
-            let Update { old, value, .. } = self.updates.swap_remove(position);
-            if old != parameter.id() {
-                changed.get_or_insert_with(|| name.to_owned());
-                return;
+            let (identity, old) = (parameter.identity(), parameter.id());
+            own.insert(identity, name.to_owned());
+            if let Some(update) = self.updates.iter().find(|update| update.old == old) {
+                parameter.update(update.value.clone());
+                applied.insert(old);
+                unchanged.insert(identity);
+                count += 1;
             }
-            parameter.update(value);
         });
-        if let Some(name) = changed {
+        self.updates.retain(|update| !applied.contains(&update.old));
+        let late = |update: &&Update| !unchanged.contains(&update.parameter);
+        let late = self.updates.iter().filter(late).find_map(|update| own.get(&update.parameter));
+        let late = late.cloned();
+        self.updates.retain(|update| !own.contains_key(&update.parameter));
+        if let Some(name) = late {
             panic!(
                 "apply_updates: {name} has got another value since the run that recorded its update; call \
                  apply_updates before commit"
             );
         }
-        before - self.updates.len()
+        count
     }
 
     /// Collects the activations that layers show with [`tap`](Context::tap) from now on.

@@ -34,7 +34,7 @@ pub fn save_with(
     gradloom_tensor::eval(plain).map_err(|error| {
         error.context(format!("{}: computing the weights failed", path.display()))
     })?;
-    Ok(safetensors::save(path, dict.iter(), metadata)?)
+    safetensors::save(path, dict.iter(), metadata)
 }
 
 /// The bytes of a safetensors file of these tensors.
@@ -42,7 +42,7 @@ pub fn save_with(
 /// # Errors
 /// If a tensor cannot be computed.
 pub fn to_bytes(dict: &StateDict) -> Result<Vec<u8>> {
-    Ok(safetensors::to_bytes(dict.iter(), &BTreeMap::new())?)
+    safetensors::to_bytes(dict.iter(), &BTreeMap::new())
 }
 
 /// Reads all tensors to a device: of safetensors, a PyTorch checkpoint or GGUF, of a set of such files

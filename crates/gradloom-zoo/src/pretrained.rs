@@ -50,9 +50,8 @@ pub trait Pretrained: Module + Tensors + Sized {
     fn from_folder(folder: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let folder = folder.as_ref();
         let config = config_in(folder)?;
-        let checkpoint = Checkpoint::open(folder).map_err(|error| {
-            error::weights(format!("loading {}", Self::Config::MODEL), error.into())
-        })?;
+        let checkpoint = Checkpoint::open(folder)
+            .map_err(|error| error::weights(format!("loading {}", Self::Config::MODEL), error))?;
         Self::from_checkpoint(&config, &checkpoint, device)
             .map_err(|error| error.context(folder.display().to_string()))
     }
@@ -78,7 +77,7 @@ pub trait Pretrained: Module + Tensors + Sized {
                 continue;
             }
             let tensor = checkpoint.tensor_with(name, &options, device).map_err(|error| {
-                error::weights(format!("loading {}", Self::Config::MODEL), error.into())
+                error::weights(format!("loading {}", Self::Config::MODEL), error)
             })?;
             weights.insert(name, tensor);
         }

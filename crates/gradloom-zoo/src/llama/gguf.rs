@@ -134,7 +134,7 @@ impl LlamaForCausalLanguageModel {
     /// If the file is missing, damaged or of another architecture, or its weights do not fit.
     pub fn from_gguf(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let path = path.as_ref();
-        let checkpoint = Checkpoint::open(path).map_err(|error| unreadable(error.into()))?;
+        let checkpoint = Checkpoint::open(path).map_err(unreadable)?;
         let model = Self::from_gguf_checkpoint(&checkpoint, device);
         model.map_err(|error| error.context(path.display().to_string()))
     }
@@ -164,7 +164,7 @@ fn load(checkpoint: &Checkpoint, device: &Device) -> Result<LlamaForCausalLangua
             None => ReadOptions::new(),
         };
         let tensor = checkpoint.tensor_with(name, &options.floats_as_f32(), device);
-        let tensor = tensor.map_err(|error| unreadable(error.into()))?;
+        let tensor = tensor.map_err(unreadable)?;
         weights.insert(renamed(name), tensor);
     }
     let divisors = weights.remove("rope_freqs.weight");
