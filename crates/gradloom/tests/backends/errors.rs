@@ -48,7 +48,7 @@ fn everything(step: usize) -> gradloom::Result<()> {
         2 => drop(<zoo::BertConfig as zoo::ModelConfig>::from_json("7")?),
         3 => drop(gradloom::text::Tokenizer::from_file("no such file")?),
         4 => drop(gradloom::data::mnist::load("no such folder", gradloom::data::Split::Train)?),
-        _ => drop(Tensor::from_vec(vec![1.0f32], [2], &device)?),
+        _ => drop(Tensor::ones([1], DType::F32, &device).to_vec::<i32>()?),
     }
     Ok(())
 }
