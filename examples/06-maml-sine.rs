@@ -78,13 +78,11 @@ fn main() -> Result<(), Failure> {
     for step in 0..steps {
         let [support, query] = tasks(Key::new(1).fold(step as u32), &device);
         let (weights, rates) = split(&model);
-        let mut loss = errors(&adapt(&weights, &rates, &support), &query).mean(..);
-        let gradients = gradients(&loss, &model);
+        let loss = errors(&adapt(&weights, &rates, &support), &query).mean(..);
         drop((weights, rates));
         optimizer.set_learning_rate(schedule.at(step));
-        optimizer.step(&mut model, &gradients);
-        drop(gradients);
-        commit(&mut (&mut model, &mut optimizer, &mut loss))?;
+        optimizer.step(&gradients(&loss, &model), &mut model);
+        commit((&mut model, &mut optimizer))?;
         if step % (steps / 10).max(1) == 0 {
             println!("step {step:5}: error after adaptation {:.4}", loss.item()?);
         }

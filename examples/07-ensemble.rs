@@ -9,6 +9,7 @@
 
 use examples::Failure;
 use gradloom::nn::layers::Linear;
+use gradloom::nn::{stack_parameters, with_parameters};
 use gradloom::prelude::*;
 
 const MODELS: usize = 5;
@@ -45,9 +46,8 @@ fn main() -> Result<(), Failure> {
     for step in 0..steps {
         // The sum over models: each model's gradient is that of its own error.
         let mut errors = (predict(&parameters, &x) - &y).square().mean([1, 2]);
-        let gradients = gradients(&errors.sum(..), &parameters);
-        optimizer.step(&mut parameters, &gradients);
-        commit(&mut (&mut parameters, &mut optimizer, &mut errors))?;
+        optimizer.step(&gradients(&errors.sum(..), &parameters), &mut parameters);
+        commit((&mut parameters, &mut optimizer, &mut errors))?;
         if step % 100 == 0 || step + 1 == steps {
             println!("step {step}: squared errors {errors}");
         }

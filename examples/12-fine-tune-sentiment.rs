@@ -181,12 +181,12 @@ fn learn(
             let input = samples.input(&batch.texts, batch.texts.len(), batch.length, device)?;
             let classes = samples.classes(&batch.texts);
             let classes = Tensor::from_slice(&classes, [classes.len()], device)?;
-            let mut loss = model.forward(&input, &mut ctx).cross_entropy(&classes);
+            let loss = model.forward(&input, &mut ctx).cross_entropy(&classes);
             optimizer.set_learning_rate(schedule.at(losses.len() as u64));
             let (gradients, _) = gradients(&loss, model).clip_norm(1.0);
-            optimizer.step(model, &gradients);
+            optimizer.step(&gradients, model);
             drop(gradients);
-            commit(&mut (&mut *model, &mut optimizer, &mut loss))?;
+            commit((&mut *model, &mut optimizer))?;
             losses.push(check_finite(loss.item()?, losses.len() as u64)?);
             mean += 0.02 * (losses[losses.len() - 1] - mean);
             let texts_per_s =

@@ -108,12 +108,12 @@ fn learn(
         let key = Key::new(options.seed).fold(2).fold(step as u32);
         let (inputs, targets) = stream.random_batch(BATCH, key, device)?;
         let logits = model.forward(&CausalInput::new(&inputs), &mut ctx).logits;
-        let mut loss = logits.cross_entropy(&targets);
+        let loss = logits.cross_entropy(&targets);
         optimizer.set_learning_rate(schedule.at(step));
         let (gradients, _) = gradients(&loss, model).clip_norm(1.0);
-        optimizer.step(model, &gradients);
+        optimizer.step(&gradients, model);
         drop((logits, gradients));
-        commit(&mut (&mut *model, &mut optimizer, &mut loss))?;
+        commit((&mut *model, &mut optimizer))?;
         losses.push(check_finite(loss.item()?, step)?);
         let characters_per_s =
             ((step + 1) as usize * inputs.count()) as f64 / start.elapsed().as_secs_f64();

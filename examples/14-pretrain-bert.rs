@@ -177,9 +177,9 @@ fn learn(
         optimizer.set_learning_rate(schedule.at(step));
         let sum = &token_loss + &relation_loss;
         let (gradients, _) = gradients(&sum, model).clip_norm(1.0);
-        optimizer.step(model, &gradients);
+        optimizer.step(&gradients, model);
         drop((output, gradients, sum));
-        commit(&mut (&mut *model, &mut optimizer, &mut (&mut token_loss, &mut relation_loss)))?;
+        commit((&mut *model, &mut optimizer, &mut token_loss, &mut relation_loss))?;
         of_tokens.push(check_finite(token_loss.item()?, step)?);
         of_relations.push(check_finite(relation_loss.item()?, step)?);
         let pairs_per_s = ((step + 1) as usize * batch) as f64 / start.elapsed().as_secs_f64();

@@ -64,11 +64,10 @@ pub(crate) fn gpt2_train(device: &Device, steps: usize, repeats: usize) -> Resul
     let samples = step_rates(1.0, steps, repeats, |step| {
         let (input, target) = &batches[step % 2];
         let logits = model.forward(&CausalInput::new(input), &mut ctx).logits;
-        let mut loss = logits.flatten(0, 1).cross_entropy(&target.flatten(0, 1));
-        let gradients = gradients(&loss, &model);
-        optimizer.step(&mut model, &gradients);
-        drop((logits, gradients));
-        commit(&mut (&mut model, &mut optimizer, &mut loss))?;
+        let loss = logits.flatten(0, 1).cross_entropy(&target.flatten(0, 1));
+        optimizer.step(&gradients(&loss, &model), &mut model);
+        drop(logits);
+        commit((&mut model, &mut optimizer))?;
         last = loss.item()?;
         if first.is_nan() {
             first = last;

@@ -40,11 +40,9 @@ fn train(
     let samples = step_rates(BATCH as f64, steps, repeats, |step| {
         let before = device.statistics();
         let (images, labels) = &batches[step % batches.len()];
-        let mut loss = model.forward(images, &mut ctx).cross_entropy(labels);
-        let gradients = gradients(&loss, &model);
-        optimizer.step(&mut model, &gradients);
-        drop(gradients);
-        commit(&mut (&mut model, &mut optimizer, &mut loss))?;
+        let loss = model.forward(images, &mut ctx).cross_entropy(labels);
+        optimizer.step(&gradients(&loss, &model), &mut model);
+        commit((&mut model, &mut optimizer))?;
         last = loss.item()?;
         if first.is_nan() {
             first = last;
@@ -125,11 +123,9 @@ pub(crate) fn mlp(device: &Device, steps: usize, repeats: usize) -> Result<Figur
     let mut optimizer = Sgd::new(0.01).momentum(0.9);
     let mut ctx = Context::train(Key::new(3));
     let per_second = step_rates(1.0, steps, repeats, |_| {
-        let mut loss = (model.forward(&x, &mut ctx) - &y).square().mean(..);
-        let gradients = gradients(&loss, &model);
-        optimizer.step(&mut model, &gradients);
-        drop(gradients);
-        commit(&mut (&mut model, &mut optimizer, &mut loss))?;
+        let loss = (model.forward(&x, &mut ctx) - &y).square().mean(..);
+        optimizer.step(&gradients(&loss, &model), &mut model);
+        commit((&mut model, &mut optimizer))?;
         std::hint::black_box(loss.item()?);
         Ok(())
     })?;
@@ -165,11 +161,10 @@ pub(crate) fn recurrent(device: &Device, steps: usize, repeats: usize) -> Result
         let embedded = model.embedding.forward(&words, &mut ctx);
         let (states, _) = model.lstm.run(&embedded, None, &mut ctx);
         let logits = model.head.forward(&states.mean(1), &mut ctx);
-        let mut loss = logits.cross_entropy(&labels);
-        let gradients = gradients(&loss, &model);
-        optimizer.step(&mut model, &gradients);
-        drop((embedded, states, logits, gradients));
-        commit(&mut (&mut model, &mut optimizer, &mut loss))?;
+        let loss = logits.cross_entropy(&labels);
+        optimizer.step(&gradients(&loss, &model), &mut model);
+        drop((embedded, states, logits));
+        commit((&mut model, &mut optimizer))?;
         loss.item()?;
         Ok(())
     })?;

@@ -77,14 +77,13 @@ where
             for batch in train.epoch(epoch).take(steps_per_epoch as usize) {
                 let (images, labels) = batch?.to_tensors(device)?;
                 let logits = self.model.forward(&images, &mut ctx);
-                let mut loss = logits.cross_entropy(&labels);
+                let loss = logits.cross_entropy(&labels);
                 let mut hits = logits.detach().argmax(-1).eq(&labels).sum(..);
                 self.optimizer.set_learning_rate(schedule.at(step));
-                let gradients = gradients(&loss, &self.model);
-                self.optimizer.step(&mut self.model, &gradients);
+                drop(logits);
+                self.optimizer.step(&gradients(&loss, &self.model), &mut self.model);
                 ctx.apply_updates(&mut self.model);
-                drop((logits, gradients));
-                commit(&mut (&mut self.model, &mut self.optimizer, &mut loss, &mut hits))?;
+                commit((&mut self.model, &mut self.optimizer, &mut hits))?;
                 step += 1;
                 losses.push(check_finite(loss.item()?, step)?);
                 right = 0.95 * right + hits.item()?;

@@ -6,7 +6,8 @@ use crate::process::cargo;
 
 /// What each crate of ours may depend on, of ours.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("gradloom-tensor", &[]),
+    ("gradloom-error", &[]),
+    ("gradloom-tensor", &["gradloom-error"]),
     ("gradloom-plan", &["gradloom-tensor"]),
     ("gradloom-shaders", &[]),
     ("gradloom-cpu", &["gradloom-plan", "gradloom-tensor"]),
@@ -16,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gradloom-linalg", &["gradloom-tensor"]),
     ("gradloom-macros", &[]),
     ("gradloom-weights", &["gradloom-tensor"]),
-    ("gradloom-text", &[]),
+    ("gradloom-text", &["gradloom-error"]),
     (
         "gradloom-nn",
         &["gradloom-autodiff", "gradloom-macros", "gradloom-tensor", "gradloom-weights"],

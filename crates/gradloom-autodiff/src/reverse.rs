@@ -24,7 +24,7 @@ pub fn grad(output: &Tensor, inputs: &[&Tensor]) -> Vec<Tensor> {
         "grad: the output has shape {}, not one element; reduce it, or use vjp with a cotangent",
         output.shape()
     );
-    vjp(output, &output.ones_like(), inputs)
+    vjp(output, &output.gradient_seed(), inputs)
 }
 
 /// The value of a scalar function and its gradients with respect to all its arguments.

@@ -65,7 +65,7 @@ fn step(weights: &mut [Tensor], x: &Tensor, y: &Tensor) -> f64 {
         *weight = &*weight - gradient * 0.1;
     }
     drop((gradients, error, hidden));
-    commit(&mut (weights, &mut loss)).expect("a step");
+    commit((weights, &mut loss)).expect("a step");
     loss.item().expect("a loss")
 }
 
@@ -76,7 +76,7 @@ fn network(device: &Device) -> (Vec<Tensor>, Tensor, Tensor) {
         vec![random(1, [300, 200]).tracked(), random(2, [1, 200]).tracked(), random(3, [200, 50])];
     weights[2] = weights[2].tracked();
     let (mut x, mut y) = (random(4, [500, 300]), random(5, [500, 50]));
-    commit(&mut (&mut weights, &mut x, &mut y)).expect("data");
+    commit((&mut weights, &mut x, &mut y)).expect("data");
     (weights, x, y)
 }
 

@@ -54,12 +54,12 @@ fn images_per_second() {
         let mut weights = weights(&device);
         let mut means: Vec<Tensor> = weights.iter().map(Tensor::zeros_like).collect();
         let mut squares: Vec<Tensor> = weights.iter().map(Tensor::zeros_like).collect();
-        commit(&mut (&mut weights, &mut means, &mut squares)).expect("weights");
+        commit((&mut weights, &mut means, &mut squares)).expect("weights");
         let shape = [BATCH, 1, 28, 28];
         let images = Tensor::uniform(Key::new(2), shape, 0.0, 1.0, &device);
         let mut targets = Tensor::randint(Key::new(3), [BATCH], 0, 10, &device);
         let mut images = images;
-        commit(&mut (&mut images, &mut targets)).expect("data");
+        commit((&mut images, &mut targets)).expect("data");
         let mut least = f64::INFINITY;
         let (mut first, mut last) = (None, 0.0);
         let start = Instant::now();
@@ -76,7 +76,7 @@ fn images_per_second() {
                 );
             }
             drop(gradients);
-            commit(&mut (&mut weights, &mut means, &mut squares, &mut loss)).expect("a step");
+            commit((&mut weights, &mut means, &mut squares, &mut loss)).expect("a step");
             last = loss.item().expect("a loss");
             first.get_or_insert(last);
             least = least.min(step.elapsed().as_secs_f64());

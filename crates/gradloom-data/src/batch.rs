@@ -59,7 +59,7 @@ impl Batch {
     pub fn to_tensors(&self, device: &Device) -> Result<(Tensor, Tensor)> {
         let upload = |dtype, bytes| {
             let buffer = device.backend().upload(dtype, bytes);
-            buffer.map_err(|error| Error::tensor("batch: upload failed", error))
+            buffer.map_err(|error| error.context("batch: upload failed"))
         };
         let images = upload(DType::F32, bytemuck::cast_slice(&self.images))?;
         let labels = upload(DType::I32, bytemuck::cast_slice(&self.labels))?;

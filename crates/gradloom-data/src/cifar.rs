@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::{Error, ImageDataset, Result, Source, Split};
+use crate::{ImageDataset, Result, Source, Split, error};
 
 const SIZE: [usize; 3] = [3, 32, 32];
 const IMAGE_LEN: usize = 3 * 32 * 32;
@@ -83,7 +83,7 @@ impl Cifar {
         let mut input = source.open()?;
         let bytes = input.rest()?;
         if bytes.len() % record_len != 0 {
-            return Err(Error::truncated(
+            return Err(error::truncated(
                 input.name(),
                 input.position(),
                 format!("records have {record_len} bytes and the last one has fewer"),
@@ -93,7 +93,7 @@ impl Cifar {
         for (index, record) in bytes.chunks_exact(record_len).enumerate() {
             let label = record[label_at];
             if usize::from(label) >= self.class_count() {
-                return Err(Error::malformed(
+                return Err(error::malformed(
                     input.name(),
                     (index * record_len + label_at) as u64,
                     format!(

@@ -108,7 +108,7 @@ impl<T: Clone + Send + Sync> Dataset for InMemory<T> {
 
     fn get(&self, index: usize) -> Result<T> {
         let sample = self.0.get(index).cloned();
-        sample.ok_or_else(|| Error::index_out_of_range("in-memory dataset", index, self.0.len()))
+        sample.ok_or_else(|| Error::sample_out_of_range("in-memory dataset", index, self.0.len()))
     }
 }
 
@@ -142,7 +142,7 @@ impl<D: Dataset> Subset<D> {
     pub fn new(dataset: Arc<D>, indices: Vec<usize>) -> Result<Self> {
         let len = dataset.len();
         match indices.iter().find(|&&index| index >= len) {
-            Some(&index) => Err(Error::index_out_of_range("subset", index, len)),
+            Some(&index) => Err(Error::sample_out_of_range("subset", index, len)),
             None => Ok(Subset { dataset, indices: indices.into() }),
         }
     }
@@ -167,7 +167,7 @@ impl<D: Dataset> Dataset for Subset<D> {
 
     fn get(&self, index: usize) -> Result<D::Item> {
         let Some(&index) = self.indices.get(index) else {
-            return Err(Error::index_out_of_range("subset", index, self.indices.len()));
+            return Err(Error::sample_out_of_range("subset", index, self.indices.len()));
         };
         self.dataset.get(index)
     }
@@ -214,7 +214,7 @@ impl<A: Dataset, B: Dataset<Item = A::Item>> Dataset for Concat<A, B> {
         match index.checked_sub(self.first.len()) {
             None => self.first.get(index),
             Some(rest) if rest < self.second.len() => self.second.get(rest),
-            Some(_) => Err(Error::index_out_of_range("concat", index, self.len())),
+            Some(_) => Err(Error::sample_out_of_range("concat", index, self.len())),
         }
     }
 }
@@ -231,11 +231,11 @@ mod tests {
         assert_eq!(dataset.len(), 5);
         assert_eq!(dataset.get(2).unwrap(), 24);
         assert_eq!(dataset.get(3).unwrap(), 40);
-        assert!(dataset.get(5).unwrap_err().is_out_of_range());
+        assert!(dataset.get(5).unwrap_err().is_index_out_of_range());
         let subset = dataset.subset(vec![4, 0]).unwrap();
         assert_eq!((subset.get(0).unwrap(), subset.get(1).unwrap()), (42, 20));
-        assert!(subset.get(2).unwrap_err().is_out_of_range());
-        assert!(subset.subset(vec![2]).err().unwrap().is_out_of_range());
+        assert!(subset.get(2).unwrap_err().is_index_out_of_range());
+        assert!(subset.subset(vec![2]).err().unwrap().is_index_out_of_range());
     }
 
     #[test]

@@ -146,7 +146,7 @@ impl Dataset for ImageDataset {
 
     fn get(&self, index: usize) -> Result<Self::Item> {
         let (Some(pixels), Some(&label)) = (self.image(index), self.labels.get(index)) else {
-            return Err(Error::index_out_of_range("image dataset", index, self.labels.len()));
+            return Err(Error::sample_out_of_range("image dataset", index, self.labels.len()));
         };
         Ok(Labelled { input: Image::new(pixels.to_vec(), self.size)?, label })
     }
@@ -186,6 +186,6 @@ mod tests {
         let (mean, deviation) = dataset.statistics();
         assert_eq!((mean[0], mean[1]), (0.5, 0.2));
         assert_eq!(deviation, [0.5, 0.0]);
-        assert!(dataset.get(2).unwrap_err().is_out_of_range());
+        assert!(dataset.get(2).unwrap_err().is_index_out_of_range());
     }
 }

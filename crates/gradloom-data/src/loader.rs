@@ -14,7 +14,7 @@ use crate::batch::{Collate, CollateImages};
 use crate::dataset::Dataset;
 use crate::random::permutation;
 use crate::transform::{OnInput, Transform, key_of_sample};
-use crate::{Error, Result};
+use crate::{Error, Result, error};
 use gradloom_tensor::Key;
 
 /// Batches of a dataset: samples are read, transformed and put side by side on background threads.
@@ -224,7 +224,7 @@ impl<B: Send + 'static> Epoch<B> {
                     epoch.queues.push(receiver);
                 }
                 Err(error) => {
-                    epoch.failure = Some(Error::thread("no thread for a worker", error));
+                    epoch.failure = Some(error::thread("no thread for a worker", error));
                     break;
                 }
             }
@@ -237,7 +237,7 @@ impl<B: Send + 'static> Epoch<B> {
 fn guarded<B>(make: &Make<B>, batch: usize) -> Result<B> {
     // What a panic may leave half-done belongs to the caller's dataset, which sees the error.
     catch_unwind(AssertUnwindSafe(|| make(batch)))
-        .unwrap_or_else(|payload| Err(Error::worker_panic(format!("batch {batch}"), &*payload)))
+        .unwrap_or_else(|payload| Err(error::worker_panic(format!("batch {batch}"), &*payload)))
 }
 
 impl<B> Epoch<B> {

@@ -7,7 +7,7 @@
 use std::io::{BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
-use crate::{Error, Result};
+use crate::{Error, Result, error};
 
 /// Bytes to parse. Readers take `impl Into<Source>`: a path, or [`Source::from_bytes`] and the like.
 pub struct Source<'a> {
@@ -58,7 +58,7 @@ impl<'a> Source<'a> {
         let candidates = [folder.join(name), folder.join(format!("{name}.gz"))];
         match candidates.into_iter().find(|path| path.is_file()) {
             Some(path) => Ok(Source::from_path(path)),
-            None => Err(Error::not_found(
+            None => Err(error::not_found(
                 folder.join(name).display().to_string(),
                 format!("neither plain nor as .gz; {advice}"),
             )),
@@ -71,14 +71,14 @@ impl<'a> Source<'a> {
             Origin::Path(path, advice) => match std::fs::File::open(path) {
                 Ok(file) => Box::new(BufReader::with_capacity(1 << 16, file)),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    return Err(Error::not_found(self.name, advice));
+                    return Err(error::not_found(self.name, advice));
                 }
-                Err(error) => return Err(Error::io(&self.name, 0, error)),
+                Err(error) => return Err(error::io(&self.name, 0, error)),
             },
         };
         let mut magic = Vec::with_capacity(2);
         let head = (&mut reader).take(2).read_to_end(&mut magic);
-        head.map_err(|error| Error::io(&self.name, 0, error))?;
+        head.map_err(|error| error::io(&self.name, 0, error))?;
         let compressed = magic == [0x1f, 0x8b];
         let whole = Cursor::new(magic).chain(reader);
         let reader: Box<dyn Read + 'a> = if compressed {
@@ -147,14 +147,14 @@ impl Input<'_> {
     pub(crate) fn exactly(&mut self, count: u64, what: &dyn Fn() -> String) -> Result<Vec<u8>> {
         if count > self.limit.saturating_sub(self.position) {
             let limit = self.limit;
-            return Err(Error::too_large(
+            return Err(error::too_large(
                 &self.name,
                 format!("{}, more than the limit of {limit} bytes; raise Source::limit", what()),
             ));
         }
         let bytes = self.up_to(count)?;
         if (bytes.len() as u64) < count {
-            return Err(Error::truncated(&self.name, self.position, what()));
+            return Err(error::truncated(&self.name, self.position, what()));
         }
         Ok(bytes)
     }
@@ -164,7 +164,7 @@ impl Input<'_> {
         let bytes = self.up_to(self.limit.saturating_sub(self.position).saturating_add(1))?;
         if self.position > self.limit {
             let limit = self.limit;
-            return Err(Error::too_large(
+            return Err(error::too_large(
                 &self.name,
                 format!("holds more than the limit of {limit} bytes; raise Source::limit"),
             ));
@@ -179,22 +179,22 @@ impl Input<'_> {
             return Ok(());
         }
         let message = format!("more data follow, but {}", what());
-        Err(Error::malformed(&self.name, position, message))
+        Err(error::malformed(&self.name, position, message))
     }
 
     fn failure(&self, error: std::io::Error) -> Error {
         let position = self.position;
         match error.kind() {
             std::io::ErrorKind::UnexpectedEof if self.compressed => {
-                Error::truncated(&self.name, position, "the gzip stream goes on")
+                error::truncated(&self.name, position, "the gzip stream goes on")
             }
             std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData
                 if self.compressed =>
             {
                 let message = format!("damaged gzip stream ({error}); get the file again");
-                Error::malformed(&self.name, position, message)
+                error::malformed(&self.name, position, message)
             }
-            _ => Error::io(&self.name, position, error),
+            _ => error::io(&self.name, position, error),
         }
     }
 }

@@ -166,7 +166,7 @@ fn tables_have_numbers_and_classes() {
         (&["w".into(), "x, y".into()][..], &[1, 0, 1][..])
     );
     assert_eq!(table.get(1).unwrap().input, [-300.0, 4.0]);
-    assert!(table.get(3).unwrap_err().is_out_of_range());
+    assert!(table.get(3).unwrap_err().is_index_out_of_range());
 
     let bare = TableReader::new().header(false).delimiter(b';').label_last();
     let table = read_table(bare, "1;10\n2;9\n").unwrap();

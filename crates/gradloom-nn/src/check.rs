@@ -1,6 +1,6 @@
 //! [`check_finite`]: stops a run whose loss is no number, and says at which step.
 
-use crate::{Error, Result};
+use crate::{Result, error};
 
 /// The loss unchanged, or an error that names the step if it is NaN or infinite.
 ///
@@ -14,5 +14,5 @@ use crate::{Error, Result};
 /// # Errors
 /// If the loss is not finite.
 pub fn check_finite(loss: f64, step: u64) -> Result<f64> {
-    if loss.is_finite() { Ok(loss) } else { Err(Error::not_finite(loss, step)) }
+    if loss.is_finite() { Ok(loss) } else { Err(error::not_finite(loss, step)) }
 }

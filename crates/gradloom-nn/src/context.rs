@@ -4,11 +4,21 @@
 //! There are no globals and nothing inside a model changes while it runs, so one model can serve many
 //! threads, each with a context of its own.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::{Module, ModuleExt, Parameter, Path};
 use gradloom_tensor::{Key, Tensor};
 
 /// A function that may put another activation in the place of a named one.
 type Patch = Box<dyn Fn(&str, &Tensor) -> Option<Tensor> + Send>;
+
+/// A new value of a parameter.
+struct Update {
+    /// The value that it was made from: clones of a layer have values of their own after the first step.
+    old: u64,
+    parameter: u64,
+    value: Tensor,
+}
 
 /// The state of one run of a model: mode, randomness, updates of running statistics, taps.
 ///
@@ -32,7 +42,7 @@ pub struct Context {
     training: bool,
     key: Key,
     drawn: u32,
-    updates: Vec<(u64, Tensor)>,
+    updates: Vec<Update>,
     collecting: bool,
     taps: Vec<(String, Tensor)>,
     patch: Option<Patch>,
@@ -85,36 +95,57 @@ impl Context {
     pub fn record(&mut self, parameter: &Parameter, value: Tensor) {
         let (new, old) = (value.shape(), parameter.shape());
         assert!(new == old, "record: a value of shape {new} for a parameter of shape {old}");
-        let id = parameter.id();
-        match self.updates.iter_mut().find(|(other, _)| *other == id) {
-            Some((_, waiting)) => *waiting = value,
-            None => self.updates.push((id, value)),
+        let old = parameter.id();
+        match self.updates.iter_mut().find(|update| update.old == old) {
+            Some(waiting) => waiting.value = value,
+            None => self.updates.push(Update { old, parameter: parameter.identity(), value }),
         }
     }
 
     /// The value that waits for a parameter, or the parameter itself: what a layer that runs twice
     /// updates further.
     pub fn recorded<'a>(&'a self, parameter: &'a Parameter) -> &'a Tensor {
-        let id = parameter.id();
-        let waiting = self.updates.iter().find(|(other, _)| *other == id);
-        waiting.map_or(parameter.tensor(), |(_, value)| value)
+        let old = parameter.id();
+        let waiting = self.updates.iter().find(|update| update.old == old);
+        waiting.map_or(parameter.tensor(), |update| &update.value)
     }
 
-    /// Stores the recorded values in the model, and returns how many fitted. They are ordinary graph
-    /// until [`commit`](gradloom_tensor::commit) computes them with the weights.
+    /// Stores the recorded values of this model's parameters in them, and returns how many there were.
+    /// They are ordinary graph until [`commit`](gradloom_tensor::commit) computes them with the weights.
+    /// What was recorded of another model that ran with this context waits for that.
+    ///
+    /// # Panics
+    /// If a parameter has got another value since, as `commit` gives it one: then the run would be computed
+    /// once more, from the weights before.
+    #[track_caller]
     pub fn apply_updates(&mut self, model: &mut (impl Module + ?Sized)) -> usize {
         if self.updates.is_empty() {
             return 0;
         }
-        let updates: std::collections::BTreeMap<u64, Tensor> = self.updates.drain(..).collect();
-        let mut applied = 0;
-        model.for_each_parameter(|_, parameter| {
-            if let Some(value) = updates.get(&parameter.id()) {
-                parameter.update(value.clone());
-                applied += 1;
+        let (mut applied, mut count) = (BTreeSet::new(), 0);
+        let (mut own, mut unchanged) = (BTreeMap::new(), BTreeSet::new());
+        model.for_each_parameter(|name, parameter| {
+            let (identity, old) = (parameter.identity(), parameter.id());
+            own.insert(identity, name.to_owned());
+            if let Some(update) = self.updates.iter().find(|update| update.old == old) {
+                parameter.update(update.value.clone());
+                applied.insert(old);
+                unchanged.insert(identity);
+                count += 1;
             }
         });
-        applied
+        self.updates.retain(|update| !applied.contains(&update.old));
+        let late = |update: &&Update| !unchanged.contains(&update.parameter);
+        let late = self.updates.iter().filter(late).find_map(|update| own.get(&update.parameter));
+        let late = late.cloned();
+        self.updates.retain(|update| !own.contains_key(&update.parameter));
+        if let Some(name) = late {
+            panic!(
+                "apply_updates: {name} has got another value since the run that recorded its update; call \
+                 apply_updates before commit"
+            );
+        }
+        count
     }
 
     /// Collects the activations that layers show with [`tap`](Context::tap) from now on.

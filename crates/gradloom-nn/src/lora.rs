@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::layers::{Dropout, LowRank};
-use crate::{Error, Init, Module, ModuleExt, Parameter, Path, Result, Role};
+use crate::{Init, Module, ModuleExt, Parameter, Path, Result, Role, error};
 use gradloom_tensor::{Tensor, eval};
 
 /// Which layers get an update, and of what kind.
@@ -205,13 +205,13 @@ impl Lora {
             if !layers.keys().any(|layer| is_part(layer, target)) {
                 let known = last_parts(layers.keys());
                 let message = format!("lora: no layer is named {target:?}; there are {known}");
-                return Err(Error::mismatch(message));
+                return Err(error::mismatch(message));
             }
         }
         for part in &self.train_also {
             let alone = Lora { train_also: vec![part.clone()], ..self.clone() };
             if !model.parameters().iter().any(|(weight, _)| alone.is_trained_also(weight)) {
-                return Err(Error::mismatch(format!(
+                return Err(error::mismatch(format!(
                     "lora: no part of the model is named {part:?}"
                 )));
             }
@@ -245,7 +245,7 @@ impl Lora {
             match layers.get(layer) {
                 Some(&expected) if expected == found && update.lora_b.size(1) == update.rank() => {}
                 Some([inputs, outputs]) => {
-                    return Err(Error::mismatch(format!(
+                    return Err(error::mismatch(format!(
                         "lora: {layer} has {inputs} inputs and {outputs} outputs, its update A {} \
                          and B {}",
                         update.lora_a.shape(),
@@ -253,7 +253,7 @@ impl Lora {
                     )));
                 }
                 None => {
-                    return Err(Error::mismatch(format!(
+                    return Err(error::mismatch(format!(
                         "lora: the model has no layer {layer} that could have an update"
                     )));
                 }
@@ -267,7 +267,7 @@ impl Lora {
         });
         if let Some(layer) = taken {
             let advice = "lora::detach takes it away";
-            return Err(Error::mismatch(format!("lora: {layer} has an update already; {advice}")));
+            return Err(error::mismatch(format!("lora: {layer} has an update already; {advice}")));
         }
         let count = updates.len();
         model.freeze();
@@ -335,7 +335,7 @@ pub fn merge(model: &mut impl Module) -> Result<usize> {
             merged.insert(layer.to_owned(), sum);
         }
     });
-    eval(merged.values()).map_err(|error| Error::tensor("lora: merging", error))?;
+    eval(merged.values()).map_err(|error| error.context("lora: merging"))?;
     model.visit_adapters(&mut Path::root(), &mut |layer, adapter| {
         if merged.contains_key(layer) {
             adapter.set_original(weights[layer].detach());
@@ -361,7 +361,7 @@ pub fn unmerge(model: &mut impl Module) -> Result<usize> {
         originals.insert(layer.to_owned(), original.clone());
     });
     if let Some(layer) = moved {
-        return Err(Error::mismatch(format!(
+        return Err(error::mismatch(format!(
             "lora: {layer} was merged on another device; unmerge before moving the model"
         )));
     }

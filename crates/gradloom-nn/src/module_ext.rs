@@ -133,7 +133,7 @@ pub trait ModuleExt: Module {
             match copy(parameter, device) {
                 Ok(tensor) => parameter.replace(&tensor),
                 Err(error) => {
-                    result = Err(crate::Error::tensor(format!("to_device: {name}"), error));
+                    result = Err(error.context(format!("to_device: {name}")));
                 }
             }
         });

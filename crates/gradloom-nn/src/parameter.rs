@@ -1,6 +1,7 @@
 //! [`Parameter`]: a tensor of a model, and what it is for.
 
 use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use gradloom_tensor::{Shape, Tensor};
 
@@ -20,7 +21,11 @@ pub enum Role {
 pub struct Parameter {
     tensor: Tensor,
     role: Role,
+    /// Of this parameter and its clones, whatever their values become.
+    identity: u64,
 }
+
+static NEXT_IDENTITY: AtomicU64 = AtomicU64::new(0);
 
 impl Parameter {
     /// A weight to be learnt.
@@ -40,7 +45,8 @@ impl Parameter {
     pub fn with_role(tensor: Tensor, role: Role) -> Self {
         let role =
             if tensor.is_quantized() && role == Role::Trainable { Role::Frozen } else { role };
-        Parameter { tensor: suited(&tensor, role), role }
+        let identity = NEXT_IDENTITY.fetch_add(1, Ordering::Relaxed);
+        Parameter { tensor: suited(&tensor, role), role, identity }
     }
 
     /// What the tensor is for.
@@ -65,7 +71,7 @@ impl Parameter {
     #[track_caller]
     pub fn set(&mut self, tensor: &Tensor) {
         self.check(tensor, "set");
-        *self = Parameter::with_role(tensor.clone(), self.role);
+        self.put(tensor, self.role);
     }
 
     /// Another value in the same role that keeps its history: what an optimizer's step stores, so that
@@ -100,7 +106,7 @@ impl Parameter {
     pub fn replace(&mut self, tensor: &Tensor) {
         let (new, old): (&Shape, &Shape) = (tensor.shape(), self.tensor.shape());
         assert!(new == old, "parameter: replace {old} by {new}");
-        *self = Parameter::with_role(tensor.clone(), self.role);
+        self.put(tensor, self.role);
     }
 
     /// Makes a trainable weight frozen, or a frozen one trainable. State stays state.
@@ -112,8 +118,18 @@ impl Parameter {
             (_, false) => Role::Frozen,
         };
         if role != self.role {
-            *self = Parameter::with_role(self.tensor.clone(), role);
+            self.put(&self.tensor.clone(), role);
         }
+    }
+
+    #[track_caller]
+    fn put(&mut self, tensor: &Tensor, role: Role) {
+        *self = Parameter { identity: self.identity, ..Parameter::with_role(tensor.clone(), role) };
+    }
+
+    /// A number that only clones of this parameter have too.
+    pub(crate) fn identity(&self) -> u64 {
+        self.identity
     }
 
     pub(crate) fn tensor_mut(&mut self) -> &mut Tensor {

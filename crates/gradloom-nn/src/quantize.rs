@@ -1,7 +1,7 @@
 //! Quantized weights, in blocks of small integers: a quarter of the memory, and products that read the
 //! blocks.
 
-use crate::{Error, Module, ModuleExt, Result, Role};
+use crate::{Module, ModuleExt, Result, Role};
 use gradloom_tensor::BlockFormat;
 
 /// Puts every matrix whose rows are whole blocks into blocks of `format`, in place, and returns how
@@ -56,7 +56,7 @@ pub fn quantize_where(
                 parameter.replace(&quantized);
                 count += 1;
             }
-            Err(error) => outcome = Err(Error::tensor(format!("quantize: {name}"), error)),
+            Err(error) => outcome = Err(error.context(format!("quantize: {name}"))),
         }
     });
     outcome.map(|()| count)

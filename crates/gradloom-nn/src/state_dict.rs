@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Error, Module, Parameter, Path, Result, Role};
+use crate::{Module, Parameter, Path, Result, Role, error};
 use gradloom_tensor::Tensor;
 
 /// Tensors by name, in alphabetical order: the weights of a model, or the state of an optimizer.
@@ -131,7 +131,7 @@ pub(crate) fn load(
     }
     if !problems.is_empty() {
         let advice = if options.lenient { "" } else { "; LoadOptions::lenient overlooks names" };
-        return Err(Error::mismatch(format!("load: {}{advice}", problems.join("; "))));
+        return Err(error::mismatch(format!("load: {}{advice}", problems.join("; "))));
     }
     module.visit_mut(&mut Path::root(), &mut |name, parameter| {
         if let Some(tensor) = dict.get(name) {

@@ -23,7 +23,7 @@ fn warning(name: &str, depth: u32) -> Option<String> {
     (depth > DEPTH_MAX).then(|| {
         format!(
             "gradloom: warning: the weight {name} has {depth} operations of history, the steps since it was \
-             last committed; all of them stay in memory. Call commit(&mut (&mut model, &mut optimizer)) after \
+             last committed; all of them stay in memory. Call commit((&mut model, &mut optimizer)) after \
              each step, or detach weights that need no gradient through earlier steps. This is said once."
         )
     })
@@ -46,9 +46,9 @@ mod tests {
             let deepest = model.parameters().iter().map(|(_, weight)| weight.depth()).max();
             let loss = model.forward(&x, &mut Context::train(Key::new(0))).square().sum(..);
             let gradients = gradients(&loss, &model);
-            optimizer.step(&mut model, &gradients);
+            optimizer.step(&gradients, &mut model);
             if commits {
-                commit(&mut (&mut model, &mut optimizer)).unwrap();
+                commit((&mut model, &mut optimizer)).unwrap();
             }
             deepest.unwrap_or(0)
         };

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::{Error, Result, StateDict};
+use crate::{Result, StateDict};
 use gradloom_tensor::Device;
 use gradloom_weights::{Checkpoint, Value, safetensors};
 
@@ -32,9 +32,9 @@ pub fn save_with(
     // Computed, blocks would no longer be blocks.
     let plain = dict.iter().map(|(_, tensor)| tensor).filter(|tensor| !tensor.is_quantized());
     gradloom_tensor::eval(plain).map_err(|error| {
-        Error::tensor(format!("{}: computing the weights failed", path.display()), error)
+        error.context(format!("{}: computing the weights failed", path.display()))
     })?;
-    Ok(safetensors::save(path, dict.iter(), metadata)?)
+    safetensors::save(path, dict.iter(), metadata)
 }
 
 /// The bytes of a safetensors file of these tensors.
@@ -42,7 +42,7 @@ pub fn save_with(
 /// # Errors
 /// If a tensor cannot be computed.
 pub fn to_bytes(dict: &StateDict) -> Result<Vec<u8>> {
-    Ok(safetensors::to_bytes(dict.iter(), &BTreeMap::new())?)
+    safetensors::to_bytes(dict.iter(), &BTreeMap::new())
 }
 
 /// Reads all tensors to a device: of safetensors, a PyTorch checkpoint or GGUF, of a set of such files

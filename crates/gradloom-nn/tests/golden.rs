@@ -362,8 +362,8 @@ fn check_optimizer(golden: &Golden, case: &str, mut optimizer: impl Optimizer) {
             optimizer.set_learning_rate(optimizer.learning_rate() * 0.3);
         }
         let gradient = gradients.index(0, step);
-        optimizer.step(&mut model, &Gradients::from_iter([("w".to_owned(), gradient)]));
-        commit(&mut (&mut model, &mut optimizer)).unwrap();
+        optimizer.step(&Gradients::from_iter([("w".to_owned(), gradient)]), &mut model);
+        commit((&mut model, &mut optimizer)).unwrap();
         assert_close(&format!("{case}, step {step}"), &model.w, &values.index(0, step));
     }
 }

@@ -294,8 +294,8 @@ fn optimizers_of_halves_remember_wide() {
             let gradient = Tensor::full([3], 1e-4, dtype, &device);
             let gradients: Gradients = [("0".to_owned(), gradient)].into_iter().collect();
             assert!((gradients.norm().item().unwrap() - 3f64.sqrt() * 1e-4).abs() < 1e-6);
-            optimizer.step(&mut model, &gradients);
-            commit(&mut (&mut optimizer, &mut model)).unwrap();
+            optimizer.step(&gradients, &mut model);
+            commit((&mut optimizer, &mut model)).unwrap();
         }
         assert!(values(&model[0]).iter().all(|&weight| (weight - 0.7).abs() < 0.01));
         let state = optimizer.state_dict();

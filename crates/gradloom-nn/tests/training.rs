@@ -40,8 +40,8 @@ fn step(model: &mut Sequential, optimizer: &mut impl Optimizer, data: &(Tensor, 
     let mut ctx = Context::train(Key::new(0));
     let mut loss = model.forward(&data.0, &mut ctx).cross_entropy(&data.1);
     let gradients = gradients(&loss, model);
-    optimizer.step(model, &gradients);
-    commit(&mut (model, optimizer, &mut loss)).unwrap();
+    optimizer.step(&gradients, model);
+    commit((model, optimizer, &mut loss)).unwrap();
     loss.item().unwrap()
 }
 
@@ -180,7 +180,7 @@ fn weights_can_be_chosen_by_name() {
             .weight_decay(0.1)
             .decay_only(|name, _| !name.ends_with("bias"))
             .rate_factor(|name| if name.starts_with("2.") { 0.0 } else { 1.0 });
-        optimizer.step(&mut model, &ones);
+        optimizer.step(&ones, &mut model);
         commit(&mut model).unwrap();
         for (name, old) in before.iter() {
             let factor = if name == "0.weight" { 0.95 } else { 1.0 };
@@ -202,7 +202,7 @@ fn a_gradient_passes_through_a_step() {
         let c = tensor(&device, &[0.5], &[1, 1]);
         let inner = (model.weight.square() * &c).sum(..);
         let gradients = gradients(&inner, &model);
-        Sgd::new(0.1).step(&mut model, &gradients);
+        Sgd::new(0.1).step(&gradients, &mut model);
         let outer = model.weight.square().sum(..);
         let gradient = gradloom_autodiff::grad(&outer, &[&c]).remove(0);
         let (w, moved) = (3.0, 3.0 * 0.9);
@@ -248,6 +248,16 @@ fn running_statistics_move_in_training_only() {
         };
         close(&norm.running_mean, [0.19 * 2.0, 0.19 * 20.0]);
         close(&norm.running_var, [0.81 + 0.19 * 2.0, 0.81 + 0.19 * 200.0]);
+        // Of two models that ran, each takes its own.
+        let mut other = BatchNorm::new(2, &mut Init::new(Key::new(1), &device));
+        other.forward(&norm.forward(&x, &mut ctx), &mut ctx);
+        assert_eq!([ctx.apply_updates(&mut other), ctx.apply_updates(&mut norm)], [2, 2]);
+        // After a commit they would be lost, or the run computed twice.
+        norm.forward(&x, &mut ctx);
+        commit(&mut norm).unwrap();
+        let late = std::panic::AssertUnwindSafe(|| ctx.apply_updates(&mut norm));
+        let message = *std::panic::catch_unwind(late).unwrap_err().downcast::<String>().unwrap();
+        assert!(message.contains("running_mean") && message.contains("before commit"), "{message}");
         assert!(!norm.running_mean.is_trainable() && norm.weight.is_trainable());
     }
 }

@@ -1,18 +1,28 @@
-//! Which values an evaluation keeps on its way, and which leaves it may overwrite: those that nobody but
+//! Which values an evaluation keeps on its way, which it computes beside what is asked for, and which leaves it may overwrite: those that nobody but
 //! its graph holds.
 
 use std::sync::Arc;
 
 use gradloom_tensor::op::{Loop, LoopOutput};
-use gradloom_tensor::{Op, Tensor};
+use gradloom_tensor::{Op, State, Tensor};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::linear::Linear;
+use crate::linear::{Linear, operands};
 
 /// Ops in a row behind a node that are better kept than computed again and again.
 const HISTORY_LONG: usize = 32;
 
+/// Nodes that a loss may need beyond those of its gradient, to be computed with it.
+const COMPANION_NODES_MAX: usize = 256;
+
 impl Linear {
+    /// Tensors that somebody holds and whose gradients are computed here: losses of the step that is
+    /// committed. What they are made of is computed anyway, so they get their values too.
+    pub(crate) fn companions(&self, index: &FxHashMap<u64, u32>) -> Vec<Tensor> {
+        let held = self.nodes.iter().filter_map(Tensor::companion);
+        held.filter(|companion| companion.value().is_none() && is_near(companion, index)).collect()
+    }
+
     /// Nodes that an earlier evaluation has computed on its way, with a long history, and that new nodes
     /// read again: they keep their value this time, so that no history is computed at every step.
     pub(crate) fn kept_at_last(&self) -> Vec<u32> {
@@ -43,7 +53,8 @@ impl Linear {
         self.key.clear_flags(count);
     }
 
-    /// Which inputs only this graph holds, given that the roots will be cut from it.
+    /// Which inputs only this graph holds, given that the roots will be cut from it and that companions
+    /// will have values.
     ///
     /// A node that somebody outside holds (other than a root, by its one owner) may be evaluated again
     /// later, so nothing that it depends on may be overwritten.
@@ -51,7 +62,12 @@ impl Linear {
     /// Other threads go on meanwhile. They come from a user to its operands, so users are looked at first:
     /// whoever has left one by then is seen at the operand. And a detached node may give its source up, so
     /// it is asked again after the handles on the source were counted.
-    pub(crate) fn find_reusable(&self, roots: &[Tensor], index: &FxHashMap<u64, u32>) -> Vec<bool> {
+    pub(crate) fn find_reusable(
+        &self,
+        roots: &[Tensor],
+        companions: &[u32],
+        index: &FxHashMap<u64, u32>,
+    ) -> Vec<bool> {
         let count = self.nodes.len();
         let mut handles = vec![0; count];
         for i in (0..count).rev() {
@@ -82,6 +98,9 @@ impl Linear {
         }
         self.count_in_bodies(index, &mut references);
         let mut held: Vec<bool> = (0..count).map(|i| handles[i] > references[i]).collect();
+        for &companion in companions {
+            held[companion as usize] = false;
+        }
         for i in (0..count).rev() {
             if held[i] {
                 for edge in self.operands(i) {
@@ -156,4 +175,27 @@ impl Linear {
             }
         }
     }
+}
+
+/// True if few nodes are missing to compute a tensor, all of which can be computed.
+fn is_near(tensor: &Tensor, index: &FxHashMap<u64, u32>) -> bool {
+    let mut seen: FxHashSet<u64> = FxHashSet::default();
+    let mut stack = vec![tensor.clone()];
+    while let Some(tensor) = stack.pop() {
+        if index.contains_key(&tensor.id()) || !seen.insert(tensor.id()) {
+            continue;
+        }
+        let elsewhere =
+            matches!(tensor.op(), Op::Placeholder | Op::Transfer) && tensor.value().is_none();
+        if seen.len() > COMPANION_NODES_MAX || elsewhere {
+            return false;
+        }
+        match tensor.state() {
+            State::Value(_) if tensor.is_overwritten() => return false,
+            State::Value(_) => {}
+            State::Detached(source) => stack.push(source),
+            State::Node => stack.extend(operands(&tensor).iter().cloned()),
+        }
+    }
+    true
 }

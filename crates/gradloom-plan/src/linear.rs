@@ -75,6 +75,11 @@ pub(crate) fn passed(captured: &Tensor) -> &Tensor {
     if captured.is_quantized() { &captured.inputs()[0] } else { captured }
 }
 
+/// What is the same for values in the same memory.
+pub(crate) fn address(value: &Buffer) -> usize {
+    Arc::as_ptr(value.shared()).cast::<()>() as usize
+}
+
 /// A graph in topological order.
 pub(crate) struct Linear {
     /// Nodes; operands come before their users.
@@ -136,14 +141,22 @@ impl Linear {
         let mut scratch = SCRATCH.take();
         let pending = || roots.iter().filter(|root| root.value().is_none());
         linear.visit(pending(), &mut scratch);
+        let companions = match retention {
+            Retention::Release => linear.companions(&scratch.index),
+            Retention::Keep => Vec::new(),
+        };
+        linear.visit(companions.iter(), &mut scratch);
         linear.key.push(END);
         linear.enter_loops();
         let index = &scratch.index;
+        let companions: Vec<u32> =
+            companions.into_iter().map(|companion| index[&companion.id()]).collect();
         linear.list_roots(pending().map(|root| index[&root.id()]));
+        linear.list_roots(companions.iter().copied());
         let kept = linear.kept_at_last();
         linear.list_roots(kept.into_iter());
         linear.reusable = match retention {
-            Retention::Release => linear.find_reusable(roots, index),
+            Retention::Release => linear.find_reusable(roots, &companions, index),
             Retention::Keep => vec![false; linear.inputs.len()],
         };
         linear.key.extend(linear.reusable.iter().map(|&reusable| u64::from(reusable)));
@@ -255,9 +268,8 @@ impl Linear {
         index: &mut FxHashMap<u64, u32>,
         storages: &mut FxHashMap<usize, usize>,
     ) {
-        let address = std::sync::Arc::as_ptr(value.shared()).cast::<()>() as usize;
         let next = self.inputs.len();
-        let input = *storages.entry(address).or_insert(next);
+        let input = *storages.entry(address(&value)).or_insert(next);
         if input == next {
             self.sizes.push((value.dtype(), value.len()));
             self.inputs.push(value);
@@ -331,6 +343,11 @@ impl Linear {
         let computed = self.nodes.iter().zip(&self.input_of).filter(|(_, leaf)| leaf.is_none());
         let mut computed = computed.map(|(node, _)| node);
         computed.find(|node| matches!(node.op(), Op::Placeholder | Op::Transfer))
+    }
+
+    /// A leaf whose value is another by now.
+    pub(crate) fn overwritten(&self) -> Option<&Tensor> {
+        self.nodes.iter().find(|node| node.is_overwritten())
     }
 
     /// Operands of a node.

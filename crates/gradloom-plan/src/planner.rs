@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gradloom_tensor::{Buffer, Error, Op, Result, Retention, Scalar, Tensor};
+use rustc_hash::FxHashSet;
 
 use crate::build::build;
 use crate::cache::Cache;
 use crate::kernel::Plan;
 use crate::limits::Limits;
-use crate::linear::Linear;
+use crate::linear::{Linear, address};
 use crate::verify::PlanFault;
 
 /// Makes plans and remembers them by the structure of the graph.
@@ -39,11 +40,27 @@ impl Prepared {
     /// Gives the nodes their values once all kernels have run, as [`Plan::outputs`] lists them, and notes
     /// what was computed on the way.
     pub fn complete(&self, values: impl IntoIterator<Item = Buffer>) {
+        self.note_overwritten();
         for (node, value) in self.outputs.iter().zip(values) {
             node.set_value(value);
         }
         for node in self.nodes.iter().filter(|node| node.value().is_none()) {
             node.set_passed();
+        }
+    }
+
+    /// Leaves that live on, in the history of a loss that somebody holds, know that they are no longer what
+    /// they were.
+    fn note_overwritten(&self) {
+        let written = self.plan.outputs.iter().filter_map(|output| output.reuses);
+        let written: FxHashSet<_> = written.map(|input| address(&self.inputs[input])).collect();
+        if written.is_empty() {
+            return;
+        }
+        for node in &self.nodes {
+            if node.value().is_some_and(|value| written.contains(&address(value))) {
+                node.set_overwritten();
+            }
         }
     }
 
@@ -113,6 +130,9 @@ impl Planner {
         let mut linear = Linear::new(roots, retention);
         if let Some(placeholder) = linear.placeholder() {
             return Err(Error::placeholder(placeholder.shape(), placeholder.origin()));
+        }
+        if let Some(leaf) = linear.overwritten() {
+            return Err(Error::overwritten(leaf.shape(), leaf.origin()));
         }
         if !self.limits.in_place {
             linear.forbid_reuse();

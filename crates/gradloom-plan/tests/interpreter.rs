@@ -261,7 +261,7 @@ fn a_cache_is_written_in_place_and_read_at_once() {
         let written = cache.write(1, &start, &(&row * 2.0));
         let mut total = written.sum(..);
         cache = written;
-        commit(&mut (&mut cache, &mut total)).unwrap();
+        commit((&mut cache, &mut total)).unwrap();
         let sum: i32 = (0..=position).map(|position| 2 * (position + 1) - 2).sum();
         assert_eq!(total.item().unwrap(), f64::from(sum));
     }

@@ -35,17 +35,25 @@ pub fn eval_async<'a>(
 /// updated in the memory they had. Quantised weights stay quantised.
 ///
 /// ```ignore
-/// optimizer.step(&mut model, &gradients);
-/// commit(&mut (&mut model, &mut optimizer, &mut loss))?;
+/// let loss = model.forward(&x, &mut ctx).cross_entropy(&y);
+/// optimizer.step(&gradients(&loss, &model), &mut model);
+/// commit((&mut model, &mut optimizer))?;
+/// println!("{}", loss.item()?);
 /// ```
+///
+/// A loss whose gradient takes part and that somebody still holds gets its value in the same evaluation.
+/// It keeps its history, from which no further gradient can be taken where weights were updated in their
+/// memory; a loss that is to be kept over many steps is committed too, or detached. Whatever else is
+/// made of the same activations, such as a count of hits, is computed with them if it is committed with
+/// them, and from the start if its value is asked for later.
 ///
 /// # Errors
 /// As [`eval`]; the tensors then keep their histories.
 #[track_caller]
-pub fn commit<T: Tensors + ?Sized>(tensors: &mut T) -> Result<()> {
-    let roots = roots_of(tensors);
+pub fn commit(mut tensors: impl Tensors) -> Result<()> {
+    let roots = roots_of(&mut tensors);
     evaluate_owned(roots, Retention::Release)?;
-    cut(tensors);
+    cut(&mut tensors);
     Ok(())
 }
 
@@ -54,17 +62,17 @@ pub fn commit<T: Tensors + ?Sized>(tensors: &mut T) -> Result<()> {
 /// # Errors
 /// As [`commit`].
 #[track_caller]
-pub fn commit_async<T: Tensors + Send + ?Sized>(tensors: &mut T) -> BoxFuture<'_, Result<()>> {
-    let roots = roots_of(tensors);
+pub fn commit_async<'a>(mut tensors: impl Tensors + Send + 'a) -> BoxFuture<'a, Result<()>> {
+    let roots = roots_of(&mut tensors);
     Box::pin(async move {
         evaluate_async(roots, Retention::Release).await?;
-        cut(tensors);
+        cut(&mut tensors);
         Ok(())
     })
 }
 
 /// What a commit has to compute.
-fn roots_of<T: Tensors + ?Sized>(tensors: &mut T) -> Vec<Tensor> {
+fn roots_of(tensors: &mut impl Tensors) -> Vec<Tensor> {
     let mut roots: Vec<Tensor> = Vec::new();
     tensors.for_each_tensor(&mut |tensor| {
         if tensor.value().is_none() && !tensor.is_quantized() {
@@ -74,7 +82,7 @@ fn roots_of<T: Tensors + ?Sized>(tensors: &mut T) -> Vec<Tensor> {
     roots
 }
 
-fn cut<T: Tensors + ?Sized>(tensors: &mut T) {
+fn cut(tensors: &mut impl Tensors) {
     tensors.for_each_tensor(&mut |tensor| {
         let tracked = tensor.is_tracked();
         if !matches!(tensor.op(), crate::Op::Buffer) {

@@ -33,7 +33,7 @@ pub use blocks::BlockFormat;
 pub use capture::{LoopParts, Survey};
 pub use custom_op::{CustomOp, custom_op};
 pub use dtype::{DType, Element, Scalar};
-pub use error::{Error, Result};
+pub use error::{Error, ErrorKind, Result};
 pub use eval::{commit, commit_async, eval, eval_async};
 pub use half::{bf16, f16};
 pub use op::Op;

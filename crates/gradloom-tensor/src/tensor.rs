@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use crate::error::OrFail;
 use crate::op::{CustomGrad, Detached, LoopResult, Op};
@@ -34,6 +34,10 @@ pub(crate) struct Node {
     value: OnceLock<Buffer>,
     /// True once an evaluation has computed the value on its way and not kept it.
     passed: AtomicBool,
+    /// True once an evaluation has written over the value.
+    overwritten: AtomicBool,
+    /// Of the ones that a gradient begins with: the tensor that it is the gradient of.
+    companion: Option<Weak<Node>>,
 }
 
 /// What has to be done for a tensor's elements, read once: see [`Tensor::state`].
@@ -88,6 +92,8 @@ impl Tensor {
             origin: Origin::of_caller(),
             value: OnceLock::new(),
             passed: AtomicBool::new(false),
+            overwritten: AtomicBool::new(false),
+            companion: None,
         }))
     }
 
@@ -118,6 +124,8 @@ impl Tensor {
             origin: Origin::of_caller(),
             value: OnceLock::from(buffer),
             passed: AtomicBool::new(false),
+            overwritten: AtomicBool::new(false),
+            companion: None,
         }))
     }
 
@@ -249,6 +257,17 @@ impl Tensor {
         self.0.passed.store(true, Ordering::Relaxed);
     }
 
+    /// True once an evaluation has written over this value, which nobody held but the history of tensors
+    /// that have values themselves: no new gradient passes through that.
+    pub fn is_overwritten(&self) -> bool {
+        self.0.overwritten.load(Ordering::Relaxed)
+    }
+
+    /// Notes that an evaluation has written over this value: for planners.
+    pub fn set_overwritten(&self) {
+        self.0.overwritten.store(true, Ordering::Relaxed);
+    }
+
     /// Stores the elements: for backends, once per node. A second value is dropped.
     ///
     /// The value is stored before the source of a detached tensor is given up, so that whoever finds no
@@ -303,7 +322,27 @@ impl Tensor {
             origin: Origin::of_caller(),
             value: OnceLock::new(),
             passed: AtomicBool::new(false),
+            overwritten: AtomicBool::new(false),
+            companion: None,
         }))
+    }
+
+    /// Ones like this tensor, for its gradient to begin with. They know what they begin the gradient of:
+    /// see [`Tensor::companion`].
+    #[must_use]
+    #[track_caller]
+    pub fn gradient_seed(&self) -> Tensor {
+        let mut ones = self.ones_like();
+        if let Some(node) = Arc::get_mut(&mut ones.0) {
+            node.companion = Some(Arc::downgrade(&self.0));
+        }
+        ones
+    }
+
+    /// The tensor whose gradient these ones begin, while somebody holds it. Who commits the gradient
+    /// stores its value as well, because what it is made of is computed anyway.
+    pub fn companion(&self) -> Option<Tensor> {
+        self.0.companion.as_ref().and_then(Weak::upgrade).map(Tensor)
     }
 
     /// Replaces an evaluated node by a leaf of its value, keeping whether it is tracked.

@@ -10,7 +10,7 @@ use tokenizers::{
 use crate::guarded::guarded;
 use crate::pieces::Pieces;
 use crate::tokenizer::Tokenizer;
-use crate::{Error, Result};
+use crate::{Result, error};
 
 /// The parts of a tokenizer, each as `tokenizer.json` writes it, except for the model.
 pub(crate) struct Assembly {
@@ -34,7 +34,7 @@ pub(crate) fn assemble(name: &str, parts: Assembly) -> Result<Tokenizer> {
         let decoder: Option<DecoderWrapper> = component(name, "decoder", parts.decoder)?;
         let post_processor: Option<PostProcessorWrapper> =
             component(name, "post-processor", parts.post_processor)?;
-        let refused = |error: tokenizers::Error| Error::malformed(name, error.to_string());
+        let refused = |error: tokenizers::Error| error::malformed(name, error.to_string());
         library.with_normalizer(normalizer).map_err(refused)?;
         library.with_pre_tokenizer(pre_tokenizer);
         library.with_decoder(decoder);
@@ -42,7 +42,7 @@ pub(crate) fn assemble(name: &str, parts: Assembly) -> Result<Tokenizer> {
         Ok((library, post_processor))
     });
     let (library, post_processor) =
-        built.unwrap_or_else(|message| Err(Error::malformed(name, message)))?;
+        built.unwrap_or_else(|message| Err(error::malformed(name, message)))?;
     Ok(Tokenizer::new(library, post_processor, pieces))
 }
 
@@ -53,5 +53,5 @@ fn component<T: DeserializeOwned>(
 ) -> Result<Option<T>> {
     let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(None) };
     let parsed = serde_json::from_value(value);
-    parsed.map(Some).map_err(|error| Error::malformed(name, format!("{slot}: {error}")))
+    parsed.map(Some).map_err(|error| error::malformed(name, format!("{slot}: {error}")))
 }

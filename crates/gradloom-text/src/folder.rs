@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::{Error, Result, Tokenizer, json};
+use crate::{Result, Tokenizer, error, json};
 
 /// No file of text that belongs to a model is larger.
 const BYTES_MAX: u64 = 128 << 20;
@@ -22,7 +22,7 @@ pub(crate) fn tokenizer(folder: &Path) -> Result<Tokenizer> {
         let path = folder.join(name);
         let Some(config) = config(&path)? else { continue };
         if let Some(missing) = special.read_config(&config, |token| tokenizer.token_to_id(token)) {
-            return Err(Error::vocabulary_mismatch(format!(
+            return Err(error::vocabulary_mismatch(format!(
                 "{}: the vocabulary has no {missing}",
                 path.display()
             )));
@@ -43,19 +43,19 @@ pub(crate) fn config(path: &Path) -> Result<Option<Map<String, Value>>> {
 /// The object in the bytes of a JSON file.
 pub(crate) fn object(name: &str, bytes: &[u8]) -> Result<Map<String, Value>> {
     serde_json::from_slice(bytes)
-        .map_err(|error| Error::malformed(name, format!("not an object of JSON: {error}")))
+        .map_err(|error| error::malformed(name, format!("not an object of JSON: {error}")))
 }
 
 /// Reads a file whole, unless it is absurdly large.
 pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     let name = path.display().to_string();
-    let file = File::open(path).map_err(|error| Error::read(&name, ADVICE, error))?;
+    let file = File::open(path).map_err(|error| error::read(&name, ADVICE, error))?;
     let mut bytes = Vec::new();
     file.take(BYTES_MAX + 1)
         .read_to_end(&mut bytes)
-        .map_err(|error| Error::read(&name, ADVICE, error))?;
+        .map_err(|error| error::read(&name, ADVICE, error))?;
     if bytes.len() as u64 > BYTES_MAX {
-        return Err(Error::too_large(&name, format!("more than {BYTES_MAX} bytes")));
+        return Err(error::too_large(&name, format!("more than {BYTES_MAX} bytes")));
     }
     Ok(bytes)
 }

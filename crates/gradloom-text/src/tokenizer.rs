@@ -10,7 +10,7 @@ use tokenizers::{Decoder, PostProcessor, PostProcessorWrapper};
 
 use crate::guarded::guarded;
 use crate::pieces::Pieces;
-use crate::{EncodeOptions, Encoding, Error, Padding, Result, SpecialTokens};
+use crate::{EncodeOptions, Encoding, Error, Padding, Result, SpecialTokens, error};
 
 /// Turns text into ids of a model's vocabulary and back. Cheap to clone, and shared between threads.
 ///
@@ -145,7 +145,7 @@ impl Tokenizer {
         };
         guarded(|| decoder.decode(tokens))
             .unwrap_or_else(|message| Err(message.into()))
-            .map_err(|error| Error::malformed("decode", error.to_string()))
+            .map_err(|error| error::malformed("decode", error.to_string()))
     }
 
     /// The id of a token, as the vocabulary writes it (`Ġthe`, `##ing`).
@@ -183,7 +183,7 @@ impl Tokenizer {
         if self.vocabulary_len() <= embedding_rows {
             return Ok(());
         }
-        Err(Error::vocabulary_mismatch(format!(
+        Err(error::vocabulary_mismatch(format!(
             "tokenizer: {} tokens, but the model has {embedding_rows} embeddings; take the tokenizer \
              of the same model",
             self.vocabulary_len()
@@ -201,7 +201,7 @@ impl Tokenizer {
     }
 
     fn unknown_id(&self, id: u32) -> Error {
-        Error::unknown_token(format!(
+        error::unknown_token(format!(
             "decode: id {id} is not in the vocabulary of {} tokens",
             self.vocabulary_len()
         ))
@@ -336,7 +336,7 @@ fn first(encodings: Vec<Encoding>) -> Encoding {
 }
 
 fn encode_error(error: tokenizers::Error) -> Error {
-    Error::unknown_token(format!(
+    error::unknown_token(format!(
         "encode: the text cannot be written with this vocabulary: {error}"
     ))
 }

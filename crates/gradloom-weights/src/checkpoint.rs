@@ -8,7 +8,7 @@ use crate::convert::WideIntegers;
 use crate::file::{File, Format};
 use crate::folder::{self, Index};
 use crate::source::{Opening, Source};
-use crate::{Entry, Error, ReadOptions, Result, Value};
+use crate::{Entry, ReadOptions, Result, Value, error};
 use gradloom_tensor::{Device, Tensor};
 
 /// The tensors of a model, listed; their elements are read when they are asked for.
@@ -93,7 +93,7 @@ impl Checkpoint {
         };
         let name = path.display().to_string();
         let source = opening.open(path)?;
-        match folder::index(&source).map_err(|fault| Error::of(&name, fault))? {
+        match folder::index(&source).map_err(|fault| error::of(&name, fault))? {
             Some(index) => Checkpoint::sharded(name, path, index, opening),
             None => Checkpoint::single(File::new(name, source)?),
         }
@@ -104,9 +104,9 @@ impl Checkpoint {
     /// # Errors
     /// If the bytes are damaged or of no known format.
     pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Checkpoint> {
-        if folder::index(&bytes).map_err(|fault| Error::of(name, fault))?.is_some() {
+        if folder::index(&bytes).map_err(|fault| error::of(name, fault))?.is_some() {
             let message = "the index of a set of files; open it by its path";
-            return Err(Error::unsupported(name, message));
+            return Err(error::unsupported(name, message));
         }
         Checkpoint::single(File::new(name.to_owned(), Source::Owned(bytes))?)
     }
@@ -135,7 +135,7 @@ impl Checkpoint {
                 let message = format!(
                     "{tensor}: the index says it is in {shard}, but it is not; get both again"
                 );
-                return Err(Error::malformed(&name, message));
+                return Err(error::malformed(&name, message));
             }
             index.insert(tensor.clone(), place);
         }
@@ -209,7 +209,7 @@ impl Checkpoint {
         let Some((file, located)) = self.find(name) else {
             let count = self.index.len();
             let message = format!("no tensor {name:?} among the {count}; names() lists them");
-            return Err(Error::missing(&self.name, message));
+            return Err(error::missing(&self.name, message));
         };
         file.tensor(name, located, options, self.wide_integers, device)
     }

@@ -5,7 +5,7 @@ use crate::convert::WideIntegers;
 use crate::error::Fault;
 use crate::reading::Reading;
 use crate::source::Source;
-use crate::{Entry, Error, ReadOptions, Result, Stored, gguf, safetensors, torch};
+use crate::{Entry, ReadOptions, Result, Stored, error, gguf, safetensors, torch};
 use gradloom_tensor::{Device, RANK_MAX, Shape, Tensor};
 
 /// How a file stores tensors.
@@ -39,7 +39,7 @@ impl File {
             };
             Ok((format, contents?))
         });
-        let (format, contents) = parsed.map_err(|fault| Error::of(&name, fault))?;
+        let (format, contents) = parsed.map_err(|fault| error::of(&name, fault))?;
         Ok(File { name, format, source, contents })
     }
 
@@ -53,7 +53,7 @@ impl File {
         wide_integers: WideIntegers,
         device: &Device,
     ) -> Result<Tensor> {
-        let wrong = |message: String| Error::unsupported(&self.name, format!("{name}: {message}"));
+        let wrong = |message: String| error::unsupported(&self.name, format!("{name}: {message}"));
         let Entry { shape, stored } = &located.entry;
         if shape.len() > RANK_MAX {
             let rank = shape.len();

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::contents::TENSORS_MAX;
 use crate::error::Fault;
-use crate::{Error, Result, Value};
+use crate::{Result, Value, error};
 
 /// Files that a folder is searched for, best first.
 const WANTED: [&str; 4] = [
@@ -27,7 +27,7 @@ pub(crate) fn find(folder: &Path) -> Result<PathBuf> {
     if let Some(found) = WANTED.iter().map(|file| folder.join(file)).find(|path| path.is_file()) {
         return Ok(found);
     }
-    let failed = |error| Error::io(&name, "listing", error);
+    let failed = |error| error::io(&name, "listing", error);
     let mut found = Vec::new();
     for file in std::fs::read_dir(folder).map_err(failed)? {
         let path = file.map_err(failed)?.path();
@@ -40,11 +40,11 @@ pub(crate) fn find(folder: &Path) -> Result<PathBuf> {
         [path] => Ok(path.clone()),
         [] => {
             let wanted = WANTED.join(", ");
-            Err(Error::missing(&name, format!("none of {wanted}, *.gguf is in this folder")))
+            Err(error::missing(&name, format!("none of {wanted}, *.gguf is in this folder")))
         }
         [first, ..] => {
             let (count, first) = (found.len(), first.display());
-            Err(Error::missing(&name, format!("{count} files *.gguf are here; open one: {first}")))
+            Err(error::missing(&name, format!("{count} files *.gguf are here; open one: {first}")))
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::error::Fault;
 use crate::mapped::Region;
 use crate::outside::{Converted, Rows};
 use crate::source::Source;
-use crate::{Error, ReadOptions, Result, Stored};
+use crate::{Error, ReadOptions, Result, Stored, error};
 use gradloom_tensor::{BlockFormat, BytesSource, DType, Device, Tensor};
 
 /// One tensor that is asked for. Its shape was checked.
@@ -73,7 +73,7 @@ impl Reading<'_> {
         if let Source::Mapped(mapped) = self.source
             && let Some(damage) = mapped.damage()
         {
-            return Err(Error::malformed(self.file, format!("{}: {damage}", self.name)));
+            return Err(error::malformed(self.file, format!("{}: {damage}", self.name)));
         }
         let bytes = self.contents.bytes(self.source, self.located).map_err(|fault| {
             let fault = match fault {
@@ -82,7 +82,7 @@ impl Reading<'_> {
                     Fault::Unsupported(format!("{}: {message}", self.name))
                 }
             };
-            Error::of(self.file, fault)
+            error::of(self.file, fault)
         })?;
         let bytes = self.ordered(bytes);
         let shape = self.shape();
@@ -137,11 +137,11 @@ impl Reading<'_> {
     }
 
     fn wrong(&self, message: String) -> Error {
-        Error::unsupported(self.file, format!("{}: {message}", self.name))
+        error::unsupported(self.file, format!("{}: {message}", self.name))
     }
 
     fn refused(&self, error: gradloom_tensor::Error) -> Error {
-        Error::tensor(self.file, self.name, error)
+        error::tensor(self.file, self.name, error)
     }
 }
 

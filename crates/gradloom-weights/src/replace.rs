@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use crate::{Error, Result};
+use crate::{Result, error};
 
 /// Replaces the file at `path` by what `write` writes; `write` gets the file's name for its errors.
 pub(crate) fn replace(
@@ -15,7 +15,7 @@ pub(crate) fn replace(
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let failed = |error| Error::io(&name, "writing", error);
+    let failed = |error| error::io(&name, "writing", error);
     let mut file = new_file_in(folder).map_err(failed)?;
     {
         let mut writer = std::io::BufWriter::with_capacity(1 << 20, file.as_file_mut());

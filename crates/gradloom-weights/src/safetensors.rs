@@ -10,7 +10,7 @@ use crate::contents::{self, Contents, Located, TENSORS_MAX};
 use crate::convert::little_endian;
 use crate::error::Fault;
 use crate::replace::replace;
-use crate::{Entry, Error, Result, Stored, Value};
+use crate::{Entry, Result, Stored, Value, error};
 use ::safetensors::Dtype;
 use ::safetensors::tensor::{Metadata, TensorInfo};
 use gradloom_tensor::{DType, Element, Tensor};
@@ -52,14 +52,14 @@ fn write(
     mut tensors: Vec<(&str, &Tensor)>,
     metadata: &BTreeMap<String, String>,
 ) -> Result<()> {
-    let failed = |error| Error::io(name, "writing", error);
+    let failed = |error| error::io(name, "writing", error);
     // Widest elements first, so that every tensor is aligned.
     tensors.sort_by_key(|(_, tensor)| std::cmp::Reverse(dtype_of(tensor.dtype())));
     let header = header(name, &tensors, metadata)?;
     writer.write_all(&(header.len() as u64).to_le_bytes()).map_err(failed)?;
     writer.write_all(&header).map_err(failed)?;
     for (tensor_name, tensor) in tensors {
-        let bytes = numbers(tensor).map_err(|error| Error::tensor(name, tensor_name, error))?;
+        let bytes = numbers(tensor).map_err(|error| error::tensor(name, tensor_name, error))?;
         writer.write_all(&little_endian(bytes, tensor.dtype().size())).map_err(failed)?;
     }
     Ok(())
@@ -85,7 +85,7 @@ fn header(
     let mut infos = Vec::with_capacity(tensors.len());
     for (tensor_name, tensor) in tensors {
         if *tensor_name == "__metadata__" {
-            return Err(Error::unsupported(name, "a tensor cannot be named __metadata__"));
+            return Err(error::unsupported(name, "a tensor cannot be named __metadata__"));
         }
         let end = offset + tensor.count() * tensor.dtype().size();
         let info = TensorInfo {
@@ -100,9 +100,9 @@ fn header(
         metadata.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
     let texts = (!texts.is_empty()).then_some(texts);
     let header = Metadata::new(texts, infos)
-        .map_err(|error| Error::malformed(name, error.to_string()))
+        .map_err(|error| error::malformed(name, error.to_string()))
         .and_then(|metadata| {
-            serde_json::to_vec(&metadata).map_err(|error| Error::malformed(name, error.to_string()))
+            serde_json::to_vec(&metadata).map_err(|error| error::malformed(name, error.to_string()))
         });
     let mut header = header?;
     header.resize(header.len().next_multiple_of(8), b' ');

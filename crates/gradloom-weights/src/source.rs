@@ -12,7 +12,7 @@ use std::sync::Arc;
 use gradloom_tensor::outside::HostMemory;
 
 use crate::mapped::Mapped;
-use crate::{Error, Result};
+use crate::{Result, error};
 
 /// The bytes of a file.
 pub(crate) enum Source {
@@ -51,7 +51,7 @@ impl Opening {
     pub(crate) fn open(self, path: &Path) -> Result<Source> {
         let name = path.display().to_string();
         let opened = File::open(path).and_then(|file| (self.0)(&name, file));
-        opened.map_err(|error| Error::io(&name, "reading", error))
+        opened.map_err(|error| error::io(&name, "reading", error))
     }
 }
 

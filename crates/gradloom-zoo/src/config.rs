@@ -3,7 +3,7 @@
 //! A configuration is foreign text: every number is checked before anything is made after it. Keys that
 //! a model does not know are ignored, as the files carry many.
 
-use crate::{Error, Result};
+use crate::{Result, error};
 use gradloom_nn::Activation;
 use serde::de::DeserializeOwned;
 
@@ -32,12 +32,28 @@ pub trait ModelConfig: DeserializeOwned {
         let json = json.as_ref();
         // An array would be taken for the values in order.
         if json.trim_ascii_start().first() == Some(&b'[') {
-            return Err(Error::config(Self::MODEL, "an array, not an object with keys"));
+            return Err(error::config(Self::MODEL, "an array, not an object with keys"));
         }
         let config: Self = serde_json::from_slice(json)
-            .map_err(|error| Error::config(Self::MODEL, located(json, &error)))?;
+            .map_err(|error| error::config(Self::MODEL, located(json, &error)))?;
         config.check()?;
         Ok(config)
+    }
+}
+
+/// A family of models, see [`FAMILIES`](crate::FAMILIES).
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    /// Its name in messages.
+    pub name: &'static str,
+    /// Whether the text of a `config.json` is of a model of this family.
+    pub check: fn(&[u8]) -> Result<()>,
+}
+
+impl Family {
+    /// The family of a configuration.
+    pub const fn of<C: ModelConfig>() -> Self {
+        Family { name: C::MODEL, check: |json| C::from_json(json).map(drop) }
     }
 }
 
@@ -122,7 +138,7 @@ impl Checker {
 
     pub(crate) fn finish(self) -> Result<()> {
         match self.wrong {
-            Some(message) => Err(Error::config(self.model, message)),
+            Some(message) => Err(error::config(self.model, message)),
             None => Ok(()),
         }
     }

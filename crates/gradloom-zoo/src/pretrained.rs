@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use crate::{Error, ModelConfig, Result};
+use crate::{ModelConfig, Result, error};
 use gradloom_nn::{Init, LoadOptions, Module, ModuleExt, StateDict};
 use gradloom_tensor::{Device, Key, Tensors, commit};
 use gradloom_weights::{Checkpoint, ReadOptions};
@@ -50,9 +50,8 @@ pub trait Pretrained: Module + Tensors + Sized {
     fn from_folder(folder: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let folder = folder.as_ref();
         let config = config_in(folder)?;
-        let checkpoint = Checkpoint::open(folder).map_err(|error| {
-            Error::weights(format!("loading {}", Self::Config::MODEL), error.into())
-        })?;
+        let checkpoint = Checkpoint::open(folder)
+            .map_err(|error| error::weights(format!("loading {}", Self::Config::MODEL), error))?;
         Self::from_checkpoint(&config, &checkpoint, device)
             .map_err(|error| error.context(folder.display().to_string()))
     }
@@ -78,7 +77,7 @@ pub trait Pretrained: Module + Tensors + Sized {
                 continue;
             }
             let tensor = checkpoint.tensor_with(name, &options, device).map_err(|error| {
-                Error::weights(format!("loading {}", Self::Config::MODEL), error.into())
+                error::weights(format!("loading {}", Self::Config::MODEL), error)
             })?;
             weights.insert(name, tensor);
         }
@@ -97,8 +96,8 @@ pub trait Pretrained: Module + Tensors + Sized {
         model.fit(&mut weights);
         model
             .load_state_dict(&weights, &LoadOptions::strict().cast())
-            .map_err(|error| Error::weights(context(), error))?;
-        commit(&mut model).map_err(|error| Error::tensor(context(), error))?;
+            .map_err(|error| error::weights(context(), error))?;
+        commit(&mut model).map_err(|error| error.context(context()))?;
         Ok(model)
     }
 }
@@ -114,11 +113,11 @@ pub fn config_in<C: ModelConfig>(folder: impl AsRef<Path>) -> Result<C> {
 /// The checked configuration in a file.
 pub(crate) fn config_at<C: ModelConfig>(path: &Path) -> Result<C> {
     const BYTES_MAX: u64 = 1 << 24;
-    let failed = |error| Error::io(path, error);
+    let failed = |error| error::io(path, error);
     let size = std::fs::metadata(path).map_err(failed)?.len();
     if size > BYTES_MAX {
         let message = format!("{} has {size} bytes; it is no configuration", path.display());
-        return Err(Error::config(C::MODEL, message));
+        return Err(error::config(C::MODEL, message));
     }
     let json = std::fs::read(path).map_err(failed)?;
     C::from_json(json).map_err(|error| error.context(path.display().to_string()))

@@ -117,9 +117,9 @@ fn train<M: Module + Tensors>(model: &mut M, forward: Forward<M>, steps: usize) 
         let logits = forward(model, &tokens.narrow(1, 0, 14));
         let mut loss = logits.cross_entropy(&tokens.narrow(1, 1, 14));
         let gradients = gradients(&loss, model);
-        optimizer.step(model, &gradients);
+        optimizer.step(&gradients, model);
         drop((logits, gradients));
-        commit(&mut (&mut *model, &mut optimizer, &mut loss)).unwrap();
+        commit((&mut *model, &mut optimizer, &mut loss)).unwrap();
         losses.push(loss.item().unwrap());
     }
     [losses[0], losses[losses.len() - 1]]

@@ -1,19 +1,17 @@
 //! Configurations are foreign text: what is wrong is named, and nothing panics.
 
+mod support;
+
 use gradloom_nn::layers::RotaryScaling;
 use gradloom_nn::{Init, ModuleExt};
 use gradloom_tensor::Key;
 use gradloom_zoo::{
-    BertConfig, BertForPreTraining, BertModel, Gpt2Config, Gpt2ForCausalLanguageModel, LlamaConfig,
-    LlamaForCausalLanguageModel, ModelConfig, Pretrained, T5Config, T5ForConditionalGeneration,
+    BertConfig, BertForPreTraining, BertModel, FAMILIES, Gpt2Config, Gpt2ForCausalLanguageModel,
+    LlamaConfig, LlamaForCausalLanguageModel, ModelConfig, Pretrained, T5Config,
+    T5ForConditionalGeneration,
 };
 
-#[track_caller]
-fn assert_wrong<C: ModelConfig + std::fmt::Debug>(json: &str, part: &str) {
-    let error = C::from_json(json).unwrap_err();
-    assert!(error.is_config(), "{error}");
-    assert!(error.to_string().contains(part), "{error}\ndoes not say {part:?}");
-}
+use support::assert_wrong;
 
 #[test]
 fn wrong_values_are_named() {
@@ -79,7 +77,15 @@ fn broken_text_is_quoted() {
     assert_wrong::<T5Config>("7", "t5 configuration");
     let deep = format!(r#"{{"unknown": {}"#, "[".repeat(100_000));
     assert_wrong::<T5Config>(&deep, "EOF");
-    assert!(Gpt2Config::from_json([0xff, 0xfe, 0]).is_err());
+    for family in FAMILIES {
+        let wrong: [&[u8]; 5] =
+            [b"", b"[]", b"7", &[0xff, 0xfe, 0], br#"{"model_type": "unheard of"}"#];
+        for json in wrong {
+            let error = (family.check)(json).unwrap_err();
+            assert!(error.is_config() && error.to_string().contains(family.name), "{error}");
+        }
+        assert!((family.check)(b"{}").is_ok(), "{}", family.name);
+    }
 }
 
 #[test]

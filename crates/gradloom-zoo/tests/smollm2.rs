@@ -17,7 +17,7 @@ fn write_on(model: &LlamaForCausalLanguageModel, tokens: &Tensor, answer: &[i32]
         let hidden = model.hidden(&next, &mut cache, &mut Context::eval()).unwrap();
         cache.end();
         let mut token = model.logits(&hidden.index(1, -1)).argmax(-1).unsqueeze(1);
-        commit(&mut (&mut cache, &mut token)).unwrap();
+        commit((&mut cache, &mut token)).unwrap();
         written.extend(token.to_vec::<i32>().unwrap());
         next = token;
     }

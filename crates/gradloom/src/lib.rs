@@ -26,12 +26,14 @@ pub use gradloom_zoo as zoo;
 /// What most programs import: `use gradloom::prelude::*;`.
 pub mod prelude {
     pub use gradloom_autodiff::{
-        Randomness, checkpoint, custom_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad,
-        vjp, vmap,
+        checkpoint, custom_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp, vmap,
     };
-    pub use gradloom_nn::*;
+    pub use gradloom_nn::{
+        Activation, Adam, AdamW, Context, Init, Layer, Module, ModuleExt, Optimizer, Parameter,
+        RmsProp, Schedule, Sequential, Sgd, check_finite, gradients,
+    };
     pub use gradloom_tensor::{
-        DType, Device, Element, Error, Key, Result, Scalar, Shape, Tensor, Tensors, commit, eval, s,
+        DType, Device, Error, Key, Result, Shape, Tensor, Tensors, commit, eval, s,
     };
 
     pub use crate::SelectDevice;

@@ -68,7 +68,7 @@
 //!     }
 //! }
 //!
-//! # fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+//! # fn main() -> Result<()> {
 //! let device = Device::cpu();
 //! let mut init = Init::new(Key::new(0), &device);
 //! let mut model = Classifier {
@@ -84,13 +84,13 @@
 //! let x = Tensor::normal(Key::new(1), [5, 4], 0.0, 1.0, &device);
 //! let labels = Tensor::new([0i32, 1, 2, 0, 1], &device)?;
 //! let mut ctx = Context::train(Key::new(2));
-//! let mut loss = model.forward(&x, &mut ctx).cross_entropy(&labels);
+//! let loss = model.forward(&x, &mut ctx).cross_entropy(&labels);
 //! let gradients = gradients(&loss, &model);
 //! assert_eq!(gradients.len(), 2);
 //!
 //! let mut optimizer = AdamW::new(1e-2);
-//! optimizer.step(&mut model, &gradients);
-//! commit(&mut (&mut model, &mut optimizer, &mut loss))?;
+//! optimizer.step(&gradients, &mut model);
+//! commit((&mut model, &mut optimizer))?;
 //! assert!(loss.item()?.is_finite());
 //! # Ok(())
 //! # }
@@ -101,5 +101,6 @@
 //! [`eval`](crate::eval()) computes tensors and keeps their histories, so that gradients can still be asked
 //! for. [`commit`](crate::commit()) computes everything it is given in one evaluation and cuts the
 //! histories: weights and optimizer state are then updated in the memory they had, and nothing grows from
-//! step to step. Drop or detach what you keep from a step (logits for a metric, say): a tensor that still
-//! has its history holds the step's weights.
+//! step to step. A loss whose gradient takes part gets its value in the same evaluation. Drop or detach what
+//! you keep from a step (logits for a metric, say): a tensor that still has its history holds the step's
+//! weights.

@@ -4,6 +4,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use gradloom::Statistics;
 use gradloom::nn::layers::{
     AttentionMask, Conv2d, Flatten, LayerNorm, Linear, MaxPool2d, MultiHeadAttention,
 };
@@ -54,34 +55,22 @@ fn mlp(device: &Device) -> Sequential {
         .with(Linear::new(16, 10, &mut init))
 }
 
-/// What a step of training did.
-struct Step {
-    kernels: u64,
-    submissions: u64,
-}
-
+/// A step of training, and what it did until the loss was read.
 fn step(
     model: &mut Sequential,
     optimizer: &mut Sgd,
     images: &Tensor,
     labels: &Tensor,
     rate: f64,
-) -> Step {
+) -> Statistics {
     let device = images.device().clone();
     let before = device.statistics();
-    let mut ctx = Context::train(Key::new(1));
-    let mut loss = model.forward(images, &mut ctx).cross_entropy(labels);
-    let gradients = gradients(&loss, model);
+    let loss = model.forward(images, &mut Context::train(Key::new(1))).cross_entropy(labels);
     optimizer.set_learning_rate(rate);
-    optimizer.step(model, &gradients);
-    drop(gradients);
-    commit(&mut (&mut *model, &mut *optimizer, &mut loss)).unwrap();
-    let after = device.statistics();
+    optimizer.step(&gradients(&loss, model), model);
+    commit((&mut *model, &mut *optimizer)).unwrap();
     assert!(loss.item().unwrap().is_finite());
-    Step {
-        kernels: after.kernels - before.kernels,
-        submissions: after.submissions - before.submissions,
-    }
+    device.statistics().since(&before)
 }
 
 #[test]
@@ -98,12 +87,12 @@ fn steps_are_few_kernels_and_replay_in_the_same_memory() {
         for _ in 0..2 {
             step(&mut model, &mut optimizer, &images, &labels, 0.01);
         }
-        let Step { kernels, submissions } =
+        let Statistics { kernels, submissions, .. } =
             step(&mut model, &mut optimizer, &images, &labels, 0.01);
         eprintln!("{name}: CNN training step: {kernels} kernels, {submissions} submission(s)");
         assert!(kernels <= 40, "{name}: {kernels} kernels");
-        // A GPU waits for the check of the labels before it changes weights.
-        let expected = if device.capabilities().host { 1 } else { 2 };
+        // A GPU waits for the check of the labels before it changes weights, and copies the loss.
+        let expected = if device.capabilities().host { 1 } else { 3 };
         assert_eq!(submissions, expected, "{name}");
 
         let kernels = transformer_block(&device);
@@ -124,6 +113,78 @@ fn steps_are_few_kernels_and_replay_in_the_same_memory() {
         assert_eq!(after.system_allocations, settled.system_allocations, "{name}: no allocation");
         assert_eq!(after.bytes_in_use, settled.bytes_in_use, "{name}: memory is flat");
         assert_eq!(after.bytes_cached, settled.bytes_cached, "{name}: the cache is flat");
+    }
+}
+
+#[test]
+fn a_loss_that_was_not_committed_costs_nothing() {
+    let _alone = alone();
+    for device in devices() {
+        let name = device.name();
+        let images = Tensor::uniform(Key::new(4), [8, 784], 0.0, 1.0, &device).detach();
+        let labels = (Tensor::arange(8, &device) % 10).detach();
+        eval([&images, &labels]).unwrap();
+        let run = |committed: bool| {
+            let (mut model, mut optimizer) = (mlp(&device), Adam::new(0.01));
+            let mut losses = Vec::new();
+            let mut last = Statistics::default();
+            for _ in 0..5 {
+                let before = device.statistics();
+                let ctx = &mut Context::train(Key::new(1));
+                let mut loss = model.forward(&images, ctx).cross_entropy(&labels);
+                optimizer.step(&gradients(&loss, &model), &mut model);
+                match committed {
+                    true => commit((&mut model, &mut optimizer, &mut loss)).unwrap(),
+                    false => commit((&mut model, &mut optimizer)).unwrap(),
+                }
+                losses.push(loss.item().unwrap().to_bits());
+                last = device.statistics().since(&before);
+            }
+            (losses, last)
+        };
+        let (expected, committed) = run(true);
+        let (losses, forgotten) = run(false);
+        eprintln!(
+            "{name}: {} kernels, {} bytes moved; forgotten: {}, {}",
+            committed.kernels, committed.bytes_moved, forgotten.kernels, forgotten.bytes_moved
+        );
+        assert_eq!(losses, expected, "{name}");
+        assert_eq!(forgotten.kernels, committed.kernels, "{name}: kernels");
+        assert_eq!(forgotten.submissions, committed.submissions, "{name}: submissions");
+        assert_eq!(forgotten.bytes_moved, committed.bytes_moved, "{name}: bytes moved");
+        assert_eq!(forgotten.bytes_in_use, committed.bytes_in_use, "{name}: weights in place");
+        assert_eq!(forgotten.plans, 0, "{name}: plans");
+        assert_eq!(forgotten.system_allocations, 0, "{name}: allocations");
+    }
+}
+
+#[test]
+fn no_gradient_passes_through_weights_that_were_updated_in_place() {
+    let _alone = alone();
+    for device in devices() {
+        let mut weight = Tensor::ones([4], DType::F32, &device).tracked();
+        commit(&mut weight).unwrap();
+        let old = weight.clone();
+        let loss = weight.square().sum(..);
+        weight = (&weight - &grad(&loss, &[&weight])[0] * 0.25).tracked();
+        commit(&mut weight).unwrap();
+        // Whoever holds the old weight keeps it.
+        assert_eq!(grad(&loss, &[&old])[0].to_vec::<f32>().unwrap(), [2.0; 4]);
+        drop((old, loss));
+
+        let loss = weight.square().sum(..);
+        let doubled = &loss * 2.0;
+        weight = (&weight - &grad(&loss, &[&weight])[0] * 0.25).tracked();
+        commit(&mut weight).unwrap();
+        assert_eq!(doubled.item().unwrap(), 2.0);
+        assert_eq!(weight.to_vec::<f32>().unwrap(), [0.25; 4]);
+        let mut old = loss;
+        while let Some(operand) = old.inputs().first().cloned() {
+            old = operand;
+        }
+        let loss = doubled.inputs()[0].clone();
+        let error = grad(&loss, &[&old])[0].to_vec::<f32>().unwrap_err();
+        assert!(error.is_shape() && error.to_string().contains("commit has updated"), "{error}");
     }
 }
 
@@ -163,7 +224,7 @@ fn transformer_block(device: &Device) -> u64 {
     let before = device.statistics().kernels;
     let mut loss = block.forward(&x, &mut Context::train(Key::new(1))).square().mean(..);
     let mut gradients = gradients(&loss, &block);
-    commit(&mut (&mut gradients, &mut loss)).unwrap();
+    commit((&mut gradients, &mut loss)).unwrap();
     device.statistics().kernels - before
 }
 

@@ -31,11 +31,9 @@ pub async fn train(steps: usize) -> std::result::Result<Vec<f64>, Box<dyn std::e
     let mut losses = Vec::new();
     for batch in loader.epoch(0).take(steps) {
         let (images, labels) = batch?.to_tensors(&device)?;
-        let mut loss = model.forward(&images, &mut ctx).cross_entropy(&labels);
-        let gradients = gradients(&loss, &model);
-        optimizer.step(&mut model, &gradients);
-        drop(gradients);
-        commit_async(&mut (&mut model, &mut optimizer, &mut loss)).await?;
+        let loss = model.forward(&images, &mut ctx).cross_entropy(&labels);
+        optimizer.step(&gradients(&loss, &model), &mut model);
+        commit_async((&mut model, &mut optimizer)).await?;
         losses.push(loss.item_async().await?);
     }
     Ok(losses)

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use crate::dataset::{Dataset, Labelled};
-use crate::{Error, Result, Source};
+use crate::{Error, Result, Source, error};
 
 /// How to read a table.
 ///
@@ -123,7 +123,7 @@ impl TableReader {
             for (cell, (index, name)) in record.iter().zip(names.iter().enumerate()) {
                 if Some(index) == *label_at {
                     if cell.is_empty() {
-                        return Err(Error::table(file, row, Some(name), "the label is empty"));
+                        return Err(error::table(file, row, Some(name), "the label is empty"));
                     }
                     labels.push(cell.to_owned());
                 } else {
@@ -168,7 +168,7 @@ impl TableReader {
                 Column::Last => "at all".to_owned(),
             };
             let message = format!("no label column {wanted}; the columns are {names:?}");
-            return Err(Error::table(file, 1, None, message));
+            return Err(error::table(file, 1, None, message));
         }
         Ok((names, label_at))
     }
@@ -181,7 +181,7 @@ impl TableReader {
         }
         match cell.parse::<f32>() {
             Ok(value) if value.is_finite() => Ok(value),
-            _ if cell.is_empty() => Err(Error::table(
+            _ if cell.is_empty() => Err(error::table(
                 file,
                 row,
                 Some(column),
@@ -190,7 +190,7 @@ impl TableReader {
             _ => {
                 let shown: String = cell.chars().take(40).collect();
                 let message = format!("{shown:?} is no finite number");
-                Err(Error::table(file, row, Some(column), message))
+                Err(error::table(file, row, Some(column), message))
             }
         }
     }
@@ -218,7 +218,7 @@ fn parse_error(file: &str, error: &csv::Error) -> Error {
         csv::ErrorKind::Utf8 { .. } => "the text is not UTF-8".to_owned(),
         _ => error.to_string(),
     };
-    Error::table(file, row, None, message)
+    error::table(file, row, None, message)
 }
 
 /// Rows of numbers, perhaps with a class each.
@@ -271,8 +271,9 @@ impl Dataset for Table {
 
     /// One row; its label is 0 if the table has no label column.
     fn get(&self, index: usize) -> Result<Self::Item> {
-        let row =
-            self.row(index).ok_or_else(|| Error::index_out_of_range("table", index, self.len()))?;
+        let row = self
+            .row(index)
+            .ok_or_else(|| Error::sample_out_of_range("table", index, self.len()))?;
         let label = self.labels.get(index).copied().unwrap_or_default();
         Ok(Labelled { input: row.to_vec(), label })
     }

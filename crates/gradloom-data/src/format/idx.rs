@@ -6,7 +6,7 @@
 use std::io::Write;
 
 use crate::source::Input;
-use crate::{Error, ImageDataset, Result, Source};
+use crate::{Error, ImageDataset, Result, Source, error};
 use gradloom_tensor::RANK_MAX;
 
 /// An array read from an IDX file.
@@ -139,7 +139,7 @@ fn read_open(input: &mut Input<'_>) -> Result<IdxArray> {
         [0, 0, kind @ (0x08 | 0x09), rank] => (kind_size(kind), rank),
         [0, 0, kind @ 0x0b..=0x0e, rank] => (kind_size(kind), rank),
         _ => {
-            return Err(Error::malformed(
+            return Err(error::malformed(
                 input.name(),
                 0,
                 format!(
@@ -151,7 +151,7 @@ fn read_open(input: &mut Input<'_>) -> Result<IdxArray> {
     };
     let rank = usize::from(rank);
     if rank > RANK_MAX {
-        return Err(Error::malformed(
+        return Err(error::malformed(
             input.name(),
             3,
             format!("{rank} axes declared, at most {RANK_MAX} are supported"),
@@ -166,7 +166,7 @@ fn read_open(input: &mut Input<'_>) -> Result<IdxArray> {
         .iter()
         .try_fold(element_size as u64, |product, &size| product.checked_mul(size as u64))
         .ok_or_else(|| {
-            Error::malformed(input.name(), 4, format!("the sizes {shape:?} overflow 64 bits"))
+            error::malformed(input.name(), 4, format!("the sizes {shape:?} overflow 64 bits"))
         })?;
     let declared = || format!("the header declares {shape:?} elements, {bytes_len} bytes");
     let bytes = input.exactly(bytes_len, &declared)?;
@@ -211,7 +211,7 @@ pub fn read_images<'a, 'b>(
             ([channels, height, width], pixels)
         }
         (shape, _) => {
-            return Err(Error::malformed(
+            return Err(error::malformed(
                 images.name(),
                 4,
                 format!("an array of shape {shape:?} holds no images; expected bytes [N, H, W]"),
@@ -222,7 +222,7 @@ pub fn read_images<'a, 'b>(
     let label_bytes = match (&label_shape[..], label_bytes) {
         (&[_], IdxElements::U8(bytes)) => bytes,
         (shape, _) => {
-            return Err(Error::malformed(
+            return Err(error::malformed(
                 labels.name(),
                 4,
                 format!("an array of shape {shape:?} holds no labels; expected bytes [N]"),
@@ -230,7 +230,7 @@ pub fn read_images<'a, 'b>(
         }
     };
     if label_bytes.len() != shape[0] {
-        return Err(Error::malformed(
+        return Err(error::malformed(
             labels.name(),
             4,
             format!(

@@ -2,7 +2,7 @@
 //!
 //! Letters: B sequences, HK key heads, S capacity, T new tokens, D features per head.
 
-use crate::{Error, Result};
+use crate::{Result, error};
 use gradloom_tensor::ops::attention::AttentionOptions;
 use gradloom_tensor::{DType, Device, Tensor, Tensors, commit};
 
@@ -27,7 +27,7 @@ use gradloom_tensor::{DType, Device, Tensor, Tensors, commit};
 /// let options = AttentionOptions::default().causal(true);
 /// let mut output = cache.attend(0, &token, &token, &token, &options);
 /// cache.end();
-/// commit(&mut (&mut cache, &mut output))?;
+/// commit((&mut cache, &mut output))?;
 /// assert_eq!(cache.filled(), 1);
 /// assert_eq!(output.to_vec::<f32>()?, [1.0; 8]);
 /// # assert_eq!(positions.to_vec::<i32>()?, [0]);
@@ -73,8 +73,7 @@ impl KeyValueCache {
             expected: None,
             capacity,
         };
-        commit(&mut cache)
-            .map_err(|error| Error::tensor("key-value cache: no memory for it", error))?;
+        commit(&mut cache).map_err(|error| error.context("key-value cache: no memory for it"))?;
         Ok(cache)
     }
 
@@ -120,7 +119,7 @@ impl KeyValueCache {
     /// If they do not fit any more.
     pub fn begin(&mut self, count: usize) -> Result<Tensor> {
         if self.filled() + count > self.capacity {
-            return Err(Error::mismatch(format!(
+            return Err(error::mismatch(format!(
                 "key-value cache: {} tokens are there, {count} more do not fit its {}; make it larger \
                  or shorten the text",
                 self.filled(),
@@ -181,7 +180,7 @@ impl KeyValueCache {
         );
         let words: Vec<i32> = lengths.iter().map(|&length| length as i32).collect();
         let words = Tensor::from_vec(words, [lengths.len()], self.device())
-            .map_err(|error| Error::tensor("key-value cache", error))?;
+            .map_err(|error| error.context("key-value cache"))?;
         self.lengths = &self.lengths + &words;
         self.filled.iter_mut().zip(lengths).for_each(|(filled, length)| *filled += length);
         (self.start, self.running) = (None, 0);

@@ -4,7 +4,7 @@
 //! checkpoints: feature `i` of the first half with feature `i` of the second. Scaling that stretches
 //! angles by tables of factors ("longrope") is absent.
 
-use crate::{Error, Result};
+use crate::{Result, error};
 use gradloom_tensor::{DType, Device, Tensor};
 
 /// How angles change for texts longer than those of the first training.
@@ -103,7 +103,7 @@ impl Rotary {
         assert!(theta > 1.0, "rotary: theta is {theta}; it must be above 1");
         let frequencies = frequencies(features, theta, scaling, 0);
         let frequencies = uploaded(&frequencies, device)
-            .map_err(|error| Error::tensor("rotary: a table of frequencies", error))?;
+            .map_err(|error| error.context("rotary: a table of frequencies"))?;
         Ok(Rotary { features, theta, scaling, divisors: Vec::new(), frequencies })
     }
 
@@ -116,11 +116,11 @@ impl Rotary {
         if divisors.len() != pairs || !divisors.iter().all(|&divisor| divisor > 0.0) {
             let count = divisors.len();
             let message = format!("rotary: {count} divisors, but {pairs} positive ones are needed");
-            return Err(Error::mismatch(message));
+            return Err(error::mismatch(message));
         }
         self.divisors = divisors.to_vec();
         self.frequencies = uploaded(&self.frequencies(0), self.frequencies.device())
-            .map_err(|error| Error::tensor("rotary: a table of frequencies", error))?;
+            .map_err(|error| error.context("rotary: a table of frequencies"))?;
         Ok(self)
     }
 

@@ -1,7 +1,7 @@
 //! [`Adam`] and [`AdamW`], which differ in how weights decay.
 
-use crate::optimizers::{Core, Optimizer, Slots, tensors_of_core};
-use gradloom_tensor::Tensor;
+use crate::optimizers::{Core, Optimizer, Slots};
+use gradloom_tensor::{Tensor, Tensors};
 
 /// Steps of about the learning rate in every direction:
 ///
@@ -14,8 +14,18 @@ use gradloom_tensor::Tensor;
 /// where `g = gradient + weight_decay * w`.
 ///
 /// PyTorch: `torch.optim.Adam`, without `amsgrad`. Kingma, Ba, "Adam", 2014.
+pub type Adam = AdamOf<false>;
+
+/// [`Adam`] with decoupled weight decay: `w` is multiplied by `1 - learning_rate * weight_decay` and
+/// then moved as by Adam, whose `g` is the gradient alone.
+///
+/// PyTorch: `torch.optim.AdamW`, without `amsgrad`. Loshchilov, Hutter, "Decoupled weight decay
+/// regularization", 2017.
+pub type AdamW = AdamOf<true>;
+
+/// [`Adam`], or with decoupled weight decay [`AdamW`].
 #[derive(Clone, Debug)]
-pub struct Adam {
+pub struct AdamOf<const DECOUPLED: bool> {
     core: Core,
     betas: [f64; 2],
     epsilon: f64,
@@ -24,10 +34,19 @@ pub struct Adam {
 impl Adam {
     /// Adam with betas 0.9 and 0.999, epsilon 1e-8, without weight decay.
     pub fn new(learning_rate: f64) -> Self {
-        let core = Core::new(learning_rate);
-        Adam { core, betas: [0.9, 0.999], epsilon: 1e-8 }
+        AdamOf { core: Core::new(learning_rate), betas: [0.9, 0.999], epsilon: 1e-8 }
     }
+}
 
+impl AdamW {
+    /// With betas 0.9 and 0.999, epsilon 1e-8, weight decay 0.01.
+    pub fn new(learning_rate: f64) -> Self {
+        let Adam { core, betas, epsilon } = Adam::new(learning_rate);
+        AdamOf { core, betas, epsilon }.weight_decay(0.01)
+    }
+}
+
+impl<const DECOUPLED: bool> AdamOf<DECOUPLED> {
     /// Sets how much of the last mean gradient and mean square is kept.
     #[must_use]
     pub fn betas(mut self, betas: [f64; 2]) -> Self {
@@ -42,15 +61,6 @@ impl Adam {
         self
     }
 
-    /// Sets the weight decay.
-    #[must_use]
-    pub fn weight_decay(mut self, weight_decay: f64) -> Self {
-        self.core.weight_decay = weight_decay;
-        self
-    }
-}
-
-impl Adam {
     fn moved(
         &self,
         weight: &Tensor,
@@ -72,7 +82,7 @@ impl Adam {
     }
 }
 
-impl Optimizer for Adam {
+impl<const DECOUPLED: bool> Optimizer for AdamOf<DECOUPLED> {
     fn core(&self) -> &Core {
         &self.core
     }
@@ -92,72 +102,16 @@ impl Optimizer for Adam {
         if weight_decay == 0.0 {
             return self.moved(weight, gradient, learning_rate, slots);
         }
+        if DECOUPLED {
+            let decayed = weight * (1.0 - learning_rate * weight_decay);
+            return self.moved(&decayed, gradient, learning_rate, slots);
+        }
         self.moved(weight, &(gradient + weight * weight_decay), learning_rate, slots)
     }
 }
 
-/// [`Adam`] with decoupled weight decay: `w` is multiplied by `1 - learning_rate * weight_decay` and
-/// then moved as by Adam, whose `g` is the gradient alone.
-///
-/// PyTorch: `torch.optim.AdamW`, without `amsgrad`. Loshchilov, Hutter, "Decoupled weight decay
-/// regularization", 2017.
-#[derive(Clone, Debug)]
-pub struct AdamW {
-    adam: Adam,
-}
-
-impl AdamW {
-    /// With betas 0.9 and 0.999, epsilon 1e-8, weight decay 0.01.
-    pub fn new(learning_rate: f64) -> Self {
-        AdamW { adam: Adam::new(learning_rate).weight_decay(0.01) }
-    }
-
-    /// Sets how much of the last mean gradient and mean square is kept.
-    #[must_use]
-    pub fn betas(mut self, betas: [f64; 2]) -> Self {
-        self.adam = self.adam.betas(betas);
-        self
-    }
-
-    /// Sets what keeps the divisor from zero.
-    #[must_use]
-    pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.adam = self.adam.epsilon(epsilon);
-        self
-    }
-
-    /// Sets the weight decay.
-    #[must_use]
-    pub fn weight_decay(mut self, weight_decay: f64) -> Self {
-        self.adam = self.adam.weight_decay(weight_decay);
-        self
+impl<const DECOUPLED: bool> Tensors for AdamOf<DECOUPLED> {
+    fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor)) {
+        self.core.for_each_tensor(visit);
     }
 }
-
-impl Optimizer for AdamW {
-    fn core(&self) -> &Core {
-        &self.adam.core
-    }
-
-    fn core_mut(&mut self) -> &mut Core {
-        &mut self.adam.core
-    }
-
-    fn update(
-        &self,
-        weight: &Tensor,
-        gradient: &Tensor,
-        learning_rate: f64,
-        weight_decay: f64,
-        slots: &mut Slots,
-    ) -> Tensor {
-        if weight_decay == 0.0 {
-            return self.adam.moved(weight, gradient, learning_rate, slots);
-        }
-        let decayed = weight * (1.0 - learning_rate * weight_decay);
-        self.adam.moved(&decayed, gradient, learning_rate, slots)
-    }
-}
-
-tensors_of_core!(Adam);
-tensors_of_core!(AdamW);

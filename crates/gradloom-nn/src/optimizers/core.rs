@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::{Error, Module, ModuleExt, Parameter, Result, StateDict};
+use crate::{Module, ModuleExt, Parameter, Result, StateDict, error};
 use gradloom_tensor::{DType, Tensor};
 
 /// What an optimizer remembers of one weight: tensors by name, and the number of steps.
@@ -65,7 +65,8 @@ impl Core {
         (self.learning_rate * factor, if decays { self.weight_decay } else { 0.0 })
     }
 
-    pub(super) fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor)) {
+    /// What an optimizer's [`Tensors`](gradloom_tensor::Tensors) are.
+    pub fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor)) {
         for slots in self.slots.values_mut() {
             slots.tensors.values_mut().for_each(&mut *visit);
         }
@@ -93,7 +94,7 @@ impl Core {
             let Some((weight, slot, parameter)) =
                 parts.and_then(|(weight, slot)| Some((weight, slot, *weights.get(weight)?)))
             else {
-                return Err(Error::mismatch(format!(
+                return Err(error::mismatch(format!(
                     "load: {name} is of no weight of the model; was the state saved with another?"
                 )));
             };
@@ -101,16 +102,16 @@ impl Core {
             if slot == "step" {
                 if tensor.count() != 1 {
                     let shape = tensor.shape();
-                    return Err(Error::mismatch(format!("load: {name} has shape {shape}, not []")));
+                    return Err(error::mismatch(format!("load: {name} has shape {shape}, not []")));
                 }
-                let step = tensor.item().map_err(|error| Error::tensor("load", error))?;
+                let step = tensor.item().map_err(|error| error.context("load"))?;
                 slots.step = step.max(0.0) as u64;
                 continue;
             }
             // Other libraries keep the state of a half as a half.
             let dtype = parameter.dtype().compute();
             if tensor.shape() != parameter.shape() || tensor.dtype().compute() != dtype {
-                return Err(Error::mismatch(format!(
+                return Err(error::mismatch(format!(
                     "load: {name} is {} {}, its weight {} {}",
                     tensor.dtype(),
                     tensor.shape(),

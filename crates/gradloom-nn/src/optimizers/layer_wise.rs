@@ -14,7 +14,7 @@ use crate::{Module, ModuleExt};
 /// ```
 /// use gradloom_nn::layers::Linear;
 /// use gradloom_nn::optimizers::layer_wise_rates;
-/// use gradloom_nn::{AdamW, Init, Module};
+/// use gradloom_nn::{AdamW, Optimizer, Init, Module};
 /// use gradloom_tensor::Key;
 ///
 /// #[derive(Module)]

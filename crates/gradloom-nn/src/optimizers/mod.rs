@@ -11,10 +11,12 @@ mod rmsprop;
 mod sgd;
 
 pub use self::core::{Core, Slots};
-pub use adam::{Adam, AdamW};
+pub use adam::{Adam, AdamOf, AdamW};
 pub use layer_wise::layer_wise_rates;
 pub use rmsprop::RmsProp;
 pub use sgd::Sgd;
+
+use std::sync::Arc;
 
 use crate::{Gradients, Module, Parameter, Path, Result, StateDict, uncommitted};
 use gradloom_tensor::{Tensor, Tensors};
@@ -34,10 +36,9 @@ use gradloom_tensor::{Tensor, Tensors};
 /// let mut optimizer = AdamW::new(0.1);
 /// for _ in 0..30 {
 ///     let mut ctx = Context::train(Key::new(0));
-///     let mut loss = model.forward(&x, &mut ctx).mse_loss(&y);
-///     let gradients = gradients(&loss, &model);
-///     optimizer.step(&mut model, &gradients);
-///     commit(&mut (&mut model, &mut optimizer, &mut loss))?;
+///     let loss = model.forward(&x, &mut ctx).mse_loss(&y);
+///     optimizer.step(&gradients(&loss, &model), &mut model);
+///     commit((&mut model, &mut optimizer))?;
 /// }
 /// # let loss = model.forward(&x, &mut Context::eval()).mse_loss(&y);
 /// assert!(loss.item()? < 0.05);
@@ -45,7 +46,8 @@ use gradloom_tensor::{Tensor, Tensors};
 /// # }
 /// ```
 ///
-/// An optimizer of your own gives its [`Core`] and the formula of one weight.
+/// An optimizer of your own gives its [`Core`] and the formula of one weight, and shows `commit` what it
+/// remembers with [`Core`]'s `for_each_tensor`.
 pub trait Optimizer: Tensors {
     /// What all optimizers have.
     fn core(&self) -> &Core;
@@ -70,7 +72,7 @@ pub trait Optimizer: Tensors {
     /// # Panics
     /// If a gradient's shape is not its weight's.
     #[track_caller]
-    fn step(&mut self, model: &mut dyn Module, gradients: &Gradients) {
+    fn step(&mut self, gradients: &Gradients, model: &mut dyn Module) {
         let by_name: std::collections::HashMap<&str, &Tensor> = gradients.iter().collect();
         // Taken out so that the formula can borrow the rest of the optimizer.
         let mut slots = std::mem::take(&mut self.core_mut().slots);
@@ -105,6 +107,39 @@ pub trait Optimizer: Tensors {
         self.core_mut().learning_rate = learning_rate;
     }
 
+    /// Sets the weight decay.
+    #[must_use]
+    fn weight_decay(mut self, weight_decay: f64) -> Self
+    where
+        Self: Sized,
+    {
+        self.core_mut().weight_decay = weight_decay;
+        self
+    }
+
+    /// Decides which weights decay, by name; without it all do. Biases and norms usually should not.
+    #[must_use]
+    fn decay_only(
+        mut self,
+        decays: impl Fn(&str, &Parameter) -> bool + Send + Sync + 'static,
+    ) -> Self
+    where
+        Self: Sized,
+    {
+        self.core_mut().decays = Some(Arc::new(decays));
+        self
+    }
+
+    /// Multiplies the learning rate of each weight by a factor, chosen by name.
+    #[must_use]
+    fn rate_factor(mut self, factor: impl Fn(&str) -> f64 + Send + Sync + 'static) -> Self
+    where
+        Self: Sized,
+    {
+        self.core_mut().factor = Some(Arc::new(factor));
+        self
+    }
+
     /// What the optimizer remembers, to save it with the weights: `layers.0.weight.exp_avg` and so on,
     /// and each weight's number of steps as `layers.0.weight.step`.
     fn state_dict(&self) -> StateDict {
@@ -120,39 +155,3 @@ pub trait Optimizer: Tensors {
         self.core_mut().load_state_dict(dict, model)
     }
 }
-
-/// `Tensors` of an optimizer, and the choices by name.
-macro_rules! tensors_of_core {
-    ($optimizer:ty) => {
-        impl gradloom_tensor::Tensors for $optimizer {
-            fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut gradloom_tensor::Tensor)) {
-                crate::Optimizer::core_mut(self).for_each_tensor(visit);
-            }
-        }
-
-        impl $optimizer {
-            /// Decides which weights decay, by name; without it all do. Biases and norms usually
-            /// should not.
-            #[must_use]
-            pub fn decay_only(
-                mut self,
-                decays: impl Fn(&str, &crate::Parameter) -> bool + Send + Sync + 'static,
-            ) -> Self {
-                crate::Optimizer::core_mut(&mut self).decays = Some(std::sync::Arc::new(decays));
-                self
-            }
-
-            /// Multiplies the learning rate of each weight by a factor, chosen by name.
-            #[must_use]
-            pub fn rate_factor(
-                mut self,
-                factor: impl Fn(&str) -> f64 + Send + Sync + 'static,
-            ) -> Self {
-                crate::Optimizer::core_mut(&mut self).factor = Some(std::sync::Arc::new(factor));
-                self
-            }
-        }
-    };
-}
-
-use tensors_of_core;

@@ -1,7 +1,7 @@
 //! [`RmsProp`]: steps divided by the recent size of the gradient.
 
-use crate::optimizers::{Core, Optimizer, Slots, tensors_of_core};
-use gradloom_tensor::Tensor;
+use crate::optimizers::{Core, Optimizer, Slots};
+use gradloom_tensor::{Tensor, Tensors};
 
 /// Gradients divided by the root of their running mean square:
 ///
@@ -56,13 +56,6 @@ impl RmsProp {
         self.centered = centered;
         self
     }
-
-    /// Sets the weight decay.
-    #[must_use]
-    pub fn weight_decay(mut self, weight_decay: f64) -> Self {
-        self.core.weight_decay = weight_decay;
-        self
-    }
 }
 
 impl Optimizer for RmsProp {
@@ -108,4 +101,8 @@ impl Optimizer for RmsProp {
     }
 }
 
-tensors_of_core!(RmsProp);
+impl Tensors for RmsProp {
+    fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor)) {
+        self.core.for_each_tensor(visit);
+    }
+}

@@ -1,7 +1,7 @@
 //! [`Sgd`]: gradient descent with momentum.
 
-use crate::optimizers::{Core, Optimizer, Slots, tensors_of_core};
-use gradloom_tensor::Tensor;
+use crate::optimizers::{Core, Optimizer, Slots};
+use gradloom_tensor::{Tensor, Tensors};
 
 /// Gradient descent, with momentum `m` if wanted:
 ///
@@ -47,13 +47,6 @@ impl Sgd {
         self.nesterov = nesterov;
         self
     }
-
-    /// Sets the weight decay.
-    #[must_use]
-    pub fn weight_decay(mut self, weight_decay: f64) -> Self {
-        self.core.weight_decay = weight_decay;
-        self
-    }
 }
 
 impl Optimizer for Sgd {
@@ -89,4 +82,8 @@ impl Optimizer for Sgd {
     }
 }
 
-tensors_of_core!(Sgd);
+impl Tensors for Sgd {
+    fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor)) {
+        self.core.for_each_tensor(visit);
+    }
+}

@@ -266,7 +266,7 @@ fn carry(
         let mut next: Vec<Tensor> = updates.iter().map(|&(_, node)| graph[node].clone()).collect();
         let mut kept: Vec<Tensor> = roots.iter().map(|&root| graph[root].clone()).collect();
         drop(graph);
-        commit(&mut (&mut next, &mut kept))?;
+        commit((&mut next, &mut kept))?;
         let name = |root: &usize| format!("t[{root}] of step {step}");
         all.extend(roots.iter().map(name).zip(kept));
         given = updates.iter().map(|&(leaf, _)| leaf).zip(next).collect();
@@ -294,7 +294,7 @@ fn train(weights: &[usize], steps: usize, build: Build<'_>, device: &Device) -> 
         };
         let mut next: Vec<Tensor> = old.iter().zip(&gradients).map(step_down).collect();
         drop((old, gradients));
-        commit(&mut (&mut next, &mut loss))?;
+        commit((&mut next, &mut loss))?;
         all.push((format!("the loss of step {step}"), loss));
         given = weights.iter().copied().zip(next).collect();
     }

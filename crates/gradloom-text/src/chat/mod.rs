@@ -23,7 +23,7 @@ use serde::Serialize;
 
 use self::output::{OUTPUT_BYTES_MAX, Output};
 use crate::special_tokens::{role_names, token_text};
-use crate::{Error, Result, Tokenizer, folder};
+use crate::{Error, Result, Tokenizer, error, folder};
 
 /// The longest published templates have 20 kB.
 const SOURCE_BYTES_MAX: usize = 128 << 10;
@@ -83,7 +83,7 @@ impl ChatTemplate {
     pub fn new(source: &str) -> Result<Self> {
         if source.len() > SOURCE_BYTES_MAX {
             let message = format!("{} bytes; at most {SOURCE_BYTES_MAX}", source.len());
-            return Err(Error::too_large("chat template", message));
+            return Err(error::too_large("chat template", message));
         }
         let mut environment = Environment::new();
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
@@ -124,7 +124,7 @@ impl ChatTemplate {
                 names if names.is_empty() => "there is no chat template".to_owned(),
                 names => format!("no chat template {template:?}; there are {}", names.join(", ")),
             };
-            return Err(Error::malformed(name, message));
+            return Err(error::malformed(name, message));
         };
         let mut parsed = Self::new(source)?;
         for role in role_names() {
@@ -152,7 +152,7 @@ impl ChatTemplate {
             bytes => bytes?,
         };
         let name = own.display().to_string();
-        let source = String::from_utf8(source).map_err(|_| Error::malformed(&name, "not UTF-8"))?;
+        let source = String::from_utf8(source).map_err(|_| error::malformed(&name, "not UTF-8"))?;
         let mut parsed = Self::new(&source)?;
         for (role, token) in folder::config(&config)?.iter().flatten() {
             if let Some(token) = token_text(token).filter(|_| role_names().any(|name| name == role))
@@ -238,7 +238,7 @@ impl ChatTemplate {
         template
             .and_then(|template| template.render_captured_to(context, &mut output).map(drop))
             .map_err(|error| translate(&error))?;
-        String::from_utf8(output.bytes).map_err(|_| Error::template("the output is not UTF-8"))
+        String::from_utf8(output.bytes).map_err(|_| error::template("the output is not UTF-8"))
     }
 }
 
@@ -251,8 +251,8 @@ fn on_large_stack<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T>
         let handle = std::thread::Builder::new()
             .stack_size(STACK_BYTES)
             .spawn_scoped(scope, work)
-            .map_err(|error| Error::template(format!("no thread to run on: {error}")))?;
-        handle.join().unwrap_or_else(|_| Err(Error::template("the template engine panicked")))
+            .map_err(|error| error::template(format!("no thread to run on: {error}")))?;
+        handle.join().unwrap_or_else(|_| Err(error::template("the template engine panicked")))
     })
 }
 
@@ -260,18 +260,18 @@ fn on_large_stack<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T>
 fn translate(error: &minijinja::Error) -> Error {
     let line = error.line().map_or(String::new(), |line| format!("line {line}: "));
     if let Some(message) = python::raised(error) {
-        return Error::raised(format!("{line}refused the messages: {message}"));
+        return error::raised(format!("{line}refused the messages: {message}"));
     }
     let detail = error.detail().unwrap_or_default();
     match error.kind() {
-        ErrorKind::OutOfFuel => Error::limit(format!("{line}did not end within {STEPS_MAX} steps")),
+        ErrorKind::OutOfFuel => error::limit(format!("{line}did not end within {STEPS_MAX} steps")),
         ErrorKind::WriteFailure => {
-            Error::limit(format!("{line}wrote more than {OUTPUT_BYTES_MAX} bytes"))
+            error::limit(format!("{line}wrote more than {OUTPUT_BYTES_MAX} bytes"))
         }
         _ if detail.contains("recursion limit") => {
-            Error::limit(format!("{line}nested deeper than {DEPTH_MAX}"))
+            error::limit(format!("{line}nested deeper than {DEPTH_MAX}"))
         }
-        kind if detail.is_empty() => Error::template(format!("{line}{kind}")),
-        kind => Error::template(format!("{line}{kind}: {detail}")),
+        kind if detail.is_empty() => error::template(format!("{line}{kind}")),
+        kind => error::template(format!("{line}{kind}: {detail}")),
     }
 }

@@ -8,7 +8,7 @@ use tokenizers::models::bpe::BPE;
 use super::pre_tokenizer;
 use super::vocabulary::{GgufVocabulary, NAME};
 use crate::assemble::{Assembly, assemble};
-use crate::{Error, Result, Tokenizer};
+use crate::{Result, Tokenizer, error};
 
 pub(super) fn tokenizer(
     vocabulary: &GgufVocabulary,
@@ -18,12 +18,12 @@ pub(super) fn tokenizer(
     let mut merges = Vec::with_capacity(vocabulary.merges.len());
     for merge in &vocabulary.merges {
         let Some((left, right)) = merge.split_once(' ') else {
-            return Err(Error::malformed(NAME, format!("merge {merge:?} is not two tokens")));
+            return Err(error::malformed(NAME, format!("merge {merge:?} is not two tokens")));
         };
         let joined = [left, right].concat();
         if ![left, right, &joined].into_iter().all(|token| ids.contains_key(token)) {
             let message = format!("merge of {left:?} and {right:?}: not in the vocabulary");
-            return Err(Error::malformed(NAME, message));
+            return Err(error::malformed(NAME, message));
         }
         merges.push((left.to_owned(), right.to_owned()));
     }
@@ -32,7 +32,7 @@ pub(super) fn tokenizer(
         .vocab_and_merges(vocab.into_iter().collect::<tokenizers::models::bpe::Vocab>(), merges)
         .ignore_merges(rules.whole_words)
         .build()
-        .map_err(|error| Error::malformed(NAME, error.to_string()))?;
+        .map_err(|error| error::malformed(NAME, error.to_string()))?;
 
     let mut steps: Vec<Value> = rules
         .patterns

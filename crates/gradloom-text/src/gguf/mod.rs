@@ -12,7 +12,7 @@ mod sentence_piece;
 mod word_piece;
 
 use self::vocabulary::NAME;
-use crate::{Error, Result, SpecialTokens, Tokenizer};
+use crate::{Result, SpecialTokens, Tokenizer, error};
 
 pub use self::vocabulary::GgufVocabulary;
 
@@ -24,7 +24,7 @@ pub(crate) fn tokenizer(vocabulary: &GgufVocabulary) -> Result<Tokenizer> {
         "bert" => word_piece::tokenizer(vocabulary)?,
         other => {
             let message = format!("tokenizer.ggml.model is {other:?}; known are gpt2, llama, bert");
-            return Err(Error::unsupported(NAME, message));
+            return Err(error::unsupported(NAME, message));
         }
     };
     let GgufVocabulary { bos, eos, unk, pad, cls, sep, mask, .. } = *vocabulary;

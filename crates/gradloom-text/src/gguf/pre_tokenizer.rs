@@ -3,7 +3,7 @@
 //! They cut a text one after the other: what an expression matches is a piece, and so is what lies between.
 
 use super::vocabulary::NAME;
-use crate::{Error, Result};
+use crate::{Result, error};
 
 /// How byte-level BPE cuts text, and what goes with it.
 #[derive(Clone, Copy)]
@@ -57,7 +57,7 @@ pub(super) fn rules(name: &str) -> Result<Rules> {
                 "tokenizer.ggml.pre is {other:?}; known are default, gpt-2, llama-bpe, qwen2, smollm, \
                  gpt-4o, tekken, falcon, bloom, viking, deepseek-coder, deepseek-v3 and their relatives"
             );
-            return Err(Error::unsupported(NAME, message));
+            return Err(error::unsupported(NAME, message));
         }
     })
 }

@@ -11,7 +11,7 @@ use tokenizers::models::bpe::BPE;
 
 use super::vocabulary::{GgufVocabulary, NAME};
 use crate::assemble::{Assembly, assemble};
-use crate::{Error, Result, Tokenizer};
+use crate::{Result, Tokenizer, error};
 
 const NORMAL: i32 = 1;
 
@@ -23,7 +23,7 @@ pub(super) fn tokenizer(
     ids: &HashMap<&str, u32>,
 ) -> Result<Tokenizer> {
     if vocabulary.scores.is_empty() {
-        return Err(Error::malformed(NAME, "a llama vocabulary needs scores"));
+        return Err(error::malformed(NAME, "a llama vocabulary needs scores"));
     }
     let vocab = vocabulary.named_tokens().map(|(id, token)| (token, id));
     let vocab: tokenizers::models::bpe::Vocab = vocab.collect();
@@ -34,7 +34,7 @@ pub(super) fn tokenizer(
     if let Some(unk) = vocabulary.unk {
         builder = builder.unk_token(vocabulary.token(unk).to_owned());
     }
-    let model = builder.build().map_err(|error| Error::malformed(NAME, error.to_string()))?;
+    let model = builder.build().map_err(|error| error::malformed(NAME, error.to_string()))?;
 
     let prefix = vocabulary.add_space_prefix.unwrap_or(true);
     let space = json!({ "type": "Replace", "pattern": { "String": " " }, "content": "▁" });
@@ -76,7 +76,7 @@ fn merges(vocabulary: &GgufVocabulary, ids: &HashMap<&str, u32>) -> Result<Vec<(
         }
         cuts += token.len();
         if cuts > CUTS_MAX {
-            return Err(Error::too_large(NAME, "the tokens are too long altogether"));
+            return Err(error::too_large(NAME, "the tokens are too long altogether"));
         }
         for (at, _) in token.char_indices().skip(1) {
             let (left, right) = token.split_at(at);

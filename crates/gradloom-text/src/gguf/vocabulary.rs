@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokenizers::AddedToken;
 
 use crate::limits::{IDS_MAX, TOKEN_BYTES_MAX};
-use crate::{Error, Result};
+use crate::{Result, error};
 
 /// What messages call the file.
 pub(super) const NAME: &str = "GGUF vocabulary";
@@ -59,22 +59,22 @@ impl GgufVocabulary {
     pub(super) fn check(&self) -> Result<HashMap<&str, u32>> {
         let count = self.tokens.len();
         if count == 0 {
-            return Err(Error::malformed(NAME, "there are no tokens"));
+            return Err(error::malformed(NAME, "there are no tokens"));
         }
         if count > IDS_MAX as usize {
-            return Err(Error::too_large(NAME, format!("{count} tokens")));
+            return Err(error::too_large(NAME, format!("{count} tokens")));
         }
         for (field, length) in
             [("token_type", self.token_types.len()), ("scores", self.scores.len())]
         {
             if length != 0 && length != count {
                 let message = format!("{length} entries of {field} for {count} tokens");
-                return Err(Error::malformed(NAME, message));
+                return Err(error::malformed(NAME, message));
             }
         }
         let roles = [self.bos, self.eos, self.unk, self.pad, self.cls, self.sep, self.mask];
         if let Some(id) = roles.into_iter().flatten().find(|&id| id as usize >= count) {
-            return Err(Error::vocabulary_mismatch(format!(
+            return Err(error::vocabulary_mismatch(format!(
                 "{NAME}: a special token has id {id}, but there are {count} tokens"
             )));
         }
@@ -82,15 +82,15 @@ impl GgufVocabulary {
         for (id, token) in (0..).zip(&self.tokens) {
             if token.len() > TOKEN_BYTES_MAX {
                 let message = format!("token {id} of {} bytes is too large", token.len());
-                return Err(Error::too_large(NAME, message));
+                return Err(error::too_large(NAME, message));
             }
             if let Some(other) = ids.insert(token.as_str(), id).filter(|_| !token.is_empty()) {
                 let message = format!("tokens {other} and {id} are both {token:?}");
-                return Err(Error::malformed(NAME, message));
+                return Err(error::malformed(NAME, message));
             }
         }
         if let Some(id) = self.scores.iter().position(|score| score.is_nan()) {
-            return Err(Error::malformed(NAME, format!("the score of token {id} is not a number")));
+            return Err(error::malformed(NAME, format!("the score of token {id} is not a number")));
         }
         Ok(ids)
     }

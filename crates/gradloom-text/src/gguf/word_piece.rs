@@ -11,14 +11,14 @@ use tokenizers::models::wordpiece::WordPiece;
 
 use super::vocabulary::{GgufVocabulary, NAME};
 use crate::assemble::{Assembly, assemble};
-use crate::{Error, Result, Tokenizer};
+use crate::{Result, Tokenizer, error};
 
 /// Longer words are unknown.
 const WORD_CHARS_MAX: usize = 1_000;
 
 pub(super) fn tokenizer(vocabulary: &GgufVocabulary) -> Result<Tokenizer> {
     let Some(unk) = vocabulary.unk else {
-        return Err(Error::malformed(NAME, "a bert vocabulary needs an unknown token"));
+        return Err(error::malformed(NAME, "a bert vocabulary needs an unknown token"));
     };
     let added_tokens = vocabulary.added_tokens();
     let mut vocab = Vocab::default();
@@ -33,7 +33,7 @@ pub(super) fn tokenizer(vocabulary: &GgufVocabulary) -> Result<Tokenizer> {
         };
         if let Some(other) = vocab.insert(token, id) {
             let message = format!("tokens {other} and {id} are the same without their marks");
-            return Err(Error::malformed(NAME, message));
+            return Err(error::malformed(NAME, message));
         }
     }
     let model = WordPiece::builder()
@@ -41,7 +41,7 @@ pub(super) fn tokenizer(vocabulary: &GgufVocabulary) -> Result<Tokenizer> {
         .unk_token(vocabulary.token(unk).to_owned())
         .max_input_chars_per_word(WORD_CHARS_MAX)
         .build()
-        .map_err(|error| Error::malformed(NAME, error.to_string()))?;
+        .map_err(|error| error::malformed(NAME, error.to_string()))?;
     let before = vocabulary.cls.or(vocabulary.bos).filter(|_| vocabulary.add_bos.unwrap_or(true));
     let after = vocabulary.sep.or(vocabulary.eos).filter(|_| vocabulary.add_eos.unwrap_or(true));
     assemble(

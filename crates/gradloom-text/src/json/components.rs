@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::{Error, Result};
+use crate::{Error, Result, error};
 
 /// Components of one slot, nested ones included; published files have up to ten.
 const COMPONENTS_MAX: usize = 64;
@@ -85,7 +85,7 @@ impl Slot<'_> {
             if !self.known.contains(&kind) {
                 let message =
                     format!("{} of type {kind:?}; known are {}", self.name, self.known.join(", "));
-                return Err(Error::unsupported(self.file, message));
+                return Err(error::unsupported(self.file, message));
             }
             if kind == "Sequence" {
                 let Some(parts) = component.get(self.parts).and_then(Value::as_array) else {
@@ -97,7 +97,7 @@ impl Slot<'_> {
             }
             if flat.len() + waiting.len() > COMPONENTS_MAX {
                 let message = format!("{} of more than {COMPONENTS_MAX} components", self.name);
-                return Err(Error::too_large(self.file, message));
+                return Err(error::too_large(self.file, message));
             }
         }
         Ok(flat)
@@ -114,7 +114,7 @@ impl Slot<'_> {
         };
         if text.len() > PATTERN_BYTES_MAX {
             let message = format!("{}: a pattern has {} bytes", self.name, text.len());
-            return Err(Error::too_large(self.file, message));
+            return Err(error::too_large(self.file, message));
         }
         Ok((text, regex))
     }
@@ -132,13 +132,13 @@ impl Slot<'_> {
         if growth > GROWTH_MAX {
             let message =
                 format!("{}: texts may become {growth} times as long; refused", self.name);
-            return Err(Error::too_large(self.file, message));
+            return Err(error::too_large(self.file, message));
         }
         Ok(())
     }
 
     fn malformed(&self, message: &str) -> Error {
-        Error::malformed(self.file, format!("{}: {message}", self.name))
+        error::malformed(self.file, format!("{}: {message}", self.name))
     }
 }
 
@@ -228,7 +228,7 @@ fn template_ids(slot: &Slot<'_>, component: &Value, ids: &mut Vec<u32>) -> Resul
         let pieces = component.get(side).and_then(Value::as_array).map_or(0, Vec::len);
         if pieces > COMPONENTS_MAX {
             let message = format!("{}: a template of {pieces} pieces", slot.name);
-            return Err(Error::too_large(slot.file, message));
+            return Err(error::too_large(slot.file, message));
         }
     }
     let tokens = component.get("special_tokens").and_then(Value::as_object);

@@ -19,7 +19,7 @@ use tokenizers::AddedToken;
 use crate::assemble::{Assembly, assemble};
 use crate::limits::{IDS_MAX, TOKEN_BYTES_MAX};
 use crate::tokenizer::Tokenizer;
-use crate::{Error, Result};
+use crate::{Result, error};
 
 pub(crate) use components::decoder_steps;
 
@@ -58,12 +58,12 @@ struct AddedTokenEntry {
 pub(crate) fn read(name: &str, bytes: &[u8]) -> Result<Tokenizer> {
     if bytes.len() > BYTES_MAX {
         let message = format!("{} bytes, but a tokenizer has at most {BYTES_MAX}", bytes.len());
-        return Err(Error::too_large(name, message));
+        return Err(error::too_large(name, message));
     }
     let file: File = serde_json::from_slice(bytes)
-        .map_err(|error| Error::malformed(name, format!("not a tokenizer.json: {error}")))?;
+        .map_err(|error| error::malformed(name, format!("not a tokenizer.json: {error}")))?;
     if let Some(version) = file.version.filter(|version| version != "1.0") {
-        return Err(Error::unsupported(name, format!("version {version:?}; known is \"1.0\"")));
+        return Err(error::unsupported(name, format!("version {version:?}; known is \"1.0\"")));
     }
     check_added_tokens(name, &file.added_tokens, &file.model.tokens_by_id(name)?)?;
     components::check_normalizer(name, file.normalizer.as_ref())?;
@@ -88,7 +88,7 @@ pub(crate) fn read(name: &str, bytes: &[u8]) -> Result<Tokenizer> {
         let actual = tokenizer.token_to_id(&content);
         if actual != Some(id) {
             let actual = actual.map_or("none".to_owned(), |id| id.to_string());
-            return Err(Error::vocabulary_mismatch(format!(
+            return Err(error::vocabulary_mismatch(format!(
                 "{name}: added token {content:?} has id {id} in the list, but {actual} in the \
                  vocabulary"
             )));
@@ -96,7 +96,7 @@ pub(crate) fn read(name: &str, bytes: &[u8]) -> Result<Tokenizer> {
     }
     if let Some(id) = added_ids.into_iter().find(|&id| tokenizer.id_to_token(id).is_none()) {
         let message = format!("{name}: the post-processor adds id {id}, which no token has");
-        return Err(Error::vocabulary_mismatch(message));
+        return Err(error::vocabulary_mismatch(message));
     }
     Ok(tokenizer)
 }
@@ -122,16 +122,16 @@ fn check_added_tokens(
     let mut seen = HashSet::new();
     for AddedTokenEntry { content, id, .. } in tokens {
         if content.is_empty() {
-            return Err(Error::malformed(name, format!("added token {id} is empty")));
+            return Err(error::malformed(name, format!("added token {id} is empty")));
         }
         if content.len() > TOKEN_BYTES_MAX || *id > IDS_MAX {
             let message = format!("added token {id} of {} bytes is too large", content.len());
-            return Err(Error::too_large(name, message));
+            return Err(error::too_large(name, message));
         }
         let taken = by_id.get(id).is_some_and(|token| token != content);
         if taken || !seen.insert(content.as_str()) {
             let message = format!("added token {content:?} or its id {id} is there twice");
-            return Err(Error::malformed(name, message));
+            return Err(error::malformed(name, message));
         }
     }
     Ok(())

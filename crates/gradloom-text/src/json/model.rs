@@ -12,7 +12,7 @@ use tokenizers::models::wordlevel::WordLevel;
 use tokenizers::models::wordpiece::WordPiece;
 
 use crate::limits::{IDS_MAX, TOKEN_BYTES_MAX};
-use crate::{Error, Result};
+use crate::{Result, error};
 
 /// WordPiece tries every end of every word: a word costs the square of this.
 const WORD_CHARS_MAX: usize = 1 << 12;
@@ -49,7 +49,7 @@ impl ModelEntry {
         let check = |token: &str, id: u32| {
             if token.len() > TOKEN_BYTES_MAX || id > IDS_MAX {
                 let message = format!("token {id} of {} bytes is too large", token.len());
-                return Err(Error::too_large(name, message));
+                return Err(error::too_large(name, message));
             }
             Ok(id)
         };
@@ -59,7 +59,7 @@ impl ModelEntry {
                     if let Some(other) = tokens.insert(check(token, id)?, token.as_str()) {
                         let message =
                             format!("tokens {other:?} and {token:?} have the same id {id}");
-                        return Err(Error::malformed(name, message));
+                        return Err(error::malformed(name, message));
                     }
                 }
             }
@@ -68,14 +68,14 @@ impl ModelEntry {
                     let id = u32::try_from(index).unwrap_or(u32::MAX);
                     if token.is_empty() || !score.is_finite() {
                         let message = format!("token {id} is {token:?} with score {score}");
-                        return Err(Error::malformed(name, message));
+                        return Err(error::malformed(name, message));
                     }
                     tokens.insert(check(token, id)?, token.as_str());
                 }
             }
         }
         if tokens.is_empty() {
-            return Err(Error::malformed(name, "the vocabulary has no tokens"));
+            return Err(error::malformed(name, "the vocabulary has no tokens"));
         }
         Ok(tokens)
     }
@@ -90,20 +90,20 @@ impl ModelEntry {
             ("WordLevel", Vocabulary::Ids(vocab)) => {
                 let unk_token = self.unk_token.unwrap_or_else(|| "<unk>".to_owned());
                 let built = WordLevel::builder().vocab(vocab).unk_token(unk_token).build();
-                Ok(built.map_err(|error| Error::malformed(name, format!("model: {error}")))?.into())
+                Ok(built.map_err(|error| error::malformed(name, format!("model: {error}")))?.into())
             }
             ("Unigram", Vocabulary::Scores(list)) => {
                 let built = Unigram::from(list, self.unk_id, self.byte_fallback.unwrap_or(false));
-                Ok(built.map_err(|error| Error::malformed(name, format!("model: {error}")))?.into())
+                Ok(built.map_err(|error| error::malformed(name, format!("model: {error}")))?.into())
             }
             ("BPE" | "WordPiece" | "WordLevel" | "Unigram", _) => {
                 let message = format!("model: the vocabulary's form is not that of {kind}");
-                Err(Error::malformed(name, message))
+                Err(error::malformed(name, message))
             }
             _ => {
                 let known = "BPE, Unigram, WordPiece, WordLevel";
                 let message = format!("model of type {kind:?}; known are {known}");
-                Err(Error::unsupported(name, message))
+                Err(error::unsupported(name, message))
             }
         }
     }
@@ -126,7 +126,7 @@ impl ModelEntry {
             let known = [left, right].into_iter().all(|token| vocab.contains_key(token));
             if !known || joined.is_none_or(|token| !vocab.contains_key(&token)) {
                 let message = format!("merge of {left:?} and {right:?}: not in the vocabulary");
-                return Err(Error::malformed(name, message));
+                return Err(error::malformed(name, message));
             }
         }
         let merges = merges.into_iter().map(|Merge(left, right)| (left, right)).collect();
@@ -145,7 +145,7 @@ impl ModelEntry {
             builder = builder.end_of_word_suffix(suffix);
         }
         let built = builder.build();
-        Ok(built.map_err(|error| Error::malformed(name, format!("model: {error}")))?.into())
+        Ok(built.map_err(|error| error::malformed(name, format!("model: {error}")))?.into())
     }
 
     fn build_word_piece(self, name: &str, vocab: Vocab) -> Result<ModelWrapper> {
@@ -155,7 +155,7 @@ impl ModelEntry {
                 "model: max_input_chars_per_word is {chars_max}, at most {WORD_CHARS_MAX} is \
                  supported"
             );
-            return Err(Error::too_large(name, message));
+            return Err(error::too_large(name, message));
         }
         let prefix = self.continuing_subword_prefix.unwrap_or_else(|| "##".to_owned());
         let built = WordPiece::builder()
@@ -164,7 +164,7 @@ impl ModelEntry {
             .continuing_subword_prefix(prefix)
             .max_input_chars_per_word(chars_max)
             .build();
-        Ok(built.map_err(|error| Error::malformed(name, format!("model: {error}")))?.into())
+        Ok(built.map_err(|error| error::malformed(name, format!("model: {error}")))?.into())
     }
 }
 

@@ -8,7 +8,7 @@ use super::{ALIGNMENT, ALIGNMENT_KEY, VERSION, types};
 use crate::contents;
 use crate::convert::little_endian;
 use crate::replace::replace;
-use crate::{Array, Error, Result, Stored, Value};
+use crate::{Array, Error, Result, Stored, Value, error};
 use gradloom_tensor::{DType, Element, Tensor, bf16, f16};
 
 /// Collects metadata and tensors, then writes them as a file. Both keep the order in which they are
@@ -112,7 +112,7 @@ impl Writer {
     }
 
     fn write(&self, writer: &mut dyn Write, file: &str) -> Result<()> {
-        let failed = |error| Error::io(file, "writing", error);
+        let failed = |error| error::io(file, "writing", error);
         let alignment = self.alignment(file)?;
         let (header, sizes) = self.header(file, alignment)?;
         writer.write_all(&header).map_err(failed)?;
@@ -121,7 +121,7 @@ impl Writer {
             if bytes.len() != size {
                 let (name, found) = (&tensor.name, bytes.len());
                 let message = format!("{name}: {found} bytes, but its shape and type need {size}");
-                return Err(Error::unsupported(file, message));
+                return Err(error::unsupported(file, message));
             }
             bytes.resize(size.next_multiple_of(alignment), 0);
             writer.write_all(&bytes).map_err(failed)?;
@@ -137,14 +137,14 @@ impl Writer {
             Value::U32(value) if value.is_power_of_two() && *value >= 8 => Ok(*value as usize),
             _ => {
                 let message = format!("{ALIGNMENT_KEY} must be a u32, a power of two from 8 on");
-                Err(Error::unsupported(file, message))
+                Err(error::unsupported(file, message))
             }
         }
     }
 
     /// Everything before the data, and each tensor's bytes.
     fn header(&self, file: &str, alignment: usize) -> Result<(Vec<u8>, Vec<usize>)> {
-        let wrong = |message: String| Error::unsupported(file, message);
+        let wrong = |message: String| error::unsupported(file, message);
         let mut names = BTreeSet::new();
         let mut header = b"GGUF".to_vec();
         header.extend(VERSION.to_le_bytes());
@@ -190,7 +190,7 @@ impl Pending {
             Elements::Stored(bytes) => return Ok(bytes.clone()),
             Elements::Tensor(tensor) => tensor,
         };
-        let refused = |error| Error::tensor(file, &self.name, error);
+        let refused = |error| error::tensor(file, &self.name, error);
         match &self.stored {
             Stored::Blocks(format) if tensor.block_format() == Some(*format) => {
                 Ok(tensor.to_blocks().map_err(refused)?.unwrap_or_default())
@@ -209,7 +209,7 @@ impl Pending {
 
     fn no_conversion(&self, file: &str, dtype: DType) -> Error {
         let Pending { name, stored, .. } = self;
-        Error::unsupported(file, format!("{name}: {dtype} is not converted to {stored}; cast it"))
+        error::unsupported(file, format!("{name}: {dtype} is not converted to {stored}; cast it"))
     }
 }
 

@@ -98,7 +98,7 @@ fn decode(layers: usize, capacity: usize, device: &Device) -> (Vec<f64>, Vec<[u6
         start = &start + 1;
         let mut caches: Vec<&mut Tensor> =
             model.iter_mut().flat_map(|layer| &mut layer.cache).collect();
-        commit(&mut (&mut x, &mut start, &mut caches)).unwrap();
+        commit((&mut x, &mut start, &mut caches)).unwrap();
         let after = device.statistics();
         states.extend(x.to_vec::<f32>().unwrap().into_iter().map(f64::from));
         if token > 2 {

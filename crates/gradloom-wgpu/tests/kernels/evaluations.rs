@@ -223,7 +223,7 @@ fn a_commit_that_fails_changes_no_weight() {
         let mut next = &weight + 1.0;
         drop(weight);
         let mut picked = table.index_select(0, &wrong) + 1.0;
-        assert!(commit(&mut (&mut next, &mut picked)).is_err());
+        assert!(commit((&mut next, &mut picked)).is_err());
         assert_eq!(next.to_vec::<f32>().unwrap(), [2.0, 3.0, 4.0]);
         assert!(picked.to_vec::<f32>().is_err());
     }

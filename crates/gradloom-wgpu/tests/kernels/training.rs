@@ -19,7 +19,7 @@ fn a_training_loop_replays_without_allocating() {
         let target = x.slice(gradloom_tensor::s![.., 0..1]) * 2.0;
         let mut first = (tensor(8 * 32, &[8, 32], 2, &device) * 0.3).detach();
         let mut second = (tensor(32, &[32, 1], 3, &device) * 0.3).detach();
-        commit(&mut (&mut first, &mut second)).unwrap();
+        commit((&mut first, &mut second)).unwrap();
         let mut losses = Vec::new();
         let mut steady = None;
         for step in 0..40 {
@@ -32,7 +32,7 @@ fn a_training_loop_replays_without_allocating() {
             second = w2 - &gradients[1] * 0.3;
             let mut loss = loss;
             drop(gradients);
-            commit(&mut (&mut first, &mut second, &mut loss)).unwrap();
+            commit((&mut first, &mut second, &mut loss)).unwrap();
             losses.push(loss.item().unwrap());
             if step == 9 {
                 steady = Some(device.statistics());

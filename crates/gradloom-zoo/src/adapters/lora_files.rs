@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::adapters::config::LoraConfig;
 use crate::adapters::{CONFIG_FILE, WEIGHT_FILES};
 use crate::pretrained::config_at;
-use crate::{Error, ModelConfig, Result};
+use crate::{ModelConfig, Result, error};
 use gradloom_nn::layers::{Dropout, LowRank};
 use gradloom_nn::lora::{self, Lora};
 use gradloom_nn::{LoadOptions, Module, ModuleExt, Parameter, StateDict, weights};
@@ -46,7 +46,7 @@ pub fn save_lora(
         dict.insert(format!("{PREFIX}{name}"), parameter.tensor().detach());
     }
     if ranks.is_empty() {
-        return Err(Error::config(LoraConfig::MODEL, "the model has no updates to save"));
+        return Err(error::config(LoraConfig::MODEL, "the model has no updates to save"));
     }
     let rank_pattern: BTreeMap<&String, usize> =
         ranks.iter().filter(|(_, rank)| **rank != lora.rank()).map(|(l, r)| (l, *r)).collect();
@@ -68,9 +68,9 @@ pub fn save_lora(
         "rank_pattern": rank_pattern,
         "alpha_pattern": lora.alphas(),
     });
-    std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
+    std::fs::create_dir_all(folder).map_err(|error| error::io(folder, error))?;
     weights::save(folder.join(WEIGHT_FILES[0]), &dict)
-        .map_err(|error| Error::weights("saving updates", error))?;
+        .map_err(|error| error::weights("saving updates", error))?;
     write_whole(&folder.join(CONFIG_FILE), &format!("{config:#}\n"))
 }
 
@@ -79,7 +79,7 @@ pub(super) fn write_whole(path: &Path, text: &str) -> Result<()> {
     let partial = path.with_extension("partial");
     std::fs::write(&partial, text)
         .and_then(|()| std::fs::rename(&partial, path))
-        .map_err(|error| Error::io(path, error))
+        .map_err(|error| error::io(path, error))
 }
 
 /// Reads updates from a folder into a model, and freezes all else but the parts that learnt as a whole.
@@ -98,10 +98,10 @@ pub fn load_lora<M: Module + Tensors>(folder: impl AsRef<Path>, model: &mut M) -
 
 fn load<M: Module + Tensors>(folder: &Path, model: &mut M) -> Result<Lora> {
     let config: LoraConfig = config_at(&folder.join(CONFIG_FILE))?;
-    let wrong = |message: String| Error::config(LoraConfig::MODEL, message);
+    let wrong = |message: String| error::config(LoraConfig::MODEL, message);
     let device = model.parameters().first().map(|(_, parameter)| parameter.device().clone());
     let Some(device) = device else { return Err(wrong("the model has no weights".to_owned())) };
-    let failed = |error| Error::weights("loading updates", error);
+    let failed = |error| error::weights("loading updates", error);
     let dict = weights::load(weight_file(folder)?, &device).map_err(failed)?;
     let File { pairs, others } = File::sort(&dict)?;
     let mut lora = Lora::new(config.r)
@@ -142,7 +142,7 @@ fn load<M: Module + Tensors>(folder: &Path, model: &mut M) -> Result<Lora> {
     }
     lora.place(model, updates).map_err(failed)?;
     model.load_state_dict(&others, &LoadOptions::lenient().cast()).map_err(failed)?;
-    commit(model).map_err(|error| Error::tensor("loading updates", error))?;
+    commit(model).map_err(|error| error.context("loading updates"))?;
     Ok(lora)
 }
 
@@ -151,7 +151,7 @@ pub(super) fn weight_file(folder: &Path) -> Result<PathBuf> {
     let mut files = WEIGHT_FILES.iter().map(|name| folder.join(name));
     files.find(|path| path.is_file()).ok_or_else(|| {
         let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
-        Error::io(&folder.join(WEIGHT_FILES[0]), missing)
+        error::io(&folder.join(WEIGHT_FILES[0]), missing)
     })
 }
 
@@ -165,7 +165,7 @@ struct File {
 
 impl File {
     fn sort(dict: &StateDict) -> Result<File> {
-        let wrong = |message: String| Err(Error::config(LoraConfig::MODEL, message));
+        let wrong = |message: String| Err(error::config(LoraConfig::MODEL, message));
         let mut halves = BTreeMap::<String, [Option<Tensor>; 2]>::new();
         let mut others = StateDict::new();
         for (name, tensor) in dict.iter() {

@@ -6,7 +6,7 @@ use crate::adapters::lora_files::{weight_file, write_whole};
 use crate::adapters::{CONFIG_FILE, SoftPrompt, WEIGHT_FILES};
 use crate::config::Checker;
 use crate::pretrained::config_at;
-use crate::{Error, ModelConfig, Result};
+use crate::{ModelConfig, Result, error};
 use gradloom_nn::lora::Lora;
 use gradloom_nn::{LoadOptions, Module, ModuleExt, Parameter, StateDict, weights};
 use gradloom_tensor::{DType, Tensors, commit};
@@ -73,9 +73,9 @@ pub fn save_soft_prompt(
         "prompt_tuning_init": "RANDOM",
         "modules_to_save": if train_also.is_empty() { json!(null) } else { json!(train_also) },
     });
-    std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
+    std::fs::create_dir_all(folder).map_err(|error| error::io(folder, error))?;
     weights::save(folder.join(WEIGHT_FILES[0]), &dict)
-        .map_err(|error| Error::weights("saving a prompt", error))?;
+        .map_err(|error| error::weights("saving a prompt", error))?;
     write_whole(&folder.join(CONFIG_FILE), &format!("{config:#}\n"))
 }
 
@@ -97,10 +97,10 @@ pub fn load_soft_prompt<M: Module + Tensors>(
 
 fn load<M: Module + Tensors>(folder: &Path, model: &mut M) -> Result<SoftPrompt> {
     let config: PromptConfig = config_at(&folder.join(CONFIG_FILE))?;
-    let wrong = |message: String| Error::config(PromptConfig::MODEL, message);
+    let wrong = |message: String| error::config(PromptConfig::MODEL, message);
     let device = model.parameters().first().map(|(_, parameter)| parameter.device().clone());
     let Some(device) = device else { return Err(wrong("the model has no weights".to_owned())) };
-    let failed = |error| Error::weights("loading a prompt", error);
+    let failed = |error| error::weights("loading a prompt", error);
     let mut dict = weights::load(weight_file(folder)?, &device).map_err(failed)?;
     let Some(vectors) = dict.remove(VECTORS) else {
         return Err(wrong(format!("the file has no {VECTORS}")));
@@ -123,7 +123,6 @@ fn load<M: Module + Tensors>(folder: &Path, model: &mut M) -> Result<SoftPrompt>
     model.freeze();
     model.set_trainable(true, |name| parts.get(name).is_some());
     let mut prompt = SoftPrompt { prompt_embeddings: Parameter::new(vectors.cast(DType::F32)) };
-    commit(&mut (&mut *model, &mut prompt))
-        .map_err(|error| Error::tensor("loading a prompt", error))?;
+    commit((&mut *model, &mut prompt)).map_err(|error| error.context("loading a prompt"))?;
     Ok(prompt)
 }

@@ -3,7 +3,7 @@
 //! Letters: B batch, P vectors, T tokens, E features.
 
 use crate::causal::CausalLanguageModel;
-use crate::{Error, Result};
+use crate::{Result, error};
 use gradloom_nn::layers::KeyValueCache;
 use gradloom_nn::{Context, Init, Module, Parameter};
 use gradloom_tensor::Tensor;
@@ -35,11 +35,10 @@ use gradloom_tensor::Tensor;
 /// let input = CausalInput::new(&tokens).prompt(&prompt.prompt_embeddings);
 /// let logits = model.forward(&input, &mut Context::train(Key::new(1))).logits;
 /// // The last vector says what the first token is.
-/// let mut loss = logits.narrow(1, 2, 3).cross_entropy(&tokens);
+/// let loss = logits.narrow(1, 2, 3).cross_entropy(&tokens);
 /// let mut optimizer = AdamW::new(0.1);
-/// let gradients = gradients(&loss, &prompt);
-/// optimizer.step(&mut prompt, &gradients);
-/// commit(&mut (&mut prompt, &mut optimizer, &mut loss))?;
+/// optimizer.step(&gradients(&loss, &prompt), &mut prompt);
+/// commit((&mut prompt, &mut optimizer))?;
 /// # Ok(())
 /// # }
 /// ```
@@ -111,7 +110,7 @@ impl<M: CausalLanguageModel> CausalLanguageModel for Prompted<M> {
             let shape = [cache.batch(), vectors.size(1), vectors.size(2)];
             if shape[2] != embedded.size(2) {
                 let size = embedded.size(2);
-                return Err(Error::generation(format!(
+                return Err(error::generation(format!(
                     "the prompt has {} features, the model {size}",
                     shape[2]
                 )));

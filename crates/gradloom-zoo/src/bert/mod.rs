@@ -2,7 +2,8 @@
 //! RoBERTa, which counts positions another way.
 //!
 //! Devlin et al., "BERT: Pre-training of deep bidirectional transformers", 2018; Liu et al., "RoBERTa",
-//! 2019; Wang et al., "MiniLM", 2020. Relative positions and use as a decoder are absent.
+//! 2019; Wang et al., "MiniLM", 2020. Heads for masked tokens, next sentences, classes of texts and sentence
+//! vectors. Relative positions and use as a decoder are absent.
 
 mod config;
 mod encoder;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::generation::clock::Clock;
 use crate::generation::{Sampler, Stop, chunks};
-use crate::{CausalLanguageModel, Error, Result};
+use crate::{CausalLanguageModel, Result, error};
 use gradloom_nn::layers::KeyValueCache;
 use gradloom_nn::{Context, ModuleExt};
 use gradloom_tensor::{Device, Statistics, Tensor, Tensors, commit};
@@ -71,7 +71,7 @@ impl<M: CausalLanguageModel> Generator<M> {
     /// If the capacity is above the model's number of positions, or the device has no memory.
     pub fn new(model: &M, batch: usize, capacity: usize) -> Result<Self> {
         if batch == 0 || capacity == 0 || capacity > model.positions_max() {
-            return Err(Error::generation(format!(
+            return Err(error::generation(format!(
                 "{batch} texts of {capacity} tokens; the model has {} positions",
                 model.positions_max()
             )));
@@ -194,7 +194,7 @@ impl<M: CausalLanguageModel> Generator<M> {
                 *slot = token as i32;
             }
         }
-        let failed = |error| Error::tensor("generation", error);
+        let failed = |error: crate::Error| error.context("generation");
         let upload = |values: &[i32], shape: &[usize]| {
             Tensor::from_slice(values, shape, &self.device).map_err(failed)
         };
@@ -205,7 +205,7 @@ impl<M: CausalLanguageModel> Generator<M> {
             hidden.clone()
         } else {
             let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
-            self.cache.end_with(&lengths).map_err(|error| Error::weights("generation", error))?;
+            self.cache.end_with(&lengths).map_err(|error| error::weights("generation", error))?;
             // A text that has ended before has no last place here; its logits are there already.
             let places: Vec<i32> = lengths.iter().map(|&length| length.max(1) as i32 - 1).collect();
             let places = upload(&places, &[parts.len(), 1, 1])?;
@@ -240,18 +240,18 @@ impl<M: CausalLanguageModel> Generator<M> {
     fn check(&self, prompts: &[&[u32]]) -> Result<()> {
         if prompts.len() != self.texts.len() {
             let (given, texts) = (prompts.len(), self.texts.len());
-            return Err(Error::generation(format!("{given} prompts for {texts} texts")));
+            return Err(error::generation(format!("{given} prompts for {texts} texts")));
         }
         let vocabulary = self.model.vocabulary();
         for (index, prompt) in prompts.iter().enumerate() {
             if prompt.is_empty() {
-                return Err(Error::generation(format!(
+                return Err(error::generation(format!(
                     "text {index} gets no tokens; begin with at least one, such as the one that \
                      begins a text"
                 )));
             }
             if let Some(&token) = prompt.iter().find(|&&token| token as usize >= vocabulary) {
-                return Err(Error::generation(format!(
+                return Err(error::generation(format!(
                     "token {token} of text {index} is not in the model's vocabulary of {vocabulary}; \
                      the tokenizer belongs to another model"
                 )));
@@ -261,7 +261,7 @@ impl<M: CausalLanguageModel> Generator<M> {
         let there = self.texts.iter().map(Vec::len).max().unwrap_or(0);
         let longest = there + prompts.iter().map(|prompt| prompt.len()).max().unwrap_or(0);
         if longest > self.capacity {
-            return Err(Error::generation(format!(
+            return Err(error::generation(format!(
                 "{longest} tokens of a text do not fit a capacity of {}; make it larger or shorten the \
                  text",
                 self.capacity
@@ -295,7 +295,7 @@ impl<M: CausalLanguageModel> Generator<M> {
         let count = self.texts.len();
         if samplers.len() != count || self.logits.is_empty() {
             let given = samplers.len();
-            return Err(Error::generation(format!(
+            return Err(error::generation(format!(
                 "{given} samplers for {count} texts that were prefilled"
             )));
         }
@@ -350,7 +350,7 @@ pub struct Decoding<'a, M> {
 impl<M: CausalLanguageModel> Decoding<'_, M> {
     fn advance(&mut self) -> Result<Option<u32>> {
         if self.generator.logits.is_empty() {
-            return Err(Error::generation("nothing was prefilled; prefill a prompt first"));
+            return Err(error::generation("nothing was prefilled; prefill a prompt first"));
         }
         if let Some(token) = self.last.take() {
             self.generator.step(&[token])?;

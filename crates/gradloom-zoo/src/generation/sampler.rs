@@ -3,7 +3,7 @@
 //! On the host: a step's logits come to it anyway for the choice, and what follows takes microseconds.
 //! Absent: beam search, and methods that need more than one step's logits.
 
-use crate::{Error, Result};
+use crate::{Result, error};
 use gradloom_tensor::Key;
 
 /// Chooses tokens: the likeliest, or at random by the model's probabilities after some are left out.
@@ -218,7 +218,7 @@ impl Sampler {
         let count = logits.len();
         for &(token, bias) in &self.logit_bias {
             let Some(logit) = logits.get_mut(token as usize) else {
-                return Err(Error::generation(format!(
+                return Err(error::generation(format!(
                     "a logit bias is for token {token}, but the model has {count}"
                 )));
             };
@@ -336,7 +336,7 @@ fn likeliest(logits: &[f32]) -> Result<(u32, f32)> {
     let mut best = (0, f32::NEG_INFINITY);
     for (token, &logit) in (0..).zip(logits) {
         if logit.is_nan() || logit == f32::INFINITY {
-            return Err(Error::generation(format!("the logit of token {token} is {logit}")));
+            return Err(error::generation(format!("the logit of token {token} is {logit}")));
         }
         if logit > best.1 {
             best = (token, logit);
@@ -345,7 +345,7 @@ fn likeliest(logits: &[f32]) -> Result<(u32, f32)> {
     if best.1 == f32::NEG_INFINITY {
         let count = logits.len();
         let message = format!("none of {count} tokens is left to choose from: all are forbidden");
-        return Err(Error::generation(message));
+        return Err(error::generation(message));
     }
     Ok(best)
 }

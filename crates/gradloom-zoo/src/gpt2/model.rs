@@ -5,7 +5,7 @@ use crate::causal::{CausalInput, CausalLanguageModel, CausalOutput};
 use crate::gpt2::{Gpt2Config, Gpt2Layer};
 use crate::linear::normal_embedding;
 use crate::prompt::{after_prompt, mask_after_prompt, prompt_length};
-use crate::{Error, ModelConfig, Pretrained, Result};
+use crate::{ModelConfig, Pretrained, Result, error};
 use gradloom_nn::layers::{Dropout, Embedding, KeyValueCache, LayerNorm};
 use gradloom_nn::{Context, Init, Layer, Module};
 use gradloom_tensor::Tensor;
@@ -143,7 +143,7 @@ impl CausalLanguageModel for Gpt2ForCausalLanguageModel {
         let heads = self.transformer.h[0].attn.heads();
         let features = table.size(1) / heads;
         KeyValueCache::new(layers, batch, heads, capacity, features, table.device())
-            .map_err(|error| Error::weights("gpt2", error))
+            .map_err(|error| error::weights("gpt2", error))
     }
 
     fn embed(&self, tokens: &Tensor) -> Tensor {
@@ -158,7 +158,7 @@ impl CausalLanguageModel for Gpt2ForCausalLanguageModel {
         ctx: &mut Context,
     ) -> Result<Tensor> {
         let positions =
-            cache.begin(embedded.size(1)).map_err(|error| Error::weights("gpt2", error))?;
+            cache.begin(embedded.size(1)).map_err(|error| error::weights("gpt2", error))?;
         let places = self.transformer.wpe.weight.embedding(&positions);
         Ok(self.transformer.run(embedded.clone(), places, None, Some(cache), ctx))
     }

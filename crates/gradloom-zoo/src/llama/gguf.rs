@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::llama::{LlamaConfig, LlamaForCausalLanguageModel, RopeParameters};
-use crate::{Error, ModelConfig, Pretrained, Result};
+use crate::{Error, ModelConfig, Pretrained, Result, error};
 use gradloom_nn::StateDict;
 use gradloom_tensor::{DType, Device};
 use gradloom_weights::{Checkpoint, ReadOptions, Value};
@@ -46,7 +46,7 @@ impl LlamaConfig {
         let turned = described.optional_size("rope.dimension_count")?;
         if turned.is_some_and(|turned| turned != config.head_size()) {
             let message = format!("rope.dimension_count is not the heads' {}", config.head_size());
-            return Err(Error::config(Self::MODEL, message));
+            return Err(error::config(Self::MODEL, message));
         }
         Ok(config)
     }
@@ -62,7 +62,7 @@ impl<'a> Described<'a> {
     fn new(checkpoint: &'a Checkpoint) -> Result<Self> {
         let metadata = checkpoint.metadata();
         let architecture = metadata.get("general.architecture").and_then(Value::as_str);
-        let wrong = |message: String| Error::config(LlamaConfig::MODEL, message);
+        let wrong = |message: String| error::config(LlamaConfig::MODEL, message);
         let described = match architecture {
             Some(architecture @ ("llama" | "qwen2")) => Described { metadata, architecture },
             Some(other) => {
@@ -83,7 +83,7 @@ impl<'a> Described<'a> {
     }
 
     fn wrong(&self, name: &str, what: &str) -> Error {
-        Error::config(LlamaConfig::MODEL, format!("{}.{name} {what}", self.architecture))
+        error::config(LlamaConfig::MODEL, format!("{}.{name} {what}", self.architecture))
     }
 
     fn optional_size(&self, name: &str) -> Result<Option<usize>> {
@@ -109,7 +109,7 @@ impl<'a> Described<'a> {
     fn vocabulary(&self, checkpoint: &Checkpoint) -> Result<usize> {
         let entry = checkpoint.entry("token_embd.weight");
         let rows = entry.and_then(|entry| entry.shape.first().copied());
-        let missing = || Error::config(LlamaConfig::MODEL, "token_embd.weight is missing");
+        let missing = || error::config(LlamaConfig::MODEL, "token_embd.weight is missing");
         rows.ok_or_else(missing)
     }
 
@@ -134,7 +134,7 @@ impl LlamaForCausalLanguageModel {
     /// If the file is missing, damaged or of another architecture, or its weights do not fit.
     pub fn from_gguf(path: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let path = path.as_ref();
-        let checkpoint = Checkpoint::open(path).map_err(|error| unreadable(error.into()))?;
+        let checkpoint = Checkpoint::open(path).map_err(unreadable)?;
         let model = Self::from_gguf_checkpoint(&checkpoint, device);
         model.map_err(|error| error.context(path.display().to_string()))
     }
@@ -150,7 +150,7 @@ impl LlamaForCausalLanguageModel {
 }
 
 fn unreadable(error: gradloom_nn::Error) -> Error {
-    Error::weights("loading llama", error)
+    error::weights("loading llama", error)
 }
 
 fn load(checkpoint: &Checkpoint, device: &Device) -> Result<LlamaForCausalLanguageModel> {
@@ -164,14 +164,14 @@ fn load(checkpoint: &Checkpoint, device: &Device) -> Result<LlamaForCausalLangua
             None => ReadOptions::new(),
         };
         let tensor = checkpoint.tensor_with(name, &options.floats_as_f32(), device);
-        let tensor = tensor.map_err(|error| unreadable(error.into()))?;
+        let tensor = tensor.map_err(unreadable)?;
         weights.insert(renamed(name), tensor);
     }
     let divisors = weights.remove("rope_freqs.weight");
     let mut model = LlamaForCausalLanguageModel::from_weights(&config, &weights, device)?;
     if let Some(divisors) = divisors {
         let divisors = divisors.cast(DType::F32).to_vec::<f32>();
-        let divisors = divisors.map_err(|error| Error::tensor("rope_freqs.weight", error))?;
+        let divisors = divisors.map_err(|error| error.context("rope_freqs.weight"))?;
         let divisors: Vec<f64> = divisors.into_iter().map(f64::from).collect();
         let rotary = model.model.rotary.clone().divided_by(&divisors).map_err(unreadable)?;
         model.model.rotary = rotary;

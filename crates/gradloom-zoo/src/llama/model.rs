@@ -5,7 +5,7 @@ use crate::causal::{CausalInput, CausalLanguageModel, CausalOutput};
 use crate::linear::{normal_embedding, normal_linear};
 use crate::llama::{LlamaConfig, LlamaLayer};
 use crate::prompt::{after_prompt, mask_after_prompt, prompt_length};
-use crate::{Error, ModelConfig, Pretrained, Result};
+use crate::{ModelConfig, Pretrained, Result, error};
 use gradloom_nn::layers::{Embedding, KeyValueCache, Linear, RmsNorm, Rotary, RotaryAngles};
 use gradloom_nn::{Context, Init, Layer, Module, StateDict};
 use gradloom_tensor::Tensor;
@@ -88,7 +88,7 @@ impl Pretrained for LlamaModel {
             layers: (0..config.num_hidden_layers).map(layer).collect(),
             embed_tokens: normal_embedding(config.vocab_size, size, deviation, init),
             norm: RmsNorm::new(size, init).epsilon(config.rms_norm_eps),
-            rotary: rotary.map_err(|error| Error::weights("llama", error))?,
+            rotary: rotary.map_err(|error| error::weights("llama", error))?,
             positions_max: config.positions_max(),
         })
     }
@@ -143,7 +143,7 @@ impl CausalLanguageModel for LlamaForCausalLanguageModel {
         let (heads, device) = (attention.key_value_heads(), self.model.norm.weight.device());
         let features = attention.k_proj.outputs() / heads;
         KeyValueCache::new(self.model.layers.len(), batch, heads, capacity, features, device)
-            .map_err(|error| Error::weights("llama", error))
+            .map_err(|error| error::weights("llama", error))
     }
 
     fn embed(&self, tokens: &Tensor) -> Tensor {
@@ -158,7 +158,7 @@ impl CausalLanguageModel for LlamaForCausalLanguageModel {
         ctx: &mut Context,
     ) -> Result<Tensor> {
         let count = embedded.size(1);
-        let positions = cache.begin(count).map_err(|error| Error::weights("llama", error))?;
+        let positions = cache.begin(count).map_err(|error| error::weights("llama", error))?;
         let angles = self.model.rotary.angles(&positions, cache.length_after(count));
         Ok(self.model.run(embedded, &angles, None, Some(cache), ctx))
     }

@@ -3,7 +3,7 @@
 use crate::attention::{check_tokens, key_mask};
 use crate::t5::T5ForConditionalGeneration;
 use crate::t5::layers::{Encoded, Source};
-use crate::{CausalLanguageModel, Error, Result};
+use crate::{CausalLanguageModel, Result, error};
 use gradloom_nn::layers::KeyValueCache;
 use gradloom_nn::{Context, Module};
 use gradloom_tensor::{Tensor, eval};
@@ -35,7 +35,7 @@ impl T5ForConditionalGeneration {
         let mut ctx = Context::eval();
         let hidden = self.model.encode(tokens, mask, &mut ctx);
         let encoded = self.model.decoder.keys_and_values(&hidden, &mut ctx);
-        let failed = |error| Error::tensor("t5: reading", error);
+        let failed = |error: crate::Error| error.context("t5: reading");
         let mask = mask.map(|mask| key_mask("t5", mask, tokens));
         eval(encoded.iter().flatten().chain(&mask)).map_err(failed)?;
         let leaves = |[key, value]: [Tensor; 2]| [key.detach(), value.detach()];
@@ -63,7 +63,7 @@ impl CausalLanguageModel for T5Writer {
         let attention = decoder.first_attention();
         let (heads, size) = attention.map_or((1, 1), |own| (own.heads(), own.q.outputs()));
         KeyValueCache::new(decoder.block.len(), batch, heads, capacity, size / heads, device)
-            .map_err(|error| Error::weights("t5", error))
+            .map_err(|error| error::weights("t5", error))
     }
 
     fn embed(&self, tokens: &Tensor) -> Tensor {
@@ -78,7 +78,7 @@ impl CausalLanguageModel for T5Writer {
         ctx: &mut Context,
     ) -> Result<Tensor> {
         let count = embedded.size(1);
-        let positions = cache.begin(count).map_err(|error| Error::weights("t5", error))?;
+        let positions = cache.begin(count).map_err(|error| error::weights("t5", error))?;
         let encoded = Encoded { source: Source::Projected(&self.encoded), mask: self.mask.clone() };
         let decoder = &self.model.model.decoder;
         Ok(decoder.forward(embedded, None, Some(&encoded), Some((cache, &positions)), ctx))

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::generation::{Generator, Sampler, Stop, Timing};
 use crate::text::{TextStream, vocabulary};
-use crate::{CausalLanguageModel, Error, LlamaForCausalLanguageModel, Result};
+use crate::{CausalLanguageModel, LlamaForCausalLanguageModel, Result, error};
 use gradloom_tensor::{Device, Statistics};
 use gradloom_text::{ChatMessage, ChatTemplate, EncodeOptions, Tokenizer};
 use gradloom_weights::Checkpoint;
@@ -27,7 +27,7 @@ impl Chat<LlamaForCausalLanguageModel> {
     /// be longer than the model's texts.
     pub fn from_gguf(path: impl AsRef<Path>, capacity: usize, device: &Device) -> Result<Self> {
         let path = path.as_ref();
-        let checkpoint = Checkpoint::open(path).map_err(Error::file)?;
+        let checkpoint = Checkpoint::open(path)?;
         Self::from_gguf_checkpoint(&checkpoint, capacity, device)
             .map_err(|error| error.context(path.display().to_string()))
     }
@@ -42,12 +42,12 @@ impl Chat<LlamaForCausalLanguageModel> {
         capacity: usize,
         device: &Device,
     ) -> Result<Self> {
-        let tokenizer = Tokenizer::from_gguf(&vocabulary(checkpoint)?).map_err(Error::text)?;
+        let tokenizer = Tokenizer::from_gguf(&vocabulary(checkpoint)?)?;
         let template = checkpoint.metadata().get("tokenizer.chat_template");
         let Some(template) = template.and_then(|template| template.as_str()) else {
-            return Err(Error::generation("the file has no chat template"));
+            return Err(error::generation("the file has no chat template"));
         };
-        let template = ChatTemplate::new(template).map_err(Error::text)?;
+        let template = ChatTemplate::new(template)?;
         let model = LlamaForCausalLanguageModel::from_gguf_checkpoint(checkpoint, device)?;
         Chat::new(&model, tokenizer, template, capacity)
     }
@@ -64,7 +64,7 @@ impl<M: CausalLanguageModel> Chat<M> {
         template: ChatTemplate,
         capacity: usize,
     ) -> Result<Self> {
-        tokenizer.check_fits(model.vocabulary()).map_err(Error::text)?;
+        tokenizer.check_fits(model.vocabulary())?;
         let generator = Generator::new(model, 1, capacity)?;
         let template = template.with_tokenizer(&tokenizer);
         let ends = tokenizer.special_tokens().eos.into_iter().collect();
@@ -88,9 +88,9 @@ impl<M: CausalLanguageModel> Chat<M> {
         tokens_max: usize,
     ) -> Result<TextStream<'a, M>> {
         self.messages.push(ChatMessage::new("user", question));
-        let text = self.template.render(&self.messages, true).map_err(Error::text)?;
+        let text = self.template.render(&self.messages, true)?;
         let options = EncodeOptions::new().special_tokens(false);
-        let tokens = self.tokenizer.encode(&text, &options).map_err(Error::text)?.ids;
+        let tokens = self.tokenizer.encode(&text, &options)?.ids;
         let known = self.generator.tokens(0);
         // What the cache holds is kept if the new text goes on from it.
         let new = match tokens.starts_with(known) && tokens.len() > known.len() {

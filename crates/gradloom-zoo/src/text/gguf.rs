@@ -1,6 +1,6 @@
 //! The tokenizer inside a GGUF file.
 
-use crate::{Error, Result};
+use crate::{Result, error};
 use gradloom_text::GgufVocabulary;
 use gradloom_weights::{Checkpoint, Value};
 
@@ -20,7 +20,7 @@ pub fn vocabulary(checkpoint: &Checkpoint) -> Result<GgufVocabulary> {
     let array = |name: &str| get(name).and_then(Value::as_array);
     let (Some(model), Some(tokens)) = (get("model").and_then(Value::as_str), strings("tokens"))
     else {
-        return Err(Error::generation(
+        return Err(error::generation(
             "the file has no tokenizer (tokenizer.ggml.model and tokens)",
         ));
     };

@@ -1,7 +1,7 @@
 //! [`TextStream`]: what a model writes, as text while it writes it.
 
 use crate::generation::{Decoding, Generator, Sampler, Stop};
-use crate::{CausalLanguageModel, Error, Result};
+use crate::{CausalLanguageModel, Result};
 use gradloom_text::{DecodeStream, StopStrings, Tokenizer};
 
 /// Pieces of text as a model writes them: whole characters, nothing of a stop string.
@@ -30,8 +30,8 @@ impl<M: CausalLanguageModel> Generator<M> {
         stop: &Stop,
         stop_strings: &[&str],
     ) -> Result<TextStream<'a, M>> {
-        tokenizer.check_fits(self.vocabulary()).map_err(Error::text)?;
-        let strings = StopStrings::new(stop_strings.iter().copied()).map_err(Error::text)?;
+        tokenizer.check_fits(self.vocabulary())?;
+        let strings = StopStrings::new(stop_strings.iter().copied())?;
         let text = Some((tokenizer.decode_stream(true), strings));
         Ok(TextStream { tokens: self.decode(sampler, stop), text })
     }
@@ -51,12 +51,12 @@ impl<M: CausalLanguageModel> Iterator for TextStream<'_, M> {
                     }
                     Ok(piece)
                 }
-                Err(error) => Err(Error::text(error)),
+                Err(error) => Err(error),
             },
             Some(Err(error)) => Err(error),
             None => {
                 let (stream, mut strings) = self.text.take()?;
-                let rest = stream.finish().map_err(Error::text);
+                let rest = stream.finish();
                 return Some(rest.map(|rest| strings.push(&rest) + &strings.finish()));
             }
         };

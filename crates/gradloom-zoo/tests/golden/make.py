@@ -5,6 +5,11 @@ hidden states, attention maps, and the gradients of every weight.
     pip install torch transformers==5.23.0 safetensors
     python make.py
 
+With the name of a folder that has nothing but a config.json, it makes the checkpoint of that language
+model:
+
+    python make.py gpt2
+
 With a published model, it writes only what is expected of that (the second also needs `gguf`):
 
     python make.py ../../../../assets/minilm
@@ -377,8 +382,19 @@ def smollm2(path):
     save(expected, HERE / "smollm2.safetensors")
 
 
+def language_model(name):
+    """A language model from the config.json in its folder alone."""
+    torch.manual_seed(0)
+    config = tf.AutoConfig.from_pretrained(HERE / name)
+    kind = tf.AutoModelForCausalLM._model_mapping[type(config)]
+    causal(name, build(kind, config), left_padding=True)
+
+
 def main():
     if len(sys.argv) > 1:
+        if (HERE / sys.argv[1] / "config.json").exists():
+            language_model(sys.argv[1])
+            return
         (smollm2 if sys.argv[1].endswith(".gguf") else minilm)(sys.argv[1])
         return
     torch.manual_seed(0)

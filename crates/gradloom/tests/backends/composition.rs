@@ -178,7 +178,7 @@ fn a_failed_commit_leaves_everything_as_it_was() {
         let table = counted(&[3, 2], &device);
         let bad = Tensor::from_vec(vec![7i32], [1], &device).unwrap();
         let mut picked = table.index_select(0, &bad) + 1.0;
-        assert!(commit(&mut (&mut updated, &mut picked)).is_err(), "{}", device.name());
+        assert!(commit((&mut updated, &mut picked)).is_err(), "{}", device.name());
         assert_eq!(values(&updated), [2.0, 3.0], "{}", device.name());
         // A value that could not be computed says so whenever it is asked for.
         assert!(picked.eval().is_err());
@@ -216,8 +216,8 @@ fn adamw_of_six_hundred_weights() {
         let mut optimizer = AdamW::new(0.1);
         let mut loss = weights.iter().map(|w| w.square().sum(..)).reduce(|a, b| a + b).unwrap();
         let gradients = gradients(&loss, &weights);
-        optimizer.step(&mut weights, &gradients);
-        commit(&mut (&mut weights, &mut optimizer, &mut loss)).unwrap();
+        optimizer.step(&gradients, &mut weights);
+        commit((&mut weights, &mut optimizer, &mut loss)).unwrap();
         assert!(values(&weights[599])[0] != -2.0);
     }
 }

@@ -190,7 +190,7 @@ fn a_failed_kernel_leaves_every_tensor_as_it_was() {
     eval([&weight]).unwrap();
     let mut update = &weight + 1.0;
     let mut failing = doubled(Lie::Fails, &weight);
-    assert!(commit(&mut (&mut update, &mut failing)).is_err());
+    assert!(commit((&mut update, &mut failing)).is_err());
     assert_eq!(weight.to_vec::<f32>().unwrap(), [1.0, 2.0]);
     commit(&mut weight).unwrap();
     assert_eq!(update.to_vec::<f32>().unwrap(), [2.0, 3.0]);

@@ -71,10 +71,10 @@ impl Pipeline {
         let mut optimizer = Adam::new(0.05);
         let mut losses = Vec::new();
         for _ in 0..steps {
-            let mut loss = self.loss(&x);
-            let gradients = gradients(&loss, self).clip_norm(0.1).0;
-            optimizer.step(self, &gradients);
-            commit(&mut (&mut *self, &mut optimizer, &mut loss)).unwrap();
+            let loss = self.loss(&x);
+            let (gradients, _) = gradients(&loss, self).clip_norm(0.1);
+            optimizer.step(&gradients, self);
+            commit((&mut *self, &mut optimizer)).unwrap();
             losses.push(loss.item().unwrap());
         }
         losses

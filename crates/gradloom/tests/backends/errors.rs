@@ -1,6 +1,7 @@
 //! Bad input to devices: each a clear error, and the device works afterwards.
 
 use gradloom::prelude::*;
+use gradloom::{nn, zoo};
 
 use crate::devices;
 
@@ -36,4 +37,25 @@ fn empty_tensors_are_ordinary() {
         assert_eq!(product.shape().dims(), [0, 2]);
         assert_eq!(product.to_vec::<f32>().unwrap(), Vec::<f32>::new());
     }
+}
+
+/// Whatever went wrong, one function can pass it on.
+fn everything(step: usize) -> gradloom::Result<()> {
+    let device = Device::cpu();
+    match step {
+        0 => drop(std::fs::read("no such file")?),
+        1 => drop(nn::weights::load("no such file", &device)?),
+        2 => drop(<zoo::BertConfig as zoo::ModelConfig>::from_json("7")?),
+        3 => drop(gradloom::text::Tokenizer::from_file("no such file")?),
+        4 => drop(gradloom::data::mnist::load("no such folder", gradloom::data::Split::Train)?),
+        _ => drop(Tensor::ones([1], DType::F32, &device).to_vec::<i32>()?),
+    }
+    Ok(())
+}
+
+#[test]
+fn errors_of_all_crates_are_one() {
+    use gradloom::ErrorKind::{Config, NotFound, Shape};
+    let kinds: Vec<_> = (0..6).map(|step| everything(step).unwrap_err().kind()).collect();
+    assert_eq!(kinds, [NotFound, NotFound, Config, NotFound, NotFound, Shape]);
 }

@@ -1,6 +1,7 @@
 //! Integers at their corners on every device: every op of two against plain Rust, conversions between all
 //! dtypes, 64 bits that stay 64 bits, and types that a device refuses by name.
 
+use gradloom::Element;
 use gradloom::bf16;
 use gradloom::prelude::*;
 

@@ -1,6 +1,7 @@
 //! Loops against the same steps written one after another: on the processor, on the interpreter of plans,
 //! on the reference, and on GPUs.
 
+use gradloom::Randomness;
 use gradloom::prelude::*;
 use gradloom::{Scan, scan};
 use gradloom_plan::interpret;

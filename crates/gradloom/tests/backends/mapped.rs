@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use gradloom::nn::layers::Linear;
+use gradloom::nn::{LoadOptions, StateDict};
 use gradloom::prelude::*;
 use gradloom::weights::{Checkpoint, ReadOptions, Stored, gguf, safetensors};
 use gradloom::zoo::{
@@ -164,9 +165,9 @@ fn trained(checkpoint: &Checkpoint, device: &Device) -> (Vec<f64>, Vec<Vec<u8>>)
     for _ in 0..5 {
         let mut loss = model.forward(&x, &mut Context::train(Key::new(2))).square().mean(..);
         let gradients = gradients(&loss, &model);
-        optimizer.step(&mut model, &gradients);
+        optimizer.step(&gradients, &mut model);
         drop(gradients);
-        commit(&mut (&mut model, &mut optimizer, &mut loss)).unwrap();
+        commit((&mut model, &mut optimizer, &mut loss)).unwrap();
         losses.push(loss.item().unwrap());
     }
     let parameters = model.parameters();

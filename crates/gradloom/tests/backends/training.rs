@@ -46,10 +46,10 @@ impl Run {
     fn step(&mut self) -> f64 {
         let mut loss = self.model.forward(&self.images, &mut self.ctx).cross_entropy(&self.labels);
         let gradients = gradients(&loss, &self.model);
-        self.optimizer.step(&mut self.model, &gradients);
+        self.optimizer.step(&gradients, &mut self.model);
         self.ctx.apply_updates(&mut self.model);
         drop(gradients);
-        commit(&mut (&mut self.model, &mut self.optimizer, &mut loss)).unwrap();
+        commit((&mut self.model, &mut self.optimizer, &mut loss)).unwrap();
         loss.item().unwrap()
     }
 

@@ -1,5 +1,6 @@
 //! Every case under `vmap` against a loop on the reference, and what only whole devices can show of it.
 
+use gradloom::nn::{stack_parameters, with_parameters};
 use gradloom::prelude::*;
 use gradloom_testkit::{Case, batched, cases, check};
 

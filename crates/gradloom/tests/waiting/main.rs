@@ -101,11 +101,9 @@ fn training_by_awaiting_gives_the_same_bits() {
             let labels = Tensor::new([0i32, 1, 1, 0, 1, 0, 0, 1], device).unwrap();
             let mut losses = Vec::new();
             for _ in 0..5 {
-                let mut loss = model.forward(&x, &mut Context::eval()).cross_entropy(&labels);
-                let gradients = gradients(&loss, &model);
-                optimizer.step(&mut model, &gradients);
-                drop(gradients);
-                let all = &mut (&mut model, &mut optimizer, &mut loss);
+                let loss = model.forward(&x, &mut Context::eval()).cross_entropy(&labels);
+                optimizer.step(&gradients(&loss, &model), &mut model);
+                let all = (&mut model, &mut optimizer);
                 losses.push(if awaited {
                     wait(commit_async(all)).unwrap();
                     wait(loss.item_async()).unwrap()
@@ -221,16 +219,16 @@ fn futures_are_given_up_at_any_time() {
     let (devices, _alone) = devices();
     for device in &devices {
         let (mut expected, mut loss) = step(device, 3);
-        commit(&mut (&mut expected, &mut loss)).unwrap();
+        commit((&mut expected, &mut loss)).unwrap();
         let (expected, expected_loss) = (expected.to_vec::<f32>().unwrap(), loss.item().unwrap());
         drop(loss);
         let in_use = device.statistics().bytes_in_use;
         let mut ready = 0;
         for polls in 0..8 {
             let (mut table, mut loss) = step(device, 3);
-            ready += usize::from(give_up(commit_async(&mut (&mut table, &mut loss)), polls));
+            ready += usize::from(give_up(commit_async((&mut table, &mut loss)), polls));
             // Done or not, it can be done now.
-            commit(&mut (&mut table, &mut loss)).unwrap();
+            commit((&mut table, &mut loss)).unwrap();
             assert_eq!(table.to_vec::<f32>().unwrap(), expected, "{polls} on {}", device.name());
             assert_eq!(loss.item().unwrap(), expected_loss);
 
