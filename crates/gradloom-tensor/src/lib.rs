@@ -25,6 +25,8 @@ pub mod summation;
 pub mod shape;
 pub mod shape_rules;
 mod tensor;
+mod marks;
+mod release;
 mod transfer;
 mod tensors;
 

@@ -3,13 +3,12 @@
 //! A node is an op, its inputs, a shape, a dtype and a device; its value appears when a backend
 //! evaluates it. Methods that make ops stand in `ops/`, methods that ask for values in `eval.rs`.
 
-use std::cell::RefCell;
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use crate::error::OrFail;
-use crate::op::{CustomGrad, Detached, LoopResult, Op};
+use crate::op::{Detached, Op};
 use crate::origin::Origin;
 use crate::{Buffer, DType, Device, Shape, shape_rules};
 
@@ -21,8 +20,8 @@ pub struct Tensor(pub(crate) Arc<Node>);
 
 pub(crate) struct Node {
     id: u64,
-    op: Op,
-    inputs: Vec<Tensor>,
+    pub(crate) op: Op,
+    pub(crate) inputs: Vec<Tensor>,
     shape: Shape,
     dtype: DType,
     device: Device,
@@ -33,11 +32,11 @@ pub(crate) struct Node {
     origin: Origin,
     value: OnceLock<Buffer>,
     /// True once an evaluation has computed the value on its way and not kept it.
-    passed: AtomicBool,
+    pub(crate) passed: AtomicBool,
     /// True once an evaluation has written over the value.
-    overwritten: AtomicBool,
+    pub(crate) overwritten: AtomicBool,
     /// Of the ones that a gradient begins with: the tensor that it is the gradient of.
-    companion: Option<Weak<Node>>,
+    pub(crate) companion: Option<Weak<Node>>,
 }
 
 /// What has to be done for a tensor's elements, read once: see [`Tensor::state`].
@@ -246,28 +245,6 @@ impl Tensor {
         }
     }
 
-    /// True if an evaluation has computed the value on its way and not kept it: whoever needs it again
-    /// should keep it, or a long history is computed at every step.
-    pub fn was_passed(&self) -> bool {
-        self.0.passed.load(Ordering::Relaxed)
-    }
-
-    /// Notes that an evaluation has computed the value on its way: for planners.
-    pub fn set_passed(&self) {
-        self.0.passed.store(true, Ordering::Relaxed);
-    }
-
-    /// True once an evaluation has written over this value, which nobody held but the history of tensors
-    /// that have values themselves: no new gradient passes through that.
-    pub fn is_overwritten(&self) -> bool {
-        self.0.overwritten.load(Ordering::Relaxed)
-    }
-
-    /// Notes that an evaluation has written over this value: for planners.
-    pub fn set_overwritten(&self) {
-        self.0.overwritten.store(true, Ordering::Relaxed);
-    }
-
     /// Stores the elements: for backends, once per node. A second value is dropped.
     ///
     /// The value is stored before the source of a detached tensor is given up, so that whoever finds no
@@ -327,24 +304,6 @@ impl Tensor {
         }))
     }
 
-    /// Ones like this tensor, for its gradient to begin with. They know what they begin the gradient of:
-    /// see [`Tensor::companion`].
-    #[must_use]
-    #[track_caller]
-    pub fn gradient_seed(&self) -> Tensor {
-        let mut ones = self.ones_like();
-        if let Some(node) = Arc::get_mut(&mut ones.0) {
-            node.companion = Some(Arc::downgrade(&self.0));
-        }
-        ones
-    }
-
-    /// The tensor whose gradient these ones begin, while somebody holds it. Who commits the gradient
-    /// stores its value as well, because what it is made of is computed anyway.
-    pub fn companion(&self) -> Option<Tensor> {
-        self.0.companion.as_ref().and_then(Weak::upgrade).map(Tensor)
-    }
-
     /// Replaces an evaluated node by a leaf of its value, keeping whether it is tracked.
     pub(crate) fn cut(&mut self, tracked: bool) {
         if let Some(value) = self.value() {
@@ -367,89 +326,4 @@ fn depth_above(op: &Op, inputs: &[Tensor]) -> u32 {
     let source = source_of(op);
     let deepest = inputs.iter().chain(&source).map(Tensor::depth).max();
     deepest.map_or(0, |depth| depth.saturating_add(1))
-}
-
-/// What a dropped node owned and whose drop may reach further nodes.
-enum Owned {
-    Inputs(Vec<Tensor>),
-    Source(Detached),
-    Rule(CustomGrad),
-    Body(LoopResult),
-}
-
-thread_local! {
-    /// What is left to drop while a drop of a node runs on this thread; `None` while none does.
-    static PENDING: RefCell<Option<Vec<Owned>>> = const { RefCell::new(None) };
-}
-
-impl Drop for Node {
-    /// Frees long histories with a loop: the default would recurse once per node, also through what the
-    /// closures of custom gradients have captured.
-    fn drop(&mut self) {
-        if !self.inputs.is_empty() {
-            release(Owned::Inputs(std::mem::take(&mut self.inputs)));
-        }
-        if matches!(self.op, Op::Detach(_) | Op::Custom(_) | Op::Loop(_)) {
-            match std::mem::replace(&mut self.op, Op::Buffer) {
-                Op::Loop(result) => release(Owned::Body(result)),
-                Op::Detach(source) => release(Owned::Source(source)),
-                Op::Custom(rule) => release(Owned::Rule(rule)),
-                other => drop(other),
-            }
-        }
-    }
-}
-
-/// Drops what a node owned: at once if no drop runs on this thread, otherwise when that one comes to it.
-fn release(owned: Owned) {
-    /// Ends the drop, also if one of a captured value panics.
-    struct End;
-
-    impl Drop for End {
-        fn drop(&mut self) {
-            let left = PENDING.try_with(|pending| pending.borrow_mut().take());
-            drop(left);
-        }
-    }
-
-    let mut owned = Some(owned);
-    let first = PENDING.try_with(|pending| {
-        let mut pending = pending.borrow_mut();
-        match &mut *pending {
-            Some(pending) => pending.extend(owned.take()),
-            none => *none = Some(Vec::new()),
-        }
-        owned.is_some()
-    });
-    match first {
-        Ok(true) => {
-            let _end = End;
-            while let Some(next) = owned.take() {
-                drop(next);
-                owned = PENDING.with(|pending| pending.borrow_mut().as_mut().and_then(Vec::pop));
-            }
-        }
-        Ok(false) => {}
-        Err(_) => release_at_the_end_of_a_thread(owned),
-    }
-}
-
-/// As [`release`], for tensors that a thread's own variables hold until after its queue is gone. Only what
-/// closures have captured and the bodies of loops are dropped by recursion then.
-fn release_at_the_end_of_a_thread(owned: Option<Owned>) {
-    let mut pending: Vec<Tensor> = Vec::new();
-    match owned {
-        Some(Owned::Inputs(inputs)) => pending.extend(inputs),
-        Some(Owned::Source(source)) => pending.extend(source.clear()),
-        Some(Owned::Rule(rule)) => drop(rule),
-        Some(Owned::Body(body)) => drop(body),
-        None => {}
-    }
-    while let Some(tensor) = pending.pop() {
-        let Some(mut node) = Arc::into_inner(tensor.0) else { continue };
-        pending.append(&mut node.inputs);
-        if let Op::Detach(source) = &node.op {
-            pending.extend(source.clear());
-        }
-    }
 }
