@@ -49,6 +49,11 @@ struct ReadmeOfTheRepository;
 #[doc = include_str!("../../../docs/vmap.md")]
 struct PageAboutVmap;
 
+/// Runs the code of the page about several devices as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/devices.md")]
+struct PageAboutDevices;
+
 /// Runs the code of the page about loops as a test.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/loops.md")]
