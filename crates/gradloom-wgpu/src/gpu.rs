@@ -72,15 +72,19 @@ impl Gpu {
     /// Fails if the device is lost or a call before failed outside any scope.
     pub(crate) fn check(&self) -> Result<()> {
         if let Some(reason) = &*self.faults.lost.lock().unwrap_or_else(PoisonError::into_inner) {
-            return Err(Error::device_lost(format!(
-                "{} was lost ({reason}); open the device again and upload the data anew",
-                self.info
-            )));
+            return Err(self.lost(reason));
         }
         let mut fault = self.faults.uncaptured.lock().unwrap_or_else(PoisonError::into_inner);
         fault.take().map_or(Ok(()), Err)?;
         drop(fault);
         self.late.look()
+    }
+
+    fn lost(&self, reason: &str) -> Error {
+        Error::device_lost(format!(
+            "{} was lost ({reason}); open the device again and upload the data anew",
+            self.info
+        ))
     }
 
     /// True once the device is lost.
@@ -183,8 +187,13 @@ impl Gpu {
         after: After,
         wait: Wait,
     ) -> Result<wgpu::BufferView> {
-        let failed =
-            |reason: String| Error::backend(format!("reading from {}: {reason}", self.info));
+        let failed = |reason: String| {
+            // Nobody destroys buffers but a device that goes, which its own report may follow.
+            match self.is_lost() || reason.contains("has been destroyed") {
+                true => self.lost(&reason),
+                false => Error::backend(format!("reading from {}: {reason}", self.info)),
+            }
+        };
         let signal = Arc::new(Signal::default());
         let reported = Arc::clone(&signal);
         buffer.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
