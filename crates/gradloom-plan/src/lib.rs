@@ -10,6 +10,7 @@ pub mod view;
 pub mod planner;
 mod attachments;
 mod build;
+mod by_results;
 mod cache;
 mod footprint;
 mod outputs;
@@ -27,6 +28,7 @@ mod node;
 mod quantized;
 
 mod partition;
+mod parts;
 mod order;
 mod space;
 mod storing;

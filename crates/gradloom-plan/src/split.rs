@@ -1,12 +1,15 @@
 //! Kernels with more buffers than a device binds at once become several.
 //!
 //! A program is cut where few values are alive: the first part stores them, the second reads them. For
-//! kinds with work of their own the first part is that work alone.
+//! kinds with work of their own the first part is that work alone. Where too many values are alive
+//! everywhere, each part makes some of the results from the start.
 
-use gradloom_tensor::{DType, Shape};
+use gradloom_tensor::DType;
 
+use crate::by_results::{by_results, with_results};
 use crate::draft::{Draft, program_kind};
 use crate::kernel::KernelKind;
+use crate::parts::{is_of_rows, passed_view, push, without_rows};
 use crate::program::{Instruction, Level, Operation, Program, Space, ValueId};
 use crate::rounding::stays_in_range;
 use crate::view::View;
@@ -38,7 +41,13 @@ pub(crate) fn split(
         }
     }
     while rest.inputs.len() + rest.outputs.len() > buffers_max {
-        let Some(cut) = best_cut(&rest, buffers_max) else { break };
+        let Some(cut) = best_cut(&rest, buffers_max) else {
+            let Some(halves) = by_results(&rest) else { break };
+            done.extend(
+                halves.into_iter().flat_map(|half| split(half, buffers_max, nodes, passed)),
+            );
+            return done;
+        };
         let (first, second) = cut_at(rest, cut, nodes, passed);
         done.push(first);
         rest = second;
@@ -166,14 +175,12 @@ struct Part {
 }
 
 fn part(draft: &Draft, from: usize, to: usize) -> Part {
+    let instructions = &draft.program.instructions;
     let mut part = Part { read: Vec::new(), loaded: Vec::new(), stored: Vec::new() };
-    for instruction in &draft.program.instructions[from..to] {
-        if let Operation::Load { input, .. } = instruction.operation
-            && !part.loaded.contains(&input)
-        {
-            part.loaded.push(input);
-        }
+    let mut used = Vec::new();
+    for instruction in &instructions[from..to] {
         for operand in instruction.operation.operands() {
+            used.push(operand);
             if operand < from && !part.read.contains(&operand) {
                 part.read.push(operand);
             }
@@ -183,6 +190,14 @@ fn part(draft: &Draft, from: usize, to: usize) -> Part {
         // A value that the first part already has is stored there.
         if (from..to).contains(&value) {
             part.stored.push(position);
+            used.push(value);
+        }
+    }
+    for value in used {
+        if let Operation::Load { input, .. } = instructions[value].operation
+            && !part.loaded.contains(&input)
+        {
+            part.loaded.push(input);
         }
     }
     part
@@ -192,7 +207,10 @@ fn part(draft: &Draft, from: usize, to: usize) -> Part {
 fn is_free(draft: &Draft, value: ValueId) -> bool {
     matches!(
         draft.program.instructions[value].operation,
-        Operation::Constant(_) | Operation::Argument(_) | Operation::Index(_)
+        Operation::Constant(_)
+            | Operation::Argument(_)
+            | Operation::Index(_)
+            | Operation::Load { .. }
     )
 }
 
@@ -222,17 +240,24 @@ fn best_cut(draft: &Draft, buffers_max: usize) -> Option<usize> {
             part.stored.iter().map(|&position| draft.outputs[position].1).collect()
         };
         // Values of rows are made where rows are reduced, or where there is nothing but rows.
-        let mut first_results = results(&first).into_iter().chain(passed);
+        let mut first_results = results(&first).into_iter().chain(passed.clone());
         let rows = (reduces(instructions[..cut].iter()) || first_results.all(at_elements))
             && (reduces(instructions[cut..].iter())
                 || results(&second).into_iter().all(at_elements)
                 || (!whole && is_of_rows(&instructions[cut..])));
-        let buffers = own + first.loaded.len() + first.stored.len() + passes;
+        // What is stored anyway is read from there.
+        let stored = passed.clone().filter(|&value| result(draft, value).is_some()).count();
+        let buffers = own + first.loaded.len() + first.stored.len() + passes - stored;
         let useful = second.loaded.len() + passes + second.stored.len()
             < draft.inputs.len() + draft.outputs.len();
         (rows && buffers <= buffers_max && useful).then_some(cut)
     };
     (earliest..count).rev().find_map(fits)
+}
+
+/// The node of a result that is this value.
+fn result(draft: &Draft, value: ValueId) -> Option<usize> {
+    draft.outputs.iter().find(|&&(_, stored)| stored == value).map(|&(node, _)| node)
 }
 
 fn cut_at(draft: Draft, cut: usize, nodes: usize, passed: &mut Vec<Passed>) -> (Draft, Draft) {
@@ -253,12 +278,14 @@ fn cut_at(draft: Draft, cut: usize, nodes: usize, passed: &mut Vec<Passed>) -> (
     for &value in &second.read {
         let instruction = draft.program.instructions[value];
         let made = match is_free(&draft, value) {
-            true => instruction,
+            true => reloaded(&draft, instruction, &mut inputs),
             false => {
                 let level = if whole { Level::Element } else { instruction.level };
-                let node = nodes + passed.len();
-                passed.push((instruction.dtype, len(level)));
-                first_outputs.push((node, value));
+                let node = result(&draft, value).unwrap_or_else(|| {
+                    passed.push((instruction.dtype, len(level)));
+                    first_outputs.push((nodes + passed.len() - 1, value));
+                    nodes + passed.len() - 1
+                });
                 inputs.push(node);
                 let view = passed_view(&space, level);
                 Instruction {
@@ -278,13 +305,7 @@ fn cut_at(draft: Draft, cut: usize, nodes: usize, passed: &mut Vec<Passed>) -> (
         if whole && instruction.operation.operands().any(at_elements) {
             instruction.level = Level::Element;
         }
-        if let Operation::Load { input, .. } = &mut instruction.operation {
-            let base = draft.inputs[*input];
-            *input = inputs.iter().position(|&known| known == base).unwrap_or_else(|| {
-                inputs.push(base);
-                inputs.len() - 1
-            });
-        }
+        let instruction = reloaded(&draft, instruction, &mut inputs);
         places[value] = push(&mut program, &mut origins, instruction, draft.origins[value]);
     }
     let outputs: Vec<(usize, ValueId)> = draft
@@ -304,90 +325,17 @@ fn cut_at(draft: Draft, cut: usize, nodes: usize, passed: &mut Vec<Passed>) -> (
         outputs,
         after: draft.after.clone(),
     };
-    (first_part(draft, cut, first_outputs), rest)
+    (with_results(&draft, &first_outputs), rest)
 }
 
-/// The instructions before a cut, with the inputs that they read.
-fn first_part(draft: Draft, cut: usize, outputs: Vec<(usize, ValueId)>) -> Draft {
-    let mut program = draft.program;
-    program.instructions.truncate(cut);
-    let (space, program) = without_rows(draft.space, program);
-    let kind = match draft.kind {
-        KernelKind::Map | KernelKind::Reduce | KernelKind::Row => program_kind(&program, &outputs),
-        own => own,
-    };
-    let mut origins = draft.origins;
-    origins.truncate(cut);
-    let mut first = Draft { kind, program, origins, space, outputs, ..draft };
-    first.keep_read_inputs();
-    first
-}
-
-/// True if instructions are the same along the whole row.
-fn is_of_rows(instructions: &[Instruction]) -> bool {
-    instructions.iter().all(|instruction| instruction.level == Level::Row)
-}
-
-/// A part of a reducing program that does not reduce runs over elements, or over rows if it has nothing
-/// else.
-fn without_rows(mut space: Space, mut program: Program) -> (Space, Program) {
-    if space.kept == space.shape.rank() || program.reductions().next().is_some() {
-        return (space, program);
+/// An instruction of a draft, as a load from one of these inputs if it is a load.
+fn reloaded(draft: &Draft, mut instruction: Instruction, inputs: &mut Vec<usize>) -> Instruction {
+    if let Operation::Load { input, .. } = &mut instruction.operation {
+        let base = draft.inputs[*input];
+        *input = inputs.iter().position(|&known| known == base).unwrap_or_else(|| {
+            inputs.push(base);
+            inputs.len() - 1
+        });
     }
-    if is_of_rows(&program.instructions) {
-        for instruction in &mut program.instructions {
-            if let Operation::Load { view, .. } | Operation::Index(view) =
-                &mut instruction.operation
-            {
-                *view = over_rows(view, space.kept);
-            }
-        }
-        space = Space::elements(Shape::new(&space.shape[..space.kept]));
-    }
-    for instruction in &mut program.instructions {
-        let uniform =
-            matches!(instruction.operation, Operation::Constant(_) | Operation::Argument(_));
-        if !uniform {
-            instruction.level = Level::Element;
-        }
-    }
-    (Space::elements(space.shape), program)
-}
-
-/// A view that is the same along the reduced axes, over the kept ones alone.
-fn over_rows(view: &View, kept: usize) -> View {
-    let mut rows = View { shape: Shape::new(&view.shape[..kept]), ..*view };
-    rows.strides[kept..].fill(0);
-    if let Some(mask) = &mut rows.mask {
-        mask[kept..].fill((0, 0));
-    }
-    rows.mask = rows.mask.filter(|_| kept > 0);
-    rows
-}
-
-/// How a passed value is read over the space.
-fn passed_view(space: &Space, level: Level) -> View {
-    match level {
-        Level::Element => View::contiguous(space.shape),
-        Level::Row => {
-            let mut rows = space.shape;
-            for axis in space.kept..rows.rank() {
-                rows = rows.with(axis, 1);
-            }
-            View::contiguous(rows).expand(space.shape)
-        }
-    }
-}
-
-fn push(
-    program: &mut Program,
-    origins: &mut Vec<usize>,
-    instruction: Instruction,
-    origin: usize,
-) -> ValueId {
-    let value = program.push(instruction);
-    if value == origins.len() {
-        origins.push(origin);
-    }
-    value
+    instruction
 }

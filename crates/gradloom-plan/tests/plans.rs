@@ -187,8 +187,15 @@ fn kernels_stay_within_a_device_s_limit_of_buffers() {
     let total = leaves.iter().skip(1).fold(leaves[0].exp(), |sum, x| sum + x * 2.0);
     let rows = leaves.iter().fold(total.softmax(-1), |sum, x| sum + x.softmax(-1));
     let columns = leaves.iter().map(|x| (x * &total).sum(0)).collect::<Vec<_>>();
-    let mut roots = vec![total, rows];
+    // Every step of a chain is a result, and is read again at its end.
+    let mut chain = vec![leaves[0].sin()];
+    for x in &leaves {
+        chain.push((&chain[chain.len() - 1] * x).tanh());
+    }
+    let end = chain.iter().fold(leaves[1].cos(), |product, x| product * x);
+    let mut roots = vec![total, rows, end];
     roots.extend(columns);
+    roots.extend(chain);
     let limits = gradloom_plan::Limits { buffers_max: 8, ..Default::default() };
     let prepared = Planner::new(limits).prepare(&roots, Retention::Keep).unwrap();
     for kernel in &prepared.plan.kernels {
