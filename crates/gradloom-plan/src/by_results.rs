@@ -1,9 +1,12 @@
 //! Kernels that are split by their results: each part makes some of them from the start.
 
+use std::cmp::Reverse;
+
 use crate::draft::{Draft, program_kind};
 use crate::kernel::KernelKind;
 use crate::parts::{push, without_rows};
-use crate::program::{Instruction, Program, ValueId};
+use crate::program::{Instruction, Level, Operation, Program, ValueId};
+use crate::view::View;
 
 /// Two kernels that each make half of the results, and all that these are made of.
 pub(crate) fn by_results(draft: &Draft) -> Option<[Draft; 2]> {
@@ -46,4 +49,52 @@ pub(crate) fn with_results(draft: &Draft, outputs: &[(usize, ValueId)]) -> Draft
     let mut part = Draft { kind, program, origins, space, inputs, kind_inputs, outputs, after };
     part.keep_read_inputs();
     part
+}
+
+/// The value of a map that a kernel can make for itself and that leaves the fewest operands to the rest, the
+/// last of several. Each such value is one instruction less, so in the end every result has few operands.
+pub(crate) fn separable(draft: &Draft, buffers_max: usize) -> Option<ValueId> {
+    if !matches!(draft.kind, KernelKind::Map) {
+        return None;
+    }
+    let results: Vec<ValueId> = draft.outputs.iter().map(|&(_, value)| value).collect();
+    let left = |value: ValueId| {
+        let instruction = &draft.program.instructions[value];
+        let computed = instruction.level == Level::Element
+            && !matches!(instruction.operation, Operation::Load { .. } | Operation::Index(_));
+        (computed && !results.contains(&value) && operands_of(draft, &[value], None) < buffers_max)
+            .then(|| (operands_of(draft, &results, Some(value)), Reverse(value)))
+    };
+    let best = (0..draft.program.instructions.len()).filter_map(left).min();
+    best.map(|(_, Reverse(value))| value)
+}
+
+/// How many inputs some values are made of, where another is given.
+fn operands_of(draft: &Draft, values: &[ValueId], given: Option<ValueId>) -> usize {
+    let instructions = &draft.program.instructions;
+    let mut needed = vec![false; instructions.len()];
+    for &value in values {
+        needed[value] = true;
+    }
+    let mut inputs = vec![false; draft.inputs.len()];
+    for value in (0..instructions.len()).rev() {
+        if !needed[value] || given == Some(value) {
+            continue;
+        }
+        if let Operation::Load { input, .. } = instructions[value].operation {
+            inputs[input] = true;
+        }
+        instructions[value].operation.operands().for_each(|operand| needed[operand] = true);
+    }
+    inputs.into_iter().filter(|&read| read).count()
+}
+
+/// A map that loads one of its values from a node, and makes its results of that.
+pub(crate) fn with_loaded(mut draft: Draft, value: ValueId, node: usize) -> Draft {
+    draft.inputs.push(node);
+    let view = View::contiguous(draft.space.shape);
+    let instruction = &mut draft.program.instructions[value];
+    instruction.operation = Operation::Load { input: draft.inputs.len() - 1, view };
+    let outputs = std::mem::take(&mut draft.outputs);
+    with_results(&draft, &outputs)
 }

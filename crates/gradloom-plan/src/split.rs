@@ -2,11 +2,12 @@
 //!
 //! A program is cut where few values are alive: the first part stores them, the second reads them. For
 //! kinds with work of their own the first part is that work alone. Where too many values are alive
-//! everywhere, each part makes some of the results from the start.
+//! everywhere, each part makes some of the results from the start; where one result has too many operands, a value
+//! that alone needs some of them is made before.
 
 use gradloom_tensor::DType;
 
-use crate::by_results::{by_results, with_results};
+use crate::by_results::{by_results, separable, with_loaded, with_results};
 use crate::draft::{Draft, program_kind};
 use crate::kernel::KernelKind;
 use crate::parts::{is_of_rows, passed_view, push, without_rows};
@@ -42,11 +43,17 @@ pub(crate) fn split(
     }
     while rest.inputs.len() + rest.outputs.len() > buffers_max {
         let Some(cut) = best_cut(&rest, buffers_max) else {
-            let Some(halves) = by_results(&rest) else { break };
-            done.extend(
-                halves.into_iter().flat_map(|half| split(half, buffers_max, nodes, passed)),
-            );
-            return done;
+            if let Some(halves) = by_results(&rest) {
+                let halves = halves.into_iter();
+                done.extend(halves.flat_map(|half| split(half, buffers_max, nodes, passed)));
+                return done;
+            }
+            let Some(value) = separable(&rest, buffers_max) else { break };
+            let node = nodes + passed.len();
+            passed.push((rest.program.instructions[value].dtype, rest.space.shape.count()));
+            done.push(with_results(&rest, &[(node, value)]));
+            rest = with_loaded(rest, value, node);
+            continue;
         };
         let (first, second) = cut_at(rest, cut, nodes, passed);
         done.push(first);

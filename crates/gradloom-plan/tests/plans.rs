@@ -193,7 +193,11 @@ fn kernels_stay_within_a_device_s_limit_of_buffers() {
         chain.push((&chain[chain.len() - 1] * x).tanh());
     }
     let end = chain.iter().fold(leaves[1].cos(), |product, x| product * x);
-    let mut roots = vec![total, rows, end];
+    // A value that is used far from where all others are made.
+    let [a, b, c, d] = [0, 1, 2, 3].map(|first| &leaves[first * 5] * &leaves[first * 5 + 1]);
+    let far =
+        ((&a * &b).sin() * (&c - &d)).tanh() * ((&a - &c) * (&b - &d)).exp() * &a * &b * &c * &d;
+    let mut roots = vec![total, rows, end, far];
     roots.extend(columns);
     roots.extend(chain);
     let limits = gradloom_plan::Limits { buffers_max: 8, ..Default::default() };

@@ -360,7 +360,7 @@ mod tests {
     use std::sync::Mutex;
     use std::task::{Context, Waker};
 
-    use gradloom_tensor::{Backend as _, DType, Error, Tensor};
+    use gradloom_tensor::{Backend as _, DType, Error, Tensor, scan};
 
     use super::WgpuBackend;
 
@@ -396,6 +396,29 @@ mod tests {
             let uses = |name: &str| shaders.iter().any(|shader| shader.source.contains(name));
             assert!(uses("fn lhs_words") && uses("dot4I8Packed") == packed_dot);
         }
+    }
+
+    /// The steps are recorded, not compiled: many take the shaders and the plan of few.
+    #[test]
+    fn a_loop_of_any_length_is_compiled_once() {
+        let _alone = DEVICE.lock();
+        let Ok(device) = crate::device("") else {
+            eprintln!("SKIPPED: no adapter on this machine");
+            return;
+        };
+        let run = |steps: usize| {
+            let x = Tensor::ones([steps, 3], DType::F32, &device);
+            let (last, _) = scan(x.index(0, 0), x, |sum, x| ((&sum * &x).sin() + x, ()));
+            last.eval().unwrap();
+            device.statistics()
+        };
+        let before = device.statistics();
+        let few = run(20);
+        let many = run(2000);
+        assert_eq!(many.since(&few).shaders, 0);
+        let bytes = [few.plan_bytes - before.plan_bytes, many.plan_bytes - few.plan_bytes];
+        assert!(bytes[1] < 2 * bytes[0], "{bytes:?}");
+        assert_eq!(run(2000).since(&many).plans, 0);
     }
 
     #[test]

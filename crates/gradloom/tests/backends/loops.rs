@@ -472,26 +472,3 @@ fn random_numbers_in_a_loop_in_a_loop() {
         }
     }
 }
-
-/// The steps are recorded, not compiled: many take the shaders and the plan of few.
-#[test]
-fn a_gpu_compiles_a_loop_of_any_length_once() {
-    for device in gpus() {
-        let run = |steps: usize| {
-            let (last, outputs) = Network::new(steps, &device).looped(&Scan::default());
-            eval(last.iter().chain([&outputs])).unwrap();
-            device.statistics()
-        };
-        let before = device.statistics().plan_bytes;
-        let few = run(20);
-        let many = run(2000);
-        let backend: &gradloom_wgpu::WgpuBackend =
-            device.backend().as_any().downcast_ref().unwrap();
-        let more = backend.shaders(few.shaders);
-        let more: Vec<&str> = more.iter().map(|shader| shader.kernel.as_str()).collect();
-        assert!(more.is_empty(), "{more:?}");
-        let each = [few.plan_bytes - before, many.plan_bytes - few.plan_bytes];
-        assert!(each[1] < 2 * each[0], "{each:?}");
-        assert_eq!(run(2000).since(&many).plans, 0);
-    }
-}
