@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{Module, ModuleExt};
 
-/// Factors of the learning rate by depth, for [`rate_factor`](crate::AdamW::rate_factor): 1 for what
+/// Factors of the learning rate by depth, for [`rate_factor`](crate::Optimizer::rate_factor): 1 for what
 /// comes after the numbered layers of a model, `decay` for the last of these, `decay^2` for the one before
 /// it, and so on down to what comes before them, the embeddings.
 ///
