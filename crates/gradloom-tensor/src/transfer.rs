@@ -67,7 +67,6 @@ pub(crate) fn next_work(roots: &mut Vec<Tensor>, retention: Retention) -> Vec<Wo
         let source = &transfer.inputs()[0];
         if !survey.waits(source) {
             let work = work_of(&mut works, source.device());
-            // One that has its value is a leaf of the other roots, and not theirs to write over.
             if source.value().is_none() {
                 work.roots.push(source.clone());
             }
