@@ -91,8 +91,11 @@ impl Linear {
             }
         }
         for root in roots {
-            // The slice of roots, and the owner whose handle is about to be cut.
-            if let Some(&position) = index.get(&root.id()) {
+            // The slice of roots, and the owner whose handle is about to be cut. One that has its value
+            // already is a leaf here, whose value its owner wants.
+            if let Some(&position) = index.get(&root.id())
+                && self.input_of[position as usize].is_none()
+            {
                 references[position as usize] += 2;
             }
         }

@@ -67,7 +67,9 @@ pub(crate) fn next_work(roots: &mut Vec<Tensor>, retention: Retention) -> Vec<Wo
         let source = &transfer.inputs()[0];
         if !survey.waits(source) {
             let work = work_of(&mut works, source.device());
-            work.roots.push(source.clone());
+            if source.value().is_none() {
+                work.roots.push(source.clone());
+            }
             work.moved.push(transfer.clone());
         }
     }

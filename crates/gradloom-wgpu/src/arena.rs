@@ -15,6 +15,8 @@ pub(crate) struct Layout {
     places: Vec<(usize, Word)>,
     /// Number of words, with the gaps.
     len: usize,
+    /// True if the device writes some.
+    is_written_by_device: bool,
 }
 
 /// A part of a buffer of words.
@@ -42,13 +44,18 @@ impl Layout {
 
     /// Appends a word that no kernel binds as its own.
     pub(crate) fn add_single(&mut self, word: Word) -> usize {
-        let place = self.reserve();
+        let place = self.next();
         self.places.push((place, word));
         place
     }
 
     /// Appends a word that the device writes.
     pub(crate) fn reserve(&mut self) -> usize {
+        self.is_written_by_device = true;
+        self.next()
+    }
+
+    fn next(&mut self) -> usize {
         self.len += 1;
         self.len - 1
     }
@@ -110,6 +117,9 @@ impl Arena {
         if words != self.written {
             self.gpu.queue.write_buffer(&self.buffer, 0, bytemuck::cast_slice(&words));
             self.written = words;
+        }
+        if layout.is_written_by_device {
+            self.written.clear();
         }
         Ok(())
     }

@@ -240,3 +240,19 @@ fn a_step_on_two_devices_takes_no_more_memory() {
     assert_eq!(places.len(), 1, "the weights move");
     assert_eq!(peaks[1], peaks[4]);
 }
+
+#[test]
+fn weights_that_move_and_are_updated_in_one_commit() {
+    for home in several() {
+        let there = several().pop().unwrap();
+        let mut weight = numbers(&[6, 4], 5, &home).tracked();
+        let mut mean = Tensor::zeros([6, 4], DType::F32, &there);
+        let before = weight.to_vec::<f32>().unwrap();
+        mean = mean * 0.5 + weight.to_device(&there);
+        weight = (&weight * 3.0).tracked();
+        commit((&mut weight, &mut mean)).unwrap();
+        assert_eq!(mean.to_vec::<f32>().unwrap(), before);
+        let tripled: Vec<f32> = before.iter().map(|value| value * 3.0).collect();
+        assert_eq!(weight.to_vec::<f32>().unwrap(), tripled);
+    }
+}

@@ -472,3 +472,22 @@ fn random_numbers_in_a_loop_in_a_loop() {
         }
     }
 }
+
+/// A loop leaves folded keys among the words of its plan, which may be those of the next plan but for that.
+#[test]
+fn keys_outside_of_a_loop_stay_as_they_are() {
+    let values = |device: &Device| {
+        let bits = || Tensor::random_bits(Key::new(0), [4], device);
+        let zero = Tensor::zeros([4], DType::U32, device);
+        zero.eval().unwrap();
+        let looped = |start: Tensor| {
+            Scan::default().length(3).run(start, (), |_, sum, ()| (&sum + bits(), ())).0 + bits()
+        };
+        let all = [looped(zero), looped(bits())];
+        all.map(|sum| sum.to_vec::<u32>().unwrap())
+    };
+    let expected = values(&reference::device());
+    for device in all() {
+        assert_eq!(values(&device), expected);
+    }
+}

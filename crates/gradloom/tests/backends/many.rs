@@ -144,3 +144,16 @@ fn a_leaf_that_another_thread_comes_to_hold_stays_as_it_is() {
         assert_eq!(next.to_vec::<f32>().unwrap(), [6.0; 7]);
     }
 }
+
+/// A root that another thread has computed since the commit began is a leaf of the others, and stays.
+#[test]
+fn a_root_that_has_its_value_is_not_written_over() {
+    for device in devices() {
+        let known = Tensor::full([7], 3.0, F32, &device);
+        known.eval().unwrap();
+        let roots = [known.clone(), known * 2.0];
+        device.backend().evaluate(&roots, gradloom::Retention::Release).unwrap();
+        let values = roots.each_ref().map(|root| root.to_vec::<f32>().unwrap());
+        assert_eq!(values, [[3.0; 7], [6.0; 7]], "{}", device.name());
+    }
+}
