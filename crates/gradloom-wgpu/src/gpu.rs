@@ -188,11 +188,15 @@ impl Gpu {
         wait: Wait,
     ) -> Result<wgpu::BufferView> {
         let failed = |reason: String| {
-            // Nobody destroys buffers but a device that goes, which its own report may follow.
-            match self.is_lost() || reason.contains("has been destroyed") {
-                true => self.lost(&reason),
-                false => Error::backend(format!("reading from {}: {reason}", self.info)),
+            // That a device is gone is reported by a poll, maybe after errors of what was asked of it.
+            let _ = self.device.poll(wgpu::PollType::Poll);
+            // Nobody destroys buffers but a device that goes; those that it makes then are invalid.
+            let gone = ["has been destroyed", "is invalid"];
+            if !self.is_lost() && !gone.iter().any(|gone| reason.contains(gone)) {
+                return Error::backend(format!("reading from {}: {reason}", self.info));
             }
+            let mut lost = self.faults.lost.lock().unwrap_or_else(PoisonError::into_inner);
+            self.lost(lost.get_or_insert(reason))
         };
         let signal = Arc::new(Signal::default());
         let reported = Arc::clone(&signal);
