@@ -21,15 +21,7 @@ pub(crate) fn by_results(draft: &Draft) -> Option<[Draft; 2]> {
 /// The part of a kernel that makes some of the values of its program.
 pub(crate) fn with_results(draft: &Draft, outputs: &[(usize, ValueId)]) -> Draft {
     let instructions = &draft.program.instructions;
-    let mut needed = vec![false; instructions.len()];
-    for &(_, value) in outputs {
-        needed[value] = true;
-    }
-    for value in (0..instructions.len()).rev() {
-        if needed[value] {
-            instructions[value].operation.operands().for_each(|operand| needed[operand] = true);
-        }
-    }
+    let needed = needed(draft, outputs.iter().map(|&(_, value)| value), None);
     let (mut program, mut origins) = (Program::default(), Vec::new());
     let mut places = vec![usize::MAX; instructions.len()];
     for value in (0..instructions.len()).filter(|&value| needed[value]) {
@@ -71,22 +63,31 @@ pub(crate) fn separable(draft: &Draft, buffers_max: usize) -> Option<ValueId> {
 
 /// How many inputs some values are made of, where another is given.
 fn operands_of(draft: &Draft, values: &[ValueId], given: Option<ValueId>) -> usize {
-    let instructions = &draft.program.instructions;
-    let mut needed = vec![false; instructions.len()];
-    for &value in values {
-        needed[value] = true;
-    }
+    let needed = needed(draft, values.iter().copied(), given);
     let mut inputs = vec![false; draft.inputs.len()];
-    for value in (0..instructions.len()).rev() {
-        if !needed[value] || given == Some(value) {
-            continue;
+    for (value, instruction) in draft.program.instructions.iter().enumerate() {
+        if let Operation::Load { input, .. } = instruction.operation {
+            inputs[input] |= needed[value] && given != Some(value);
         }
-        if let Operation::Load { input, .. } = instructions[value].operation {
-            inputs[input] = true;
-        }
-        instructions[value].operation.operands().for_each(|operand| needed[operand] = true);
     }
     inputs.into_iter().filter(|&read| read).count()
+}
+
+/// Which instructions some values are made of, where another is given.
+fn needed(
+    draft: &Draft,
+    values: impl Iterator<Item = ValueId>,
+    given: Option<ValueId>,
+) -> Vec<bool> {
+    let instructions = &draft.program.instructions;
+    let mut needed = vec![false; instructions.len()];
+    values.for_each(|value| needed[value] = true);
+    for value in (0..instructions.len()).rev() {
+        if needed[value] && given != Some(value) {
+            instructions[value].operation.operands().for_each(|operand| needed[operand] = true);
+        }
+    }
+    needed
 }
 
 /// A map that loads one of its values from a node, and makes its results of that.

@@ -1,5 +1,5 @@
-//! Which values an evaluation keeps on its way, which it computes beside what is asked for, and which leaves it may overwrite: those that nobody but
-//! its graph holds.
+//! Which values an evaluation keeps on its way, which it computes beside what is asked for, and which leaves
+//! it may overwrite: those that nobody but its graph holds.
 
 use std::sync::Arc;
 
