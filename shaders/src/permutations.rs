@@ -6,7 +6,7 @@
 mod products;
 
 use crate::Options;
-use crate::samples::{BINDINGS, EPILOGUE_F32, EPILOGUE_I32, EPILOGUE_QUAD, EVERY_FUNCTION, READS};
+use crate::samples::{BINDINGS, EPILOGUE_F32, EPILOGUE_I32, EPILOGUE_QUAD, READS, every_function};
 
 /// A template with the options of one variant.
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ pub fn all() -> Vec<Permutation> {
     let mut add = |template: &'static str, variant: &str, options: Options| {
         all.push(Permutation { name: format!("{template} {variant}"), template, options });
     };
-    add("map.wgsl", "", base().constant("LANES", 1).splice("program", EVERY_FUNCTION));
+    add("map.wgsl", "", base().constant("LANES", 1).splice("program", every_function()));
     add(
         "pack.wgsl",
         "",

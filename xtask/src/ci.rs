@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::process::{cargo, run as step};
-use crate::{circles, codegen, dependencies, tidy};
+use crate::{circles, dependencies, tidy};
 
 /// Runs all checks, stops at the first that fails, and says how long it took.
 pub(crate) fn run() -> Result<(), String> {
@@ -15,7 +15,6 @@ pub(crate) fn run() -> Result<(), String> {
 
 fn all() -> Result<(), String> {
     step(cargo().args(["fmt", "--all", "--check"]))?;
-    codegen::run(true)?;
     tidy::run()?;
     circles::run()?;
     dependencies::run()?;

@@ -4,7 +4,6 @@
 mod assets;
 mod ci;
 mod circles;
-mod codegen;
 mod dependencies;
 mod graphs;
 mod modules;
@@ -20,11 +19,10 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  ci                 everything CI runs: fmt, clippy, codegen --check, tidy, test, docs, examples
+  ci                 everything CI runs: fmt, clippy, tidy, test, docs, examples
   test               the same
   bench [ARGS]       measures every device of this machine; --help lists the options
   graphs [ARGS]      random graphs against the reference: --count N, --seed S, --device D, --level L
-  codegen [--check]  writes (or compares) generated files
   tidy               file lengths, headers, names, circles of imports, dependency arrows
   assets NAME        fetches a data set or model into assets/; without a name, lists them
   wasm               compiles all crates for wasm32 and trains there, in Node
@@ -37,8 +35,6 @@ fn main() -> ExitCode {
         ["ci" | "test"] => ci::run(),
         ["bench", ref rest @ ..] => ci::bench(rest),
         ["graphs", ref rest @ ..] => graphs::run(rest),
-        ["codegen"] => codegen::run(false),
-        ["codegen", "--check"] => codegen::run(true),
         ["tidy"] => tidy::run().and_then(|()| circles::run()).and_then(|()| dependencies::run()),
         ["assets"] => assets::list(),
         ["assets", name] => assets::fetch(name),

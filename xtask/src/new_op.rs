@@ -1,5 +1,5 @@
-//! What a new elementwise op needs: one row in each of four places. The compiler finds a forgotten one,
-//! because no match on the op has a `_` arm.
+//! What a new function of floats needs: one entry in each of four places. The compiler finds a forgotten
+//! one.
 
 /// Prints the rows to add.
 pub(crate) fn run(name: &str) -> Result<(), String> {
@@ -13,16 +13,16 @@ pub(crate) fn run(name: &str) -> Result<(), String> {
     let variant: String = first.to_ascii_uppercase().to_string() + letters.as_str();
     println!(
         "\
-1. crates/gradloom-tensor/src/elementwise.rs, a row of the table:
-     /// What it computes.
-     {variant}, \"{name}\", |a| /* in f64 */, \"gl_{name}(a)\";
-   and a method `{name}` in crates/gradloom-tensor/src/ops/elementwise.rs.
+1. crates/gradloom-tensor/src/elementwise.rs, a row among the `floats` of the table:
+     /// What it computes. PyTorch: `{name}`.
+     {variant} {name}, |a| /* in f64 */, \"gl_{name}(a)\", Nature::new(8, Elementary);
 2. crates/gradloom-autodiff/src/rules/elementwise.rs, its derivative:
      Unary::{variant} => g * /* derivative of y by x */,
-3. The vector code in crates/gradloom-cpu, and `fn gl_{name}` in shaders/shared/math.wgsl.
-4. crates/gradloom-testkit/src/cases/elementwise.rs, a row:
-     Case::new(\"{name}\", |x| x[0].{name}()).float(s),
-Then `cargo xtask codegen` and `cargo xtask test`. docs/adding-an-op.md says more."
+3. crates/gradloom-cpu/src/math/, its vector code:
+     pub(crate) fn {name}<const FMA: bool>(x: f32) -> f32
+4. shaders/shared/math.wgsl:
+     fn gl_{name}(a: f32) -> f32
+Then `cargo xtask test`: every row is tested, on every device. docs/adding-an-op.md says more."
     );
     Ok(())
 }

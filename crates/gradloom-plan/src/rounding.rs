@@ -1,7 +1,8 @@
 //! What a dtype holds: constants as they are stored, and the ops whose results have to be rounded or
 //! wrapped before anything is computed with them.
 
-use gradloom_tensor::op::{Binary, Reduction, Unary};
+use gradloom_tensor::elementwise::{Accuracy, Nature};
+use gradloom_tensor::op::Reduction;
 use gradloom_tensor::{DType, Scalar, rounding};
 
 use crate::program::Operation;
@@ -33,50 +34,20 @@ pub(crate) fn stays_in_range(operation: &Operation, dtype: DType) -> bool {
         | Operation::Cast(_)
         | Operation::CheckIndex { .. }
         | Operation::Reduce(Reduction::Max | Reduction::Min, _) => true,
-        Operation::Unary(unary, _) => match unary {
-            Unary::Neg => half,
-            // The least i8 has no magnitude.
-            Unary::Abs => dtype != DType::I8,
-            Unary::Sign
-            | Unary::Floor
-            | Unary::Ceil
-            | Unary::Round
-            | Unary::Relu
-            | Unary::Not
-            | Unary::IsNan => true,
-            Unary::Sqrt
-            | Unary::Rsqrt
-            | Unary::Reciprocal
-            | Unary::Exp
-            | Unary::Expm1
-            | Unary::Log
-            | Unary::Log1p
-            | Unary::Sin
-            | Unary::Cos
-            | Unary::Tanh
-            | Unary::Erf
-            | Unary::Sigmoid => false,
-        },
-        Operation::Binary(binary, ..) => match binary {
-            Binary::Maximum
-            | Binary::Minimum
-            | Binary::Eq
-            | Binary::Ne
-            | Binary::Lt
-            | Binary::Le
-            | Binary::And
-            | Binary::Or
-            | Binary::Xor
-            | Binary::RightShift => true,
-            // The least i8 divided by -1 is none.
-            Binary::Div => dtype == DType::U8,
-            Binary::Rem => !half,
-            Binary::Add | Binary::Sub | Binary::Mul | Binary::Pow | Binary::LeftShift => false,
-        },
+        Operation::Unary(unary, _) => keeps(unary.nature(), dtype),
+        Operation::Binary(binary, ..) => keeps(binary.nature(), dtype),
         Operation::Accumulator
         | Operation::Argument(_)
         | Operation::Index(_)
         | Operation::Random { .. }
         | Operation::Reduce(Reduction::Sum, _) => false,
+    }
+}
+
+/// True if an elementwise op leaves nothing to round or wrap.
+fn keeps(nature: Nature, dtype: DType) -> bool {
+    match dtype.is_float() {
+        true => nature.accuracy == Accuracy::Exact,
+        false => !nature.wraps.of(dtype),
     }
 }

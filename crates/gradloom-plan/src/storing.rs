@@ -10,7 +10,6 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use gradloom_tensor::Op;
-use gradloom_tensor::op::{Binary, Unary};
 use rustc_hash::FxHashSet;
 
 use crate::graph::Graph;
@@ -291,29 +290,8 @@ struct Walk {
 /// Cost of one element, in units of an addition.
 fn cost(op: &Op) -> usize {
     match op {
-        Op::Unary(unary) => match unary {
-            Unary::Neg
-            | Unary::Abs
-            | Unary::Sign
-            | Unary::Floor
-            | Unary::Ceil
-            | Unary::Round
-            | Unary::Relu
-            | Unary::Not
-            | Unary::IsNan => 1,
-            Unary::Sqrt | Unary::Rsqrt | Unary::Reciprocal => 2,
-            Unary::Exp
-            | Unary::Expm1
-            | Unary::Log
-            | Unary::Log1p
-            | Unary::Sin
-            | Unary::Cos
-            | Unary::Tanh
-            | Unary::Erf
-            | Unary::Sigmoid => 8,
-        },
-        Op::Binary(Binary::Div | Binary::Rem) => 2,
-        Op::Binary(Binary::Pow) => 16,
+        Op::Unary(unary) => unary.nature().cost,
+        Op::Binary(binary) => binary.nature().cost,
         _ => 1,
     }
 }

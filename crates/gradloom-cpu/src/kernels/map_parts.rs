@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use gradloom_plan::program::{Instruction, Operation, Program, ValueId};
 use gradloom_plan::{Kernel, View};
-use gradloom_tensor::op::{Binary, Unary};
+use gradloom_tensor::op::Binary;
 use gradloom_tensor::{DType, RANK_MAX, Scalar, Shape};
 
 use crate::tile::TILE;
@@ -189,10 +189,9 @@ fn cost(parts: &[Part], shape: &Shape) -> usize {
 fn work(instruction: &Instruction) -> usize {
     match instruction.operation {
         Operation::Constant(_) | Operation::Argument(_) | Operation::Accumulator => 0,
-        Operation::Unary(Unary::Neg | Unary::Abs | Unary::Relu | Unary::Not | Unary::Sqrt, _) => 1,
-        Operation::Unary(..) => 8,
+        Operation::Unary(unary, _) => unary.nature().cost,
+        Operation::Binary(binary, ..) => binary.nature().cost,
         Operation::Random { .. } => 12,
-        Operation::Binary(Binary::Pow, ..) => 16,
         _ => 1,
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Each states its largest error against the exact function; the tests measure it over every
 //! exponent. `FMA` says whether `mul_add` is one instruction.
+//!
+//! A function of floats in the table of elementwise ops is the function here of the same name.
 
 mod erf;
 mod exponential;
@@ -9,11 +11,26 @@ mod logarithm;
 mod power;
 mod trigonometry;
 
-pub(crate) use erf::erf;
-pub(crate) use exponential::{exp, expm1, sigmoid, tanh};
-pub(crate) use logarithm::{log, log1p};
-pub(crate) use power::pow;
-pub(crate) use trigonometry::{REDUCTION_MAX, cos, sin};
+pub(crate) use erf::*;
+pub(crate) use exponential::*;
+pub(crate) use logarithm::*;
+pub(crate) use power::*;
+pub(crate) use trigonometry::*;
+
+#[inline(always)]
+pub(crate) fn sqrt<const FMA: bool>(a: f32) -> f32 {
+    a.sqrt()
+}
+
+#[inline(always)]
+pub(crate) fn rsqrt<const FMA: bool>(a: f32) -> f32 {
+    1.0 / a.sqrt()
+}
+
+#[inline(always)]
+pub(crate) fn reciprocal<const FMA: bool>(a: f32) -> f32 {
+    1.0 / a
+}
 
 /// `a * b + c`, fused where that is one instruction.
 #[inline(always)]

@@ -94,32 +94,26 @@ fn unary_f32(level: Level, op: Unary, value: Operand<'_, f32>, out: &mut [u8]) {
         lanes.fill(op.reference()(f64::from(a)) as f32);
         return;
     }
-    table! { op, level, value, out, f32, { Unary::Not => map_not(level, value, out) },
-        Neg(a) -> f32 = -a;
-        Abs(a) -> f32 = a.abs();
-        Sign(a) -> f32 = {
-            let sign = if a > 0.0 { 1.0 } else { 0.0 };
-            let sign = if a < 0.0 { -1.0 } else { sign };
-            if a.is_nan() { a } else { sign }
+    macro_rules! functions {
+        ($($variant:ident $name:ident;)*) => {
+            table! { op, level, value, out, f32, { Unary::Not => map_not(level, value, out) },
+                Neg(a) -> f32 = -a;
+                Abs(a) -> f32 = a.abs();
+                Sign(a) -> f32 = {
+                    let sign = if a > 0.0 { 1.0 } else { 0.0 };
+                    let sign = if a < 0.0 { -1.0 } else { sign };
+                    if a.is_nan() { a } else { sign }
+                };
+                Floor(a) -> f32 = a.floor();
+                Ceil(a) -> f32 = a.ceil();
+                Round(a) -> f32 = a.round_ties_even();
+                Relu(a) -> f32 = if a <= 0.0 { 0.0 } else { a };
+                IsNan(a) -> u32 = u32::from(a.is_nan());
+                $($variant(a) -> f32 = math::$name::<FMA>(a);)*
+            }
         };
-        Floor(a) -> f32 = a.floor();
-        Ceil(a) -> f32 = a.ceil();
-        Round(a) -> f32 = a.round_ties_even();
-        Sqrt(a) -> f32 = a.sqrt();
-        Rsqrt(a) -> f32 = 1.0 / a.sqrt();
-        Reciprocal(a) -> f32 = 1.0 / a;
-        Exp(a) -> f32 = math::exp::<FMA>(a);
-        Expm1(a) -> f32 = math::expm1::<FMA>(a);
-        Log(a) -> f32 = math::log::<FMA>(a);
-        Log1p(a) -> f32 = math::log1p::<FMA>(a);
-        Sin(a) -> f32 = math::sin::<FMA>(a);
-        Cos(a) -> f32 = math::cos::<FMA>(a);
-        Tanh(a) -> f32 = math::tanh::<FMA>(a);
-        Erf(a) -> f32 = math::erf::<FMA>(a);
-        Sigmoid(a) -> f32 = math::sigmoid::<FMA>(a);
-        Relu(a) -> f32 = if a <= 0.0 { 0.0 } else { a };
-        IsNan(a) -> u32 = u32::from(a.is_nan());
     }
+    gradloom_tensor::float_functions!(functions);
     if let (Unary::Sin | Unary::Cos, Operand::Slice(values)) = (op, value) {
         // Arguments of more than a million radians are rare and take the slow way.
         let lanes: &mut [f32] = bytemuck::cast_slice_mut(out);

@@ -4,7 +4,6 @@
 //! 64 bits ([`to_bits`], [`from_bits`]): what only moves numbers need not know, and zero is zero. Whatever
 //! computes with numbers asks their dtype first.
 
-use gradloom_tensor::elementwise::{shifted_left, shifted_right};
 use gradloom_tensor::op::{Binary, Reduction, Unary};
 use gradloom_tensor::{DType, Scalar, rounding};
 
@@ -86,29 +85,8 @@ pub(super) fn unary(op: Unary, operand: DType, dtype: DType, value: f64) -> f64 
         return compute(dtype, op.reference()(value));
     }
     let value = integer(operand, value);
-    let result = match op {
-        Unary::Neg => value.wrapping_neg(),
-        Unary::Abs => value.wrapping_abs(),
-        Unary::Sign => value.signum(),
-        Unary::Relu => value.max(0),
-        Unary::Not => i64::from(value == 0),
-        Unary::IsNan => 0,
-        Unary::Floor
-        | Unary::Ceil
-        | Unary::Round
-        | Unary::Sqrt
-        | Unary::Rsqrt
-        | Unary::Reciprocal
-        | Unary::Exp
-        | Unary::Expm1
-        | Unary::Log
-        | Unary::Log1p
-        | Unary::Sin
-        | Unary::Cos
-        | Unary::Tanh
-        | Unary::Erf
-        | Unary::Sigmoid => value,
-    };
+    // What means nothing for integers leaves them as they are.
+    let result = op.integers().map_or(value, |of| of(value));
     whole(dtype.compute(), result)
 }
 
@@ -117,28 +95,7 @@ pub(super) fn binary(op: Binary, operands: DType, dtype: DType, lhs: f64, rhs: f
     if !operands.is_int() {
         return compute(dtype, op.reference()(lhs, rhs));
     }
-    let (lhs, rhs) = (integer(operands, lhs), integer(operands, rhs));
-    let result = match op {
-        Binary::Add => lhs.wrapping_add(rhs),
-        Binary::Sub => lhs.wrapping_sub(rhs),
-        Binary::Mul => lhs.wrapping_mul(rhs),
-        Binary::Div if rhs == 0 => 0,
-        Binary::Div => lhs.wrapping_div(rhs),
-        Binary::Rem if rhs == 0 => 0,
-        Binary::Rem => lhs.wrapping_rem(rhs),
-        Binary::Pow => (lhs as f64).powf(rhs as f64) as i64,
-        Binary::Maximum => lhs.max(rhs),
-        Binary::Minimum => lhs.min(rhs),
-        Binary::Eq => i64::from(lhs == rhs),
-        Binary::Ne => i64::from(lhs != rhs),
-        Binary::Lt => i64::from(lhs < rhs),
-        Binary::Le => i64::from(lhs <= rhs),
-        Binary::And => lhs & rhs,
-        Binary::Or => lhs | rhs,
-        Binary::Xor => lhs ^ rhs,
-        Binary::LeftShift => shifted_left(lhs, rhs),
-        Binary::RightShift => shifted_right(lhs, rhs),
-    };
+    let result = op.integers()(integer(operands, lhs), integer(operands, rhs));
     whole(dtype.compute(), result)
 }
 

@@ -1,5 +1,5 @@
 //! Elementwise ops: how operands meet (dtypes, scalars, broadcasting), and the named methods of the
-//! table in [`crate::elementwise`].
+//! table in [`crate::elementwise`] but for its functions of floats, which have theirs there.
 //!
 //! Composed functions stand in `math.rs`, division and bits of integers in `integer.rs`, the operators
 //! `+ - * / %` in `operators.rs`. Operands of different dtypes meet by the rule of
@@ -96,8 +96,9 @@ impl Tensor {
         Tensor::from_op(op, vec![self.clone()], *self.shape(), dtype, self.device())
     }
 
+    /// A function of the table that only floats have.
     #[track_caller]
-    fn float_unary(&self, unary: Unary) -> Tensor {
+    pub(crate) fn float_unary(&self, unary: Unary) -> Tensor {
         self.require_float(unary.name());
         self.unary(unary)
     }
@@ -228,49 +229,6 @@ binary_methods! {
     /// Integers without their lowest `other` bits, rounded down, broadcast; 0 (-1 for negative numbers)
     /// where `other` is negative or no less than the width. PyTorch: `bitwise_right_shift`.
     right_shift => |a, b| a.shifted(Binary::RightShift, b);
-}
-
-/// Methods of one floating-point operand.
-macro_rules! float_methods {
-    ($($(#[$doc:meta])* $name:ident => $unary:ident;)*) => {
-        impl Tensor {
-            $($(#[$doc])*
-            ///
-            /// Panics on dtypes that are not floating-point.
-            #[track_caller]
-            #[must_use]
-            pub fn $name(&self) -> Tensor {
-                self.float_unary(Unary::$unary)
-            })*
-        }
-    };
-}
-
-float_methods! {
-    /// Square root; NaN below zero. PyTorch: `sqrt`.
-    sqrt => Sqrt;
-    /// `1 / sqrt(x)`. PyTorch: `rsqrt`.
-    rsqrt => Rsqrt;
-    /// `1 / x`. PyTorch: `reciprocal`.
-    reciprocal => Reciprocal;
-    /// `e^x`. PyTorch: `exp`.
-    exp => Exp;
-    /// `e^x - 1`, accurate near zero. PyTorch: `expm1`.
-    expm1 => Expm1;
-    /// Natural logarithm; NaN below zero. PyTorch: `log`.
-    log => Log;
-    /// `ln(1 + x)`, accurate near zero. PyTorch: `log1p`.
-    log1p => Log1p;
-    /// Sine of radians. PyTorch: `sin`.
-    sin => Sin;
-    /// Cosine of radians. PyTorch: `cos`.
-    cos => Cos;
-    /// Hyperbolic tangent. PyTorch: `tanh`.
-    tanh => Tanh;
-    /// Error function, `2 / sqrt(pi)` times the integral of `e^(-t^2)` from 0 to x. PyTorch: `erf`.
-    erf => Erf;
-    /// `1 / (1 + e^-x)`. PyTorch: `sigmoid`.
-    sigmoid => Sigmoid;
 }
 
 impl Tensor {

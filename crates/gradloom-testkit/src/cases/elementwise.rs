@@ -2,6 +2,8 @@
 
 use gradloom_tensor::DType::{BF16, I8, I32, I64, U8};
 use gradloom_tensor::Tensor;
+use gradloom_tensor::elementwise::Domain;
+use gradloom_tensor::op::Unary;
 
 use crate::case::Case;
 
@@ -26,7 +28,36 @@ const FAR: &[f64] = &[
 
 const TIES: &[f64] = &[0.5, -0.5, 1.5, 2.5, -1.5, 0.0, 2.0];
 
+/// Every function of floats in the table, where it is smooth and at far values.
+fn functions() -> Vec<Case> {
+    macro_rules! functions {
+        ($($variant:ident $name:ident;)*) => {
+            vec![$(
+                on(Unary::$variant, Case::new(stringify!($name), |x| x[0].$name())),
+                Case::new(concat!(stringify!($name), " of far values"), |x| x[0].$name())
+                    .listed(&[16], FAR)
+                    .smooth(0),
+            )*]
+        };
+    }
+    gradloom_tensor::float_functions!(functions)
+}
+
+/// With an operand from the op's domain.
+fn on(op: Unary, case: Case) -> Case {
+    let shape = &[3, 5];
+    match op.nature().domain {
+        Domain::Every => case.float(shape),
+        Domain::Positive => case.positive(shape),
+        Domain::Unit => case.unit(shape),
+    }
+}
+
 pub(super) fn cases() -> Vec<Case> {
+    functions().into_iter().chain(others()).collect()
+}
+
+fn others() -> Vec<Case> {
     let s = &[3, 5][..];
     vec![
         Case::new("neg", |x| -&x[0]).float(s),
@@ -36,29 +67,9 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("ceil", |x| x[0].ceil()).float(s),
         Case::new("round", |x| x[0].round()).float(s),
         Case::new("round ties to even", |x| x[0].round()).listed(&[7], TIES).smooth(0),
-        Case::new("sqrt", |x| x[0].sqrt()).positive(s),
-        Case::new("rsqrt", |x| x[0].rsqrt()).positive(s),
-        Case::new("reciprocal", |x| x[0].reciprocal()).positive(s),
-        Case::new("exp", |x| x[0].exp()).float(s),
-        Case::new("expm1", |x| x[0].expm1()).float(s),
-        Case::new("log", |x| x[0].log()).positive(s),
-        Case::new("log1p", |x| x[0].log1p()).positive(s),
-        Case::new("sin", |x| x[0].sin()).float(s),
-        Case::new("cos", |x| x[0].cos()).float(s),
-        Case::new("tanh", |x| x[0].tanh()).float(s),
-        Case::new("erf", |x| x[0].erf()).float(s),
-        Case::new("sigmoid", |x| x[0].sigmoid()).float(s),
         Case::new("relu", |x| x[0].relu()).float(s),
-        Case::new("exp of far values", |x| x[0].exp()).listed(&[16], FAR).smooth(0),
-        Case::new("expm1 of far values", |x| x[0].expm1()).listed(&[16], FAR).smooth(0),
-        Case::new("log of far values", |x| x[0].log()).listed(&[16], FAR).smooth(0),
-        Case::new("log1p of far values", |x| x[0].log1p()).listed(&[16], FAR).smooth(0),
-        Case::new("tanh of far values", |x| x[0].tanh()).listed(&[16], FAR).smooth(0),
-        Case::new("erf of far values", |x| x[0].erf()).listed(&[16], FAR).smooth(0),
-        Case::new("sigmoid of far values", |x| x[0].sigmoid()).listed(&[16], FAR).smooth(0),
         Case::new("relu of far values", |x| x[0].relu()).listed(&[16], FAR).smooth(0),
         Case::new("sign of far values", |x| x[0].sign()).listed(&[16], FAR).smooth(0),
-        Case::new("sqrt of far values", |x| x[0].sqrt()).listed(&[16], FAR).smooth(0),
         Case::new("is_nan of far values", |x| x[0].is_nan()).listed(&[16], FAR).smooth(0),
         Case::new("sin of larger angles", |x| (&x[0] * 50.0).sin())
             .float(s)

@@ -1,5 +1,6 @@
 //! Errors of elementwise ops. Those of i64, whose elements are bits, are zero or infinite.
 
+use gradloom_tensor::elementwise::{Accuracy, Variation};
 use gradloom_tensor::op::{Binary, Unary};
 use gradloom_tensor::{DType, Op};
 
@@ -92,45 +93,39 @@ fn unary(arithmetic: Arithmetic, op: Unary, dtype: DType, a: Within, value: f64)
     if a.error.is_infinite() {
         return f64::INFINITY;
     }
-    let function = op.reference();
-    let propagated = match op {
+    let (function, nature) = (op.reference(), op.nature());
+    let propagated = match nature.variation {
         _ if a.is_exact() => 0.0,
-        Unary::Sin | Unary::Cos => a.error.min(2.0),
-        Unary::Reciprocal if a.value.abs() <= a.error => f64::INFINITY,
-        Unary::Abs if a.value.abs() < a.error => a.error,
-        _ => spread(&a.ends().map(function), value),
+        Variation::Slope(slope) if nature.accuracy == Accuracy::Periodic => {
+            (slope * a.error).min(2.0)
+        }
+        Variation::Slope(slope) => slope * a.error,
+        Variation::Pole if a.value.abs() <= a.error => f64::INFINITY,
+        Variation::Pole | Variation::Monotonic => spread(&a.ends().map(function), value),
     };
     if !dtype.is_float() {
         return propagated;
     }
-    let units = match op {
-        Unary::Neg
-        | Unary::Abs
-        | Unary::Sign
-        | Unary::Floor
-        | Unary::Ceil
-        | Unary::Round
-        | Unary::Relu
-        | Unary::Not
-        | Unary::IsNan => 0.0,
-        Unary::Sqrt | Unary::Reciprocal
+    let units = match nature.accuracy {
+        Accuracy::Exact => 0.0,
+        Accuracy::Quotient
             if arithmetic == Arithmetic::Host && a.is_exact() && is_single(value) =>
         {
             0.0
         }
-        Unary::Sqrt | Unary::Reciprocal => arithmetic.division(),
-        Unary::Rsqrt => 2.0 * arithmetic.division(),
-        Unary::Exp | Unary::Expm1 | Unary::Sigmoid => {
-            arithmetic.elementary() + arithmetic.argument() * a.value.abs()
-        }
-        Unary::Log | Unary::Log1p | Unary::Tanh | Unary::Erf | Unary::Sin | Unary::Cos => {
+        Accuracy::Basic => arithmetic.basic(),
+        Accuracy::Quotient => arithmetic.division(),
+        Accuracy::TwoQuotients => 2.0 * arithmetic.division(),
+        Accuracy::Exponential => arithmetic.elementary() + arithmetic.argument() * a.value.abs(),
+        Accuracy::Elementary | Accuracy::ThroughZero | Accuracy::Periodic => {
             arithmetic.elementary()
         }
+        Accuracy::Remainder | Accuracy::Power => unreachable!("{}: of two operands", op.name()),
     };
     // Where a result is near zero, its error is that of the argument or of the terms that cancel.
-    let near_zero = match op {
-        Unary::Sin | Unary::Cos => arithmetic.argument() * (1.0 + a.value.abs()),
-        Unary::Log | Unary::Log1p | Unary::Erf => arithmetic.basic(),
+    let near_zero = match nature.accuracy {
+        Accuracy::Periodic => arithmetic.argument() * (1.0 + a.value.abs()),
+        Accuracy::ThroughZero => arithmetic.basic(),
         _ => 0.0,
     };
     if a.is_exact() && a.value == 0.0 && value == 0.0 {
@@ -169,32 +164,37 @@ fn binary(
     if a.error.is_infinite() || b.error.is_infinite() {
         return f64::INFINITY;
     }
-    let function = op.reference();
+    let (function, nature) = (op.reference(), op.nature());
     let exact = a.is_exact() && b.is_exact();
     let corners = || {
         let ([a_low, a_high], [b_low, b_high]) = (a.ends(), b.ends());
         let results = [(a_low, b_low), (a_low, b_high), (a_high, b_low), (a_high, b_high)];
         spread(&results.map(|(a, b)| function(a, b)), value)
     };
-    let propagated = match op {
+    let propagated = match nature.variation {
+        _ if nature.accuracy == Accuracy::Remainder => return remainder(dtype, a, b),
         _ if exact => 0.0,
-        Binary::Div if b.value.abs() <= b.error => f64::INFINITY,
-        Binary::Rem => return remainder(dtype, a, b),
-        Binary::Pow if a.value <= a.error => f64::INFINITY,
-        _ => corners(),
+        Variation::Slope(slope) => slope * (a.error + b.error),
+        Variation::Pole if b.value.abs() <= b.error => f64::INFINITY,
+        _ if nature.accuracy == Accuracy::Power && a.value <= a.error => f64::INFINITY,
+        Variation::Pole | Variation::Monotonic => corners(),
     };
-    let units = match op {
-        Binary::Add | Binary::Sub | Binary::Mul if exact && is_single(value) => 0.0,
-        Binary::Div if exact && is_single(value) && arithmetic == Arithmetic::Host => 0.0,
-        Binary::Add | Binary::Sub | Binary::Mul => arithmetic.basic(),
-        Binary::Div => arithmetic.division(),
-        Binary::Rem => return remainder(dtype, a, b),
-        Binary::Pow => {
+    let units = match nature.accuracy {
+        Accuracy::Exact | Accuracy::Remainder => 0.0,
+        Accuracy::Basic if exact && is_single(value) => 0.0,
+        Accuracy::Quotient if exact && is_single(value) && arithmetic == Arithmetic::Host => 0.0,
+        Accuracy::Basic => arithmetic.basic(),
+        Accuracy::Quotient => arithmetic.division(),
+        Accuracy::TwoQuotients => 2.0 * arithmetic.division(),
+        Accuracy::Elementary | Accuracy::ThroughZero | Accuracy::Periodic => {
+            arithmetic.elementary()
+        }
+        Accuracy::Exponential => arithmetic.elementary() + arithmetic.argument() * a.value.abs(),
+        Accuracy::Power => {
             let logarithm = (b.value * a.value.abs().ln()).abs();
             let logarithm = if logarithm.is_finite() { logarithm } else { 0.0 };
             2.0 * arithmetic.elementary() + 2.0 * arithmetic.argument() * logarithm
         }
-        _ => 0.0,
     };
     // Which of two zeros is the larger is open.
     if matches!(op, Binary::Maximum | Binary::Minimum) && value == 0.0 && a.value == b.value {
