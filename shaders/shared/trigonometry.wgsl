@@ -108,3 +108,27 @@ fn gl_cos(a: f32) -> f32 {
     let reduced = gl_reduce(a);
     return gl_sin_quadrant(reduced.x, u32(reduced.y) + 1u);
 }
+
+// An eighth or a quarter turn, and the tangent of what is left to it.
+fn gl_atan(a: f32) -> f32 {
+    if (gl_is_nan(a)) {
+        return a;
+    }
+    let x = abs(a);
+    var turn = 0.0;
+    var r = x;
+    if (x > 2.41421366) {
+        turn = 1.57079637;
+        r = select(-1.0 / x, 0.0, gl_is_inf(a));
+    } else if (x > 0.414213568) {
+        turn = 0.785398185;
+        r = (x - 1.0) / (x + 1.0);
+    }
+    let s = r * r;
+    var p = 8.0599234507e-2;
+    p = fma(p, s, -1.3879739290e-1);
+    p = fma(p, s, 1.9977916697e-1);
+    p = fma(p, s, -3.3332955034e-1);
+    let y = turn + fma(p * s, r, r);
+    return select(y, -y, a < 0.0);
+}

@@ -205,6 +205,8 @@ unary! {
         Sin sin, f64::sin, "gl_sin(a)", Nature::new(8, Periodic).varies(Variation::Slope(1.0));
         /// Cosine of radians. PyTorch: `cos`.
         Cos cos, f64::cos, "gl_cos(a)", Nature::new(8, Periodic).varies(Variation::Slope(1.0));
+        /// The angle in `-pi/2..=pi/2` whose tangent is x. PyTorch: `atan`, `arctan`.
+        Atan atan, f64::atan, "gl_atan(a)", Nature::new(8, Elementary);
         /// Hyperbolic tangent. PyTorch: `tanh`.
         Tanh tanh, f64::tanh, "gl_tanh(a)", Nature::new(8, Elementary);
         /// Error function, `2 / sqrt(pi)` times the integral of `e^(-t^2)` from 0 to x. PyTorch: `erf`.

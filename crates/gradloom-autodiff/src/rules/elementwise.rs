@@ -27,6 +27,7 @@ fn unary_wide(unary: Unary, x: &Tensor, y: &Tensor, g: &Tensor) -> Option<Tensor
         Unary::Log1p => g / (x + &x.constant_like(1.0)),
         Unary::Sin => g * x.cos(),
         Unary::Cos => -(g * x.sin()),
+        Unary::Atan => g / (x.constant_like(1.0) + x * x),
         Unary::Tanh => g * (y.constant_like(1.0) - y * y),
         Unary::Erf => scaled(g, std::f64::consts::FRAC_2_SQRT_PI) * (-(x * x)).exp(),
         Unary::Sigmoid => g * (y * (y.constant_like(1.0) - y)),

@@ -47,3 +47,22 @@ pub(crate) fn cos<const FMA: bool>(x: f32) -> f32 {
     let (quarter, r) = reduce::<FMA>(x);
     evaluate::<FMA>(quarter.wrapping_add(1), r)
 }
+
+/// Arc tangent within 3 ulp: an eighth or a quarter turn, and the tangent of what is left to it.
+#[inline(always)]
+pub(crate) fn atan<const FMA: bool>(x: f32) -> f32 {
+    use std::f32::consts::{FRAC_PI_2, FRAC_PI_4};
+    // Tangents of 3/8 and 1/8 of a half turn.
+    const STEEP: f32 = 2.414_213_7;
+    const FLAT: f32 = 0.414_213_57;
+    let magnitude = x.abs();
+    let eighth = (FRAC_PI_4, (magnitude - 1.0) / (magnitude + 1.0));
+    let (turn, r) = if magnitude > FLAT { eighth } else { (0.0, magnitude) };
+    let (turn, r) = if magnitude > STEEP { (FRAC_PI_2, -1.0 / magnitude) } else { (turn, r) };
+    let square = r * r;
+    let slope = polynomial::<FMA, 4>(
+        square,
+        [8.059_923e-2, -1.387_974e-1, 1.997_791_7e-1, -3.333_295_4e-1],
+    );
+    (turn + fma::<FMA>(slope * square, r, r)).copysign(x)
+}
