@@ -71,6 +71,12 @@ struct Known {
     errors: Values,
 }
 
+impl Known {
+    fn is_exact(&self) -> bool {
+        self.errors.iter().all(|&error| error == 0.0)
+    }
+}
+
 fn stored(buffer: &Buffer) -> Result<Known> {
     let known: Option<&Known> = buffer.storage();
     known.cloned().ok_or_else(|| Error::backend("reference: a foreign buffer"))

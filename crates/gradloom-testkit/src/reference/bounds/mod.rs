@@ -142,6 +142,9 @@ pub(super) fn compute(
         Op::Call(call) => match Woven::of(call) {
             Some(woven) => woven
                 .weave(&all_errors(inputs).iter().map(|errors| &errors[..]).collect::<Vec<_>>()),
+            None if !dtype.is_float() && inputs.iter().all(Known::is_exact) => {
+                vec![0.0; values.len()]
+            }
             // What such an op does to an error is not known.
             None => vec![f64::INFINITY; values.len()],
         },
