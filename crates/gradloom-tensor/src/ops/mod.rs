@@ -24,5 +24,6 @@ pub mod normalization;
 pub mod attention;
 pub mod loss;
 pub mod scan;
+mod search;
 #[cfg(test)]
 mod structured_tests;

@@ -42,6 +42,14 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("argmax with NaN and ties", |x| x[0].argmax(1)).listed(&[3, 4], ODD).smooth(0),
         Case::new("cumsum", |x| x[0].cumsum(1) * 2.0).float(&[3, 7]),
         Case::new("cumsum of the first axis", |x| x[0].exp().cumsum(0)).float(&[7, 3]),
+        Case::new("searchsorted", |x| x[0].sort(1, false).0.searchsorted(&x[1], false))
+            .float(&[3, 17])
+            .float(&[3, 5])
+            .smooth(0),
+        Case::new("bucketize with ties", |x| x[0].bucketize(&x[1].sort(0, false).0, true))
+            .int(&[3, 17])
+            .int(&[5])
+            .smooth(0),
         Case::new("argsort", |x| x[0].argsort(1, false)).float(&[3, 17]).smooth(0),
         Case::new("argsort descending with ties and NaN", |x| x[0].argsort(1, true))
             .listed(&[3, 4], ODD)

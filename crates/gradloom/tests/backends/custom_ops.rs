@@ -326,3 +326,27 @@ fn threads_use_one_op_at_once() {
         }
     });
 }
+
+#[test]
+fn places_in_sorted_sequences_are_those_of_equal_elements() {
+    for device in devices() {
+        let sorted = Tensor::new([1.0f32, 2.0, 2.0, 5.0, f32::NAN], &device).unwrap();
+        let values = Tensor::new([[2.0f32, 0.0, f32::NAN], [7.0, 5.0, -0.5]], &device).unwrap();
+        let places = |right| sorted.searchsorted(&values, right).to_vec::<i32>().unwrap();
+        assert_eq!(places(false), [1, 0, 4, 4, 3, 0]);
+        assert_eq!(places(true), [3, 0, 5, 4, 4, 0]);
+        let rows = Tensor::new([[1i32, 3, 5], [2, 2, 2]], &device).unwrap();
+        let wanted = Tensor::new([[3i32, 6], [2, 1]], &device).unwrap();
+        assert_eq!(rows.searchsorted(&wanted, false).to_vec::<i32>().unwrap(), [1, 3, 0, 0]);
+        assert_eq!(
+            wanted.bucketize(&rows.select(0, 0), true).to_vec::<i32>().unwrap(),
+            [2, 3, 1, 1]
+        );
+        let nothing = Tensor::zeros([0], DType::F32, &device);
+        assert_eq!(nothing.searchsorted(&values, true).to_vec::<i32>().unwrap(), [0; 6]);
+        assert_eq!(sorted.searchsorted(&nothing, true).shape()[..], [0]);
+        let others = Tensor::zeros([3, 2], DType::F32, &device);
+        let fails = message(|| rows.searchsorted(&others, false));
+        assert!(fails.starts_with("searchsorted: sequences [2, 3] do not fit"), "{fails}");
+    }
+}

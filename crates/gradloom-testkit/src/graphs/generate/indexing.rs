@@ -96,6 +96,8 @@ pub(super) fn sort(maker: &mut Maker<'_>) {
         call!(c => c.x[0].sort(c.n[0], true).0),
         call!(c => c.x[0].topk(c.s[0], c.n[0], true).0),
         call!(c => c.x[0].topk(c.s[0], c.n[0], false).1),
+        call!(c => c.x[0].sort(-1, false).0.searchsorted(c.x[0], false)),
+        call!(c => c.x[0].sort(-1, false).0.searchsorted(&c.x[0].flip([-1]), true)),
     ]);
     maker.call(action, &[x], numbers);
 }
