@@ -240,6 +240,21 @@ fn gl_exp(a: f32) -> f32 {
     return gl_scale((gl_exp_tail(r) + r) + 1.0, i32(n));
 }
 
+fn gl_exp2(a: f32) -> f32 {
+    if (gl_is_nan(a)) {
+        return a;
+    }
+    if (a >= 128.0) {
+        return gl_inf();
+    }
+    if (a < -150.0) {
+        return 0.0;
+    }
+    let n = round(a);
+    let r = (a - n) * 0.693147180559945;
+    return gl_scale((gl_exp_tail(r) + r) + 1.0, i32(n));
+}
+
 fn gl_expm1(a: f32) -> f32 {
     if (gl_is_nan(a)) {
         return a;
@@ -316,6 +331,32 @@ fn gl_log1p(a: f32) -> f32 {
         return select(a + gl_log_tail(a), a, abs(a) < 5.0e-8);
     }
     return gl_log(1.0 + a);
+}
+
+// From e^(|a| / 2), whose square overflows where the result does.
+fn gl_cosh(a: f32) -> f32 {
+    let root = gl_exp(0.5 * abs(a));
+    let inverse = 1.0 / root;
+    return select(fma(0.5 * root, root, 0.5 * inverse * inverse), root, gl_is_inf(root));
+}
+
+fn gl_sinh(a: f32) -> f32 {
+    if (gl_is_nan(a)) {
+        return a;
+    }
+    let x = abs(a);
+    if (x < 1.0) {
+        let s = a * a;
+        var p = 2.7557319e-6;
+        p = fma(p, s, 1.9841270e-4);
+        p = fma(p, s, 8.3333333e-3);
+        p = fma(p, s, 1.6666667e-1);
+        return select(fma(p * s, a, a), a, x < 1.0e-7);
+    }
+    let root = gl_exp(0.5 * x);
+    let inverse = 1.0 / root;
+    let y = select(fma(0.5 * root, root, -0.5 * inverse * inverse), root, gl_is_inf(root));
+    return select(y, -y, a < 0.0);
 }
 
 fn gl_tanh(a: f32) -> f32 {

@@ -132,3 +132,41 @@ fn gl_atan(a: f32) -> f32 {
     let y = turn + fma(p * s, r, r);
     return select(y, -y, a < 0.0);
 }
+
+// Above a half, half the angle to a quarter turn: asin(sqrt((1 - x) / 2)); below, asin(x).
+fn gl_arc(x: f32) -> f32 {
+    var s = x * x;
+    var r = x;
+    if (x > 0.5) {
+        s = 0.5 - 0.5 * x;
+        r = gl_sqrt(s);
+    }
+    var p = 4.2230550418e-2;
+    p = fma(p, s, 2.4140987134e-2);
+    p = fma(p, s, 4.5478343496e-2);
+    p = fma(p, s, 7.4952326644e-2);
+    p = fma(p, s, 1.6666754131e-1);
+    return fma(p * s, r, r);
+}
+
+fn gl_asin(a: f32) -> f32 {
+    if (gl_is_nan(a)) {
+        return a;
+    }
+    let x = abs(a);
+    let angle = gl_arc(x);
+    let y = select(angle, fma(-2.0, angle, 1.57079637), x > 0.5);
+    return select(y, -y, a < 0.0);
+}
+
+fn gl_acos(a: f32) -> f32 {
+    if (gl_is_nan(a)) {
+        return a;
+    }
+    let x = abs(a);
+    let angle = gl_arc(x);
+    if (x <= 0.5) {
+        return 1.57079637 - select(angle, -angle, a < 0.0);
+    }
+    return select(2.0 * angle, fma(-2.0, angle, 3.14159274), a < 0.0);
+}

@@ -26,7 +26,7 @@ usage: cargo xtask COMMAND
   tidy               file lengths, headers, names, circles of imports, dependency arrows
   assets NAME        fetches a data set or model into assets/; without a name, lists them
   wasm               compiles all crates for wasm32 and trains there, in Node
-  new-op NAME        lists the rows that a new elementwise op needs";
+  new-op [--structured] NAME   lists what a new function of floats, or an op with a kernel, needs";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         ["assets", name] => assets::fetch(name),
         ["wasm"] => wasm::run(false),
         ["wasm", "--if-installed"] => wasm::run(true),
+        ["new-op", "--structured", name] => new_op::structured(name),
         ["new-op", name] => new_op::run(name),
         _ => Err(USAGE.to_string()),
     };

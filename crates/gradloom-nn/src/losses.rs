@@ -5,6 +5,7 @@
 //! All are computed wide ([`Tensor::wide`]). Letters: B batch, C classes, D features.
 
 use gradloom_tensor::Tensor;
+use gradloom_tensor::ops::loss::CrossEntropyOptions;
 pub use gradloom_tensor::ops::loss::LossReduction;
 
 /// The losses of the elements as a mean, as a sum, or as they are.
@@ -94,10 +95,16 @@ pub fn weighted_cross_entropy(logits: &Tensor, targets: &Tensor, weight: &Tensor
         "weighted_cross_entropy: weights of shape {} for {classes} classes",
         weight.shape()
     );
-    let (wide, weight) = (logits.wide(), weight.wide());
-    let picked = targets.one_hot(classes).cast(wide.dtype()) * weight;
-    let sum = (wide.log_softmax(-1) * &picked).sum(..);
-    (-(sum / picked.sum(..))).cast(logits.dtype())
+    let losses = each_cross_entropy(logits, targets);
+    let weights = weight.wide().take(0, targets);
+    ((losses * &weights).sum(..) / weights.sum(..)).cast(logits.dtype())
+}
+
+/// The cross-entropy of each target, wide.
+#[track_caller]
+fn each_cross_entropy(logits: &Tensor, targets: &Tensor) -> Tensor {
+    let options = CrossEntropyOptions::default().reduction(LossReduction::None);
+    logits.wide().cross_entropy_with(targets, &options)
 }
 
 /// Focal loss of logits: `(1 - p)^gamma * cross_entropy` with `p` the probability of the target:
@@ -108,9 +115,7 @@ pub fn weighted_cross_entropy(logits: &Tensor, targets: &Tensor, weight: &Tensor
 #[track_caller]
 #[must_use]
 pub fn focal(logits: &Tensor, targets: &Tensor, gamma: f64) -> Tensor {
-    let wide = logits.wide();
-    let picked = targets.one_hot(logits.size(-1)).cast(wide.dtype());
-    let logarithm = (wide.log_softmax(-1) * picked).sum(-1);
+    let logarithm = -each_cross_entropy(logits, targets);
     let missing = logarithm.ones_like() - logarithm.exp();
     // Rounding may take the probability above one, where a power has no value.
     let losses = missing.maximum(missing.constant_like(1e-12)).powf(gamma) * logarithm;

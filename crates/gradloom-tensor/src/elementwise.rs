@@ -195,6 +195,8 @@ unary! {
             Nature::new(2, Quotient).varies(Variation::Pole).on(Domain::Positive);
         /// `e^x`. PyTorch: `exp`.
         Exp exp, f64::exp, "gl_exp(a)", Nature::new(8, Exponential);
+        /// `2^x`. PyTorch: `exp2`.
+        Exp2 exp2, f64::exp2, "gl_exp2(a)", Nature::new(8, Exponential);
         /// `e^x - 1`, accurate near zero. PyTorch: `expm1`.
         Expm1 expm1, f64::exp_m1, "gl_expm1(a)", Nature::new(8, Exponential);
         /// Natural logarithm; NaN below zero. PyTorch: `log`.
@@ -205,8 +207,16 @@ unary! {
         Sin sin, f64::sin, "gl_sin(a)", Nature::new(8, Periodic).varies(Variation::Slope(1.0));
         /// Cosine of radians. PyTorch: `cos`.
         Cos cos, f64::cos, "gl_cos(a)", Nature::new(8, Periodic).varies(Variation::Slope(1.0));
+        /// The angle in `-pi/2..=pi/2` whose sine is x; NaN outside of -1 to 1. PyTorch: `asin`, `arcsin`.
+        Asin asin, f64::asin, "gl_asin(a)", Nature::new(8, Elementary).on(Domain::Unit);
+        /// The angle in `0..=pi` whose cosine is x; NaN outside of -1 to 1. PyTorch: `acos`, `arccos`.
+        Acos acos, f64::acos, "gl_acos(a)", Nature::new(8, ThroughZero).on(Domain::Unit);
         /// The angle in `-pi/2..=pi/2` whose tangent is x. PyTorch: `atan`, `arctan`.
         Atan atan, f64::atan, "gl_atan(a)", Nature::new(8, Elementary);
+        /// Hyperbolic sine, `(e^x - e^-x) / 2`. PyTorch: `sinh`.
+        Sinh sinh, f64::sinh, "gl_sinh(a)", Nature::new(8, Exponential);
+        /// Hyperbolic cosine, `(e^x + e^-x) / 2`. PyTorch: `cosh`.
+        Cosh cosh, f64::cosh, "gl_cosh(a)", Nature::new(8, Exponential).varies(Variation::Even);
         /// Hyperbolic tangent. PyTorch: `tanh`.
         Tanh tanh, f64::tanh, "gl_tanh(a)", Nature::new(8, Elementary);
         /// Error function, `2 / sqrt(pi)` times the integral of `e^(-t^2)` from 0 to x. PyTorch: `erf`.

@@ -27,6 +27,11 @@ fn unary_wide(unary: Unary, x: &Tensor, y: &Tensor, g: &Tensor) -> Option<Tensor
         Unary::Log1p => g / (x + &x.constant_like(1.0)),
         Unary::Sin => g * x.cos(),
         Unary::Cos => -(g * x.sin()),
+        Unary::Asin => g * slope_of_arc(x),
+        Unary::Acos => -(g * slope_of_arc(x)),
+        Unary::Sinh => g * x.cosh(),
+        Unary::Cosh => g * x.sinh(),
+        Unary::Exp2 => scaled(g, std::f64::consts::LN_2) * y,
         Unary::Atan => g / (x.constant_like(1.0) + x * x),
         Unary::Tanh => g * (y.constant_like(1.0) - y * y),
         Unary::Erf => scaled(g, std::f64::consts::FRAC_2_SQRT_PI) * (-(x * x)).exp(),
@@ -36,6 +41,12 @@ fn unary_wide(unary: Unary, x: &Tensor, y: &Tensor, g: &Tensor) -> Option<Tensor
             return None;
         }
     })
+}
+
+/// `1 / sqrt(1 - x^2)`, accurate near one.
+fn slope_of_arc(x: &Tensor) -> Tensor {
+    let one = &x.constant_like(1.0);
+    ((one - x) * (one + x)).rsqrt()
 }
 
 pub(super) fn binary(

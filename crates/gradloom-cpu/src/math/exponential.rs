@@ -1,4 +1,4 @@
-//! `exp`, `expm1` and what follows from them: `sigmoid` and `tanh`.
+//! `exp`, `exp2`, `expm1` and what follows from them: `sigmoid`, `sinh`, `cosh` and `tanh`.
 //!
 //! The argument is reduced to `n ln 2 + r` with `|r| <= ln(2) / 2` (Cody and Waite), the exponential of
 //! `r` is a polynomial, and `2^n` is applied in two factors so that results below the normal range
@@ -37,6 +37,18 @@ pub(crate) fn exp<const FMA: bool>(x: f32) -> f32 {
     (expm1_reduced::<FMA>(r) + 1.0) * power_of_two(half) * power_of_two(n.wrapping_sub(half))
 }
 
+/// `2^x` within 2 ulp.
+#[inline(always)]
+pub(crate) fn exp2<const FMA: bool>(x: f32) -> f32 {
+    // NaN passes both comparisons unchanged.
+    let x = if x > 129.0 { 129.0 } else { x };
+    let x = if x < -151.0 { -151.0 } else { x };
+    let (n, integer) = round(x);
+    let half = integer >> 1;
+    let value = expm1_reduced::<FMA>((x - n) * std::f32::consts::LN_2) + 1.0;
+    value * power_of_two(half) * power_of_two(integer.wrapping_sub(half))
+}
+
 /// `e^x - 1` within 3 ulp.
 #[inline(always)]
 pub(crate) fn expm1<const FMA: bool>(x: f32) -> f32 {
@@ -66,4 +78,30 @@ pub(crate) fn tanh<const FMA: bool>(x: f32) -> f32 {
     let limited = if magnitude > 10.0 { 10.0 } else { magnitude };
     let e = expm1::<FMA>(2.0 * limited);
     (e / (e + 2.0)).copysign(x)
+}
+
+/// `e^(|x| / 2)` and its inverse: their squares are within 3 ulp, and no step overflows before them.
+#[inline(always)]
+fn root_of_exp<const FMA: bool>(x: f32) -> (f32, f32) {
+    let root = exp::<FMA>(0.5 * x.abs());
+    (root, 1.0 / root)
+}
+
+/// Hyperbolic cosine within 4 ulp.
+#[inline(always)]
+pub(crate) fn cosh<const FMA: bool>(x: f32) -> f32 {
+    let (root, inverse) = root_of_exp::<FMA>(x);
+    fma::<FMA>(0.5 * root, root, 0.5 * inverse * inverse)
+}
+
+/// Hyperbolic sine within 4 ulp.
+#[inline(always)]
+pub(crate) fn sinh<const FMA: bool>(x: f32) -> f32 {
+    let (root, inverse) = root_of_exp::<FMA>(x);
+    let far = fma::<FMA>(0.5 * root, root, -0.5 * inverse * inverse).copysign(x);
+    let square = x * x;
+    let near =
+        polynomial::<FMA, 4>(square, [2.755_732e-6, 1.984_127e-4, 8.333_334e-3, 1.666_666_7e-1]);
+    let near = fma::<FMA>(near * square, x, x);
+    if x.abs() < 1.0 { near } else { far }
 }

@@ -1,4 +1,4 @@
-//! `sin` and `cos`, reduced by multiples of a quarter turn in f64.
+//! `sin` and `cos`, reduced by multiples of a quarter turn in f64, and their inverses.
 
 use super::{fma, fma64, polynomial};
 
@@ -65,4 +65,41 @@ pub(crate) fn atan<const FMA: bool>(x: f32) -> f32 {
         [8.059_923e-2, -1.387_974e-1, 1.997_791_7e-1, -3.333_295_4e-1],
     );
     (turn + fma::<FMA>(slope * square, r, r)).copysign(x)
+}
+
+/// `(asin(r) - r) / r` for `r` up to a half.
+#[inline(always)]
+fn arc_tail<const FMA: bool>(square: f32) -> f32 {
+    let coefficients = [4.223_055e-2, 2.414_098_7e-2, 4.547_834_3e-2, 7.495_233e-2, 1.666_675_4e-1];
+    polynomial::<FMA, 5>(square, coefficients) * square
+}
+
+/// For magnitudes above a half, half the angle to a quarter turn: `asin(sqrt((1 - |x|) / 2))`; below, the
+/// angle itself.
+#[inline(always)]
+fn arc<const FMA: bool>(magnitude: f32) -> f32 {
+    let half = 0.5 - 0.5 * magnitude;
+    let (square, r) = match magnitude > 0.5 {
+        true => (half, half.sqrt()),
+        false => (magnitude * magnitude, magnitude),
+    };
+    fma::<FMA>(arc_tail::<FMA>(square), r, r)
+}
+
+/// Arc sine within 3 ulp.
+#[inline(always)]
+pub(crate) fn asin<const FMA: bool>(x: f32) -> f32 {
+    let (magnitude, angle) = (x.abs(), arc::<FMA>(x.abs()));
+    let far = fma::<FMA>(-2.0, angle, std::f32::consts::FRAC_PI_2);
+    (if magnitude > 0.5 { far } else { angle }).copysign(x)
+}
+
+/// Arc cosine within 3 ulp.
+#[inline(always)]
+pub(crate) fn acos<const FMA: bool>(x: f32) -> f32 {
+    use std::f32::consts::{FRAC_PI_2, PI};
+    let angle = arc::<FMA>(x.abs());
+    let near = FRAC_PI_2 - angle.copysign(x);
+    let far = if x < 0.0 { fma::<FMA>(-2.0, angle, PI) } else { 2.0 * angle };
+    if x.abs() > 0.5 { far } else { near }
 }

@@ -49,6 +49,8 @@ pub enum Variation {
     Monotonic,
     /// No farther than this often the distance.
     Slope(f64),
+    /// No farther than at one of the ends or at zero, where it is least.
+    Even,
     /// As [`Variation::Monotonic`], but for a pole where the (last) operand is zero.
     Pole,
 }

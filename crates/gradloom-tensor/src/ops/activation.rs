@@ -105,7 +105,7 @@ impl Tensor {
     #[must_use]
     pub fn hardtanh(&self) -> Tensor {
         self.require_float("hardtanh");
-        self.greatest(-1.0).least(1.0)
+        self.kept_between(-1.0, 1.0)
     }
 
     /// `relu6(x + 3) / 6`. PyTorch: `hardsigmoid`.
@@ -130,7 +130,15 @@ impl Tensor {
     #[must_use]
     pub fn relu6(&self) -> Tensor {
         self.require_float("relu6");
-        self.relu().least(6.0)
+        self.kept_between(0.0, 6.0)
+    }
+
+    /// Constants in place of what is not between them, with slope 0 from there on; NaN stays.
+    #[track_caller]
+    fn kept_between(&self, low: f64, high: f64) -> Tensor {
+        let (low, high) = (self.constant_like(low), self.constant_like(high));
+        let below = self.le(&low);
+        below.select(&low, high.le(self).select(&high, self))
     }
 
     /// `ln(sigmoid(x))`, as `-softplus(-x)`, which does not underflow. PyTorch: `logsigmoid`.

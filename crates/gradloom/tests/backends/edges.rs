@@ -200,3 +200,80 @@ fn slopes_at_corners_are_those_of_the_functions() {
         assert!(grad(&loss, &[&certain])[0].to_vec::<f32>().unwrap().iter().all(|x| x.is_finite()));
     }
 }
+
+/// Powers and hyperbolic functions where parts of their formulas are zero or infinite.
+#[test]
+fn slopes_of_powers_and_exponentials_are_right_at_their_ends() {
+    for device in devices() {
+        let name = device.name();
+        let slope = |x: &Tensor, f: &dyn Fn(&Tensor) -> Tensor| {
+            grad(&f(x).sum(..), &[x])[0].to_vec::<f32>().unwrap()
+        };
+        let ends = Tensor::new([0.0f32, f32::INFINITY, 2.0], &device).unwrap();
+        let negative = f32::NEG_INFINITY;
+        assert_eq!(slope(&ends, &|x| x.powf(-2.0)), [negative, 0.0, -0.25], "{name}");
+        assert_eq!(slope(&ends, &|x| x.powi(-1)), [negative, 0.0, -0.25], "{name}");
+        assert_eq!(slope(&ends, &|x| x.powf(-3.0))[..2], [negative, 0.0], "{name}");
+        let far = Tensor::new([89.0f32, 1e-8, -89.0], &device).unwrap();
+        let near = |found: &[f32], exact: &[f64]| {
+            let close = |(&a, &b): (&f32, &f64)| (f64::from(a) / b - 1.0).abs() < 5e-7;
+            assert!(found.iter().zip(exact).all(close), "{name}: {found:?}, not {exact:?}");
+        };
+        let exact = [89f64, 1e-8f32.into(), -89.0];
+        near(&far.cosh().to_vec::<f32>().unwrap(), &exact.map(f64::cosh));
+        near(&far.sinh().to_vec::<f32>().unwrap(), &exact.map(f64::sinh));
+        near(&slope(&far, &|x| x.cosh()), &exact.map(f64::sinh));
+        near(&slope(&far, &|x| x.sinh()), &exact.map(f64::cosh));
+        let powers = Tensor::new([100.0f32, -0.5, 127.5], &device).unwrap();
+        near(&powers.exp2().to_vec::<f32>().unwrap(), &[100f64, -0.5, 127.5].map(f64::exp2));
+    }
+}
+
+/// A class that cannot be (its logit is minus infinity) costs the others nothing.
+#[test]
+fn impossible_classes_are_no_nan_in_losses() {
+    use gradloom::nn::losses::{focal, weighted_cross_entropy};
+    for device in devices() {
+        let logits = Tensor::new([[0.2f32, 0.4, f32::NEG_INFINITY]], &device).unwrap();
+        let target = Tensor::new([1i32], &device).unwrap();
+        let weight = Tensor::new([1.0f32, 2.0, 3.0], &device).unwrap();
+        let losses = [
+            weighted_cross_entropy(&logits, &target, &weight),
+            focal(&logits, &target, 0.0),
+            logits.cross_entropy(&target),
+        ];
+        for loss in losses {
+            assert!((loss.item().unwrap() - 0.598_138_87).abs() < 1e-6, "{}", device.name());
+            let slope = grad(&loss, &[&logits])[0].to_vec::<f32>().unwrap();
+            assert!(slope.iter().all(|x| x.is_finite()) && slope[2] == 0.0, "{slope:?}");
+        }
+    }
+}
+
+/// Which slope is taken where there are several: see the documentation of `gradloom_autodiff`.
+#[test]
+fn subgradients_are_those_of_pytorch() {
+    for device in devices() {
+        let slope = |at: f32, f: &dyn Fn(&Tensor) -> Tensor| {
+            let x = Tensor::new([at], &device).unwrap();
+            grad(&f(&x).sum(..), &[&x])[0].item().unwrap()
+        };
+        assert_eq!(slope(0.0, &|x| x.relu()), 0.0);
+        assert_eq!(slope(0.0, &|x| x.abs()), 0.0);
+        assert_eq!(slope(0.0, &|x| x.leaky_relu(0.25)), 0.25);
+        assert_eq!([-1.0, 1.0].map(|at| slope(at, &|x| x.hardtanh())), [0.0; 2]);
+        assert_eq!([0.0, 6.0].map(|at| slope(at, &|x| x.relu6())), [0.0; 2]);
+        assert_eq!([-3.0, 3.0].map(|at| slope(at, &|x| x.hardsigmoid())), [0.0; 2]);
+        assert_eq!([-3.0, 3.0].map(|at| slope(at, &|x| x.hardswish())), [0.0, 1.0]);
+        assert_eq!([-1.0, 2.0].map(|at| slope(at, &|x| x.clamp(-1.0, 2.0))), [0.0; 2]);
+        assert_eq!(slope(2.0, &|x| x.clamp(x.detach(), 3.0)), 0.5);
+        assert_eq!(slope(2.0, &|x| x.maximum(2.0)), 0.5);
+        assert_eq!(slope(0.0, &|x| x.minimum(0.0)), 0.5);
+        let both = Tensor::new([3.0f32, 3.0, 1.0], &device).unwrap();
+        let slopes = grad(&both.max(0), &[&both])[0].to_vec::<f32>().unwrap();
+        assert_eq!(slopes, [0.5, 0.5, 0.0], "{}", device.name());
+        let bound = Tensor::new([f32::NAN, 1.0], &device).unwrap();
+        let clamped = bound.ones_like().clamp(&bound, 5.0).to_vec::<f32>().unwrap();
+        assert!(clamped[0].is_nan() && clamped[1] == 1.0, "{clamped:?}");
+    }
+}

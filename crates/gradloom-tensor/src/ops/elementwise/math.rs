@@ -76,12 +76,14 @@ impl Tensor {
     #[must_use]
     pub fn powi(&self, exponent: i32) -> Tensor {
         self.require_number("powi");
-        let power = self.wide().powi_positive(exponent.unsigned_abs());
-        if exponent < 0 {
+        let base = if exponent < 0 {
             self.require_float("powi with a negative exponent");
-            return power.reciprocal().cast(self.dtype());
-        }
-        power.cast(self.dtype())
+            // The power of the reciprocal: its slope is right where the power is zero or infinite.
+            self.wide().reciprocal()
+        } else {
+            self.wide()
+        };
+        base.powi_positive(exponent.unsigned_abs()).cast(self.dtype())
     }
 
     #[track_caller]
@@ -104,14 +106,6 @@ impl Tensor {
             Some(product) => product,
             None => self.ones_like(),
         }
-    }
-
-    /// `2^x`; floats only. PyTorch: `exp2`.
-    #[track_caller]
-    #[must_use]
-    pub fn exp2(&self) -> Tensor {
-        self.require_float("exp2");
-        self.wide().times(std::f64::consts::LN_2).exp().cast(self.dtype())
     }
 
     /// Logarithm to base 2; floats only. PyTorch: `log2`.
@@ -139,24 +133,6 @@ impl Tensor {
         x.sin().div(x.cos()).cast(self.dtype())
     }
 
-    /// `(e^x - e^-x) / 2`, accurate near zero; floats only. PyTorch: `sinh`.
-    #[track_caller]
-    #[must_use]
-    pub fn sinh(&self) -> Tensor {
-        self.require_float("sinh");
-        let x = self.wide();
-        x.expm1().sub(x.neg().expm1()).times(0.5).cast(self.dtype())
-    }
-
-    /// `(e^x + e^-x) / 2`; floats only. PyTorch: `cosh`.
-    #[track_caller]
-    #[must_use]
-    pub fn cosh(&self) -> Tensor {
-        self.require_float("cosh");
-        let x = self.wide();
-        x.exp().add(x.neg().exp()).times(0.5).cast(self.dtype())
-    }
-
     /// The integer part, towards zero; integers stay. Panics on bool. PyTorch: `trunc`.
     #[track_caller]
     #[must_use]
@@ -168,11 +144,25 @@ impl Tensor {
         self.above(0.0).select(self.floor(), self.ceil())
     }
 
-    /// `min(max(x, low), high)`, broadcast; NaN stays NaN. PyTorch: `clamp`.
+    /// `min(max(x, low), high)`, broadcast; NaN if one of them is. At a bound that is a number the slope is
+    /// 0, at one that is a tensor half of it is each's. PyTorch: `clamp`.
     #[track_caller]
     #[must_use]
     pub fn clamp(&self, low: impl Into<Operand>, high: impl Into<Operand>) -> Tensor {
-        self.maximum(low).minimum(high)
+        let raised = match low.into() {
+            low @ Operand::Scalar(scalar) if !scalar.as_f64().is_nan() => {
+                let (x, low) = self.meet_as_numbers("clamp", low);
+                x.le(&low).select(&low, x)
+            }
+            low => self.maximum(low),
+        };
+        match high.into() {
+            high @ Operand::Scalar(scalar) if !scalar.as_f64().is_nan() => {
+                let (x, high) = raised.meet_as_numbers("clamp", high);
+                high.le(&x).select(&high, x)
+            }
+            high => raised.minimum(high),
+        }
     }
 
     /// `x + weight * (end - x)`, broadcast; floats only. PyTorch: `lerp`.

@@ -101,7 +101,13 @@ fn unary(arithmetic: Arithmetic, op: Unary, dtype: DType, a: Within, value: f64)
         }
         Variation::Slope(slope) => slope * a.error,
         Variation::Pole if a.value.abs() <= a.error => f64::INFINITY,
-        Variation::Pole | Variation::Monotonic => spread(&a.ends().map(function), value),
+        Variation::Even if a.value.abs() <= a.error => {
+            let [low, high] = a.ends().map(function);
+            spread(&[low, function(0.0), high], value)
+        }
+        Variation::Pole | Variation::Even | Variation::Monotonic => {
+            spread(&a.ends().map(function), value)
+        }
     };
     if !dtype.is_float() {
         return propagated;
@@ -177,7 +183,7 @@ fn binary(
         Variation::Slope(slope) => slope * (a.error + b.error),
         Variation::Pole if b.value.abs() <= b.error => f64::INFINITY,
         _ if nature.accuracy == Accuracy::Power && a.value <= a.error => f64::INFINITY,
-        Variation::Pole | Variation::Monotonic => corners(),
+        Variation::Pole | Variation::Even | Variation::Monotonic => corners(),
     };
     let units = match nature.accuracy {
         Accuracy::Exact | Accuracy::Remainder => 0.0,
