@@ -69,7 +69,8 @@ fn crates() -> Result<BTreeMap<String, std::path::PathBuf>, String> {
     let folder = root.join("crates");
     let entries =
         fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let mut folders = vec![root.join("bench"), root.join("examples"), root.join("xtask")];
+    let mut folders =
+        ["bench", "conformance", "examples", "xtask"].map(|name| root.join(name)).to_vec();
     for entry in entries {
         folders.push(entry.map_err(|error| format!("{}: {error}", folder.display()))?.path());
     }

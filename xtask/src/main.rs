@@ -4,6 +4,7 @@
 mod assets;
 mod ci;
 mod circles;
+mod conformance;
 mod dependencies;
 mod graphs;
 mod modules;
@@ -25,6 +26,8 @@ usage: cargo xtask COMMAND
   graphs [ARGS]      random graphs against the reference: --count N, --seed S, --device D, --level L
   tidy               file lengths, headers, names, circles of imports, dependency arrows
   assets NAME        fetches a data set or model into assets/; without a name, lists them
+  conformance [--data FOLDER] [--device cpu|gpus] [--op NAME] [--write]
+                     runs PyTorch's operator samples; --write writes docs/conformance.md
   wasm               compiles all crates for wasm32 and trains there, in Node
   new-op [--structured] NAME   lists what a new function of floats, or an op with a kernel, needs";
 
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
         ["ci" | "test"] => ci::run(),
         ["bench", ref rest @ ..] => ci::bench(rest),
         ["graphs", ref rest @ ..] => graphs::run(rest),
+        ["conformance", ref rest @ ..] => conformance::run(rest),
         ["tidy"] => tidy::run().and_then(|()| circles::run()).and_then(|()| dependencies::run()),
         ["assets"] => assets::list(),
         ["assets", name] => assets::fetch(name),

@@ -11,7 +11,7 @@ const LINES_MAX: usize = 400;
 pub(crate) fn run() -> Result<(), String> {
     let root = root();
     let mut files = Vec::new();
-    for folder in ["crates", "shaders", "examples", "xtask", "bench"] {
+    for folder in ["crates", "shaders", "examples", "xtask", "bench", "conformance"] {
         collect(&root.join(folder), &mut files)?;
     }
     let mut faults = Vec::new();

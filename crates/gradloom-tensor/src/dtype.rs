@@ -34,6 +34,19 @@ pub enum DType {
 }
 
 impl DType {
+    /// The largest finite number of a floating-point type, infinity for others.
+    pub fn float_max(self) -> f64 {
+        match self {
+            DType::F64 => f64::MAX,
+            DType::F32 => f64::from(f32::MAX),
+            DType::F16 => half::f16::MAX.to_f64(),
+            DType::BF16 => half::bf16::MAX.to_f64(),
+            DType::I64 | DType::I32 | DType::I8 | DType::U32 | DType::U8 | DType::Bool => {
+                f64::INFINITY
+            }
+        }
+    }
+
     /// Every dtype, in declaration order.
     pub const ALL: [DType; 10] = [
         DType::F32,

@@ -5,6 +5,7 @@
 //! `+ - * / %` in `operators.rs`. Operands of different dtypes meet by the rule of
 //! [`promotion`](crate::promotion).
 
+mod functions;
 mod math;
 mod integer;
 mod operand;

@@ -11,15 +11,31 @@ use crate::{DType, Shape, Tensor};
 
 impl Tensor {
     /// `result[.., i, ..] = self[.., index[.., i, ..], ..]` along `axis`; the index has this tensor's
-    /// shape but for that axis, the result has the index's shape.
+    /// shape but for that axis, and may be shorter in the others. The result has the index's shape.
     ///
     /// Panics if shapes do not fit or the index is no integer tensor. PyTorch: `torch.gather`.
     #[track_caller]
     #[must_use]
     pub fn gather(&self, axis: isize, index: &Tensor) -> Tensor {
         let axis = self.axis("gather", axis);
-        structured::gather("gather", self.shape(), index.shape(), axis).or_fail();
-        self.gather_checked(axis, &index.checked_index(self.shape()[axis], "gather"))
+        let part = self.beginning(index.shape(), Some(axis));
+        structured::gather("gather", part.shape(), index.shape(), axis).or_fail();
+        part.gather_checked(axis, &index.checked_index(self.shape()[axis], "gather"))
+    }
+
+    /// The first elements along each axis that is longer than in a shape of the same rank, but for one axis.
+    #[track_caller]
+    fn beginning(&self, shape: &Shape, but: Option<usize>) -> Tensor {
+        if shape.rank() != self.rank() {
+            return self.clone();
+        }
+        let mut part = self.clone();
+        for (axis, &size) in shape.iter().enumerate() {
+            if but != Some(axis) && size < part.shape()[axis] {
+                part = part.narrow(axis as isize, 0, size);
+            }
+        }
+        part
     }
 
     /// This tensor plus the updates, each added at its index along `axis`; updates at one index add
@@ -33,7 +49,8 @@ impl Tensor {
         self + &Tensor::scatter_add_zeros(*self.shape(), axis, index, updates)
     }
 
-    /// Zeros of `shape` plus the updates, each added at its index along `axis`.
+    /// Zeros of `shape` plus the updates, each added at its index along `axis`. The index may be shorter than
+    /// the updates and, but for that axis, than the shape: only what it names is added.
     ///
     /// The transpose of [`Tensor::gather`]. Panics if shapes do not fit or the updates are bool.
     /// PyTorch: `torch.zeros(shape).scatter_add(axis, index, updates)`.
@@ -47,10 +64,19 @@ impl Tensor {
     ) -> Tensor {
         let shape = shape.into();
         let axis = shape_rules::axis("scatter_add", axis, shape.rank()).or_fail();
-        structured::scatter(&shape, index.shape(), updates.shape(), axis).or_fail();
+        let updates = &updates.beginning(index.shape(), None);
+        let (mut part, mut padding) = (shape, vec![(0, 0); shape.rank()]);
+        for (other, &size) in index.shape().iter().enumerate().take(shape.rank()) {
+            if other != axis && size < shape[other] {
+                part = part.with(other, size);
+                padding[other] = (0, shape[other] - size);
+            }
+        }
+        structured::scatter(&part, index.shape(), updates.shape(), axis).or_fail();
         shape_rules::number("scatter_add", updates.dtype()).or_fail();
         let index = index.checked_index(shape[axis], "scatter_add");
-        index.scatter_add_checked(axis, updates, shape)
+        let sums = index.scatter_add_checked(axis, updates, part);
+        if part == shape { sums } else { sums.pad(&padding) }
     }
 
     /// Slices of this tensor along `axis`, one per element of an index of any rank: the index's axes

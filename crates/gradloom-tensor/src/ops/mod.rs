@@ -25,5 +25,8 @@ pub mod attention;
 pub mod loss;
 pub mod scan;
 mod search;
+pub mod cumulative;
+pub mod rearrange;
+pub mod contract;
 #[cfg(test)]
 mod structured_tests;

@@ -205,7 +205,7 @@ impl Tensor {
     }
 
     #[track_caller]
-    fn axes(&self, op: &str, axes: impl IntoAxes) -> Axes {
+    pub(crate) fn axes(&self, op: &str, axes: impl IntoAxes) -> Axes {
         axes.resolve(op, self.rank()).or_fail()
     }
 

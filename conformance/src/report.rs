@@ -1,0 +1,95 @@
+//! What the samples of all operators come to.
+
+use std::fmt::Write as _;
+
+use gradloom::Device;
+
+use crate::golden::Golden;
+use crate::run::{Outcome, run};
+use crate::table;
+
+/// The samples of one operator on one device.
+#[derive(Clone, Debug)]
+pub struct Counts {
+    /// The operator.
+    pub op: String,
+    /// Whether there is a row for it.
+    pub mapped: bool,
+    /// Right in values and gradients.
+    pub passed: usize,
+    /// What is wrong with the others.
+    pub failed: Vec<String>,
+    /// Samples with options that the row does not know, and which.
+    pub skipped: Vec<String>,
+    /// Samples for which the device has no kernel.
+    pub lacking: usize,
+}
+
+/// Runs samples on a device, so many of each operator at most.
+pub fn all(golden: &[Golden], device: &Device, most: usize) -> Vec<Counts> {
+    let rows = table::all();
+    let mut found = Vec::new();
+    for Golden { op, samples } in golden {
+        let row = rows.iter().find(|row| row.name == op);
+        let (mut passed, mut failed, mut skipped, mut lacking) = (0, Vec::new(), Vec::new(), 0);
+        for (index, sample) in samples.iter().enumerate().take(most) {
+            let Some(row) = row else { break };
+            match run(row, sample, device) {
+                Outcome::Passed => passed += 1,
+                Outcome::Failed(reason) => failed.push(format!("sample {index}: {reason}")),
+                Outcome::Skipped(reason) => skipped.push(reason),
+                Outcome::Lacking => lacking += 1,
+            }
+        }
+        found.push(Counts {
+            op: op.clone(),
+            mapped: row.is_some(),
+            passed,
+            failed,
+            skipped,
+            lacking,
+        });
+    }
+    found
+}
+
+/// The table of `docs/conformance.md`.
+pub fn markdown(devices: &[(String, Vec<Counts>)]) -> String {
+    let mut text = String::from(
+        "# Conformance\n\n\
+         PyTorch's own operator samples (the OpInfo database inside the torch package) on the devices of one \
+         machine: values, and gradients of the first order, against results computed in f64. Written by \
+         `cargo xtask conformance`.\n\n\
+         | device | operators | mapped | samples passed | failed | no kernel | options not known |\n\
+         | --- | --- | --- | --- | --- | --- | --- |\n",
+    );
+    let sum =
+        |counts: &[Counts], of: fn(&Counts) -> usize| -> usize { counts.iter().map(of).sum() };
+    for (device, counts) in devices {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "| {device} | {} | {} | {} | {} | {} | {} |",
+            counts.len(),
+            counts.iter().filter(|op| op.mapped).count(),
+            sum(counts, |op| op.passed),
+            sum(counts, |op| op.failed.len()),
+            sum(counts, |op| op.lacking),
+            sum(counts, |op| op.skipped.len()),
+        );
+    }
+    let Some((_, counts)) = devices.first() else { return text };
+    text.push_str("\n## Operators\n\n| operator | passed | failed | options not known |\n");
+    text.push_str("| --- | --- | --- | --- |\n");
+    for op in counts.iter().filter(|op| op.mapped) {
+        let mut reasons = op.skipped.clone();
+        reasons.sort();
+        reasons.dedup();
+        let reasons = reasons.join("; ").replace('|', "\\|");
+        let _ = writeln!(text, "| `{}` | {} | {} | {reasons} |", op.op, op.passed, op.failed.len());
+    }
+    let missing: Vec<String> =
+        counts.iter().filter(|op| !op.mapped).map(|op| format!("`{}`", op.op)).collect();
+    let _ = writeln!(text, "\n## Not mapped\n\n{}", missing.join(", "));
+    text
+}

@@ -1,0 +1,43 @@
+//! The committed slice of PyTorch's operator samples, on every device.
+
+use conformance::{golden, report};
+use gradloom::{Device, SelectDevice as _};
+
+/// Rows that are there stay there; raise it with every batch of rows.
+const MAPPED_MIN: usize = 380;
+
+fn check(device: &Device, most: usize) {
+    let golden = golden::slice().expect("the committed slice");
+    let counts = report::all(&golden, device, most);
+    let mut wrong = Vec::new();
+    for op in &counts {
+        wrong.extend(op.failed.iter().map(|reason| format!("{}: {reason}", op.op)));
+    }
+    let (mapped, passed) = (
+        counts.iter().filter(|op| op.mapped).count(),
+        counts.iter().map(|op| op.passed).sum::<usize>(),
+    );
+    println!("{}: {mapped} operators, {passed} samples right", device.name());
+    assert!(wrong.is_empty(), "{}:\n{}", device.name(), wrong.join("\n"));
+    assert!(mapped >= MAPPED_MIN, "{mapped} operators are mapped");
+    for row in conformance::table::all() {
+        assert!(golden.iter().any(|of| of.op == row.name), "{}: no such operator", row.name);
+    }
+}
+
+#[test]
+fn the_processor_agrees_with_pytorch() {
+    check(&Device::cpu(), usize::MAX);
+}
+
+#[test]
+fn every_gpu_agrees_with_pytorch() {
+    let gpus = Device::gpus();
+    if gpus.is_empty() {
+        let required = std::env::var_os("GRADLOOM_REQUIRE_GPU").is_some_and(|value| value == "1");
+        assert!(!required, "GRADLOOM_REQUIRE_GPU=1, but there is no GPU adapter");
+        eprintln!("SKIPPED on GPUs: no adapter found; install a Vulkan driver to run this test");
+    }
+    // Compiling shaders is what takes the time.
+    gpus.iter().for_each(|gpu| check(gpu, 2));
+}
