@@ -1,6 +1,9 @@
 //! What is improved in a compiled program: outputs written in place of registers, results read where
 //! they are, registers reused.
 
+use gradloom_plan::KernelInput;
+
+use super::ahead::Ahead;
 use super::step::{Source, Step, Target, TileProgram, Work, operands, operands_mut};
 use crate::convert::Lane;
 
@@ -125,4 +128,34 @@ pub(super) fn allocate_registers(program: &mut TileProgram) {
     program.stores.iter_mut().for_each(|(source, ..)| rename(source));
     program.exports.iter_mut().for_each(rename);
     program.registers = used;
+}
+
+/// Bytes of an operand up to which it stays in the first-level cache by itself.
+const SMALL: usize = 8 * 1024;
+
+/// Finds what tiles read in order of operands that are not small.
+pub(super) fn look_ahead(program: &mut TileProgram, inputs: &[KernelInput]) {
+    let size = |input: usize| inputs[input].dtype.size();
+    let read = program.steps.iter().flat_map(|step| operands(&step.work));
+    let kept = program.stores.iter().map(|(source, ..)| *source);
+    let direct = read.chain(kept).chain(program.exports.iter().copied());
+    let direct = direct.filter_map(|source| match source {
+        Source::Input { input, offset } => {
+            Some((input, Ahead::neighbours(input, size(input), offset)))
+        }
+        _ => None,
+    });
+    let loaded = program.steps.iter().filter_map(|step| match &step.work {
+        Work::Load { input, access, .. } => {
+            Some((*input, Ahead::runs(*input, size(*input), access)?))
+        }
+        _ => None,
+    });
+    let mut ahead: Vec<Ahead> = Vec::new();
+    for (input, one) in direct.chain(loaded) {
+        if inputs[input].len * size(input) > SMALL && !ahead.iter().any(|known| known.same(&one)) {
+            ahead.push(one);
+        }
+    }
+    program.ahead = ahead;
 }

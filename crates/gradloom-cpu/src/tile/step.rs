@@ -5,6 +5,7 @@ use gradloom_tensor::op::{Binary, Unary};
 use gradloom_tensor::{DType, Scalar};
 
 use super::access::Access;
+use super::ahead::Ahead;
 use crate::convert::Lane;
 
 /// Where a step finds an operand.
@@ -92,6 +93,10 @@ pub(crate) struct TileProgram {
     pub(super) exports: Vec<Source>,
     pub(super) uniforms: usize,
     pub(super) registers: usize,
+    /// What tiles read in order of large operands.
+    pub(super) ahead: Vec<Ahead>,
+    /// Outputs that are written, and the bytes of their elements.
+    pub(super) written: Vec<(usize, usize)>,
     /// True if some lane has 64 bits.
     pub(super) wide: bool,
 }
