@@ -1,4 +1,4 @@
-//! [`Ahead`]: what the next tile reads, asked for while this one is computed.
+//! [`Ahead`]: what the next tile reads and writes, asked for while this one is computed.
 //!
 //! A tile reads little of each of many operands, so the processor sees no stream long enough to follow by
 //! itself, least of all across pages.
@@ -12,9 +12,36 @@ use super::access::Access;
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
+/// What a program reads and writes in order, tile after tile.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ahead {
+    pub(super) read: Vec<Read>,
+    /// Outputs, and the bytes of their elements.
+    pub(super) written: Vec<(usize, usize)>,
+}
+
+impl Ahead {
+    /// Asks for the `len` elements from `start` of the space on, and for their place in the outputs.
+    #[inline]
+    pub(super) fn ask(
+        &self,
+        inputs: &[&[u8]],
+        outputs: &[&mut [u8]],
+        [start, position]: [usize; 2],
+        len: usize,
+    ) {
+        for read in &self.read {
+            read.ask(inputs[read.input], start, len);
+        }
+        for &(output, size) in &self.written {
+            fetch(&*outputs[output], size, position as isize, len);
+        }
+    }
+}
+
 /// An operand that tiles read in order.
 #[derive(Clone, Debug)]
-pub(super) struct Ahead {
+pub(super) struct Read {
     input: usize,
     /// Bytes of an element.
     size: usize,
@@ -29,15 +56,15 @@ enum Place {
     Runs(Box<Access>),
 }
 
-impl Ahead {
+impl Read {
     /// Element `offset + i` of an operand at element `i` of the space.
-    pub(super) fn neighbours(input: usize, size: usize, offset: isize) -> Ahead {
-        Ahead { input, size, place: Place::Offset(offset) }
+    pub(super) fn neighbours(input: usize, size: usize, offset: isize) -> Read {
+        Read { input, size, place: Place::Offset(offset) }
     }
 
     /// Through an access, if it has runs of neighbours.
-    pub(super) fn runs(input: usize, size: usize, access: &Access) -> Option<Ahead> {
-        access.has_runs().then(|| Ahead {
+    pub(super) fn runs(input: usize, size: usize, access: &Access) -> Option<Read> {
+        access.has_runs().then(|| Read {
             input,
             size,
             place: Place::Runs(Box::new(access.clone())),
@@ -45,38 +72,33 @@ impl Ahead {
     }
 
     /// True if both ask for the same.
-    pub(super) fn same(&self, other: &Ahead) -> bool {
-        let neighbours = |ahead: &Ahead| match ahead.place {
-            Place::Offset(offset) => Some((ahead.input, offset)),
+    pub(super) fn same(&self, other: &Read) -> bool {
+        let neighbours = |read: &Read| match read.place {
+            Place::Offset(offset) => Some((read.input, offset)),
             Place::Runs(_) => None,
         };
         neighbours(self).is_some() && neighbours(self) == neighbours(other)
     }
 
-    /// Asks for elements `start..start + len` of the space, as far as there are such.
-    #[inline]
-    pub(super) fn ask(&self, inputs: &[&[u8]], start: usize, len: usize) {
-        let bytes = inputs[self.input];
-        let elements = |first: isize, len: usize| {
-            let first = usize::try_from(first).unwrap_or(usize::MAX).saturating_mul(self.size);
-            let end = first.saturating_add(len * self.size).min(bytes.len());
-            fetch(bytes.get(first..end).unwrap_or_default());
-        };
+    fn ask(&self, bytes: &[u8], start: usize, len: usize) {
         match &self.place {
-            Place::Offset(offset) => elements(offset + start as isize, len),
+            Place::Offset(offset) => fetch(bytes, self.size, offset + start as isize, len),
             Place::Runs(access) => {
                 for run in access.runs(start, len) {
-                    elements(run.index + run.exists.start as isize, run.exists.len());
+                    let first = run.index + run.exists.start as isize;
+                    fetch(bytes, self.size, first, run.exists.len());
                 }
             }
         }
     }
 }
 
-/// Asks for some bytes.
+/// Asks for `len` elements of `size` bytes from `first` on, as far as there are such.
 #[inline]
-pub(super) fn fetch(bytes: &[u8]) {
-    bytes.chunks(LINE).for_each(prefetch);
+fn fetch(bytes: &[u8], size: usize, first: isize, len: usize) {
+    let first = usize::try_from(first).unwrap_or(usize::MAX).saturating_mul(size);
+    let end = first.saturating_add(len * size).min(bytes.len());
+    bytes.get(first..end).unwrap_or_default().chunks(LINE).for_each(prefetch);
 }
 
 /// Asks for the first line of some bytes.

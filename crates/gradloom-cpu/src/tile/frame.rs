@@ -7,7 +7,6 @@ use bytemuck::Pod;
 use gradloom_tensor::{DType, Scalar};
 
 use super::TILE;
-use super::ahead;
 use super::memory_steps;
 use super::operand::{Operand, lane_of_word, word_of_lane};
 use super::step::{Source, Step, Target, TileProgram, Work};
@@ -213,14 +212,8 @@ impl<'a> Frame<'a> {
     pub(crate) fn run(&self, registers: &mut Registers, tile: &mut Tile<'_, '_>) {
         debug_assert!(tile.len <= TILE);
         let registers = &mut registers.0;
-        for read in &self.program.ahead {
-            read.ask(self.inputs, tile.start + tile.len, tile.len);
-        }
-        for &(output, size) in &self.program.written {
-            let next = (tile.position + tile.len) * size;
-            let rest = tile.outputs[output].get(next..).unwrap_or_default();
-            ahead::fetch(&rest[..rest.len().min(tile.len * size)]);
-        }
+        let next = [tile.start + tile.len, tile.position + tile.len];
+        self.program.ahead.ask(self.inputs, tile.outputs, next, tile.len);
         for step in &self.program.steps {
             let lanes = step.lane.size();
             match step.target {

@@ -3,8 +3,8 @@
 
 use gradloom_plan::KernelInput;
 
-use super::ahead::Ahead;
-use super::step::{Source, Step, Target, TileProgram, Work, operands, operands_mut};
+use super::ahead::{Ahead, Read};
+use super::step::{Source, Step, Store, Target, TileProgram, Work, operands, operands_mut};
 use crate::convert::Lane;
 
 /// Lets the step that computes a stored value write the output itself. The first `hoisted` steps read
@@ -133,29 +133,31 @@ pub(super) fn allocate_registers(program: &mut TileProgram) {
 /// Bytes of an operand up to which it stays in the first-level cache by itself.
 const SMALL: usize = 8 * 1024;
 
-/// Finds what tiles read in order of operands that are not small.
-pub(super) fn look_ahead(program: &mut TileProgram, inputs: &[KernelInput]) {
+/// Finds what tiles read in order of operands that are not small, and what they write.
+pub(super) fn look_ahead(program: &mut TileProgram, inputs: &[KernelInput], stores: &[Store]) {
     let size = |input: usize| inputs[input].dtype.size();
     let read = program.steps.iter().flat_map(|step| operands(&step.work));
     let kept = program.stores.iter().map(|(source, ..)| *source);
     let direct = read.chain(kept).chain(program.exports.iter().copied());
     let direct = direct.filter_map(|source| match source {
         Source::Input { input, offset } => {
-            Some((input, Ahead::neighbours(input, size(input), offset)))
+            Some((input, Read::neighbours(input, size(input), offset)))
         }
         _ => None,
     });
     let loaded = program.steps.iter().filter_map(|step| match &step.work {
         Work::Load { input, access, .. } => {
-            Some((*input, Ahead::runs(*input, size(*input), access)?))
+            Some((*input, Read::runs(*input, size(*input), access)?))
         }
         _ => None,
     });
-    let mut ahead: Vec<Ahead> = Vec::new();
+    let mut in_order: Vec<Read> = Vec::new();
     for (input, one) in direct.chain(loaded) {
-        if inputs[input].len * size(input) > SMALL && !ahead.iter().any(|known| known.same(&one)) {
-            ahead.push(one);
+        if inputs[input].len * size(input) > SMALL && !in_order.iter().any(|known| known.same(&one))
+        {
+            in_order.push(one);
         }
     }
-    program.ahead = ahead;
+    let written = stores.iter().map(|store| (store.output, store.dtype.size())).collect();
+    program.ahead = Ahead { read: in_order, written };
 }

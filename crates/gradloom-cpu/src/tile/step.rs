@@ -93,10 +93,8 @@ pub(crate) struct TileProgram {
     pub(super) exports: Vec<Source>,
     pub(super) uniforms: usize,
     pub(super) registers: usize,
-    /// What tiles read in order of large operands.
-    pub(super) ahead: Vec<Ahead>,
-    /// Outputs that are written, and the bytes of their elements.
-    pub(super) written: Vec<(usize, usize)>,
+    /// What tiles read of large operands, and write, in order.
+    pub(super) ahead: Ahead,
     /// True if some lane has 64 bits.
     pub(super) wide: bool,
 }
