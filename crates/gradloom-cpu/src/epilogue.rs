@@ -71,6 +71,11 @@ impl Epilogue {
         }
     }
 
+    /// True if results stay as they are made.
+    pub(crate) fn is_identity(&self) -> bool {
+        self.identity
+    }
+
     /// Makes the result of all units with `produce` and runs the program over it.
     pub(crate) fn run(
         &self,

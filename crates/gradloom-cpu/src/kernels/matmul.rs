@@ -12,9 +12,7 @@ use gradloom_plan::{Kernel, View};
 use gradloom_tensor::{DType, Result};
 
 use super::executable::{Context, Executable, InPlace, TASK_MIN, lane_dtype};
-use super::matmul_panels::{
-    PANEL_ROWS, TASK_WORK, TRANSPOSED_ROWS, multiply_panels, pack, rows_per_task,
-};
+use super::matmul_panels::{TASK_ROWS, TASK_WORK, multiply_panels, pack, rows_per_task};
 use super::matrix::Matrix;
 use super::product::Number;
 use super::stored;
@@ -34,6 +32,8 @@ const BLOCKS_MAX: usize = 16;
 const BLOCK_ELEMENTS: usize = 64 * 1024;
 /// What it costs to move an element across rows, in elements moved along them.
 const ACROSS_COST: usize = 6;
+/// Rows of a left matrix of other elements that become lanes at a time.
+const LANE_ROWS: usize = 48;
 
 pub(crate) struct Matmul {
     lhs: View,
@@ -124,8 +124,8 @@ impl Matmul {
         let threads = if m * n * k <= SEQUENTIAL_WORK { 1 } else { context.threads };
         let per_task = match threads {
             // Panels are read once for all rows whose results fit the cache.
-            1 => (BLOCK_ELEMENTS / n.max(1)).max(1).next_multiple_of(PANEL_ROWS),
-            _ => rows_per_task([m, n, k], threads),
+            1 => (BLOCK_ELEMENTS / n.max(1)).max(1).next_multiple_of(TASK_ROWS),
+            _ => rows_per_task([m, n, k], threads, !self.epilogue.is_identity()),
         };
         let packed: &[f32] = bytemuck::cast_slice(packed.get());
         let division = Division { units: m, unit_elements: n, per_task, threads };
@@ -169,7 +169,7 @@ impl Matmul {
             let product = Product::<S, T>::new(context, self.dtype, self.size, left, right)?;
             if !product.transposed || m == 1 {
                 let (units, unit_elements) = if product.transposed { (n, 1) } else { (m, n) };
-                let per_task = product.rows_per_task(context.threads);
+                let per_task = product.rows_per_task(context.threads, !self.epilogue.is_identity());
                 let division = Division { units, unit_elements, per_task, threads };
                 self.epilogue.run(context, inputs, outputs, division, |rows, out| {
                     product.rows(context, rows, bytemuck::cast_slice_mut(out));
@@ -242,12 +242,12 @@ impl<'a, S: Pod + Sync, T: Number> Product<'a, S, T> {
     }
 
     /// Rows of a task. The bits of panels do not depend on it; otherwise the shape alone decides.
-    fn rows_per_task(&self, threads: usize) -> usize {
+    fn rows_per_task(&self, threads: usize, epilogue: bool) -> usize {
         let [rows, columns, inner] = self.size;
         if self.packed.is_none() {
             return rows.div_ceil(BLOCKS_MAX).next_multiple_of(BLOCK);
         }
-        rows_per_task([rows, columns, inner], threads)
+        rows_per_task([rows, columns, inner], threads, epilogue)
     }
 
     /// Computes some rows into `out`, which has them alone.
@@ -279,11 +279,11 @@ impl<'a, S: Pod + Sync, T: Number> Product<'a, S, T> {
         lhs: Matrix<'_, S>,
     ) {
         let level = context.level;
-        let mut lanes = Scratch::take::<T>(TRANSPOSED_ROWS.min(rows) * inner);
-        let outs = out[..rows * columns].chunks_mut((TRANSPOSED_ROWS * columns).max(1));
+        let mut lanes = Scratch::take::<T>(LANE_ROWS.min(rows) * inner);
+        let outs = out[..rows * columns].chunks_mut((LANE_ROWS * columns).max(1));
         for (index, out) in outs.enumerate() {
-            let first = index * TRANSPOSED_ROWS;
-            let count = TRANSPOSED_ROWS.min(rows - first);
+            let first = index * LANE_ROWS;
+            let count = LANE_ROWS.min(rows - first);
             stored::load_block(
                 level,
                 self.dtype,
@@ -333,7 +333,7 @@ impl<'a, S: Pod + Sync, T: Number> Product<'a, S, T> {
     fn all_rows(&self, context: &Context<'_>, out: &mut [T]) {
         let [rows, columns, _] = self.size;
         let bytes = columns * size_of::<T>();
-        let per_task = self.rows_per_task(context.threads);
+        let per_task = self.rows_per_task(context.threads, false);
         let out: &mut [u8] = bytemuck::cast_slice_mut(out);
         parallel::split(context.threads, &mut [out], &[bytes], rows, per_task, |range, parts| {
             self.rows(context, range, bytemuck::cast_slice_mut(parts[0]));

@@ -16,12 +16,18 @@ use crate::transpose::transpose;
 
 /// Least multiplications of a task.
 pub(super) const TASK_WORK: usize = 256 * 1024;
-/// Rows of a tile of panels, of which a task has whole ones.
-pub(super) const PANEL_ROWS: usize = 6;
-/// Elements from one column to the next from which rows are transposed before they are multiplied, and how
-/// many rows at a time.
+/// Rows of a task are a multiple of this: a cache line of a left matrix that lies in columns.
+pub(super) const TASK_ROWS: usize = 16;
+/// Elements of the result that a task makes before its epilogue reads them again, and rows from which on
+/// it is not worth reading all panels once more for fewer.
+const EPILOGUE_ELEMENTS: usize = 64 * 1024;
+const EPILOGUE_ROWS: usize = 64;
+/// Elements from one column to the next from which rows are transposed before they are multiplied.
 const FAR: isize = 4096;
-pub(super) const TRANSPOSED_ROWS: usize = 48;
+/// Rows that are transposed at a time, at least and at most, and elements of them where they are long: of
+/// many rows more neighbours are read of each page.
+const TRANSPOSED_ROWS: [usize; 2] = [48, 144];
+const TRANSPOSED_ELEMENTS: usize = 512 * 1024;
 /// Columns that are multiples of this apart share so few places of the caches that blocks of
 /// [`DEPTH`] drive their own lines out.
 const CROWDED: isize = 1024;
@@ -47,10 +53,19 @@ pub(super) fn pack<S: Pod + Sync, T: Number>(
     Ok(packed)
 }
 
-/// Rows of a task of panels, whose bits do not depend on it.
-pub(super) fn rows_per_task([rows, columns, inner]: [usize; 3], threads: usize) -> usize {
+/// Rows of a task of panels, whose bits do not depend on it. With an epilogue a task is no larger than what
+/// it finds in the cache again.
+pub(super) fn rows_per_task(
+    [rows, columns, inner]: [usize; 3],
+    threads: usize,
+    epilogue: bool,
+) -> usize {
     let enough = TASK_WORK.div_ceil((columns * inner).max(1));
-    rows.div_ceil(threads * 4).max(enough).next_multiple_of(PANEL_ROWS)
+    let most = match epilogue {
+        true => (EPILOGUE_ELEMENTS / columns.max(1)).max(EPILOGUE_ROWS),
+        false => usize::MAX,
+    };
+    rows.div_ceil(threads * 4).min(most).max(enough).next_multiple_of(TASK_ROWS)
 }
 
 pub(super) fn multiply_panels<T: Number>(
@@ -79,11 +94,13 @@ fn multiply_transposed<T: Number>(
     packed: &[T],
 ) {
     lhs.check(rows, inner);
-    let mut transposed = Scratch::take::<T>(TRANSPOSED_ROWS.min(rows) * inner);
-    let outs = out[..rows * columns].chunks_mut((TRANSPOSED_ROWS * columns).max(1));
+    let [least, most] = TRANSPOSED_ROWS;
+    let together = (TRANSPOSED_ELEMENTS / inner.max(1)).clamp(least, most).min(rows.max(1));
+    let mut transposed = Scratch::take::<T>(together * inner);
+    let outs = out[..rows * columns].chunks_mut((together * columns).max(1));
     for (index, out) in outs.enumerate() {
-        let first = index * TRANSPOSED_ROWS;
-        let count = TRANSPOSED_ROWS.min(rows - first);
+        let first = index * together;
+        let count = together.min(rows - first);
         let source = &lhs.values[(lhs.offset + first as isize) as usize..];
         let step = lhs.strides[1] as usize;
         transpose(context.level, source, step, [inner, count], transposed.get_mut(), inner);

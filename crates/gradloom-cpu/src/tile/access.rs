@@ -93,6 +93,11 @@ impl Access {
         access
     }
 
+    /// True if neighbours along the innermost axis are neighbours in the buffer.
+    pub(super) fn has_runs(&self) -> bool {
+        self.pattern != Pattern::Nothing && self.rank > 0 && self.strides[self.rank - 1] == 1
+    }
+
     /// The elements `start..start + len` of the space in runs.
     ///
     /// An iterator rather than a visitor: loops over it keep the target features of their caller.

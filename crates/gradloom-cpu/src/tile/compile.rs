@@ -9,7 +9,10 @@ use gradloom_plan::{KernelInput, View};
 use gradloom_tensor::{DType, Scalar};
 
 use super::access::{Access, Pattern};
-use super::passes::{allocate_registers, read_outputs_directly, write_outputs_directly};
+use super::ahead::Ahead;
+use super::passes::{
+    allocate_registers, look_ahead, read_outputs_directly, write_outputs_directly,
+};
 use super::step::{Accumulator, Source, Step, Store, Target, TileProgram, Work, operands};
 use crate::convert::Lane;
 
@@ -233,11 +236,13 @@ impl<'a> Builder<'a> {
             exports: self.request.exports.iter().map(|&value| self.values[value]).collect(),
             uniforms: self.uniforms,
             registers: self.registers,
+            ahead: Ahead::default(),
             wide: instructions.iter().any(|instruction| Lane::of(instruction.dtype).size() == 8),
         };
         write_outputs_directly(&mut program, hoisted);
         read_outputs_directly(&mut program);
         allocate_registers(&mut program);
+        look_ahead(&mut program, self.request.inputs, self.request.stores);
         program
     }
 }

@@ -212,6 +212,8 @@ impl<'a> Frame<'a> {
     pub(crate) fn run(&self, registers: &mut Registers, tile: &mut Tile<'_, '_>) {
         debug_assert!(tile.len <= TILE);
         let registers = &mut registers.0;
+        let next = [tile.start + tile.len, tile.position + tile.len];
+        self.program.ahead.ask(self.inputs, tile.outputs, next, tile.len);
         for step in &self.program.steps {
             let lanes = step.lane.size();
             match step.target {

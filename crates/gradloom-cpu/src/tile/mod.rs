@@ -10,6 +10,7 @@ mod cast;
 mod compile;
 mod passes;
 mod step;
+mod ahead;
 mod frame;
 mod memory_steps;
 mod operand;

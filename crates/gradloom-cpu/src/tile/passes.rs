@@ -1,7 +1,10 @@
 //! What is improved in a compiled program: outputs written in place of registers, results read where
 //! they are, registers reused.
 
-use super::step::{Source, Step, Target, TileProgram, Work, operands, operands_mut};
+use gradloom_plan::KernelInput;
+
+use super::ahead::{Ahead, Read};
+use super::step::{Source, Step, Store, Target, TileProgram, Work, operands, operands_mut};
 use crate::convert::Lane;
 
 /// Lets the step that computes a stored value write the output itself. The first `hoisted` steps read
@@ -125,4 +128,36 @@ pub(super) fn allocate_registers(program: &mut TileProgram) {
     program.stores.iter_mut().for_each(|(source, ..)| rename(source));
     program.exports.iter_mut().for_each(rename);
     program.registers = used;
+}
+
+/// Bytes of an operand up to which it stays in the first-level cache by itself.
+const SMALL: usize = 8 * 1024;
+
+/// Finds what tiles read in order of operands that are not small, and what they write.
+pub(super) fn look_ahead(program: &mut TileProgram, inputs: &[KernelInput], stores: &[Store]) {
+    let size = |input: usize| inputs[input].dtype.size();
+    let read = program.steps.iter().flat_map(|step| operands(&step.work));
+    let kept = program.stores.iter().map(|(source, ..)| *source);
+    let direct = read.chain(kept).chain(program.exports.iter().copied());
+    let direct = direct.filter_map(|source| match source {
+        Source::Input { input, offset } => {
+            Some((input, Read::neighbours(input, size(input), offset)))
+        }
+        _ => None,
+    });
+    let loaded = program.steps.iter().filter_map(|step| match &step.work {
+        Work::Load { input, access, .. } => {
+            Some((*input, Read::runs(*input, size(*input), access)?))
+        }
+        _ => None,
+    });
+    let mut in_order: Vec<Read> = Vec::new();
+    for (input, one) in direct.chain(loaded) {
+        if inputs[input].len * size(input) > SMALL && !in_order.iter().any(|known| known.same(&one))
+        {
+            in_order.push(one);
+        }
+    }
+    let written = stores.iter().map(|store| (store.output, store.dtype.size())).collect();
+    program.ahead = Ahead { read: in_order, written };
 }

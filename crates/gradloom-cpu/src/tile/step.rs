@@ -5,6 +5,7 @@ use gradloom_tensor::op::{Binary, Unary};
 use gradloom_tensor::{DType, Scalar};
 
 use super::access::Access;
+use super::ahead::Ahead;
 use crate::convert::Lane;
 
 /// Where a step finds an operand.
@@ -92,6 +93,8 @@ pub(crate) struct TileProgram {
     pub(super) exports: Vec<Source>,
     pub(super) uniforms: usize,
     pub(super) registers: usize,
+    /// What tiles read of large operands, and write, in order.
+    pub(super) ahead: Ahead,
     /// True if some lane has 64 bits.
     pub(super) wide: bool,
 }
