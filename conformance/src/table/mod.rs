@@ -4,8 +4,11 @@ mod composed;
 mod elementwise;
 mod reductions;
 mod shapes;
+mod images;
 mod layers;
+mod losses;
 mod matrices;
+mod products;
 mod windows;
 
 use gradloom::Tensor;
@@ -19,7 +22,8 @@ pub struct Row {
     pub name: &'static str,
     /// The call with the operands of a sample.
     pub run: fn(&Sample) -> Result<Vec<Tensor>, Skip>,
-    /// Errors are relative to the largest element of a result, as those of stable algorithms on matrices are.
+    /// Errors are relative to the largest element of a result, as those of sums of products and of stable
+    /// algorithms on matrices are: terms may cancel.
     pub of_largest: bool,
 }
 
@@ -54,10 +58,17 @@ pub fn all() -> Vec<Row> {
         elementwise::table(),
         reductions::table(),
         shapes::table(),
-        layers::table(),
-        matrices::table().into_iter().map(|row| Row { of_largest: true, ..row }).collect(),
-        windows::table(),
+        of_largest(layers::table()),
+        of_largest(matrices::table()),
+        of_largest(windows::table()),
         composed::table(),
+        of_largest(products::table()),
+        images::table(),
+        losses::table(),
     ]
     .concat()
+}
+
+fn of_largest(rows: Vec<Row>) -> Vec<Row> {
+    rows.into_iter().map(|row| Row { of_largest: true, ..row }).collect()
 }

@@ -172,15 +172,19 @@ impl Tensor {
         (&sum * &sum.constant_like(1.0 / batch as f64)).cast(self.dtype())
     }
 
-    /// `x . y / (max(|x|, 1e-8) max(|y|, 1e-8))` along an axis, which disappears.
+    /// `x . y / (max(|x|, 1e-8) max(|y|, 1e-8))` along an axis, which disappears; broadcast.
     ///
-    /// Panics if shapes or dtypes differ. PyTorch: `F.cosine_similarity`.
+    /// Panics if shapes do not fit or dtypes differ. PyTorch: `F.cosine_similarity`.
     #[track_caller]
     #[must_use]
     pub fn cosine_similarity(&self, other: &Tensor, axis: isize) -> Tensor {
-        check_same("cosine_similarity", self, other);
-        self.axis("cosine_similarity", axis);
-        let (x, y) = (self.wide(), other.wide());
+        const OP: &str = "cosine_similarity";
+        shape_rules::float(OP, self.dtype())
+            .and_then(|dtype| shape_rules::same_dtype(OP, dtype, other.dtype()))
+            .or_fail();
+        let shape = shape_rules::broadcast(OP, self.shape(), other.shape()).or_fail();
+        let (x, y) = (self.wide().expand_to(shape), other.wide().expand_to(shape));
+        x.axis(OP, axis);
         let product = (&x * &y).sum_keepdim(axis);
         let scale = &x.inverse_norm(axis, 1e-8) * &y.inverse_norm(axis, 1e-8);
         (&product * &scale).squeeze(axis).cast(self.dtype())
