@@ -109,6 +109,8 @@ def sample_of(op, sample, gradients):
     first, args, kwargs = tree_map(lambda x: widened.setdefault(id(x), wide(x)), given)
     result = op(first, *args, **kwargs)
     results = leaves(result) if not isinstance(result, torch.Tensor) else [result]
+    # Complex numbers are pairs.
+    results = [torch.view_as_real(x.resolve_conj()) if x.is_complex() else x for x in results]
     if not results:
         line["outputs"] = [encode(result)]
         return line

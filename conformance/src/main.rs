@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use conformance::{golden, report};
+use conformance::golden::{self, Golden};
+use conformance::report;
 use gradloom::{Device, SelectDevice as _};
 
 fn main() -> ExitCode {
@@ -34,23 +35,26 @@ fn work() -> Result<bool, String> {
             }
         }
     }
-    let mut golden = match data {
-        Some(folder) => golden::folder(&folder)?,
-        None => golden::slice()?,
+    let wanted = |golden: Vec<Golden>| -> Vec<Golden> {
+        golden.into_iter().filter(|of| op.as_ref().is_none_or(|op| of.op == *op)).collect()
     };
-    golden.retain(|of| op.as_ref().is_none_or(|op| of.op == *op));
+    let slice = wanted(golden::slice()?);
+    let all = data.map(|folder| golden::folder(&folder).map(wanted)).transpose()?;
+    // Of all devices, only the processor takes every sample: shaders are compiled for each shape of a view.
+    let every = all.as_ref().unwrap_or(&slice);
     let mut devices = Vec::new();
     if device != "gpus" {
-        devices.push(Device::cpu());
+        devices.push((Device::cpu(), every));
     }
     if device != "cpu" {
-        devices.extend(Device::gpus());
+        let own = if device == "gpus" { every } else { &slice };
+        devices.extend(Device::gpus().into_iter().map(|gpu| (gpu, own)));
     }
     // A sample that panics is counted, not shown.
     std::panic::set_hook(Box::new(|_| {}));
     let mut reports = Vec::new();
-    for device in &devices {
-        let counts = report::all(&golden, device, usize::MAX);
+    for (device, golden) in &devices {
+        let counts = report::all(golden, device, usize::MAX);
         for op in &counts {
             for reason in &op.failed {
                 println!("{}: {} {reason}", device.name(), op.op);

@@ -197,6 +197,29 @@ pub(super) fn table() -> Vec<Row> {
         "nn.functional.threshold" => |s| {
             s.x()?.threshold(s.arg(0, "threshold").float()?, s.arg(1, "value").float()?)
         };
+        "logaddexp2" => |s| {
+            let (x, y) = (s.x()?.mul(std::f64::consts::LN_2), s.t(0, "other")?);
+            x.logaddexp(y.mul(std::f64::consts::LN_2)).mul(std::f64::consts::LOG2_E)
+        };
+        "ldexp" => |s| s.x()?.mul(s.t(0, "other")?.cast(DType::F32).exp2());
+        "round.decimals_0" => |s| s.x()?.round();
+        "round.decimals_3" => |s| s.x()?.mul(1000.0).round().div(1000.0);
+        "round.decimals_neg_3" => |s| s.x()?.div(1000.0).round().mul(1000.0);
+        "isin" => |s| {
+            s.only(1, &[])?;
+            let elements = s.t(0, "test_elements")?;
+            let elements = elements.reshape([elements.count()]);
+            s.x()?.unsqueeze(-1).eq(&elements).any(-1)
+        };
+        "__rmod__" => |s| match s.arg(0, "other") {
+            Value::Tensor(other) => other.remainder(&s.x()?),
+            other => { let x = s.x()?; x.full_like(other.float()?).remainder(&x) }
+        };
+        "__rpow__" => |s| match s.arg(0, "other") {
+            Value::Tensor(other) => other.pow(&s.x()?),
+            other => { let x = s.x()?; x.full_like(other.float()?).pow(&x) }
+        };
+        "zero_" => |s| s.x()?.mul(0.0);
         "nn.functional.relu" => |s| s.x()?.relu();
         "nn.functional.relu6" => |s| s.x()?.relu6();
         "nn.functional.elu" => |s| {

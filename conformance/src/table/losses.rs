@@ -114,8 +114,8 @@ pub(super) fn table() -> Vec<Row> {
             let (x, target) = (s.x()?, s.t(0, "target")?);
             let margin = s.named("margin").float_or(1.0)?;
             let zero = x.zeros_like();
-            let apart = x.neg().add(margin).relu();
-            reduced(s, target.eq(1.0).select(&x, &zero).add(target.eq(-1.0).select(apart, &zero)))?
+            let apart = target.ne(1.0).select(x.neg().add(margin).relu(), &zero);
+            reduced(s, apart.add(target.ne(-1.0).select(&x, &zero)))?
         };
         "nn.functional.poisson_nll_loss" => |s| {
             let (x, target) = (s.x()?, s.t(0, "target")?);

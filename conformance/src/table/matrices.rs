@@ -1,7 +1,7 @@
 //! Linear algebra.
 
 use gradloom::Tensor;
-use gradloom::linalg::{self, MatrixNorm, Tolerance};
+use gradloom::linalg::{self, MatrixNorm, Tolerance, Triangular};
 
 use super::{Row, many, rows};
 use crate::sample::{Sample, Skip, Value};
@@ -88,11 +88,25 @@ pub(super) fn table() -> Vec<Row> {
                 false => linalg::solve_right(&a, &b),
             }
         };
+        "pinverse" => |s| {
+            s.only(0, &[])?;
+            linalg::pinv(&s.x()?, Tolerance::default())
+        };
+        "linalg.solve_triangular" => |s| {
+            let (a, b) = (s.x()?, s.t(0, "B")?);
+            let left = s.named("left").bool_or(true)?;
+            let (upper, unit) =
+                (s.named("upper").bool_or(false)?, s.named("unitriangular").bool_or(false)?);
+            let options = if upper { Triangular::upper() } else { Triangular::lower() };
+            let options = if unit { options.unit() } else { options };
+            linalg::solve_triangular(&a, &b, if left { options } else { options.right() })
+        };
         "linalg.vector_norm" => |s| {
             s.only(4, &["ord", "dim", "keepdim"])?;
             let (x, order) = (s.x()?, s.arg(0, "ord").float_or(2.0)?);
             let axes: Vec<isize> = match s.arg(1, "dim") {
                 Value::None => (0..x.rank() as isize).collect(),
+                _ if x.rank() == 0 => Vec::new(),
                 axes => axes.ints()?,
             };
             let norm = linalg::vector_norm(&x, order, &axes[..]);

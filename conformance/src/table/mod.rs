@@ -7,8 +7,10 @@ mod shapes;
 mod images;
 mod layers;
 mod losses;
+mod masked;
 mod matrices;
 mod products;
+mod transforms;
 mod windows;
 
 use gradloom::Tensor;
@@ -65,6 +67,8 @@ pub fn all() -> Vec<Row> {
         of_largest(products::table()),
         images::table(),
         losses::table(),
+        masked::table(),
+        of_largest(transforms::table()),
     ]
     .concat()
 }

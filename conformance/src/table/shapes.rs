@@ -194,7 +194,13 @@ pub(super) fn table() -> Vec<Row> {
                 }
             }
         };
-        "cat" => |s| Tensor::concat(&s.input().tensors()?, s.arg(0, "dim").int_or(0)?);
+        "cat" => |s| {
+            let tensors = s.input().tensors()?;
+            if tensors.iter().any(|x| x.rank() != tensors[0].rank()) {
+                return Err("an empty line among others".into());
+            }
+            Tensor::concat(&tensors, s.arg(0, "dim").int_or(0)?)
+        };
         "stack" => |s| Tensor::stack(&s.input().tensors()?, s.arg(0, "dim").int_or(0)?);
         "vstack" => |s| joined(s, 0, 2)?;
         "hstack" => |s| {
@@ -207,6 +213,7 @@ pub(super) fn table() -> Vec<Row> {
             let (x, index) = (s.x()?, s.t(1, "index")?);
             match x.rank() {
                 0 => return Err("no axis".into()),
+                rank if rank != index.rank() => return Err("an index of other axes".into()),
                 _ => x.gather(s.arg(0, "dim").int()?, &index),
             }
         };
@@ -215,6 +222,28 @@ pub(super) fn table() -> Vec<Row> {
             match (x.rank(), index.rank()) {
                 (0, _) | (_, 0) => return Err("no axis".into()),
                 _ => x.index_select(s.arg(0, "dim").int()?, &index),
+            }
+        };
+        "take_along_dim" => |s| match s.arg(1, "dim") {
+            Value::None => {
+                let (x, index) = (s.x()?, s.t(0, "indices")?);
+                x.reshape([x.count()]).gather(0, &index.reshape([index.count()]))
+            }
+            dim => {
+                let (x, index) = (s.x()?, s.t(0, "indices")?);
+                if x.rank() == 0 || x.rank() != index.rank() {
+                    return Err("an index of other axes".into());
+                }
+                let dim = dim.int()?.rem_euclid(x.rank() as isize) as usize;
+                let (mut own, mut wanted) = (x.shape().to_vec(), index.shape().to_vec());
+                for axis in (0..own.len()).filter(|&axis| axis != dim) {
+                    let size = if own[axis] == 1 { wanted[axis] } else { own[axis] };
+                    (own[axis], wanted[axis]) = (size, size);
+                }
+                let (own, wanted) = (Shape::new(&own), Shape::new(&wanted));
+                let size = x.shape()[dim] as i64;
+                let index = index.lt(0).select(index.add(size), &index);
+                x.broadcast_to(own).gather(dim as isize, &index.broadcast_to(wanted))
             }
         };
         "take" => |s| {

@@ -157,6 +157,19 @@ fn adaptive_average<const N: usize>(
     Ok(unbatched(of(&x, adaptive(s)?), had))
 }
 
+fn adaptive_maxima<const N: usize>(
+    s: &Sample,
+    of: fn(&Tensor, [usize; N]) -> (Tensor, Tensor),
+) -> Result<Vec<Tensor>, Skip> {
+    let (x, had) = batched(s.x()?, N);
+    let (values, indices) = of(&x, adaptive(s)?);
+    let values = unbatched(values, had);
+    match s.arg(1, "return_indices").bool_or(false)? {
+        true => Ok(vec![values, unbatched(indices, had)]),
+        false => Ok(vec![values]),
+    }
+}
+
 pub(super) fn table() -> Vec<Row> {
     let single = rows! {
         "nn.functional.conv1d" => |s| convolution(s, Tensor::conv1d)?;
@@ -165,6 +178,15 @@ pub(super) fn table() -> Vec<Row> {
         "nn.functional.conv_transpose1d" => |s| transposed(s, Tensor::conv_transpose1d)?;
         "nn.functional.conv_transpose2d" => |s| transposed(s, Tensor::conv_transpose2d)?;
         "nn.functional.conv_transpose3d" => |s| transposed(s, Tensor::conv_transpose3d)?;
+        "nn.functional.unfold" => |s| {
+            use gradloom::ops::unfold::UnfoldOptions;
+            let (x, had) = batched(s.x()?, 2);
+            let options = UnfoldOptions::new(sizes::<2>(&s.arg(0, "kernel_size"), 1)?)
+                .dilation(sizes::<2>(&s.arg(1, "dilation"), 1)?)
+                .padding(sizes::<2>(&s.arg(2, "padding"), 0)?)
+                .stride(sizes::<2>(&s.arg(3, "stride"), 1)?);
+            unbatched(x.unfold(&options), had)
+        };
         "nn.functional.avg_pool1d" => |s| averages(s, Tensor::avg_pool1d)?;
         "nn.functional.avg_pool2d" => |s| averages(s, Tensor::avg_pool2d)?;
         "nn.functional.avg_pool3d" => |s| averages(s, Tensor::avg_pool3d)?;
@@ -173,6 +195,15 @@ pub(super) fn table() -> Vec<Row> {
         "nn.functional.adaptive_avg_pool3d" => |s| adaptive_average(s, Tensor::adaptive_avg_pool3d)?;
     };
     let several = many! {
+        "nn.functional.adaptive_max_pool1d" => |s| {
+            adaptive_maxima(s, Tensor::adaptive_max_pool1d_with_indices)?
+        };
+        "nn.functional.adaptive_max_pool2d" => |s| {
+            adaptive_maxima(s, Tensor::adaptive_max_pool2d_with_indices)?
+        };
+        "nn.functional.adaptive_max_pool3d" => |s| {
+            adaptive_maxima(s, Tensor::adaptive_max_pool3d_with_indices)?
+        };
         "nn.functional.max_pool1d" => |s| maxima(s, Tensor::max_pool1d_with_indices)?;
         "nn.functional.max_pool2d" => |s| maxima(s, Tensor::max_pool2d_with_indices)?;
         "nn.functional.max_pool3d" => |s| maxima(s, Tensor::max_pool3d_with_indices)?;

@@ -182,6 +182,25 @@ fn others() -> Vec<Case> {
         Case::new("leaky_relu", |x| x[0].leaky_relu(0.01)).float(s),
         Case::new("mish", |x| x[0].mish()).float(s),
         Case::new("clamp", |x| x[0].clamp(-0.5, 1.0)).float(s),
+        Case::new("asinh", |x| x[0].asinh()).float(s),
+        Case::new("acosh", |x| (&x[0] + 1.5).acosh()).positive(s),
+        Case::new("atanh", |x| x[0].atanh()).unit(s),
+        Case::new("asinh of far values", |x| x[0].asinh()).listed(&[16], FAR).smooth(0),
+        Case::new("sinc", |x| x[0].sinc()).float(s),
+        Case::new("atan2", |x| x[0].atan2(&x[1])).float(s).float(s),
+        Case::new("atan2 of far values", |x| x[0].atan2(x[0].flip(0))).listed(&[16], FAR).smooth(0),
+        Case::new("hypot", |x| x[0].hypot(&x[1])).float(s).float(s),
+        Case::new("logaddexp", |x| x[0].logaddexp(&x[1])).float(s).float(s),
+        Case::new("logaddexp of far values", |x| x[0].logaddexp(x[0].flip(0)))
+            .listed(&[16], FAR)
+            .smooth(0),
+        Case::new("xlogy", |x| x[0].xlogy(&x[1])).float(s).positive(s),
+        Case::new("fmax of far values", |x| x[0].fmax(x[0].flip(0))).listed(&[16], FAR).smooth(0),
+        Case::new("copysign", |x| x[0].copysign(&x[1])).float(s).float(s).smooth(1),
+        Case::new("nan_to_num", |x| x[0].nan_to_num(1.0, None, Some(-2.0)))
+            .listed(&[16], FAR)
+            .smooth(0),
+        Case::new("logit", |x| x[0].sigmoid().logit(Some(1e-3))).float(s),
         Case::new("empty", |x| &x[0] * 2.0 + &x[0]).float(&[0, 3]),
         Case::new("one element", |x| x[0].exp() * &x[0]).float(&[1, 1]),
         Case::new("large", |x| x[0].tanh() * &x[1]).float(&[70, 1000]).float(&[1000]),

@@ -42,6 +42,18 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("argmax with NaN and ties", |x| x[0].argmax(1)).listed(&[3, 4], ODD).smooth(0),
         Case::new("cumsum", |x| x[0].cumsum(1) * 2.0).float(&[3, 7]),
         Case::new("cumsum of the first axis", |x| x[0].exp().cumsum(0)).float(&[7, 3]),
+        Case::new("prod", |x| x[0].prod([0, 2])).float(&[3, 4, 5]),
+        Case::new("prod with zeros", |x| x[0].round().prod(1))
+            .listed(&[3, 4], &[0.0, 2.0, 0.0, 3.0, 1.0]),
+        Case::new("cumprod", |x| x[0].cumprod(1)).float(&[3, 7]),
+        Case::new("cumprod through a zero", |x| x[0].cumprod(0))
+            .listed(&[5], &[2.0, -1.5, 0.0, 3.0, 0.5]),
+        Case::new("cummax with NaN", |x| x[0].cummax(1).1).listed(&[3, 4], ODD).smooth(0),
+        Case::new("cummin", |x| x[0].cummin(0).0).float(&[9, 3]),
+        Case::new("logcumsumexp", |x| x[0].logcumsumexp(1)).float(&[3, 9]),
+        Case::new("median", |x| x[0].median(1).0).float(&[3, 8]),
+        Case::new("quantile", |x| x[0].quantile(0.3, 1)).float(&[3, 8]),
+        Case::new("nanmean", |x| x[0].nanmean(1)).listed(&[3, 4], ODD).smooth(0),
         Case::new("searchsorted", |x| x[0].sort(1, false).0.searchsorted(&x[1], false))
             .float(&[3, 17])
             .float(&[3, 5])

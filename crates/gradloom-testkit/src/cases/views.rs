@@ -6,6 +6,23 @@ use crate::case::Case;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
+        Case::new("diagonal", |x| x[0].diagonal(1, 0, 2).exp()).float(&[4, 3, 5]),
+        Case::new("diagonal below", |x| x[0].diagonal(-2, 0, 1)).float(&[5, 4]),
+        Case::new("diag_embed", |x| x[0].diag_embed(-1) * 2.0).float(&[2, 3]),
+        Case::new("rot90 and movedim", |x| x[0].rot90(3, 0, 1).movedim(0, -1)).float(&[2, 3, 4]),
+        Case::new("repeat_interleave", |x| x[0].repeat_interleave(3, 1)).float(&[2, 3]),
+        Case::new("sliding_windows", |x| x[0].sliding_windows(1, 3, 2)).float(&[2, 8]),
+        Case::new("tensordot", |x| x[0].tensordot(&x[1], &[0, 2], &[1, 0]))
+            .float(&[3, 4, 5])
+            .float(&[5, 3, 2]),
+        Case::new("einsum", |x| gradloom_tensor::Tensor::einsum("bij,kj,bi->kb", x))
+            .float(&[2, 3, 4])
+            .float(&[5, 4])
+            .float(&[2, 3]),
+        Case::new("einsum of a diagonal", |x| gradloom_tensor::Tensor::einsum("iji...->...j", x))
+            .float(&[3, 4, 3, 2]),
+        Case::new("kron", |x| x[0].kron(&x[1])).float(&[2, 3]).float(&[3, 2]),
+        Case::new("cdist", |x| x[0].cdist(&x[1], 2.0)).float(&[4, 3]).float(&[5, 3]),
         Case::new("reshape", |x| x[0].reshape([6, 10]) * 2.0).float(&[3, 4, 5]),
         Case::new("permute", |x| x[0].permute(&[2, 0, 1]).sin()).float(&[3, 4, 5]),
         Case::new("permute alone", |x| x[0].permute(&[2, 0, 1])).float(&[3, 4, 5]),

@@ -245,7 +245,13 @@ impl Tensor {
     pub fn logit(&self, epsilon: Option<f64>) -> Tensor {
         self.require_float("logit");
         let p = self.wide();
-        let p = epsilon.map_or(p.clone(), |epsilon| p.clamp(epsilon, 1.0 - epsilon));
+        let p = match epsilon {
+            Some(epsilon) => {
+                let (low, high) = (p.constant_like(epsilon), p.constant_like(1.0 - epsilon));
+                p.lt(&low).select(&low, high.lt(&p).select(&high, &p))
+            }
+            None => p,
+        };
         let rest = p.constant_like(1.0).sub(&p);
         p.div(rest).log().cast(self.dtype())
     }

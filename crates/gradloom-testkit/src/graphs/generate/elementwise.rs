@@ -66,7 +66,12 @@ pub(super) fn unary(maker: &mut Maker<'_>) {
         call!(c => c.x[0].hardtanh()),
         call!(c => c.x[0].powi(3)),
         call!(c => c.x[0].abs().add(0.5).powf(1.5)),
-        call!(c => c.x[0].sinh()),
+        call!(c => c.x[0].asinh()),
+        call!(c => c.x[0].abs().add(1.25).acosh()),
+        call!(c => c.x[0].sinc()),
+        call!(c => c.x[0].frac()),
+        call!(c => c.x[0].nan_to_num(0.5, Some(2.0), None)),
+        call!(c => c.x[0].hardshrink(0.5)),
         call!(c => c.x[0].is_nan()),
         call!(c => c.x[0].is_finite()),
     ]);
@@ -121,6 +126,11 @@ pub(super) fn binary(maker: &mut Maker<'_>) {
             call!(c => c.x[0].div(c.x[1].abs().add(0.5))),
             call!(c => c.x[0].abs().add(0.5).pow(c.x[1].tanh())),
             call!(c => c.x[0].lerp(c.x[1], 0.25)),
+            call!(c => c.x[0].fmax(c.x[1])),
+            call!(c => c.x[0].fmin(c.x[1])),
+            call!(c => c.x[0].clamp(-4.0, 4.0).logaddexp(c.x[1].tanh())),
+            call!(c => c.x[0].abs().add(0.5).atan2(c.x[1])),
+            call!(c => c.x[0].xlogy(c.x[1].abs().add(0.5))),
         ]);
     } else {
         actions.extend([

@@ -33,6 +33,8 @@ pub(super) fn reduce(maker: &mut Maker<'_>) {
             call!(c => c.x[0].norm_keepdim(c.n)),
         ]);
         dropped.extend([
+            call!(c => c.x[0].tanh().prod(c.n)),
+            call!(c => c.x[0].nanmean(c.n)),
             call!(c => c.x[0].mean(c.n)),
             call!(c => c.x[0].mean(..)),
             call!(c => c.x[0].var(c.n, 1)),
@@ -83,7 +85,18 @@ pub(super) fn scan(maker: &mut Maker<'_>) {
     }
     let axis = maker.axis(x);
     if maker.dice.once_in(2) || matches!(maker.dtype_of(x), DType::U8 | DType::I8) {
-        maker.call(call!(c => c.x[0].cumsum(c.n[0])), &[x], Numbers::none().n([axis]));
+        let mut actions = vec![call!(c => c.x[0].cumsum(c.n[0])); 3];
+        if maker.dtype_of(x).is_float() {
+            actions.extend([
+                call!(c => c.x[0].tanh().cumprod(c.n[0])),
+                call!(c => c.x[0].logcumsumexp(c.n[0])),
+            ]);
+        }
+        if maker.dtype_of(x) != DType::Bool {
+            actions.push(call!(c => c.x[0].cummax(c.n[0]).0));
+        }
+        let action = maker.dice.pick(&actions);
+        maker.call(action, &[x], Numbers::none().n([axis]));
     } else {
         let axis = axis.rem_euclid(maker.rank_of(x) as isize) as usize;
         maker.call(call!(c => cumsum_from_end(c.x[0], c.s[0])), &[x], Numbers::none().s([axis]));
