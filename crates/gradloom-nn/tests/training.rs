@@ -8,7 +8,7 @@ use gradloom_nn::{
     Activation, Adam, AdamW, Context, Gradients, Init, Layer, LoadOptions, ModuleExt, Optimizer,
     Parameter, RmsProp, Schedule, Sequential, Sgd, StateDict, gradients, weights,
 };
-use gradloom_tensor::{DType, Device, Key, Tensor, Tensors, commit};
+use gradloom_tensor::{DType, Device, Key, Shape, Tensor, Tensors, commit};
 
 fn devices() -> Vec<Device> {
     vec![gradloom_testkit::reference::device(), gradloom_cpu::device()]
@@ -314,6 +314,27 @@ fn running_statistics_move_in_training_only() {
         assert!(message.contains("running_mean") && message.contains("before commit"), "{message}");
         assert!(!norm.running_mean.is_trainable() && norm.weight.is_trainable());
     }
+}
+
+#[test]
+fn batch_norm_learns_from_more_than_one_value() {
+    let device = &devices()[0];
+    let mut norm = BatchNorm::new(2, &mut Init::new(Key::new(0), device));
+    let run = |shape: &[usize], mut ctx: Context| {
+        let x = Tensor::ones(Shape::new(shape), DType::F32, device);
+        let result = norm.forward(&x, &mut ctx);
+        (ctx, result)
+    };
+    for shape in [&[1, 2][..], &[0, 2], &[1, 2, 1], &[1, 2, 1, 1], &[3, 2, 0]] {
+        let call = std::panic::AssertUnwindSafe(|| run(shape, Context::train(Key::new(0))));
+        let message = *std::panic::catch_unwind(call).err().unwrap().downcast::<String>().unwrap();
+        assert!(message.starts_with("batch_norm: ") && message.contains("more than one value"));
+        let (_, result) = run(shape, Context::eval());
+        assert_eq!(values(&result).len(), shape.iter().product::<usize>());
+    }
+    let mut ctx = run(&[1, 2, 2], Context::train(Key::new(0))).0;
+    ctx.apply_updates(&mut norm);
+    assert_eq!(values(&norm.running_var), [0.9, 0.9]);
 }
 
 #[test]
