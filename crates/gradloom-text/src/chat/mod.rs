@@ -25,7 +25,7 @@ use serde::Serialize;
 
 use self::output::{OUTPUT_BYTES_MAX, Output};
 use crate::special_tokens::{role_names, token_text};
-use crate::{Error, Result, Tokenizer, error, folder};
+use crate::{Error, Result, Tokenizer, error, files};
 
 /// The longest published templates have 20 kB.
 const SOURCE_BYTES_MAX: usize = 128 << 10;
@@ -118,7 +118,7 @@ impl ChatTemplate {
     /// # Errors
     /// The file has no template of this name, or as of [`new`](Self::new).
     pub fn from_config_named(name: &str, bytes: &[u8], template: &str) -> Result<Self> {
-        let config = folder::object(name, bytes)?;
+        let config = files::object(name, bytes)?;
         let entry = config.get("chat_template").unwrap_or(&serde_json::Value::Null);
         let Some(source) = source::named(entry, template) else {
             let message = match source::names(entry) {
@@ -145,9 +145,9 @@ impl ChatTemplate {
         let path = path.as_ref();
         let config = path.join("tokenizer_config.json");
         let own = path.join("chat_template.jinja");
-        let source = match folder::read(&own) {
+        let source = match files::read(&own) {
             Err(error) if error.is_not_found() => {
-                let bytes = folder::read(&config)?;
+                let bytes = files::read(&config)?;
                 return Self::from_config(&config.display().to_string(), &bytes);
             }
             bytes => bytes?,
@@ -155,7 +155,7 @@ impl ChatTemplate {
         let name = own.display().to_string();
         let source = String::from_utf8(source).map_err(|_| error::malformed(&name, "not UTF-8"))?;
         let mut parsed = Self::new(&source)?;
-        for (role, token) in folder::config(&config)?.iter().flatten() {
+        for (role, token) in files::config(&config)?.iter().flatten() {
             if let Some(token) = token_text(token).filter(|_| role_names().any(|name| name == role))
             {
                 parsed = parsed.with_special_token(role, token);
