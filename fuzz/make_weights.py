@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes small weight files to begin fuzzing with into seeds/safetensors, seeds/gguf and seeds/torch.
+"""Writes small weight files to begin fuzzing with into seeds/safetensors, seeds/gguf, seeds/torch
+and seeds/numpy.
 
     python3 make_weights.py
 
@@ -180,6 +181,29 @@ def torch_seeds():
     write("torch", "legacy_nested", legacy(checkpoint, storages))
 
 
+def npy(descr, shape, content, fortran=False):
+    header = f"{{'descr': {descr!r}, 'fortran_order': {fortran}, 'shape': {shape}, }}"
+    header = header.ljust(117) + "\n"
+    return b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header.encode() + content
+
+
+def numpy_seeds():
+    arrays = {
+        "a.npy": npy("<f4", (2, 1), bytes(8)),
+        "b.npy": npy("<i8", (2, 2), bytes(32), fortran=True),
+        "c.npy": npy("<f2", (0, 3), b""),
+        "d.npy": npy("|O", (1,), b"N."),
+    }
+    write("numpy", "array", arrays["a.npy"])
+    for name, method in [("stored", zipfile.ZIP_STORED), ("deflated", zipfile.ZIP_DEFLATED)]:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", method) as records:
+            for array, content in arrays.items():
+                records.writestr(zipfile.ZipInfo(array), content, method)
+        write("numpy", name, buffer.getvalue())
+
+
 safetensors_seeds()
 gguf_seeds()
 torch_seeds()
+numpy_seeds()

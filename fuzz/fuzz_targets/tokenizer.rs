@@ -1,4 +1,4 @@
-//! Any bytes as a `tokenizer.json`, which then encodes and decodes a text.
+//! Any bytes as a `tokenizer.json`, a SentencePiece model or a `vocab.txt`, which then encodes and decodes a text.
 
 #![no_main]
 

@@ -4,9 +4,9 @@
 //! The plain ones (`cross_entropy`, `mse_loss`, `bce_with_logits`...) are methods of [`Tensor`].
 //! All are computed wide ([`Tensor::wide`]). Letters: B batch, C classes, D features.
 
-use gradloom_tensor::Tensor;
 use gradloom_tensor::ops::loss::CrossEntropyOptions;
 pub use gradloom_tensor::ops::loss::LossReduction;
+use gradloom_tensor::{Tensor, shape_rules};
 
 /// The losses of the elements as a mean, as a sum, or as they are.
 #[track_caller]
@@ -63,6 +63,15 @@ pub struct BceOptions {
 #[must_use]
 pub fn bce_with_logits(x: &Tensor, target: &Tensor, options: &BceOptions) -> Tensor {
     same("bce_with_logits", x, target);
+    for factor in [&options.weight, &options.positive_weight].into_iter().flatten() {
+        let broadcast = shape_rules::broadcast("bce_with_logits", x.shape(), factor.shape());
+        assert!(
+            broadcast.is_ok_and(|shape| shape == *x.shape()),
+            "bce_with_logits: a weight of shape {} does not broadcast to the input's {}",
+            factor.shape(),
+            x.shape()
+        );
+    }
     let dtype = x.dtype();
     let (x, target) = (x.wide(), target.wide());
     // log(1 - s) = -softplus(x), log s = -softplus(-x).
@@ -89,6 +98,7 @@ pub fn bce_with_logits(x: &Tensor, target: &Tensor, options: &BceOptions) -> Ten
 #[track_caller]
 #[must_use]
 pub fn weighted_cross_entropy(logits: &Tensor, targets: &Tensor, weight: &Tensor) -> Tensor {
+    classes_fit("weighted_cross_entropy", logits, targets);
     let classes = logits.size(-1);
     assert!(
         weight.shape() == &[classes][..],
@@ -115,6 +125,7 @@ fn each_cross_entropy(logits: &Tensor, targets: &Tensor) -> Tensor {
 #[track_caller]
 #[must_use]
 pub fn focal(logits: &Tensor, targets: &Tensor, gamma: f64) -> Tensor {
+    classes_fit("focal", logits, targets);
     let logarithm = -each_cross_entropy(logits, targets);
     let missing = logarithm.ones_like() - logarithm.exp();
     // Rounding may take the probability above one, where a power has no value.
@@ -163,6 +174,15 @@ pub fn info_nce(left: &Tensor, right: &Tensor, temperature: f64) -> Tensor {
     let own = Tensor::arange(logits.size(0), logits.device());
     let sum = logits.cross_entropy(&own) + logits.t().cross_entropy(&own);
     (&sum * sum.constant_like(0.5)).cast(dtype)
+}
+
+#[track_caller]
+fn classes_fit(loss: &str, logits: &Tensor, targets: &Tensor) {
+    let (shape, given) = (logits.shape(), targets.shape());
+    assert!(
+        shape.rank() > 0 && given.dims() == &shape[..shape.rank() - 1],
+        "{loss}: logits {shape} need targets of their shape without the last axis, got {given}"
+    );
 }
 
 #[track_caller]

@@ -6,9 +6,9 @@ use gradloom_nn::layers::{
 };
 use gradloom_nn::{
     Activation, Adam, AdamW, Context, Gradients, Init, Layer, LoadOptions, ModuleExt, Optimizer,
-    Parameter, Schedule, Sequential, Sgd, gradients, weights,
+    Parameter, RmsProp, Schedule, Sequential, Sgd, StateDict, gradients, weights,
 };
-use gradloom_tensor::{DType, Device, Key, Tensor, Tensors, commit};
+use gradloom_tensor::{DType, Device, Key, Shape, Tensor, Tensors, commit};
 
 fn devices() -> Vec<Device> {
     vec![gradloom_testkit::reference::device(), gradloom_cpu::device()]
@@ -166,6 +166,60 @@ fn a_resumed_run_goes_on_as_if_it_had_not_stopped() {
 }
 
 #[test]
+fn the_state_of_another_optimizer_is_refused() {
+    let device = &devices()[0];
+    let data = xor(device);
+    let mut model = mlp(device, 1);
+    let mut sgd = Sgd::new(0.01).momentum(0.9);
+    let mut adam = Adam::new(0.01);
+    let mut rms = RmsProp::new(0.01);
+    step(&mut model, &mut sgd, &data);
+    step(&mut model, &mut adam, &data);
+    step(&mut model, &mut rms, &data);
+    let states = [sgd.state_dict(), adam.state_dict(), rms.state_dict()];
+    // Files of before, or of other programs, do not say what they are of.
+    let unnamed = |state: &StateDict| {
+        state.rename(|name| (!name.starts_with("optimizer:")).then(|| name.to_owned()))
+    };
+    let refused = |optimizer: &mut dyn Optimizer, state: &StateDict, words: [&str; 2]| {
+        let before = optimizer.state_dict().len();
+        let error = optimizer.load_state_dict(state, &model).unwrap_err();
+        let message = error.to_string();
+        assert!(
+            error.is_mismatch() && words.iter().all(|word| message.contains(word)),
+            "{message}"
+        );
+        assert_eq!(optimizer.state_dict().len(), before);
+    };
+    refused(&mut adam, &states[0], ["of Sgd", "not of Adam"]);
+    refused(&mut AdamW::new(0.1), &states[1], ["of Adam,", "not of AdamW"]);
+    refused(&mut sgd, &states[2], ["of RmsProp", "not of Sgd"]);
+    refused(
+        &mut adam,
+        &unnamed(&states[0]),
+        ["missing 0.bias.exp_avg", "unexpected 0.bias.momentum"],
+    );
+    refused(&mut sgd, &unnamed(&states[1]), ["missing 0.bias.momentum_buffer", "exp_avg_sq"]);
+    refused(&mut Sgd::new(0.1), &unnamed(&states[0]), ["Sgd", "unexpected 0.bias.momentum_buffer"]);
+    for part in ["exp_avg_sq", "exp_avg", "step"] {
+        let part = format!("2.bias.{part}");
+        let mut state = states[1].clone();
+        state.remove(&part).unwrap();
+        refused(&mut adam, &state, ["Adam", &format!("missing {part}")]);
+    }
+    let mut state = states[1].clone();
+    state.insert("0.bias.step", tensor(device, &[-1.0], &[1]));
+    refused(&mut adam, &state, ["0.bias.step", "-1"]);
+    for (optimizer, state) in
+        [&mut sgd as &mut dyn Optimizer, &mut adam, &mut rms].into_iter().zip(&states)
+    {
+        optimizer.load_state_dict(&unnamed(state), &model).unwrap();
+        optimizer.load_state_dict(state, &model).unwrap();
+        assert_eq!(optimizer.state_dict().len(), state.len());
+    }
+}
+
+#[test]
 fn weights_can_be_chosen_by_name() {
     for device in devices() {
         let mut model = mlp(&device, 1);
@@ -260,6 +314,27 @@ fn running_statistics_move_in_training_only() {
         assert!(message.contains("running_mean") && message.contains("before commit"), "{message}");
         assert!(!norm.running_mean.is_trainable() && norm.weight.is_trainable());
     }
+}
+
+#[test]
+fn batch_norm_learns_from_more_than_one_value() {
+    let device = &devices()[0];
+    let mut norm = BatchNorm::new(2, &mut Init::new(Key::new(0), device));
+    let run = |shape: &[usize], mut ctx: Context| {
+        let x = Tensor::ones(Shape::new(shape), DType::F32, device);
+        let result = norm.forward(&x, &mut ctx);
+        (ctx, result)
+    };
+    for shape in [&[1, 2][..], &[0, 2], &[1, 2, 1], &[1, 2, 1, 1], &[3, 2, 0]] {
+        let call = std::panic::AssertUnwindSafe(|| run(shape, Context::train(Key::new(0))));
+        let message = *std::panic::catch_unwind(call).err().unwrap().downcast::<String>().unwrap();
+        assert!(message.starts_with("batch_norm: ") && message.contains("more than one value"));
+        let (_, result) = run(shape, Context::eval());
+        assert_eq!(values(&result).len(), shape.iter().product::<usize>());
+    }
+    let mut ctx = run(&[1, 2, 2], Context::train(Key::new(0))).0;
+    ctx.apply_updates(&mut norm);
+    assert_eq!(values(&norm.running_var), [0.9, 0.9]);
 }
 
 #[test]

@@ -185,8 +185,8 @@ pub struct Attention {
     pub causal: bool,
     /// Number of keys, up to its own, that a query sees.
     pub window: Option<usize>,
-    /// Whether a mask `[B, H, T, S]` follows the value: bool keeps where true, float is added. A key that
-    /// it does not keep has the score -1e30, so where it keeps none of the keys that a query may see,
+    /// Whether a mask `[B, H, T, S]` follows the value: bool keeps where true, float is added, and is not
+    /// below -1e30. A key that it does not keep has the score -1e30, so where it keeps none of the keys that a query may see,
     /// these count the same; a query that may see none for its position gets zeros.
     pub masked: bool,
     /// Whether the first query's position (`i32`, `[B]`) follows; otherwise it is `S - T`.

@@ -1,22 +1,25 @@
 //! Reading a model's folder: `tokenizer.json` beside `tokenizer_config.json` and `special_tokens_map.json`.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::{Result, Tokenizer, error, json};
-
-/// No file of text that belongs to a model is larger.
-const BYTES_MAX: u64 = 128 << 20;
-
-const ADVICE: &str = "give the file of a downloaded model; cargo xtask assets minilm fetches one";
+use crate::files::{config, read};
+use crate::limits::IDS_MAX;
+use crate::{Result, Tokenizer, error, formats, json, plain};
 
 /// Reads the tokenizer and the roles of its special tokens.
 pub(crate) fn tokenizer(folder: &Path) -> Result<Tokenizer> {
     let path = folder.join("tokenizer.json");
-    let tokenizer = json::read(&path.display().to_string(), &read(&path)?)?;
+    let name = path.display().to_string();
+    let tokenizer = match read(&path) {
+        Ok(bytes) => match formats::named(&bytes) {
+            Some(found) => return Err(error::unsupported(&name, found)),
+            None => json::read(&name, &bytes)?,
+        },
+        Err(missing) if missing.is_not_found() => plain::in_folder(folder)?.ok_or(missing)?,
+        Err(error) => return Err(error),
+    };
     let mut special = tokenizer.special_tokens();
     for name in ["special_tokens_map.json", "tokenizer_config.json"] {
         let path = folder.join(name);
@@ -28,34 +31,28 @@ pub(crate) fn tokenizer(folder: &Path) -> Result<Tokenizer> {
             )));
         }
     }
-    Ok(tokenizer.with_special_tokens(special))
+    let ends = ends(folder)?;
+    Ok(tokenizer.with_special_tokens(special).with_end_tokens(&ends))
 }
 
-/// The object in a JSON file, if the file is there.
-pub(crate) fn config(path: &Path) -> Result<Option<Map<String, Value>>> {
-    let bytes = match read(path) {
-        Err(error) if error.is_not_found() => return Ok(None),
-        bytes => bytes?,
-    };
-    object(&path.display().to_string(), &bytes).map(Some)
-}
-
-/// The object in the bytes of a JSON file.
-pub(crate) fn object(name: &str, bytes: &[u8]) -> Result<Map<String, Value>> {
-    serde_json::from_slice(bytes)
-        .map_err(|error| error::malformed(name, format!("not an object of JSON: {error}")))
-}
-
-/// Reads a file whole, unless it is absurdly large.
-pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
-    let name = path.display().to_string();
-    let file = File::open(path).map_err(|error| error::read(&name, ADVICE, error))?;
-    let mut bytes = Vec::new();
-    file.take(BYTES_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| error::read(&name, ADVICE, error))?;
-    if bytes.len() as u64 > BYTES_MAX {
-        return Err(error::too_large(&name, format!("more than {BYTES_MAX} bytes")));
+/// The tokens at which a model's own settings stop: one, or a list.
+fn ends(folder: &Path) -> Result<Vec<u32>> {
+    // Without settings for writing, Python takes those of the model.
+    for name in ["generation_config.json", "config.json"] {
+        let path = folder.join(name);
+        let Some(config) = config(&path)? else { continue };
+        let entry = config.get("eos_token_id").unwrap_or(&Value::Null);
+        let list = match entry {
+            Value::Array(list) => list.as_slice(),
+            Value::Null => &[],
+            one => std::slice::from_ref(one),
+        };
+        let id = |value: &Value| u32::try_from(value.as_u64()?).ok().filter(|&id| id <= IDS_MAX);
+        let ids: Option<Vec<u32>> = list.iter().map(id).collect();
+        return ids.ok_or_else(|| {
+            let message = format!("eos_token_id is {entry}, neither an id nor a list of ids");
+            error::malformed(&path.display().to_string(), message)
+        });
     }
-    Ok(bytes)
+    Ok(Vec::new())
 }

@@ -13,9 +13,12 @@ mod special_tokens;
 mod tokenizer;
 
 mod assemble;
+mod files;
 mod folder;
 mod gguf;
 mod json;
+mod formats;
+mod plain;
 mod reading;
 
 mod decode_stream;

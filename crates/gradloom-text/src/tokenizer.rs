@@ -37,6 +37,8 @@ struct Inner {
     post_processor: Option<PostProcessorWrapper>,
     pieces: Pieces,
     special_tokens: SpecialTokens,
+    /// Tokens that end a text beside the one with that role.
+    more_ends: Vec<u32>,
     vocabulary_len: usize,
 }
 
@@ -58,7 +60,9 @@ impl Tokenizer {
     ) -> Self {
         let special_tokens = SpecialTokens::guess(|token| library.token_to_id(token));
         let vocabulary_len = library.get_vocab_size(true);
-        let inner = Inner { library, post_processor, pieces, special_tokens, vocabulary_len };
+        let more_ends = Vec::new();
+        let inner =
+            Inner { library, post_processor, pieces, special_tokens, more_ends, vocabulary_len };
         Tokenizer { inner: Arc::new(inner) }
     }
 
@@ -66,6 +70,13 @@ impl Tokenizer {
     #[must_use]
     pub fn with_special_tokens(mut self, special_tokens: SpecialTokens) -> Self {
         Arc::make_mut(&mut self.inner).special_tokens = special_tokens;
+        self
+    }
+
+    /// The same tokenizer with these tokens that end a text or a turn, beside the end of text.
+    #[must_use]
+    pub fn with_end_tokens(mut self, ends: &[u32]) -> Self {
+        Arc::make_mut(&mut self.inner).more_ends = ends.to_vec();
         self
     }
 
@@ -172,6 +183,18 @@ impl Tokenizer {
     /// Ids of the tokens with a role.
     pub fn special_tokens(&self) -> SpecialTokens {
         self.inner.special_tokens
+    }
+
+    /// Ids of all tokens at which a model stops writing: the end of text, and what the model's files say
+    /// beside it, `generation_config.json` of a folder, the end of a turn or of a message in GGUF.
+    pub fn end_tokens(&self) -> Vec<u32> {
+        let mut ends: Vec<u32> = self.inner.special_tokens.eos.into_iter().collect();
+        for &end in &self.inner.more_ends {
+            if !ends.contains(&end) {
+                ends.push(end);
+            }
+        }
+        ends
     }
 
     /// Whether a model with embeddings for this many tokens can take every id. Models often have a few rows

@@ -3,7 +3,7 @@
 mod golden_data;
 
 use golden_data::{asset, load, read_gguf};
-use gradloom_text::ChatTemplate;
+use gradloom_text::{ChatMessage, ChatTemplate};
 use serde_json::Value;
 
 fn check(template_name: &str, source: &str, golden: &Value) {
@@ -79,4 +79,21 @@ fn configs_name_templates_and_tokens() {
     std::fs::write(folder.path().join("chat_template.jinja"), "own {{ bos_token }}").unwrap();
     let template = ChatTemplate::from_folder(folder.path()).unwrap();
     assert_eq!(template.render::<[Value]>(&[], false).unwrap(), "own <s>");
+}
+
+#[test]
+fn sequences_are_those_of_python() {
+    let golden: Vec<(String, Option<String>)> =
+        serde_json::from_str(include_str!("golden/sequences.json")).unwrap();
+    assert!(golden.len() > 1000);
+    let mut wrong = Vec::new();
+    for (source, expected) in golden {
+        let template = ChatTemplate::new(&source);
+        let messages = [ChatMessage::new("user", "hello")];
+        let found = template.and_then(|template| template.render(&messages, true));
+        if found.as_ref().ok() != expected.as_ref() {
+            wrong.push(format!("{source}: {found:?} instead of {expected:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

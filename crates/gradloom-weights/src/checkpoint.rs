@@ -143,6 +143,34 @@ impl Checkpoint {
         Ok(Checkpoint { name, files, index, metadata, wide_integers })
     }
 
+    /// The tensors of one part, under their names within it: the object of this name in a PyTorch checkpoint
+    /// (`ema`, `netD_state_dict`, `teacher.model`), or those whose names begin with it and a dot (`encoder`), in
+    /// any format. Without it, of a PyTorch checkpoint that has several state dicts the usual one is taken:
+    /// `state_dict`, `model_state_dict`, `model` and their like.
+    ///
+    /// ```no_run
+    /// # fn f() -> gradloom_weights::Result<()> {
+    /// let checkpoint = gradloom_weights::Checkpoint::open("last.pt")?.part("ema")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If there is no tensor in this part, or the file is damaged there.
+    pub fn part(self, part: &str) -> Result<Checkpoint> {
+        let (mut files, mut index) = (Vec::with_capacity(self.files.len()), BTreeMap::new());
+        for (place, file) in self.files.into_iter().enumerate() {
+            let file = file.part(part)?;
+            index.extend(file.contents.tensors.keys().map(|name| (name.clone(), place)));
+            files.push(file);
+        }
+        if index.is_empty() {
+            let message = format!("there is no tensor in a part {part:?}; names() lists all");
+            return Err(error::missing(&self.name, message));
+        }
+        Ok(Checkpoint { files, index, ..self })
+    }
+
     /// Says what 64-bit integers become; they are narrowed otherwise.
     #[must_use]
     pub fn wide_integers(self, wide_integers: WideIntegers) -> Checkpoint {

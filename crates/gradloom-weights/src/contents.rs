@@ -55,7 +55,7 @@ impl Contents {
     ) -> Result<Cow<'a, [u8]>, Fault> {
         let stored = &located.entry.stored;
         let Some(place) = &located.place else {
-            return Err(Fault::Unsupported(format!("elements of type {stored} are not supported")));
+            return Err(Fault::Unsupported(unreadable(stored)));
         };
         let part = match place.part {
             Part::File => file,
@@ -67,6 +67,19 @@ impl Contents {
             _ => Ok(bytes.into()),
         }
     }
+}
+
+/// Why elements cannot be read, and what to do.
+fn unreadable(stored: &Stored) -> String {
+    let advice = match stored.name() {
+        "sparse" => "save it after to_dense()",
+        "quantized" => "save it after dequantize()",
+        "meta" => "it has no elements; save the model after its weights were loaded",
+        "nested" => "save it after to_padded_tensor()",
+        "tensor of an unknown class" => "save it as a plain tensor",
+        name => return format!("elements of type {name} are not supported"),
+    };
+    format!("a tensor of kind {stored}, which cannot be read; {advice}")
 }
 
 /// Where a tensor without gaps lies, if it fits.

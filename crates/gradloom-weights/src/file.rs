@@ -5,7 +5,7 @@ use crate::convert::WideIntegers;
 use crate::error::Fault;
 use crate::reading::Reading;
 use crate::source::Source;
-use crate::{Entry, ReadOptions, Result, Stored, error, gguf, safetensors, torch};
+use crate::{Entry, ReadOptions, Result, Stored, error, formats, gguf, numpy, safetensors, torch};
 use gradloom_tensor::{Device, RANK_MAX, Shape, Tensor};
 
 /// How a file stores tensors.
@@ -18,6 +18,8 @@ pub enum Format {
     Torch,
     /// The format of llama.cpp.
     Gguf,
+    /// NumPy's `.npy` and `.npz`.
+    Numpy,
 }
 
 /// One file and what is in it.
@@ -34,12 +36,31 @@ impl File {
         let parsed = recognise(&source).and_then(|format| {
             let contents = match format {
                 Format::Safetensors => safetensors::parse(&source),
-                Format::Torch => torch::parse(&source),
+                Format::Torch => torch::parse(&source, None),
                 Format::Gguf => gguf::parse(&source),
+                Format::Numpy if numpy::recognise(&source) => numpy::parse(&source),
+                Format::Numpy => numpy::parse_archive(&source),
             };
             Ok((format, contents?))
         });
         let (format, contents) = parsed.map_err(|fault| error::of(&name, fault))?;
+        Ok(File { name, format, source, contents })
+    }
+
+    /// The same file with the tensors of one part only: the object at this place of a PyTorch checkpoint, or
+    /// else what has names that begin so, without that beginning. Without such tensors it has none.
+    pub(crate) fn part(self, part: &str) -> Result<File> {
+        let File { name, format, source, mut contents } = self;
+        let prefix = format!("{part}.");
+        let tensors = std::mem::take(&mut contents.tensors);
+        let within = |(name, located): (String, Located)| {
+            Some((name.strip_prefix(&prefix)?.to_owned(), located))
+        };
+        contents.tensors = tensors.into_iter().filter_map(within).collect();
+        if contents.tensors.is_empty() && format == Format::Torch {
+            let parsed = torch::parse(&source, Some(part));
+            contents = parsed.map_err(|fault| error::of(&name, fault))?;
+        }
         Ok(File { name, format, source, contents })
     }
 
@@ -87,8 +108,14 @@ fn recognise(bytes: &[u8]) -> Result<Format, Fault> {
     if safetensors::recognise_whole(bytes) {
         return Ok(Format::Safetensors);
     }
+    if numpy::recognise(bytes) || numpy::recognise_archive(bytes) {
+        return Ok(Format::Numpy);
+    }
     if torch::recognise(bytes) {
         return Ok(Format::Torch);
+    }
+    if let Some(found) = formats::named(bytes) {
+        return Err(Fault::Unsupported(found.to_owned()));
     }
     if safetensors::recognise(bytes) {
         return Ok(Format::Safetensors);
@@ -98,6 +125,6 @@ fn recognise(bytes: &[u8]) -> Result<Format, Fault> {
             Fault::Unsupported("a file of ggml before GGUF; get one in GGUF".to_owned())
         }
         [] => "an empty file; get it again".into(),
-        _ => "neither safetensors, nor GGUF, nor a PyTorch checkpoint, nor the index of a set of files; get it again".into(),
+        _ => "neither safetensors, nor GGUF, nor a PyTorch checkpoint, nor NumPy's arrays, nor the index of a set of files; get it again".into(),
     })
 }

@@ -1,4 +1,4 @@
-//! Weight files for Gradloom: safetensors, PyTorch checkpoints and GGUF.
+//! Weight files for Gradloom: safetensors, PyTorch checkpoints, GGUF and NumPy's arrays.
 #![doc = include_str!("../README.md")]
 
 mod checkpoint;
@@ -14,6 +14,8 @@ mod folder;
 pub mod safetensors;
 pub mod gguf;
 mod torch;
+mod numpy;
+mod formats;
 mod convert;
 mod outside;
 mod contents;

@@ -7,6 +7,8 @@ use gradloom_tensor::Key;
 use gradloom_testkit::storage::device;
 use gradloom_weights::{Checkpoint, Stored};
 
+const TARGETS: [&str; 4] = ["safetensors", "gguf", "torch", "numpy"];
+
 /// Seeds of a target, with their names.
 fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(target);
@@ -35,7 +37,9 @@ fn seeds_that_were_made_are_read() {
     let device = device();
     let wanted = [("safetensors", "dtypes", 5), ("gguf", "metadata", 1), ("gguf", "tensors", 6)];
     let torch = ["state", "protocol_4", "nested", "deflated", "legacy", "legacy_nested"];
-    for (target, seed, count) in wanted.into_iter().chain(torch.map(|seed| ("torch", seed, 4))) {
+    let numpy = [("numpy", "array", 1), ("numpy", "stored", 4), ("numpy", "deflated", 4)];
+    let torch = torch.map(|seed| ("torch", seed, 4));
+    for (target, seed, count) in wanted.into_iter().chain(torch).chain(numpy) {
         let (_, bytes) = seeds(target).into_iter().find(|(name, _)| name == seed).unwrap();
         let checkpoint = Checkpoint::from_bytes(seed, bytes).unwrap();
         assert_eq!(checkpoint.names().len(), count, "{target}/{seed}");
@@ -58,7 +62,7 @@ fn damaged_seeds_never_panic() {
         key = key.fold(0);
         (first as usize, second)
     };
-    for target in ["safetensors", "gguf", "torch"] {
+    for target in TARGETS {
         for (_, whole) in seeds(target) {
             read(whole.clone());
             for len in 0..whole.len() {
@@ -103,7 +107,7 @@ fn said(checkpoint: gradloom_weights::Result<Checkpoint>) -> Vec<(String, Option
 fn seeds_say_the_same_through_a_map() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("seed");
-    for target in ["safetensors", "gguf", "torch"] {
+    for target in TARGETS {
         for (name, whole) in seeds(target) {
             for len in (0..whole.len()).step_by(97).chain([whole.len()]) {
                 std::fs::write(&path, &whole[..len]).unwrap();

@@ -140,6 +140,109 @@ fn texts_of_different_lengths_do_not_disturb_each_other() {
 }
 
 #[test]
+fn a_text_goes_on_as_if_it_were_one_call() {
+    let device = gradloom_cpu::device();
+    let model = llama(&device);
+    let samplers = [
+        Sampler::greedy(),
+        Sampler::greedy().repetition_penalty(1.4).frequency_penalty(0.3),
+        Sampler::new(5).temperature(0.9).repetition_penalty(1.2).presence_penalty(0.2),
+    ];
+    for sampler in samplers {
+        let write = |parts: &[usize]| -> (Vec<u32>, Vec<u32>) {
+            let (mut sampler, mut written) = (sampler.clone(), Vec::new());
+            let mut generator = Generator::new(&model, 1, 20).unwrap();
+            generator.prefill(&[&[3, 14, 15]]).unwrap();
+            for &part in parts {
+                let tokens = generator.decode(&mut sampler, &Stop::after(part));
+                written.extend(tokens.map(|token| token.unwrap()));
+            }
+            (written, generator.tokens(0).to_vec())
+        };
+        let (whole, text) = write(&[10]);
+        assert_eq!(text, [&[3, 14, 15], &whole[..]].concat());
+        for parts in [&[4, 6][..], &[1; 10], &[0, 9, 0, 1]] {
+            assert_eq!(write(parts), (whole.clone(), text.clone()), "{parts:?}");
+        }
+        // Whoever stops asking has the text so far, and penalties are not in the logits.
+        let mut generator = Generator::new(&model, 1, 20).unwrap();
+        generator.prefill(&[&[3, 14, 15]]).unwrap();
+        let logits = generator.logits(0).to_vec();
+        generator.decode(&mut sampler.clone(), &Stop::after(1)).for_each(drop);
+        assert_eq!(generator.logits(0), logits);
+        generator.clear();
+        generator.prefill(&[&[3, 14, 15]]).unwrap();
+        let mut one = sampler.clone();
+        let mut written: Vec<u32> = Vec::new();
+        for part in [4, 6] {
+            let tokens = generator.decode(&mut one, &Stop::after(10)).take(part);
+            written.extend(tokens.map(|token| token.unwrap()));
+        }
+        assert_eq!(written, whole);
+        // All texts at once, and in the middle a prompt that goes on.
+        let mut batch = Generator::new(&model, 2, 20).unwrap();
+        batch.prefill(&[&[3, 14, 15], &[9]]).unwrap();
+        let mut samplers = vec![sampler.clone(); 2];
+        let mut all = vec![Vec::new(); 2];
+        for part in [4, 6] {
+            let parts = batch.decode_all(&mut samplers, &Stop::after(part)).unwrap();
+            all.iter_mut().zip(parts).for_each(|(all, part)| all.extend(part));
+        }
+        assert_eq!(all[0], whole);
+        batch.prefill(&[&[7, 8], &[7]]).unwrap();
+        let text = [&[9], &all[1][..], &[7]].concat();
+        assert_eq!(batch.tokens(1), text);
+        let forward = |input: &CausalInput| model.forward(input, &mut Context::eval()).logits;
+        close(batch.logits(1), &self::whole(&forward, &text, &device), 2e-5, "a prompt after it");
+        batch.step(&[1, 2]).unwrap();
+        let text = [&text[..], &[2]].concat();
+        close(batch.logits(1), &self::whole(&forward, &text, &device), 2e-5, "a step after it");
+    }
+}
+
+#[test]
+fn texts_that_have_ended_leave_the_others_alone() {
+    let device = gradloom_cpu::CpuBackend::new(Some(2)).unwrap().into_device();
+    let model = llama(&device);
+    let prompts: [&[u32]; 3] = [&[3, 14, 15, 9, 2, 6], &[9], &[2, 6, 5]];
+    let alone = |prompt: &[u32], capacity: usize, stop: &Stop| -> Vec<u32> {
+        let mut generator = Generator::new(&model, 1, capacity).unwrap();
+        generator.prefill(&[prompt]).unwrap();
+        let mut sampler = Sampler::greedy();
+        generator.decode(&mut sampler, stop).map(|token| token.unwrap()).collect()
+    };
+    // The first text is full after two tokens and chooses a third.
+    let mut together = Generator::new(&model, 3, 8).unwrap();
+    together.prefill(&prompts).unwrap();
+    let mut samplers = vec![Sampler::greedy(); 3];
+    let stop = Stop::after(6);
+    let written = together.decode_all(&mut samplers, &stop).unwrap();
+    assert_eq!(written.iter().map(Vec::len).collect::<Vec<_>>(), [3, 6, 6]);
+    for (prompt, written) in prompts.iter().zip(&written) {
+        assert_eq!(*written, alone(prompt, 20, &stop)[..written.len()]);
+    }
+    // The others still go on, as far as they have room.
+    let more = together.decode_all(&mut samplers, &Stop::after(9)).unwrap();
+    assert_eq!(more.iter().map(Vec::len).collect::<Vec<_>>(), [0, 2, 0]);
+    let long = alone(prompts[1], 20, &Stop::after(8));
+    assert_eq!([&written[1][..], &more[1]].concat(), long);
+    for (text, prompt) in prompts.iter().enumerate() {
+        let text = together.tokens(text);
+        assert_eq!((text.len(), &text[..prompt.len()]), (9, *prompt));
+    }
+    // A text that has ended gets no more tokens.
+    let end = alone(prompts[2], 20, &Stop::after(2))[1];
+    let stop = Stop::after(5).at(end);
+    let mut together = Generator::new(&model, 3, 20).unwrap();
+    together.prefill(&prompts).unwrap();
+    let written = together.decode_all(&mut vec![Sampler::greedy(); 3], &stop).unwrap();
+    for (text, prompt) in prompts.iter().enumerate() {
+        assert_eq!(written[text], alone(prompt, 20, &stop));
+        assert_eq!(together.tokens(text), [*prompt, &written[text][..]].concat());
+    }
+}
+
+#[test]
 fn prompts_of_any_length_replay_a_few_plans() {
     let device = gradloom_cpu::CpuBackend::new(Some(2)).unwrap().into_device();
     let model = llama(&device);

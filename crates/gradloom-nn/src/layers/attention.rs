@@ -6,8 +6,8 @@ use crate::init::Gain;
 use crate::layers::linear::project;
 use crate::layers::{Dropout, Layer, Linear};
 use crate::{Context, Init, Module, Parameter};
-use gradloom_tensor::Tensor;
 use gradloom_tensor::ops::attention::AttentionOptions;
+use gradloom_tensor::{DType, Tensor};
 
 /// Which keys a query may see.
 #[derive(Clone, Default)]
@@ -15,7 +15,7 @@ pub struct AttentionMask {
     /// Only keys up to the query's own position.
     pub causal: bool,
     /// What broadcasts to `[B, H, T, S]`: bool keeps where true (PyTorch's drops where true), float is
-    /// added to the scores.
+    /// added to the scores, where it may be negative infinity. Integers are refused.
     pub mask: Option<Tensor>,
 }
 
@@ -30,10 +30,21 @@ impl AttentionMask {
         AttentionMask { causal: true, mask: None }
     }
 
-    /// Keys that are true in `[B, S]`, such as the real tokens of padded sentences.
+    /// Keys that are true in `[B, S]`, such as the real tokens of padded sentences; of integers those that
+    /// are not zero, as tokenizers give them.
+    ///
+    /// # Panics
+    /// If it has other axes, or is float: added to scores, ones would hide nothing.
     #[track_caller]
     pub fn keys(keep: &Tensor) -> Self {
-        assert!(keep.rank() == 2, "attention mask: needs [B, S], got shape {}", keep.shape());
+        let (shape, dtype) = (keep.shape(), keep.dtype());
+        assert!(keep.rank() == 2, "attention mask: needs [B, S], got shape {shape}");
+        assert!(
+            !dtype.is_float(),
+            "attention mask: keys are kept by bool or integers, not by {dtype}; compare it, as with ne(0), \
+             or give what is added to the scores as AttentionMask's mask"
+        );
+        let keep = if dtype == DType::Bool { keep.clone() } else { keep.ne(0) };
         AttentionMask { causal: false, mask: Some(keep.unsqueeze(1).unsqueeze(1)) }
     }
 }

@@ -12,6 +12,8 @@ use gradloom_tensor::Tensor;
 /// [`Context::apply_updates`] stores them. Otherwise the running statistics are used. They are f32 for
 /// weights of f16 and bf16, whose range a variance leaves early.
 ///
+/// Panics in training on one value of each channel or none, which have no variance.
+///
 /// PyTorch: `torch.nn.BatchNorm1d` and `BatchNorm2d`, whose `num_batches_tracked` is not kept. Ioffe,
 /// Szegedy, "Batch normalization", 2015.
 #[derive(Module, Clone, Debug)]
@@ -58,7 +60,7 @@ impl BatchNorm {
 
     /// Notes running statistics that moved towards the batch's.
     fn record(&self, mean: &Tensor, variance: &Tensor, count: usize, ctx: &mut Context) {
-        let unbiased = count as f64 / count.saturating_sub(1).max(1) as f64;
+        let unbiased = count as f64 / (count - 1) as f64;
         let channels = [self.weight.count()];
         let pairs = [(&self.running_mean, mean, 1.0), (&self.running_var, variance, unbiased)];
         for (running, batch, factor) in pairs {
@@ -84,13 +86,20 @@ impl Layer for BatchNorm {
             "batch_norm: the input is {dtype}, the weight {}; convert one with cast",
             self.weight.dtype()
         );
+        let of_each = x.shape().with(1, 1).count();
+        assert!(
+            !ctx.is_training() || of_each > 1,
+            "batch_norm: training needs more than one value of each channel, got shape {}; leave such a \
+             batch out, or make it larger",
+            x.shape()
+        );
         let x = &x.wide();
         let along = |vector: &Tensor| per_channel(&vector.wide(), x.rank());
         let (mean, variance) = if ctx.is_training() {
             let axes: Vec<isize> = (0..x.rank() as isize).filter(|&axis| axis != 1).collect();
             let mean = x.mean_keepdim(&axes[..]);
             let variance = (x - &mean).square().mean_keepdim(&axes[..]);
-            self.record(&mean, &variance, x.count() / channels.max(1), ctx);
+            self.record(&mean, &variance, of_each, ctx);
             (mean, variance)
         } else {
             (along(&self.running_mean), along(&self.running_var))

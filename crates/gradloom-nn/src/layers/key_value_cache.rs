@@ -45,6 +45,8 @@ pub struct KeyValueCache {
     filled: Vec<usize>,
     /// Tokens of the running pass.
     running: usize,
+    /// Sequences that take no part in the next pass or the running one.
+    resting: Vec<bool>,
     /// How long the longest sequence will be after the passes that are due.
     expected: Option<usize>,
     capacity: usize,
@@ -70,6 +72,7 @@ impl KeyValueCache {
             start: None,
             filled: vec![0; batch],
             running: 0,
+            resting: vec![false; batch],
             expected: None,
             capacity,
         };
@@ -113,20 +116,39 @@ impl KeyValueCache {
         self.lengths.size(0)
     }
 
+    /// Says which sequences take no part in the next pass, which then ends by
+    /// [`end_with`](Self::end_with) and zeros for them. A full sequence that rests does not keep others from
+    /// passes of one token, and loses its last key to them.
+    ///
+    /// # Panics
+    /// If it is not said of each sequence.
+    #[track_caller]
+    pub fn rest(&mut self, resting: &[bool]) {
+        let (given, batch) = (resting.len(), self.batch());
+        assert!(given == batch, "key-value cache: rest of {given} of {batch} sequences");
+        self.resting.copy_from_slice(resting);
+    }
+
     /// Begins a pass of `count` tokens, and gives their positions `[B, count]`.
     ///
     /// # Errors
     /// If they do not fit any more.
     pub fn begin(&mut self, count: usize) -> Result<Tensor> {
-        if self.filled() + count > self.capacity {
+        let is_full = |filled: usize| filled + count > self.capacity;
+        let mut sequences = self.filled.iter().copied().zip(self.resting.iter().copied());
+        let full = sequences.find(|&(filled, rests)| is_full(filled) && !(rests && count == 1));
+        if let Some((filled, _)) = full {
             return Err(error::mismatch(format!(
-                "key-value cache: {} tokens are there, {count} more do not fit its {}; make it larger \
-                 or shorten the text",
-                self.filled(),
+                "key-value cache: {filled} tokens are there, {count} more do not fit its {}; make it \
+                 larger or shorten the text",
                 self.capacity
             )));
         }
-        let start = self.lengths.check_index(self.capacity - count + 1, "key-value cache");
+        let mut start = self.lengths.clone();
+        if is_full(self.filled()) {
+            start = start.minimum((self.capacity - count) as i32);
+        }
+        let start = start.check_index(self.capacity - count + 1, "key-value cache");
         let along = Tensor::iota([self.batch(), count], 1, start.device());
         let positions = &start.unsqueeze(1).broadcast_to([self.batch(), count]) + &along;
         self.start = Some(start);
@@ -156,7 +178,12 @@ impl KeyValueCache {
     }
 
     /// Ends the pass.
+    ///
+    /// # Panics
+    /// If sequences rest.
+    #[track_caller]
     pub fn end(&mut self) {
+        assert!(!self.resting.contains(&true), "key-value cache: end_with where sequences rest");
         self.lengths = &self.lengths + self.running as i32;
         self.filled.iter_mut().for_each(|filled| *filled += self.running);
         (self.start, self.running) = (None, 0);
@@ -173,7 +200,9 @@ impl KeyValueCache {
     #[track_caller]
     pub fn end_with(&mut self, lengths: &[usize]) -> Result<()> {
         assert!(
-            lengths.len() == self.batch() && lengths.iter().all(|&length| length <= self.running),
+            lengths.len() == self.batch()
+                && lengths.iter().all(|&length| length <= self.running)
+                && lengths.iter().zip(&self.resting).all(|(&length, &rests)| !rests || length == 0),
             "key-value cache: lengths {lengths:?} for {} sequences of a pass of {} tokens",
             self.batch(),
             self.running
@@ -183,6 +212,7 @@ impl KeyValueCache {
             .map_err(|error| error.context("key-value cache"))?;
         self.lengths = &self.lengths + &words;
         self.filled.iter_mut().zip(lengths).for_each(|(filled, length)| *filled += length);
+        self.resting.fill(false);
         (self.start, self.running) = (None, 0);
         Ok(())
     }
@@ -192,6 +222,7 @@ impl KeyValueCache {
         self.lengths = self.lengths.constant_like(0);
         (self.start, self.running, self.expected) = (None, 0, None);
         self.filled.fill(0);
+        self.resting.fill(false);
     }
 }
 

@@ -83,6 +83,10 @@ impl<const DECOUPLED: bool> AdamOf<DECOUPLED> {
 }
 
 impl<const DECOUPLED: bool> Optimizer for AdamOf<DECOUPLED> {
+    fn kind(&self) -> &'static str {
+        if DECOUPLED { "AdamW" } else { "Adam" }
+    }
+
     fn core(&self) -> &Core {
         &self.core
     }

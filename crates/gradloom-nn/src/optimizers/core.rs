@@ -4,15 +4,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::{Module, ModuleExt, Parameter, Result, StateDict, error};
-use gradloom_tensor::{DType, Tensor};
+use crate::Parameter;
+use gradloom_tensor::Tensor;
 
 /// What an optimizer remembers of one weight: tensors by name, and the number of steps.
 #[derive(Clone, Debug, Default)]
 pub struct Slots {
     /// Number of steps, the current one included.
     pub step: u64,
-    tensors: BTreeMap<String, Tensor>,
+    pub(super) tensors: BTreeMap<String, Tensor>,
 }
 
 impl Slots {
@@ -70,59 +70,6 @@ impl Core {
         for slots in self.slots.values_mut() {
             slots.tensors.values_mut().for_each(&mut *visit);
         }
-    }
-
-    pub(super) fn state_dict(&self) -> StateDict {
-        let mut dict = StateDict::new();
-        for (weight, slots) in &self.slots {
-            for (name, tensor) in &slots.tensors {
-                dict.insert(format!("{weight}.{name}"), tensor.detach());
-            }
-            let Some(tensor) = slots.tensors.values().next() else { continue };
-            let step = i32::try_from(slots.step).unwrap_or(i32::MAX);
-            let step = Tensor::scalar(step, DType::I32, tensor.device());
-            dict.insert(format!("{weight}.step"), step);
-        }
-        dict
-    }
-
-    pub(super) fn load_state_dict(&mut self, dict: &StateDict, model: &dyn Module) -> Result<()> {
-        let weights: BTreeMap<String, &Parameter> = model.parameters().into_iter().collect();
-        let mut loaded = BTreeMap::<String, Slots>::new();
-        for (name, tensor) in dict.iter() {
-            let parts = name.rsplit_once('.');
-            let Some((weight, slot, parameter)) =
-                parts.and_then(|(weight, slot)| Some((weight, slot, *weights.get(weight)?)))
-            else {
-                return Err(error::mismatch(format!(
-                    "load: {name} is of no weight of the model; was the state saved with another?"
-                )));
-            };
-            let slots = loaded.entry(weight.to_owned()).or_default();
-            if slot == "step" {
-                if tensor.count() != 1 {
-                    let shape = tensor.shape();
-                    return Err(error::mismatch(format!("load: {name} has shape {shape}, not []")));
-                }
-                let step = tensor.item().map_err(|error| error.context("load"))?;
-                slots.step = step.max(0.0) as u64;
-                continue;
-            }
-            // Other libraries keep the state of a half as a half.
-            let dtype = parameter.dtype().compute();
-            if tensor.shape() != parameter.shape() || tensor.dtype().compute() != dtype {
-                return Err(error::mismatch(format!(
-                    "load: {name} is {} {}, its weight {} {}",
-                    tensor.dtype(),
-                    tensor.shape(),
-                    parameter.dtype(),
-                    parameter.shape()
-                )));
-            }
-            slots.set(slot, &tensor.wide());
-        }
-        self.slots = loaded;
-        Ok(())
     }
 }
 

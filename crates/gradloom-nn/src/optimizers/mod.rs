@@ -9,6 +9,7 @@ mod core;
 mod layer_wise;
 mod rmsprop;
 mod sgd;
+mod state;
 
 pub use self::core::{Core, Slots};
 pub use adam::{Adam, AdamOf, AdamW};
@@ -56,8 +57,8 @@ pub trait Optimizer: Tensors {
     fn core_mut(&mut self) -> &mut Core;
 
     /// The new value of one weight. `weight_decay` is zero for weights that shall not decay; `slots`
-    /// holds what the optimizer remembers of this weight. All are f32 for a weight of f16 or bf16, which
-    /// gets the new value rounded.
+    /// holds what the optimizer remembers of this weight, the same names from the first step on. All are f32
+    /// for a weight of f16 or bf16, which gets the new value rounded.
     fn update(
         &self,
         weight: &Tensor,
@@ -140,18 +141,38 @@ pub trait Optimizer: Tensors {
         self
     }
 
-    /// What the optimizer remembers, to save it with the weights: `layers.0.weight.exp_avg` and so on,
-    /// and each weight's number of steps as `layers.0.weight.step`.
-    fn state_dict(&self) -> StateDict {
-        self.core().state_dict()
+    /// What it is called in the state that it saves: the type's name unless said otherwise.
+    fn kind(&self) -> &'static str {
+        let name = std::any::type_name::<Self>();
+        let name = name.split('<').next().unwrap_or(name);
+        name.rsplit("::").next().unwrap_or(name)
     }
 
-    /// Takes over what an optimizer of the same kind remembered of this model. On an error the
-    /// optimizer is as before.
+    /// What the optimizer remembers, to save it with the weights: `layers.0.weight.exp_avg` and so on,
+    /// each weight's number of steps as `layers.0.weight.step`, and `optimizer:` with the
+    /// [`kind`](Self::kind).
+    fn state_dict(&self) -> StateDict {
+        state::save(self.core(), self.kind())
+    }
+
+    /// Takes over what an optimizer of the same kind remembered of this model; weights of which the
+    /// dictionary has nothing begin anew. On an error the optimizer is as before.
     ///
     /// # Errors
-    /// If a name is of no weight of the model, or a shape is not its weight's.
+    /// If the state is of another kind of optimizer, a name is of no weight of the model, something that the
+    /// optimizer remembers with its options is missing, something else is there, or a shape is not its
+    /// weight's.
     fn load_state_dict(&mut self, dict: &StateDict, model: &dyn Module) -> Result<()> {
-        self.core_mut().load_state_dict(dict, model)
+        // What there is after a first step, which is only graph.
+        let remembered = |name: &str, parameter: &Parameter| {
+            let mut slots = Slots { step: 1, ..Slots::default() };
+            let weight = parameter.wide();
+            let (rate, decay) = self.core().rates(name, parameter);
+            let _ = self.update(&weight, &weight.zeros_like(), rate, decay, &mut slots);
+            slots
+        };
+        let slots = state::load(self.kind(), &remembered, dict, model)?;
+        self.core_mut().slots = slots;
+        Ok(())
     }
 }

@@ -18,7 +18,8 @@ pub struct AttentionOptions {
     pub causal: bool,
     /// Number of keys, up to its own position, that a query sees; all if `None`.
     pub window: Option<usize>,
-    /// What broadcasts to the scores `[.., T, S]`: bool keeps where true, float is added.
+    /// What broadcasts to the scores `[.., T, S]`: bool keeps where true, float is added. Floats may be
+    /// narrower than the query's, and f32 for queries of f16 and bf16, whose scores are f32.
     pub mask: Option<Tensor>,
     /// Position of the first query of each sequence, integers `[B]`, if it is not `S - T`: the keys are a
     /// cache of which `start + T` are filled, and the others are not seen.
@@ -68,11 +69,12 @@ impl Tensor {
     /// `[.., S, E]` -> `[.., T, E]`. With query `[B, H, T, D]` and fewer key heads `[B, HK, S, D]`,
     /// `H / HK` neighbouring query heads share a key head.
     ///
-    /// Float dtypes, equal. A query that sees no key gets finite numbers without meaning (where a bool
-    /// mask alone hides them all, the mean of the values it would see; see
-    /// [`op::Attention`](crate::op::Attention)), not NaN. Panics if shapes do not fit. PyTorch: `F.scaled_dot_product_attention`, whose causal mask aligns first
-    /// positions instead of last. Vaswani et al., "Attention is all you need", 2017; Ainslie et al.,
-    /// "GQA", 2023.
+    /// Float dtypes, equal. A query that sees no key gets finite numbers without meaning, not NaN, and so
+    /// do the gradients (where a mask alone hides all keys, by false or by negative infinity, the mean of
+    /// the values it would see; see [`op::Attention`](crate::op::Attention)). Panics if shapes do not fit
+    /// or the mask is neither bool nor float. PyTorch: `F.scaled_dot_product_attention`, whose causal mask
+    /// aligns first positions instead of last, and whose queries that see no key get zeros. Vaswani et al.,
+    /// "Attention is all you need", 2017; Ainslie et al., "GQA", 2023.
     #[track_caller]
     #[must_use]
     pub fn attention(
@@ -87,7 +89,8 @@ impl Tensor {
         }
         let scores = Shape::new(&[query.size(0), query.size(1), query.size(2), key.size(2)]);
         let mut inputs = vec![query.clone(), key.clone(), value.clone()];
-        inputs.extend(options.mask.as_ref().map(|mask| mask.broadcast_to(scores)));
+        let mask = options.mask.as_ref().map(|mask| bounded(mask, query.dtype()));
+        inputs.extend(mask.map(|mask| mask.broadcast_to(scores)));
         inputs.extend(options.start.as_ref().map(first_positions));
         let attention = Attention {
             scale: options.scale_for(query.size(-1)),
@@ -119,11 +122,9 @@ impl Tensor {
         let scores = grouped(query, &key.transpose(-1, -2), key);
         let mut scores = &scores * &scores.constant_like(options.scale_for(query.size(-1)));
         if let Some(mask) = &options.mask {
-            scores = if mask.dtype() == DType::Bool {
-                keep(&scores, mask)
-            } else {
-                let mask = mask.wide().broadcast_to(*scores.shape());
-                &scores + &mask
+            scores = match mask.dtype() {
+                DType::Bool => keep(&scores, mask),
+                _ => &scores + &bounded(mask, scores.dtype()).broadcast_to(*scores.shape()),
             };
         }
         if let Some(seen) = seen_keys(query, key, options) {
@@ -187,8 +188,8 @@ fn check(query: &Tensor, key: &Tensor, value: &Tensor, options: &AttentionOption
     shape_rules::same_dtype(OP, dtype, key.dtype())
         .and_then(|dtype| shape_rules::same_dtype(OP, dtype, value.dtype()))
         .or_fail();
-    if let Some(mask) = options.mask.as_ref().filter(|mask| mask.dtype() != DType::Bool) {
-        shape_rules::same_dtype(OP, dtype, mask.dtype()).or_fail();
+    if let Some(mask) = &options.mask {
+        check_mask(mask.dtype(), dtype);
     }
     let (q, k, v) = (query.shape(), key.shape(), value.shape());
     let ranks = q.rank().min(k.rank()).min(v.rank());
@@ -216,11 +217,40 @@ fn check(query: &Tensor, key: &Tensor, value: &Tensor, options: &AttentionOption
     }
 }
 
-/// Wide scores where `mask` is true, and elsewhere a number so low that its weight is zero. It is finite,
-/// so that a row without any key has a defined softmax.
+/// What is not bool must be a float that is exact in the dtype of the scores.
+#[track_caller]
+fn check_mask(mask: DType, query: DType) {
+    let scores = query.compute();
+    let convert = match mask {
+        DType::Bool => return,
+        DType::F64 if scores != DType::F64 => format!("cast(DType::{scores:?})"),
+        mask if mask.is_float() => return,
+        _ => format!("ne(0), or cast(DType::{scores:?}) if it is to be added"),
+    };
+    panic!(
+        "attention: the mask is {mask}, the query {query}; a mask is bool, true where a key is seen, or \
+         {scores} and added to the scores: convert it with {convert}"
+    );
+}
+
+/// A score so low that its weight is zero. It is finite, so that a row without any key has a defined
+/// softmax.
+const HIDDEN: f64 = -1e30;
+
+/// Wide scores where `mask` is true, and elsewhere [`HIDDEN`].
 #[track_caller]
 fn keep(scores: &Tensor, mask: &Tensor) -> Tensor {
-    mask.broadcast_to(*scores.shape()).select(scores, scores.constant_like(-1e30))
+    mask.broadcast_to(*scores.shape()).select(scores, scores.constant_like(HIDDEN))
+}
+
+/// A mask as it is added to scores of `dtype`: what would hide a key by negative infinity hides it by a
+/// finite number.
+#[track_caller]
+fn bounded(mask: &Tensor, dtype: DType) -> Tensor {
+    match mask.dtype() {
+        DType::Bool => mask.clone(),
+        _ => mask.cast(dtype).maximum(HIDDEN),
+    }
 }
 
 /// True where query `t` may see key `s`, in a shape that broadcasts to the scores; `None` for all.

@@ -254,7 +254,8 @@ impl Tensor {
         parts
     }
 
-    /// At most `count` consecutive parts along an axis, of equal size but for the last.
+    /// At most `count` consecutive parts along an axis, of equal size but for the last; an axis of size 0
+    /// gives `count` parts without elements.
     ///
     /// Panics if `count` is 0 or the axis is out of range. PyTorch: `torch.chunk`.
     #[track_caller]
@@ -262,10 +263,13 @@ impl Tensor {
     pub fn chunk(&self, count: usize, axis: isize) -> Vec<Tensor> {
         assert!(count > 0, "chunk: the number of parts is 0");
         let size = self.shape()[self.axis("chunk", axis)];
-        let length = size.div_ceil(count).max(1);
+        if size == 0 {
+            return vec![self.clone(); count];
+        }
+        let length = size.div_ceil(count);
         let sizes: Vec<usize> =
             (0..size).step_by(length).map(|start| length.min(size - start)).collect();
-        if sizes.is_empty() { vec![self.clone()] } else { self.split(&sizes, axis) }
+        self.split(&sizes, axis)
     }
 
     #[track_caller]

@@ -131,7 +131,7 @@ fn parts_cover_the_axis() {
     let sizes = |parts: Vec<Tensor>| parts.iter().map(|part| part.size(0)).collect::<Vec<_>>();
     assert_eq!(sizes(leaf([7]).chunk(3, 0)), [3, 3, 1]);
     assert_eq!(sizes(leaf([5]).chunk(4, 0)), [2, 2, 1]);
-    assert_eq!(sizes(leaf([0]).chunk(2, 0)), [0]);
+    assert_eq!(sizes(leaf([0]).chunk(2, 0)), [0, 0]);
     assert_eq!(sizes(leaf([6]).split(&[1, 0, 5], -1)), [1, 0, 5]);
     assert_eq!(*leaf([2, 3]).index(1, -1).shape(), [2]);
 }

@@ -10,6 +10,8 @@
 mod date;
 mod output;
 mod python;
+mod rewrite;
+mod sequences;
 mod source;
 
 use std::collections::BTreeMap;
@@ -23,7 +25,7 @@ use serde::Serialize;
 
 use self::output::{OUTPUT_BYTES_MAX, Output};
 use crate::special_tokens::{role_names, token_text};
-use crate::{Error, Result, Tokenizer, error, folder};
+use crate::{Error, Result, Tokenizer, error, files};
 
 /// The longest published templates have 20 kB.
 const SOURCE_BYTES_MAX: usize = 128 << 10;
@@ -92,10 +94,9 @@ impl ChatTemplate {
         environment.set_undefined_behavior(UndefinedBehavior::Lenient);
         environment.set_recursion_limit(DEPTH_MAX);
         environment.set_fuel(Some(STEPS_MAX));
-        environment
-            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         python::install(&mut environment);
-        let source = source::without_generation_tags(source);
+        sequences::install(&mut environment);
+        let source = rewrite::rewrite(&source::without_generation_tags(source));
         on_large_stack(|| {
             let added = environment.add_template_owned("chat template", source);
             added.map_err(|error| translate(&error))
@@ -117,7 +118,7 @@ impl ChatTemplate {
     /// # Errors
     /// The file has no template of this name, or as of [`new`](Self::new).
     pub fn from_config_named(name: &str, bytes: &[u8], template: &str) -> Result<Self> {
-        let config = folder::object(name, bytes)?;
+        let config = files::object(name, bytes)?;
         let entry = config.get("chat_template").unwrap_or(&serde_json::Value::Null);
         let Some(source) = source::named(entry, template) else {
             let message = match source::names(entry) {
@@ -144,9 +145,9 @@ impl ChatTemplate {
         let path = path.as_ref();
         let config = path.join("tokenizer_config.json");
         let own = path.join("chat_template.jinja");
-        let source = match folder::read(&own) {
+        let source = match files::read(&own) {
             Err(error) if error.is_not_found() => {
-                let bytes = folder::read(&config)?;
+                let bytes = files::read(&config)?;
                 return Self::from_config(&config.display().to_string(), &bytes);
             }
             bytes => bytes?,
@@ -154,7 +155,7 @@ impl ChatTemplate {
         let name = own.display().to_string();
         let source = String::from_utf8(source).map_err(|_| error::malformed(&name, "not UTF-8"))?;
         let mut parsed = Self::new(&source)?;
-        for (role, token) in folder::config(&config)?.iter().flatten() {
+        for (role, token) in files::config(&config)?.iter().flatten() {
             if let Some(token) = token_text(token).filter(|_| role_names().any(|name| name == role))
             {
                 parsed = parsed.with_special_token(role, token);
@@ -207,7 +208,8 @@ impl ChatTemplate {
         self.render_with(messages, add_generation_prompt, &BTreeMap::<String, String>::new())
     }
 
-    /// Renders with further variables, such as `tools`, `documents` or a template's own switches.
+    /// Renders with further variables, such as `tools` and `documents`, which are none where they are not given,
+    /// or a template's own switches.
     ///
     /// # Errors
     /// As of [`render`](Self::render).
@@ -217,7 +219,9 @@ impl ChatTemplate {
         add_generation_prompt: bool,
         variables: &V,
     ) -> Result<String> {
-        let mut context: BTreeMap<String, Value> = BTreeMap::new();
+        // Python gives templates these two whether there are any or not.
+        let mut context: BTreeMap<String, Value> =
+            ["tools", "documents"].map(|name| (name.to_owned(), Value::from(()))).into();
         for (role, token) in &self.special_tokens {
             context.insert(role.clone(), Value::from(token.as_str()));
         }
@@ -226,7 +230,8 @@ impl ChatTemplate {
             let value = variables.get_item(&key).map_err(|error| translate(&error))?;
             context.insert(key.to_string(), value);
         }
-        context.insert("messages".to_owned(), Value::from(Serde(messages)));
+        let messages = sequences::listed(Value::from(Serde(messages)));
+        context.insert("messages".to_owned(), messages.map_err(|error| translate(&error))?);
         context.insert("add_generation_prompt".to_owned(), Value::from(add_generation_prompt));
         let context = Value::from(context);
         on_large_stack(|| self.render_context(context))

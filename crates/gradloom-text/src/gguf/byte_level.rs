@@ -15,18 +15,7 @@ pub(super) fn tokenizer(
     ids: &HashMap<&str, u32>,
 ) -> Result<Tokenizer> {
     let rules = pre_tokenizer::rules(vocabulary.pre.as_deref().unwrap_or("default"))?;
-    let mut merges = Vec::with_capacity(vocabulary.merges.len());
-    for merge in &vocabulary.merges {
-        let Some((left, right)) = merge.split_once(' ') else {
-            return Err(error::malformed(NAME, format!("merge {merge:?} is not two tokens")));
-        };
-        let joined = [left, right].concat();
-        if ![left, right, &joined].into_iter().all(|token| ids.contains_key(token)) {
-            let message = format!("merge of {left:?} and {right:?}: not in the vocabulary");
-            return Err(error::malformed(NAME, message));
-        }
-        merges.push((left.to_owned(), right.to_owned()));
-    }
+    let merges = vocabulary.merges(ids)?;
     let vocab = vocabulary.named_tokens().map(|(id, token)| (token, id)).collect::<Vec<_>>();
     let model = BPE::builder()
         .vocab_and_merges(vocab.into_iter().collect::<tokenizers::models::bpe::Vocab>(), merges)

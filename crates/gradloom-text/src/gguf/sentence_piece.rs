@@ -9,8 +9,10 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 use tokenizers::models::bpe::BPE;
 
+use super::spaces;
 use super::vocabulary::{GgufVocabulary, NAME};
 use crate::assemble::{Assembly, assemble};
+use crate::json::check_normalizer;
 use crate::{Result, Tokenizer, error};
 
 const NORMAL: i32 = 1;
@@ -18,49 +20,69 @@ const NORMAL: i32 = 1;
 /// Cuts of all tokens together: 256,000 tokens of Gemma have two millions.
 const CUTS_MAX: usize = 1 << 23;
 
+/// The model's own table of characters and its removal of spaces count where `cleans`; llama.cpp leaves them out.
 pub(super) fn tokenizer(
     vocabulary: &GgufVocabulary,
     ids: &HashMap<&str, u32>,
+    cleans: bool,
 ) -> Result<Tokenizer> {
     if vocabulary.scores.is_empty() {
         return Err(error::malformed(NAME, "a llama vocabulary needs scores"));
     }
+    let prefix = vocabulary.add_space_prefix.unwrap_or(true);
+    let bos = vocabulary.add_bos.unwrap_or(true);
+    build(vocabulary, merges(vocabulary, ids)?, prefix, bos, cleans, None)
+}
+
+/// A `gemma4` vocabulary: merges in their order, whole characters, and nothing across the end of a line.
+pub(super) fn with_merges(
+    vocabulary: &GgufVocabulary,
+    ids: &HashMap<&str, u32>,
+) -> Result<Tokenizer> {
+    let merges = vocabulary.merges(ids)?;
+    let lines = json!({
+        "type": "Split", "pattern": { "Regex": r"\n+" }, "behavior": "Isolated", "invert": false,
+    });
+    // llama.cpp begins such texts whatever the file says.
+    build(
+        vocabulary,
+        merges,
+        vocabulary.add_space_prefix.unwrap_or(false),
+        true,
+        false,
+        Some(lines),
+    )
+}
+
+fn build(
+    vocabulary: &GgufVocabulary,
+    merges: Vec<(String, String)>,
+    prefix: bool,
+    add_bos: bool,
+    cleans: bool,
+    pre_tokenizer: Option<Value>,
+) -> Result<Tokenizer> {
     let vocab = vocabulary.named_tokens().map(|(id, token)| (token, id));
     let vocab: tokenizers::models::bpe::Vocab = vocab.collect();
-    let mut builder = BPE::builder()
-        .vocab_and_merges(vocab, merges(vocabulary, ids)?)
-        .byte_fallback(true)
-        .fuse_unk(true);
+    let mut builder =
+        BPE::builder().vocab_and_merges(vocab, merges).byte_fallback(true).fuse_unk(true);
     if let Some(unk) = vocabulary.unk {
         builder = builder.unk_token(vocabulary.token(unk).to_owned());
     }
     let model = builder.build().map_err(|error| error::malformed(NAME, error.to_string()))?;
 
-    let prefix = vocabulary.add_space_prefix.unwrap_or(true);
-    let space = json!({ "type": "Replace", "pattern": { "String": " " }, "content": "▁" });
-    let normalizers = if prefix {
-        vec![json!({ "type": "Prepend", "prepend": "▁" }), space]
-    } else {
-        vec![space]
-    };
-    let mut decoders = vec![
-        json!({ "type": "Replace", "pattern": { "String": "▁" }, "content": " " }),
-        json!({ "type": "ByteFallback" }),
-        json!({ "type": "Fuse" }),
-    ];
-    if prefix {
-        decoders.push(json!({ "type": "Strip", "content": " ", "start": 1, "stop": 0 }));
-    }
-    let bos = vocabulary.bos.filter(|_| vocabulary.add_bos.unwrap_or(true));
+    let normalizer = spaces::normalizer(vocabulary, prefix, cleans);
+    check_normalizer(NAME, Some(&normalizer))?;
+    let bos = vocabulary.bos.filter(|_| add_bos);
     let eos = vocabulary.eos.filter(|_| vocabulary.add_eos.unwrap_or(false));
     assemble(
         NAME,
         Assembly {
             model: model.into(),
-            normalizer: Some(json!({ "type": "Sequence", "normalizers": normalizers })),
-            pre_tokenizer: None::<Value>,
+            normalizer: Some(normalizer),
+            pre_tokenizer,
             post_processor: vocabulary.template(bos, eos),
-            decoder: Some(json!({ "type": "Sequence", "decoders": decoders })),
+            decoder: Some(spaces::decoder(prefix)),
             added_tokens: vocabulary.added_tokens(),
         },
     )

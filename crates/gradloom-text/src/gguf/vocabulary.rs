@@ -15,7 +15,8 @@ pub(super) const NAME: &str = "GGUF vocabulary";
 /// The `tokenizer.ggml.*` fields of a GGUF file, as they are there.
 #[derive(Clone, Debug, Default)]
 pub struct GgufVocabulary {
-    /// `model`: `gpt2` (byte-level BPE), `llama` (SentencePiece) or `bert` (WordPiece).
+    /// `model`: `gpt2` (byte-level BPE), `llama` (SentencePiece's BPE), `gemma4` (the same with merges),
+    /// `t5` (SentencePiece's Unigram) or `bert` (WordPiece).
     pub model: String,
     /// `pre`: how text is cut before BPE, such as `llama-bpe`, `qwen2`, `smollm`.
     pub pre: Option<String>,
@@ -32,6 +33,10 @@ pub struct GgufVocabulary {
     pub bos: Option<u32>,
     /// `eos_token_id`.
     pub eos: Option<u32>,
+    /// `eot_token_id`, the end of a turn.
+    pub eot: Option<u32>,
+    /// `eom_token_id`, the end of a message after which the model expects a tool's answer.
+    pub eom: Option<u32>,
     /// `unknown_token_id`.
     pub unk: Option<u32>,
     /// `padding_token_id`.
@@ -48,11 +53,36 @@ pub struct GgufVocabulary {
     pub add_eos: Option<bool>,
     /// `add_space_prefix`.
     pub add_space_prefix: Option<bool>,
+    /// `remove_extra_whitespaces`.
+    pub remove_extra_whitespaces: Option<bool>,
+    /// `precompiled_charsmap`: SentencePiece's table of what characters become, or empty.
+    pub precompiled_charsmap: Vec<u8>,
 }
 
 const UNKNOWN: i32 = 2;
 const CONTROL: i32 = 3;
 const USER_DEFINED: i32 = 4;
+
+/// What models call the end of a text, of a turn or of a message.
+const ENDS: [&str; 17] = [
+    "<|eot_id|>",
+    "<|im_end|>",
+    "<|end|>",
+    "<|return|>",
+    "<|call|>",
+    "<end_of_turn>",
+    "<|endoftext|>",
+    "<|end_of_text|>",
+    "<end_of_utterance>",
+    "</s>",
+    "<eos>",
+    "<|eom_id|>",
+    "<EOT>",
+    "_<EOT>",
+    "[EOT]",
+    "[EOS]",
+    "<｜end▁of▁sentence｜>",
+];
 
 impl GgufVocabulary {
     /// Checks that the lists fit together, and returns the id of each token.
@@ -72,8 +102,9 @@ impl GgufVocabulary {
                 return Err(error::malformed(NAME, message));
             }
         }
-        let roles = [self.bos, self.eos, self.unk, self.pad, self.cls, self.sep, self.mask];
-        if let Some(id) = roles.into_iter().flatten().find(|&id| id as usize >= count) {
+        let roles = [self.bos, self.eos, self.eot, self.eom];
+        let roles = roles.into_iter().chain([self.unk, self.pad, self.cls, self.sep, self.mask]);
+        if let Some(id) = roles.flatten().find(|&id| id as usize >= count) {
             return Err(error::vocabulary_mismatch(format!(
                 "{NAME}: a special token has id {id}, but there are {count} tokens"
             )));
@@ -84,7 +115,9 @@ impl GgufVocabulary {
                 let message = format!("token {id} of {} bytes is too large", token.len());
                 return Err(error::too_large(NAME, message));
             }
-            if let Some(other) = ids.insert(token.as_str(), id).filter(|_| !token.is_empty()) {
+            let other = ids.insert(token.as_str(), id).filter(|_| !token.is_empty());
+            // Gemma 4 has a few tokens twice, of which the later one counts.
+            if let Some(other) = other.filter(|_| self.model != "gemma4") {
                 let message = format!("tokens {other} and {id} are both {token:?}");
                 return Err(error::malformed(NAME, message));
             }
@@ -93,6 +126,23 @@ impl GgufVocabulary {
             return Err(error::malformed(NAME, format!("the score of token {id} is not a number")));
         }
         Ok(ids)
+    }
+
+    /// The merges, whose tokens are all in the vocabulary.
+    pub(super) fn merges(&self, ids: &HashMap<&str, u32>) -> Result<Vec<(String, String)>> {
+        let mut merges = Vec::with_capacity(self.merges.len());
+        for merge in &self.merges {
+            let Some((left, right)) = merge.split_once(' ') else {
+                return Err(error::malformed(NAME, format!("merge {merge:?} is not two tokens")));
+            };
+            let joined = [left, right].concat();
+            if ![left, right, &joined].into_iter().all(|token| ids.contains_key(token)) {
+                let message = format!("merge of {left:?} and {right:?}: not in the vocabulary");
+                return Err(error::malformed(NAME, message));
+            }
+            merges.push((left.to_owned(), right.to_owned()));
+        }
+        Ok(merges)
     }
 
     pub(super) fn token_type(&self, id: usize) -> i32 {
@@ -121,6 +171,18 @@ impl GgufVocabulary {
                 .then(|| AddedToken::from(content, special).normalized(false))
         };
         self.named_tokens().filter_map(added).collect()
+    }
+
+    /// The tokens that end a text or a turn: those that the file names, and those that llama.cpp takes for
+    /// one by their text.
+    pub(super) fn ends(&self, ids: &HashMap<&str, u32>) -> Vec<u32> {
+        let named = [self.eos, self.eot, self.eom].into_iter().flatten();
+        // Where a token returns, an end only closes a part of the answer.
+        let returns = ids.contains_key("<|return|>");
+        let usual = ENDS.iter().filter(|&&text| !(returns && text == "<|end|>"));
+        let special =
+            |id: &u32| matches!(self.token_type(*id as usize), UNKNOWN | CONTROL | USER_DEFINED);
+        named.chain(usual.filter_map(|text| ids.get(text).copied()).filter(special)).collect()
     }
 
     /// A post-processor that puts `before` and `after` around each text.

@@ -142,7 +142,7 @@ impl Slot<'_> {
     }
 }
 
-pub(super) fn check_normalizer(file: &str, value: Option<&Value>) -> Result<()> {
+pub(crate) fn check_normalizer(file: &str, value: Option<&Value>) -> Result<()> {
     let slot = Slot { file, name: "normalizer", parts: "normalizers", known: &NORMALIZERS };
     let mut growth: usize = 1;
     for (kind, component) in slot.flatten(value)? {

@@ -19,9 +19,9 @@ use tokenizers::AddedToken;
 use crate::assemble::{Assembly, assemble};
 use crate::limits::{IDS_MAX, TOKEN_BYTES_MAX};
 use crate::tokenizer::Tokenizer;
-use crate::{Result, error};
+use crate::{Error, Result, error};
 
-pub(crate) use components::decoder_steps;
+pub(crate) use components::{check_normalizer, decoder_steps};
 
 /// The largest published files have 40 MB.
 const BYTES_MAX: usize = 128 << 20;
@@ -60,8 +60,19 @@ pub(crate) fn read(name: &str, bytes: &[u8]) -> Result<Tokenizer> {
         let message = format!("{} bytes, but a tokenizer has at most {BYTES_MAX}", bytes.len());
         return Err(error::too_large(name, message));
     }
-    let file: File = serde_json::from_slice(bytes)
-        .map_err(|error| error::malformed(name, format!("not a tokenizer.json: {error}")))?;
+    build(name, serde_json::from_slice(bytes).map_err(|error| not_one(name, &error))?)
+}
+
+/// Builds what another file described, in the form of a `tokenizer.json`.
+pub(crate) fn from_value(name: &str, value: Value) -> Result<Tokenizer> {
+    build(name, serde_json::from_value(value).map_err(|error| not_one(name, &error))?)
+}
+
+fn not_one(name: &str, error: &serde_json::Error) -> Error {
+    error::malformed(name, format!("not a tokenizer.json: {error}"))
+}
+
+fn build(name: &str, file: File) -> Result<Tokenizer> {
     if let Some(version) = file.version.filter(|version| version != "1.0") {
         return Err(error::unsupported(name, format!("version {version:?}; known is \"1.0\"")));
     }

@@ -17,13 +17,17 @@ pub(super) fn recognise(bytes: &[u8]) -> bool {
 }
 
 /// Lists the tensors of an archive.
-pub(super) fn parse(bytes: &[u8]) -> Result<Contents, Fault> {
+pub(super) fn parse(bytes: &[u8], part: Option<&str>) -> Result<Contents, Fault> {
     let archive = Archive::new(bytes)?;
     let pickle = archive.records.iter().find(|(name, _)| is_pickle(name));
     let Some((name, pickle)) = pickle else {
-        return Err(Fault::Unsupported(
-            "a zip archive without data.pkl is no PyTorch checkpoint".to_owned(),
-        ));
+        let keras = archive.records.contains_key("model.weights.h5");
+        let message = if keras {
+            "a Keras model; load it in Python and save model.get_weights() by numpy.savez"
+        } else {
+            "a zip archive without data.pkl is no PyTorch checkpoint, and without *.npy not NumPy's"
+        };
+        return Err(Fault::Unsupported(message.to_owned()));
     };
     let folder = name.strip_suffix("data.pkl").unwrap_or_default();
     if let Some(order) = archive.records.get(format!("{folder}byteorder").as_str())
@@ -61,7 +65,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Contents, Fault> {
             _ => (Part::File, record.range.clone()),
         })
     };
-    let mut contents = state::collect(&machine, root, &locate, bytes.len())?;
+    let mut contents = state::collect(&machine, root, part, &locate, bytes.len())?;
     contents.deflated = deflated;
     Ok(contents)
 }

@@ -23,7 +23,7 @@ pub(super) fn recognise(bytes: &[u8]) -> bool {
 }
 
 /// Lists the tensors of a file.
-pub(super) fn parse(bytes: &[u8]) -> Result<Contents, Fault> {
+pub(super) fn parse(bytes: &[u8], part: Option<&str>) -> Result<Contents, Fault> {
     let pickles = &bytes[..bytes.len().min(PICKLE_BYTES_MAX)];
     let mut reader = Reader::new(pickles, 0);
     let mut machine = Machine::new();
@@ -50,7 +50,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Contents, Fault> {
         let range = storages.get(key).ok_or_else(|| format!("storage {key} is not in the file"))?;
         Ok((Part::File, range.clone()))
     };
-    Ok(state::collect(&machine, root, &locate, bytes.len())?)
+    Ok(state::collect(&machine, root, part, &locate, bytes.len())?)
 }
 
 /// Where the bytes of each storage lie.

@@ -18,7 +18,7 @@ pub(crate) fn recognise(bytes: &[u8]) -> bool {
     archive::recognise(bytes) || legacy::recognise(bytes)
 }
 
-/// Lists the tensors of a file.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Contents, Fault> {
-    if archive::recognise(bytes) { archive::parse(bytes) } else { legacy::parse(bytes) }
+/// Lists the tensors of a file, or of the object at a place in it.
+pub(crate) fn parse(bytes: &[u8], part: Option<&str>) -> Result<Contents, Fault> {
+    if archive::recognise(bytes) { archive::parse(bytes, part) } else { legacy::parse(bytes, part) }
 }

@@ -54,16 +54,48 @@ impl<'a> Machine<'a> {
                     {
                         (inner, arguments.clone())
                     }
-                    _ => return Ok(self.opaque()),
+                    _ => return self.unreadable("tensor of an unknown class", Value::None),
                 };
                 self.spend(inner.1.len())?;
                 self.rebuild(inner.0, &inner.1)
+            }
+            ("torch._utils", "_rebuild_sparse_tensor") => self.sparse(arguments),
+            ("torch._utils", "_rebuild_sparse_csr_tensor") => self.sparse(arguments),
+            ("torch._utils", "_rebuild_qtensor") => self.unreadable("quantized", argument(2)),
+            ("torch._utils", "_rebuild_meta_tensor_no_storage") => {
+                self.unreadable("meta", argument(1))
+            }
+            // A tensor on a device without storages: its copy on the host comes first.
+            ("torch._utils", "_rebuild_device_tensor_from_cpu_tensor") => Ok(argument(0)),
+            ("torch._utils", "_rebuild_nested_tensor") => self.unreadable("nested", Value::None),
+            ("torch._utils" | "torch._tensor", name) if name.starts_with("_rebuild_") => {
+                self.unreadable("tensor of an unknown class", Value::None)
             }
             ("torch", "Size") => Ok(argument(0)),
             ("collections", "OrderedDict" | "defaultdict" | "Counter")
             | ("builtins" | "__builtin__", "dict") => self.dict(arguments),
             _ => Ok(self.opaque()),
         }
+    }
+
+    /// `(layout, (.., size, ..))`: the size is the last tuple of numbers.
+    fn sparse(&mut self, arguments: &[Value<'a>]) -> Result<Value<'a>, String> {
+        let parts = match arguments.get(1).and_then(|&parts| self.object(parts)) {
+            Some(Object::Tuple(parts)) => parts.clone(),
+            _ => Vec::new(),
+        };
+        self.spend(parts.len())?;
+        let mut sizes = parts
+            .into_iter()
+            .filter(|&part| matches!(self.object(part), Some(Object::Tuple(_) | Object::List(_))));
+        let size = sizes.next_back().unwrap_or(Value::None);
+        self.unreadable("sparse", size)
+    }
+
+    /// A tensor that is listed but cannot be read; its shape as far as it is known.
+    fn unreadable(&mut self, kind: &'static str, size: Value<'a>) -> Result<Value<'a>, String> {
+        let shape = self.sizes(size).unwrap_or_default();
+        Ok(self.add(Object::Unreadable(kind, shape)))
     }
 
     fn opaque(&mut self) -> Value<'a> {

@@ -5,10 +5,37 @@ use std::ops::Range;
 use super::machine::Machine;
 use super::value::{Id, Object, TensorRef, Value};
 use crate::contents::{Contents, Located, Part, Place, TENSORS_MAX};
-use crate::{Entry, entry};
+use crate::{Entry, Stored, entry};
 
 /// Keys under which training scripts put the model's state dict.
 const NESTED: [&str; 3] = ["state_dict", "model_state_dict", "model"];
+
+/// Further ones, the more likely first: what was trained before its running mean. A part of a model may be
+/// called so too, so they count only where nothing else has tensors.
+const NESTED_ALONE: [&str; 19] = [
+    "model_state",
+    "module",
+    "net",
+    "network",
+    "net_state_dict",
+    "network_state_dict",
+    "weights",
+    "params",
+    "params_ema",
+    "ema_state_dict",
+    "state_dict_ema",
+    "model_ema_state_dict",
+    "model_ema",
+    "ema_model",
+    "ema",
+    "netG_state_dict",
+    "netG",
+    "generator_state_dict",
+    "generator",
+];
+
+/// What the names of other states have in them.
+const OTHER_STATES: [&str; 6] = ["optim", "sched", "scaler", "loss", "rng", "ema"];
 
 /// Where modules that were pickled whole keep their tensors.
 const MODULE: [&str; 3] = ["_parameters", "_buffers", "_modules"];
@@ -31,10 +58,11 @@ const REPEATED_BYTES_MIN: usize = 1 << 24;
 /// Where the bytes of a storage lie.
 pub(super) type Locate<'f> = &'f dyn Fn(&str) -> Result<(Part, Range<usize>), String>;
 
-/// Collects the tensors below `root`.
+/// Collects the tensors below `root`, or below its part of this name.
 pub(super) fn collect(
     machine: &Machine<'_>,
     root: Value<'_>,
+    part: Option<&str>,
     locate: Locate<'_>,
     file_len: usize,
 ) -> Result<Contents, String> {
@@ -47,6 +75,12 @@ pub(super) fn collect(
         bytes_left: file_len.saturating_mul(REPEATED_MAX).max(REPEATED_BYTES_MIN),
     };
     let mut root = root;
+    if let Some(part) = part {
+        match walk.part(root, part) {
+            Some(found) => root = found,
+            None => return Ok(walk.contents),
+        }
+    }
     for _ in 0..DEPTH_MAX {
         let Some(inner) = walk.nested(root) else { break };
         walk.scalars(root)?;
@@ -66,24 +100,68 @@ struct Walk<'m, 'a> {
 }
 
 impl<'m, 'a> Walk<'m, 'a> {
-    /// The state dict within a dict that has no tensors itself.
+    /// The entry of a dict, or within the entries of dicts, whose keys have dots between them.
+    fn part(&self, value: Value<'a>, path: &str) -> Option<Value<'a>> {
+        let mut value = value;
+        let mut path = path;
+        for _ in 0..DEPTH_MAX {
+            if path.is_empty() {
+                return Some(value);
+            }
+            let items = match self.machine.object(value)? {
+                Object::Dict(items) | Object::Opaque { items, .. } => items,
+                _ => return None,
+            };
+            // Keys may have dots themselves: the longest that fits.
+            let fitting = items.iter().rev().filter_map(|(key, value)| match key {
+                Value::Text(text) => {
+                    let rest = path.strip_prefix(text)?;
+                    let whole = rest.is_empty() || rest.starts_with('.');
+                    whole.then(|| (text.len(), rest.trim_start_matches('.'), *value))
+                }
+                _ => None,
+            });
+            let (_, rest, inner) = fitting.max_by_key(|(len, ..)| *len)?;
+            (path, value) = (rest, inner);
+        }
+        None
+    }
+
+    /// The state dict within a dict that has no tensors itself: under a usual name, or the only one that is
+    /// called a state.
     fn nested(&self, value: Value<'a>) -> Option<Value<'a>> {
         let Some(Object::Dict(items)) = self.machine.object(value) else { return None };
-        let is_tensor =
-            |value: Value<'a>| matches!(self.machine.object(value), Some(Object::Tensor(_)));
+        let is_tensor = |value: Value<'a>| {
+            matches!(self.machine.object(value), Some(Object::Tensor(_) | Object::Unreadable(..)))
+        };
         if items.iter().any(|(_, value)| is_tensor(*value)) {
             return None;
         }
-        NESTED.iter().find_map(|name| {
-            let of_name = |(key, _): &&(Value<'a>, Value<'a>)| {
-                matches!(key, Value::Text(text) if text == name)
-            };
-            let (_, value) = items.iter().rev().find(of_name)?;
-            match self.machine.object(*value) {
-                Some(Object::Dict(items)) if !items.is_empty() => Some(*value),
-                Some(Object::Opaque { state: Some(_), .. }) => Some(*value),
+        let holds = |value: &Value<'a>| match self.machine.object(*value) {
+            Some(Object::Dict(items)) => !items.is_empty(),
+            Some(Object::Opaque { state, .. }) => state.is_some(),
+            _ => false,
+        };
+        let named = |names: &[&str]| {
+            names.iter().find_map(|name| {
+                let of_name = |(key, _): &&(Value<'a>, Value<'a>)| {
+                    matches!(key, Value::Text(text) if text == name)
+                };
+                items.iter().rev().find(of_name).map(|(_, value)| *value).filter(holds)
+            })
+        };
+        let has_tensors = |value: Value<'a>| match self.machine.object(value) {
+            Some(Object::Dict(items)) => items.iter().any(|(_, value)| is_tensor(*value)),
+            _ => false,
+        };
+        let others = items.iter().any(|(key, value)| !is_of_training(key) && has_tensors(*value));
+        named(&NESTED).or_else(|| {
+            let named = named(&NESTED_ALONE).filter(|_| !others);
+            let mut states = items.iter().filter(|(key, value)| is_state(key) && holds(value));
+            named.or_else(|| match (states.next(), states.next()) {
+                (Some((_, only)), None) if !others => Some(*only),
                 _ => None,
-            }
+            })
         })
     }
 
@@ -111,6 +189,7 @@ impl<'m, 'a> Walk<'m, 'a> {
         match value {
             Value::Object(Id(index)) => match &machine.objects[index as usize] {
                 Object::Tensor(tensor) => self.tensor(path, tensor),
+                Object::Unreadable(kind, shape) => self.unreadable(path, kind, shape),
                 Object::Dict(items) => self.children(path, items, depth),
                 Object::Opaque { state, items } => {
                     self.children(path, items, depth)?;
@@ -203,6 +282,21 @@ impl<'m, 'a> Walk<'m, 'a> {
         Ok(())
     }
 
+    fn unreadable(&mut self, path: &str, kind: &str, shape: &[usize]) -> Result<(), String> {
+        self.spend_text(path.len())?;
+        let entry = Entry { shape: shape.to_vec(), stored: Stored::Other(kind.to_owned()) };
+        self.add(path, Located { entry, place: None })
+    }
+
+    fn add(&mut self, path: &str, located: Located) -> Result<(), String> {
+        let name = if path.is_empty() { "tensor" } else { path };
+        self.contents.tensors.insert(name.to_owned(), located);
+        if self.contents.tensors.len() > TENSORS_MAX {
+            return Err(format!("more than {TENSORS_MAX} tensors"));
+        }
+        Ok(())
+    }
+
     fn tensor(&mut self, path: &str, tensor: &TensorRef<'a>) -> Result<(), String> {
         self.spend_text(path.len())?;
         let name = if path.is_empty() { "tensor" } else { path };
@@ -220,12 +314,25 @@ impl<'m, 'a> Walk<'m, 'a> {
         } else {
             None
         };
-        self.contents.tensors.insert(name.to_owned(), Located { entry, place });
-        if self.contents.tensors.len() > TENSORS_MAX {
-            return Err(format!("more than {TENSORS_MAX} tensors"));
-        }
-        Ok(())
+        self.add(path, Located { entry, place })
     }
+}
+
+/// True for what a model's state may be called.
+fn is_state(key: &Value<'_>) -> bool {
+    let Value::Text(text) = key else { return false };
+    let text = text.to_ascii_lowercase();
+    (text.contains("state_dict") || text.ends_with("_state"))
+        && !OTHER_STATES.iter().any(|other| text.contains(other))
+}
+
+/// True for what a training script keeps beside or around a model, rather than a part of one.
+fn is_of_training(key: &Value<'_>) -> bool {
+    let Value::Text(text) = key else { return true };
+    let lower = text.to_ascii_lowercase();
+    is_state(key)
+        || NESTED.iter().chain(&NESTED_ALONE).any(|name| name == text)
+        || OTHER_STATES.iter().any(|other| lower.contains(other))
 }
 
 /// Where a tensor's elements lie, if all are within their storage.

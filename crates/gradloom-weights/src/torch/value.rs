@@ -33,6 +33,8 @@ pub(super) enum Object<'a> {
     Global(Global<'a>),
     Storage(Storage<'a>),
     Tensor(Box<TensorRef<'a>>),
+    /// A tensor whose elements are not simply a storage, and what kind it is.
+    Unreadable(&'static str, Vec<usize>),
     /// An instance of a class that tensors do not need. It is never more than this description.
     Opaque {
         state: Option<Value<'a>>,

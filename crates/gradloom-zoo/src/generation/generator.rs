@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
+use crate::generation::chunks;
 use crate::generation::clock::Clock;
-use crate::generation::{Sampler, Stop, chunks};
 use crate::{CausalLanguageModel, Result, error};
 use gradloom_nn::layers::KeyValueCache;
 use gradloom_nn::{Context, ModuleExt};
@@ -42,10 +42,14 @@ pub struct Generator<M> {
     device: Device,
     /// Most tokens of a text.
     capacity: usize,
-    /// Tokens of each text so far.
-    texts: Vec<Vec<u32>>,
-    /// Logits of the next token of each text, one after another.
-    logits: Vec<f32>,
+    /// Tokens of each text so far. The last one may not be [`fed`](Self::fed) yet.
+    pub(super) texts: Vec<Vec<u32>>,
+    /// How many of them are in the cache.
+    pub(super) fed: Vec<usize>,
+    /// Logits of the token after those, one text after another.
+    pub(super) logits: Vec<f32>,
+    /// Logits that a sampler changes.
+    pub(super) scratch: Vec<f32>,
     timing: Timing,
     last_step: Option<Statistics>,
 }
@@ -87,13 +91,15 @@ impl<M: CausalLanguageModel> Generator<M> {
             device,
             capacity,
             texts: vec![Vec::new(); batch],
+            fed: vec![0; batch],
             logits: Vec::new(),
+            scratch: Vec::new(),
             timing: Timing::default(),
             last_step: None,
         })
     }
 
-    /// Tokens of a text so far.
+    /// Tokens of a text so far, those that decoding chose among them.
     pub fn tokens(&self, text: usize) -> &[u32] {
         &self.texts[text]
     }
@@ -108,7 +114,8 @@ impl<M: CausalLanguageModel> Generator<M> {
         self.model.vocabulary()
     }
 
-    /// Logits of a text's next token.
+    /// Logits of the token that follows what the model has read: all of a prompt, and of what was decoded all
+    /// but the last token, which is read when the text goes on.
     pub fn logits(&self, text: usize) -> &[f32] {
         let vocabulary = self.model.vocabulary();
         &self.logits[text * vocabulary..(text + 1) * vocabulary]
@@ -128,19 +135,24 @@ impl<M: CausalLanguageModel> Generator<M> {
     pub fn clear(&mut self) {
         self.cache.clear();
         self.texts.iter_mut().for_each(Vec::clear);
+        self.fed.fill(0);
         self.logits.clear();
     }
 
-    /// Feeds more tokens of each text, in passes of at most 512.
+    /// Feeds more tokens of each text, in passes of at most 512. What was decoded is part of the text: it is
+    /// not to be fed again.
     ///
     /// # Errors
     /// If a text gets none, a token is not in the vocabulary, they do not fit, or the device fails.
     pub fn prefill(&mut self, prompts: &[&[u32]]) -> Result<()> {
         let begin = Clock::start();
         self.check(prompts)?;
-        let longest = prompts.iter().map(|prompt| prompt.len()).max().unwrap_or(0);
+        let whole: Vec<Vec<u32>> =
+            (0..).zip(prompts).map(|(text, prompt)| [self.unfed(text), prompt].concat()).collect();
+        let longest = whole.iter().map(Vec::len).max().unwrap_or(0);
+        self.cache.rest(&vec![false; whole.len()]);
         self.cache.expect(Some(self.cache.filled() + longest));
-        let fed = self.feed(prompts, longest);
+        let fed = self.feed(&whole, longest);
         self.cache.expect(None);
         fed?;
         self.timing.prefill_tokens += prompts.iter().map(|prompt| prompt.len()).sum::<usize>();
@@ -149,12 +161,12 @@ impl<M: CausalLanguageModel> Generator<M> {
     }
 
     /// All passes of prompts up to a length of `longest`.
-    fn feed(&mut self, prompts: &[&[u32]], longest: usize) -> Result<()> {
+    fn feed(&mut self, prompts: &[Vec<u32>], longest: usize) -> Result<()> {
         let mut fed = 0;
         while fed < longest {
-            let filled = self.texts.iter().map(Vec::len).max().unwrap_or(0);
+            let filled = self.fed.iter().copied().max().unwrap_or(0);
             let size = chunks::next_size(longest - fed, self.capacity - filled);
-            let part = |prompt: &&'_ [u32]| -> Vec<u32> {
+            let part = |prompt: &Vec<u32>| -> Vec<u32> {
                 prompt.iter().copied().skip(fed).take(size).collect()
             };
             let parts: Vec<Vec<u32>> = prompts.iter().map(part).collect();
@@ -174,14 +186,46 @@ impl<M: CausalLanguageModel> Generator<M> {
     /// # Errors
     /// As [`Generator::prefill`].
     pub fn step(&mut self, tokens: &[u32]) -> Result<()> {
-        let (begin, before) = (Clock::start(), self.device.statistics());
         let parts: Vec<&[u32]> = tokens.chunks(1).collect();
         self.check(&parts)?;
-        self.pass(&parts, 1, &vec![true; tokens.len()])?;
-        self.timing.decode_tokens += tokens.len();
+        self.catch_up(&vec![true; self.texts.len()])?;
+        self.feed_one(&parts)
+    }
+
+    /// Feeds the last token of those texts where that is still to be done.
+    pub(super) fn catch_up(&mut self, texts: &[bool]) -> Result<()> {
+        let unfed = |text: usize| if texts[text] { self.unfed(text) } else { &[] };
+        let parts: Vec<Vec<u32>> = (0..texts.len()).map(|text| unfed(text).to_vec()).collect();
+        match parts.iter().all(Vec::is_empty) {
+            true => Ok(()),
+            false => self.feed_one(&parts),
+        }
+    }
+
+    /// A pass of one token for the texts that have one in their part.
+    fn feed_one(&mut self, parts: &[impl AsRef<[u32]>]) -> Result<()> {
+        let (begin, before) = (Clock::start(), self.device.statistics());
+        let ends: Vec<bool> = parts.iter().map(|part| !part.as_ref().is_empty()).collect();
+        let resting: Vec<bool> = ends.iter().map(|takes_part| !takes_part).collect();
+        if let Some(full) = (0..ends.len()).find(|&at| ends[at] && self.is_full(at)) {
+            return Err(self.does_not_fit(self.fed[full] + 1));
+        }
+        self.cache.rest(&resting);
+        self.pass(parts, 1, &ends)?;
+        self.timing.decode_tokens += ends.iter().filter(|&&takes_part| takes_part).count();
         self.timing.decode += begin.elapsed();
         self.last_step = Some(self.device.statistics().since(&before));
         Ok(())
+    }
+
+    /// What was chosen for a text but is not in the cache yet.
+    fn unfed(&self, text: usize) -> &[u32] {
+        &self.texts[text][self.fed[text]..]
+    }
+
+    /// Whether the cache has no place left for a text.
+    pub(super) fn is_full(&self, text: usize) -> bool {
+        self.fed[text] == self.capacity
     }
 
     /// One pass of `size` places for each text, of which its part takes the first ones. The logits of those
@@ -221,8 +265,10 @@ impl<M: CausalLanguageModel> Generator<M> {
             commit(&mut Pass { cache: &mut self.cache, logits: &mut logits }).map_err(failed)?;
             self.keep(&logits.to_vec::<f32>().map_err(failed)?, ends);
         }
-        for (text, part) in self.texts.iter_mut().zip(parts) {
-            text.extend_from_slice(part);
+        for ((text, fed), part) in self.texts.iter_mut().zip(&mut self.fed).zip(parts) {
+            // What was decoded is in the text before it is fed.
+            text.extend_from_slice(&part[(text.len() - *fed).min(part.len())..]);
+            *fed += part.len();
         }
         Ok(())
     }
@@ -261,65 +307,16 @@ impl<M: CausalLanguageModel> Generator<M> {
         let there = self.texts.iter().map(Vec::len).max().unwrap_or(0);
         let longest = there + prompts.iter().map(|prompt| prompt.len()).max().unwrap_or(0);
         if longest > self.capacity {
-            return Err(error::generation(format!(
-                "{longest} tokens of a text do not fit a capacity of {}; make it larger or shorten the \
-                 text",
-                self.capacity
-            )));
+            return Err(self.does_not_fit(longest));
         }
         Ok(())
     }
 
-    /// Goes on with one text: tokens as they are chosen. [`prefill`](Generator::prefill) comes before.
-    ///
-    /// # Panics
-    /// If there are several texts; see [`decode_all`](Generator::decode_all).
-    #[track_caller]
-    pub fn decode<'a>(&'a mut self, sampler: &'a mut Sampler, stop: &Stop) -> Decoding<'a, M> {
-        assert!(self.texts.len() == 1, "decode: {} texts; use decode_all", self.texts.len());
-        Decoding {
-            generator: self,
-            sampler,
-            stop: stop.clone(),
-            decoded: 0,
-            last: None,
-            ended: false,
-        }
-    }
-
-    /// Goes on with all texts, each with its own sampler, until all have ended.
-    ///
-    /// # Errors
-    /// As [`Generator::prefill`], and what a sampler reports.
-    pub fn decode_all(&mut self, samplers: &mut [Sampler], stop: &Stop) -> Result<Vec<Vec<u32>>> {
-        let count = self.texts.len();
-        if samplers.len() != count || self.logits.is_empty() {
-            let given = samplers.len();
-            return Err(error::generation(format!(
-                "{given} samplers for {count} texts that were prefilled"
-            )));
-        }
-        let vocabulary = self.model.vocabulary();
-        let mut decoded = vec![Vec::new(); count];
-        let mut ended = vec![false; count];
-        for step in 0..stop.tokens_max {
-            let mut next = vec![0; count];
-            for text in 0..count {
-                let logits = &mut self.logits[text * vocabulary..(text + 1) * vocabulary];
-                if !ended[text] {
-                    next[text] = samplers[text].sample(logits, &self.texts[text])?;
-                    ended[text] = stop.tokens.contains(&next[text]);
-                }
-                if !ended[text] {
-                    decoded[text].push(next[text]);
-                }
-            }
-            if ended.iter().all(|&ended| ended) || step + 1 == stop.tokens_max {
-                break;
-            }
-            self.step(&next)?;
-        }
-        Ok(decoded)
+    fn does_not_fit(&self, tokens: usize) -> crate::Error {
+        error::generation(format!(
+            "{tokens} tokens of a text do not fit a capacity of {}; make it larger or shorten the text",
+            self.capacity
+        ))
     }
 }
 
@@ -333,54 +330,5 @@ impl Tensors for Pass<'_> {
     fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor)) {
         self.cache.for_each_tensor(visit);
         visit(self.logits);
-    }
-}
-
-/// New tokens of one text, as they are chosen.
-pub struct Decoding<'a, M> {
-    generator: &'a mut Generator<M>,
-    sampler: &'a mut Sampler,
-    stop: Stop,
-    decoded: usize,
-    /// The token that was chosen but not fed yet.
-    last: Option<u32>,
-    ended: bool,
-}
-
-impl<M: CausalLanguageModel> Decoding<'_, M> {
-    fn advance(&mut self) -> Result<Option<u32>> {
-        if self.generator.logits.is_empty() {
-            return Err(error::generation("nothing was prefilled; prefill a prompt first"));
-        }
-        if let Some(token) = self.last.take() {
-            self.generator.step(&[token])?;
-        }
-        if self.decoded == self.stop.tokens_max {
-            return Ok(None);
-        }
-        let history = &self.generator.texts[0];
-        let token = self.sampler.sample(&mut self.generator.logits, history)?;
-        if self.stop.tokens.contains(&token) {
-            return Ok(None);
-        }
-        self.decoded += 1;
-        // The last token needs no pass: nobody asks what comes after it.
-        if self.decoded < self.stop.tokens_max {
-            self.last = Some(token);
-        }
-        Ok(Some(token))
-    }
-}
-
-impl<M: CausalLanguageModel> Iterator for Decoding<'_, M> {
-    type Item = Result<u32>;
-
-    fn next(&mut self) -> Option<Result<u32>> {
-        if self.ended {
-            return None;
-        }
-        let next = self.advance().transpose();
-        self.ended = !matches!(next, Some(Ok(_)));
-        next
     }
 }

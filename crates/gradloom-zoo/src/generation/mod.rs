@@ -2,10 +2,12 @@
 
 mod chunks;
 mod clock;
+mod decoding;
 mod generator;
 mod sampler;
 mod stop;
 
-pub use generator::{Decoding, Generator, Timing};
+pub use decoding::Decoding;
+pub use generator::{Generator, Timing};
 pub use sampler::{Candidate, Sampler};
 pub use stop::Stop;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::generation::{Generator, Sampler, Stop, Timing};
 use crate::text::{TextStream, vocabulary};
-use crate::{CausalLanguageModel, LlamaForCausalLanguageModel, Result, error};
+use crate::{CausalLanguageModel, LlamaForCausalLanguageModel, Pretrained, Result, error};
 use gradloom_tensor::{Device, Statistics};
 use gradloom_text::{ChatMessage, ChatTemplate, EncodeOptions, Tokenizer};
 use gradloom_weights::Checkpoint;
@@ -53,8 +53,22 @@ impl Chat<LlamaForCausalLanguageModel> {
     }
 }
 
+impl<M: CausalLanguageModel + Pretrained> Chat<M> {
+    /// Opens a folder that has a model, its tokenizer and its chat template.
+    ///
+    /// # Errors
+    /// If a file is missing or damaged; if the conversation is to be longer than the model's texts.
+    pub fn from_folder(path: impl AsRef<Path>, capacity: usize, device: &Device) -> Result<Self> {
+        let path = path.as_ref();
+        let tokenizer = Tokenizer::from_folder(path)?;
+        let template = ChatTemplate::from_folder(path)?;
+        Chat::new(&M::from_folder(path, device)?, tokenizer, template, capacity)
+    }
+}
+
 impl<M: CausalLanguageModel> Chat<M> {
-    /// A conversation of at most `capacity` tokens.
+    /// A conversation of at most `capacity` tokens. Answers end at the tokenizer's
+    /// [`end_tokens`](Tokenizer::end_tokens).
     ///
     /// # Errors
     /// If the tokenizer does not fit the model, or the model has fewer positions.
@@ -67,7 +81,7 @@ impl<M: CausalLanguageModel> Chat<M> {
         tokenizer.check_fits(model.vocabulary())?;
         let generator = Generator::new(model, 1, capacity)?;
         let template = template.with_tokenizer(&tokenizer);
-        let ends = tokenizer.special_tokens().eos.into_iter().collect();
+        let ends = tokenizer.end_tokens();
         Ok(Chat { generator, tokenizer, template, messages: Vec::new(), ends })
     }
 

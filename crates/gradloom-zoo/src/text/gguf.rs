@@ -35,6 +35,8 @@ pub fn vocabulary(checkpoint: &Checkpoint) -> Result<GgufVocabulary> {
         merges: strings("merges").unwrap_or_default(),
         bos: id("bos"),
         eos: id("eos"),
+        eot: id("eot"),
+        eom: id("eom"),
         unk: id("unknown"),
         pad: id("padding"),
         cls: id("cls"),
@@ -43,5 +45,13 @@ pub fn vocabulary(checkpoint: &Checkpoint) -> Result<GgufVocabulary> {
         add_bos: flag("add_bos_token"),
         add_eos: flag("add_eos_token"),
         add_space_prefix: flag("add_space_prefix"),
+        remove_extra_whitespaces: flag("remove_extra_whitespaces"),
+        precompiled_charsmap: array("precompiled_charsmap")
+            .and_then(|bytes| bytes.to_i64s())
+            .unwrap_or_default()
+            .into_iter()
+            // Converters write the bytes signed or not.
+            .map(|byte| byte as u8)
+            .collect(),
     })
 }

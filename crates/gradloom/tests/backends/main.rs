@@ -14,6 +14,7 @@ mod loops;
 mod many;
 mod mapped;
 mod narrow;
+mod optional;
 mod programs;
 mod random_graphs;
 mod regressions;
