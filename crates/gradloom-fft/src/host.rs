@@ -78,8 +78,8 @@ macro_rules! real {
 real!(f32);
 real!(f64);
 
-/// Runs `work` on each pair of an input and an output line, each thread with scratch memory of its own.
-fn lines<I: Sync, O: Send, S>(
+/// Runs `work` on blocks of lines, input and output, each thread with scratch memory of its own.
+fn blocks<I: Sync, O: Send, S>(
     (input, from): (&[I], usize),
     (output, to): (&mut [O], usize),
     scratch: impl Fn() -> S + Sync,
@@ -88,14 +88,24 @@ fn lines<I: Sync, O: Send, S>(
     if from == 0 || to == 0 {
         return;
     }
+    let count = TASK_MIN.div_ceil(from.max(to));
     if output.len().max(input.len()) <= SEQUENTIAL_MAX {
         let mut own = scratch();
-        let pairs = input.chunks_exact(from).zip(output.chunks_exact_mut(to));
+        let pairs = input.chunks(count * from).zip(output.chunks_mut(count * to));
         return pairs.for_each(|(input, output)| work(input, output, &mut own));
     }
-    let count = TASK_MIN.div_ceil(from.max(to));
     let tasks = output.par_chunks_mut(count * to).zip(input.par_chunks(count * from));
-    tasks.for_each_init(&scratch, |own, (output, input)| {
+    tasks.for_each_init(&scratch, |own, (output, input)| work(input, output, own));
+}
+
+/// As [`blocks`], on each pair of an input and an output line.
+fn lines<I: Sync, O: Send, S>(
+    (input, from): (&[I], usize),
+    (output, to): (&mut [O], usize),
+    scratch: impl Fn() -> S + Sync,
+    work: impl Fn(&[I], &mut [O], &mut S) + Sync,
+) {
+    blocks((input, from), (output, to), scratch, |input, output, own| {
         let pairs = input.chunks_exact(from).zip(output.chunks_exact_mut(to));
         pairs.for_each(|(input, output)| work(input, output, own));
     });
@@ -124,7 +134,8 @@ pub(crate) fn complex<T: Real>(
     }
     let plan = T::complex_plan(n, inverse);
     let scratch = || vec![zero::<T>(); plan.get_immutable_scratch_len()];
-    lines((input, 2 * n), (output, 2 * n), scratch, |input, output, scratch| {
+    // Many lines by one call: for short ones a call costs as much as the line.
+    blocks((input, 2 * n), (output, 2 * n), scratch, |input, output, scratch| {
         let pairs = bytemuck::cast_slice_mut(output);
         plan.process_immutable_with_scratch(bytemuck::cast_slice(input), pairs, scratch);
         scaled(output, factor);
