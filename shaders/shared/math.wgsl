@@ -12,6 +12,8 @@
 
 #import "shared/power.wgsl"
 #import "shared/trigonometry.wgsl"
+#import "shared/special.wgsl"
+#import "shared/bessel.wgsl"
 #import "shared/convert.wgsl"
 #import "shared/packed.wgsl"
 
@@ -380,30 +382,4 @@ fn gl_tanh(a: f32) -> f32 {
 fn gl_sigmoid(a: f32) -> f32 {
     let e = gl_exp(-abs(a));
     return select(1.0, e, a < 0.0) / (1.0 + e);
-}
-
-// Two minimax polynomials: of erf(a) / a near zero, of ln(1 - erf(|a|)) elsewhere (N. Juffa).
-fn gl_erf(a: f32) -> f32 {
-    if (gl_is_nan(a)) {
-        return a;
-    }
-    let t = min(abs(a), 4.0);
-    let s = t * t;
-    if (t <= 0.927734375) {
-        var p = -5.96761703e-4;
-        p = fma(p, s, 4.99119423e-3);
-        p = fma(p, s, -2.67681349e-2);
-        p = fma(p, s, 1.12819925e-1);
-        p = fma(p, s, -3.76125336e-1);
-        p = fma(p, s, 1.28379166e-1);
-        return fma(p, a, a);
-    }
-    var q = fma(-1.72853470e-5, t, 3.83197126e-4);
-    q = fma(q, s, fma(-3.88396438e-3, t, 2.42546219e-2));
-    q = fma(q, t, -1.06777877e-1);
-    q = fma(q, t, -6.34846687e-1);
-    q = fma(q, t, -1.28717512e-1);
-    q = fma(q, t, -t);
-    let y = 1.0 - gl_exp(q);
-    return select(y, -y, a < 0.0);
 }

@@ -49,6 +49,11 @@ fn float(s: &Sample) -> Result<Tensor, Skip> {
     Ok(if x.dtype().is_float() { x } else { x.cast(DType::F32) })
 }
 
+/// The order of a family of functions.
+fn order(s: &Sample, name: &str) -> Result<usize, Skip> {
+    Ok(s.arg(0, name).int()? as usize)
+}
+
 pub(super) fn table() -> Vec<Row> {
     rows! {
         "abs" => |s| s.x()?.abs();
@@ -59,9 +64,33 @@ pub(super) fn table() -> Vec<Row> {
         "cos" => |s| float(s)?.cos();
         "cosh" => |s| float(s)?.cosh();
         "erf" => |s| float(s)?.erf();
+        "erfc" => |s| float(s)?.erfc();
+        "erfinv" => |s| float(s)?.erfinv();
         "exp" => |s| float(s)?.exp();
         "exp2" => |s| float(s)?.exp2();
         "expm1" => |s| float(s)?.expm1();
+        "digamma" => |s| float(s)?.digamma();
+        "lgamma" => |s| float(s)?.lgamma();
+        "mvlgamma.mvlgamma_p_1" => |s| float(s)?.mvlgamma(order(s, "p")?);
+        "mvlgamma.mvlgamma_p_3" => |s| float(s)?.mvlgamma(order(s, "p")?);
+        "mvlgamma.mvlgamma_p_5" => |s| float(s)?.mvlgamma(order(s, "p")?);
+        "polygamma.polygamma_n_0" => |s| float(s)?.polygamma(order(s, "n")?);
+        "polygamma.polygamma_n_1" => |s| float(s)?.polygamma(order(s, "n")?);
+        "polygamma.polygamma_n_2" => |s| float(s)?.polygamma(order(s, "n")?);
+        "polygamma.polygamma_n_3" => |s| float(s)?.polygamma(order(s, "n")?);
+        "polygamma.polygamma_n_4" => |s| float(s)?.polygamma(order(s, "n")?);
+        "special.polygamma.special_polygamma_n_0" => |s| float(s)?.polygamma(order(s, "n")?);
+        "i0" => |s| float(s)?.i0();
+        "special.i0e" => |s| float(s)?.i0e();
+        "special.i1" => |s| float(s)?.i1();
+        "special.i1e" => |s| float(s)?.i1e();
+        "special.modified_bessel_i0" => |s| float(s)?.i0();
+        "special.modified_bessel_i1" => |s| float(s)?.i1();
+        "special.entr" => |s| float(s)?.entr();
+        "special.erfcx" => |s| float(s)?.erfcx();
+        "special.log_ndtr" => |s| float(s)?.log_ndtr();
+        "special.ndtr" => |s| float(s)?.ndtr();
+        "special.ndtri" => |s| float(s)?.ndtri();
         "floor" => |s| s.x()?.floor();
         "isfinite" => |s| s.x()?.is_finite();
         "isinf" => |s| s.x()?.is_inf();

@@ -6,11 +6,15 @@
 //! the shader library. Truth values are `bool` in expressions.
 
 mod nature;
+mod special;
 
 pub use nature::{Accuracy, Domain, Nature, Variation, Wraps};
+pub use special::erf;
 
 use crate::{DType, Tensor};
-use Accuracy::{Basic, Elementary, Exponential, Periodic, Quotient, ThroughZero, TwoQuotients};
+use Accuracy::{
+    Basic, Elementary, Exponential, Periodic, Quotient, Reflected, ThroughZero, TwoQuotients,
+};
 
 /// Ops of one operand: first those of any numbers, with their meaning for integers, then functions of
 /// floats, which get a method of [`Tensor`] of their name.
@@ -221,6 +225,29 @@ unary! {
         Tanh tanh, f64::tanh, "gl_tanh(a)", Nature::new(8, Elementary);
         /// Error function, `2 / sqrt(pi)` times the integral of `e^(-t^2)` from 0 to x. PyTorch: `erf`.
         Erf erf, erf, "gl_erf(a)", Nature::new(8, ThroughZero);
+        /// `1 - erf(x)`, accurate where that is small. PyTorch: `erfc`.
+        Erfc erfc, special::erfc, "gl_erfc(a)", Nature::new(16, Elementary);
+        /// `e^(x^2) erfc(x)`, which falls as `1 / x`. PyTorch: `special.erfcx`.
+        Erfcx erfcx, special::erfcx, "gl_erfcx(a)", Nature::new(16, Exponential);
+        /// The number whose error function is x; NaN outside of -1 to 1. PyTorch: `erfinv`.
+        Erfinv erfinv, special::erfinv, "gl_erfinv(a)", Nature::new(16, Elementary).on(Domain::Unit);
+        /// Logarithm of the gamma function's magnitude. PyTorch: `lgamma`.
+        Lgamma lgamma, special::lgamma, "gl_lgamma(a)",
+            Nature::new(32, Reflected).varies(Variation::Poles).on(Domain::Positive);
+        /// Derivative of [`Tensor::lgamma`]; NaN at its poles below zero. PyTorch: `digamma`.
+        Digamma digamma, special::digamma, "gl_digamma(a)",
+            Nature::new(32, Reflected).varies(Variation::Poles).on(Domain::Positive);
+        /// Derivative of [`Tensor::digamma`]. PyTorch: `polygamma(1)`.
+        Trigamma trigamma, special::trigamma, "gl_trigamma(a)",
+            Nature::new(32, Elementary).varies(Variation::Poles).on(Domain::Positive);
+        /// Modified Bessel function of the first kind, of order zero. PyTorch: `i0`, `special.i0`.
+        I0 i0, special::i0, "gl_i0(a)", Nature::new(24, Exponential).varies(Variation::Even);
+        /// `e^-|x| i0(x)`. PyTorch: `special.i0e`.
+        I0e i0e, special::i0e, "gl_i0e(a)", Nature::new(24, Elementary).varies(Variation::Slope(1.0));
+        /// Modified Bessel function of the first kind, of order one. PyTorch: `special.i1`.
+        I1 i1, special::i1, "gl_i1(a)", Nature::new(24, Exponential);
+        /// `e^-|x| i1(x)`. PyTorch: `special.i1e`.
+        I1e i1e, special::i1e, "gl_i1e(a)", Nature::new(24, Elementary).varies(Variation::Slope(0.5));
         /// `1 / (1 + e^-x)`. PyTorch: `sigmoid`.
         Sigmoid sigmoid, |a| 1.0 / (1.0 + (-a).exp()), "gl_sigmoid(a)", Nature::new(8, Exponential);
     }
@@ -291,31 +318,4 @@ impl Binary {
     pub fn result(self, dtype: DType) -> DType {
         if self.is_comparison() { DType::Bool } else { dtype }
     }
-}
-
-/// The error function to about 1e-16: its Taylor series near zero, a continued fraction of the
-/// complement elsewhere (Abramowitz and Stegun 7.1.6 and 7.1.14).
-pub fn erf(x: f64) -> f64 {
-    if x.is_nan() {
-        return x;
-    }
-    let magnitude = x.abs();
-    if magnitude < 2.5 {
-        let (mut term, mut sum) = (magnitude, magnitude);
-        for n in 1..80 {
-            term *= 2.0 * magnitude * magnitude / f64::from(2 * n + 1);
-            sum += term;
-        }
-        let value = std::f64::consts::FRAC_2_SQRT_PI * (-magnitude * magnitude).exp() * sum;
-        return value.copysign(x);
-    }
-    if magnitude > 6.0 {
-        return 1f64.copysign(x);
-    }
-    let mut fraction = magnitude;
-    for k in (1..=60).rev() {
-        fraction = magnitude + f64::from(k) / 2.0 / fraction;
-    }
-    let complement = (-magnitude * magnitude).exp() / (fraction * std::f64::consts::PI.sqrt());
-    (1.0 - complement).copysign(x)
 }

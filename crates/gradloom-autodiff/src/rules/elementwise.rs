@@ -35,12 +35,31 @@ fn unary_wide(unary: Unary, x: &Tensor, y: &Tensor, g: &Tensor) -> Option<Tensor
         Unary::Atan => g / (x.constant_like(1.0) + x * x),
         Unary::Tanh => g * (y.constant_like(1.0) - y * y),
         Unary::Erf => scaled(g, std::f64::consts::FRAC_2_SQRT_PI) * (-(x * x)).exp(),
+        Unary::Erfc => scaled(g, -std::f64::consts::FRAC_2_SQRT_PI) * (-(x * x)).exp(),
+        Unary::Erfcx => {
+            g * (scaled(&(x * y), 2.0) - x.constant_like(std::f64::consts::FRAC_2_SQRT_PI))
+        }
+        Unary::Erfinv => scaled(g, 1.0 / std::f64::consts::FRAC_2_SQRT_PI) * (y * y).exp(),
+        Unary::Lgamma => g * x.digamma(),
+        Unary::Digamma => g * x.trigamma(),
+        Unary::Trigamma => g * x.polygamma(2),
+        Unary::I0 => g * x.i1(),
+        Unary::I0e => g * (x.i1e() - x.sign() * y),
+        Unary::I1 => g * (x.i0() - by_order(x, y)),
+        Unary::I1e => g * (x.i0e() - (by_order(x, y) + x.sign() * y)),
         Unary::Sigmoid => g * (y * (y.constant_like(1.0) - y)),
         Unary::Relu => y.gt(y.constant_like(0.0)).select(g, g.constant_like(0.0)),
         Unary::Sign | Unary::Floor | Unary::Ceil | Unary::Round | Unary::Not | Unary::IsNan => {
             return None;
         }
     })
+}
+
+/// `y / x` of a function with slope one half at zero.
+fn by_order(x: &Tensor, y: &Tensor) -> Tensor {
+    let at_zero = x.eq(x.constant_like(0.0));
+    let safe = at_zero.select(x.constant_like(1.0), x);
+    at_zero.select(x.constant_like(0.5), y / &safe)
 }
 
 /// `1 / sqrt(1 - x^2)`, accurate near one.

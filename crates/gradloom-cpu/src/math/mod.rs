@@ -5,16 +5,20 @@
 //!
 //! A function of floats in the table of elementwise ops is the function here of the same name.
 
+mod bessel;
 mod erf;
 mod exponential;
 mod logarithm;
 mod power;
+mod special;
 mod trigonometry;
 
+pub(crate) use bessel::*;
 pub(crate) use erf::*;
 pub(crate) use exponential::*;
 pub(crate) use logarithm::*;
 pub(crate) use power::*;
+pub(crate) use special::*;
 pub(crate) use trigonometry::*;
 
 #[inline(always)]

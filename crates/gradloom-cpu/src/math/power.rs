@@ -4,7 +4,7 @@ use super::{fma64, polynomial64};
 
 /// `log2` of a positive float (also of one below the normal range, which f64 holds as normal).
 #[inline(always)]
-fn log2<const FMA: bool>(x: f64) -> f64 {
+pub(super) fn wide_log2<const FMA: bool>(x: f64) -> f64 {
     const SQRT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
     let shifted = x.to_bits().wrapping_sub(SQRT_HALF);
     let mantissa = f64::from_bits((shifted & 0x000f_ffff_ffff_ffff).wrapping_add(SQRT_HALF));
@@ -35,7 +35,7 @@ fn log2<const FMA: bool>(x: f64) -> f64 {
 
 /// `2^x` for magnitudes up to 1000.
 #[inline(always)]
-fn exp2<const FMA: bool>(x: f64) -> f64 {
+pub(super) fn wide_exp2<const FMA: bool>(x: f64) -> f64 {
     const ROUND: f64 = 6_755_399_441_055_744.0;
     let shifted = x + ROUND;
     let r = (x - (shifted - ROUND)) * std::f64::consts::LN_2;
@@ -65,13 +65,13 @@ pub(crate) fn pow<const FMA: bool>(x: f32, y: f32) -> f32 {
     let magnitude = x.abs();
     // Infinite exponents are limited so that the product below is no NaN.
     let exponent = if y.abs() > 1e30 { 1e30f32.copysign(y) } else { y };
-    let logarithm = log2::<FMA>(f64::from(magnitude));
+    let logarithm = wide_log2::<FMA>(f64::from(magnitude));
     let logarithm = if magnitude == 0.0 { -1e300 } else { logarithm };
     let logarithm = if magnitude == f32::INFINITY { 1e300 } else { logarithm };
     let product = logarithm * f64::from(exponent);
     let product = if product > 400.0 { 400.0 } else { product };
     let product = if product < -400.0 { -400.0 } else { product };
-    let value = exp2::<FMA>(product) as f32;
+    let value = wide_exp2::<FMA>(product) as f32;
     // Floats of magnitude from 2^24 on are even integers; halves are exact below.
     let integral = y.abs() >= 8_388_608.0 || (y.abs() + 8_388_608.0) - 8_388_608.0 == y.abs();
     let half = 0.5 * y.abs();

@@ -34,6 +34,9 @@ pub enum Accuracy {
     Elementary,
     /// As [`Accuracy::Elementary`], and near its zeros as much as an operand of one.
     ThroughZero,
+    /// As [`Accuracy::ThroughZero`], and below zero a few units of the result for the magnitude, which
+    /// is a term there.
+    Reflected,
     /// A few units, and more for each unit of the operand.
     Exponential,
     /// As [`Accuracy::Exponential`] of a power's logarithm.
@@ -53,6 +56,8 @@ pub enum Variation {
     Even,
     /// As [`Variation::Monotonic`], but for a pole where the (last) operand is zero.
     Pole,
+    /// As [`Variation::Monotonic`], but for poles at zero and all negative integers.
+    Poles,
 }
 
 /// Which results of integers may lie outside of their dtype, so that they wrap.

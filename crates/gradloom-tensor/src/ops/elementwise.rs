@@ -10,6 +10,7 @@ mod math;
 mod integer;
 mod operand;
 mod operators;
+mod special;
 
 pub use operand::Operand;
 use operand::beside;

@@ -101,11 +101,12 @@ fn unary(arithmetic: Arithmetic, op: Unary, dtype: DType, a: Within, value: f64)
         }
         Variation::Slope(slope) => slope * a.error,
         Variation::Pole if a.value.abs() <= a.error => f64::INFINITY,
+        Variation::Poles if has_pole(a) => f64::INFINITY,
         Variation::Even if a.value.abs() <= a.error => {
             let [low, high] = a.ends().map(function);
             spread(&[low, function(0.0), high], value)
         }
-        Variation::Pole | Variation::Even | Variation::Monotonic => {
+        Variation::Pole | Variation::Poles | Variation::Even | Variation::Monotonic => {
             spread(&a.ends().map(function), value)
         }
     };
@@ -123,7 +124,7 @@ fn unary(arithmetic: Arithmetic, op: Unary, dtype: DType, a: Within, value: f64)
         Accuracy::Quotient => arithmetic.division(),
         Accuracy::TwoQuotients => 2.0 * arithmetic.division(),
         Accuracy::Exponential => arithmetic.elementary() + arithmetic.argument() * a.value.abs(),
-        Accuracy::Elementary | Accuracy::ThroughZero | Accuracy::Periodic => {
+        Accuracy::Elementary | Accuracy::ThroughZero | Accuracy::Reflected | Accuracy::Periodic => {
             arithmetic.elementary()
         }
         Accuracy::Remainder | Accuracy::Power => unreachable!("{}: of two operands", op.name()),
@@ -132,6 +133,10 @@ fn unary(arithmetic: Arithmetic, op: Unary, dtype: DType, a: Within, value: f64)
     let near_zero = match nature.accuracy {
         Accuracy::Periodic => arithmetic.argument() * (1.0 + a.value.abs()),
         Accuracy::ThroughZero => arithmetic.basic(),
+        Accuracy::Reflected if a.value < 0.0 => {
+            arithmetic.basic() + arithmetic.elementary() * reflected(function(-a.value))
+        }
+        Accuracy::Reflected => arithmetic.basic(),
         _ => 0.0,
     };
     if a.is_exact() && a.value == 0.0 && value == 0.0 {
@@ -141,6 +146,17 @@ fn unary(arithmetic: Arithmetic, op: Unary, dtype: DType, a: Within, value: f64)
     }
     let largest = value.abs() + propagated;
     propagated + rounding(dtype, units, largest) + rounding(dtype, near_zero, 1.0)
+}
+
+/// True if zero or a negative integer lies within.
+fn has_pole(a: Within) -> bool {
+    let [low, high] = a.ends();
+    low <= 0.0 && low.ceil() <= high.min(0.0)
+}
+
+/// Size of the term that a function's reflection subtracts; one that is infinite leaves no result.
+fn reflected(term: f64) -> f64 {
+    if term.is_finite() { term.abs() } else { 0.0 }
 }
 
 fn comparison(op: Binary, a: Within, b: Within) -> f64 {
@@ -183,7 +199,7 @@ fn binary(
         Variation::Slope(slope) => slope * (a.error + b.error),
         Variation::Pole if b.value.abs() <= b.error => f64::INFINITY,
         _ if nature.accuracy == Accuracy::Power && a.value <= a.error => f64::INFINITY,
-        Variation::Pole | Variation::Even | Variation::Monotonic => corners(),
+        Variation::Pole | Variation::Poles | Variation::Even | Variation::Monotonic => corners(),
     };
     let units = match nature.accuracy {
         Accuracy::Exact | Accuracy::Remainder => 0.0,
@@ -192,7 +208,7 @@ fn binary(
         Accuracy::Basic => arithmetic.basic(),
         Accuracy::Quotient => arithmetic.division(),
         Accuracy::TwoQuotients => 2.0 * arithmetic.division(),
-        Accuracy::Elementary | Accuracy::ThroughZero | Accuracy::Periodic => {
+        Accuracy::Elementary | Accuracy::ThroughZero | Accuracy::Reflected | Accuracy::Periodic => {
             arithmetic.elementary()
         }
         Accuracy::Exponential => arithmetic.elementary() + arithmetic.argument() * a.value.abs(),
