@@ -2,7 +2,7 @@
 
 use gradloom::{DType, Shape, Tensor};
 
-use super::{Row, many, rows};
+use super::row::{Row, many, rows};
 use crate::sample::{Sample, Skip, Value};
 
 /// The index of one axis in the shape of what is moved by it.

@@ -2,7 +2,7 @@
 
 use gradloom::{DType, Operand, Tensor};
 
-use super::{Row, rows};
+use super::row::{Row, rows};
 use crate::sample::{Sample, Skip, Value};
 
 /// The input as a tensor, or a number in the shape of the first operand.

@@ -2,7 +2,7 @@
 
 use gradloom::{Shape, Tensor};
 
-use super::{Row, rows};
+use super::row::{Row, rows};
 use crate::sample::{Sample, Skip, Value};
 
 fn padded(s: &Sample) -> Result<Tensor, Skip> {

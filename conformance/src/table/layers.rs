@@ -3,7 +3,7 @@
 use gradloom::Tensor;
 use gradloom::ops::loss::{CrossEntropyOptions, LossReduction};
 
-use super::{Row, rows};
+use super::row::{Row, rows};
 use crate::sample::{Sample, Skip, Value};
 
 fn reduction(s: &Sample) -> Result<LossReduction, Skip> {

@@ -2,7 +2,7 @@
 
 use gradloom::Tensor;
 
-use super::{Row, rows};
+use super::row::{Row, rows};
 use crate::sample::{Sample, Skip, Value};
 
 fn reduced(s: &Sample, losses: Tensor) -> Result<Tensor, Skip> {

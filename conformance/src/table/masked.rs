@@ -2,7 +2,7 @@
 
 use gradloom::Tensor;
 
-use super::{Row, rows};
+use super::row::{Row, rows};
 use crate::sample::{Sample, Skip, Value};
 
 /// The input with `other` where the mask does not keep it, and the mask.

@@ -3,7 +3,7 @@
 use gradloom::Tensor;
 use gradloom::linalg::{self, MatrixNorm, Tolerance, Triangular};
 
-use super::{Row, many, rows};
+use super::row::{Row, many, rows};
 use crate::sample::{Sample, Skip, Value};
 
 /// The triangle that is read, as the lower one.

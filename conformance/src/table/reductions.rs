@@ -2,7 +2,7 @@
 
 use gradloom::{DType, Tensor};
 
-use super::{Row, many, rows};
+use super::row::{Row, many, rows};
 use crate::sample::{Sample, Skip, Value};
 
 /// The axes that are reduced: those given, or all.

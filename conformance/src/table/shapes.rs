@@ -2,7 +2,7 @@
 
 use gradloom::{DType, Shape, Tensor};
 
-use super::{Row, many, rows};
+use super::row::{Row, many, rows};
 use crate::sample::{Sample, Skip, Value};
 
 /// Integers given one by one or as a list.

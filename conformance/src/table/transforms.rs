@@ -3,7 +3,7 @@
 use gradloom::fft::{self, Complex, FftOptions, Norm};
 use gradloom::{DType, Tensor};
 
-use super::{Row, rows};
+use super::row::{Row, rows};
 use crate::sample::{Sample, Skip, Value};
 
 /// Options of a transform along one axis.

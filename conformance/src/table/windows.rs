@@ -5,7 +5,7 @@ use gradloom::ops::convolution::{ConvOptions, ConvTransposeOptions};
 use gradloom::ops::per_axis::Padding;
 use gradloom::ops::pooling::PoolOptions;
 
-use super::{Row, many, rows};
+use super::row::{Row, many, rows};
 use crate::sample::{Sample, Skip, Value};
 
 /// One size for all axes, or one for each.

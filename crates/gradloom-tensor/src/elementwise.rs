@@ -1,5 +1,5 @@
 //! The table of elementwise ops: one row each, with the name, the exact meaning in f64, the WGSL
-//! expression and the op's [`Nature`]. A row of functions of floats also makes the tensor method. Derivatives
+//! expression and the op's [`Nature`]. A function of floats gets its tensor method from its row. Derivatives
 //! stand in `gradloom-autodiff`, vector code in `gradloom-cpu`.
 //!
 //! In WGSL expressions `a` and `b` are the operands; functions that begin with `gl_` are defined in
@@ -11,7 +11,7 @@ mod special;
 pub use nature::{Accuracy, Domain, Nature, Variation, Wraps};
 pub use special::erf;
 
-use crate::{DType, Tensor};
+use crate::DType;
 use Accuracy::{
     Basic, Elementary, Exponential, Periodic, Quotient, Reflected, ThroughZero, TwoQuotients,
 };
@@ -82,16 +82,13 @@ macro_rules! unary {
             }
         }
 
-        impl Tensor {
-            $($(#[$float_doc])*
-            ///
-            /// Panics on dtypes that are not floating-point.
-            #[track_caller]
-            #[must_use]
-            pub fn $method(&self) -> Tensor {
-                self.float_unary(Unary::$float)
-            })*
+        /// Calls a macro with documentation, `Variant` and `method;` for each function of floats.
+        macro_rules! documented_functions {
+            ($dollar callback:ident) => {
+                $dollar callback! { $($(#[$float_doc])* $float $method;)* }
+            };
         }
+        pub(crate) use documented_functions;
 
         /// Calls a macro with `Variant method;` for each function of floats.
         #[doc(hidden)]

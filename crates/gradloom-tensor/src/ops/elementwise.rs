@@ -1,5 +1,5 @@
 //! Elementwise ops: how operands meet (dtypes, scalars, broadcasting), and the named methods of the
-//! table in [`crate::elementwise`] but for its functions of floats, which have theirs there.
+//! table in [`crate::elementwise`].
 //!
 //! Composed functions stand in `math.rs`, division and bits of integers in `integer.rs`, the operators
 //! `+ - * / %` in `operators.rs`. Operands of different dtypes meet by the rule of
@@ -100,7 +100,7 @@ impl Tensor {
 
     /// A function of the table that only floats have.
     #[track_caller]
-    pub(crate) fn float_unary(&self, unary: Unary) -> Tensor {
+    fn float_unary(&self, unary: Unary) -> Tensor {
         self.require_float(unary.name());
         self.unary(unary)
     }
@@ -232,6 +232,24 @@ binary_methods! {
     /// where `other` is negative or no less than the width. PyTorch: `bitwise_right_shift`.
     right_shift => |a, b| a.shifted(Binary::RightShift, b);
 }
+
+/// The functions of floats in the table, each as a method.
+macro_rules! float_methods {
+    ($($(#[$doc:meta])* $variant:ident $method:ident;)*) => {
+        impl Tensor {
+            $($(#[$doc])*
+            ///
+            /// Panics on dtypes that are not floating-point.
+            #[track_caller]
+            #[must_use]
+            pub fn $method(&self) -> Tensor {
+                self.float_unary(Unary::$variant)
+            })*
+        }
+    };
+}
+
+crate::elementwise::documented_functions!(float_methods);
 
 impl Tensor {
     /// `-x`; integers wrap. Panics on bool. PyTorch: `neg`.
