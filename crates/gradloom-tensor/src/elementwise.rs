@@ -231,10 +231,10 @@ unary! {
         /// Logarithm of the gamma function's magnitude. PyTorch: `lgamma`.
         Lgamma lgamma, special::lgamma, "gl_lgamma(a)",
             Nature::new(32, Reflected).varies(Variation::Poles).on(Domain::Positive);
-        /// Derivative of [`Tensor::lgamma`]; NaN at its poles below zero. PyTorch: `digamma`.
+        /// Derivative of [`lgamma`](crate::Tensor::lgamma); NaN at its poles below zero. PyTorch: `digamma`.
         Digamma digamma, special::digamma, "gl_digamma(a)",
             Nature::new(32, Reflected).varies(Variation::Poles).on(Domain::Positive);
-        /// Derivative of [`Tensor::digamma`]. PyTorch: `polygamma(1)`.
+        /// Derivative of [`digamma`](crate::Tensor::digamma). PyTorch: `polygamma(1)`.
         Trigamma trigamma, special::trigamma, "gl_trigamma(a)",
             Nature::new(32, Elementary).varies(Variation::Poles).on(Domain::Positive);
         /// Modified Bessel function of the first kind, of order zero. PyTorch: `i0`, `special.i0`.
