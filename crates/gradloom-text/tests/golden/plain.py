@@ -6,6 +6,7 @@ Needs the packages sentencepiece, tokenizers and transformers. The vocabularies 
 corpus, which is ours.
 """
 
+import contextlib
 import json
 import pathlib
 import shutil
@@ -44,9 +45,11 @@ def write(name, text):
 def sentence_piece(name, kind, **options):
     path = write(f"{name}/corpus.txt", CORPUS)
     model = FOLDER / name / "tokenizer"
-    sentencepiece.SentencePieceTrainer.train(
-        input=str(path), model_prefix=str(model), model_type=kind, num_threads=1, minloglevel=2, **options
-    )
+    # A model keeps the names of the files it was made from: none of this machine's folders.
+    with contextlib.chdir(FOLDER / name):
+        sentencepiece.SentencePieceTrainer.train(
+            input=path.name, model_prefix=model.name, model_type=kind, num_threads=1, minloglevel=2, **options
+        )
     path.unlink()
     model.with_suffix(".vocab").unlink()
     processor = sentencepiece.SentencePieceProcessor(model_file=str(model.with_suffix(".model")))
@@ -65,12 +68,13 @@ def of_class(name, make):
 
 shutil.rmtree(FOLDER, ignore_errors=True)
 # What characters become, by their code points.
+RULE = "../rule.tsv"
 rule = write("rule.tsv", "FB01\t66 69\n2460\t31\n9\t20\nA\t20\nD\t20\n200B\t\nC5\t41 30A\n")
 golden = {"texts": TEXTS, "files": {}, "folders": {}}
 small = dict(vocab_size=300, character_coverage=0.98)
 files = golden["files"]
 files["unigram"] = sentence_piece(
-    "unigram", "unigram", normalization_rule_tsv=str(rule), user_defined_symbols=["mill"], **small
+    "unigram", "unigram", normalization_rule_tsv=RULE, user_defined_symbols=["mill"], **small
 )
 files["unigram_plain"] = sentence_piece(
     "unigram_plain",
@@ -89,7 +93,7 @@ files["bpe"] = sentence_piece(
     byte_fallback=True,
     **{**small, "vocab_size": 500},
 )
-files["bpe_cleaned"] = sentence_piece("bpe_cleaned", "bpe", normalization_rule_tsv=str(rule), **small)
+files["bpe_cleaned"] = sentence_piece("bpe_cleaned", "bpe", normalization_rule_tsv=RULE, **small)
 rule.unlink()
 
 trainer = tokenizers.BertWordPieceTokenizer(lowercase=True)
