@@ -105,6 +105,15 @@ impl Sample {
         &self.input
     }
 
+    /// The input and all operands after it, as tensors.
+    pub fn tensors(&self) -> Result<Vec<Tensor>, Skip> {
+        let mut tensors = self.input.tensors()?;
+        for argument in &self.args {
+            tensors.extend(argument.tensors()?);
+        }
+        Ok(tensors)
+    }
+
     /// All operands after the input.
     pub fn args(&self) -> &[Value] {
         &self.args

@@ -105,14 +105,6 @@ fn covariance(x: &Tensor) -> Tensor {
     centred.matmul(&centred.t()).mul(1.0 / (x.size(1) as f64 - 1.0))
 }
 
-fn all(s: &Sample) -> Result<Vec<Tensor>, Skip> {
-    let mut tensors = s.input().tensors()?;
-    for argument in s.args() {
-        tensors.extend(argument.tensors()?);
-    }
-    Ok(tensors)
-}
-
 /// Parts of nearly equal size, or cut at places.
 fn tensor_parts(s: &Sample, axis: isize) -> Result<Vec<Tensor>, Skip> {
     let x = s.x()?;
@@ -154,7 +146,7 @@ pub(super) fn table() -> Vec<Row> {
             there.select(part.diag_embed(offset), &x)
         };
         "block_diag" => |s| {
-            let matrices: Vec<Tensor> = all(s)?
+            let matrices: Vec<Tensor> = s.tensors()?
                 .iter()
                 .map(|x| match x.rank() {
                     0 => x.reshape([1, 1]),
@@ -173,7 +165,7 @@ pub(super) fn table() -> Vec<Row> {
             Tensor::concat(&rows, 0)
         };
         "cartesian_prod" => |s| {
-            let tensors = all(s)?;
+            let tensors = s.tensors()?;
             let grids = Tensor::meshgrid(&tensors);
             match grids.as_slice() {
                 [one] => one.clone(),
@@ -191,7 +183,7 @@ pub(super) fn table() -> Vec<Row> {
                 2 => x.unsqueeze(-1),
                 _ => x,
             };
-            Tensor::concat(&all(s)?.into_iter().map(grown).collect::<Vec<_>>(), 2)
+            Tensor::concat(&s.tensors()?.into_iter().map(grown).collect::<Vec<_>>(), 2)
         };
         "atleast_2d" => |s| {
             s.only(0, &[])?;

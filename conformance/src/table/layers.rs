@@ -16,7 +16,7 @@ fn reduction(s: &Sample) -> Result<LossReduction, Skip> {
 }
 
 /// A loss that has every reduction.
-fn reduced(s: &Sample, losses: &Tensor) -> Result<Tensor, Skip> {
+pub(super) fn reduced(s: &Sample, losses: &Tensor) -> Result<Tensor, Skip> {
     Ok(gradloom::nn::losses::reduce(losses, reduction(s)?))
 }
 

@@ -2,16 +2,9 @@
 
 use gradloom::Tensor;
 
+use super::layers::reduced;
 use super::row::{Row, rows};
 use crate::sample::{Sample, Skip, Value};
-
-fn reduced(s: &Sample, losses: Tensor) -> Result<Tensor, Skip> {
-    Ok(match s.named("reduction").text_or("mean")?.as_str() {
-        "mean" => losses.mean(..),
-        "sum" => losses.sum(..),
-        _ => losses,
-    })
-}
 
 /// `sum(|x - y + epsilon|^power)^(1 / power)` of the last axis.
 fn distance(x: &Tensor, y: &Tensor, power: f64, epsilon: f64) -> Tensor {
@@ -103,19 +96,19 @@ pub(super) fn table() -> Vec<Row> {
             }
         };
         "nn.functional.soft_margin_loss" => |s| {
-            reduced(s, s.x()?.mul(&s.t(0, "target")?).neg().softplus())?
+            reduced(s, &s.x()?.mul(&s.t(0, "target")?).neg().softplus())?
         };
         "nn.functional.margin_ranking_loss" => |s| {
             let difference = s.x()?.sub(&s.t(0, "input2")?);
             let margin = s.named("margin").float_or(0.0)?;
-            reduced(s, s.t(1, "target")?.neg().mul(difference).add(margin).relu())?
+            reduced(s, &s.t(1, "target")?.neg().mul(difference).add(margin).relu())?
         };
         "nn.functional.hinge_embedding_loss" => |s| {
             let (x, target) = (s.x()?, s.t(0, "target")?);
             let margin = s.named("margin").float_or(1.0)?;
             let zero = x.zeros_like();
             let apart = target.ne(1.0).select(x.neg().add(margin).relu(), &zero);
-            reduced(s, apart.add(target.ne(-1.0).select(&x, &zero)))?
+            reduced(s, &apart.add(target.ne(-1.0).select(&x, &zero)))?
         };
         "nn.functional.poisson_nll_loss" => |s| {
             let (x, target) = (s.x()?, s.t(0, "target")?);
@@ -133,7 +126,7 @@ pub(super) fn table() -> Vec<Row> {
                 }
                 false => losses,
             };
-            reduced(s, losses)?
+            reduced(s, &losses)?
         };
         "nn.functional.gaussian_nll_loss" => |s| {
             let (x, target) = (s.x()?, s.t(0, "target")?);
@@ -148,7 +141,7 @@ pub(super) fn table() -> Vec<Row> {
             let losses = raised.log().add(x.sub(&target).square().div(&raised)).mul(0.5);
             let full = s.named("full").bool_or(false)?;
             let losses = losses.add(if full { 0.5 * std::f64::consts::TAU.ln() } else { 0.0 });
-            reduced(s, losses)?
+            reduced(s, &losses)?
         };
         "nn.functional.kl_div" => |s| {
             let (x, target) = (s.x()?, s.t(0, "target")?);
@@ -158,7 +151,7 @@ pub(super) fn table() -> Vec<Row> {
             };
             match s.named("reduction").text_or("mean")?.as_str() {
                 "batchmean" => losses.sum(..).div(x.size(0) as f64),
-                _ => reduced(s, losses)?,
+                _ => reduced(s, &losses)?,
             }
         };
         "nn.functional.pairwise_distance" => |s| {
@@ -174,7 +167,7 @@ pub(super) fn table() -> Vec<Row> {
             if s.named("swap").bool_or(false)? {
                 far = far.minimum(distance(&positive, &negative, power, epsilon));
             }
-            reduced(s, near.sub(far).add(s.named("margin").float_or(1.0)?).relu())?
+            reduced(s, &near.sub(far).add(s.named("margin").float_or(1.0)?).relu())?
         };
         "nn.functional.cosine_embedding_loss" => |s| {
             let (x, y, target) = (s.x()?, s.t(0, "input2")?, s.t(1, "target")?);
@@ -185,7 +178,7 @@ pub(super) fn table() -> Vec<Row> {
             let zero = cosine.zeros_like();
             let alike = target.eq(1.0).select(cosine.neg().add(1.0), &zero);
             let apart = target.eq(-1.0).select(cosine.sub(margin).relu(), &zero);
-            reduced(s, alike.add(apart))?
+            reduced(s, &alike.add(apart))?
         };
         "nn.functional.nll_loss" => |s| {
             s.only(1, &["weight", "reduction"])?;
@@ -194,13 +187,13 @@ pub(super) fn table() -> Vec<Row> {
             let axis = if rank == 1 { 0 } else { 1 };
             let picked = x.gather(axis, &target.unsqueeze(axis)).squeeze(axis).neg();
             match s.named("weight").maybe_tensor()? {
-                None => reduced(s, picked)?,
+                None => reduced(s, &picked)?,
                 Some(weight) => {
                     let weights = weight.take(0, &target);
                     let losses = picked.mul(&weights);
                     match s.named("reduction").text_or("mean")?.as_str() {
                         "mean" => losses.sum(..).div(weights.sum(..)),
-                        _ => reduced(s, losses)?,
+                        _ => reduced(s, &losses)?,
                     }
                 }
             }

@@ -108,10 +108,10 @@ pub(super) fn table() -> Vec<Row> {
         };
         "max.reduction_no_dim" => |s| s.x()?.max(..);
         "min.reduction_no_dim" => |s| s.x()?.min(..);
-        "var" => |s| deviation(s, |x, a, c| x.var(a, c), |x, a, c| x.var_keepdim(a, c))?;
-        "var.unbiased" => |s| deviation(s, |x, a, c| x.var(a, c), |x, a, c| x.var_keepdim(a, c))?;
-        "std" => |s| deviation(s, |x, a, c| x.std(a, c), |x, a, c| x.std_keepdim(a, c))?;
-        "std.unbiased" => |s| deviation(s, |x, a, c| x.std(a, c), |x, a, c| x.std_keepdim(a, c))?;
+        "var" => |s| variance(s)?;
+        "var.unbiased" => |s| variance(s)?;
+        "std" => |s| standard_deviation(s)?;
+        "std.unbiased" => |s| standard_deviation(s)?;
         "argmax" => |s| index(s, Tensor::argmax)?;
         "argmin" => |s| index(s, Tensor::argmin)?;
         "cumsum" => |s| { let x = cast_to(s, s.x()?)?; along(s, &x, Tensor::cumsum)? };
@@ -216,38 +216,32 @@ pub(super) fn table() -> Vec<Row> {
             let most = reduced(s, |x, axes| x.max(axes), |x, axes| x.max_keepdim(axes))?;
             vec![least, most]
         };
-        "var_mean" => |s| {
-            let x = s.x()?;
-            let variance = deviation(s, |x, a, c| x.var(a, c), |x, a, c| x.var_keepdim(a, c))?;
-            vec![variance, mean_of(s, &x)?]
-        };
-        "var_mean.unbiased" => |s| {
-            let x = s.x()?;
-            let variance = deviation(s, |x, a, c| x.var(a, c), |x, a, c| x.var_keepdim(a, c))?;
-            vec![variance, mean_of(s, &x)?]
-        };
-        "std_mean" => |s| {
-            let x = s.x()?;
-            let deviation = deviation(s, |x, a, c| x.std(a, c), |x, a, c| x.std_keepdim(a, c))?;
-            vec![deviation, mean_of(s, &x)?]
-        };
-        "std_mean.unbiased" => |s| {
-            let x = s.x()?;
-            let deviation = deviation(s, |x, a, c| x.std(a, c), |x, a, c| x.std_keepdim(a, c))?;
-            vec![deviation, mean_of(s, &x)?]
-        };
+        "var_mean" => |s| with_mean(s, variance(s)?)?;
+        "var_mean.unbiased" => |s| with_mean(s, variance(s)?)?;
+        "std_mean" => |s| with_mean(s, standard_deviation(s)?)?;
+        "std_mean.unbiased" => |s| with_mean(s, standard_deviation(s)?)?;
     };
     [&single[..], &several[..]].concat()
 }
 
-/// The mean beside a deviation.
-fn mean_of(s: &Sample, x: &Tensor) -> Result<Tensor, Skip> {
+fn variance(s: &Sample) -> Result<Tensor, Skip> {
+    deviation(s, |x, a, c| x.var(a, c), |x, a, c| x.var_keepdim(a, c))
+}
+
+fn standard_deviation(s: &Sample) -> Result<Tensor, Skip> {
+    deviation(s, |x, a, c| x.std(a, c), |x, a, c| x.std_keepdim(a, c))
+}
+
+/// A deviation and the mean over the same axes.
+fn with_mean(s: &Sample, deviation: Tensor) -> Result<Vec<Tensor>, Skip> {
+    let x = s.x()?;
     let axes = match s.arg(0, "dim") {
         Value::Bool(_) => (0..x.rank() as isize).collect(),
-        _ => axes(s, x, 0)?,
+        _ => axes(s, &x, 0)?,
     };
     let keep = s.arg(2, "keepdim").bool_or(false)?;
-    Ok(if keep { x.mean_keepdim(&axes[..]) } else { x.mean(&axes[..]) })
+    let mean = if keep { x.mean_keepdim(&axes[..]) } else { x.mean(&axes[..]) };
+    Ok(vec![deviation, mean])
 }
 
 /// An element along an axis and its index, with the axis kept or not.

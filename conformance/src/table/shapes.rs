@@ -14,15 +14,6 @@ fn integers(s: &Sample, name: &str) -> Result<Vec<isize>, Skip> {
     }
 }
 
-/// The input and the operands after it, as tensors.
-fn all(s: &Sample) -> Result<Vec<Tensor>, Skip> {
-    let mut tensors = s.input().tensors()?;
-    for argument in s.args() {
-        tensors.extend(argument.tensors()?);
-    }
-    Ok(tensors)
-}
-
 fn reshaped(s: &Sample) -> Result<Tensor, Skip> {
     let x = s.x()?;
     Ok(x.reshape(&integers(s, "shape")?[..]))
@@ -102,7 +93,7 @@ fn joined(s: &Sample, axis: isize, rank: usize) -> Result<Tensor, Skip> {
         }
         x
     };
-    let tensors: Vec<Tensor> = all(s)?.into_iter().map(grown).collect();
+    let tensors: Vec<Tensor> = s.tensors()?.into_iter().map(grown).collect();
     Ok(Tensor::concat(&tensors, axis))
 }
 
@@ -204,7 +195,7 @@ pub(super) fn table() -> Vec<Row> {
         "stack" => |s| Tensor::stack(&s.input().tensors()?, s.arg(0, "dim").int_or(0)?);
         "vstack" => |s| joined(s, 0, 2)?;
         "hstack" => |s| {
-            let rank = all(s)?[0].rank();
+            let rank = s.tensors()?[0].rank();
             joined(s, isize::from(rank > 1), 1)?
         };
         "column_stack" => |s| joined(s, 1, 2)?;
@@ -342,7 +333,7 @@ pub(super) fn table() -> Vec<Row> {
         "split_with_sizes_copy" => |s| parts(s)?;
         "unsafe_split" => |s| parts(s)?;
         "broadcast_tensors" => |s| {
-            let tensors = all(s)?;
+            let tensors = s.tensors()?;
             let sum = tensors.iter().skip(1).fold(tensors[0].clone(), |sum, x| sum + x);
             tensors.iter().map(|x| x.broadcast_to(*sum.shape())).collect()
         };
@@ -385,5 +376,5 @@ fn grids(s: &Sample) -> Result<Vec<Tensor>, Skip> {
     if indexing != "ij" {
         return Err(format!("indexing {indexing}"));
     }
-    Ok(Tensor::meshgrid(&all(s)?))
+    Ok(Tensor::meshgrid(&s.tensors()?))
 }

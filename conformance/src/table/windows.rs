@@ -30,6 +30,18 @@ fn unbatched(y: Tensor, had: bool) -> Tensor {
     if had { y } else { y.squeeze(0) }
 }
 
+/// With the bias of each channel, if there is one.
+fn biased(s: &Sample, y: Tensor) -> Result<Tensor, Skip> {
+    Ok(match s.arg(1, "bias").maybe_tensor()? {
+        Some(bias) => {
+            let mut shape = vec![1; y.rank()];
+            shape[1] = bias.count();
+            y + bias.reshape(shape)
+        }
+        None => y,
+    })
+}
+
 type Convolve<const N: usize> = fn(&Tensor, &Tensor, &ConvOptions<N>) -> Tensor;
 
 fn convolution<const N: usize>(s: &Sample, of: Convolve<N>) -> Result<Tensor, Skip> {
@@ -50,16 +62,7 @@ fn convolution<const N: usize>(s: &Sample, of: Convolve<N>) -> Result<Tensor, Sk
         dilation,
         groups: s.arg(5, "groups").int_or(1)? as usize,
     };
-    let y = of(&x, &weight, &options);
-    let y = match s.arg(1, "bias").maybe_tensor()? {
-        Some(bias) => {
-            let mut shape = vec![1; N + 2];
-            shape[1] = bias.count();
-            y + bias.reshape(shape)
-        }
-        None => y,
-    };
-    Ok(unbatched(y, had))
+    Ok(unbatched(biased(s, of(&x, &weight, &options))?, had))
 }
 
 type Transpose<const N: usize> = fn(&Tensor, &Tensor, &ConvTransposeOptions<N>) -> Tensor;
@@ -73,16 +76,7 @@ fn transposed<const N: usize>(s: &Sample, of: Transpose<N>) -> Result<Tensor, Sk
         .output_padding(sizes::<N>(&s.arg(4, "output_padding"), 0)?)
         .groups(s.arg(5, "groups").int_or(1)? as usize)
         .dilation(sizes::<N>(&s.arg(6, "dilation"), 1)?);
-    let y = of(&x, &weight, &options);
-    let y = match s.arg(1, "bias").maybe_tensor()? {
-        Some(bias) => {
-            let mut shape = vec![1; N + 2];
-            shape[1] = bias.count();
-            y + bias.reshape(shape)
-        }
-        None => y,
-    };
-    Ok(unbatched(y, had))
+    Ok(unbatched(biased(s, of(&x, &weight, &options))?, had))
 }
 
 /// Options at the positions that all pooling has in common.
