@@ -1,40 +1,24 @@
 //! Padding, and images of other sizes, as a few calls.
 
+use gradloom::ops::padding::PadMode;
 use gradloom::{Shape, Tensor};
 
 use super::row::{Row, rows};
 use crate::sample::{Sample, Skip, Value};
 
 fn padded(s: &Sample) -> Result<Tensor, Skip> {
-    let (mut x, pairs) = (s.x()?, s.arg(0, "pad").ints()?);
-    let mode = s.arg(1, "mode").text_or("constant")?;
-    let rank = x.rank();
-    for (pair, axis) in pairs.chunks(2).zip((0..rank).rev()) {
-        let (axis, size) = (axis as isize, x.size(axis as isize));
-        let [before, after] = [pair[0], pair[1]];
-        let mut cut = [before, after].map(|n| n.min(0).unsigned_abs());
-        if mode == "circular" {
-            x = x.narrow(axis, cut[0], size - cut[0] - cut[1]);
-            cut = [0, 0];
-        }
-        let size = x.size(axis);
-        let (before, after) = (before.max(0) as usize, after.max(0) as usize);
-        let [first, last] = match mode.as_str() {
-            "reflect" => [
-                x.narrow(axis, 1.min(size), before).flip(axis),
-                x.narrow(axis, (size - after).saturating_sub(1), after).flip(axis),
-            ],
-            "replicate" => [
-                x.narrow(axis, 0, 1.min(size)).repeat_interleave(before, axis),
-                x.narrow(axis, size.saturating_sub(1), 1.min(size)).repeat_interleave(after, axis),
-            ],
-            "circular" => [x.narrow(axis, size - before, before), x.narrow(axis, 0, after)],
-            other => return Err(format!("mode {other}")),
-        };
-        x = Tensor::concat(&[first, x, last], axis);
-        x = x.narrow(axis, cut[0], x.size(axis) - cut[0] - cut[1]);
+    let (x, pairs) = (s.x()?, s.arg(0, "pad").ints()?);
+    let mode = match s.arg(1, "mode").text_or("constant")?.as_str() {
+        "reflect" => PadMode::Reflect,
+        "replicate" => PadMode::Replicate,
+        "circular" => PadMode::Circular,
+        other => return Err(format!("mode {other}")),
+    };
+    let mut padding = vec![[0, 0]; x.rank()];
+    for (pair, axis) in pairs.chunks(2).zip((0..x.rank()).rev()) {
+        padding[axis] = [pair[0], pair[1]];
     }
-    Ok(x)
+    Ok(x.pad_mode(&padding, mode))
 }
 
 /// The nearest elements for a new size of the last axes.

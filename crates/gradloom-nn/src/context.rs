@@ -34,7 +34,7 @@ struct Update {
 /// norm.forward(&Tensor::ones([3, 2], DType::F32, &device), &mut ctx);
 /// ctx.apply_updates(&mut norm);
 /// commit(&mut norm)?;
-/// assert_eq!(norm.running_mean.to_vec::<f32>()?, [0.1, 0.1]);
+/// assert_eq!(norm.running.unwrap().running_mean.to_vec::<f32>()?, [0.1, 0.1]);
 /// # Ok(())
 /// # }
 /// ```

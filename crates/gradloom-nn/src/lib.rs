@@ -28,6 +28,7 @@ pub mod optimizers;
 
 mod check;
 pub mod metrics;
+mod plateau;
 mod quantize;
 mod schedule;
 
@@ -43,8 +44,9 @@ pub use module_ext::ModuleExt;
 pub use optimizers::{Adam, AdamW, Optimizer, RmsProp, Sgd};
 pub use parameter::{Parameter, Role};
 pub use path::Path;
+pub use plateau::Plateau;
 pub use quantize::{quantize, quantize_where};
-pub use schedule::Schedule;
+pub use schedule::{CycleFall, Schedule};
 pub use state_dict::{LoadOptions, LoadReport, StateDict};
 pub use stateless::{stack_parameters, with_parameters};
 

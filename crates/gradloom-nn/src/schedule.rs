@@ -1,7 +1,7 @@
 //! Learning rates over time: functions from a step to a number, without state.
 //!
 //! A learning rate enters the graph as an argument of the plan, so another one at every step costs
-//! nothing. Schedules that watch the loss are absent: they are a comparison in the caller's loop.
+//! nothing. One that watches the loss is [`Plateau`](crate::Plateau).
 
 /// A learning rate for every step.
 ///
@@ -26,7 +26,21 @@ enum Shape {
     Exponential { rate: f64, factor: f64 },
     Cosine { rate: f64, last: f64, steps: u64 },
     Linear { rate: f64, last: f64, steps: u64 },
+    Polynomial { rate: f64, steps: u64, power: f64 },
+    CosineRestarts { rate: f64, last: f64, first: u64, longer: u64 },
+    Cyclic { low: f64, high: f64, up: u64, down: u64, fall: CycleFall },
     OneCycle { rate: f64, steps: u64, rise: f64, start_divisor: f64, end_divisor: f64 },
+}
+
+/// How the height of the cycles of [`Schedule::cyclic`] changes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum CycleFall {
+    /// All are equal. PyTorch: `triangular`.
+    None,
+    /// Each is half as high as the one before. PyTorch: `triangular2`.
+    Halving,
+    /// Times this to the power of the step. PyTorch: `exp_range`.
+    Exponential(f64),
 }
 
 impl Schedule {
@@ -74,6 +88,33 @@ impl Schedule {
         Schedule::new(Shape::Linear { rate, last, steps })
     }
 
+    /// From `rate` to zero in `steps` steps as `(1 - step / steps)^power`. PyTorch: `PolynomialLR`.
+    pub fn polynomial(rate: f64, steps: u64, power: f64) -> Self {
+        Schedule::new(Shape::Polynomial { rate, steps, power })
+    }
+
+    /// From `rate` to `last` along half a cosine in `first` steps, again from `rate` in `longer` times as
+    /// many, and so on (Loshchilov and Hutter, "SGDR", 2016). PyTorch: `CosineAnnealingWarmRestarts`.
+    ///
+    /// # Panics
+    /// If `first` or `longer` is zero.
+    #[track_caller]
+    pub fn cosine_restarts(rate: f64, last: f64, first: u64, longer: u64) -> Self {
+        assert!(first > 0 && longer > 0, "schedule: restarts after 0 steps");
+        Schedule::new(Shape::CosineRestarts { rate, last, first, longer })
+    }
+
+    /// From `low` to `high` along a line in `up` steps, back in `down` steps, and again (Smith, "Cyclical
+    /// learning rates", 2015). PyTorch: `CyclicLR`, without its momentum.
+    ///
+    /// # Panics
+    /// If both numbers of steps are zero.
+    #[track_caller]
+    pub fn cyclic(low: f64, high: f64, up: u64, down: u64, fall: CycleFall) -> Self {
+        assert!(up + down > 0, "schedule: cycles of 0 steps");
+        Schedule::new(Shape::Cyclic { low, high, up, down, fall })
+    }
+
     /// From `rate / 25` up to `rate` in the first 30% of `steps`, then down to `rate / 250000`, both
     /// along a cosine (Smith and Topin, "Super-convergence", 2018). PyTorch: `OneCycleLR`, without its
     /// momentum.
@@ -110,6 +151,33 @@ impl Shape {
             Shape::Exponential { rate, factor } => rate * factor.powf(step as f64),
             Shape::Cosine { rate, last, steps } => between(rate, last, share(step, steps as f64)),
             Shape::Linear { rate, last, steps } => rate + (last - rate) * share(step, steps as f64),
+            Shape::Polynomial { rate, steps, power } => {
+                rate * (1.0 - share(step, steps as f64)).powf(power)
+            }
+            Shape::CosineRestarts { rate, last, first, longer } => {
+                let (mut passed, mut length) = (step, first);
+                if longer == 1 {
+                    passed %= first;
+                }
+                while passed >= length {
+                    passed -= length;
+                    length = length.saturating_mul(longer);
+                }
+                between(rate, last, passed as f64 / length as f64)
+            }
+            Shape::Cyclic { low, high, up, down, fall } => {
+                let (cycle, at) = (step / (up + down), step % (up + down));
+                let height = match at < up {
+                    true => at as f64 / up as f64,
+                    false => 1.0 - (at - up) as f64 / down as f64,
+                };
+                let factor = match fall {
+                    CycleFall::None => 1.0,
+                    CycleFall::Halving => 0.5f64.powf(cycle as f64),
+                    CycleFall::Exponential(factor) => factor.powf(step as f64),
+                };
+                low + (high - low) * height * factor
+            }
             Shape::OneCycle { rate, steps, rise, start_divisor, end_divisor } => {
                 // PyTorch's counting: the peak is at `rise * steps - 1`, the end at `steps - 1`.
                 let peak = (rise * steps as f64 - 1.0).max(0.0);

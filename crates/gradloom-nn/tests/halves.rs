@@ -233,20 +233,22 @@ fn batch_norm_of_large_values_keeps_its_statistics_wide() {
         let mut context = Context::train(Key::new(0));
         norm.forward(&x, &mut context).eval().unwrap();
         context.apply_updates(&mut norm);
-        commit(&mut norm.running_var.tensor().clone()).unwrap();
-        assert_eq!((norm.weight.dtype(), norm.running_var.dtype()), (dtype, DType::F32));
+        let running = norm.running.clone().unwrap();
+        commit(&mut running.running_var.tensor().clone()).unwrap();
+        let weight = norm.weight.clone().unwrap();
+        assert_eq!((weight.dtype(), running.running_var.dtype()), (dtype, DType::F32));
         let expected = x.cast(DType::F32).var(0, 1);
-        for (a, e) in values(&norm.running_var).iter().zip(values(&expected)) {
+        for (a, e) in values(&running.running_var).iter().zip(values(&expected)) {
             assert!(e > 65504.0 && (a / e - 1.0).abs() < 1e-5, "{a} instead of {e}");
         }
         let y = norm.forward(&x, &mut Context::eval());
         assert!(values(&y).iter().all(|value| value.abs() > 0.3 && value.abs() < 2.5));
         // A file of another library has statistics of the weights' dtype.
         let mut dict: StateDict = norm.state_dict();
-        let mean = norm.running_mean.cast(dtype);
+        let mean = running.running_mean.cast(dtype);
         dict.insert("running_mean".to_owned(), mean);
         norm.load_state_dict(&dict, &Default::default()).unwrap();
-        assert_eq!(norm.running_mean.dtype(), DType::F32);
+        assert_eq!(norm.running.unwrap().running_mean.dtype(), DType::F32);
     }
 }
 

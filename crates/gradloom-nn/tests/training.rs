@@ -300,8 +300,11 @@ fn running_statistics_move_in_training_only() {
             let pairs = values(actual).into_iter().zip(expected);
             pairs.for_each(|(a, e)| assert!((a - e).abs() < 1e-4, "{a}, not {e}"));
         };
-        close(&norm.running_mean, [0.19 * 2.0, 0.19 * 20.0]);
-        close(&norm.running_var, [0.81 + 0.19 * 2.0, 0.81 + 0.19 * 200.0]);
+        close(&norm.running.as_ref().unwrap().running_mean, [0.19 * 2.0, 0.19 * 20.0]);
+        close(
+            &norm.running.as_ref().unwrap().running_var,
+            [0.81 + 0.19 * 2.0, 0.81 + 0.19 * 200.0],
+        );
         // Of two models that ran, each takes its own.
         let mut other = BatchNorm::new(2, &mut Init::new(Key::new(1), &device));
         other.forward(&norm.forward(&x, &mut ctx), &mut ctx);
@@ -312,7 +315,10 @@ fn running_statistics_move_in_training_only() {
         let late = std::panic::AssertUnwindSafe(|| ctx.apply_updates(&mut norm));
         let message = *std::panic::catch_unwind(late).unwrap_err().downcast::<String>().unwrap();
         assert!(message.contains("running_mean") && message.contains("before commit"), "{message}");
-        assert!(!norm.running_mean.is_trainable() && norm.weight.is_trainable());
+        assert!(
+            !norm.running.unwrap().running_mean.is_trainable()
+                && norm.weight.unwrap().is_trainable()
+        );
     }
 }
 
@@ -334,7 +340,7 @@ fn batch_norm_learns_from_more_than_one_value() {
     }
     let mut ctx = run(&[1, 2, 2], Context::train(Key::new(0))).0;
     ctx.apply_updates(&mut norm);
-    assert_eq!(values(&norm.running_var), [0.9, 0.9]);
+    assert_eq!(values(&norm.running.unwrap().running_var), [0.9, 0.9]);
 }
 
 #[test]

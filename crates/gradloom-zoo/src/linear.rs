@@ -23,7 +23,7 @@ pub(crate) fn normal_embedding(
     deviation: f64,
     init: &mut Init,
 ) -> Embedding {
-    Embedding { weight: init.normal([rows, size], deviation) }
+    Embedding::from_weight(init.normal([rows, size], deviation))
 }
 
 /// Several layers of one input, such as the projections to queries, keys and values. Quantized matrices

@@ -36,6 +36,26 @@ pub enum Activation {
     Hardsigmoid,
     /// [`Tensor::hardswish`]. PyTorch: `torch.nn.Hardswish`.
     Hardswish,
+    /// [`Tensor::selu`]. PyTorch: `torch.nn.SELU`.
+    Selu,
+    /// [`Tensor::celu`] with this alpha. PyTorch: `torch.nn.CELU`.
+    Celu(f64),
+    /// [`Tensor::hardtanh`]. PyTorch: `torch.nn.Hardtanh`.
+    Hardtanh,
+    /// [`Tensor::softsign`]. PyTorch: `torch.nn.Softsign`.
+    Softsign,
+    /// `x - tanh(x)`. PyTorch: `torch.nn.Tanhshrink`.
+    Tanhshrink,
+    /// [`Tensor::hardshrink`] with this bound. PyTorch: `torch.nn.Hardshrink`.
+    Hardshrink(f64),
+    /// [`Tensor::softshrink`] with this bound. PyTorch: `torch.nn.Softshrink`.
+    Softshrink(f64),
+    /// [`Tensor::threshold`] with this threshold and value. PyTorch: `torch.nn.Threshold`.
+    Threshold(f64, f64),
+    /// [`Tensor::log_sigmoid`]. PyTorch: `torch.nn.LogSigmoid`.
+    LogSigmoid,
+    /// [`Tensor::glu`] of the last axis, which becomes half as long. PyTorch: `torch.nn.GLU(-1)`.
+    Glu,
     /// [`Tensor::softmax`] along the last axis. PyTorch: `torch.nn.Softmax(-1)`.
     Softmax,
     /// [`Tensor::log_softmax`] along the last axis. PyTorch: `torch.nn.LogSoftmax(-1)`.
@@ -62,6 +82,16 @@ impl Activation {
             Activation::Softplus => x.softplus(),
             Activation::Hardsigmoid => x.hardsigmoid(),
             Activation::Hardswish => x.hardswish(),
+            Activation::Selu => x.selu(),
+            Activation::Celu(alpha) => x.celu(alpha),
+            Activation::Hardtanh => x.hardtanh(),
+            Activation::Softsign => x.softsign(),
+            Activation::Tanhshrink => x - x.tanh(),
+            Activation::Hardshrink(bound) => x.hardshrink(bound),
+            Activation::Softshrink(bound) => x.softshrink(bound),
+            Activation::Threshold(threshold, value) => x.threshold(threshold, value),
+            Activation::LogSigmoid => x.log_sigmoid(),
+            Activation::Glu => x.glu(-1),
             Activation::Softmax => x.softmax(-1),
             Activation::LogSoftmax => x.log_softmax(-1),
         }

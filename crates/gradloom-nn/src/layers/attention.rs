@@ -47,6 +47,36 @@ impl AttentionMask {
         let keep = if dtype == DType::Bool { keep.clone() } else { keep.ne(0) };
         AttentionMask { causal: false, mask: Some(keep.unsqueeze(1).unsqueeze(1)) }
     }
+
+    /// The mask of scores of which the last `added` of all keys are seen by each query of `[B, T, E]`.
+    #[track_caller]
+    fn with_seen(&self, added: usize, query: &Tensor, keys: usize) -> AttentionMask {
+        if added == 0 {
+            return self.clone();
+        }
+        let (queries, given) = (query.size(1), keys - added);
+        let widened = |mask: &Tensor| {
+            let mask = mask.broadcast_to(mask.shape().with(mask.rank() - 1, given));
+            let mut padding = vec![(0, 0); mask.rank()];
+            padding[mask.rank() - 1].1 = added;
+            match mask.dtype() {
+                DType::Bool => mask.pad_value(&padding, true),
+                _ => mask.pad_value(&padding, 0.0),
+            }
+        };
+        let mut mask = self.mask.as_ref().map(widened);
+        if self.causal {
+            let place = |axis| Tensor::iota([queries, given], axis, query.device());
+            let seen = place(1).le(place(0) + (given as i32 - queries as i32));
+            let seen = widened(&seen);
+            mask = Some(match mask {
+                None => seen,
+                Some(mask) if mask.dtype() == DType::Bool => mask.logical_and(seen),
+                Some(mask) => seen.select(&mask, f64::NEG_INFINITY),
+            });
+        }
+        AttentionMask { causal: false, mask }
+    }
 }
 
 /// `concat over heads of softmax(q k^T / sqrt(D)) v`, projected: queries `[B, T, E]`, keys and values
@@ -57,12 +87,23 @@ impl AttentionMask {
 #[derive(Module, Clone, Debug)]
 pub struct MultiHeadAttention {
     /// Projections of queries, keys and values, one below the other: `[3 E, E]`.
-    pub in_proj_weight: Parameter,
+    pub in_proj_weight: Option<Parameter>,
+    /// `[E, E]`, instead of the former where keys or values have other features.
+    pub q_proj_weight: Option<Parameter>,
+    /// `[E, K]`, likewise.
+    pub k_proj_weight: Option<Parameter>,
+    /// `[E, V]`, likewise.
+    pub v_proj_weight: Option<Parameter>,
     /// `[3 E]`
     pub in_proj_bias: Option<Parameter>,
+    /// `[1, 1, E]`: one more key, which all queries see.
+    pub bias_k: Option<Parameter>,
+    /// `[1, 1, E]`: its value.
+    pub bias_v: Option<Parameter>,
     /// `[E, E]` and `[E]`
     pub out_proj: Linear,
     heads: usize,
+    zero_key: bool,
     dropout: Dropout,
 }
 
@@ -73,6 +114,32 @@ impl MultiHeadAttention {
     /// If the heads do not divide the features.
     #[track_caller]
     pub fn new(features: usize, heads: usize, init: &mut Init) -> Self {
+        let mut layer = MultiHeadAttention::unprojected(features, heads, init);
+        layer.in_proj_weight = Some(init.xavier_uniform([3 * features, features], Gain::Linear));
+        layer
+    }
+
+    /// For keys and values that have other features than queries. PyTorch: `kdim` and `vdim`.
+    ///
+    /// # Panics
+    /// If the heads do not divide the features.
+    #[track_caller]
+    pub fn with_features(
+        features: usize,
+        [key, value]: [usize; 2],
+        heads: usize,
+        init: &mut Init,
+    ) -> Self {
+        let mut layer = MultiHeadAttention::unprojected(features, heads, init);
+        let mut projection = |from| Some(init.xavier_uniform([features, from], Gain::Linear));
+        layer.q_proj_weight = projection(features);
+        layer.k_proj_weight = projection(key);
+        layer.v_proj_weight = projection(value);
+        layer
+    }
+
+    #[track_caller]
+    fn unprojected(features: usize, heads: usize, init: &mut Init) -> Self {
         assert!(
             heads > 0 && features.is_multiple_of(heads),
             "attention: {heads} heads do not divide {features} features"
@@ -80,10 +147,16 @@ impl MultiHeadAttention {
         let mut out_proj = Linear::new(features, features, init);
         out_proj.bias = Some(init.zeros(features));
         MultiHeadAttention {
-            in_proj_weight: init.xavier_uniform([3 * features, features], Gain::Linear),
+            in_proj_weight: None,
+            q_proj_weight: None,
+            k_proj_weight: None,
+            v_proj_weight: None,
             in_proj_bias: Some(init.zeros(3 * features)),
+            bias_k: None,
+            bias_v: None,
             out_proj,
             heads,
+            zero_key: false,
             dropout: Dropout::new(0.0),
         }
     }
@@ -104,15 +177,37 @@ impl MultiHeadAttention {
         self
     }
 
+    /// With one more key and value that are learnt, whatever the mask. PyTorch: `add_bias_kv`.
+    #[must_use]
+    #[track_caller]
+    pub fn with_bias_key(mut self, init: &mut Init) -> Self {
+        let features = self.out_proj.inputs();
+        let deviation = (2.0 / (features + 1) as f64).sqrt();
+        self.bias_k = Some(init.normal([1, 1, features], deviation));
+        self.bias_v = Some(init.normal([1, 1, features], deviation));
+        self
+    }
+
+    /// With one more key and value of zeros, whatever the mask: a query may look away. PyTorch:
+    /// `add_zero_attn`.
+    #[must_use]
+    pub fn with_zero_key(mut self) -> Self {
+        self.zero_key = true;
+        self
+    }
+
     /// Attention of `x` to itself.
     ///
     /// # Panics
     /// If shapes do not fit.
     #[track_caller]
     pub fn self_attention(&self, x: &Tensor, mask: &AttentionMask, ctx: &mut Context) -> Tensor {
-        let projected = project(x, &self.in_proj_weight, self.in_proj_bias.as_deref());
+        let Some(weight) = &self.in_proj_weight else {
+            return self.cross_attention(x, x, x, mask, ctx);
+        };
+        let projected = project(x, weight, self.in_proj_bias.as_deref());
         let parts = projected.chunk(3, -1);
-        self.attend(&parts[0], &parts[1], &parts[2], mask, ctx)
+        self.attend([&parts[0], &parts[1], &parts[2]], mask, false, ctx).0
     }
 
     /// Attention of queries to keys and values from elsewhere.
@@ -128,36 +223,85 @@ impl MultiHeadAttention {
         mask: &AttentionMask,
         ctx: &mut Context,
     ) -> Tensor {
-        let weights = self.in_proj_weight.chunk(3, 0);
-        let biases = self.in_proj_bias.as_ref().map(|bias| bias.chunk(3, 0));
-        let part = |x: &Tensor, index: usize| {
-            project(x, &weights[index], biases.as_ref().map(|biases| &biases[index]))
-        };
-        self.attend(&part(query, 0), &part(key, 1), &part(value, 2), mask, ctx)
+        let parts = self.project(query, key, value);
+        self.attend(parts.each_ref(), mask, false, ctx).0
     }
 
+    /// As [`cross_attention`](Self::cross_attention), and the weights `[B, H, T, S]` of the heads, `S` with the
+    /// keys that were added. PyTorch: `need_weights=True, average_attn_weights=False`.
+    ///
+    /// # Panics
+    /// If shapes do not fit.
     #[track_caller]
-    fn attend(
+    pub fn attention_with_weights(
         &self,
         query: &Tensor,
         key: &Tensor,
         value: &Tensor,
         mask: &AttentionMask,
         ctx: &mut Context,
-    ) -> Tensor {
+    ) -> (Tensor, Tensor) {
+        let parts = self.project(query, key, value);
+        let (y, weights) = self.attend(parts.each_ref(), mask, true, ctx);
+        (y.clone(), weights.unwrap_or(y))
+    }
+
+    #[track_caller]
+    fn project(&self, query: &Tensor, key: &Tensor, value: &Tensor) -> [Tensor; 3] {
+        let apart = [&self.q_proj_weight, &self.k_proj_weight, &self.v_proj_weight];
+        let weights = match &self.in_proj_weight {
+            Some(together) => together.chunk(3, 0),
+            None => apart.into_iter().flatten().map(|weight| weight.tensor().clone()).collect(),
+        };
+        let biases = self.in_proj_bias.as_ref().map(|bias| bias.chunk(3, 0));
+        let part = |x: &Tensor, index: usize| {
+            project(x, &weights[index], biases.as_ref().map(|biases| &biases[index]))
+        };
+        [part(query, 0), part(key, 1), part(value, 2)]
+    }
+
+    /// The result, and the weights if they are wanted.
+    #[track_caller]
+    fn attend(
+        &self,
+        [query, key, value]: [&Tensor; 3],
+        mask: &AttentionMask,
+        weighted: bool,
+        ctx: &mut Context,
+    ) -> (Tensor, Option<Tensor>) {
         assert!(query.rank() == 3, "attention: needs [B, T, E], got shape {}", query.shape());
+        let key = &self.with_added(key, self.bias_k.as_ref());
+        let value = &self.with_added(value, self.bias_v.as_ref());
+        let mask = &mask.with_seen(self.added(), query, key.size(1));
         let [query, key, value] = [query, key, value].map(|x| self.split(x));
         let options =
             AttentionOptions { causal: mask.causal, mask: mask.mask.clone(), ..Default::default() };
         let drops = ctx.is_training() && self.dropout.probability() > 0.0;
-        let heads = if drops || ctx.is_tapping() {
+        let (heads, weights) = if drops || weighted || ctx.is_tapping() {
             let weights = Tensor::attention_with_weights(&query, &key, &value, &options).1;
-            let weights = ctx.tap("attention", &weights);
-            self.dropout.forward(&weights, ctx).matmul(&value)
+            let weights = self.dropout.forward(&ctx.tap("attention", &weights), ctx);
+            (weights.matmul(&value), Some(weights))
         } else {
-            Tensor::attention(&query, &key, &value, &options)
+            (Tensor::attention(&query, &key, &value, &options), None)
         };
-        self.out_proj.forward(&heads.transpose(1, 2).flatten(2, 3), ctx)
+        (self.out_proj.forward(&heads.transpose(1, 2).flatten(2, 3), ctx), weights)
+    }
+
+    /// Keys that all queries see besides those that are given.
+    fn added(&self) -> usize {
+        usize::from(self.bias_k.is_some()) + usize::from(self.zero_key)
+    }
+
+    /// Keys or values `[B, S, E]` with those that are added.
+    #[track_caller]
+    fn with_added(&self, x: &Tensor, bias: Option<&Parameter>) -> Tensor {
+        let one = [x.size(0), 1, x.size(2)];
+        let mut parts = vec![x.clone()];
+        parts.extend(bias.map(|bias| bias.broadcast_to(one)));
+        if self.zero_key {
+            parts.push(Tensor::zeros(one, x.dtype(), x.device()));
+        }
+        if parts.len() == 1 { x.clone() } else { Tensor::concat(&parts, 1) }
     }
 
     /// `[B, T, E] -> [B, H, T, D]`

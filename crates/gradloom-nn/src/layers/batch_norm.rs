@@ -1,6 +1,7 @@
-//! [`BatchNorm`]: mean zero and variance one of each channel over a batch.
+//! [`BatchNorm`] and [`InstanceNorm`]: mean zero and variance one of each channel, over a batch or of each
+//! sample.
 
-use crate::layers::{Layer, per_channel};
+use crate::layers::{Layer, RunningStatistics, per_channel};
 use crate::{Context, Init, Module, Parameter};
 use gradloom_tensor::Tensor;
 
@@ -9,24 +10,23 @@ use gradloom_tensor::Tensor;
 ///
 /// In training, mean and variance are the batch's, and the running statistics move towards them by
 /// `momentum` (the running variance towards the unbiased one): the context records them, and
-/// [`Context::apply_updates`] stores them. Otherwise the running statistics are used. They are f32 for
-/// weights of f16 and bf16, whose range a variance leaves early.
+/// [`Context::apply_updates`] stores them. Otherwise the running statistics are used, or without such the
+/// batch's.
 ///
-/// Panics in training on one value of each channel or none, which have no variance.
+/// Panics where it needs a variance of one value of each channel or none.
 ///
-/// PyTorch: `torch.nn.BatchNorm1d` and `BatchNorm2d`, whose `num_batches_tracked` is not kept. Ioffe,
-/// Szegedy, "Batch normalization", 2015.
+/// PyTorch: `torch.nn.BatchNorm1d` to `BatchNorm3d`, whose `num_batches_tracked` is kept only where it is used,
+/// for a [`cumulative`](BatchNorm::cumulative) mean. Ioffe, Szegedy, "Batch normalization", 2015.
 #[derive(Module, Clone, Debug)]
 pub struct BatchNorm {
     /// `[C]`
-    pub weight: Parameter,
+    pub weight: Option<Parameter>,
     /// `[C]`
-    pub bias: Parameter,
-    /// `[C]`
-    pub running_mean: Parameter,
-    /// `[C]`
-    pub running_var: Parameter,
-    momentum: f64,
+    pub bias: Option<Parameter>,
+    /// What is used after training.
+    #[module(flatten)]
+    pub running: Option<RunningStatistics>,
+    channels: usize,
     epsilon: f64,
 }
 
@@ -35,11 +35,10 @@ impl BatchNorm {
     #[track_caller]
     pub fn new(channels: usize, init: &mut Init) -> Self {
         BatchNorm {
-            weight: init.ones(channels),
-            bias: init.zeros(channels),
-            running_mean: init.state(channels, 0.0),
-            running_var: init.state(channels, 1.0),
-            momentum: 0.1,
+            weight: Some(init.ones(channels)),
+            bias: Some(init.zeros(channels)),
+            running: Some(RunningStatistics::new(channels, init)),
+            channels,
             epsilon: 1e-5,
         }
     }
@@ -47,7 +46,29 @@ impl BatchNorm {
     /// Sets how far the running statistics move towards a batch's.
     #[must_use]
     pub fn momentum(mut self, momentum: f64) -> Self {
-        self.momentum = momentum;
+        self.running = self.running.map(|running| running.momentum(momentum));
+        self
+    }
+
+    /// Running statistics are means over all batches. PyTorch: `momentum=None`.
+    #[must_use]
+    pub fn cumulative(mut self, init: &mut Init) -> Self {
+        self.running = self.running.map(|running| running.cumulative(init));
+        self
+    }
+
+    /// The same layer without running statistics: it always uses the batch's. PyTorch:
+    /// `track_running_stats=False`.
+    #[must_use]
+    pub fn without_running_statistics(mut self) -> Self {
+        self.running = None;
+        self
+    }
+
+    /// The same layer without weight and bias. PyTorch: `affine=False`.
+    #[must_use]
+    pub fn without_affine(mut self) -> Self {
+        (self.weight, self.bias) = (None, None);
         self
     }
 
@@ -57,55 +78,169 @@ impl BatchNorm {
         self.epsilon = epsilon;
         self
     }
-
-    /// Notes running statistics that moved towards the batch's.
-    fn record(&self, mean: &Tensor, variance: &Tensor, count: usize, ctx: &mut Context) {
-        let unbiased = count as f64 / (count - 1) as f64;
-        let channels = [self.weight.count()];
-        let pairs = [(&self.running_mean, mean, 1.0), (&self.running_var, variance, unbiased)];
-        for (running, batch, factor) in pairs {
-            let batch = batch.detach().reshape(channels) * (self.momentum * factor);
-            let moved = ctx.recorded(running).wide() * (1.0 - self.momentum) + batch;
-            ctx.record(running, moved.cast(running.dtype()));
-        }
-    }
 }
 
 impl Layer for BatchNorm {
     #[track_caller]
     fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
-        let channels = self.weight.count();
-        assert!(
-            x.rank() >= 2 && x.size(1) == channels,
-            "batch_norm: needs [N, {channels}, ..], got shape {}",
-            x.shape()
-        );
-        let dtype = x.dtype();
-        assert!(
-            dtype == self.weight.dtype(),
-            "batch_norm: the input is {dtype}, the weight {}; convert one with cast",
-            self.weight.dtype()
-        );
-        let of_each = x.shape().with(1, 1).count();
-        assert!(
-            !ctx.is_training() || of_each > 1,
-            "batch_norm: training needs more than one value of each channel, got shape {}; leave such a \
-             batch out, or make it larger",
-            x.shape()
-        );
-        let x = &x.wide();
-        let along = |vector: &Tensor| per_channel(&vector.wide(), x.rank());
-        let (mean, variance) = if ctx.is_training() {
-            let axes: Vec<isize> = (0..x.rank() as isize).filter(|&axis| axis != 1).collect();
-            let mean = x.mean_keepdim(&axes[..]);
-            let variance = (x - &mean).square().mean_keepdim(&axes[..]);
-            self.record(&mean, &variance, of_each, ctx);
-            (mean, variance)
-        } else {
-            (along(&self.running_mean), along(&self.running_var))
+        const OP: &str = "batch_norm";
+        check(OP, x, 2, self.channels, self.weight.as_ref());
+        // Once, so that gradients meet before they are narrow.
+        let wide = &x.wide();
+        let own = self.running.as_ref().filter(|_| !ctx.is_training());
+        let (mean, variance) = match own {
+            Some(running) => running_of(running, x.rank()),
+            None => {
+                let of_each = x.shape().with(1, 1).count();
+                check_variance(OP, of_each, x);
+                let axes: Vec<isize> = (0..x.rank() as isize).filter(|&axis| axis != 1).collect();
+                let (mean, variance) = statistics(wide, &axes);
+                if let Some(running) = &self.running {
+                    let [mean, variance] =
+                        [&mean, &variance].map(|of_batch| of_batch.reshape([self.channels]));
+                    running.record(&mean, &variance, of_each, ctx);
+                }
+                (mean, variance)
+            }
         };
-        let epsilon = variance.constant_like(self.epsilon);
-        let scale = (variance + epsilon).rsqrt() * along(&self.weight);
-        ((x - mean) * scale + along(&self.bias)).cast(dtype)
+        let affine = [self.weight.as_ref(), self.bias.as_ref()];
+        normalized(wide, mean, variance, self.epsilon, affine).cast(x.dtype())
     }
+}
+
+/// `y = (x - mean) / sqrt(variance + epsilon)` of each channel of each sample of `[N, C, L]`, `[N, C, H, W]` or
+/// `[N, C, D, H, W]`.
+///
+/// With [running statistics](InstanceNorm::with_running_statistics) it uses those after training.
+///
+/// Panics where it needs a variance of one value or none.
+///
+/// PyTorch: `torch.nn.InstanceNorm1d` to `InstanceNorm3d`. Ulyanov, Vedaldi, Lempitsky, "Instance
+/// normalization", 2016.
+#[derive(Module, Clone, Debug)]
+pub struct InstanceNorm {
+    /// `[C]`
+    pub weight: Option<Parameter>,
+    /// `[C]`
+    pub bias: Option<Parameter>,
+    /// What is used after training.
+    #[module(flatten)]
+    pub running: Option<RunningStatistics>,
+    channels: usize,
+    epsilon: f64,
+}
+
+impl InstanceNorm {
+    /// Of `channels`, without weights or running statistics; epsilon is 1e-5.
+    pub fn new(channels: usize) -> Self {
+        InstanceNorm { weight: None, bias: None, running: None, channels, epsilon: 1e-5 }
+    }
+
+    /// With a weight and a bias of each channel. PyTorch: `affine=True`.
+    #[must_use]
+    #[track_caller]
+    pub fn with_affine(mut self, init: &mut Init) -> Self {
+        self.weight = Some(init.ones(self.channels));
+        self.bias = Some(init.zeros(self.channels));
+        self
+    }
+
+    /// With running statistics, which move by `momentum`, usually 0.1. PyTorch: `track_running_stats=True`.
+    #[must_use]
+    #[track_caller]
+    pub fn with_running_statistics(mut self, momentum: f64, init: &mut Init) -> Self {
+        self.running = Some(RunningStatistics::new(self.channels, init).momentum(momentum));
+        self
+    }
+
+    /// Sets what keeps the root from zero.
+    #[must_use]
+    pub fn epsilon(mut self, epsilon: f64) -> Self {
+        self.epsilon = epsilon;
+        self
+    }
+}
+
+impl Layer for InstanceNorm {
+    #[track_caller]
+    fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
+        const OP: &str = "instance_norm";
+        check(OP, x, 3, self.channels, self.weight.as_ref());
+        // Once, so that gradients meet before they are narrow.
+        let wide = &x.wide();
+        let own = self.running.as_ref().filter(|_| !ctx.is_training());
+        let (mean, variance) = match own {
+            Some(running) => running_of(running, x.rank()),
+            None => {
+                let of_each = x.shape()[2..].iter().product();
+                check_variance(OP, of_each, x);
+                let axes: Vec<isize> = (2..x.rank() as isize).collect();
+                let (mean, variance) = statistics(wide, &axes);
+                if let Some(running) = &self.running {
+                    let [mean, variance] = [&mean, &variance]
+                        .map(|of_sample| of_sample.reshape([x.size(0), self.channels]).mean(0));
+                    running.record(&mean, &variance, of_each, ctx);
+                }
+                (mean, variance)
+            }
+        };
+        let affine = [self.weight.as_ref(), self.bias.as_ref()];
+        normalized(wide, mean, variance, self.epsilon, affine).cast(x.dtype())
+    }
+}
+
+#[track_caller]
+fn check(op: &str, x: &Tensor, rank_min: usize, channels: usize, weight: Option<&Parameter>) {
+    let (shape, dtype) = (x.shape(), x.dtype());
+    let length = if rank_min > 2 { "L, " } else { "" };
+    assert!(
+        x.rank() >= rank_min && x.size(1) == channels,
+        "{op}: needs [N, {channels}, {length}..], got shape {shape}"
+    );
+    assert!(
+        weight.is_none_or(|weight| weight.dtype() == dtype),
+        "{op}: the input is {dtype}, the weight {}; convert one with cast",
+        weight.map_or(dtype, |weight| weight.dtype())
+    );
+    assert!(dtype.is_float(), "{op}: needs floats, got {dtype}; convert it with cast");
+}
+
+#[track_caller]
+fn check_variance(op: &str, of_each: usize, x: &Tensor) {
+    assert!(
+        of_each > 1,
+        "{op}: needs more than one value of each channel for a variance, got shape {}; leave such a batch \
+         out, or make it larger",
+        x.shape()
+    );
+}
+
+/// Mean and variance over axes, which stay with size one.
+fn statistics(x: &Tensor, axes: &[isize]) -> (Tensor, Tensor) {
+    let mean = x.mean_keepdim(axes);
+    let variance = (x - &mean).square().mean_keepdim(axes);
+    (mean, variance)
+}
+
+fn running_of(running: &RunningStatistics, rank: usize) -> (Tensor, Tensor) {
+    let along = |vector: &Tensor| per_channel(&vector.wide(), rank);
+    (along(&running.running_mean), along(&running.running_var))
+}
+
+/// `(x - mean) / sqrt(variance + epsilon) * weight + bias` of a wide input.
+fn normalized(
+    x: &Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    epsilon: f64,
+    [weight, bias]: [Option<&Parameter>; 2],
+) -> Tensor {
+    let along = |vector: &Parameter| per_channel(&vector.wide(), x.rank());
+    let epsilon = variance.constant_like(epsilon);
+    let mut scale = (variance + epsilon).rsqrt();
+    if let Some(weight) = weight {
+        scale = scale * along(weight);
+    }
+    let y = (x - mean) * scale;
+    bias.map_or(y.clone(), |bias| y + along(bias))
 }

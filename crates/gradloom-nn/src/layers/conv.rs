@@ -5,6 +5,7 @@ use crate::layers::{Layer, add_channel_bias};
 use crate::{Context, Init, Module, Parameter};
 use gradloom_tensor::Tensor;
 use gradloom_tensor::ops::convolution::ConvOptions;
+use gradloom_tensor::ops::padding::PadMode;
 use gradloom_tensor::ops::per_axis::PerAxis;
 
 /// `y[n, o] = b[o] + sum over c of W[o, c] * x[n, c]` over `N` axes: `[N, C, ..] -> [N, O, ..]` with
@@ -19,6 +20,9 @@ pub struct Conv<const N: usize> {
     pub bias: Option<Parameter>,
     #[module(skip)]
     options: ConvOptions<N>,
+    /// What stands around the input, if it is not zeros.
+    #[module(skip)]
+    padding_mode: Option<PadMode>,
 }
 
 names!(Conv: Conv1d, Conv2d, Conv3d);
@@ -39,7 +43,7 @@ impl<const N: usize> Conv<N> {
         let shared = grouped(&format!("conv{N}d"), inputs, outputs, options.groups);
         let (shape, bound) = weight([outputs, shared], kernel.per_axis());
         let weight = init.uniform(&shape[..], bound);
-        Conv { weight, bias: Some(init.uniform(outputs, bound)), options }
+        Conv { weight, bias: Some(init.uniform(outputs, bound)), options, padding_mode: None }
     }
 
     /// The same layer without a bias, as it stands before a norm.
@@ -47,6 +51,24 @@ impl<const N: usize> Conv<N> {
     pub fn without_bias(mut self) -> Self {
         self.bias = None;
         self
+    }
+
+    /// Pads with elements of the input instead of zeros. PyTorch: `padding_mode`.
+    #[must_use]
+    pub fn padding_mode(mut self, mode: PadMode) -> Self {
+        self.padding_mode = Some(mode);
+        self
+    }
+
+    /// The input with what stands around it, and the options that are left then.
+    #[track_caller]
+    fn padded(&self, x: &Tensor) -> (Tensor, ConvOptions<N>) {
+        let Some(mode) = self.padding_mode.filter(|_| x.rank() == N + 2) else {
+            return (x.clone(), self.options);
+        };
+        let mut padding = vec![[0, 0]; 2];
+        padding.extend(self.options.padding.0);
+        (x.pad_mode(&padding, mode), self.options.padding(0))
     }
 
     /// Stride, padding, dilation and groups.
@@ -81,7 +103,8 @@ macro_rules! layer {
         impl Layer for Conv<$axes> {
             #[track_caller]
             fn forward(&self, x: &Tensor, _ctx: &mut Context) -> Tensor {
-                add_channel_bias(&x.$method(&self.weight, &self.options), self.bias.as_ref())
+                let (x, options) = self.padded(x);
+                add_channel_bias(&x.$method(&self.weight, &options), self.bias.as_ref())
             }
         }
     };

@@ -4,20 +4,54 @@ use crate::layers::Layer;
 use crate::{Context, Init, Module, Parameter};
 use gradloom_tensor::Tensor;
 
+/// What keeps a row of zeros from a division by zero, as PyTorch has it.
+const NORM_MARGIN: f64 = 1e-7;
+
 /// Row `i` of a table for each index `i`: integers `[..] -> [.., D]` with a table `[V, D]`.
 ///
-/// PyTorch: `torch.nn.Embedding`, without its `padding_idx`.
+/// PyTorch: `torch.nn.Embedding`.
 #[derive(Module, Clone, Debug)]
 pub struct Embedding {
     /// `[V, D]`
     pub weight: Parameter,
+    padding: Option<usize>,
+    max_norm: Option<f64>,
 }
 
 impl Embedding {
     /// First values as PyTorch's: normal with deviation 1.
     #[track_caller]
     pub fn new(rows: usize, size: usize, init: &mut Init) -> Self {
-        Embedding { weight: init.normal([rows, size], 1.0) }
+        Embedding::from_weight(init.normal([rows, size], 1.0))
+    }
+
+    /// Of a table `[V, D]`. PyTorch: `Embedding.from_pretrained`.
+    pub fn from_weight(weight: Parameter) -> Self {
+        Embedding { weight, padding: None, max_norm: None }
+    }
+
+    /// The row of an index that stands for nothing: zero at first, and never learnt. PyTorch: `padding_idx`.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[must_use]
+    #[track_caller]
+    pub fn padding(mut self, index: usize) -> Self {
+        let rows = self.weight.size(0);
+        assert!(index < rows, "embedding: padding {index} of {rows} rows");
+        let is_padding = Tensor::iota([rows, 1], 0, self.weight.device()).eq(index as i32);
+        let weight = is_padding.select(self.weight.zeros_like(), self.weight.tensor());
+        self.weight.set(&weight);
+        self.padding = Some(index);
+        self
+    }
+
+    /// Rows longer than this are as short as this where they are read; a gradient passes as if they were not
+    /// shortened. PyTorch: `max_norm`, which shortens them in the table.
+    #[must_use]
+    pub fn max_norm(mut self, max_norm: f64) -> Self {
+        self.max_norm = Some(max_norm);
+        self
     }
 }
 
@@ -26,6 +60,15 @@ impl Layer for Embedding {
     /// If the input is no integer tensor. An index out of range fails the evaluation.
     #[track_caller]
     fn forward(&self, x: &Tensor, _ctx: &mut Context) -> Tensor {
-        self.weight.embedding(x)
+        let mut rows = self.weight.embedding(x);
+        if let Some(longest) = self.max_norm {
+            let length = rows.wide().square().sum_keepdim(-1).sqrt();
+            let factor = (longest / (length + NORM_MARGIN)).minimum(1.0).cast(rows.dtype());
+            rows = &rows + (&rows * factor - &rows).detach();
+        }
+        match self.padding {
+            Some(index) => x.ne(index as i32).unsqueeze(-1).select(&rows, rows.detach()),
+            None => rows,
+        }
     }
 }

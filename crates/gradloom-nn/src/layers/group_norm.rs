@@ -5,15 +5,15 @@ use crate::{Context, Init, Module, Parameter};
 use gradloom_tensor::Tensor;
 
 /// `y = (x - mean) / sqrt(variance + epsilon) * weight + bias` of `[N, C, ..]` over each group of
-/// channels. With one group per channel it is instance norm.
+/// channels.
 ///
 /// PyTorch: `torch.nn.GroupNorm`. Wu, He, "Group normalization", 2018.
 #[derive(Module, Clone, Debug)]
 pub struct GroupNorm {
     /// `[C]`
-    pub weight: Parameter,
+    pub weight: Option<Parameter>,
     /// `[C]`
-    pub bias: Parameter,
+    pub bias: Option<Parameter>,
     groups: usize,
     epsilon: f64,
 }
@@ -29,7 +29,7 @@ impl GroupNorm {
             groups > 0 && channels.is_multiple_of(groups),
             "group_norm: {groups} groups do not divide {channels} channels"
         );
-        let (weight, bias) = (init.ones(channels), init.zeros(channels));
+        let (weight, bias) = (Some(init.ones(channels)), Some(init.zeros(channels)));
         GroupNorm { weight, bias, groups, epsilon: 1e-5 }
     }
 
@@ -39,11 +39,18 @@ impl GroupNorm {
         self.epsilon = epsilon;
         self
     }
+
+    /// The same layer without weight and bias. PyTorch: `affine=False`.
+    #[must_use]
+    pub fn without_affine(mut self) -> Self {
+        (self.weight, self.bias) = (None, None);
+        self
+    }
 }
 
 impl Layer for GroupNorm {
     #[track_caller]
     fn forward(&self, x: &Tensor, _ctx: &mut Context) -> Tensor {
-        x.group_norm(self.groups, Some(&self.weight), Some(&self.bias), self.epsilon)
+        x.group_norm(self.groups, self.weight.as_deref(), self.bias.as_deref(), self.epsilon)
     }
 }

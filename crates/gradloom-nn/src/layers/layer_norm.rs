@@ -10,9 +10,10 @@ use gradloom_tensor::{Shape, Tensor};
 #[derive(Module, Clone, Debug)]
 pub struct LayerNorm {
     /// The shape of the last axes.
-    pub weight: Parameter,
+    pub weight: Option<Parameter>,
     /// The same shape.
     pub bias: Option<Parameter>,
+    axes: usize,
     epsilon: f64,
 }
 
@@ -21,7 +22,8 @@ impl LayerNorm {
     #[track_caller]
     pub fn new(shape: impl Into<Shape>, init: &mut Init) -> Self {
         let shape = shape.into();
-        LayerNorm { weight: init.ones(shape), bias: Some(init.zeros(shape)), epsilon: 1e-5 }
+        let (weight, bias) = (Some(init.ones(shape)), Some(init.zeros(shape)));
+        LayerNorm { weight, bias, axes: shape.rank(), epsilon: 1e-5 }
     }
 
     /// Sets what keeps the root from zero.
@@ -37,12 +39,18 @@ impl LayerNorm {
         self.bias = None;
         self
     }
+
+    /// The same layer without weight and bias. PyTorch: `elementwise_affine=False`.
+    #[must_use]
+    pub fn without_affine(mut self) -> Self {
+        (self.weight, self.bias) = (None, None);
+        self
+    }
 }
 
 impl Layer for LayerNorm {
     #[track_caller]
     fn forward(&self, x: &Tensor, _ctx: &mut Context) -> Tensor {
-        let (weight, bias) = (Some(self.weight.tensor()), self.bias.as_deref());
-        x.layer_norm(self.weight.rank(), weight, bias, self.epsilon)
+        x.layer_norm(self.axes, self.weight.as_deref(), self.bias.as_deref(), self.epsilon)
     }
 }

@@ -18,19 +18,22 @@ mod linear;
 mod lstm;
 mod names;
 mod pooling;
+mod prelu;
 mod recurrent;
 mod recurrent_cells;
 mod recurrent_weights;
 mod rms_norm;
 mod rnn;
 mod rotary;
+mod running_statistics;
 mod sequential;
+mod transformer;
 mod unfold;
 
 pub use activation::Activation;
 pub use adapter::{Adapter, LowRank};
 pub use attention::{AttentionMask, MultiHeadAttention};
-pub use batch_norm::BatchNorm;
+pub use batch_norm::{BatchNorm, InstanceNorm};
 pub use conv::{Conv, Conv1d, Conv2d, Conv3d};
 pub use conv_transpose::{ConvTranspose, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d};
 pub use dropout::Dropout;
@@ -48,12 +51,18 @@ pub use pooling::{
     AvgPool3d, GlobalAvgPool2d, LpPool, LpPool1d, LpPool2d, LpPool3d, MaxPool, MaxPool1d,
     MaxPool2d, MaxPool3d, MaxUnpool, MaxUnpool1d, MaxUnpool2d, MaxUnpool3d,
 };
+pub use prelu::Prelu;
 pub use recurrent::RecurrentOptions;
 pub use recurrent_cells::{GruCell, LstmCell, RnnCell};
 pub use rms_norm::RmsNorm;
 pub use rnn::{Rnn, RnnNonlinearity};
 pub use rotary::{Rotary, RotaryAngles, RotaryScaling};
+pub use running_statistics::RunningStatistics;
 pub use sequential::Sequential;
+pub use transformer::{
+    TransformerDecoder, TransformerDecoderLayer, TransformerEncoder, TransformerEncoderLayer,
+    TransformerOptions,
+};
 pub use unfold::{Fold, Unfold};
 
 use crate::{Context, Module};

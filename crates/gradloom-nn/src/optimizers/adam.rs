@@ -1,7 +1,9 @@
 //! [`Adam`] and [`AdamW`], which differ in how weights decay.
 
+use crate::optimizers::core::{core_methods, tensors_of_core};
+use crate::optimizers::running::{running_mean, running_square};
 use crate::optimizers::{Core, Optimizer, Slots};
-use gradloom_tensor::{Tensor, Tensors};
+use gradloom_tensor::Tensor;
 
 /// Steps of about the learning rate in every direction:
 ///
@@ -11,15 +13,16 @@ use gradloom_tensor::{Tensor, Tensors};
 /// w' = w - learning_rate * m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon)
 /// ```
 ///
-/// where `g = gradient + weight_decay * w`.
+/// where `g = gradient + weight_decay * w`; with [`amsgrad`](AdamOf::amsgrad) `v` under the root is the largest
+/// so far.
 ///
-/// PyTorch: `torch.optim.Adam`, without `amsgrad`. Kingma, Ba, "Adam", 2014.
+/// PyTorch: `torch.optim.Adam`. Kingma, Ba, "Adam", 2014.
 pub type Adam = AdamOf<false>;
 
 /// [`Adam`] with decoupled weight decay: `w` is multiplied by `1 - learning_rate * weight_decay` and
 /// then moved as by Adam, whose `g` is the gradient alone.
 ///
-/// PyTorch: `torch.optim.AdamW`, without `amsgrad`. Loshchilov, Hutter, "Decoupled weight decay
+/// PyTorch: `torch.optim.AdamW`. Loshchilov, Hutter, "Decoupled weight decay
 /// regularization", 2017.
 pub type AdamW = AdamOf<true>;
 
@@ -29,20 +32,22 @@ pub struct AdamOf<const DECOUPLED: bool> {
     core: Core,
     betas: [f64; 2],
     epsilon: f64,
+    amsgrad: bool,
 }
 
 impl Adam {
     /// Adam with betas 0.9 and 0.999, epsilon 1e-8, without weight decay.
     pub fn new(learning_rate: f64) -> Self {
-        AdamOf { core: Core::new(learning_rate), betas: [0.9, 0.999], epsilon: 1e-8 }
+        let core = Core::new(learning_rate);
+        AdamOf { core, betas: [0.9, 0.999], epsilon: 1e-8, amsgrad: false }
     }
 }
 
 impl AdamW {
     /// With betas 0.9 and 0.999, epsilon 1e-8, weight decay 0.01.
     pub fn new(learning_rate: f64) -> Self {
-        let Adam { core, betas, epsilon } = Adam::new(learning_rate);
-        AdamOf { core, betas, epsilon }.weight_decay(0.01)
+        let Adam { core, betas, epsilon, amsgrad } = Adam::new(learning_rate);
+        AdamOf { core, betas, epsilon, amsgrad }.weight_decay(0.01)
     }
 }
 
@@ -61,6 +66,14 @@ impl<const DECOUPLED: bool> AdamOf<DECOUPLED> {
         self
     }
 
+    /// Divides by the root of the largest mean square so far (Reddi, Kale, Kumar, "On the convergence of Adam
+    /// and beyond", 2018).
+    #[must_use]
+    pub fn amsgrad(mut self, amsgrad: bool) -> Self {
+        self.amsgrad = amsgrad;
+        self
+    }
+
     fn moved(
         &self,
         weight: &Tensor,
@@ -69,31 +82,30 @@ impl<const DECOUPLED: bool> AdamOf<DECOUPLED> {
         slots: &mut Slots,
     ) -> Tensor {
         let [beta1, beta2] = self.betas;
-        let mean = slots.get_or_zeros("exp_avg", weight) * beta1 + gradient * (1.0 - beta1);
-        let square =
-            slots.get_or_zeros("exp_avg_sq", weight) * beta2 + gradient.square() * (1.0 - beta2);
-        slots.set("exp_avg", &mean);
-        slots.set("exp_avg_sq", &square);
+        let mean = running_mean(gradient, weight, beta1, slots);
+        let square = running_square(gradient, weight, beta2, slots);
         let steps = slots.step as f64;
         let size = learning_rate / (1.0 - beta1.powf(steps));
         let correction = (1.0 - beta2.powf(steps)).sqrt();
+        let square = if self.amsgrad { largest(square, weight, slots) } else { square };
         let divisor = square.sqrt() * (1.0 / correction) + self.epsilon;
         weight - mean * size / divisor
     }
 }
 
+/// The largest mean square so far.
+fn largest(square: Tensor, weight: &Tensor, slots: &mut Slots) -> Tensor {
+    let largest = slots.get_or_zeros("max_exp_avg_sq", weight).maximum(&square);
+    slots.set("max_exp_avg_sq", &largest);
+    largest
+}
+
 impl<const DECOUPLED: bool> Optimizer for AdamOf<DECOUPLED> {
-    fn kind(&self) -> &'static str {
-        if DECOUPLED { "AdamW" } else { "Adam" }
+    fn kind(&self) -> String {
+        if DECOUPLED { "AdamW".to_owned() } else { "Adam".to_owned() }
     }
 
-    fn core(&self) -> &Core {
-        &self.core
-    }
-
-    fn core_mut(&mut self) -> &mut Core {
-        &mut self.core
-    }
+    core_methods!();
 
     fn update(
         &self,
@@ -114,8 +126,4 @@ impl<const DECOUPLED: bool> Optimizer for AdamOf<DECOUPLED> {
     }
 }
 
-impl<const DECOUPLED: bool> Tensors for AdamOf<DECOUPLED> {
-    fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor)) {
-        self.core.for_each_tensor(visit);
-    }
-}
+tensors_of_core!(AdamOf<DECOUPLED>, DECOUPLED);

@@ -41,6 +41,7 @@ type Factor = Arc<dyn Fn(&str) -> f64 + Send + Sync>;
 pub struct Core {
     pub(super) learning_rate: f64,
     pub(super) weight_decay: f64,
+    pub(super) maximize: bool,
     pub(super) decays: Option<Decays>,
     pub(super) factor: Option<Factor>,
     pub(super) slots: BTreeMap<String, Slots>,
@@ -52,6 +53,7 @@ impl Core {
         Core {
             learning_rate,
             weight_decay: 0.0,
+            maximize: false,
             decays: None,
             factor: None,
             slots: BTreeMap::new(),
@@ -83,3 +85,29 @@ impl std::fmt::Debug for Core {
             .finish_non_exhaustive()
     }
 }
+
+/// The [`Core`] of an optimizer that has it as `core`: what [`Optimizer`](super::Optimizer) asks for.
+macro_rules! core_methods {
+    () => {
+        fn core(&self) -> &$crate::optimizers::Core {
+            &self.core
+        }
+
+        fn core_mut(&mut self) -> &mut $crate::optimizers::Core {
+            &mut self.core
+        }
+    };
+}
+
+/// What an optimizer remembers is all in its core.
+macro_rules! tensors_of_core {
+    ($type:ty $(, $constant:ident)?) => {
+        impl $(<const $constant: bool>)? gradloom_tensor::Tensors for $type {
+            fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut gradloom_tensor::Tensor)) {
+                self.core.for_each_tensor(visit);
+            }
+        }
+    };
+}
+
+pub(super) use {core_methods, tensors_of_core};

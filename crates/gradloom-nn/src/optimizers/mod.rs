@@ -4,18 +4,36 @@
 //! at once. Until then a gradient can pass through the step. Learning rates and bias corrections are
 //! arguments of the plan, so a step that differs in them only is planned once.
 
+mod adafactor;
+mod adagrad;
 mod adam;
+mod averaged;
 mod core;
+mod grouped;
+mod kin_of_adam;
 mod layer_wise;
+mod lbfgs;
+mod line_search;
+mod muon;
 mod rmsprop;
+mod running;
 mod sgd;
+mod signs;
 mod state;
 
 pub use self::core::{Core, Slots};
+pub use adafactor::{Adafactor, Lamb};
+pub use adagrad::{Adadelta, Adagrad};
 pub use adam::{Adam, AdamOf, AdamW};
+pub use averaged::Asgd;
+pub use grouped::Grouped;
+pub use kin_of_adam::{Adamax, NAdam, RAdam};
 pub use layer_wise::layer_wise_rates;
+pub use lbfgs::Lbfgs;
+pub use muon::{Muon, MuonScale};
 pub use rmsprop::RmsProp;
 pub use sgd::Sgd;
+pub use signs::{Lion, Rprop};
 
 use std::sync::Arc;
 
@@ -68,6 +86,22 @@ pub trait Optimizer: Tensors {
         slots: &mut Slots,
     ) -> Tensor;
 
+    /// [`update`](Self::update) of a weight of a model, with the rates that it has by its name. Only an optimizer
+    /// that treats weights differently has one of its own.
+    fn update_named(
+        &self,
+        name: &str,
+        parameter: &Parameter,
+        gradient: &Tensor,
+        slots: &mut Slots,
+    ) -> Tensor {
+        let core = self.core();
+        let (rate, decay) = core.rates(name, parameter);
+        let gradient = gradient.wide();
+        let gradient = if core.maximize { -gradient } else { gradient };
+        self.update(&parameter.wide(), &gradient, rate, decay, slots)
+    }
+
     /// Gives every trainable weight that has a gradient its next value.
     ///
     /// # Panics
@@ -90,9 +124,7 @@ pub trait Optimizer: Tensors {
             uncommitted::warn(name, parameter);
             let slots = slots.entry(name.to_owned()).or_default();
             slots.step += 1;
-            let (rate, decay) = self.core().rates(name, parameter);
-            let (weight, gradient) = (parameter.wide(), gradient.wide());
-            let next = self.update(&weight, &gradient, rate, decay, slots);
+            let next = self.update_named(name, parameter, gradient, slots);
             parameter.update(next.cast(parameter.dtype()));
         });
         self.core_mut().slots = slots;
@@ -115,6 +147,16 @@ pub trait Optimizer: Tensors {
         Self: Sized,
     {
         self.core_mut().weight_decay = weight_decay;
+        self
+    }
+
+    /// Climbs against what is to be largest instead of smallest.
+    #[must_use]
+    fn maximize(mut self, maximize: bool) -> Self
+    where
+        Self: Sized,
+    {
+        self.core_mut().maximize = maximize;
         self
     }
 
@@ -142,17 +184,17 @@ pub trait Optimizer: Tensors {
     }
 
     /// What it is called in the state that it saves: the type's name unless said otherwise.
-    fn kind(&self) -> &'static str {
+    fn kind(&self) -> String {
         let name = std::any::type_name::<Self>();
         let name = name.split('<').next().unwrap_or(name);
-        name.rsplit("::").next().unwrap_or(name)
+        name.rsplit("::").next().unwrap_or(name).to_owned()
     }
 
     /// What the optimizer remembers, to save it with the weights: `layers.0.weight.exp_avg` and so on,
     /// each weight's number of steps as `layers.0.weight.step`, and `optimizer:` with the
     /// [`kind`](Self::kind).
     fn state_dict(&self) -> StateDict {
-        state::save(self.core(), self.kind())
+        state::save(self.core(), &self.kind())
     }
 
     /// Takes over what an optimizer of the same kind remembered of this model; weights of which the
@@ -166,12 +208,10 @@ pub trait Optimizer: Tensors {
         // What there is after a first step, which is only graph.
         let remembered = |name: &str, parameter: &Parameter| {
             let mut slots = Slots { step: 1, ..Slots::default() };
-            let weight = parameter.wide();
-            let (rate, decay) = self.core().rates(name, parameter);
-            let _ = self.update(&weight, &weight.zeros_like(), rate, decay, &mut slots);
+            let _ = self.update_named(name, parameter, &parameter.zeros_like(), &mut slots);
             slots
         };
-        let slots = state::load(self.kind(), &remembered, dict, model)?;
+        let slots = state::load(&self.kind(), &remembered, dict, model)?;
         self.core_mut().slots = slots;
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! [`RmsProp`]: steps divided by the recent size of the gradient.
 
+use crate::optimizers::core::{core_methods, tensors_of_core};
 use crate::optimizers::{Core, Optimizer, Slots};
-use gradloom_tensor::{Tensor, Tensors};
+use gradloom_tensor::Tensor;
 
 /// Gradients divided by the root of their running mean square:
 ///
@@ -59,13 +60,7 @@ impl RmsProp {
 }
 
 impl Optimizer for RmsProp {
-    fn core(&self) -> &Core {
-        &self.core
-    }
-
-    fn core_mut(&mut self) -> &mut Core {
-        &mut self.core
-    }
+    core_methods!();
 
     fn update(
         &self,
@@ -101,8 +96,4 @@ impl Optimizer for RmsProp {
     }
 }
 
-impl Tensors for RmsProp {
-    fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor)) {
-        self.core.for_each_tensor(visit);
-    }
-}
+tensors_of_core!(RmsProp);

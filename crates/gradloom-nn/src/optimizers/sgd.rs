@@ -1,7 +1,8 @@
 //! [`Sgd`]: gradient descent with momentum.
 
+use crate::optimizers::core::{core_methods, tensors_of_core};
 use crate::optimizers::{Core, Optimizer, Slots};
-use gradloom_tensor::{Tensor, Tensors};
+use gradloom_tensor::Tensor;
 
 /// Gradient descent, with momentum `m` if wanted:
 ///
@@ -50,13 +51,7 @@ impl Sgd {
 }
 
 impl Optimizer for Sgd {
-    fn core(&self) -> &Core {
-        &self.core
-    }
-
-    fn core_mut(&mut self) -> &mut Core {
-        &mut self.core
-    }
+    core_methods!();
 
     fn update(
         &self,
@@ -82,8 +77,4 @@ impl Optimizer for Sgd {
     }
 }
 
-impl Tensors for Sgd {
-    fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor)) {
-        self.core.for_each_tensor(visit);
-    }
-}
+tensors_of_core!(Sgd);

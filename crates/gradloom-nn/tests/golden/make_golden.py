@@ -259,4 +259,181 @@ cell = torch.nn.LSTMCell(3, 4)
 layer("lstm_cell", cell, torch.randn(2, 3), *torch.randn(2, 2, 4), call=lambda x, h, c: cell(x, (h, c)))
 layer("gru_cell", torch.nn.GRUCell(3, 4, bias=False), torch.randn(2, 3), torch.randn(2, 4))
 
+# Options of layers.
+torch.manual_seed(12)
+layer("batch_norm_plain", torch.nn.BatchNorm2d(3, affine=False), torch.randn(4, 3, 2, 5) * 2 + 1)
+cumulative = torch.nn.BatchNorm1d(3, momentum=None)
+cumulative.train()(torch.randn(5, 3) * 2)
+cumulative.num_batches_tracked = cumulative.num_batches_tracked.double()
+layer("batch_norm_cumulative", cumulative, torch.randn(6, 3))
+put("batch_norm_cumulative", model={"num_batches_tracked": torch.tensor(1.0)})
+put("batch_norm_cumulative", after={"num_batches_tracked": torch.tensor(2.0)})
+layer("batch_norm_untracked", torch.nn.BatchNorm2d(3, track_running_stats=False).eval(), torch.randn(2, 3, 2, 2))
+layer("instance_norm", torch.nn.InstanceNorm1d(3), torch.randn(2, 3, 5) + 1)
+layer("instance_norm_affine", torch.nn.InstanceNorm2d(3, affine=True), torch.randn(2, 3, 4, 2) + 1)
+tracked = torch.nn.InstanceNorm2d(3, affine=True, track_running_stats=True, momentum=0.2)
+layer("instance_norm_tracked", tracked, torch.randn(2, 3, 4, 2) * 2 + 1)
+layer("instance_norm_eval", tracked.eval(), torch.randn(2, 3, 4, 2))
+layer("layer_norm_plain", torch.nn.LayerNorm([2, 5], elementwise_affine=False), torch.randn(3, 2, 5))
+layer("group_norm_plain", torch.nn.GroupNorm(2, 6, affine=False), torch.randn(2, 6, 3))
+layer("prelu", torch.nn.PReLU(3), torch.randn(2, 3, 4))
+layer("prelu_one", torch.nn.PReLU(), torch.randn(2, 3))
+layer("conv_reflect", torch.nn.Conv2d(2, 3, 3, padding=(1, 2), padding_mode="reflect"), torch.randn(2, 2, 4, 5))
+layer("conv_circular", torch.nn.Conv1d(2, 3, 4, padding="same", padding_mode="circular"), torch.randn(2, 2, 5))
+layer("conv_replicate", torch.nn.Conv3d(2, 2, 2, padding=1, padding_mode="replicate"), torch.randn(1, 2, 3, 2, 3))
+other = torch.nn.MultiheadAttention(8, 2, batch_first=True, kdim=5, vdim=6)
+layer(
+    "attention_features",
+    other,
+    torch.randn(2, 3, 8),
+    torch.randn(2, 4, 5),
+    torch.randn(2, 4, 6),
+    call=lambda q, k, v: other(q, k, v, average_attn_weights=False),
+)
+added = torch.nn.MultiheadAttention(8, 2, batch_first=True, add_bias_kv=True, add_zero_attn=True)
+last = torch.zeros(3, 4).masked_fill(torch.triu(torch.ones(3, 4, dtype=torch.bool), 2), float("-inf"))
+layer(
+    "attention_added",
+    added,
+    torch.randn(2, 3, 8),
+    torch.randn(2, 4, 8),
+    torch.randn(2, 4, 8),
+    call=lambda q, k, v: added(q, k, v, attn_mask=last, average_attn_weights=False),
+)
+causal = torch.nn.Transformer.generate_square_subsequent_mask(4)
+for case, first in (("encoder", False), ("encoder_first", True)):
+    one = torch.nn.TransformerEncoderLayer(
+        8, 2, 12, dropout=0.0, activation="gelu", norm_first=first, batch_first=True
+    )
+    encoder = torch.nn.TransformerEncoder(one, 2, torch.nn.LayerNorm(8), enable_nested_tensor=False)
+    layer(f"transformer_{case}", encoder, torch.randn(2, 4, 8), call=lambda x: encoder(x, causal))
+for case, first in (("decoder", False), ("decoder_first", True)):
+    one = torch.nn.TransformerDecoderLayer(8, 2, 12, dropout=0.0, norm_first=first, batch_first=True, bias=False)
+    decoder = torch.nn.TransformerDecoder(one, 2)
+    layer(
+        f"transformer_{case}",
+        decoder,
+        torch.randn(2, 4, 8),
+        torch.randn(2, 3, 8),
+        call=lambda x, memory: decoder(x, memory, causal),
+    )
+
+skipping = torch.nn.Embedding(5, 3, padding_idx=1)
+layer("embedding_padding", skipping, torch.tensor([[0, 4, 4], [1, 1, 0]]))
+short = torch.nn.Embedding(5, 3, max_norm=0.5)
+layer("embedding_short", short, torch.tensor([[0, 4, 4], [1, 1, 2]]))
+GOLDEN = {name: value for name, value in GOLDEN.items() if not name.startswith("embedding_short.after")}
+
+# Optimizers.
+O = torch.optim
+optimizer("adam_amsgrad", lambda p: O.Adam(p, 0.05, amsgrad=True))
+optimizer("adamw_maximize", lambda p: O.AdamW(p, 0.05, amsgrad=True, maximize=True))
+optimizer("adagrad", lambda p: O.Adagrad(p, 0.1, lr_decay=0.1, weight_decay=0.1, initial_accumulator_value=0.5))
+optimizer("adadelta", lambda p: O.Adadelta(p, 1.0, rho=0.8, weight_decay=0.1))
+optimizer("adamax", lambda p: O.Adamax(p, 0.05, weight_decay=0.1))
+optimizer("nadam", lambda p: O.NAdam(p, 0.05, weight_decay=0.1))
+optimizer("nadam_decoupled", lambda p: O.NAdam(p, 0.05, weight_decay=0.1, decoupled_weight_decay=True))
+optimizer("radam", lambda p: O.RAdam(p, 0.05, betas=(0.8, 0.95), weight_decay=0.1))
+optimizer("radam_decoupled", lambda p: O.RAdam(p, 0.05, weight_decay=0.1, decoupled_weight_decay=True))
+optimizer("rprop", lambda p: O.Rprop(p, 0.05, etas=(0.4, 1.3), step_sizes=(0.02, 0.09)))
+optimizer("adafactor", lambda p: O.Adafactor(p, 0.05, weight_decay=0.1))
+# In the weights' own dtype, where PyTorch rounds to bf16.
+halved, torch.bfloat16 = torch.bfloat16, torch.float64
+optimizer("muon", lambda p: O.Muon(p, 0.05))
+optimizer("muon_matched", lambda p: O.Muon(p, 0.05, nesterov=False, adjust_lr_fn="match_rms_adamw"))
+torch.bfloat16 = halved
+
+
+class Lion(O.Optimizer):
+    """Algorithm 2 of Chen et al., 2023."""
+
+    def __init__(self, p, lr, betas, decay):
+        super().__init__(p, dict(lr=lr))
+        self.betas, self.decay, self.m = betas, decay, 0
+
+    def step(self):
+        [w] = self.param_groups[0]["params"]
+        g, lr, (b1, b2) = w.grad, self.param_groups[0]["lr"], self.betas
+        c = b1 * self.m + (1 - b1) * g
+        w.data = w.data - lr * (torch.sign(c) + self.decay * w.data)
+        self.m = b2 * self.m + (1 - b2) * g
+
+
+class Lamb(O.Optimizer):
+    """Algorithm 2 of You et al., 2019, with the identity for phi."""
+
+    def __init__(self, p, lr, decay):
+        super().__init__(p, dict(lr=lr))
+        self.decay, self.m, self.v, self.t = decay, 0, 0, 0
+
+    def step(self):
+        [w] = self.param_groups[0]["params"]
+        g, lr = w.grad, self.param_groups[0]["lr"]
+        self.t += 1
+        self.m = 0.9 * self.m + 0.1 * g
+        self.v = 0.999 * self.v + 0.001 * g**2
+        r = (self.m / (1 - 0.9**self.t)) / (torch.sqrt(self.v / (1 - 0.999**self.t)) + 1e-6)
+        u = r + self.decay * w.data
+        w.data = w.data - lr * w.data.norm() / u.norm() * u
+
+
+optimizer("lion", lambda p: Lion(p, 0.05, (0.9, 0.99), 0.1))
+optimizer("lamb", lambda p: Lamb(p, 0.05, 0.01))
+
+# Averaged, with one learning rate: PyTorch takes another in a step late.
+torch.manual_seed(8)
+w = torch.nn.Parameter(torch.randn(3, 2))
+put("asgd", w=w)
+asgd, values, grads = O.ASGD([w], 0.1, lambd=0.02, alpha=0.6, t0=3, weight_decay=0.1), [], []
+for _ in range(10):
+    w.grad = torch.randn(3, 2)
+    grads.append(w.grad.clone())
+    asgd.step()
+    values.append(w.detach().clone())
+put("asgd", gradients=torch.stack(grads), values=torch.stack(values), mean=asgd.state[w]["ax"])
+
+
+def lbfgs(case, **options):
+    """Rosenbrock's valley in four dimensions, three steps."""
+    w = torch.nn.Parameter(torch.tensor([-1.2, 1.0, 0.5, -0.7]))
+    put(case, w=w)
+    opt, values, losses = O.LBFGS([w], **options), [], []
+
+    def closure():
+        opt.zero_grad()
+        loss = (100 * (w[1:] - w[:-1] ** 2) ** 2 + (1 - w[:-1]) ** 2).sum()
+        loss.backward()
+        return loss
+
+    for _ in range(3):
+        losses.append(opt.step(closure).detach())
+        values.append(w.detach().clone())
+    put(case, values=torch.stack(values), losses=torch.stack(losses))
+
+
+lbfgs("lbfgs", lr=1e-3, max_iter=4)
+lbfgs("lbfgs_wolfe", lr=1.0, max_iter=8, history_size=3, line_search_fn="strong_wolfe")
+
+schedule("schedule_polynomial", lambda o: S.PolynomialLR(o, 8, 2.0), 12)
+schedule("schedule_restarts", lambda o: S.CosineAnnealingWarmRestarts(o, 3, 2, 0.05), 25)
+schedule("schedule_restarts_equal", lambda o: S.CosineAnnealingWarmRestarts(o, 4), 10)
+cycle = dict(step_size_up=3, step_size_down=5, cycle_momentum=False)
+schedule("schedule_cyclic", lambda o: S.CyclicLR(o, 0.1, 0.5, **cycle), 20)
+schedule("schedule_cyclic_halving", lambda o: S.CyclicLR(o, 0.1, 0.5, mode="triangular2", **cycle), 20)
+schedule("schedule_cyclic_falling", lambda o: S.CyclicLR(o, 0.1, 0.5, mode="exp_range", gamma=0.9, **cycle), 20)
+
+
+def plateau(case, metrics, **options):
+    opt = O.SGD([torch.nn.Parameter(torch.zeros(1))], 0.5)
+    watch, rates = S.ReduceLROnPlateau(opt, **options), []
+    for metric in metrics:
+        watch.step(metric)
+        rates.append(opt.param_groups[0]["lr"])
+    put(case, metrics=torch.tensor(metrics), rates=torch.tensor(rates))
+
+
+seen = [3.0, 2.0, 2.0, 1.99, 2.1, 2.2, 1.5, 1.5, 1.5, 1.5, 1.5, 1.49, 1.6, 1.7, 1.8, 1.9, 2.0, 2.1, 2.2, 2.3]
+plateau("plateau", seen, factor=0.5, patience=2, cooldown=1, min_lr=0.1)
+plateau("plateau_rising", [-x for x in seen], mode="max", patience=1, threshold=0.02, threshold_mode="abs")
+
 save_file(GOLDEN, pathlib.Path(__file__).resolve().parent / "golden.safetensors", {"torch": torch.__version__})

@@ -8,6 +8,7 @@ pub mod activation;
 pub mod reduce;
 pub mod views;
 pub mod slice;
+pub mod padding;
 pub mod join;
 pub mod matmul;
 pub mod per_axis;

@@ -1,4 +1,7 @@
-//! Layers, losses, optimizers and schedules against PyTorch: `golden/make_golden.py` wrote the values.
+//! Layers, losses, optimizers and schedules against PyTorch: `make_golden.py` wrote the values.
+
+mod options;
+mod training;
 
 use gradloom_nn::layers::{
     AttentionMask, BatchNorm, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d,
@@ -7,8 +10,7 @@ use gradloom_nn::layers::{
 };
 use gradloom_nn::losses::{self, BceOptions};
 use gradloom_nn::{
-    Adam, AdamW, Context, Gradients, Init, Layer, LoadOptions, Module, ModuleExt, Optimizer,
-    Parameter, RmsProp, Schedule, Sgd, StateDict, gradients, weights,
+    Context, Init, Layer, LoadOptions, Module, ModuleExt, StateDict, gradients, weights,
 };
 use gradloom_tensor::ops::convolution::{
     Conv1dOptions, Conv2dOptions, Conv3dOptions, ConvTranspose1dOptions, ConvTranspose2dOptions,
@@ -344,88 +346,5 @@ fn losses_are_pytorchs() {
         check("weighted_cross_entropy", &|x| losses::weighted_cross_entropy(x, &target, &weight));
         let (near, far) = (golden.get("triplet.positive"), golden.get("triplet.negative"));
         check("triplet", &|x| losses::triplet(x, &near, &far, 1.5));
-    });
-}
-
-#[derive(Module, Clone)]
-struct OneWeight {
-    w: Parameter,
-}
-
-#[track_caller]
-fn check_optimizer(golden: &Golden, case: &str, mut optimizer: impl Optimizer) {
-    let mut model = OneWeight { w: Parameter::new(golden.get(&format!("{case}.w"))) };
-    let (gradients, values) =
-        (golden.get(&format!("{case}.gradients")), golden.get(&format!("{case}.values")));
-    for step in 0..10 {
-        if step == 5 {
-            optimizer.set_learning_rate(optimizer.learning_rate() * 0.3);
-        }
-        let gradient = gradients.index(0, step);
-        optimizer.step(&Gradients::from_iter([("w".to_owned(), gradient)]), &mut model);
-        commit((&mut model, &mut optimizer)).unwrap();
-        assert_close(&format!("{case}, step {step}"), &model.w, &values.index(0, step));
-    }
-}
-
-#[test]
-fn optimizers_are_pytorchs() {
-    Golden::each(|golden| {
-        check_optimizer(golden, "sgd", Sgd::new(0.1));
-        let sgd = Sgd::new(0.1).momentum(0.9);
-        check_optimizer(golden, "sgd_momentum", sgd.clone().dampening(0.2).weight_decay(0.01));
-        check_optimizer(golden, "sgd_nesterov", sgd.nesterov(true));
-        check_optimizer(golden, "adam", Adam::new(0.05).weight_decay(0.1));
-        let adamw = AdamW::new(0.05).betas([0.8, 0.95]).epsilon(1e-6).weight_decay(0.1);
-        check_optimizer(golden, "adamw", adamw);
-        check_optimizer(golden, "rmsprop", RmsProp::new(0.02).weight_decay(0.1));
-        let centered = RmsProp::new(0.02).alpha(0.9).momentum(0.5).centered(true);
-        check_optimizer(golden, "rmsprop_centered", centered);
-    });
-}
-
-#[test]
-fn clipping_is_pytorchs() {
-    Golden::each(|golden| {
-        let get = |name: &str| golden.get(&format!("clip.{name}"));
-        let gradients: Gradients =
-            ["0", "1"].map(|i| (i.to_owned(), get(&format!("g{i}")))).into_iter().collect();
-        let (clipped, norm) = gradients.clip_norm(1.5);
-        assert_close("norm", &norm, &get("norm"));
-        for (name, gradient) in clipped.iter() {
-            assert_close(name, gradient, &get(&format!("clipped{name}")));
-        }
-        // A norm below the bound changes nothing.
-        assert_close("kept", clipped.clip_norm(2.0).0.get("1").unwrap(), clipped.get("1").unwrap());
-        let values = gradients.clip_value(0.5).get("0").unwrap().abs().max(..).item().unwrap();
-        assert!(values <= 0.5);
-    });
-}
-
-#[test]
-fn schedules_are_pytorchs() {
-    Golden::each(|golden| {
-        let cases = [
-            ("step", Schedule::step(0.5, 3, 0.5)),
-            ("milestones", Schedule::milestones(0.5, [2, 7], 0.1)),
-            ("exponential", Schedule::exponential(0.5, 0.9)),
-            ("cosine", Schedule::cosine_to(0.5, 0.05, 10)),
-            ("linear", Schedule::linear(0.5, 0.1, 8)),
-            ("one_cycle", Schedule::one_cycle(0.5, 20)),
-        ];
-        for (case, schedule) in cases {
-            let rates = golden
-                .get(&format!("schedule_{case}.rates"))
-                .cast(DType::F64)
-                .to_vec::<f64>()
-                .unwrap();
-            for (step, expected) in (0..).zip(rates) {
-                let actual = schedule.at(step);
-                assert!(
-                    (actual - expected).abs() < 1e-7,
-                    "{case}, step {step}: {actual}, {expected}"
-                );
-            }
-        }
     });
 }
