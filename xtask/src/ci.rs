@@ -1,8 +1,10 @@
 //! Everything CI runs, in the order in which failures are cheapest to find.
 
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::Instant;
 
-use crate::process::{cargo, run as step};
+use crate::process::{cargo, root, run as step};
 use crate::{circles, dependencies, tidy};
 
 /// Runs all checks, stops at the first that fails, and says how long it took.
@@ -20,7 +22,8 @@ fn all() -> Result<(), String> {
     dependencies::run()?;
     step(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     step(cargo().args(["test", "--workspace"]))?;
-    step(cargo().args(["test", "--package", "gradloom-plan", "--benches"]))?;
+    // Always of the whole workspace: of one package alone libraries have other features, and are built again.
+    step(cargo().args(["test", "--workspace", "--bench", "planning"]))?;
     // A crate outside of the workspace, as a user's is.
     let manifest = "examples/custom-op/Cargo.toml";
     step(cargo().args(["test", "--quiet", "--manifest-path", manifest, "--target-dir", "target"]))?;
@@ -29,12 +32,10 @@ fn all() -> Result<(), String> {
             .args(["doc", "--workspace", "--no-deps", "--quiet"])
             .env("RUSTDOCFLAGS", "-D warnings"),
     )?;
+    // The tests have built them.
     for example in EXAMPLES {
-        step(
-            cargo()
-                .args(["run", "--quiet", "--package", "examples", "--example", example])
-                .env("GRADLOOM_TINY", "1"),
-        )?;
+        let program = target().join("debug/examples").join(example);
+        step(Command::new(program).current_dir(root()).env("GRADLOOM_TINY", "1"))?;
     }
     Ok(())
 }
@@ -52,6 +53,12 @@ const EXAMPLES: [&str; 9] = [
     "13-char-gpt",
     "14-pretrain-bert",
 ];
+
+/// Where cargo builds.
+fn target() -> PathBuf {
+    let chosen = std::env::var_os("CARGO_TARGET_DIR");
+    root().join(chosen.unwrap_or_else(|| "target".into()))
+}
 
 /// Builds the benchmark program in release mode and runs it.
 pub(crate) fn bench(arguments: &[&str]) -> Result<(), String> {
