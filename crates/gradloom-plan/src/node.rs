@@ -5,6 +5,9 @@ use gradloom_tensor::{BlockFormat, DType, Op, RANK_MAX, Shape};
 
 use crate::view::View;
 
+/// Longer chains of views are cut by a copy, so that following them stays cheap.
+pub(crate) const STEPS_MAX: usize = 64;
+
 /// One step of index arithmetic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
@@ -72,9 +75,11 @@ impl Class {
     }
 }
 
-/// What a node does with quantized matrices in place of its op.
+/// What a node does with its operands that its op does not say.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Claim {
+    /// Its op, and before it these casts (nodes) of its two operands, of which the inputs are the sources.
+    Casts([Option<usize>; 2]),
     /// A product with the transpose of matrices whose rows follow one another: operand, blocks.
     Product(Vec<(BlockFormat, usize)>),
     /// Rows of one matrix of this many: blocks, index.

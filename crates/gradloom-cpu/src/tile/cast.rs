@@ -168,6 +168,11 @@ pub(super) fn cast(level: Level, value: Lanes<'_>, to: DType, out: &mut [u8]) {
     }
 }
 
+/// Lanes of f32 as values of another float with such lanes.
+pub(crate) fn cast_lanes(level: Level, values: &[f32], to: DType, out: &mut [u8]) {
+    cast(level, Lanes::F32(Operand::Slice(values)), to, out);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

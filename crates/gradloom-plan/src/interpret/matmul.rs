@@ -8,7 +8,11 @@ use super::value::Sum;
 use crate::view::View;
 
 /// `[batch.., m, k] x [batch.., k, n]`.
-pub(super) fn matmul(lhs: &View, rhs: &View, operands: &Operands) -> Result<Vec<f64>, Fault> {
+pub(super) fn matmul(
+    [lhs, rhs]: [&View; 2],
+    dtype: DType,
+    operands: &Operands,
+) -> Result<Vec<f64>, Fault> {
     let rank = lhs.shape.rank();
     let fit = rank >= 2
         && rhs.shape.rank() == rank
@@ -16,10 +20,8 @@ pub(super) fn matmul(lhs: &View, rhs: &View, operands: &Operands) -> Result<Vec<
         && lhs.shape[rank - 1] == rhs.shape[rank - 2];
     Fault::unless(fit, || format!("matmul: {} times {}", lhs.shape, rhs.shape))?;
     let [m, k, n] = [lhs.shape[rank - 2], lhs.shape[rank - 1], rhs.shape[rank - 1]];
-    let (left, right) = (operands.get(0)?, operands.get(1)?);
-    let dtype = left.dtype;
-    Fault::unless(right.dtype == dtype, || format!("matmul: {dtype} times {}", right.dtype))?;
-    let (left, right) = (left.load(lhs)?, right.load(rhs)?);
+    let left = operands.get(0)?.factors(lhs, dtype)?;
+    let right = operands.get(1)?.factors(rhs, dtype)?;
     let batches: usize = lhs.shape[..rank - 2].iter().product();
     let mut result = Vec::with_capacity(batches * m * n);
     for batch in 0..batches {

@@ -3,6 +3,8 @@
 use gradloom_tensor::{DType, RANK_MAX, Shape};
 
 use super::fault::Fault;
+use super::value::cast;
+use crate::factors::Factors;
 use crate::kernel::Kernel;
 use crate::view::View;
 
@@ -57,6 +59,17 @@ impl Operand {
             values.push(self.at(view, coordinate)?);
             Ok(())
         })?;
+        Ok(values)
+    }
+
+    /// All elements of a view, in order, as factors of a dtype.
+    pub(super) fn factors(&self, view: &View, dtype: DType) -> Result<Vec<f64>, Fault> {
+        let mut values = self.load(view)?;
+        if self.dtype != dtype {
+            let fit = Factors::reads(self.dtype, dtype);
+            Fault::unless(fit, || format!("{} is multiplied in {dtype}", self.dtype))?;
+            values.iter_mut().for_each(|value| *value = cast(self.dtype, dtype, *value));
+        }
         Ok(values)
     }
 
