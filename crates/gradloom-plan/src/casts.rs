@@ -10,20 +10,25 @@
 //!   cast is a part of that kernel, which then stores narrow elements instead of wide ones.
 //!
 //! What reads a cast element by element does not count: it computes the cast again, as all that is cheap.
+//! A cast of a cast is one where one of them changes nothing, as in the gradients of products that are
+//! summed in f32, whose operands are rounded to halves and widened again.
 
-use gradloom_tensor::Op;
+use gradloom_tensor::{DType, Op};
 
-use crate::factors::Factors;
+use crate::factors::{FactorCast, Factors, is_cast_on_read};
 use crate::graph::Graph;
 use crate::node::{Claim, Class, Node, STEPS_MAX, Step, read};
 
-/// Where an operand's elements are before its cast.
+/// An operand before a cast.
 struct Source {
-    /// The cast, and the node that is its operand.
-    cast: usize,
+    /// What is made of its elements.
+    cast: FactorCast,
+    /// The node whose elements are read.
     node: usize,
-    /// Steps from the base of that node to the operand as it is read.
+    /// Steps from that node's shape to the operand's.
     steps: Vec<Step>,
+    /// What must be computed before.
+    after: Vec<usize>,
 }
 
 impl Graph {
@@ -38,30 +43,24 @@ impl Graph {
         }
         for &reader in &readers {
             for &input in self.nodes[reader].stored_inputs() {
-                stored[self.base(input)] |= self.source_of(reader, input).is_none();
+                stored[self.base(input)] |= self.before_cast(reader, input, None).is_none();
             }
         }
-        for &reader in &readers {
+        for reader in readers {
             if !self.multiplies(reader) {
                 continue;
             }
-            let sources = [0, 1].map(|operand| {
-                let source = self.source_of(reader, self.nodes[reader].inputs[operand])?;
-                let base = self.base(source.node);
-                let there = matches!(self.nodes[base].class, Class::Leaf(_)) || stored[base];
-                (there && !stored[source.cast]).then_some(source)
-            });
-            let casts = sources.each_ref().map(|source| Some(source.as_ref()?.cast));
-            if casts == [None; 2] {
-                continue;
-            }
-            for (operand, source) in sources.into_iter().enumerate() {
-                if let Some(source) = source {
-                    let view = self.before_cast(self.nodes[reader].inputs[operand], source);
-                    self.nodes[reader].inputs[operand] = view;
+            let operands = [self.nodes[reader].inputs[0], self.nodes[reader].inputs[1]];
+            let mut factors = Factors::of(self.nodes[operands[0]].dtype);
+            for (position, operand) in operands.into_iter().enumerate() {
+                if let Some(source) = self.source_of(reader, operand, &stored) {
+                    factors.casts[position] = Some(source.cast);
+                    self.nodes[reader].inputs[position] = self.uncast(operand, source);
                 }
             }
-            self.nodes[reader].claim = Some(Claim::Casts(casts));
+            if factors.casts != [None; 2] {
+                self.nodes[reader].claim = Some(Claim::Casts(factors));
+            }
         }
     }
 
@@ -75,32 +74,59 @@ impl Graph {
         product && claim.is_none()
     }
 
-    /// What a reader can cast itself as it reads an operand, if it can.
-    fn source_of(&self, reader: usize, operand: usize) -> Option<Source> {
-        let cast = self.base(operand);
-        let Node { op: Op::Cast, class: Class::Elementwise, dtype, inputs, .. } = &self.nodes[cast]
+    /// What a reader casts itself, where that is in memory in any case and the cast is not.
+    fn source_of(&self, reader: usize, operand: usize, stored: &[bool]) -> Option<Source> {
+        if stored[self.base(operand)] {
+            return None;
+        }
+        let mut source = self.before_cast(reader, operand, None)?;
+        loop {
+            let base = self.base(source.node);
+            if stored[base] || matches!(self.nodes[base].class, Class::Leaf(_)) {
+                return Some(source);
+            }
+            source = self.before_cast(reader, source.node, Some(source))?;
+        }
+    }
+
+    /// An operand, or what it is a cast of, before one more cast, if its reader can make that. The operand
+    /// is `node`, or what `outer` makes of it.
+    fn before_cast(&self, reader: usize, node: usize, outer: Option<Source>) -> Option<Source> {
+        let base = self.base(node);
+        let Node { op: Op::Cast, class: Class::Elementwise, dtype, inputs, .. } = &self.nodes[base]
         else {
             return None;
         };
-        let (node, dtype) = (inputs[0], *dtype);
-        let Node { base, steps, dtype: stored, .. } = &self.nodes[node];
-        if !self.multiplies(reader) || !Factors::reads(*stored, dtype) {
+        let (source, own) = (inputs[0], FactorCast { dtype: *dtype, node: base });
+        let cast = match outer.as_ref().map(|outer| outer.cast) {
+            None => own,
+            // f32 has all values of halves.
+            Some(outer) if outer.dtype == DType::F32 => own,
+            Some(outer) if own.dtype == DType::F32 => outer,
+            Some(_) => return None,
+        };
+        let Node { base, steps, dtype: stored, after, .. } = &self.nodes[source];
+        if !self.multiplies(reader) || !is_cast_on_read(*stored, own.dtype) {
             return None;
         }
-        let steps = [&steps[..], &self.nodes[operand].steps].concat();
+        let mut outer = outer.map_or((Vec::new(), Vec::new()), |outer| (outer.steps, outer.after));
+        let mut all = self.nodes[node].steps.clone();
+        all.append(&mut outer.0);
+        outer.1.extend_from_slice(after);
+        let path = [&steps[..], &all].concat();
         let shape = self.nodes[*base].shape;
-        let view = if steps.len() <= STEPS_MAX { read(shape, &steps)? } else { return None };
+        let view = if path.len() <= STEPS_MAX { read(shape, &path)? } else { return None };
         let fits = match self.nodes[reader].op {
             Op::Matmul => view.mask.is_none(),
             _ => view.is_contiguous() && view.shape.count() == shape.count(),
         };
-        fits.then_some(Source { cast, node, steps })
+        fits.then_some(Source { cast, node: source, steps: all, after: outer.1 })
     }
 
     /// An operand without its cast: a node that no tensor is.
-    fn before_cast(&mut self, operand: usize, source: Source) -> usize {
+    fn uncast(&mut self, operand: usize, source: Source) -> usize {
         let [view, before] = [operand, source.node].map(|node| &self.nodes[node]);
-        let mut after = [&view.after[..], &before.after].concat();
+        let mut after = [&view.after[..], &source.after].concat();
         after.sort_unstable();
         after.dedup();
         let node = Node {
@@ -111,7 +137,7 @@ impl Graph {
             dtype: before.dtype,
             class: Class::View,
             base: before.base,
-            steps: source.steps,
+            steps: [&before.steps[..], &source.steps].concat(),
             after,
             argument: view.argument,
             result: None,

@@ -71,8 +71,8 @@ fn as_reduction(kernel: Kernel, [lhs, rhs]: [&View; 2], factors: Factors) -> Ker
         let operation = Operation::Load { input, view };
         let dtype = kernel.inputs[input].dtype;
         let loaded = made.push(Instruction { operation, dtype, level }, origin);
-        let cast = factors.casts[input].unwrap_or(origin);
-        let factor = made.converted(loaded, factors.dtype, cast);
+        let cast = factors.casts[input].map_or(origin, |cast| cast.node);
+        let factor = made.converted(loaded, factors.read_as(input), cast);
         made.converted(factor, computed, origin)
     });
     let operation = Operation::Binary(Binary::Mul, operands[0], operands[1]);

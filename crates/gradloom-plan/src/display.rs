@@ -69,7 +69,7 @@ impl fmt::Display for Kernel {
         }
         write!(formatter, " {}", self.program_text())?;
         let inputs = self.inputs.iter().enumerate().map(|(position, input)| {
-            let cast = self.cast_on_read(position).map(|(_, dtype)| format!("->{dtype}"));
+            let cast = self.cast_on_read(position).map(|cast| format!("->{}", cast.dtype));
             format!("{}:{}{}", input.buffer, input.dtype, cast.unwrap_or_default())
         });
         let inputs = inputs.collect::<Vec<_>>().join(" ");

@@ -1,4 +1,4 @@
-//! [`Factors`]: what products and convolutions multiply.
+//! [`Factors`]: what products and convolutions multiply, and the casts that they make of it.
 
 use gradloom_tensor::DType;
 
@@ -7,11 +7,20 @@ use crate::kernel::{Kernel, KernelKind};
 /// What products and convolutions multiply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Factors {
-    /// The dtype of both operands. Floats that are stored as another become this one as they are read:
-    /// each element is what a cast makes of it.
+    /// The dtype in which the operands are multiplied.
     pub dtype: DType,
-    /// The graph nodes of such casts, see [`Prepared::nodes`](crate::Prepared::nodes).
-    pub casts: [Option<usize>; 2],
+    /// Casts of the operands that are made as they are read. An operand without one is stored in `dtype`.
+    pub casts: [Option<FactorCast>; 2],
+}
+
+/// A cast of an operand, element by element as it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FactorCast {
+    /// What stored elements are rounded to: [`Factors::dtype`], or a narrower float, whose values that
+    /// dtype has.
+    pub dtype: DType,
+    /// The graph node that rounds, see [`Prepared::nodes`](crate::Prepared::nodes).
+    pub node: usize,
 }
 
 impl Factors {
@@ -20,12 +29,31 @@ impl Factors {
         Factors { dtype, casts: [None; 2] }
     }
 
-    /// True if stored elements of a dtype can become factors of another as they are read: floats whose
-    /// arithmetic is that of f32.
-    pub fn reads(stored: DType, dtype: DType) -> bool {
-        let narrow = |dtype: DType| dtype.is_float() && dtype != DType::F64;
-        stored == dtype || narrow(stored) && narrow(dtype)
+    /// What an operand, 0 or 1, is rounded to before it is multiplied.
+    pub fn read_as(&self, operand: usize) -> DType {
+        self.casts[operand].map_or(self.dtype, |cast| cast.dtype)
     }
+
+    /// True if an operand of a stored dtype can be read.
+    pub fn reads(&self, operand: usize, stored: DType) -> bool {
+        match self.casts[operand] {
+            None => stored == self.dtype,
+            Some(FactorCast { dtype, .. }) => {
+                is_cast_on_read(stored, dtype)
+                    && (dtype == self.dtype || is_narrow(dtype) && self.dtype == DType::F32)
+            }
+        }
+    }
+}
+
+/// True for a cast that can be made of each element as it is read: between floats whose arithmetic is that
+/// of f32.
+pub(crate) fn is_cast_on_read(from: DType, to: DType) -> bool {
+    is_narrow(from) && is_narrow(to)
+}
+
+fn is_narrow(dtype: DType) -> bool {
+    dtype.is_float() && dtype != DType::F64
 }
 
 impl KernelKind {
@@ -42,10 +70,8 @@ impl KernelKind {
 }
 
 impl Kernel {
-    /// The cast that a product or a convolution makes of an operand, if it makes one: its node, and the
-    /// dtype that it casts to.
-    pub(crate) fn cast_on_read(&self, operand: usize) -> Option<(usize, DType)> {
-        let Factors { dtype, casts } = self.kind.factors()?;
-        casts.get(operand).copied().flatten().map(|node| (node, dtype))
+    /// The cast that a product or a convolution makes of an operand as it reads it.
+    pub(crate) fn cast_on_read(&self, operand: usize) -> Option<FactorCast> {
+        self.kind.factors()?.casts.get(operand).copied().flatten()
     }
 }

@@ -56,7 +56,7 @@ mod verify;
 pub use attachments::{Attachments, Owner};
 pub use checks::Checks;
 pub use contraction::ProductForms;
-pub use factors::Factors;
+pub use factors::{FactorCast, Factors};
 pub use kernel::{
     BufferRef, Carry, Convolution, Kernel, KernelInput, KernelKind, KernelOutput, LoopKernel, Plan,
     PlanOutput, Pool, Slot,

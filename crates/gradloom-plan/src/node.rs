@@ -3,6 +3,7 @@
 use gradloom_tensor::op::{Axes, Permutation};
 use gradloom_tensor::{BlockFormat, DType, Op, RANK_MAX, Shape};
 
+use crate::factors::Factors;
 use crate::view::View;
 
 /// Longer chains of views are cut by a copy, so that following them stays cheap.
@@ -78,8 +79,8 @@ impl Class {
 /// What a node does with its operands that its op does not say.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Claim {
-    /// Its op, and before it these casts (nodes) of its two operands, of which the inputs are the sources.
-    Casts([Option<usize>; 2]),
+    /// Its op, after these casts of its two operands; the inputs are their sources.
+    Casts(Factors),
     /// A product with the transpose of matrices whose rows follow one another: operand, blocks.
     Product(Vec<(BlockFormat, usize)>),
     /// Rows of one matrix of this many: blocks, index.

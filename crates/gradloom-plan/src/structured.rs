@@ -36,13 +36,13 @@ pub(crate) fn kind(graph: &Graph, node: usize) -> Option<(KernelKind, Vec<usize>
 /// What a product or a convolution multiplies; of other ops nothing that means anything.
 fn factors(graph: &Graph, node: usize) -> Factors {
     let entry = &graph.nodes[node];
-    let casts = match entry.claim {
-        Some(Claim::Casts(casts)) => casts,
-        _ => [None; 2],
-    };
-    let first = casts[0].or(entry.inputs.first().copied());
-    let dtype = first.map_or(entry.dtype, |first| graph.nodes[first].dtype);
-    Factors { dtype, casts }
+    match entry.claim {
+        Some(Claim::Casts(factors)) => factors,
+        _ => {
+            let first = entry.inputs.first();
+            Factors::of(first.map_or(entry.dtype, |&first| graph.nodes[first].dtype))
+        }
+    }
 }
 
 fn own_kind(

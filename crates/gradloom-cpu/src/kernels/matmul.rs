@@ -56,7 +56,7 @@ impl Matmul {
         let mut matmul = Matmul {
             lhs: *lhs,
             rhs: *rhs,
-            readings: Reading::of_factors(kernel, dtype),
+            readings: Reading::of_factors(kernel, &factors),
             batch: lhs.shape[..rank - 2].to_vec(),
             size: [lhs.shape[rank - 2], rhs.shape[rank - 1], lhs.shape[rank - 1]],
             dtype,

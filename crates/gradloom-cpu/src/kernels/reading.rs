@@ -2,7 +2,7 @@
 //! convolution makes of it on the way.
 
 use bytemuck::Pod;
-use gradloom_plan::Kernel;
+use gradloom_plan::{Factors, Kernel};
 use gradloom_tensor::DType;
 
 use crate::convert::Lane;
@@ -19,9 +19,12 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// How a product or a convolution of factors of `dtype` reads its operands.
-    pub(super) fn of_factors(kernel: &Kernel, dtype: DType) -> [Reading; 2] {
-        [0, 1].map(|operand| Reading { stored: kernel.inputs[operand].dtype, dtype })
+    /// How a product or a convolution reads its operands.
+    pub(super) fn of_factors(kernel: &Kernel, factors: &Factors) -> [Reading; 2] {
+        [0, 1].map(|operand| {
+            let (stored, dtype) = (kernel.inputs[operand].dtype, factors.read_as(operand));
+            Reading { stored, dtype }
+        })
     }
 
     /// True if the stored elements are the lanes.

@@ -80,17 +80,20 @@ pub(super) fn lost_in_cast(
     operands: &Operands,
 ) -> Result<Option<(usize, f64)>, Fault> {
     for position in 0..kernel.kind.operands() {
-        let Some((node, dtype)) = kernel.cast_on_read(position) else { continue };
+        let (Some(factors), Some(cast)) = (kernel.kind.factors(), kernel.cast_on_read(position))
+        else {
+            continue;
+        };
         let operand = operands.get(position)?;
         let view = match (&kernel.kind, position) {
             (KernelKind::Matmul { lhs, .. }, 0) => *lhs,
             (KernelKind::Matmul { rhs, .. }, _) => *rhs,
             _ => View::contiguous(Shape::new(&[operand.cells.len()])),
         };
-        let (stored, read) = (operand.load(&view)?, operand.factors(&view, dtype)?);
+        let (stored, read) = (operand.load(&view)?, operand.factors(&view, &factors)?);
         let lost = |&(stored, read): &(f64, f64)| stored.is_finite() && !read.is_finite();
         if let Some((_, value)) = stored.into_iter().zip(read).find(lost) {
-            return Ok(Some((node, value)));
+            return Ok(Some((cast.node, value)));
         }
     }
     Ok(None)

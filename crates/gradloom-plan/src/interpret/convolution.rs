@@ -38,7 +38,8 @@ pub(super) fn convolve(
         Part::Output => ([input, weight], output),
     };
     let dtype = sizes.factors.dtype;
-    let factors = |at: usize| operands.get(at)?.factors(&View::contiguous(shapes[at]), dtype);
+    let factors =
+        |at: usize| operands.get(at)?.factors(&View::contiguous(shapes[at]), &sizes.factors);
     let (first, second) = (factors(0)?, factors(1)?);
     let mut sums = vec![Sum::of(dtype); space.count()];
     for_each_product(sizes, |n, [o, c], at, tap, place| {

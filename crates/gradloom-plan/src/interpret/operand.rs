@@ -4,7 +4,7 @@ use gradloom_tensor::{DType, RANK_MAX, Shape};
 
 use super::fault::Fault;
 use super::value::cast;
-use crate::factors::Factors;
+use crate::factors::{FactorCast, Factors};
 use crate::kernel::Kernel;
 use crate::view::View;
 
@@ -62,12 +62,14 @@ impl Operand {
         Ok(values)
     }
 
-    /// All elements of a view, in order, as factors of a dtype.
-    pub(super) fn factors(&self, view: &View, dtype: DType) -> Result<Vec<f64>, Fault> {
+    /// All elements of a view, in order, as what a product or a convolution multiplies.
+    pub(super) fn factors(&self, view: &View, factors: &Factors) -> Result<Vec<f64>, Fault> {
+        let position = self.position;
+        Fault::unless(factors.reads(position, self.dtype), || {
+            format!("operand {position} of {} is multiplied in {}", self.dtype, factors.dtype)
+        })?;
         let mut values = self.load(view)?;
-        if self.dtype != dtype {
-            let fit = Factors::reads(self.dtype, dtype);
-            Fault::unless(fit, || format!("{} is multiplied in {dtype}", self.dtype))?;
+        if let Some(FactorCast { dtype, .. }) = factors.casts[position] {
             values.iter_mut().for_each(|value| *value = cast(self.dtype, dtype, *value));
         }
         Ok(values)

@@ -5,7 +5,6 @@ use gradloom_tensor::op::Call;
 use gradloom_tensor::{BlockFormat, DType, Shape};
 
 use super::looping;
-use crate::factors::Factors;
 use crate::kernel::{Convolution, Kernel, KernelInput, KernelKind, KernelOutput, Pool};
 use crate::program::{Instruction, Level, Operation};
 use crate::view::View;
@@ -202,11 +201,12 @@ fn check_kind(kernel: &Kernel) -> Result<(), String> {
 fn check_factors(kernel: &Kernel) -> Result<(), String> {
     let Some(factors) = kernel.kind.factors() else { return Ok(()) };
     for (position, input) in kernel.inputs[..2].iter().enumerate() {
-        if !Factors::reads(input.dtype, factors.dtype) {
-            return Err(format!("operand {position} of {} as {}", input.dtype, factors.dtype));
-        }
-        if (input.dtype != factors.dtype) && factors.casts[position].is_none() {
-            return Err(format!("operand {position} of {} has no cast", input.dtype));
+        if !factors.reads(position, input.dtype) {
+            let (read, dtype) = (factors.read_as(position), factors.dtype);
+            return Err(format!(
+                "operand {position} of {} is read as {read} of {dtype}",
+                input.dtype
+            ));
         }
     }
     Ok(())

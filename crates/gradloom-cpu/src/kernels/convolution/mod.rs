@@ -65,7 +65,7 @@ impl Convolve {
             kind,
             geometry: Geometry::new(convolution),
             images: convolution.batch,
-            readings: Reading::of_factors(kernel, dtype),
+            readings: Reading::of_factors(kernel, &convolution.factors),
             lane: Lane::of(dtype),
             epilogue: Epilogue::new(kernel, in_place, lane_dtype(Lane::of(dtype))),
         })
