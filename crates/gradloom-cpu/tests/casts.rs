@@ -65,13 +65,25 @@ type Function<'a> = &'a dyn Fn(&Tensor, &Tensor) -> Vec<Tensor>;
 /// gradients in f32 of both operands.
 #[track_caller]
 fn same_bits(name: &str, operands: [(&[usize], DType); 2], dtype: DType, function: Function<'_>) {
+    same_bits_of_views(name, operands, &Tensor::clone, dtype, function);
+}
+
+/// As [`same_bits`], of casts of views.
+#[track_caller]
+fn same_bits_of_views(
+    name: &str,
+    operands: [(&[usize], DType); 2],
+    view: &dyn Fn(&Tensor) -> Tensor,
+    dtype: DType,
+    function: Function<'_>,
+) {
     for (place, device) in devices() {
         let run = |keep: bool| -> Vec<Vec<u32>> {
             let made = [0, 1].map(|index: usize| {
                 let (shape, stored) = operands[index];
                 numbers(shape, stored, index as u32 + 1, &device).tracked()
             });
-            let casts = [made[0].cast(dtype), made[1].cast(dtype)];
+            let casts = [view(&made[0]).cast(dtype), view(&made[1]).cast(dtype)];
             let mut results = function(&casts[0], &casts[1]);
             let total = results.iter().map(|result| result.cast(DType::F32).sin().sum(..));
             let total = total.reduce(|sum, other| sum + other).expect("results");
@@ -142,6 +154,45 @@ fn operands_of_two_dtypes_and_batches() {
     same_bits("a shared matrix", [(&[5, 9, 30], wide), (&[30, 80], wide)], half, &|x, w| {
         vec![x.matmul(w), x.transpose(0, 1).matmul(w)]
     });
+}
+
+#[test]
+fn views_before_and_after_the_cast() {
+    let (wide, half) = (DType::F32, DType::BF16);
+    for [m, n, k] in SIZES {
+        let name = format!("{m} x {n} x {k}");
+        let turned = |x: &Tensor| x.t();
+        same_bits_of_views(&name, [(&[k, m], wide), (&[n, k], wide)], &turned, half, &|x, w| {
+            vec![x.matmul(w), x.flip([0]).matmul(&w.flip([1]))]
+        });
+        let name = format!("batches of {m} x {n} x {k}");
+        let turned = |x: &Tensor| x.transpose(0, 1);
+        same_bits_of_views(
+            &name,
+            [(&[m, 3, k], wide), (&[k, 3, n], wide)],
+            &turned,
+            half,
+            &|x, w| vec![x.matmul(w), x.matmul(&w.index(0, 1))],
+        );
+    }
+}
+
+/// A f32 has every half, so here nothing is rounded. Products of fewer than four rows or columns are left
+/// out: those of f32 add in an order that depends on how the operands lie.
+#[test]
+fn halves_widened_as_they_are_read() {
+    let narrow = |size: &[usize; 3]| size.iter().any(|axis| (1..4).contains(axis));
+    for own in [DType::F16, DType::BF16] {
+        for [m, n, k] in SIZES.into_iter().filter(|size| !narrow(size)) {
+            let name = format!("{m} x {n} x {k} of {own}");
+            same_bits(&name, [(&[m, k], own), (&[k, n], own)], DType::F32, &|x, w| {
+                vec![x.matmul(w)]
+            });
+            same_bits(&name, [(&[k, m], own), (&[n, k], own)], DType::F32, &|x, w| {
+                vec![x.t().matmul(&w.t())]
+            });
+        }
+    }
 }
 
 #[test]
