@@ -87,7 +87,8 @@ impl<'a> Stored<'a> {
             return Part::Borrowed(bytemuck::cast_slice(bytes));
         }
         let mut lanes = Scratch::take::<T>(range.len());
-        self.reading.load::<T>(self.level, bytes, lanes.get_mut());
+        let (size, count) = ([1, range.len()], range.len());
+        self.reading.load::<u8, T>(self.level, bytes, 0, size, lanes.get_mut(), count);
         Part::Converted(lanes)
     }
 }

@@ -13,6 +13,8 @@ use crate::transpose::transpose;
 
 /// Rows of a left matrix that become lanes at a time.
 const LANE_ROWS: usize = 48;
+/// Rows of a panel that become lanes at a time, so that they are in the cache when they are packed.
+const PACKED_ROWS: usize = 128;
 
 /// A matrix of stored elements; offset and strides count elements.
 #[derive(Clone, Copy)]
@@ -67,24 +69,17 @@ fn load_block<S: Pod, T: Pod>(
         return;
     }
     let out = &mut out[..rows * columns];
-    let convert =
-        |values: &[S], out: &mut [T]| reading.load(level, bytemuck::cast_slice(values), out);
     let offset = matrix.offset as usize;
     match matrix.strides {
-        [step, 1] if step == columns as isize => {
-            convert(&matrix.values[offset..offset + rows * columns], out);
-        }
-        [step, 1] => {
-            for (row, out) in out.chunks_exact_mut(columns).enumerate() {
-                let first = (matrix.offset + row as isize * step) as usize;
-                convert(&matrix.values[first..first + columns], out);
-            }
+        [step, 1] if step >= 0 => {
+            let source = &matrix.values[offset..];
+            reading.load(level, source, step as usize, [rows, columns], out, columns);
         }
         [1, step] if step >= 0 => {
             let mut moved = Scratch::take::<S>(rows * columns);
             let source = &matrix.values[offset..];
             transpose(level, source, step as usize, [columns, rows], moved.get_mut(), columns);
-            convert(&moved.get::<S>()[..rows * columns], out);
+            reading.load(level, moved.get::<S>(), columns, [rows, columns], out, columns);
         }
         [row_step, column_step] => {
             let mut moved = Scratch::take::<S>(columns);
@@ -94,7 +89,7 @@ fn load_block<S: Pod, T: Pod>(
                     *slot = matrix.values[at as usize];
                     at += column_step;
                 }
-                convert(&moved.get::<S>()[..columns], out);
+                reading.load(level, moved.get::<S>(), 0, [1, columns], out, columns);
             }
         }
     }
@@ -154,14 +149,25 @@ pub(super) fn pack_columns<T: Number>(
         return T::pack_columns(level, rhs, inner, columns, packed);
     }
     let width = T::panel_width(level);
-    let mut block = Scratch::take::<T>(inner * width);
+    let mut block = Scratch::take::<T>(PACKED_ROWS.min(inner) * width);
     for (index, panel) in packed.chunks_mut((inner * width).max(1)).enumerate() {
         let first = columns.start + index * width;
         let count = width.min(columns.end.saturating_sub(first));
-        let lanes = block.get_mut::<T>();
-        rhs.from(0, first).load(level, [inner, count], lanes);
-        let strides = [count as isize, 1];
-        let lanes = Matrix { values: &lanes[..inner * count], offset: 0, strides };
-        T::pack_columns(level, lanes, inner, 0..count, panel);
+        let own = T::packed_len(level, count, 1);
+        let rhs = rhs.from(0, first);
+        if count == own && rhs.strides[1] == 1 && rhs.strides[0] >= 0 {
+            // The columns of a panel, row by row, are how it is packed.
+            rhs.load(level, [inner, count], panel);
+            continue;
+        }
+        for (part, panel) in panel.chunks_mut((PACKED_ROWS * own).max(1)).enumerate() {
+            let row = part * PACKED_ROWS;
+            let rows = PACKED_ROWS.min(inner.saturating_sub(row));
+            let lanes = block.get_mut::<T>();
+            rhs.from(row, 0).load(level, [rows, count], lanes);
+            let strides = [count as isize, 1];
+            let lanes = Matrix { values: &lanes[..rows * count], offset: 0, strides };
+            T::pack_columns(level, lanes, rows, 0..count, panel);
+        }
     }
 }

@@ -17,7 +17,6 @@ mod operand;
 mod unary;
 
 pub(crate) use access::{Access, Pattern};
-pub(crate) use cast::cast_lanes;
 pub(crate) use compile::Request;
 pub(crate) use frame::{External, Failures, Frame, Registers, Tile};
 pub(crate) use memory_steps::{copy_tile, load_contiguous};
