@@ -68,8 +68,10 @@ impl fmt::Display for Kernel {
             write!(formatter, "/{reduced:?}")?;
         }
         write!(formatter, " {}", self.program_text())?;
+        let casts = self.kind.factors().map_or([None; 2], |factors| factors.casts);
         let inputs = self.inputs.iter().enumerate().map(|(position, input)| {
-            let cast = self.cast_on_read(position).map(|cast| format!("->{}", cast.dtype));
+            let cast = casts.get(position).copied().flatten();
+            let cast = cast.map(|cast| format!("->{}", cast.dtype));
             format!("{}:{}{}", input.buffer, input.dtype, cast.unwrap_or_default())
         });
         let inputs = inputs.collect::<Vec<_>>().join(" ");

@@ -2,8 +2,6 @@
 
 use gradloom_tensor::DType;
 
-use crate::kernel::{Kernel, KernelKind};
-
 /// What products and convolutions multiply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Factors {
@@ -54,24 +52,4 @@ pub(crate) fn is_cast_on_read(from: DType, to: DType) -> bool {
 
 fn is_narrow(dtype: DType) -> bool {
     dtype.is_float() && dtype != DType::F64
-}
-
-impl KernelKind {
-    /// What a product or a convolution multiplies.
-    pub fn factors(&self) -> Option<Factors> {
-        match self {
-            KernelKind::Matmul { factors, .. } => Some(*factors),
-            KernelKind::Convolution(sizes)
-            | KernelKind::ConvolutionInput(sizes)
-            | KernelKind::ConvolutionWeight(sizes) => Some(sizes.factors),
-            _ => None,
-        }
-    }
-}
-
-impl Kernel {
-    /// The cast that a product or a convolution makes of an operand as it reads it.
-    pub(crate) fn cast_on_read(&self, operand: usize) -> Option<FactorCast> {
-        self.kind.factors()?.casts.get(operand).copied().flatten()
-    }
 }

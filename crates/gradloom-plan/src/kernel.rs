@@ -240,6 +240,17 @@ impl KernelKind {
             KernelKind::Loop(own) => own.operands(),
         }
     }
+
+    /// What a product or a convolution multiplies.
+    pub fn factors(&self) -> Option<Factors> {
+        match self {
+            KernelKind::Matmul { factors, .. } => Some(*factors),
+            KernelKind::Convolution(sizes)
+            | KernelKind::ConvolutionInput(sizes)
+            | KernelKind::ConvolutionWeight(sizes) => Some(sizes.factors),
+            _ => None,
+        }
+    }
 }
 
 impl Kernel {

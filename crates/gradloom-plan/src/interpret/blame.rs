@@ -79,11 +79,9 @@ pub(super) fn lost_in_cast(
     kernel: &Kernel,
     operands: &Operands,
 ) -> Result<Option<(usize, f64)>, Fault> {
-    for position in 0..kernel.kind.operands() {
-        let (Some(factors), Some(cast)) = (kernel.kind.factors(), kernel.cast_on_read(position))
-        else {
-            continue;
-        };
+    let Some(factors) = kernel.kind.factors() else { return Ok(None) };
+    for (position, cast) in factors.casts.into_iter().enumerate() {
+        let Some(cast) = cast else { continue };
         let operand = operands.get(position)?;
         let view = match (&kernel.kind, position) {
             (KernelKind::Matmul { lhs, .. }, 0) => *lhs,
