@@ -44,7 +44,8 @@ pub fn device() -> Device {
 
 /// A planner that knows this device.
 fn planner(in_place: bool) -> Planner {
-    Planner::new(Limits { in_place, transposed_copies: Some(COPIES), ..Limits::default() })
+    let transposed_copies = Some(COPIES);
+    Planner::new(Limits { in_place, casts_on_read: true, transposed_copies, ..Limits::default() })
 }
 
 impl CpuBackend {

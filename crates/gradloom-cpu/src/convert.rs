@@ -49,7 +49,7 @@ pub(crate) trait Convert<A, B>: Copy {
 }
 
 /// No change.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Same;
 
 impl<T: Pod> Convert<T, T> for Same {
@@ -60,7 +60,7 @@ impl<T: Pod> Convert<T, T> for Same {
 }
 
 /// f16 bits to f32 and back, to nearest even.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Half;
 
 impl Convert<u16, f32> for Half {
@@ -94,7 +94,7 @@ impl Convert<f32, u16> for Half {
 }
 
 /// bf16 bits to f32 and back, to nearest even.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Brain;
 
 impl Convert<u16, f32> for Brain {
@@ -114,8 +114,21 @@ impl Convert<f32, u16> for Brain {
     }
 }
 
+/// What another conversion gives, rounded to the halves of a second one.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Rounded<C, H>(C, H);
+
+impl<S, C: Convert<S, f32>, H: Convert<f32, u16> + Convert<u16, f32>> Convert<S, f32>
+    for Rounded<C, H>
+{
+    #[inline(always)]
+    fn convert(value: S) -> f32 {
+        H::convert(<H as Convert<f32, u16>>::convert(C::convert(value)))
+    }
+}
+
 /// Bytes as integers, wrapped when stored.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Byte;
 
 impl Convert<u8, u32> for Byte {
@@ -133,7 +146,7 @@ impl Convert<u32, u8> for Byte {
 }
 
 /// Signed bytes as integers, wrapped when stored.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct SignedByte;
 
 impl Convert<i8, i32> for SignedByte {
@@ -151,7 +164,7 @@ impl Convert<i32, i8> for SignedByte {
 }
 
 /// Bytes as truth values.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Truth;
 
 impl Convert<u8, u32> for Truth {

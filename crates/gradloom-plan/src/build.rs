@@ -30,7 +30,7 @@ pub(crate) fn build(
     limits: &Limits,
 ) -> Result<(Plan, Vec<usize>), Fault> {
     let loops = plan_bodies(linear, limits)?;
-    let graph = Graph::new(linear, loops);
+    let graph = Graph::new(linear, loops, limits.casts_on_read);
     let mut partition = Partition::new(&graph);
     let storing = Storing::new(&graph, &partition);
     for &node in &storing.filled {

@@ -7,6 +7,7 @@
 use gradloom_tensor::op::{Binary, Reduction};
 use gradloom_tensor::{DType, RANK_MAX, Shape};
 
+use crate::factors::Factors;
 use crate::kernel::{Kernel, KernelKind, KernelOutput};
 use crate::program::{Instruction, Level, Operation, Program, Space, ValueId};
 use crate::view::View;
@@ -26,13 +27,13 @@ impl ProductForms {
     /// The kernel in the form that suits the device. A result of the most axes there are has no room
     /// for the inner axis: it stays a product.
     pub fn choose(&self, kernel: Kernel) -> Kernel {
-        let KernelKind::Matmul { lhs, rhs } = kernel.kind else { return kernel };
+        let KernelKind::Matmul { lhs, rhs, factors } = kernel.kind else { return kernel };
         let rank = kernel.space.shape.rank();
         let (rows, columns) = (kernel.space.shape[rank - 2], kernel.space.shape[rank - 1]);
-        let dtype = kernel.inputs[0].dtype;
+        let dtype = factors.dtype;
         let has_tiles = dtype.is_float() || self.bytes && dtype == DType::I8 && is_wide(&kernel);
         let reduces = (!has_tiles || rows.min(columns) <= self.narrow_max) && rank < RANK_MAX;
-        if reduces { as_reduction(kernel, &lhs, &rhs) } else { kernel }
+        if reduces { as_reduction(kernel, [&lhs, &rhs], factors) } else { kernel }
     }
 }
 
@@ -44,9 +45,9 @@ fn is_wide(kernel: &Kernel) -> bool {
         .is_some_and(|accumulator| accumulator.dtype == DType::I32)
 }
 
-/// The same work as a reduction. Its product and sum are of the dtype in which they are computed; the
+/// The same work as a reduction, with the casts of operands as instructions. Its product and sum are of the dtype in which they are computed; the
 /// sum is then rounded as the accumulator of the product is.
-fn as_reduction(kernel: Kernel, lhs: &View, rhs: &View) -> Kernel {
+fn as_reduction(kernel: Kernel, [lhs, rhs]: [&View; 2], factors: Factors) -> Kernel {
     let rank = kernel.space.shape.rank();
     let depth = lhs.shape[rank - 1];
     let shape: Shape = kernel.space.shape.iter().copied().chain([depth]).collect();
@@ -58,7 +59,7 @@ fn as_reduction(kernel: Kernel, lhs: &View, rhs: &View) -> Kernel {
     rhs_view.strides[rank - 2] = 0;
 
     let instructions = &kernel.program.instructions;
-    let stored = kernel.inputs[0].dtype;
+    let computed = factors.dtype.compute();
     let origin = instructions
         .iter()
         .position(|instruction| instruction.operation == Operation::Accumulator)
@@ -68,13 +69,16 @@ fn as_reduction(kernel: Kernel, lhs: &View, rhs: &View) -> Kernel {
     let level = Level::Element;
     let operands = [(0, lhs_view), (1, rhs_view)].map(|(input, view)| {
         let operation = Operation::Load { input, view };
-        let loaded = made.push(Instruction { operation, dtype: stored, level }, origin);
-        made.converted(loaded, stored.compute(), origin)
+        let dtype = kernel.inputs[input].dtype;
+        let loaded = made.push(Instruction { operation, dtype, level }, origin);
+        let cast = factors.casts[input].map_or(origin, |cast| cast.node);
+        let factor = made.converted(loaded, factors.read_as(input), cast);
+        made.converted(factor, computed, origin)
     });
     let operation = Operation::Binary(Binary::Mul, operands[0], operands[1]);
-    let product = made.push(Instruction { operation, dtype: stored.compute(), level }, origin);
+    let product = made.push(Instruction { operation, dtype: computed, level }, origin);
     let operation = Operation::Reduce(Reduction::Sum, product);
-    let sum = Instruction { operation, dtype: stored.compute(), level: Level::Row };
+    let sum = Instruction { operation, dtype: computed, level: Level::Row };
     let sum = made.push(sum, origin);
 
     // Where the epilogue's instructions are in the new program.
@@ -151,6 +155,7 @@ mod tests {
     use gradloom_tensor::{DType, RANK_MAX, Shape};
 
     use super::ProductForms;
+    use crate::factors::Factors;
     use crate::kernel::{BufferRef, Kernel, KernelInput, KernelKind, KernelOutput};
     use crate::program::{Instruction, Level, Operation, Program, Space};
     use crate::view::View;
@@ -169,7 +174,7 @@ mod tests {
         let space = Space::elements(shape([m, n]));
         let len = space.shape.count();
         Kernel {
-            kind: KernelKind::Matmul { lhs, rhs },
+            kind: KernelKind::Matmul { lhs, rhs, factors: Factors::of(dtype) },
             program: Program { instructions: vec![accumulator] },
             space,
             inputs: vec![input(0, lhs.shape.count()), input(1, rhs.shape.count())],

@@ -68,11 +68,16 @@ impl fmt::Display for Kernel {
             write!(formatter, "/{reduced:?}")?;
         }
         write!(formatter, " {}", self.program_text())?;
-        let list = |items: &mut dyn Iterator<Item = (BufferRef, gradloom_tensor::DType)>| {
-            items.map(|(buffer, dtype)| format!("{buffer}:{dtype}")).collect::<Vec<_>>().join(" ")
-        };
-        let inputs = list(&mut self.inputs.iter().map(|input| (input.buffer, input.dtype)));
-        let outputs = list(&mut self.outputs.iter().map(|output| (output.buffer, output.dtype)));
+        let casts = self.kind.factors().map_or([None; 2], |factors| factors.casts);
+        let inputs = self.inputs.iter().enumerate().map(|(position, input)| {
+            let cast = casts.get(position).copied().flatten();
+            let cast = cast.map(|cast| format!("->{}", cast.dtype));
+            format!("{}:{}{}", input.buffer, input.dtype, cast.unwrap_or_default())
+        });
+        let inputs = inputs.collect::<Vec<_>>().join(" ");
+        let outputs =
+            self.outputs.iter().map(|output| format!("{}:{}", output.buffer, output.dtype));
+        let outputs = outputs.collect::<Vec<_>>().join(" ");
         write!(formatter, " ({inputs} -> {outputs}) {} B {} F", self.bytes(), self.flops())
     }
 }

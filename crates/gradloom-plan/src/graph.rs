@@ -9,11 +9,8 @@ use rustc_hash::FxHashMap;
 use crate::classes::{classify, fingerprint};
 use crate::kernel::Plan;
 use crate::linear::{Asked, Linear};
-use crate::node::{Class, Node, Step, read};
+use crate::node::{Class, Node, STEPS_MAX, Step, read};
 use crate::view::View;
-
-/// Longer chains of views are cut by a copy, so that following them stays cheap.
-const STEPS_MAX: usize = 64;
 
 /// How a node's elements must lie in memory for one that reads them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +21,7 @@ enum Need {
     Strided,
 }
 
-/// All nodes, by the index of [`Linear`].
+/// All nodes, by the index of [`Linear`]; behind those, views that no tensor is.
 pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
     pub(crate) roots: Vec<usize>,
@@ -57,8 +54,8 @@ pub(crate) struct PlannedLoop {
 }
 
 impl Graph {
-    /// `loops` are those of the linear graph.
-    pub(crate) fn new(linear: &Linear, loops: Vec<PlannedLoop>) -> Graph {
+    /// `loops` are those of the linear graph, `casts_on_read` is of the [`Limits`](crate::Limits).
+    pub(crate) fn new(linear: &Linear, loops: Vec<PlannedLoop>, casts_on_read: bool) -> Graph {
         let mut builder = Builder {
             nodes: Vec::new(),
             merged: Vec::new(),
@@ -83,6 +80,9 @@ impl Graph {
         graph.resolve_bases();
         graph.claim_quantized();
         graph.copy_where_needed();
+        if casts_on_read {
+            graph.claim_casts();
+        }
         graph.carried = linear.carried.as_ref().map(|carried| graph.alone(carried));
         graph.collect_users();
         graph.collect_filled();

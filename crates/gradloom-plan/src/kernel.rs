@@ -8,6 +8,7 @@ use gradloom_tensor::op::{ArgReduction, Attention, Call};
 use gradloom_tensor::{BlockFormat, DType, Shape};
 
 use crate::attachments::Attachments;
+use crate::factors::Factors;
 use crate::program::{Level, Operation, Program, Space, ValueId};
 use crate::view::View;
 
@@ -85,13 +86,15 @@ pub enum KernelKind {
     /// The program with reductions whose results are used again in the same row (softmax, norms), or
     /// with outputs of both levels. Reduced axes are the trailing ones.
     Row,
-    /// Inputs 0 and 1 multiplied: views `[batch.., m, k]` and `[batch.., k, n]`, both without mask, of
-    /// one dtype. The space is `[batch.., m, n]`.
+    /// Inputs 0 and 1 multiplied: views `[batch.., m, k]` and `[batch.., k, n]`, both without mask. The
+    /// space is `[batch.., m, n]`.
     Matmul {
         /// Index arithmetic of input 0.
         lhs: View,
         /// Index arithmetic of input 1.
         rhs: View,
+        /// The dtype of what is multiplied.
+        factors: Factors,
     },
     /// Input `[N, C, ..]`, weight `[O, C / groups, K..]`, both contiguous; space `[N, O, ..]`.
     Convolution(Convolution),
@@ -235,6 +238,17 @@ impl KernelKind {
             KernelKind::Concat { parts, .. } => parts.len(),
             KernelKind::Call(call) => call.operands().len(),
             KernelKind::Loop(own) => own.operands(),
+        }
+    }
+
+    /// What a product or a convolution multiplies.
+    pub fn factors(&self) -> Option<Factors> {
+        match self {
+            KernelKind::Matmul { factors, .. } => Some(*factors),
+            KernelKind::Convolution(sizes)
+            | KernelKind::ConvolutionInput(sizes)
+            | KernelKind::ConvolutionWeight(sizes) => Some(sizes.factors),
+            _ => None,
         }
     }
 }

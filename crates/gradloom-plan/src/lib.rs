@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod kernel;
+mod factors;
 mod windows;
 pub mod program;
 pub mod view;
@@ -26,6 +27,7 @@ mod graph;
 mod classes;
 mod node;
 mod quantized;
+mod casts;
 
 mod partition;
 mod parts;
@@ -54,6 +56,7 @@ mod verify;
 pub use attachments::{Attachments, Owner};
 pub use checks::Checks;
 pub use contraction::ProductForms;
+pub use factors::{FactorCast, Factors};
 pub use kernel::{
     BufferRef, Carry, Convolution, Kernel, KernelInput, KernelKind, KernelOutput, LoopKernel, Plan,
     PlanOutput, Pool, Slot,

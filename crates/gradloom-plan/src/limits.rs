@@ -13,6 +13,9 @@ pub struct Limits {
     pub in_place: bool,
     /// Which matrix products are computed as reductions; none where a device multiplies all of them.
     pub products: Option<ProductForms>,
+    /// Whether products and convolutions read operands that are casts of stored floats from where these
+    /// are, and convert each element as they read it. Otherwise they read a converted copy.
+    pub casts_on_read: bool,
     /// Which transposed operands are copied into the order of their kernel's space first; none where a
     /// device reads across memory as fast.
     pub transposed_copies: Option<TransposedCopies>,
@@ -34,6 +37,7 @@ impl Default for Limits {
             buffers_max: usize::MAX,
             in_place: true,
             products: None,
+            casts_on_read: false,
             transposed_copies: None,
             verify,
             plan_bytes_max: PLAN_BYTES_MAX,

@@ -3,7 +3,11 @@
 use gradloom_tensor::op::{Axes, Permutation};
 use gradloom_tensor::{BlockFormat, DType, Op, RANK_MAX, Shape};
 
+use crate::factors::Factors;
 use crate::view::View;
+
+/// Longer chains of views are cut by a copy, so that following them stays cheap.
+pub(crate) const STEPS_MAX: usize = 64;
 
 /// One step of index arithmetic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,9 +76,11 @@ impl Class {
     }
 }
 
-/// What a node does with quantized matrices in place of its op.
+/// What a node does with its operands that its op does not say.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Claim {
+    /// Its op, after these casts of its two operands; the inputs are their sources.
+    Casts(Factors),
     /// A product with the transpose of matrices whose rows follow one another: operand, blocks.
     Product(Vec<(BlockFormat, usize)>),
     /// Rows of one matrix of this many: blocks, index.

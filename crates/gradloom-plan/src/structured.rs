@@ -3,6 +3,7 @@
 use gradloom_tensor::op::Window;
 use gradloom_tensor::{Op, Shape};
 
+use crate::factors::Factors;
 use crate::graph::Graph;
 use crate::kernel::{Convolution, KernelKind, Pool};
 use crate::node::Claim;
@@ -24,26 +25,47 @@ pub(crate) fn kind(graph: &Graph, node: usize) -> Option<(KernelKind, Vec<usize>
             let index = first_column(views[1]);
             KernelKind::QuantizedRows { format: *format, rows: *rows, index }
         }
-        None => {
+        Some(Claim::Casts(_)) | None => {
             let shapes: Vec<Shape> = inputs.iter().map(|&input| graph.nodes[input].shape).collect();
-            own_kind(&entry.op, entry.shape, &shapes, views)?
+            own_kind(&entry.op, entry.shape, &shapes, views, factors(graph, node))?
         }
     };
     Some((kind, bases))
 }
 
-fn own_kind(op: &Op, shape: Shape, inputs: &[Shape], views: Vec<View>) -> Option<KernelKind> {
+/// What a product or a convolution multiplies; of other ops nothing that means anything.
+fn factors(graph: &Graph, node: usize) -> Factors {
+    let entry = &graph.nodes[node];
+    match entry.claim {
+        Some(Claim::Casts(factors)) => factors,
+        _ => {
+            let first = entry.inputs.first();
+            Factors::of(first.map_or(entry.dtype, |&first| graph.nodes[first].dtype))
+        }
+    }
+}
+
+fn own_kind(
+    op: &Op,
+    shape: Shape,
+    inputs: &[Shape],
+    views: Vec<View>,
+    factors: Factors,
+) -> Option<KernelKind> {
+    let convolution = |window: &Window, groups: &usize, input, weight, output| {
+        convolution(*window, *groups, [input, weight, output], factors)
+    };
     Some(match op {
-        Op::Matmul => KernelKind::Matmul { lhs: views[0], rhs: views[1] },
+        Op::Matmul => KernelKind::Matmul { lhs: views[0], rhs: views[1], factors },
         Op::Convolution(window, groups) => {
-            KernelKind::Convolution(convolution(*window, *groups, inputs[0], inputs[1], shape))
+            KernelKind::Convolution(convolution(window, groups, inputs[0], inputs[1], shape))
         }
         Op::ConvolutionInput(window, groups) => {
-            KernelKind::ConvolutionInput(convolution(*window, *groups, shape, inputs[0], inputs[1]))
+            KernelKind::ConvolutionInput(convolution(window, groups, shape, inputs[0], inputs[1]))
         }
-        Op::ConvolutionWeight(window, groups) => KernelKind::ConvolutionWeight(convolution(
-            *window, *groups, inputs[0], shape, inputs[1],
-        )),
+        Op::ConvolutionWeight(window, groups) => {
+            KernelKind::ConvolutionWeight(convolution(window, groups, inputs[0], shape, inputs[1]))
+        }
         Op::PoolMax(window) => KernelKind::PoolMax(pool(*window, inputs[0], shape)),
         Op::PoolMaxScatter(window) => {
             KernelKind::PoolMaxScatter(pool(*window, inputs[0], inputs[1]))
@@ -106,9 +128,8 @@ fn first_column(view: View) -> View {
 fn convolution(
     window: Window,
     groups: usize,
-    input: Shape,
-    weight: Shape,
-    output: Shape,
+    [input, weight, output]: [Shape; 3],
+    factors: Factors,
 ) -> Convolution {
     Convolution {
         window,
@@ -118,6 +139,7 @@ fn convolution(
         outputs: weight[0],
         input_size: window.of(&input),
         output_size: window.of(&output),
+        factors,
     }
 }
 

@@ -3,6 +3,8 @@
 use gradloom_tensor::Shape;
 use gradloom_tensor::op::Window;
 
+use crate::factors::Factors;
+
 /// Sizes of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Convolution {
@@ -20,6 +22,8 @@ pub struct Convolution {
     pub input_size: [usize; 3],
     /// Depth, height and width of the output.
     pub output_size: [usize; 3],
+    /// The dtype of what is multiplied.
+    pub factors: Factors,
 }
 
 /// Sizes of a pooling.

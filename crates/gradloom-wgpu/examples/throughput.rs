@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use gradloom_plan::kernel::PlanOutput;
 use gradloom_plan::{
-    Attachments, BufferRef, Convolution, Instruction, Kernel, KernelInput, KernelKind,
+    Attachments, BufferRef, Convolution, Factors, Instruction, Kernel, KernelInput, KernelKind,
     KernelOutput, Level, Operation, Plan, Program, Space, View,
 };
 use gradloom_tensor::op::{Binary, Permutation, Reduction, Unary, Window};
@@ -292,7 +292,7 @@ fn matmul([m, n, k]: [usize; 3], transposed: bool, dtype: DType) -> Bench {
         View::contiguous(Shape::new(&[k, n]))
     };
     let space = Space::elements(Shape::new(&[m, n]));
-    let kind = KernelKind::Matmul { lhs, rhs };
+    let kind = KernelKind::Matmul { lhs, rhs, factors: Factors::of(dtype) };
     let suffix = if transposed { " (rhs transposed)" } else { "" };
     Bench {
         name: format!("matmul {m}x{n}x{k} {dtype}{suffix}"),
@@ -312,6 +312,7 @@ fn convolutions(batch: usize) -> Vec<Bench> {
         outputs,
         input_size: [1, size, size],
         output_size: [1, size, size],
+        factors: Factors::of(DType::F32),
     };
     let image = Shape::new(&[batch, channels, size, size]);
     let weight = Shape::new(&[outputs, channels, 3, 3]);

@@ -6,6 +6,7 @@ use bytemuck::Pod;
 use gradloom_tensor::{DType, Result};
 
 use super::executable::{Context, TASK_MIN};
+use super::reading::Reading;
 use crate::convert::Lane;
 use crate::memory::Temporary;
 use crate::parallel;
@@ -59,7 +60,7 @@ pub(super) fn lanes_of<'a, T: Pod>(
 pub(super) struct Stored<'a> {
     level: Level,
     bytes: &'a [u8],
-    dtype: DType,
+    reading: Reading,
 }
 
 /// A part of a stored operand as lanes.
@@ -69,24 +70,25 @@ pub(super) enum Part<'a, T> {
 }
 
 impl<'a> Stored<'a> {
-    pub(super) fn new(level: Level, bytes: &'a [u8], dtype: DType) -> Stored<'a> {
-        Stored { level, bytes, dtype }
+    pub(super) fn new(level: Level, bytes: &'a [u8], reading: Reading) -> Stored<'a> {
+        Stored { level, bytes, reading }
     }
 
     /// Number of elements.
     pub(super) fn len(&self) -> usize {
-        self.bytes.len() / self.dtype.size()
+        self.bytes.len() / self.reading.stored.size()
     }
 
-    /// The elements of a range as lanes of type `T`, which must be the lane of the dtype.
+    /// The elements of a range as lanes of type `T`, which must be that of the reading.
     pub(super) fn part<T: Pod>(&self, range: Range<usize>) -> Part<'a, T> {
-        let size = self.dtype.size();
+        let size = self.reading.stored.size();
         let bytes = &self.bytes[range.start * size..range.end * size];
-        if Lane::stores(self.dtype) {
+        if self.reading.is_plain() {
             return Part::Borrowed(bytemuck::cast_slice(bytes));
         }
         let mut lanes = Scratch::take::<T>(range.len());
-        load_contiguous(self.level, self.dtype, bytes, lanes.get_mut());
+        let (size, count) = ([1, range.len()], range.len());
+        self.reading.load::<u8, T>(self.level, bytes, 0, size, lanes.get_mut(), count);
         Part::Converted(lanes)
     }
 }

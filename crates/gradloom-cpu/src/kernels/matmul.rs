@@ -2,25 +2,25 @@
 //! on each block of rows while it is in the cache.
 //!
 //! The sum over the inner axis is never split, and blocks depend on the shapes alone. Products of f16 and
-//! bf16 are summed in f32; their operands become f32 block by block, where they are packed or read.
+//! bf16 are summed in f32; their operands become f32 block by block, where they are packed or read, and are
+//! cast there too where other floats are stored.
 
-use std::marker::PhantomData;
 use std::ops::Range;
 
-use bytemuck::Pod;
-use gradloom_plan::{Kernel, View};
+use gradloom_plan::{Factors, Kernel, View};
 use gradloom_tensor::{DType, Result};
 
 use super::executable::{Context, Executable, InPlace, TASK_MIN, lane_dtype};
+use super::lanes::with_lane;
 use super::matmul_panels::{TASK_ROWS, TASK_WORK, multiply_panels, pack, rows_per_task};
 use super::matrix::Matrix;
 use super::product::Number;
-use super::stored;
+use super::reading::Reading;
+use super::stored::{StoredMatrix, multiply, multiply_rows};
 use crate::convert::Lane;
 use crate::epilogue::{Division, Epilogue};
 use crate::memory::Temporary;
 use crate::parallel;
-use crate::scratch::Scratch;
 use crate::transpose::transpose;
 
 /// Multiplications below which a product stays on one thread.
@@ -32,12 +32,11 @@ const BLOCKS_MAX: usize = 16;
 const BLOCK_ELEMENTS: usize = 64 * 1024;
 /// What it costs to move an element across rows, in elements moved along them.
 const ACROSS_COST: usize = 6;
-/// Rows of a left matrix of other elements that become lanes at a time.
-const LANE_ROWS: usize = 48;
 
 pub(crate) struct Matmul {
     lhs: View,
     rhs: View,
+    readings: [Reading; 2],
     batch: Vec<usize>,
     /// Rows, columns and inner size of one product.
     size: [usize; 3],
@@ -46,15 +45,22 @@ pub(crate) struct Matmul {
 }
 
 impl Matmul {
-    pub(crate) fn new(kernel: &Kernel, in_place: &InPlace, lhs: &View, rhs: &View) -> Matmul {
+    pub(crate) fn new(
+        kernel: &Kernel,
+        in_place: &InPlace,
+        [lhs, rhs]: [&View; 2],
+        factors: Factors,
+    ) -> Matmul {
         let rank = lhs.shape.rank();
+        let dtype = factors.dtype;
         let mut matmul = Matmul {
             lhs: *lhs,
             rhs: *rhs,
+            readings: Reading::of_factors(kernel, &factors),
             batch: lhs.shape[..rank - 2].to_vec(),
             size: [lhs.shape[rank - 2], rhs.shape[rank - 1], lhs.shape[rank - 1]],
-            dtype: kernel.inputs[0].dtype,
-            epilogue: Epilogue::new(kernel, in_place, lane_dtype(Lane::of(kernel.inputs[0].dtype))),
+            dtype,
+            epilogue: Epilogue::new(kernel, in_place, lane_dtype(Lane::of(dtype))),
         };
         matmul.merge_rows();
         matmul
@@ -79,37 +85,20 @@ impl Matmul {
     }
 
     /// The two matrices of a batch element.
-    fn matrices<'a, T>(
-        &self,
-        batch: usize,
-        lhs: &'a [T],
-        rhs: &'a [T],
-    ) -> (Matrix<'a, T>, Matrix<'a, T>) {
+    fn matrices<'a>(&self, batch: usize, inputs: &[&'a [u8]]) -> [StoredMatrix<'a>; 2] {
         let axis = self.lhs.shape.rank() - 2;
-        let at = |view: &View| {
+        let at = |view: &View, bytes: &'a [u8], reading: Reading| {
             let mut rest = batch;
             let mut offset = view.offset;
             for (axis, &size) in self.batch.iter().enumerate().rev() {
                 offset += (rest % size) as isize * view.strides[axis];
                 rest /= size;
             }
-            (offset, [view.strides[axis], view.strides[axis + 1]])
+            let strides = [view.strides[axis], view.strides[axis + 1]];
+            StoredMatrix { bytes, reading, offset, strides }
         };
-        let ((left, left_strides), (right, right_strides)) = (at(&self.lhs), at(&self.rhs));
-        (
-            Matrix { values: lhs, offset: left, strides: left_strides },
-            Matrix { values: rhs, offset: right, strides: right_strides },
-        )
-    }
-
-    /// The right matrix in panels, where the product is one that is made of them.
-    fn settle_panels(&self, context: &Context<'_>, rhs: &[u8]) -> Result<Option<Temporary>> {
-        if !f32::uses_panels(self.size) || self.batch.iter().product::<usize>() != 1 {
-            return Ok(None);
-        }
-        let (_, right) = self.matrices::<f32>(0, &[], bytemuck::cast_slice(rhs));
-        let [_, n, k] = self.size;
-        pack::<f32, f32>(context, self.dtype, right, [k, n]).map(Some)
+        let [left, right] = self.readings;
+        [at(&self.lhs, inputs[0], left), at(&self.rhs, inputs[1], right)]
     }
 
     fn run_panels(
@@ -119,7 +108,7 @@ impl Matmul {
         inputs: &[&[u8]],
         outputs: &mut [&mut [u8]],
     ) -> Result<()> {
-        let (left, _) = self.matrices::<f32>(0, bytemuck::cast_slice(inputs[0]), &[]);
+        let [left, _] = self.matrices(0, inputs);
         let [m, n, k] = self.size;
         let threads = if m * n * k <= SEQUENTIAL_WORK { 1 } else { context.threads };
         let per_task = match threads {
@@ -131,21 +120,20 @@ impl Matmul {
         let division = Division { units: m, unit_elements: n, per_task, threads };
         self.epilogue.run(context, inputs, outputs, division, |rows, out| {
             let size = [rows.len(), n, k];
-            let out = bytemuck::cast_slice_mut(out);
-            multiply_panels(context, out, size, left.from(rows.start, 0), packed);
+            let (out, left) = (bytemuck::cast_slice_mut(out), left.from(rows.start, 0));
+            multiply_rows(context.level, out, size, left, |out, size, left| {
+                multiply_panels(context, out, size, left, packed);
+            });
         });
         Ok(())
     }
 
-    /// `S` is as wide as stored elements, `T` what they are computed in.
-    fn run_lanes<S: Pod + Sync, T: Number>(
+    fn run_lanes<T: Number>(
         &self,
         context: &Context<'_>,
         inputs: &[&[u8]],
         outputs: &mut [&mut [u8]],
     ) -> Result<()> {
-        let lhs: &[S] = bytemuck::cast_slice(inputs[0]);
-        let rhs: &[S] = bytemuck::cast_slice(inputs[1]);
         let [m, n, k] = self.size;
         let batches: usize = self.batch.iter().product();
         let work = m * n * k.max(1);
@@ -157,16 +145,15 @@ impl Matmul {
             self.epilogue.run(context, inputs, outputs, division, |range, out| {
                 let out: &mut [T] = bytemuck::cast_slice_mut(out);
                 for (index, batch) in range.enumerate() {
-                    let (left, right) = self.matrices(batch, lhs, rhs);
+                    let [left, right] = self.matrices(batch, inputs);
                     let out = &mut out[index * m * n..(index + 1) * m * n];
-                    stored::multiply(context.level, self.dtype, out, self.size, left, right);
+                    multiply(context.level, out, self.size, left, right);
                 }
             });
             return Ok(());
         }
         if batches == 1 {
-            let (left, right) = self.matrices(0, lhs, rhs);
-            let product = Product::<S, T>::new(context, self.dtype, self.size, left, right)?;
+            let product = Product::<T>::new(context, self.size, self.matrices(0, inputs))?;
             if !product.transposed || m == 1 {
                 let (units, unit_elements) = if product.transposed { (n, 1) } else { (m, n) };
                 let per_task = product.rows_per_task(context.threads, !self.epilogue.is_identity());
@@ -180,8 +167,7 @@ impl Matmul {
         self.epilogue.run_whole(context, inputs, outputs, batches * m * n, |out| {
             let out: &mut [T] = bytemuck::cast_slice_mut(out);
             for (batch, out) in out.chunks_exact_mut((m * n).max(1)).enumerate() {
-                let (left, right) = self.matrices(batch, lhs, rhs);
-                let product = Product::new(context, self.dtype, self.size, left, right)?;
+                let product = Product::new(context, self.size, self.matrices(batch, inputs))?;
                 product.whole(context, out)?;
             }
             Ok(())
@@ -190,30 +176,32 @@ impl Matmul {
 }
 
 /// One large product, split by rows: of the result, or of its transpose if that packs less.
-struct Product<'a, S, T> {
+struct Product<'a, T> {
     /// Rows, columns and inner size of what is computed.
     size: [usize; 3],
-    dtype: DType,
-    lhs: Matrix<'a, S>,
-    rhs: Matrix<'a, S>,
-    /// The right matrix in panels, if the product is made of them.
-    packed: Option<Temporary>,
-    /// The right matrix as lanes, if it is neither packed nor stored as such: it is narrow then, or small.
-    narrow: Option<Temporary>,
+    lhs: StoredMatrix<'a>,
+    rhs: Right<'a, T>,
     /// True if the transpose of the result is computed.
     transposed: bool,
-    lanes: PhantomData<T>,
 }
 
-impl<'a, S: Pod + Sync, T: Number> Product<'a, S, T> {
+/// The right matrix of a product.
+enum Right<'a, T> {
+    /// In panels.
+    Panels(Temporary),
+    /// As lanes, row by row, that were not stored as such: it is narrow, or small.
+    Lanes(Temporary),
+    /// As it is stored.
+    Plain(Matrix<'a, T>),
+}
+
+impl<'a, T: Number> Product<'a, T> {
     /// Decides and packs.
     fn new(
         context: &Context<'_>,
-        dtype: DType,
         [m, n, k]: [usize; 3],
-        lhs: Matrix<'a, S>,
-        rhs: Matrix<'a, S>,
-    ) -> Result<Product<'a, S, T>> {
+        [lhs, rhs]: [StoredMatrix<'a>; 2],
+    ) -> Result<Product<'a, T>> {
         let panels = T::uses_panels([m, n, k]);
         let transposed = if panels {
             // Packing reads all of one operand; transposing it or the result costs several times more.
@@ -228,83 +216,47 @@ impl<'a, S: Pod + Sync, T: Number> Product<'a, S, T> {
         } else {
             ([m, n, k], lhs, rhs)
         };
-        let (packed, narrow, lanes) = (None, None, PhantomData);
-        let mut product = Product { size, dtype, lhs, rhs, packed, narrow, transposed, lanes };
-        if panels {
-            product.packed = Some(pack::<S, T>(context, dtype, rhs, [k, size[1]])?);
-        } else if !Lane::stores(dtype) {
-            let mut narrow = context.pool.temporary(k * size[1] * size_of::<T>())?;
-            let lanes: &mut [T] = bytemuck::cast_slice_mut(narrow.get_mut());
-            stored::load_block(context.level, dtype, rhs, [k, size[1]], lanes);
-            product.narrow = Some(narrow);
-        }
-        Ok(product)
+        let columns = size[1];
+        let rhs = match rhs.plain() {
+            _ if panels => Right::Panels(pack::<T>(context, rhs, [k, columns])?),
+            Some(rhs) => Right::Plain(rhs),
+            None => {
+                let mut lanes = context.pool.temporary(k * columns * size_of::<T>())?;
+                rhs.load::<T>(
+                    context.level,
+                    [k, columns],
+                    bytemuck::cast_slice_mut(lanes.get_mut()),
+                );
+                Right::Lanes(lanes)
+            }
+        };
+        Ok(Product { size, lhs, rhs, transposed })
     }
 
     /// Rows of a task. The bits of panels do not depend on it; otherwise the shape alone decides.
     fn rows_per_task(&self, threads: usize, epilogue: bool) -> usize {
-        let [rows, columns, inner] = self.size;
-        if self.packed.is_none() {
-            return rows.div_ceil(BLOCKS_MAX).next_multiple_of(BLOCK);
+        match self.rhs {
+            Right::Panels(_) => rows_per_task(self.size, threads, epilogue),
+            _ => self.size[0].div_ceil(BLOCKS_MAX).next_multiple_of(BLOCK),
         }
-        rows_per_task([rows, columns, inner], threads, epilogue)
     }
 
     /// Computes some rows into `out`, which has them alone.
     fn rows(&self, context: &Context<'_>, rows: Range<usize>, out: &mut [T]) {
-        let [_, columns, inner] = self.size;
+        let ([_, columns, inner], level) = (self.size, context.level);
         let size = [rows.len(), columns, inner];
         let lhs = self.lhs.from(rows.start, 0);
-        let (Some(lhs), rhs) = (stored::plain(self.dtype, lhs), self.rhs) else {
-            return self.stored_rows(context, out, size, lhs);
-        };
-        match &self.packed {
-            Some(packed) => {
+        multiply_rows(level, out, size, lhs, |out, size, lhs| match &self.rhs {
+            Right::Panels(packed) => {
                 multiply_panels(context, out, size, lhs, bytemuck::cast_slice(packed.get()));
             }
-            None => {
-                if let Some(rhs) = stored::plain(self.dtype, rhs) {
-                    T::multiply(context.level, out, columns, size, lhs, rhs);
-                }
+            Right::Lanes(lanes) => {
+                let values = bytemuck::cast_slice(lanes.get());
+                let rhs = Matrix { values, offset: 0, strides: [columns as isize, 1] };
+                T::multiply(level, out, columns, size, lhs, rhs);
             }
-        }
-    }
-
-    /// As [`Product::rows`] where the left matrix is not stored as lanes: some rows at a time become such.
-    fn stored_rows(
-        &self,
-        context: &Context<'_>,
-        out: &mut [T],
-        [rows, columns, inner]: [usize; 3],
-        lhs: Matrix<'_, S>,
-    ) {
-        let level = context.level;
-        let mut lanes = Scratch::take::<T>(LANE_ROWS.min(rows) * inner);
-        let outs = out[..rows * columns].chunks_mut((LANE_ROWS * columns).max(1));
-        for (index, out) in outs.enumerate() {
-            let first = index * LANE_ROWS;
-            let count = LANE_ROWS.min(rows - first);
-            stored::load_block(
-                level,
-                self.dtype,
-                lhs.from(first, 0),
-                [count, inner],
-                lanes.get_mut::<T>(),
-            );
-            let lhs = Matrix { values: lanes.get(), offset: 0, strides: [inner as isize, 1] };
-            let size = [count, columns, inner];
-            match (&self.packed, &self.narrow) {
-                (Some(packed), _) => {
-                    T::multiply_packed(level, out, size, lhs, bytemuck::cast_slice(packed.get()));
-                }
-                (None, narrow) => {
-                    let values = narrow.as_ref().map_or(&[][..], |narrow| narrow.get());
-                    let values = bytemuck::cast_slice(values);
-                    let rhs = Matrix { values, offset: 0, strides: [columns as isize, 1] };
-                    T::multiply(level, out, columns, size, lhs, rhs);
-                }
-            }
-        }
+            Right::Plain(rhs) => T::multiply(level, out, columns, size, lhs, *rhs),
+        });
     }
 
     /// Computes all of the result.
@@ -348,16 +300,7 @@ impl Executable for Matmul {
         inputs: &[&[u8]],
         outputs: &mut [&mut [u8]],
     ) -> Result<()> {
-        match self.dtype {
-            DType::F32 => self.run_lanes::<f32, f32>(context, inputs, outputs),
-            DType::F64 => self.run_lanes::<f64, f64>(context, inputs, outputs),
-            DType::F16 | DType::BF16 => self.run_lanes::<u16, f32>(context, inputs, outputs),
-            DType::I32 => self.run_lanes::<i32, i32>(context, inputs, outputs),
-            DType::I64 => self.run_lanes::<i64, i64>(context, inputs, outputs),
-            DType::I8 => self.run_lanes::<i8, i32>(context, inputs, outputs),
-            DType::U32 => self.run_lanes::<u32, u32>(context, inputs, outputs),
-            DType::U8 | DType::Bool => self.run_lanes::<u8, u32>(context, inputs, outputs),
-        }
+        with_lane!(self.dtype, |T| self.run_lanes::<T>(context, inputs, outputs))
     }
 
     fn settle(
@@ -366,10 +309,14 @@ impl Executable for Matmul {
         inputs: &[&[u8]],
         constant: &[bool],
     ) -> Result<Option<Temporary>> {
-        match self.dtype {
-            DType::F32 if constant[1] => self.settle_panels(context, inputs[1]),
-            _ => Ok(None),
+        // The right matrix in panels, where the product is one that is made of them.
+        let panels = Lane::of(self.dtype) == Lane::F32 && f32::uses_panels(self.size);
+        if !constant[1] || !panels || self.batch.iter().product::<usize>() != 1 {
+            return Ok(None);
         }
+        let [_, right] = self.matrices(0, inputs);
+        let [_, n, k] = self.size;
+        pack::<f32>(context, right, [k, n]).map(Some)
     }
 
     fn run_settled(

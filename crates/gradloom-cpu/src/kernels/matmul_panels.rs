@@ -1,14 +1,13 @@
 //! Products with a right matrix that is packed in panels: how it is packed, and rows of the result made of
 //! it.
 
-use bytemuck::Pod;
-use gradloom_tensor::{DType, Result};
+use gradloom_tensor::Result;
 
 use super::executable::{Context, TASK_MIN};
 use super::matrix::Matrix;
 use super::panel::DEPTH;
 use super::product::Number;
-use super::stored;
+use super::stored::{StoredMatrix, pack_columns};
 use crate::memory::Temporary;
 use crate::parallel;
 use crate::scratch::Scratch;
@@ -33,10 +32,9 @@ const TRANSPOSED_ELEMENTS: usize = 512 * 1024;
 const CROWDED: isize = 1024;
 
 /// Packs a right matrix of so many rows and columns in panels.
-pub(super) fn pack<S: Pod + Sync, T: Number>(
+pub(super) fn pack<T: Number>(
     context: &Context<'_>,
-    dtype: DType,
-    rhs: Matrix<'_, S>,
+    rhs: StoredMatrix<'_>,
     [k, n]: [usize; 2],
 ) -> Result<Temporary> {
     let width = T::panel_width(context.level);
@@ -48,7 +46,7 @@ pub(super) fn pack<S: Pod + Sync, T: Number>(
     parallel::split(threads, &mut [packed.get_mut()], &[bytes], count, per_task, |range, parts| {
         let columns = range.start * width..(range.end * width).min(n);
         let packed = bytemuck::cast_slice_mut(parts[0]);
-        stored::pack_columns::<S, T>(context.level, dtype, rhs, k, columns, packed);
+        pack_columns::<T>(context.level, rhs, k, columns, packed);
     });
     Ok(packed)
 }

@@ -21,6 +21,7 @@ mod matmul_panels;
 mod matrix;
 mod panel;
 mod product;
+mod reading;
 mod stored;
 
 mod convolution;
@@ -64,8 +65,8 @@ pub(crate) fn prepare(kernel: &Kernel, in_place: &InPlace) -> Result<Box<dyn Exe
         },
         KernelKind::Reduce => reduce::new(kernel, in_place),
         KernelKind::Row => Box::new(row::Row::new(kernel, in_place)),
-        KernelKind::Matmul { lhs, rhs } => {
-            Box::new(matmul::Matmul::new(kernel, in_place, lhs, rhs))
+        KernelKind::Matmul { lhs, rhs, factors } => {
+            Box::new(matmul::Matmul::new(kernel, in_place, [lhs, rhs], *factors))
         }
         KernelKind::PoolMax(pool) => Box::new(Pooling::new(kernel, in_place, Kind::Max, pool)),
         KernelKind::PoolMaxScatter(pool) => {

@@ -48,6 +48,9 @@ pub(crate) trait Number: Pod + Send + Sync {
 
     /// Columns that are packed together.
     fn panel_width(level: Level) -> usize;
+
+    /// Elements that some columns take when packed.
+    fn packed_len(level: Level, columns: usize, inner: usize) -> usize;
 }
 
 /// Products of fewer multiplications than this are not worth packing.
@@ -115,6 +118,10 @@ impl Number for f32 {
     fn panel_width(level: Level) -> usize {
         panel_width::<f32>(level)
     }
+
+    fn packed_len(level: Level, columns: usize, inner: usize) -> usize {
+        packed_len::<f32>(level, columns, inner)
+    }
 }
 
 /// A number whose products are never made of panels.
@@ -156,6 +163,10 @@ macro_rules! number_without_panels {
 
             fn panel_width(_: Level) -> usize {
                 1
+            }
+
+            fn packed_len(_: Level, _: usize, _: usize) -> usize {
+                0
             }
         }
     };

@@ -1,6 +1,6 @@
 //! Convolutions and their transposes: windows, groups, dtypes, epilogues.
 
-use gradloom_plan::{Convolution, KernelKind, View};
+use gradloom_plan::{Convolution, Factors, KernelKind, View};
 use gradloom_tensor::op::{Binary, Unary, Window};
 use gradloom_tensor::{DType, Shape};
 
@@ -16,7 +16,8 @@ fn sizes(
 ) -> Convolution {
     let input_size = window.of(&Shape::new(input_size));
     let output_size = window.output(input_size).expect("windows fit");
-    Convolution { window, groups, batch, channels, outputs, input_size, output_size }
+    let factors = Factors::of(DType::F32);
+    Convolution { window, groups, batch, channels, outputs, input_size, output_size, factors }
 }
 
 fn cases() -> Vec<Convolution> {
@@ -65,6 +66,7 @@ fn volumes() -> Vec<Convolution> {
 
 /// The three kernels of a convolution with random operands.
 fn kernels(sizes: &Convolution, dtype: DType) -> [Case; 3] {
+    let sizes = &Convolution { factors: Factors::of(dtype), ..*sizes };
     let (input, weight, output) = (sizes.input(), sizes.weight(), sizes.output());
     let kinds = [
         (KernelKind::Convolution(*sizes), input, weight, output),

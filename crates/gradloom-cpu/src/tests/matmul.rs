@@ -1,6 +1,6 @@
 //! Products of all shapes, strides and dtypes, with epilogues.
 
-use gradloom_plan::{KernelKind, View};
+use gradloom_plan::{Factors, KernelKind, View};
 use gradloom_tensor::op::{Binary, Permutation, Unary};
 use gradloom_tensor::{DType, Shape};
 
@@ -11,7 +11,8 @@ fn case(dtype: DType, lhs: (View, usize), rhs: (View, usize)) -> Case {
     let rank = lhs.0.shape.rank();
     let shape: Vec<usize> =
         lhs.0.shape[..rank - 1].iter().copied().chain([rhs.0.shape[rank - 1]]).collect();
-    let kind = KernelKind::Matmul { lhs: lhs.0, rhs: rhs.0 };
+    let factors = Factors::of(dtype);
+    let kind = KernelKind::Matmul { lhs: lhs.0, rhs: rhs.0, factors };
     let mut case = Case::new(kind, &shape, shape.len());
     for (seed, count) in [(1, lhs.1), (2, rhs.1)] {
         let values = if dtype.is_float() {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use gradloom_plan::{Convolution, KernelKind, Pool, View};
+use gradloom_plan::{Convolution, Factors, KernelKind, Pool, View};
 use gradloom_tensor::op::{Axes, Binary, Permutation, Reduction, Unary, Window};
 use gradloom_tensor::{DType, Shape};
 
@@ -228,7 +228,9 @@ fn speed_of_products() {
                 rhs = View::contiguous(Shape::new(&[batch, n, k]))
                     .permute(&Permutation::new(&[0, 2, 1]));
             }
-            let mut case = Case::new(KernelKind::Matmul { lhs, rhs }, &[batch, m, n], 3);
+            let factors = Factors::of(DType::F32);
+            let kind = KernelKind::Matmul { lhs, rhs, factors };
+            let mut case = Case::new(kind, &[batch, m, n], 3);
             case.input(DType::F32, numbers(1, batch * m * k));
             case.input(DType::F32, numbers(2, batch * k * n));
             let value = case.accumulator(DType::F32);
@@ -253,7 +255,8 @@ fn speed_of_gradients_of_weights() {
     ] {
         let transposed = View::contiguous(Shape::new(&[k, m])).permute(&Permutation::new(&[1, 0]));
         let plain = View::contiguous(Shape::new(&[k, n]));
-        let kind = KernelKind::Matmul { lhs: transposed, rhs: plain };
+        let factors = Factors::of(DType::F32);
+        let kind = KernelKind::Matmul { lhs: transposed, rhs: plain, factors };
         let mut case = Case::new(kind, &[m, n], 2);
         case.input(DType::F32, numbers(1, m * k));
         case.input(DType::F32, numbers(2, k * n));
@@ -289,7 +292,8 @@ fn speed_of_convolutions() {
     let sizes = |batch, channels, outputs, groups, size: usize, window: Window| {
         let input_size = window.of(&Shape::new(&[size; 3]));
         let output_size = window.output(input_size).expect("windows fit");
-        Convolution { window, groups, batch, channels, outputs, input_size, output_size }
+        let factors = Factors::of(DType::F32);
+        Convolution { window, groups, batch, channels, outputs, input_size, output_size, factors }
     };
     let three = Window::new([3, 3]);
     let same = three.padding([[1, 1]; 2]);

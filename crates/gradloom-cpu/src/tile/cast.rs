@@ -6,7 +6,7 @@ use gradloom_tensor::rounding::{to_odd, whole_to_odd};
 
 use super::operand::Operand;
 use super::unary::Lanes;
-use crate::convert::{Brain, Convert, Half};
+use crate::convert::{Brain, Convert, Half, Rounded, Same};
 use crate::simd::{Level, vectorized};
 
 /// A conversion as a type without size.
@@ -93,12 +93,12 @@ macro_rules! table {
 
 #[inline(always)]
 fn round_half(value: f32) -> f32 {
-    Half::convert(<Half as Convert<f32, u16>>::convert(value))
+    Rounded::<Same, Half>::convert(value)
 }
 
 #[inline(always)]
 fn round_brain(value: f32) -> f32 {
-    Brain::convert(<Brain as Convert<f32, u16>>::convert(value))
+    Rounded::<Same, Brain>::convert(value)
 }
 
 /// Converts a tile to the lanes of `to`. Floats become integers by truncation and saturate; NaN gives

@@ -244,7 +244,7 @@ impl<'a> Frame<'a> {
             debug_assert_eq!(lane, Lane::of(store.dtype));
             with_storage!(store.dtype, |S, L, C| memory_steps::store::<L, S, C>(
                 self.level,
-                <C as memory_steps::Instance>::VALUE,
+                C::default(),
                 sources.operand(source),
                 out,
             ));

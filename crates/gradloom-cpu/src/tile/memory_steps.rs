@@ -79,7 +79,7 @@ pub(super) fn load(
 ) {
     with_storage!(dtype, |S, L, C| gather::<S, L, C>(
         level,
-        <C as Instance>::VALUE,
+        C::default(),
         bytemuck::cast_slice(source),
         access,
         start,
@@ -91,7 +91,7 @@ pub(super) fn load(
 pub(crate) fn load_contiguous(level: Level, dtype: DType, source: &[u8], out: &mut [u8]) {
     with_storage!(dtype, |S, L, C| convert_slice::<S, L, C>(
         level,
-        <C as Instance>::VALUE,
+        C::default(),
         bytemuck::cast_slice(source),
         bytemuck::cast_slice_mut(out),
     ));
@@ -155,18 +155,3 @@ pub(crate) fn copy_tile(
         ),
     }
 }
-
-/// The only value of a conversion's type, for generic code that has the type alone.
-pub(super) trait Instance {
-    const VALUE: Self;
-}
-
-macro_rules! instances {
-    ($($type:ident),*) => {
-        $(impl Instance for crate::convert::$type {
-            const VALUE: Self = crate::convert::$type;
-        })*
-    };
-}
-
-instances!(Same, Half, Brain, Byte, SignedByte, Truth);

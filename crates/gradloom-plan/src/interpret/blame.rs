@@ -1,6 +1,6 @@
 //! Which op of a fused kernel made the first NaN or infinity.
 
-use gradloom_tensor::Scalar;
+use gradloom_tensor::{Scalar, Shape};
 
 use super::fault::Fault;
 use super::kinds;
@@ -9,6 +9,7 @@ use super::program;
 use super::value::is_finite;
 use crate::kernel::{Kernel, KernelKind};
 use crate::program::{Level, Operation};
+use crate::view::View;
 
 /// The graph node whose op makes the first NaN or infinity out of finite numbers, and that number.
 ///
@@ -20,6 +21,9 @@ pub(super) fn blame(
     arguments: &[Scalar],
 ) -> Result<Option<(usize, f64)>, Fault> {
     let operands = Operands::given(kernel, inputs);
+    if let Some(found) = lost_in_cast(kernel, &operands)? {
+        return Ok(Some(found));
+    }
     let accumulator = kinds::accumulate(kernel, &operands)?;
     let given = kernel.kind.operands();
     let own = kernel.inputs.iter().zip(inputs).take(given);
@@ -65,6 +69,29 @@ pub(super) fn blame(
         if let Some(index) = (0..values[id].len()).filter(lost).find(made) {
             let node = kernel.origins.get(id).copied().unwrap_or(kernel.node);
             return Ok(Some((node, values[id][index])));
+        }
+    }
+    Ok(None)
+}
+
+/// The cast of an operand, made as it is read, that gives such a number, and that number.
+pub(super) fn lost_in_cast(
+    kernel: &Kernel,
+    operands: &Operands,
+) -> Result<Option<(usize, f64)>, Fault> {
+    let Some(factors) = kernel.kind.factors() else { return Ok(None) };
+    for (position, cast) in factors.casts.into_iter().enumerate() {
+        let Some(cast) = cast else { continue };
+        let operand = operands.get(position)?;
+        let view = match (&kernel.kind, position) {
+            (KernelKind::Matmul { lhs, .. }, 0) => *lhs,
+            (KernelKind::Matmul { rhs, .. }, _) => *rhs,
+            _ => View::contiguous(Shape::new(&[operand.cells.len()])),
+        };
+        let (stored, read) = (operand.load(&view)?, operand.factors(&view, &factors)?);
+        let lost = |&(stored, read): &(f64, f64)| stored.is_finite() && !read.is_finite();
+        if let Some((_, value)) = stored.into_iter().zip(read).find(lost) {
+            return Ok(Some((cast.node, value)));
         }
     }
     Ok(None)

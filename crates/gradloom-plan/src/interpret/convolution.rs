@@ -7,6 +7,7 @@ use super::fault::Fault;
 use super::operand::{Operands, linear};
 use super::value::Sum;
 use crate::kernel::Convolution;
+use crate::view::View;
 
 /// Which of input, weight and output is computed; the others are the operands, in that order.
 #[derive(Clone, Copy, PartialEq)]
@@ -36,8 +37,10 @@ pub(super) fn convolve(
         Part::Weight => ([input, output], weight),
         Part::Output => ([input, weight], output),
     };
-    let dtype = operands.get(0)?.dtype;
-    let (first, second) = (operands.get(0)?.whole(shapes[0])?, operands.get(1)?.whole(shapes[1])?);
+    let dtype = sizes.factors.dtype;
+    let factors =
+        |at: usize| operands.get(at)?.factors(&View::contiguous(shapes[at]), &sizes.factors);
+    let (first, second) = (factors(0)?, factors(1)?);
     let mut sums = vec![Sum::of(dtype); space.count()];
     for_each_product(sizes, |n, [o, c], at, tap, place| {
         let channel = o / (outputs / groups) * (channels / groups) + c;

@@ -94,7 +94,7 @@ pub(super) fn accumulate(kernel: &Kernel, operands: &Operands) -> Result<Option<
         KernelKind::Map | KernelKind::Reduce | KernelKind::Row | KernelKind::Write { .. } => {
             return Ok(None);
         }
-        KernelKind::Matmul { lhs, rhs } => matmul::matmul(lhs, rhs, operands),
+        KernelKind::Matmul { lhs, rhs, factors } => matmul::matmul([lhs, rhs], factors, operands),
         KernelKind::Convolution(sizes) => convolve(Part::Output, sizes),
         KernelKind::ConvolutionInput(sizes) => convolve(Part::Input, sizes),
         KernelKind::ConvolutionWeight(sizes) => convolve(Part::Weight, sizes),

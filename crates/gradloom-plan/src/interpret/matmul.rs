@@ -5,10 +5,15 @@ use gradloom_tensor::DType;
 use super::fault::Fault;
 use super::operand::Operands;
 use super::value::Sum;
+use crate::factors::Factors;
 use crate::view::View;
 
 /// `[batch.., m, k] x [batch.., k, n]`.
-pub(super) fn matmul(lhs: &View, rhs: &View, operands: &Operands) -> Result<Vec<f64>, Fault> {
+pub(super) fn matmul(
+    [lhs, rhs]: [&View; 2],
+    factors: &Factors,
+    operands: &Operands,
+) -> Result<Vec<f64>, Fault> {
     let rank = lhs.shape.rank();
     let fit = rank >= 2
         && rhs.shape.rank() == rank
@@ -16,10 +21,8 @@ pub(super) fn matmul(lhs: &View, rhs: &View, operands: &Operands) -> Result<Vec<
         && lhs.shape[rank - 1] == rhs.shape[rank - 2];
     Fault::unless(fit, || format!("matmul: {} times {}", lhs.shape, rhs.shape))?;
     let [m, k, n] = [lhs.shape[rank - 2], lhs.shape[rank - 1], rhs.shape[rank - 1]];
-    let (left, right) = (operands.get(0)?, operands.get(1)?);
-    let dtype = left.dtype;
-    Fault::unless(right.dtype == dtype, || format!("matmul: {dtype} times {}", right.dtype))?;
-    let (left, right) = (left.load(lhs)?, right.load(rhs)?);
+    let left = operands.get(0)?.factors(lhs, factors)?;
+    let right = operands.get(1)?.factors(rhs, factors)?;
     let batches: usize = lhs.shape[..rank - 2].iter().product();
     let mut result = Vec::with_capacity(batches * m * n);
     for batch in 0..batches {
@@ -27,7 +30,7 @@ pub(super) fn matmul(lhs: &View, rhs: &View, operands: &Operands) -> Result<Vec<
             let left = &left[(batch * m + row) * k..][..k];
             for column in 0..n {
                 let right = right[batch * k * n..].iter().skip(column).step_by(n);
-                result.push(dot(dtype, left.iter().zip(right)));
+                result.push(dot(factors.dtype, left.iter().zip(right)));
             }
         }
     }

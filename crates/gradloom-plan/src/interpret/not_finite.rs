@@ -2,7 +2,7 @@
 
 use gradloom_tensor::{DType, Error, Result, Scalar};
 
-use super::blame::{blame, is_costly, named};
+use super::blame::{blame, is_costly, lost_in_cast, named};
 use super::fault::Fault;
 use super::looping;
 use super::operand::Operands;
@@ -29,7 +29,12 @@ pub fn not_finite(
         if let KernelKind::Loop(own) = &kernel.kind {
             return in_steps(kernel, own, &inputs, arguments);
         }
+        let fault = |fault: Fault| Error::backend(format!("plan: {fault}"));
         let blamed = if is_costly(kernel) {
+            let read = Operands::given(kernel, &inputs);
+            if let Some((node, value)) = lost_in_cast(kernel, &read).map_err(fault)? {
+                return Ok(Some((node, named(value))));
+            }
             let mut operands = kernel.inputs.iter().zip(&inputs);
             let given = operands.any(|(operand, values)| {
                 values.iter().any(|&value| !is_finite(operand.dtype, value))
@@ -37,8 +42,7 @@ pub fn not_finite(
             let origin = kernel.origins.get(output.value).copied().unwrap_or(kernel.node);
             (!given).then_some((origin, found))
         } else {
-            blame(kernel, &inputs, arguments)
-                .map_err(|fault| Error::backend(format!("plan: {fault}")))?
+            blame(kernel, &inputs, arguments).map_err(fault)?
         };
         if let Some((node, value)) = blamed {
             return Ok(Some((node, named(value))));

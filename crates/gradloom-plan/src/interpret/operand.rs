@@ -3,6 +3,8 @@
 use gradloom_tensor::{DType, RANK_MAX, Shape};
 
 use super::fault::Fault;
+use super::value::cast;
+use crate::factors::{FactorCast, Factors};
 use crate::kernel::Kernel;
 use crate::view::View;
 
@@ -57,6 +59,19 @@ impl Operand {
             values.push(self.at(view, coordinate)?);
             Ok(())
         })?;
+        Ok(values)
+    }
+
+    /// All elements of a view, in order, as what a product or a convolution multiplies.
+    pub(super) fn factors(&self, view: &View, factors: &Factors) -> Result<Vec<f64>, Fault> {
+        let position = self.position;
+        Fault::unless(factors.reads(position, self.dtype), || {
+            format!("operand {position} of {} is multiplied in {}", self.dtype, factors.dtype)
+        })?;
+        let mut values = self.load(view)?;
+        if let Some(FactorCast { dtype, .. }) = factors.casts[position] {
+            values.iter_mut().for_each(|value| *value = cast(self.dtype, dtype, *value));
+        }
         Ok(values)
     }
 

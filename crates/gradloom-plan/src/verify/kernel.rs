@@ -50,6 +50,7 @@ pub(super) fn check(kernel: &Kernel, arguments: &[DType]) -> Result<(), String> 
         }
     }
     check_kind(kernel)?;
+    check_factors(kernel)?;
     for id in 0..kernel.program.instructions.len() {
         check_instruction(kernel, id, arguments.len())
             .map_err(|reason| format!("instruction {id}: {reason}"))?;
@@ -63,7 +64,7 @@ fn reads(kernel: &Kernel) -> Vec<Read<'_>> {
     let last = |shape: &Shape| shape.last().copied().unwrap_or(1);
     match &kernel.kind {
         KernelKind::Map | KernelKind::Reduce | KernelKind::Row => Vec::new(),
-        KernelKind::Matmul { lhs, rhs } => vec![Read::View(lhs), Read::View(rhs)],
+        KernelKind::Matmul { lhs, rhs, .. } => vec![Read::View(lhs), Read::View(rhs)],
         KernelKind::Convolution(sizes) => {
             vec![whole(&sizes.input()), whole(&sizes.weight())]
         }
@@ -149,7 +150,7 @@ fn check_kind(kernel: &Kernel) -> Result<(), String> {
     let fits = match &kernel.kind {
         KernelKind::Map => whole && !reduces,
         KernelKind::Reduce | KernelKind::Row => !whole && reduces,
-        KernelKind::Matmul { lhs, rhs } => whole && is_product(&lhs.shape, &rhs.shape, &shape),
+        KernelKind::Matmul { lhs, rhs, .. } => whole && is_product(&lhs.shape, &rhs.shape, &shape),
         KernelKind::QuantizedMatmul { lhs, parts } => {
             let rows: usize = parts.iter().map(|part| part.1).sum();
             whole && lhs.shape.rank() == 2 && shape[..] == [lhs.shape[0], rows]
@@ -194,6 +195,21 @@ fn check_kind(kernel: &Kernel) -> Result<(), String> {
             space.kept
         )),
     }
+}
+
+/// Fails unless a product or a convolution can read its operands as factors of one dtype.
+fn check_factors(kernel: &Kernel) -> Result<(), String> {
+    let Some(factors) = kernel.kind.factors() else { return Ok(()) };
+    for (position, input) in kernel.inputs[..2].iter().enumerate() {
+        if !factors.reads(position, input.dtype) {
+            let (read, dtype) = (factors.read_as(position), factors.dtype);
+            return Err(format!(
+                "operand {position} of {} is read as {read} of {dtype}",
+                input.dtype
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// True if a kernel is what an op from outside was made for.

@@ -66,7 +66,7 @@ fn check_operands(unit: &Unit<'_>, side: Side, convolution: &Convolution) -> Res
 
 /// What the templates need of a convolution: constants, and sizes as numbers.
 fn sizes(options: Options, convolution: &Convolution) -> (Options, Vec<(&'static str, usize)>) {
-    let Convolution { window, groups, batch, channels, outputs, input_size, output_size } =
+    let Convolution { window, groups, batch, channels, outputs, input_size, output_size, .. } =
         *convolution;
     let (options, mut numbers) = windows(options, &window, input_size, output_size);
     numbers.extend([
@@ -169,7 +169,7 @@ fn split_weight(
 
 /// The product of matrices that index arithmetic makes of the operands. A batch is a group.
 fn tiles(unit: &mut Unit<'_>, side: Side, convolution: &Convolution) -> Result<()> {
-    let Convolution { window, groups, batch, channels, outputs, input_size, output_size } =
+    let Convolution { window, groups, batch, channels, outputs, input_size, output_size, .. } =
         *convolution;
     let (group_in, group_out) = (channels / groups, outputs / groups);
     let taps = window.taps();

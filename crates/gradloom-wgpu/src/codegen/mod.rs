@@ -85,7 +85,7 @@ pub(crate) fn compile(
     match &kernel.kind {
         KernelKind::Map => map::compile(&mut unit)?,
         KernelKind::Reduce | KernelKind::Row => row::compile(&mut unit)?,
-        KernelKind::Matmul { lhs, rhs } => matmul::compile(&mut unit, lhs, rhs)?,
+        KernelKind::Matmul { lhs, rhs, .. } => matmul::compile(&mut unit, lhs, rhs)?,
         KernelKind::Convolution(sizes) => convolution::compile(&mut unit, Side::Output, sizes)?,
         KernelKind::ConvolutionInput(sizes) => convolution::compile(&mut unit, Side::Input, sizes)?,
         KernelKind::ConvolutionWeight(sizes) => {

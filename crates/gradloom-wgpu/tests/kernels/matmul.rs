@@ -1,6 +1,6 @@
 //! Matrix products: sizes around tiles, transposed and broadcast views, batches, dtypes, epilogues.
 
-use gradloom_plan::{KernelKind, Level, Operation, Space, View};
+use gradloom_plan::{Factors, KernelKind, Level, Operation, Space, View};
 use gradloom_tensor::op::{Binary, Permutation, Unary};
 use gradloom_tensor::{DType, Scalar, Shape};
 
@@ -23,8 +23,8 @@ fn product(batch: &[usize], [m, k, n]: [usize; 3], transposed: [bool; 2], dtype:
         }
     };
     let (lhs, rhs) = (view(m, k, transposed[0]), view(k, n, transposed[1]));
-    let mut case =
-        Case::new(KernelKind::Matmul { lhs, rhs }, Space::elements(shape(m, n))).tolerance(5e-5);
+    let kind = KernelKind::Matmul { lhs, rhs, factors: Factors::of(dtype) };
+    let mut case = Case::new(kind, Space::elements(shape(m, n))).tolerance(5e-5);
     let values = |count, seed| match dtype.is_float() {
         true => numbers(count, seed),
         false => integers(count, 0, 9, seed),
@@ -72,8 +72,8 @@ fn batches_and_broadcast_batches() {
     let shape = Shape::new(&[4, 40, 24]);
     let lhs = View::contiguous(Shape::new(&[4, 40, 16]));
     let rhs = View::contiguous(Shape::new(&[1, 16, 24])).expand(Shape::new(&[4, 16, 24]));
-    let mut case =
-        Case::new(KernelKind::Matmul { lhs, rhs }, Space::elements(shape)).tolerance(1e-5);
+    let kind = KernelKind::Matmul { lhs, rhs, factors: Factors::of(DType::F32) };
+    let mut case = Case::new(kind, Space::elements(shape)).tolerance(1e-5);
     case.input(DType::F32, numbers(lhs.shape.count(), 1));
     case.input(DType::F32, numbers(16 * 24, 2));
     let y = case.accumulator(DType::F32);

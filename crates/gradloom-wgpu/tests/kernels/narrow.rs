@@ -1,7 +1,7 @@
 //! Narrow types: what a value of f16, bf16 or u8 is between two fused ops, for every value there is and
 //! the middles between neighbours.
 
-use gradloom_plan::{KernelKind, Level, Operation, Space, View};
+use gradloom_plan::{Factors, KernelKind, Level, Operation, Space, View};
 use gradloom_tensor::op::{Binary, Unary};
 use gradloom_tensor::{DType, Scalar, Shape, Tensor, bf16, f16, rounding};
 
@@ -210,7 +210,8 @@ fn products_and_sums_are_rounded_once_at_their_end() {
             let space = Space::elements(Shape::new(&[m, n]));
             let lhs = View::contiguous(Shape::new(&[m, k]));
             let rhs = View::contiguous(Shape::new(&[k, n]));
-            let mut case = Case::new(KernelKind::Matmul { lhs, rhs }, space);
+            let kind = KernelKind::Matmul { lhs, rhs, factors: Factors::of(dtype) };
+            let mut case = Case::new(kind, space);
             let (a, b) = (whole(m * k, 1), whole(k * n, 2));
             case.input(dtype, a.clone());
             case.input(dtype, b.clone());

@@ -1,6 +1,6 @@
 //! Convolution, pooling, gather, scatter, scans, sorts and concatenation.
 
-use gradloom_plan::{Convolution, KernelKind, Level, Operation, Pool, Space, View};
+use gradloom_plan::{Convolution, Factors, KernelKind, Level, Operation, Pool, Space, View};
 use gradloom_tensor::op::{ArgReduction, Binary, Window};
 use gradloom_tensor::{DType, Scalar, Shape};
 
@@ -73,6 +73,7 @@ fn convolutions_and_their_transposes() {
                 outputs: 6,
                 input_size,
                 output_size: window.output(input_size).unwrap(),
+                factors: Factors::of(DType::F32),
             };
             for case in convolutions(convolution, DType::F32) {
                 case.check();
@@ -93,8 +94,10 @@ fn wide_and_depthwise_convolutions() {
             outputs,
             input_size: [1, 12, 13],
             output_size: [1, 12, 13],
+            factors: Factors::of(DType::F32),
         };
         for dtype in [DType::F32, DType::F16] {
+            let convolution = Convolution { factors: Factors::of(dtype), ..convolution };
             for case in convolutions(convolution, dtype) {
                 case.tolerance(5e-3).check();
             }
@@ -113,6 +116,7 @@ fn a_weight_gradient_over_many_pixels_is_split() {
         outputs: 8,
         input_size: [1, 32, 32],
         output_size: [1, 32, 32],
+        factors: Factors::of(DType::F32),
     };
     let [_, _, weight] = convolutions(convolution, DType::F32);
     weight.tolerance(1e-4).check();

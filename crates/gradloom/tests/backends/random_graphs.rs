@@ -4,7 +4,7 @@
 use gradloom::prelude::*;
 use gradloom_cpu::{CpuBackend, Level};
 use gradloom_plan::interpret::Interpreter;
-use gradloom_plan::{Limits, TransposedCopies};
+use gradloom_plan::{Limits, ProductForms, TransposedCopies};
 use gradloom_testkit::graphs::{Options, Recipe, Verdict, check};
 
 use crate::gpus;
@@ -36,7 +36,7 @@ fn the_interpreter_agrees_with_the_reference_on_random_graphs() {
 #[test]
 fn copies_of_transposed_operands_agree_with_the_reference_on_random_graphs() {
     let transposed_copies = Some(TransposedCopies { elements_min: 1, axis_min: 2 });
-    let limits = Limits { transposed_copies, ..Limits::default() };
+    let limits = Limits { transposed_copies, casts_on_read: true, ..Limits::default() };
     let device = Interpreter::new(limits).into_device();
     hold(&device, &Options::of(&device), 40_000_000, 600);
 }
@@ -44,9 +44,19 @@ fn copies_of_transposed_operands_agree_with_the_reference_on_random_graphs() {
 #[test]
 fn kernels_of_few_buffers_agree_with_the_reference_on_random_graphs() {
     for buffers_max in [4, 6] {
-        let device = Interpreter::new(Limits { buffers_max, ..Limits::default() }).into_device();
+        let limits = Limits { buffers_max, casts_on_read: true, ..Limits::default() };
+        let device = Interpreter::new(limits).into_device();
         hold(&device, &Options::of(&device), 50_000_000, 300);
     }
+}
+
+/// With every product as a reduction, the casts of its operands among the instructions.
+#[test]
+fn products_as_reductions_agree_with_the_reference_on_random_graphs() {
+    let products = Some(ProductForms { narrow_max: usize::MAX, bytes: false });
+    let limits = Limits { products, casts_on_read: true, ..Limits::default() };
+    let device = Interpreter::new(limits).into_device();
+    hold(&device, &Options::of(&device), 60_000_000, 600);
 }
 
 #[test]

@@ -12,13 +12,14 @@ mod transposed;
 mod weight_gradient;
 
 use gradloom_plan::{Convolution, Kernel};
-use gradloom_tensor::{DType, Error, Result};
+use gradloom_tensor::{Error, Result};
 
 use self::forward::Forward;
 use self::geometry::Geometry;
 use self::input_gradient::InputGradient;
 use self::transposed::Transposed;
 use super::lanes::{Ordered, Stored};
+use super::reading::Reading;
 use crate::convert::Lane;
 use crate::epilogue::{Division, Epilogue};
 use crate::kernels::executable::{Context, Executable, InPlace, lane_dtype};
@@ -39,7 +40,8 @@ pub(crate) struct Convolve {
     kind: Kind,
     geometry: Geometry,
     images: usize,
-    dtype: DType,
+    readings: [Reading; 2],
+    lane: Lane,
     epilogue: Epilogue,
 }
 
@@ -54,7 +56,7 @@ impl Convolve {
         kind: Kind,
         convolution: &Convolution,
     ) -> Result<Convolve> {
-        let dtype = kernel.inputs[0].dtype;
+        let dtype = convolution.factors.dtype;
         if !dtype.is_float() {
             let message = format!("convolution: {dtype} is not supported on the CPU; use floats");
             return Err(Error::unsupported(message));
@@ -63,7 +65,8 @@ impl Convolve {
             kind,
             geometry: Geometry::new(convolution),
             images: convolution.batch,
-            dtype,
+            readings: Reading::of_factors(kernel, &convolution.factors),
+            lane: Lane::of(dtype),
             epilogue: Epilogue::new(kernel, in_place, lane_dtype(Lane::of(dtype))),
         })
     }
@@ -75,7 +78,7 @@ impl Convolve {
         outputs: &mut [&mut [u8]],
     ) -> Result<()> {
         let [first, second] =
-            [0, 1].map(|input| Stored::new(context.level, inputs[input], self.dtype));
+            [0, 1].map(|input| Stored::new(context.level, inputs[input], self.readings[input]));
         let geometry = &self.geometry;
         let inputs_of_image = geometry.groups * geometry.input_volume();
         let outputs_of_image = geometry.groups * geometry.output_volume();
@@ -202,7 +205,7 @@ impl Executable for Convolve {
         inputs: &[&[u8]],
         outputs: &mut [&mut [u8]],
     ) -> Result<()> {
-        match Lane::of(self.dtype) {
+        match self.lane {
             Lane::F64 => self.run_lanes::<f64>(context, inputs, outputs),
             _ => self.run_lanes::<f32>(context, inputs, outputs),
         }

@@ -3,6 +3,7 @@
 use gradloom_tensor::{Shape, Tensor};
 
 use super::maker::Maker;
+use super::products::{factor, mixed};
 use crate::graphs::action::{Numbers, call};
 use crate::graphs::window_calls::{conv, conv_transpose, fold, rest, unfold, window};
 
@@ -49,12 +50,13 @@ fn groups(maker: &mut Maker<'_>, channels: usize) -> Option<usize> {
 /// The convolution of any window, and the gradients in its operands.
 pub(super) fn convolution(maker: &mut Maker<'_>) {
     let Some((x, axes)) = picture(maker) else { return };
+    let x = mixed(maker, x);
     let (shape, dtype) = (maker.shape_of(x), maker.dtype_of(x));
     let Some(place) = fitting(maker, &shape[2..]) else { return };
     let Some(groups) = groups(maker, shape[1]) else { return };
     let outputs = groups * maker.dice.between(1, 3);
     let weight_shape = [&[outputs, shape[1] / groups], &place[1..=axes]].concat();
-    let weight = maker.operand(&weight_shape, dtype);
+    let weight = factor(maker, &weight_shape, dtype);
     let numbers: Vec<usize> = place.iter().copied().chain([groups]).collect();
     let forward = call!(c => Tensor::convolution(c.x[0], c.x[1], window(c.s), rest(c.s)[0]));
     let Some(y) = maker.call(forward, &[x, weight], Numbers::none().s(numbers.clone())) else {
@@ -63,14 +65,14 @@ pub(super) fn convolution(maker: &mut Maker<'_>) {
     let gradient_shape = maker.shape_of(y);
     match maker.dice.below(4) {
         0 => {
-            let gradient = maker.operand(&gradient_shape, dtype);
+            let gradient = factor(maker, &gradient_shape, dtype);
             let numbers: Vec<usize> = numbers.into_iter().chain(shape).collect();
             let action = call!(c => Tensor::convolution_input(
                 c.x[0], c.x[1], Shape::new(&rest(c.s)[1..]), window(c.s), rest(c.s)[0]));
             maker.call(action, &[weight, gradient], Numbers::none().s(numbers));
         }
         1 => {
-            let gradient = maker.operand(&gradient_shape, dtype);
+            let gradient = factor(maker, &gradient_shape, dtype);
             let numbers: Vec<usize> = numbers.into_iter().chain(weight_shape).collect();
             let action = call!(c => Tensor::convolution_weight(
                 c.x[0], c.x[1], Shape::new(&rest(c.s)[1..]), window(c.s), rest(c.s)[0]));
@@ -90,7 +92,7 @@ pub(super) fn layers(maker: &mut Maker<'_>) {
         0 => {
             let Some(groups) = groups(maker, shape[1]) else { return };
             let weight = [&[groups * 2, shape[1] / groups], &place[1..=axes]].concat();
-            let weight = maker.operand(&weight, dtype);
+            let weight = factor(maker, &weight, dtype);
             let numbers: Vec<usize> = place.into_iter().chain([groups]).collect();
             let action = call!(c => conv(c.x[0], c.x[1], c.n, c.s));
             maker.call(action, &[x, weight], Numbers::none().n(cut).s(numbers));
