@@ -39,6 +39,17 @@ pub struct Expected {
     pub float: bool,
 }
 
+/// A tensor that has a gradient.
+#[derive(Clone, Debug)]
+pub struct Leaf {
+    /// The operand.
+    pub tensor: Tensor,
+    /// Its gradient.
+    pub gradient: Expected,
+    /// Its gradient of the second order, where PyTorch has one.
+    pub second: Option<Expected>,
+}
+
 /// One call.
 #[derive(Clone, Debug)]
 pub struct Sample {
@@ -48,7 +59,7 @@ pub struct Sample {
     /// What it should give.
     pub outputs: Vec<Expected>,
     /// Tensors that have gradients, and those.
-    pub leaves: Vec<(Tensor, Expected)>,
+    pub leaves: Vec<Leaf>,
     /// Whether elements of the outputs are random numbers or memory without values.
     pub undetermined: bool,
     /// Where it is.
@@ -63,8 +74,8 @@ impl Sample {
     ///
     /// # Errors
     /// What is in it that no row knows.
-    pub fn new(json: &Json, device: &Device) -> Result<Sample, Skip> {
-        let mut reader = Reader { device, leaves: Vec::new() };
+    pub fn new(json: &Json, device: &Device, dtype: DType) -> Result<Sample, Skip> {
+        let mut reader = Reader { device, dtype, leaves: Vec::new() };
         let input = reader.value(&json["input"])?;
         let args = reader.list(&json["args"])?;
         let mut kwargs = Vec::new();
@@ -252,7 +263,9 @@ impl Value {
 
 struct Reader<'a> {
     device: &'a Device,
-    leaves: Vec<(Tensor, Expected)>,
+    /// In place of f32.
+    dtype: DType,
+    leaves: Vec<Leaf>,
 }
 
 impl Reader<'_> {
@@ -273,7 +286,7 @@ impl Reader<'_> {
                 } else if let Some(text) = object.get("float") {
                     Value::Float(parse_float(text.as_str().unwrap_or_default())?)
                 } else if let Some(name) = object.get("dtype") {
-                    Value::Dtype(dtype(name.as_str().unwrap_or_default())?)
+                    Value::Dtype(self.dtype(name.as_str().unwrap_or_default())?)
                 } else if let Some(bounds) = object.get("slice") {
                     let bounds = self.list(bounds)?;
                     let bound = |at: usize| match bounds.get(at) {
@@ -296,10 +309,9 @@ impl Reader<'_> {
 
     fn tensor(&mut self, json: &Json) -> Result<Tensor, Skip> {
         let (found, name) = (expected(json)?, json["tensor"].as_str().unwrap_or_default());
-        let wanted = dtype(name)?;
+        let wanted = self.dtype(name)?;
         let held = match wanted {
             DType::I64 if !self.device.capabilities().i64 => DType::I32,
-            DType::F64 => DType::F32,
             other => other,
         };
         let failed = |error: gradloom::Error| error.to_string();
@@ -309,20 +321,37 @@ impl Reader<'_> {
                 let values = values.iter().map(|&value| value as i64).collect();
                 Tensor::from_vec(values, shape, device).map_err(failed)?
             }
-            DType::F32 => {
-                let values = values.iter().map(|&value| value as f32).collect();
+            // The text is the shortest that is exact in f32.
+            DType::F64 => {
+                let values = values.iter().map(|&value| f64::from(value as f32)).collect();
                 Tensor::from_vec(values, shape, device).map_err(failed)?
+            }
+            DType::F32 | DType::F16 | DType::BF16 => {
+                let values = values.iter().map(|&value| value as f32).collect();
+                Tensor::from_vec(values, shape, device).map_err(failed)?.cast(held)
             }
             _ => {
                 let values = values.iter().map(|&value| value as i32).collect();
                 Tensor::from_vec(values, shape, device).map_err(failed)?.cast(held)
             }
         };
-        if let Some(gradient) = json.get("gradient") {
-            let values = numbers(gradient)?;
-            self.leaves.push((tensor.clone(), Expected { shape, values, float: true }));
+        let gradient = |name: &str| -> Result<Option<Expected>, Skip> {
+            let values = json.get(name).map(numbers).transpose()?;
+            Ok(values.map(|values| Expected { shape, values, float: true }))
+        };
+        if let Some(first) = gradient("gradient")? {
+            let second = gradient("second")?;
+            self.leaves.push(Leaf { tensor: tensor.clone(), gradient: first, second });
         }
         Ok(tensor)
+    }
+
+    /// Floats are of the dtype of the run.
+    fn dtype(&self, name: &str) -> Result<DType, Skip> {
+        Ok(match dtype(name)? {
+            DType::F32 | DType::F64 => self.dtype,
+            other => other,
+        })
     }
 }
 
