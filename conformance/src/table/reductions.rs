@@ -1,6 +1,6 @@
 //! Reductions, running sums, order.
 
-use gradloom::{DType, Tensor};
+use gradloom::Tensor;
 
 use super::row::{Row, many, rows};
 use crate::sample::{Sample, Skip, Value};
