@@ -4,10 +4,15 @@
     golden.py FOLDER                every sample of every operator, one file for each operator
     golden.py FOLDER --slice N      at most N samples of each, small ones, in one file, as committed
     golden.py FOLDER --only NAME    one operator
+    golden.py FOLDER --round f16    of the operators that have that dtype, with inputs that are exact in it
 
-Inputs are made in float32 and are exact there. Outputs and gradients are computed in float64 from them, so
-that they are right to the last digit of float32. The gradient is that of the sum of all floating-point
-outputs, each element times `weight(k)`, k counting through the outputs one after another.
+Inputs are made in float32 and are exact there. Outputs and gradients are computed in float64 from them, and
+written with twelve digits. The gradient is that of the sum of all floating-point outputs, each element times
+`weight(k)`, k counting through the outputs one after another; the second gradient is that of the sum of all
+gradients, weighted likewise.
+
+A sample whose outputs are not determined by its operands (random numbers, memory that is not initialised)
+has `"undetermined": true`. Of such a sample only shapes and dtypes can be compared.
 
 A file is JSON, a line with the operator's name and then one for each sample; tensors have their gradient
 beside them. Needs torch 2.15, numpy and expecttest.
@@ -16,12 +21,18 @@ beside them. Needs torch 2.15, numpy and expecttest.
 import argparse, gzip, json, pathlib, sys, warnings
 
 import torch
+from torch.testing._internal import common_methods_invocations
 from torch.testing._internal.common_methods_invocations import op_db
 from torch.utils._pytree import tree_flatten, tree_map
+
+# The database's calls of random operators set the seed themselves; here each run has its own.
+common_methods_invocations.wrapper_set_seed = lambda op, *args, **kwargs: op(*args, **kwargs)
 
 warnings.filterwarnings("ignore")
 ELEMENTS_MAX = 20_000
 SLICE_ELEMENTS_MAX = 400
+SECOND_ELEMENTS_MAX = 1_000
+SEED, SEEDS = 7, range(8, 16)
 
 KINDS = {
     torch.float32: "f32", torch.float64: "f64", torch.int64: "i64", torch.int32: "i32", torch.bool: "bool",
@@ -48,23 +59,25 @@ def described(x):
     x = x.detach()
     if x.is_complex():
         raise NotImplementedError("complex")
-    if x.dtype == torch.float64:
-        x = x.to(torch.float32)
     if x.dtype not in KINDS:
         raise NotImplementedError(str(x.dtype))
-    return {"tensor": KINDS[x.dtype], "shape": list(x.shape), "data": [number(v) for v in elements(x)]}
+    # What is computed in f64 stands for f32 as well.
+    kind = "f32" if x.dtype == torch.float64 else KINDS[x.dtype]
+    return {"tensor": kind, "shape": list(x.shape), "data": [number(v) for v in elements(x)]}
 
 
 def elements(x):
-    """In row-major order, floats as numpy has them, whose text is the shortest that is exact."""
+    """In row-major order; float32 and narrower as float32, whose text is the shortest that is exact."""
     data = x.contiguous().cpu().reshape(-1)
-    return (data.to(torch.float32) if x.is_floating_point() else data).numpy()
+    return (data.to(torch.float32) if x.is_floating_point() and x.dtype != torch.float64 else data).numpy(force=True)
 
 
 def number(value):
     if value.dtype.kind != "f":
         return int(value)
-    return float(str(value)) if value - value == 0 else str(value)
+    if value - value != 0:
+        return str(value)
+    return float(str(value)) if value.dtype.itemsize == 4 else float(f"{value:.12g}")
 
 
 def encode(x):
@@ -84,6 +97,9 @@ def encode(x):
         return {"slice": [encode(x.start), encode(x.stop), encode(x.step)]}
     if x is Ellipsis:
         return {"ellipsis": True}
+    objects = (torch.nn.Module, torch.nn.LinearCrossEntropyOptions, torch.memory_format, torch.layout, torch.device)
+    if isinstance(x, objects):
+        return {"object": repr(x)}
     raise NotImplementedError(type(x).__name__)
 
 
@@ -95,29 +111,83 @@ def wide(x):
     return x
 
 
+def rounded(x, dtype):
+    """Floats as exact in a dtype, in float32."""
+    if dtype == torch.float32 or not isinstance(x, torch.Tensor) or x.dtype != torch.float32:
+        return x
+    return x.detach().to(dtype).to(torch.float32).requires_grad_(x.requires_grad)
+
+
 def leaves(tree):
     return [x for x in tree_flatten(tree)[0] if isinstance(x, torch.Tensor)]
 
 
-def sample_of(op, sample, gradients):
-    given = (sample.input, list(sample.args), dict(sample.kwargs))
-    DESCRIBED.clear()
-    line = {"input": encode(given[0]), "args": encode(given[1]),
-            "kwargs": {name: encode(value) for name, value in given[2].items()}}
-    texts = {id(x): text for x, text in DESCRIBED}
+def run(op, given):
+    """The outputs as tensors, or what it is that is no tensor, and what each tensor given was widened to."""
     widened = {}
     first, args, kwargs = tree_map(lambda x: widened.setdefault(id(x), wide(x)), given)
     result = op(first, *args, **kwargs)
     results = leaves(result) if not isinstance(result, torch.Tensor) else [result]
     # Complex numbers are pairs.
     results = [torch.view_as_real(x.resolve_conj()) if x.is_complex() else x for x in results]
+    return results, result, widened
+
+
+def undetermined(op, given, results, drew):
+    """Whether the elements are not determined by the operands: another run with another seed gives others
+    (tried if random numbers were drawn), or they are of memory that nothing was written to."""
+    if op.name.startswith(("empty", "new_empty")):
+        return True
+    if op.name.startswith("resize"):
+        return any(x.numel() > given[0].numel() for x in results)
+    results = [x.detach().clone() for x in results]
+    for seed in SEEDS if drew else []:
+        torch.manual_seed(seed)
+        again, _, _ = run(op, given)
+        if any(x.shape != y.shape or not torch.equal(x, y) for x, y in zip(results, again)):
+            return True
+    return False
+
+
+def sample_of(op, sample, gradients, second, dtype):
+    given = tree_map(lambda x: rounded(x, dtype), (sample.input, list(sample.args), dict(sample.kwargs)))
+    DESCRIBED.clear()
+    line = {"input": encode(given[0]), "args": encode(given[1]),
+            "kwargs": {name: encode(value) for name, value in given[2].items()}}
+    texts = {id(x): text for x, text in DESCRIBED}
+    torch.manual_seed(SEED)
+    state = torch.get_rng_state()
+    results, result, widened = run(op, given)
+    drew = not torch.equal(state, torch.get_rng_state())
     if not results:
         line["outputs"] = [encode(result)]
         return line
     line["outputs"] = [tensor(x) for x in results]
+    if undetermined(op, given, results, drew):
+        line["undetermined"] = True
     wanted = [(x, widened[id(x)]) for x in leaves(given) if x.requires_grad]
     if not gradients or not wanted:
         return line
+    own = [x for _, x in wanted]
+    size = sum(x.numel() for x in own)
+    second = second and not line.get("undetermined") and size <= SECOND_ELEMENTS_MAX
+    found = gradients_of(results, own, create_graph=second)
+    if found is None:
+        return line
+    for (x, _), gradient in zip(wanted, found):
+        texts[id(x)]["gradient"] = described(gradient)["data"]
+    if second:
+        try:
+            again = gradients_of(found, own) or [torch.zeros_like(x) for x in own]
+        except RuntimeError:
+            return line
+        for (x, _), gradient in zip(wanted, again):
+            texts[id(x)]["second"] = described(gradient)["data"]
+    return line
+
+
+def gradients_of(results, leaves, create_graph=False):
+    """Of the weighted sum of all floats; none if no result depends on a leaf."""
     total, k = 0.0, 0
     for x in results:
         if x.dtype == torch.float64:
@@ -127,12 +197,9 @@ def sample_of(op, sample, gradients):
                 total = total + torch.where(factors == 0, torch.zeros_like(x), x * factors).sum()
             k += n
     if not isinstance(total, torch.Tensor):
-        return line
-    found = torch.autograd.grad(total, [x for _, x in wanted], allow_unused=True)
-    for (x, wide_x), gradient in zip(wanted, found):
-        gradient = torch.zeros_like(wide_x) if gradient is None else gradient
-        texts[id(x)]["gradient"] = described(gradient)["data"]
-    return line
+        return None
+    found = torch.autograd.grad(total, leaves, create_graph=create_graph, allow_unused=True)
+    return [torch.zeros_like(x) if gradient is None else gradient for x, gradient in zip(leaves, found)]
 
 
 def main():
@@ -140,16 +207,18 @@ def main():
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--slice", type=int)
     parser.add_argument("--only")
+    parser.add_argument("--round", choices=["f32", "f16", "bf16"], default="f32")
     options = parser.parse_args()
+    dtype = {name: dtype for dtype, name in KINDS.items()}[options.round]
     options.folder.mkdir(parents=True, exist_ok=True)
     everything = []
     for op in op_db:
         name = op.name + ("." + op.variant_test_name if op.variant_test_name else "")
-        if torch.float32 not in op.dtypes or (options.only and name != options.only):
+        if torch.float32 not in op.dtypes or dtype not in op.dtypes or (options.only and name != options.only):
             continue
         lines, left_out = [], {}
-        gradients = op.supports_autograd and torch.float32 in op.backward_dtypes
-        torch.manual_seed(7)
+        gradients = op.supports_autograd and torch.float32 in op.backward_dtypes and dtype in op.backward_dtypes
+        torch.manual_seed(SEED)
         try:
             samples = list(op.sample_inputs("cpu", torch.float32, requires_grad=gradients))
         except Exception as error:
@@ -161,8 +230,7 @@ def main():
             if options.slice and len(lines) == options.slice:
                 break
             try:
-                torch.manual_seed(7)
-                lines.append(json.dumps(sample_of(op, sample, gradients), separators=(",", ":")))
+                lines.append(json.dumps(sample_of(op, sample, gradients, op.supports_gradgrad, dtype), separators=(",", ":")))
             except Exception as error:
                 left_out[type(error).__name__] = left_out.get(type(error).__name__, 0) + 1
         head = json.dumps({"op": name, "samples": len(lines), "left_out": left_out})

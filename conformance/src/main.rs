@@ -1,11 +1,12 @@
-//! `conformance [--data FOLDER] [--device cpu|gpus] [--op NAME] [--write]`
+//! `conformance [--data FOLDER] [--device cpu|gpus|all] [--dtype f32|f64|f16|bf16] [--op NAME] [--write]`
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use conformance::golden::{self, Golden};
 use conformance::report;
-use gradloom::{Device, SelectDevice as _};
+use conformance::run::Options;
+use gradloom::{DType, Device, SelectDevice as _};
 
 fn main() -> ExitCode {
     match work() {
@@ -21,16 +22,27 @@ fn main() -> ExitCode {
 /// True if no sample failed.
 fn work() -> Result<bool, String> {
     let (mut data, mut device, mut op, mut write) = (None, String::from("all"), None, false);
+    let mut dtype = DType::F32;
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
         match word.as_str() {
             "--data" => data = Some(PathBuf::from(value()?)),
             "--device" => device = value()?,
+            "--dtype" => {
+                dtype = match value()?.as_str() {
+                    "f32" => DType::F32,
+                    "f64" => DType::F64,
+                    "f16" => DType::F16,
+                    "bf16" => DType::BF16,
+                    other => return Err(format!("{other} is no dtype of samples")),
+                }
+            }
             "--op" => op = Some(value()?),
             "--write" => write = true,
             _ => {
-                let usage = "[--data FOLDER] [--device cpu|gpus|all] [--op NAME] [--write]";
+                let usage = "[--data FOLDER] [--device cpu|gpus|all] [--dtype f32|f64|f16|bf16] \
+                             [--op NAME] [--write]";
                 return Err(format!("{word}? conformance {usage}"));
             }
         }
@@ -54,7 +66,10 @@ fn work() -> Result<bool, String> {
     std::panic::set_hook(Box::new(|_| {}));
     let mut reports = Vec::new();
     for (device, golden) in &devices {
-        let counts = report::all(golden, device, usize::MAX);
+        // On a GPU each gradient is shaders to compile.
+        let second = device.capabilities().host;
+        let options = Options { device: device.clone(), dtype, second };
+        let counts = report::all(golden, &options, usize::MAX);
         for op in &counts {
             for reason in &op.failed {
                 println!("{}: {} {reason}", device.name(), op.op);

@@ -11,8 +11,13 @@ use crate::table::Row;
 /// What became of a sample.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Values and gradients are right.
-    Passed,
+    /// Values and gradients are right, of the second order, too, if that is said.
+    Passed {
+        /// Gradients of the second order were compared.
+        second: bool,
+    },
+    /// Shapes, dtypes and finiteness are right; elements are random numbers or memory without values.
+    ShapeAlone,
     /// They are not, or there was a panic.
     Failed(String),
     /// The row does not know an option of the sample.
@@ -21,21 +26,46 @@ pub enum Outcome {
     Lacking,
 }
 
-/// Of f32, relative: the golden values are exact, and a few operations follow one another in most rows.
-/// `torch.testing.assert_close` allows 1.3e-6 against another f32 computation.
-pub const RELATIVE: f64 = 1e-5;
-/// Of f32, absolute, as `torch.testing.assert_close` has it.
-pub const ABSOLUTE: f64 = 1e-5;
+/// What is run, and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where.
+    pub device: Device,
+    /// What floats are.
+    pub dtype: DType,
+    /// Whether gradients of the second order are compared.
+    pub second: bool,
+}
+
+/// How far results may be from the golden ones, which are exact: relative to an element, or for sums of products
+/// and stable algorithms to the largest; and absolute.
+///
+/// - f32: a few operations follow one another in most rows. `torch.testing.assert_close` allows 1.3e-6 and 1e-5
+///   against another f32 computation.
+/// - f64: as `assert_close`; the golden values have twelve digits.
+/// - f16 and bf16: a few roundings, each of half a unit of `epsilon`, 2^-10 and 2^-7; always relative to the
+///   largest, too, as results of each operation are rounded before they are subtracted.
+fn tolerance(dtype: DType) -> [f64; 2] {
+    match dtype {
+        DType::F64 => [1e-7, 1e-7],
+        DType::F16 => [4.0 / 1024.0, 4.0 / 1024.0],
+        DType::BF16 => [4.0 / 128.0, 4.0 / 128.0],
+        _ => [1e-5, 1e-5],
+    }
+}
+
+/// Gradients of the second order have passed through twice as many operations.
+const SECOND_FACTOR: f64 = 4.0;
 
 /// Runs one sample of a row.
-pub fn run(row: &Row, json: &Json, device: &Device) -> Outcome {
-    let attempt = || -> Result<Result<(), Wrong>, Skip> {
-        let sample = Sample::new(json, device)?;
+pub fn run(row: &Row, json: &Json, options: &Options) -> Outcome {
+    let attempt = || -> Result<Result<Outcome, Wrong>, Skip> {
+        let sample = Sample::new(json, &options.device, options.dtype)?;
         let outputs = (row.run)(&sample)?;
-        Ok(check(row, &sample, &outputs))
+        Ok(Check { row, sample: &sample, options, factor: 1.0 }.all(&outputs))
     };
     match catch_unwind(AssertUnwindSafe(attempt)) {
-        Ok(Ok(Ok(()))) => Outcome::Passed,
+        Ok(Ok(Ok(outcome))) => outcome,
         Ok(Ok(Err(Wrong::Lacking))) => Outcome::Lacking,
         Ok(Ok(Err(Wrong::Differs(reason)))) => Outcome::Failed(reason),
         Ok(Err(reason)) => Outcome::Skipped(reason),
@@ -68,25 +98,105 @@ impl From<gradloom::Error> for Wrong {
     }
 }
 
-fn check(row: &Row, sample: &Sample, outputs: &[Tensor]) -> Result<(), Wrong> {
-    if outputs.len() != sample.outputs.len() {
-        let counts = format!("{} results, not {}", outputs.len(), sample.outputs.len());
-        return Err(Wrong::Differs(counts));
+/// A sample that is compared.
+struct Check<'a> {
+    row: &'a Row,
+    sample: &'a Sample,
+    options: &'a Options,
+    /// Of the tolerance.
+    factor: f64,
+}
+
+impl Check<'_> {
+    fn all(mut self, outputs: &[Tensor]) -> Result<Outcome, Wrong> {
+        let sample = self.sample;
+        if outputs.len() != sample.outputs.len() {
+            let counts = format!("{} results, not {}", outputs.len(), sample.outputs.len());
+            return Err(Wrong::Differs(counts));
+        }
+        for (index, (output, expected)) in outputs.iter().zip(&sample.outputs).enumerate() {
+            self.compare(output, expected).map_err(|wrong| wrong.of("result", index))?;
+        }
+        let passed = |second| match sample.undetermined {
+            true => Outcome::ShapeAlone,
+            false => Outcome::Passed { second },
+        };
+        let leaves: Vec<&Tensor> = sample.leaves.iter().map(|leaf| &leaf.tensor).collect();
+        let Some(total) = weighted(outputs).filter(|_| !leaves.is_empty()) else {
+            return Ok(passed(false));
+        };
+        let gradients = grad(&total, &leaves);
+        for (index, (gradient, leaf)) in gradients.iter().zip(&sample.leaves).enumerate() {
+            self.compare(gradient, &leaf.gradient).map_err(|wrong| wrong.of("gradient", index))?;
+        }
+        let seconds: Option<Vec<&Expected>> =
+            sample.leaves.iter().map(|leaf| leaf.second.as_ref()).collect();
+        let (true, Some(seconds)) = (self.options.second, seconds) else {
+            return Ok(passed(false));
+        };
+        let Some(total) = weighted(&gradients) else { return Ok(passed(false)) };
+        self.factor = SECOND_FACTOR;
+        for (index, (gradient, second)) in grad(&total, &leaves).iter().zip(seconds).enumerate() {
+            let done = self.compare(gradient, second);
+            done.map_err(|wrong| wrong.of("second gradient", index))?;
+        }
+        Ok(passed(true))
     }
-    for (index, (output, expected)) in outputs.iter().zip(&sample.outputs).enumerate() {
-        compare(row, output, expected).map_err(|wrong| wrong.of("result", index))?;
+
+    fn compare(&self, found: &Tensor, expected: &Expected) -> Result<(), Wrong> {
+        if *found.shape() != expected.shape {
+            return Err(Wrong::Differs(format!("shape {}, not {}", found.shape(), expected.shape)));
+        }
+        if found.dtype().is_float() != expected.float {
+            let wanted = if expected.float { "a float" } else { "no float" };
+            return Err(Wrong::Differs(format!("dtype {}, where {wanted} is due", found.dtype())));
+        }
+        let values = elements(found)?;
+        if self.sample.undetermined {
+            let due = expected.values.iter().all(|value| value.is_finite());
+            return match values.iter().find(|value| due && !value.is_finite()) {
+                Some(value) => Err(Wrong::Differs(format!("{value}, where all is finite"))),
+                None => Ok(()),
+            };
+        }
+        let [relative, absolute] = tolerance(found.dtype()).map(|allowed| allowed * self.factor);
+        let limit = largest_of(found.dtype());
+        let narrow = matches!(found.dtype(), DType::F16 | DType::BF16);
+        let largest = expected.values.iter().filter(|value| value.is_finite());
+        let largest = largest.fold(0.0, |largest: f64, value| largest.max(value.abs()));
+        let mut worst = (0.0, 0);
+        for (index, (&a, &b)) in values.iter().zip(&expected.values).enumerate() {
+            // Beyond the dtype's range sums are of infinities, of both signs perhaps.
+            let beyond = b.is_finite() && b.abs() > limit && !a.is_finite();
+            let equal = a == b || (a.is_nan() && b.is_nan()) || beyond;
+            let size = if self.row.of_largest || narrow { largest } else { b.abs() };
+            let allowed = absolute + relative * size;
+            let excess = if equal { 0.0 } else { (a - b).abs() / allowed };
+            if excess > worst.0 || excess.is_nan() {
+                worst = (if excess.is_nan() { f64::INFINITY } else { excess }, index);
+            }
+        }
+        match worst {
+            (excess, _) if excess <= 1.0 => Ok(()),
+            (excess, index) => Err(Wrong::Differs(format!(
+                "element {index} is {}, not {} ({excess:.1} times what is allowed)",
+                values[index], expected.values[index]
+            ))),
+        }
     }
-    let leaves: Vec<&Tensor> = sample.leaves.iter().map(|(leaf, _)| leaf).collect();
-    let Some(total) = total(outputs).filter(|_| !leaves.is_empty()) else { return Ok(()) };
-    let gradients = grad(&total, &leaves);
-    for (index, (gradient, (_, expected))) in gradients.iter().zip(&sample.leaves).enumerate() {
-        compare(row, gradient, expected).map_err(|wrong| wrong.of("gradient", index))?;
+}
+
+/// Beyond this a result is infinite.
+fn largest_of(dtype: DType) -> f64 {
+    match dtype {
+        DType::F16 => 65504.0,
+        DType::F32 | DType::BF16 => f64::from(f32::MAX),
+        _ => f64::MAX,
     }
-    Ok(())
 }
 
 /// What is differentiated: each element of the floats times its weight, as `golden.py` has it.
-fn total(outputs: &[Tensor]) -> Option<Tensor> {
+fn weighted(outputs: &[Tensor]) -> Option<Tensor> {
     let mut total: Option<Tensor> = None;
     let mut first = 0;
     for output in outputs.iter().filter(|output| output.dtype().is_float()) {
@@ -100,36 +210,6 @@ fn total(outputs: &[Tensor]) -> Option<Tensor> {
         first += count;
     }
     total
-}
-
-fn compare(row: &Row, found: &Tensor, expected: &Expected) -> Result<(), Wrong> {
-    if *found.shape() != expected.shape {
-        return Err(Wrong::Differs(format!("shape {}, not {}", found.shape(), expected.shape)));
-    }
-    if found.dtype().is_float() != expected.float {
-        let wanted = if expected.float { "a float" } else { "no float" };
-        return Err(Wrong::Differs(format!("dtype {}, where {wanted} is due", found.dtype())));
-    }
-    let values = elements(found)?;
-    let largest = expected.values.iter().filter(|value| value.is_finite());
-    let largest = largest.fold(0.0, |largest: f64, value| largest.max(value.abs()));
-    let mut worst = (0.0, 0);
-    for (index, (&a, &b)) in values.iter().zip(&expected.values).enumerate() {
-        let equal = a == b || (a.is_nan() && b.is_nan());
-        let size = if row.of_largest { largest } else { b.abs() };
-        let allowed = ABSOLUTE + RELATIVE * size;
-        let excess = if equal { 0.0 } else { (a - b).abs() / allowed };
-        if excess > worst.0 || excess.is_nan() {
-            worst = (if excess.is_nan() { f64::INFINITY } else { excess }, index);
-        }
-    }
-    match worst {
-        (excess, _) if excess <= 1.0 => Ok(()),
-        (excess, index) => Err(Wrong::Differs(format!(
-            "element {index} is {}, not {} ({excess:.1} times what is allowed)",
-            values[index], expected.values[index]
-        ))),
-    }
 }
 
 fn elements(tensor: &Tensor) -> gradloom::Result<Vec<f64>> {

@@ -14,7 +14,7 @@ pub enum Value {
     Int(i64),
     /// A float.
     Float(f64),
-    /// A word.
+    /// A word, or how Python shows an object.
     Text(String),
     /// A dtype.
     Dtype(DType),
@@ -22,6 +22,10 @@ pub enum Value {
     Tensor(Tensor),
     /// Several.
     List(Vec<Value>),
+    /// Python's `start:stop:step`.
+    Slice(Option<isize>, Option<isize>, Option<isize>),
+    /// Python's `...`.
+    Ellipsis,
 }
 
 /// The elements that a tensor should have.
@@ -35,6 +39,17 @@ pub struct Expected {
     pub float: bool,
 }
 
+/// A tensor that has a gradient.
+#[derive(Clone, Debug)]
+pub struct Leaf {
+    /// The operand.
+    pub tensor: Tensor,
+    /// Its gradient.
+    pub gradient: Expected,
+    /// Its gradient of the second order, where PyTorch has one.
+    pub second: Option<Expected>,
+}
+
 /// One call.
 #[derive(Clone, Debug)]
 pub struct Sample {
@@ -44,7 +59,9 @@ pub struct Sample {
     /// What it should give.
     pub outputs: Vec<Expected>,
     /// Tensors that have gradients, and those.
-    pub leaves: Vec<(Tensor, Expected)>,
+    pub leaves: Vec<Leaf>,
+    /// Whether elements of the outputs are random numbers or memory without values.
+    pub undetermined: bool,
     /// Where it is.
     pub device: Device,
 }
@@ -57,8 +74,8 @@ impl Sample {
     ///
     /// # Errors
     /// What is in it that no row knows.
-    pub fn new(json: &Json, device: &Device) -> Result<Sample, Skip> {
-        let mut reader = Reader { device, leaves: Vec::new() };
+    pub fn new(json: &Json, device: &Device, dtype: DType) -> Result<Sample, Skip> {
+        let mut reader = Reader { device, dtype, leaves: Vec::new() };
         let input = reader.value(&json["input"])?;
         let args = reader.list(&json["args"])?;
         let mut kwargs = Vec::new();
@@ -68,7 +85,8 @@ impl Sample {
         let outputs = json["outputs"].as_array().ok_or("no outputs")?;
         let outputs = outputs.iter().map(expected).collect::<Result<Vec<_>, _>>()?;
         let leaves = reader.leaves;
-        Ok(Sample { input, args, kwargs, outputs, leaves, device: device.clone() })
+        let undetermined = json["undetermined"].as_bool().unwrap_or(false);
+        Ok(Sample { input, args, kwargs, outputs, leaves, undetermined, device: device.clone() })
     }
 
     /// The operand after the input at a position, or of a name.
@@ -126,11 +144,31 @@ impl Sample {
 }
 
 impl Value {
+    /// What it is, in words that fit a line whatever is in it.
+    pub fn kind(&self) -> String {
+        match self {
+            Value::None => "nothing".into(),
+            Value::Bool(value) => value.to_string(),
+            Value::Int(value) => value.to_string(),
+            Value::Float(_) => "a float".into(),
+            Value::Text(text) => format!("{text:?}"),
+            Value::Dtype(dtype) => dtype.to_string(),
+            Value::Tensor(_) => "a tensor".into(),
+            Value::List(_) => "a list".into(),
+            Value::Slice(..) => "a slice".into(),
+            Value::Ellipsis => "an ellipsis".into(),
+        }
+    }
+
+    fn where_known(&self, what: &str) -> Skip {
+        format!("{} where {what} is known", self.kind())
+    }
+
     /// The tensor.
     pub fn tensor(&self) -> Result<Tensor, Skip> {
         match self {
             Value::Tensor(tensor) => Ok(tensor.clone()),
-            other => Err(format!("{other:?} where a tensor is known")),
+            other => Err(other.where_known("a tensor")),
         }
     }
 
@@ -149,7 +187,7 @@ impl Value {
             Value::Int(value) => Ok(Operand::from(*value)),
             Value::Float(value) => Ok(Operand::from(*value)),
             Value::Bool(value) => Ok(Operand::from(*value)),
-            other => Err(format!("{other:?} where an operand is known")),
+            other => Err(other.where_known("an operand")),
         }
     }
 
@@ -159,7 +197,7 @@ impl Value {
             Value::Int(value) => Ok(*value as f64),
             Value::Float(value) => Ok(*value),
             Value::Bool(value) => Ok(f64::from(u8::from(*value))),
-            other => Err(format!("{other:?} where a number is known")),
+            other => Err(other.where_known("a number")),
         }
     }
 
@@ -173,7 +211,7 @@ impl Value {
         match self {
             Value::Int(value) => Ok(*value as isize),
             Value::Bool(value) => Ok(isize::from(*value)),
-            other => Err(format!("{other:?} where an integer is known")),
+            other => Err(other.where_known("an integer")),
         }
     }
 
@@ -187,7 +225,7 @@ impl Value {
         match self {
             Value::None => Ok(other),
             Value::Bool(value) => Ok(*value),
-            other => Err(format!("{other:?} where a truth value is known")),
+            other => Err(other.where_known("a truth value")),
         }
     }
 
@@ -196,7 +234,7 @@ impl Value {
         match self {
             Value::None => Ok(other.to_owned()),
             Value::Text(text) => Ok(text.clone()),
-            other => Err(format!("{other:?} where a word is known")),
+            other => Err(other.where_known("a word")),
         }
     }
 
@@ -225,7 +263,9 @@ impl Value {
 
 struct Reader<'a> {
     device: &'a Device,
-    leaves: Vec<(Tensor, Expected)>,
+    /// In place of f32.
+    dtype: DType,
+    leaves: Vec<Leaf>,
 }
 
 impl Reader<'_> {
@@ -246,7 +286,18 @@ impl Reader<'_> {
                 } else if let Some(text) = object.get("float") {
                     Value::Float(parse_float(text.as_str().unwrap_or_default())?)
                 } else if let Some(name) = object.get("dtype") {
-                    Value::Dtype(dtype(name.as_str().unwrap_or_default())?)
+                    Value::Dtype(self.dtype(name.as_str().unwrap_or_default())?)
+                } else if let Some(bounds) = object.get("slice") {
+                    let bounds = self.list(bounds)?;
+                    let bound = |at: usize| match bounds.get(at) {
+                        None | Some(Value::None) => Ok(None),
+                        Some(value) => value.int().map(Some),
+                    };
+                    Value::Slice(bound(0)?, bound(1)?, bound(2)?)
+                } else if let Some(text) = object.get("object") {
+                    Value::Text(text.as_str().unwrap_or_default().to_owned())
+                } else if object.contains_key("ellipsis") {
+                    Value::Ellipsis
                 } else if object.contains_key("tensor") {
                     Value::Tensor(self.tensor(json)?)
                 } else {
@@ -258,10 +309,9 @@ impl Reader<'_> {
 
     fn tensor(&mut self, json: &Json) -> Result<Tensor, Skip> {
         let (found, name) = (expected(json)?, json["tensor"].as_str().unwrap_or_default());
-        let wanted = dtype(name)?;
+        let wanted = self.dtype(name)?;
         let held = match wanted {
             DType::I64 if !self.device.capabilities().i64 => DType::I32,
-            DType::F64 => DType::F32,
             other => other,
         };
         let failed = |error: gradloom::Error| error.to_string();
@@ -271,20 +321,37 @@ impl Reader<'_> {
                 let values = values.iter().map(|&value| value as i64).collect();
                 Tensor::from_vec(values, shape, device).map_err(failed)?
             }
-            DType::F32 => {
-                let values = values.iter().map(|&value| value as f32).collect();
+            // The text is the shortest that is exact in f32.
+            DType::F64 => {
+                let values = values.iter().map(|&value| f64::from(value as f32)).collect();
                 Tensor::from_vec(values, shape, device).map_err(failed)?
+            }
+            DType::F32 | DType::F16 | DType::BF16 => {
+                let values = values.iter().map(|&value| value as f32).collect();
+                Tensor::from_vec(values, shape, device).map_err(failed)?.cast(held)
             }
             _ => {
                 let values = values.iter().map(|&value| value as i32).collect();
                 Tensor::from_vec(values, shape, device).map_err(failed)?.cast(held)
             }
         };
-        if let Some(gradient) = json.get("gradient") {
-            let values = numbers(gradient)?;
-            self.leaves.push((tensor.clone(), Expected { shape, values, float: true }));
+        let gradient = |name: &str| -> Result<Option<Expected>, Skip> {
+            let values = json.get(name).map(numbers).transpose()?;
+            Ok(values.map(|values| Expected { shape, values, float: true }))
+        };
+        if let Some(first) = gradient("gradient")? {
+            let second = gradient("second")?;
+            self.leaves.push(Leaf { tensor: tensor.clone(), gradient: first, second });
         }
         Ok(tensor)
+    }
+
+    /// Floats are of the dtype of the run.
+    fn dtype(&self, name: &str) -> Result<DType, Skip> {
+        Ok(match dtype(name)? {
+            DType::F32 | DType::F64 => self.dtype,
+            other => other,
+        })
     }
 }
 

@@ -1,14 +1,16 @@
 //! The committed slice of PyTorch's operator samples, on every device.
 
+use conformance::run::Options;
 use conformance::{golden, report};
-use gradloom::{Device, SelectDevice as _};
+use gradloom::{DType, Device, SelectDevice as _};
 
 /// Rows that are there stay there; raise it with every batch of rows.
 const MAPPED_MIN: usize = 465;
 
-fn check(device: &Device, most: usize) {
+fn check(options: &Options, most: usize) {
+    let device = &options.device;
     let golden = golden::slice().expect("the committed slice");
-    let counts = report::all(&golden, device, most);
+    let counts = report::all(&golden, options, most);
     let mut wrong = Vec::new();
     for op in &counts {
         wrong.extend(op.failed.iter().map(|reason| format!("{}: {reason}", op.op)));
@@ -27,7 +29,8 @@ fn check(device: &Device, most: usize) {
 
 #[test]
 fn the_processor_agrees_with_pytorch() {
-    check(&Device::cpu(), usize::MAX);
+    let (device, second) = (Device::cpu(), true);
+    check(&Options { device, dtype: DType::F32, second }, usize::MAX);
 }
 
 #[test]
@@ -39,5 +42,7 @@ fn every_gpu_agrees_with_pytorch() {
         eprintln!("SKIPPED on GPUs: no adapter found; install a Vulkan driver to run this test");
     }
     // Compiling shaders is what takes the time.
-    gpus.iter().for_each(|gpu| check(gpu, 2));
+    for device in gpus {
+        check(&Options { device, dtype: DType::F32, second: false }, 2);
+    }
 }

@@ -230,7 +230,7 @@ pub(super) fn table() -> Vec<Row> {
             let (x, y) = (s.x()?.mul(std::f64::consts::LN_2), s.t(0, "other")?);
             x.logaddexp(y.mul(std::f64::consts::LN_2)).mul(std::f64::consts::LOG2_E)
         };
-        "ldexp" => |s| s.x()?.mul(s.t(0, "other")?.cast(DType::F32).exp2());
+        "ldexp" => |s| { let x = s.x()?; x.mul(s.t(0, "other")?.cast(x.dtype()).exp2()) };
         "round.decimals_0" => |s| s.x()?.round();
         "round.decimals_3" => |s| s.x()?.mul(1000.0).round().div(1000.0);
         "round.decimals_neg_3" => |s| s.x()?.div(1000.0).round().mul(1000.0);

@@ -69,15 +69,16 @@ pub(super) fn table() -> Vec<Row> {
         "nn.functional.instance_norm" => |s| instances(s)?;
         "nn.functional.batch_norm" => |s| batches(s)?;
         "nn.functional.rms_norm" => |s| {
-            let x = s.x()?;
+            let (dtype, x) = (s.x()?.dtype(), s.x()?.wide());
             let count = s.arg(0, "normalized_shape").ints()?.len() as isize;
             let axes: Vec<isize> = (-count..0).collect();
             let epsilon = s.named("eps").float_or(f64::from(f32::EPSILON))?;
             let y = x.mul(x.square().mean_keepdim(&axes[..]).add(epsilon).rsqrt());
             match s.arg(1, "weight").maybe_tensor()? {
-                Some(weight) => y.mul(weight),
+                Some(weight) => y.mul(weight.wide()),
                 None => y,
             }
+            .cast(dtype)
         };
         "nn.functional.local_response_norm" => |s| {
             let (x, size) = (s.x()?, s.arg(0, "size").int()? as usize);

@@ -1,6 +1,6 @@
 //! Reductions, running sums, order.
 
-use gradloom::{DType, Tensor};
+use gradloom::Tensor;
 
 use super::row::{Row, many, rows};
 use crate::sample::{Sample, Skip, Value};
@@ -86,9 +86,8 @@ fn along(s: &Sample, x: &Tensor, of: impl Fn(&Tensor, isize) -> Tensor) -> Resul
 fn cast_to(s: &Sample, x: Tensor) -> Result<Tensor, Skip> {
     match s.named("dtype") {
         Value::None => Ok(x),
-        Value::Dtype(DType::F64 | DType::F32) => Ok(x.cast(DType::F32)),
         Value::Dtype(dtype) => Ok(x.cast(dtype)),
-        other => Err(format!("dtype {other:?}")),
+        other => Err(format!("dtype {}", other.kind())),
     }
 }
 

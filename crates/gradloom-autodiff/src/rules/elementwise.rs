@@ -89,7 +89,8 @@ pub(super) fn binary(
         Binary::Mul => both(&|| g * b, &|| g * a),
         Binary::Div => both(&|| g / b, &|| -(g * y) / b),
         // a % b = a - trunc(a / b) b, and trunc(a / b) = (a - y) / b.
-        Binary::Rem => both(&|| g.clone(), &|| -(g * ((a - y) / b))),
+        // The quotient is whole: it does not change with its operands.
+        Binary::Rem => both(&|| g.clone(), &|| -(g * ((a - y) / b).round())),
         Binary::Pow => both(&|| pow_base(a, b, g), &|| pow_exponent(a, y, g)),
         Binary::Maximum => both(&|| winner(g, b, a), &|| winner(g, a, b)),
         Binary::Minimum => both(&|| winner(g, a, b), &|| winner(g, b, a)),

@@ -5,6 +5,7 @@
 
 mod composition;
 mod custom_ops;
+mod determinism;
 mod devices;
 mod edges;
 mod errors;
