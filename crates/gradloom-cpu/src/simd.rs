@@ -59,10 +59,28 @@ impl Level {
         levels
     }
 
-    /// The best level of this processor.
+    /// What this processor does best, or the level that `GRADLOOM_SIMD` names: `avx512`, `avx2` or `portable`.
+    ///
+    /// # Panics
+    /// If `GRADLOOM_SIMD` names another, or one that this processor does not have.
     pub fn best() -> Level {
         static BEST: OnceLock<Level> = OnceLock::new();
-        *BEST.get_or_init(|| *Level::available().last().unwrap_or(&Level(Features::Baseline)))
+        *BEST.get_or_init(|| {
+            let available = Level::available();
+            let Some(wanted) = std::env::var_os("GRADLOOM_SIMD") else {
+                return available.last().copied().unwrap_or(Level(Features::Baseline));
+            };
+            let name = if wanted == "portable" { "baseline".into() } else { wanted.clone() };
+            let found = available.iter().find(|level| name == level.name());
+            *found.unwrap_or_else(|| {
+                let names: Vec<&str> = available.iter().map(|level| level.name()).collect();
+                panic!(
+                    "GRADLOOM_SIMD={}: this processor has {}",
+                    wanted.display(),
+                    names.join(", ")
+                )
+            })
+        })
     }
 
     /// `avx512`, `avx2` or `baseline`.
