@@ -17,6 +17,9 @@ pub mod adaptive_pooling;
 pub mod unpooling;
 pub mod unfold;
 pub mod indexing;
+pub mod scatter;
+mod picking;
+mod segments;
 pub mod write;
 pub mod quantized;
 pub mod sort;
@@ -27,6 +30,8 @@ pub mod scan;
 mod search;
 pub mod cumulative;
 pub mod rearrange;
+mod regrouping;
+mod replacing;
 pub mod contract;
 #[cfg(test)]
 mod structured_tests;
