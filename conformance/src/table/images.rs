@@ -116,6 +116,16 @@ fn sampled(s: &Sample) -> Result<Tensor, Skip> {
     Ok(s.x()?.grid_sample(&s.t(0, "grid")?, &options))
 }
 
+/// Gradients by places are sums over channels and neighbours.
+pub(super) fn grids() -> Vec<Row> {
+    rows! {
+        "nn.functional.grid_sample" => |s| sampled(s)?;
+        "grid_sampler_2d" => |s| sampled(s)?;
+        "grid_sampler_3d" => |s| sampled(s)?;
+    }
+    .to_vec()
+}
+
 pub(super) fn table() -> Vec<Row> {
     rows! {
         "nn.functional.pad.reflect" => |s| padded(s)?;
@@ -134,9 +144,6 @@ pub(super) fn table() -> Vec<Row> {
             resized(s, &InterpolateOptions::new(Interpolation::Linear).align_corners(true))?
         };
         "_upsample_bilinear2d_aa" => |s| antialiased(s)?;
-        "nn.functional.grid_sample" => |s| sampled(s)?;
-        "grid_sampler_2d" => |s| sampled(s)?;
-        "grid_sampler_3d" => |s| sampled(s)?;
         "nn.functional.pixel_shuffle" => |s| {
             let (x, factor) = (s.x()?, s.arg(0, "upscale_factor").int()? as usize);
             let rank = x.rank();

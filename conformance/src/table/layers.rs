@@ -67,11 +67,16 @@ fn key(s: &Sample) -> Result<Option<Key>, Skip> {
     Ok(s.named("training").bool_or(true)?.then(|| Key::new(1)))
 }
 
+/// As [`key`], where training is not what is usual.
+fn key_if_said(s: &Sample) -> Result<Option<Key>, Skip> {
+    Ok(s.named("training").bool_or(false)?.then(|| Key::new(1)))
+}
+
 type Dropout = fn(&Tensor, f64, Option<Key>) -> Tensor;
 
-fn dropout(s: &Sample, of: Dropout) -> Result<Tensor, Skip> {
+fn dropout(s: &Sample, key: Option<Key>, of: Dropout) -> Result<Tensor, Skip> {
     s.only(0, &["p", "training"])?;
-    Ok(of(&s.x()?, s.named("p").float_or(0.5)?, key(s)?))
+    Ok(of(&s.x()?, s.named("p").float_or(0.5)?, key))
 }
 
 fn dot_product(s: &Sample) -> Result<(Tensor, Tensor, DotProductOptions), Skip> {
@@ -196,15 +201,15 @@ pub(super) fn table() -> Vec<Row> {
         "_softmax_backward_data" => |s| {
             s.x()?.softmax_gradient(&s.t(0, "output")?, s.arg(1, "dim").int()?)
         };
-        "nn.functional.dropout" => |s| dropout(s, functional::dropout)?;
-        "nn.functional.dropout2d" => |s| dropout(s, functional::dropout_channels)?;
-        "nn.functional.dropout3d" => |s| dropout(s, functional::dropout_channels)?;
-        "nn.functional.alpha_dropout" => |s| dropout(s, functional::alpha_dropout)?;
+        "nn.functional.dropout" => |s| dropout(s, key(s)?, functional::dropout)?;
+        "nn.functional.dropout2d" => |s| dropout(s, key(s)?, functional::dropout_channels)?;
+        "nn.functional.dropout3d" => |s| dropout(s, key(s)?, functional::dropout_channels)?;
+        "nn.functional.alpha_dropout" => |s| dropout(s, key_if_said(s)?, functional::alpha_dropout)?;
         "nn.functional.feature_alpha_dropout.with_train" => |s| {
-            dropout(s, functional::feature_alpha_dropout)?
+            dropout(s, key_if_said(s)?, functional::feature_alpha_dropout)?
         };
         "nn.functional.feature_alpha_dropout.without_train" => |s| {
-            dropout(s, functional::feature_alpha_dropout)?
+            dropout(s, key_if_said(s)?, functional::feature_alpha_dropout)?
         };
         "native_dropout_backward" => |s| {
             functional::dropout_gradient(&s.x()?, &s.t(0, "mask")?, s.arg(1, "scale").float()?)
@@ -212,8 +217,7 @@ pub(super) fn table() -> Vec<Row> {
         "nn.functional.rrelu" => |s| {
             let lower = s.named("lower").float_or(1.0 / 8.0)?;
             let upper = s.named("upper").float_or(1.0 / 3.0)?;
-            let key = s.named("training").bool_or(false)?.then(|| Key::new(1));
-            functional::rrelu(&s.x()?, lower, upper, key)
+            functional::rrelu(&s.x()?, lower, upper, key_if_said(s)?)
         };
         "nn.functional.scaled_dot_product_attention" => |s| {
             let (key, value, options) = dot_product(s)?;
@@ -244,13 +248,10 @@ pub(super) fn table() -> Vec<Row> {
         "native_group_norm" => |s| {
             let [weight, bias] = parameters(s, 0)?;
             let (groups, epsilon) = (s.arg(5, "group").int()? as usize, s.arg(6, "eps").float()?);
-            with_statistics(functional::group_norm(
-                &s.x()?,
-                groups,
-                weight.as_ref(),
-                bias.as_ref(),
-                epsilon,
-            ))
+            let (weight, bias) = (weight.as_ref(), bias.as_ref());
+            let found = functional::group_norm(&s.x()?, groups, weight, bias, epsilon);
+            // Of these statistics PyTorch has the gradient.
+            vec![found.output, found.mean, found.inverse_deviation]
         };
         "nn.functional.multi_head_attention_forward" => |s| multi_head(s)?;
         "torch.ops.aten._scaled_dot_product_flash_attention_for_cpu" => |s| {

@@ -128,7 +128,7 @@ fn starts(draw: &Tensor, size: usize, kernel: usize, output: usize) -> Tensor {
     }
     let draw = draw.wide();
     let step = last as f64 / (output - 1) as f64;
-    let far = |places: Tensor| places.mul(step).floor();
+    let far = |places: Tensor| places.mul(step).trunc();
     let begin = far(number.cast(draw.dtype()).add(&draw)).sub(far(draw.clone()));
     let begin = begin.cast(DType::I32).maximum(0).minimum(last);
     number.eq(output as i64 - 1).select(number.constant_like(last), begin)

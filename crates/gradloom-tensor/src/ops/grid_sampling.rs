@@ -17,7 +17,7 @@ pub enum GridMode {
     Linear,
     /// The nearest, at a half the even one; places have no gradient.
     Nearest,
-    /// Cubic convolution of four neighbours along each axis; images only.
+    /// Cubic convolution of four neighbours along each axis.
     Cubic,
 }
 
@@ -49,8 +49,7 @@ impl Tensor {
     /// `[N, OH, OW, 2]` gives `[N, C, OH, OW]`, a volume `[N, C, D, H, W]` with `[N, OD, OH, OW, 3]` gives
     /// `[N, C, OD, OH, OW]`. The last axis of the grid is x (along W), y, and z.
     ///
-    /// Float dtypes, equal. A place that is NaN gives zero. Panics if shapes or dtypes do not fit, or cubic
-    /// neighbours are asked of a volume. PyTorch: `F.grid_sample`.
+    /// Float dtypes, equal. A place that is NaN gives zero. Panics if shapes or dtypes do not fit. PyTorch: `F.grid_sample`.
     #[track_caller]
     #[must_use]
     pub fn grid_sample(&self, grid: &Tensor, options: &GridOptions) -> Tensor {
@@ -67,10 +66,6 @@ impl Tensor {
                 && given[rank - 1] == rank - 2,
             "{OP}: needs [N, C, H, W] and [N, OH, OW, 2], or [N, C, D, H, W] and [N, OD, OH, OW, 3], got \
              {shape} and {given}"
-        );
-        assert!(
-            options.mode != GridMode::Cubic || rank == 4,
-            "{OP}: cubic neighbours are those of images, got {shape}"
         );
         assert!(shape[2..].iter().all(|&size| size > 0), "{OP}: {shape} has no elements to take");
         let count: usize = given[1..rank - 1].iter().product();
