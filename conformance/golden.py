@@ -149,6 +149,41 @@ def undetermined(op, given, results, drew):
     return False
 
 
+# PyTorch's own gradient is not the derivative: of `as_strided_scatter` it is zero where the input is kept and
+# not where it is replaced; of unpooling all values that went to one place have one, where the last stands.
+# These are linear, so central differences are exact but for rounding.
+BY_DIFFERENCES = {"as_strided_scatter"} | {f"nn.functional.max_unpool{axes}d" for axes in (1, 2, 3)}
+
+
+def total_of(results):
+    """What is differentiated: each element of the floats times its weight."""
+    total, k = 0.0, 0
+    for x in results:
+        if x.dtype == torch.float64:
+            n = x.numel()
+            factors = torch.tensor([weight(k + i) for i in range(n)], dtype=torch.float64).reshape(x.shape)
+            if x.requires_grad:
+                total = total + torch.where(factors == 0, torch.zeros_like(x), x * factors).sum()
+            k += n
+    return total
+
+
+def by_differences(op, given, x):
+    """The gradient of a tensor given, element by element."""
+    gradient = torch.zeros(x.shape, dtype=torch.float64)
+    for at in range(x.numel()):
+        totals = []
+        for step in (0.5, -0.5):
+            moved = x.detach().clone(memory_format=torch.contiguous_format)
+            moved.view(-1)[at] += step
+            moved.requires_grad_()
+            changed = tree_map(lambda y: moved if y is x else y, given)
+            totals.append(total_of(run(op, changed)[0]))
+        gradient.view(-1)[at] = (totals[0] - totals[1]).item()
+    # The step is not exact in f32 beside every number, the weights are quarters.
+    return (gradient * 4).round() / 4
+
+
 def sample_of(op, sample, gradients, second, dtype):
     given = tree_map(lambda x: rounded(x, dtype), (sample.input, list(sample.args), dict(sample.kwargs)))
     DESCRIBED.clear()
@@ -170,11 +205,13 @@ def sample_of(op, sample, gradients, second, dtype):
         return line
     own = [x for _, x in wanted]
     size = sum(x.numel() for x in own)
-    second = second and not line.get("undetermined") and size <= SECOND_ELEMENTS_MAX
+    by_differing = op.name in BY_DIFFERENCES
+    second = second and not by_differing and not line.get("undetermined") and size <= SECOND_ELEMENTS_MAX
     found = gradients_of(results, own, create_graph=second)
     if found is None:
         return line
     for (x, _), gradient in zip(wanted, found):
+        gradient = by_differences(op, given, x) if by_differing else gradient
         texts[id(x)]["gradient"] = described(gradient)["data"]
     if second:
         try:
@@ -188,14 +225,7 @@ def sample_of(op, sample, gradients, second, dtype):
 
 def gradients_of(results, leaves, create_graph=False):
     """Of the weighted sum of all floats; none if no result depends on a leaf."""
-    total, k = 0.0, 0
-    for x in results:
-        if x.dtype == torch.float64:
-            n = x.numel()
-            factors = torch.tensor([weight(k + i) for i in range(n)], dtype=torch.float64).reshape(x.shape)
-            if x.requires_grad:
-                total = total + torch.where(factors == 0, torch.zeros_like(x), x * factors).sum()
-            k += n
+    total = total_of(results)
     if not isinstance(total, torch.Tensor):
         return None
     found = torch.autograd.grad(total, leaves, create_graph=create_graph, allow_unused=True)

@@ -5,61 +5,6 @@ use gradloom::{DType, Shape, Tensor};
 use super::row::{Row, many, rows};
 use crate::sample::{Sample, Skip, Value};
 
-/// The index of one axis in the shape of what is moved by it.
-fn spread(index: &Tensor, axis: isize, shape: &Shape) -> Tensor {
-    let axis = axis.rem_euclid(shape.rank() as isize) as usize;
-    let mut own = vec![1; shape.rank()];
-    own[axis] = index.count();
-    index.reshape(own).broadcast_to(*shape)
-}
-
-/// A tensor of no axes as a line of one element.
-fn line(x: Tensor) -> Tensor {
-    if x.rank() == 0 { x.reshape([1]) } else { x }
-}
-
-/// Where an index along an axis names something.
-fn named(x: &Tensor, axis: isize, index: &Tensor) -> Tensor {
-    let part = x.shape().with(axis.rem_euclid(x.rank() as isize) as usize, index.count());
-    let ones = Tensor::ones(part, DType::F32, x.device());
-    Tensor::scatter_add_zeros(*x.shape(), axis, &spread(index, axis, &part), &ones).gt(0.5)
-}
-
-fn index_add(s: &Sample) -> Result<Tensor, Skip> {
-    let (x, axis, index) = (s.x()?, s.arg(0, "dim").int()?, line(s.t(1, "index")?));
-    let source = s.t(2, "source")?.mul(s.named("alpha").float_or(1.0)?);
-    let (own, source) = (line(x.clone()), line(source));
-    let index = spread(&index, axis, source.shape());
-    Ok(own.scatter_add(axis, &index, &source).reshape(*x.shape()))
-}
-
-fn index_fill(s: &Sample) -> Result<Tensor, Skip> {
-    let (x, axis, index) = (s.x()?, s.arg(0, "dim").int()?, line(s.t(1, "index")?));
-    let own = line(x.clone());
-    let filled = named(&own, axis, &index).select(s.arg(2, "value").operand()?, &own);
-    Ok(filled.reshape(*x.shape()))
-}
-
-fn index_copy(s: &Sample) -> Result<Tensor, Skip> {
-    let (x, axis, index) = (s.x()?, s.arg(0, "dim").int()?, line(s.t(1, "index")?));
-    let (own, source) = (line(x.clone()), line(s.t(2, "source")?));
-    let moved = Tensor::scatter_add_zeros(
-        *own.shape(),
-        axis,
-        &spread(&index, axis, source.shape()),
-        &source,
-    );
-    Ok(named(&own, axis, &index).select(moved, &own).reshape(*x.shape()))
-}
-
-/// A part along an axis replaced: the rest, the part, the rest.
-fn replaced(x: &Tensor, axis: isize, start: usize, part: &Tensor) -> Tensor {
-    let (size, length) = (x.size(axis), part.size(axis));
-    let before = x.narrow(axis, 0, start);
-    let after = x.narrow(axis, start + length, size - start - length);
-    Tensor::concat(&[before, part.clone(), after], axis)
-}
-
 fn differences(s: &Sample) -> Result<Tensor, Skip> {
     let (mut x, axis) = (s.x()?, s.arg(1, "dim").int_or(-1)?);
     let times = s.arg(0, "n").int_or(1)?;
@@ -108,43 +53,28 @@ fn covariance(x: &Tensor) -> Tensor {
 /// Parts of nearly equal size, or cut at places.
 fn tensor_parts(s: &Sample, axis: isize) -> Result<Vec<Tensor>, Skip> {
     let x = s.x()?;
-    let size = x.size(axis);
-    let cuts = match s.arg(0, "indices_or_sections") {
-        Value::List(list) => list.iter().map(Value::int).collect::<Result<Vec<_>, _>>()?,
-        Value::Int(count) => {
-            let count = count as usize;
-            (1..count).map(|at| (at * (size / count) + at.min(size % count)) as isize).collect()
+    Ok(match s.arg(0, "indices_or_sections") {
+        Value::List(list) => {
+            let places = list.iter().map(Value::int).collect::<Result<Vec<_>, _>>()?;
+            x.tensor_split_at(&places, axis)
         }
-        _ => return Err("a tensor of places".into()),
-    };
-    let mut parts = Vec::new();
-    let mut first = 0;
-    for cut in cuts.into_iter().map(|cut| cut as usize).chain([size]) {
-        let cut = cut.min(size);
-        parts.push(x.narrow(axis, first.min(cut), cut.saturating_sub(first)));
-        first = cut;
-    }
-    Ok(parts)
+        Value::Tensor(places) => {
+            let numbers =
+                places.cast(DType::I32).to_vec::<i32>().map_err(|error| error.to_string())?;
+            match places.rank() {
+                0 => x.tensor_split(numbers[0] as usize, axis),
+                _ => {
+                    let numbers: Vec<isize> = numbers.iter().map(|&at| at as isize).collect();
+                    x.tensor_split_at(&numbers, axis)
+                }
+            }
+        }
+        count => x.tensor_split(count.int()? as usize, axis),
+    })
 }
 
 pub(super) fn table() -> Vec<Row> {
     let single = rows! {
-        "index_add" => |s| index_add(s)?;
-        "index_fill" => |s| index_fill(s)?;
-        "index_copy" => |s| index_copy(s)?;
-        "select_scatter" => |s| {
-            let (x, axis) = (s.x()?, s.arg(1, "dim").int()?);
-            let at = s.arg(2, "index").int()?.rem_euclid(x.size(axis) as isize) as usize;
-            replaced(&x, axis, at, &s.t(0, "src")?.unsqueeze(axis))
-        };
-        "diagonal_scatter" => |s| {
-            let (x, part, offset) = (s.x()?, s.t(0, "src")?, s.arg(1, "offset").int_or(0)?);
-            if x.rank() != 2 || x.shape()[0] != x.shape()[1] {
-                return Err("other than a square".into());
-            }
-            let there = part.ones_like().diag_embed(offset).gt(0.5);
-            there.select(part.diag_embed(offset), &x)
-        };
         "block_diag" => |s| {
             let matrices: Vec<Tensor> = s.tensors()?
                 .iter()

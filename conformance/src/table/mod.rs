@@ -6,6 +6,7 @@ mod reductions;
 mod row;
 mod shapes;
 mod images;
+mod indexing;
 mod layers;
 mod losses;
 mod masked;
@@ -28,6 +29,8 @@ pub fn all() -> Vec<Row> {
         composed::table(),
         of_largest(products::table()),
         images::table(),
+        of_largest(images::grids()),
+        indexing::table(),
         losses::table(),
         masked::table(),
         of_largest(transforms::table()),

@@ -137,9 +137,14 @@ pub(super) fn table() -> Vec<Row> {
             let x = cast_to(s, s.x()?)?.neg();
             along(s, &x, Tensor::softmax)?
         };
-        "prod" => |s| reduced(s, |x, axes| x.prod(axes), |x, axes| x.prod_keepdim(axes))?;
-        "nansum" => |s| { s.only(1, &["dim"])?; let x = s.x()?; x.nansum(&axes(s, &x, 0)?[..]) };
-        "nanmean" => |s| { s.only(1, &["dim"])?; let x = s.x()?; x.nanmean(&axes(s, &x, 0)?[..]) };
+        "prod" => |s| {
+            s.only(2, &["dim", "keepdim", "dtype"])?;
+            let x = cast_to(s, s.x()?)?;
+            let axes = axes(s, &x, 0)?;
+            if s.arg(1, "keepdim").bool_or(false)? { x.prod_keepdim(&axes[..]) } else { x.prod(&axes[..]) }
+        };
+        "nansum" => |s| reduced(s, |x, axes| x.nansum(axes), |x, axes| x.nansum_keepdim(axes))?;
+        "nanmean" => |s| reduced(s, |x, axes| x.nanmean(axes), |x, axes| x.nanmean_keepdim(axes))?;
         "cumprod" => |s| { let x = cast_to(s, s.x()?)?; along(s, &x, Tensor::cumprod)? };
         "logcumsumexp" => |s| { let x = s.x()?; along(s, &x, Tensor::logcumsumexp)? };
         "quantile" => |s| {
@@ -190,13 +195,8 @@ pub(super) fn table() -> Vec<Row> {
             let count = s.arg(0, "k").int()? as usize;
             let axis = s.arg(1, "dim").int_or(-1)?;
             let largest = s.arg(2, "largest").bool_or(true)?;
-            match x.rank() {
-                0 => return Err("no axis".into()),
-                _ => {
-                    let (values, indices) = x.topk(count, axis, largest);
-                    vec![values, indices]
-                }
-            }
+            let (values, indices) = x.topk(count, axis, largest);
+            vec![values, indices]
         };
         "max.reduction_with_dim" => |s| picked(s, 0, Tensor::max_with_index)?;
         "min.reduction_with_dim" => |s| picked(s, 0, Tensor::min_with_index)?;

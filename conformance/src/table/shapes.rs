@@ -56,11 +56,15 @@ fn squeezed(s: &Sample) -> Result<Tensor, Skip> {
 
 fn narrowed(s: &Sample) -> Result<Tensor, Skip> {
     let (x, axis) = (s.x()?, s.arg(0, "dim").int()?);
-    let start = match s.arg(1, "start") {
-        Value::Int(start) if start < 0 => start as isize + x.size(axis) as isize,
-        start => start.int()?,
-    };
-    Ok(x.narrow(axis, start as usize, s.arg(2, "length").int()? as usize))
+    let length = s.arg(2, "length").int()? as usize;
+    Ok(match s.arg(1, "start") {
+        Value::Tensor(start) => x.narrow_at(axis, &start, length),
+        start => {
+            let start = start.int()?;
+            let start = if start < 0 { start + x.size(axis) as isize } else { start };
+            x.narrow(axis, start as usize, length)
+        }
+    })
 }
 
 fn chunks(s: &Sample) -> Result<Vec<Tensor>, Skip> {
@@ -186,11 +190,7 @@ pub(super) fn table() -> Vec<Row> {
             }
         };
         "cat" => |s| {
-            let tensors = s.input().tensors()?;
-            if tensors.iter().any(|x| x.rank() != tensors[0].rank()) {
-                return Err("an empty line among others".into());
-            }
-            Tensor::concat(&tensors, s.arg(0, "dim").int_or(0)?)
+            Tensor::concat(&s.input().tensors()?, s.arg(0, "dim").int_or(0)?)
         };
         "stack" => |s| Tensor::stack(&s.input().tensors()?, s.arg(0, "dim").int_or(0)?);
         "vstack" => |s| joined(s, 0, 2)?;
@@ -201,19 +201,13 @@ pub(super) fn table() -> Vec<Row> {
         "column_stack" => |s| joined(s, 1, 2)?;
         "gather" => |s| {
             let (x, index) = (s.x()?, s.t(1, "index")?);
-            match x.rank() {
-                0 => return Err("no axis".into()),
-                rank if rank != index.rank() => return Err("an index of other axes".into()),
+            match index.count() {
+                // An empty index of any axes names nothing.
+                0 => x.narrow(0, 0, 0).reshape(*index.shape()),
                 _ => x.gather(s.arg(0, "dim").int()?, &index),
             }
         };
-        "index_select" => |s| {
-            let (x, index) = (s.x()?, s.t(1, "index")?);
-            match (x.rank(), index.rank()) {
-                (0, _) | (_, 0) => return Err("no axis".into()),
-                _ => x.index_select(s.arg(0, "dim").int()?, &index),
-            }
-        };
+        "index_select" => |s| s.x()?.index_select(s.arg(0, "dim").int()?, &s.t(1, "index")?);
         "take_along_dim" => |s| match s.arg(1, "dim") {
             Value::None => {
                 let (x, index) = (s.x()?, s.t(0, "indices")?);
@@ -243,16 +237,18 @@ pub(super) fn table() -> Vec<Row> {
             x.reshape([count]).take(0, &index)
         };
         "scatter_add" => |s| {
-            let (x, index, source) = (s.x()?, s.t(1, "index")?, s.t(2, "src")?);
-            match x.rank() {
-                0 => return Err("no axis".into()),
-                _ if index.shape() != source.shape() => return Err("a part of the source".into()),
-                _ => x.scatter_add(s.arg(0, "dim").int()?, &index, &source),
-            }
+            s.x()?.scatter_add(s.arg(0, "dim").int()?, &s.t(1, "index")?, &s.t(2, "src")?)
         };
-        "eye" => |s| match (s.input(), s.args()) {
-            (Value::Int(n), []) => { s.only(0, &[])?; Tensor::eye(*n as usize, DType::F32, &s.device) }
-            _ => return Err("two sizes".into()),
+        "eye" => |s| {
+            s.only(1, &["device", "dtype", "requires_grad", "layout"])?;
+            let rows = s.input().int()?;
+            let columns = s.arg(0, "m").int_or(rows)?;
+            let dtype = match s.named("dtype") {
+                Value::Dtype(DType::F64) | Value::None => DType::F32,
+                Value::Dtype(dtype) => dtype,
+                other => return Err(other.kind()),
+            };
+            Tensor::eye_matrix(rows as usize, columns as usize, dtype, &s.device)
         };
         "zeros" => |s| filled(s, Value::Float(0.0), 0)?;
         "ones" => |s| filled(s, Value::Float(1.0), 0)?;
@@ -275,13 +271,7 @@ pub(super) fn table() -> Vec<Row> {
         "constant_pad_nd" => |s| padded(s)?;
         "nn.functional.pad.constant" => |s| padded(s)?;
         "movedim" => |s| {
-            let (x, from, to) =
-                (s.x()?, s.arg(0, "source").ints()?, s.arg(1, "destination").ints()?);
-            match (from.as_slice(), to.as_slice()) {
-                ([from], [to]) => x.movedim(*from, *to),
-                ([], []) => x,
-                _ => return Err("several axes".into()),
-            }
+            s.x()?.movedims(&s.arg(0, "source").ints()?, &s.arg(1, "destination").ints()?)
         };
         "unflatten" => |s| s.x()?.unflatten(s.arg(0, "dim").int()?, &s.arg(1, "sizes").ints()?);
         "rot90" => |s| {
@@ -294,8 +284,8 @@ pub(super) fn table() -> Vec<Row> {
         "diagonal" => |s| diagonal(s)?;
         "diagonal_copy" => |s| diagonal(s)?;
         "diag_embed" => |s| {
-            s.only(1, &["offset"])?;
-            s.x()?.diag_embed(s.arg(0, "offset").int_or(0)?)
+            let (first, second) = (s.arg(1, "dim1").int_or(-2)?, s.arg(2, "dim2").int_or(-1)?);
+            s.x()?.diag_embed_axes(s.arg(0, "offset").int_or(0)?, first, second)
         };
         "diag" => |s| {
             let (x, offset) = (s.x()?, s.arg(0, "diagonal").int_or(0)?);
@@ -311,10 +301,13 @@ pub(super) fn table() -> Vec<Row> {
                 let x = s.x()?;
                 x.reshape([x.count()]).repeat_interleave(count as usize, 0)
             }
-            (Value::Int(count), dim) if s.x()?.rank() > 0 => {
-                s.x()?.repeat_interleave(count as usize, dim.int()?)
+            (Value::Int(count), dim) => s.x()?.repeat_interleave(count as usize, dim.int()?),
+            (counts, dim) => {
+                let counts = counts.tensor()?.cast(DType::I32).to_vec::<i32>();
+                let counts = counts.map_err(|error| error.to_string())?;
+                let counts: Vec<usize> = counts.into_iter().map(|count| count as usize).collect();
+                s.x()?.repeat_interleave_each(&counts, dim.int()?)
             }
-            _ => return Err("a number for each element".into()),
         };
         "unfold" => |s| windows(s)?;
         "unfold_copy" => |s| windows(s)?;
@@ -349,14 +342,11 @@ fn padded(s: &Sample) -> Result<Tensor, Skip> {
         Value::None | Value::Text(_) => s.arg(2, "value").float_or(0.0)?,
         value => value.float()?,
     };
-    if pairs.iter().any(|&size| size < 0) {
-        return Err("padding below zero".into());
-    }
     let mut padding = vec![(0, 0); x.rank()];
     for (pair, axis) in pairs.chunks(2).zip((0..x.rank()).rev()) {
-        padding[axis] = (pair[0] as usize, pair[1] as usize);
+        padding[axis] = (pair[0], pair[1]);
     }
-    Ok(x.pad_value(&padding, value))
+    Ok(x.pad_or_cut(&padding, value))
 }
 
 fn diagonal(s: &Sample) -> Result<Tensor, Skip> {
@@ -374,9 +364,10 @@ fn windows(s: &Sample) -> Result<Tensor, Skip> {
 }
 
 fn grids(s: &Sample) -> Result<Vec<Tensor>, Skip> {
-    let indexing = s.named("indexing").text_or("ij")?;
-    if indexing != "ij" {
-        return Err(format!("indexing {indexing}"));
+    let tensors = s.tensors()?;
+    match s.named("indexing").text_or("ij")?.as_str() {
+        "ij" => Ok(Tensor::meshgrid(&tensors)),
+        "xy" => Ok(Tensor::meshgrid_xy(&tensors)),
+        other => Err(format!("indexing {other}")),
     }
-    Ok(Tensor::meshgrid(&s.tensors()?))
 }

@@ -222,21 +222,36 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn nansum(&self, axes: impl IntoAxes) -> Tensor {
+        let axes = self.axes("nansum", axes);
+        self.nansum_keepdim(axes).reshape_to(shape_rules::without(self.shape(), axes))
+    }
+
+    /// [`Tensor::nansum`] with the reduced axes kept at size one.
+    #[track_caller]
+    #[must_use]
+    pub fn nansum_keepdim(&self, axes: impl IntoAxes) -> Tensor {
         self.require_float("nansum");
-        self.is_nan().select(self.constant_like(0.0), self).sum(axes)
+        self.is_nan().select(self.constant_like(0.0), self).sum_keepdim(axes)
     }
 
     /// Mean over axes of what is not NaN, NaN of nothing; floats only. PyTorch: `nanmean`.
     #[track_caller]
     #[must_use]
     pub fn nanmean(&self, axes: impl IntoAxes) -> Tensor {
+        let axes = self.axes("nanmean", axes);
+        self.nanmean_keepdim(axes).reshape_to(shape_rules::without(self.shape(), axes))
+    }
+
+    /// [`Tensor::nanmean`] with the reduced axes kept at size one.
+    #[track_caller]
+    #[must_use]
+    pub fn nanmean_keepdim(&self, axes: impl IntoAxes) -> Tensor {
         self.require_float("nanmean");
         let axes = self.axes("nanmean", axes);
-        let axes: Vec<isize> = axes.iter().map(|axis| axis as isize).collect();
         let x = self.wide();
         let kept = x.is_nan().logical_not();
-        let count = kept.cast(x.dtype()).sum(&axes[..]);
-        (kept.select(&x, x.constant_like(0.0)).sum(&axes[..]) / count).cast(self.dtype())
+        let count = kept.cast(x.dtype()).sum_keepdim(axes);
+        (kept.select(&x, x.constant_like(0.0)).sum_keepdim(axes) / count).cast(self.dtype())
     }
 
     /// The elements at an index along an axis, which is dropped, and the index.

@@ -11,12 +11,17 @@ use crate::{DType, Shape, Tensor};
 
 impl Tensor {
     /// `result[.., i, ..] = self[.., index[.., i, ..], ..]` along `axis`; the index has this tensor's
-    /// shape but for that axis, and may be shorter in the others. The result has the index's shape.
+    /// shape but for that axis, and may be shorter in the others. The result has the index's shape. A tensor
+    /// without axes counts as one of one element.
     ///
     /// Panics if shapes do not fit or the index is no integer tensor. PyTorch: `torch.gather`.
     #[track_caller]
     #[must_use]
     pub fn gather(&self, axis: isize, index: &Tensor) -> Tensor {
+        if self.rank() == 0 && index.rank() < 2 {
+            let line = self.atleast_1d().gather(axis, &index.atleast_1d());
+            return line.reshape_to(*index.shape());
+        }
         let axis = self.axis("gather", axis);
         let part = self.beginning(index.shape(), Some(axis));
         structured::gather("gather", part.shape(), index.shape(), axis).or_fail();
@@ -25,7 +30,7 @@ impl Tensor {
 
     /// The first elements along each axis that is longer than in a shape of the same rank, but for one axis.
     #[track_caller]
-    fn beginning(&self, shape: &Shape, but: Option<usize>) -> Tensor {
+    pub(super) fn beginning(&self, shape: &Shape, but: Option<usize>) -> Tensor {
         if shape.rank() != self.rank() {
             return self.clone();
         }
@@ -45,6 +50,10 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn scatter_add(&self, axis: isize, index: &Tensor, updates: &Tensor) -> Tensor {
+        if self.rank() == 0 && index.rank() < 2 {
+            let (index, updates) = (index.atleast_1d(), updates.atleast_1d());
+            return self.atleast_1d().scatter_add(axis, &index, &updates).reshape_to(Shape::SCALAR);
+        }
         shape_rules::same_dtype("scatter_add", self.dtype(), updates.dtype()).or_fail();
         self + &Tensor::scatter_add_zeros(*self.shape(), axis, index, updates)
     }
@@ -90,14 +99,17 @@ impl Tensor {
         self.take_for("take", axis, index)
     }
 
-    /// [`Tensor::take`] with a 1-D index.
+    /// [`Tensor::take`] with a 1-D index. Of a tensor without axes it is that tensor.
     ///
-    /// Panics if the index is not 1-D. PyTorch: `torch.index_select`.
+    /// Panics if the index is not 1-D, or does not name the one element of a tensor without axes. PyTorch: `torch.index_select`.
     #[track_caller]
     #[must_use]
     pub fn index_select(&self, axis: isize, index: &Tensor) -> Tensor {
         let shape = index.shape();
         structured::rank("index_select", "a 1-D index", shape, 1).or_fail();
+        if self.rank() == 0 && shape.count() == 1 {
+            return self.atleast_1d().index_select(axis, index).reshape_to(Shape::SCALAR);
+        }
         self.take_for("index_select", axis, index)
     }
 

@@ -9,12 +9,18 @@ use crate::shape_rules::{self, structured};
 use crate::{Shape, Tensor};
 
 impl Tensor {
-    /// The tensors one after another along `axis`; other sizes agree, and dtypes meet in one.
+    /// The tensors one after another along `axis`; other sizes agree, and dtypes meet in one. An empty line
+    /// `[0]` among tensors of more axes does not count, as in PyTorch.
     ///
     /// Panics without tensors or if they do not fit. PyTorch: `torch.cat(tensors, dim=axis)`.
     #[track_caller]
     #[must_use]
     pub fn concat<T: Borrow<Tensor>>(tensors: &[T], axis: isize) -> Tensor {
+        let is_line = |tensor: &T| tensor.borrow().shape() == &[0][..];
+        if tensors.iter().any(is_line) && tensors.iter().any(|tensor| tensor.borrow().rank() != 1) {
+            let others = tensors.iter().filter(|&tensor| !is_line(tensor));
+            return Tensor::concat(&others.map(Borrow::borrow).collect::<Vec<_>>(), axis);
+        }
         let shapes: Vec<Shape> = tensors.iter().map(|tensor| *tensor.borrow().shape()).collect();
         let rank = shapes.first().map_or(1, Shape::rank);
         let axis = shape_rules::axis("concat", axis, rank).or_fail();

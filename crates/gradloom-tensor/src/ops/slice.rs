@@ -137,16 +137,16 @@ macro_rules! s {
 }
 
 /// Start, step and count of what is taken along one axis, and whether it is then reversed.
-struct Taken {
-    start: usize,
-    step: usize,
-    count: usize,
-    reversed: bool,
+pub(super) struct Taken {
+    pub(super) start: usize,
+    pub(super) step: usize,
+    pub(super) count: usize,
+    pub(super) reversed: bool,
 }
 
 impl Taken {
     /// NumPy's rule for a range over `size` elements.
-    fn new(start: Option<isize>, end: Option<isize>, step: isize, size: usize) -> Taken {
+    pub(super) fn new(start: Option<isize>, end: Option<isize>, step: isize, size: usize) -> Taken {
         let size = size as isize;
         // Going backwards, the end of everything is before index 0.
         let (low, high) = if step > 0 { (0, size) } else { (-1, size - 1) };

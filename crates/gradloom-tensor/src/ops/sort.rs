@@ -2,7 +2,7 @@
 
 use crate::error::OrFail;
 use crate::op::Op;
-use crate::{DType, Tensor, shape_rules};
+use crate::{DType, Shape, Tensor, shape_rules};
 
 impl Tensor {
     /// The indices (`i32`) that sort along an axis; stable, NaN counts as largest.
@@ -30,12 +30,17 @@ impl Tensor {
         (self.gather_checked(self.axis("sort", axis), &indices), indices)
     }
 
-    /// The `count` largest (or smallest) elements along an axis in order, and their indices (`i32`).
+    /// The `count` largest (or smallest) elements along an axis in order, and their indices (`i32`). A tensor
+    /// without axes is its own largest element.
     ///
     /// Panics if the axis is out of range or shorter than `count`. PyTorch: `torch.topk`.
     #[track_caller]
     #[must_use]
     pub fn topk(&self, count: usize, axis: isize, largest: bool) -> (Tensor, Tensor) {
+        if self.rank() == 0 && count == 1 {
+            let (line, index) = self.atleast_1d().topk(count, axis, largest);
+            return (line.reshape_to(Shape::SCALAR), index.reshape_to(Shape::SCALAR));
+        }
         let index = self.axis("topk", axis);
         let size = self.shape()[index];
         assert!(count <= size, "topk: {count} elements asked of axis {axis} of size {size}");

@@ -1,0 +1,235 @@
+//! Axes, elements and tensors in other groups: several axes moved at once, parts by places, elements repeated
+//! by counts, combinations.
+
+use std::borrow::Borrow;
+
+use crate::error::OrFail;
+use crate::{DType, Device, Scalar, Shape, Tensor, shape_rules};
+
+impl Tensor {
+    /// The axes `from[i]` moved to the places `to[i]`, the others in their order. PyTorch: `movedim` with
+    /// several axes.
+    ///
+    /// Panics if there are not as many of both, or an axis is out of range or named twice.
+    #[track_caller]
+    #[must_use]
+    pub fn movedims(&self, from: &[isize], to: &[isize]) -> Tensor {
+        const OP: &str = "movedims";
+        assert!(from.len() == to.len(), "{OP}: {} axes to {} places", from.len(), to.len());
+        let rank = self.rank();
+        shape_rules::axes(OP, from, rank).and_then(|_| shape_rules::axes(OP, to, rank)).or_fail();
+        let mut order: Vec<Option<isize>> = vec![None; rank];
+        for (&from, &to) in from.iter().zip(to) {
+            order[self.axis(OP, to)] = Some(self.axis(OP, from) as isize);
+        }
+        let mut others = (0..rank as isize)
+            .filter(|axis| !order.contains(&Some(*axis)))
+            .collect::<Vec<_>>()
+            .into_iter();
+        let order: Vec<isize> =
+            order.iter().filter_map(|axis| axis.or_else(|| others.next())).collect();
+        self.permute(&order)
+    }
+
+    /// [`Tensor::diag_embed`] with the matrices along two axes of the result instead of the last. PyTorch:
+    /// `diag_embed(dim1, dim2)`.
+    ///
+    /// Panics if the axes are equal or out of range.
+    #[track_caller]
+    #[must_use]
+    pub fn diag_embed_axes(&self, offset: isize, first: isize, second: isize) -> Tensor {
+        self.diag_embed(offset).movedims(&[-2, -1], &[first, second])
+    }
+
+    /// Element `i` along an axis `counts[i]` times in a row. PyTorch: `repeat_interleave` with a tensor.
+    ///
+    /// Panics if the axis is out of range, or there is not one count for each of its elements.
+    #[track_caller]
+    #[must_use]
+    pub fn repeat_interleave_each(&self, counts: &[usize], axis: isize) -> Tensor {
+        const OP: &str = "repeat_interleave_each";
+        let at = self.axis(OP, axis);
+        let size = self.shape()[at];
+        assert!(counts.len() == size, "{OP}: {} counts for an axis of {size}", counts.len());
+        let places = counts
+            .iter()
+            .enumerate()
+            .flat_map(|(place, &count)| std::iter::repeat_n(place as i32, count));
+        self.taken_at(OP, axis, places.collect())
+    }
+
+    /// `length` elements of an axis from a start that is itself a tensor of one integer; negative counts from
+    /// the end. PyTorch: `torch.narrow` with a tensor.
+    ///
+    /// Panics if the length is more than the axis, or the start is not one integer; a part that is not all
+    /// there fails the evaluation.
+    #[track_caller]
+    #[must_use]
+    pub fn narrow_at(&self, axis: isize, start: &Tensor, length: usize) -> Tensor {
+        const OP: &str = "narrow_at";
+        let size = self.shape()[self.axis(OP, axis)];
+        assert!(length <= size, "{OP}: {length} elements of axis {axis} of size {size}");
+        shape_rules::int(OP, start.dtype()).or_fail();
+        assert!(start.count() == 1, "{OP}: a start of shape {}, not one", start.shape());
+        let start = start.reshape_to(Shape::SCALAR).cast(DType::I32);
+        let start = start.lt(0).select(start.add(size as i64), &start);
+        let start = start.checked_index(size - length + 1, OP);
+        self.take(axis, &start.add(Tensor::arange(length, self.device())))
+    }
+
+    /// The parts of an axis between places where it is cut, one more than there are places. Negative places
+    /// count from the end; those beyond it are the end; a part that would end before it begins is empty.
+    /// PyTorch: `tensor_split` with a list.
+    ///
+    /// Panics if the axis is out of range.
+    #[track_caller]
+    #[must_use]
+    pub fn tensor_split_at(&self, places: &[isize], axis: isize) -> Vec<Tensor> {
+        let size = self.shape()[self.axis("tensor_split_at", axis)];
+        let mut first = 0;
+        let end = size as isize;
+        let ends = places.iter().map(|&place| if place < 0 { place + end } else { place });
+        let parts = ends.chain([end]).map(|place| {
+            let place = place.clamp(0, end) as usize;
+            let start = std::mem::replace(&mut first, place).min(place);
+            self.narrow(axis, start, place - start)
+        });
+        parts.collect()
+    }
+
+    /// `count` parts of an axis whose sizes differ by one at most, longer ones first. PyTorch: `tensor_split`
+    /// with a number.
+    ///
+    /// Panics if the axis is out of range, or the number is 0.
+    #[track_caller]
+    #[must_use]
+    pub fn tensor_split(&self, count: usize, axis: isize) -> Vec<Tensor> {
+        assert!(count > 0, "tensor_split: the number of parts is 0");
+        let size = self.shape()[self.axis("tensor_split", axis)];
+        let cut = |at: usize| (at * (size / count) + at.min(size % count)) as isize;
+        self.tensor_split_at(&(1..count).map(cut).collect::<Vec<_>>(), axis)
+    }
+
+    /// All ways to take `count` elements of a line, in their order: `[N] -> [ways, count]`; with
+    /// `replacement` an element may be taken again. PyTorch: `torch.combinations`.
+    ///
+    /// Panics unless there is one axis and `count` is positive.
+    #[track_caller]
+    #[must_use]
+    pub fn combinations(&self, count: usize, replacement: bool) -> Tensor {
+        const OP: &str = "combinations";
+        assert!(self.rank() == 1, "{OP}: of a tensor of shape {}, not of a line", self.shape());
+        assert!(count > 0, "{OP}: of 0 elements");
+        let size = self.count();
+        let mut ways: Vec<Vec<i32>> = vec![Vec::new()];
+        for _ in 0..count {
+            let longer = ways.iter().flat_map(|way| {
+                let next = way.last().map_or(0, |&last| last + i32::from(!replacement));
+                (next..size as i32).map(move |place| [&way[..], &[place]].concat())
+            });
+            ways = longer.collect();
+        }
+        let number = ways.len();
+        self.taken_at(OP, 0, ways.concat()).reshape_to(Shape::new(&[number, count]))
+    }
+
+    /// [`Tensor::meshgrid`] with the first two axes of the results exchanged: rows vary with the second
+    /// tensor. PyTorch: `meshgrid(indexing="xy")`.
+    ///
+    /// Panics as it does.
+    #[track_caller]
+    #[must_use]
+    pub fn meshgrid_xy(axes: &[Tensor]) -> Vec<Tensor> {
+        let grids = Tensor::meshgrid(axes);
+        if axes.len() < 2 {
+            return grids;
+        }
+        grids.iter().map(|grid| grid.transpose(0, 1)).collect()
+    }
+
+    /// `[rows, columns]` with ones on the diagonal, zeros elsewhere. PyTorch: `eye(n, m)`.
+    #[track_caller]
+    pub fn eye_matrix(rows: usize, columns: usize, dtype: DType, device: &Device) -> Tensor {
+        let shape = [rows, columns];
+        Tensor::iota(shape, 0, device).eq(Tensor::iota(shape, 1, device)).cast(dtype)
+    }
+
+    /// `value` around, as many elements before and after along each axis as `padding[axis]` says; numbers below
+    /// zero cut elements off. PyTorch: `F.pad`, which lists axes from the last.
+    ///
+    /// Panics if there is not one pair for each axis, more is cut off than there is, or too many elements come
+    /// of it.
+    #[track_caller]
+    #[must_use]
+    pub fn pad_or_cut(&self, padding: &[(isize, isize)], value: impl Into<Scalar>) -> Tensor {
+        const OP: &str = "pad_or_cut";
+        assert!(
+            padding.len() == self.rank(),
+            "{OP}: {} pairs for shape {}",
+            padding.len(),
+            self.shape()
+        );
+        let mut kept = self.clone();
+        for (axis, &(before, after)) in padding.iter().enumerate() {
+            let (front, back) = (before.min(0).unsigned_abs(), after.min(0).unsigned_abs());
+            let size = self.shape()[axis];
+            assert!(
+                front.checked_add(back).is_some_and(|cut| cut <= size),
+                "{OP}: ({before}, {after}) cuts more off axis {axis} than its {size} elements"
+            );
+            kept = kept.narrow(axis as isize, front, size - front - back);
+        }
+        let added = |size: isize| size.max(0).unsigned_abs();
+        let around: Vec<(usize, usize)> =
+            padding.iter().map(|&(before, after)| (added(before), added(after))).collect();
+        kept.pad_value(&around, value)
+    }
+
+    /// The elements in row-major order under another shape: as many of the first as it has, and zeros (false)
+    /// where there are no more. PyTorch: `torch.Tensor.resize_`, which leaves new elements as they are.
+    #[track_caller]
+    #[must_use]
+    pub fn resize(&self, shape: impl Into<Shape>) -> Tensor {
+        let shape = shape.into();
+        let (count, own) = (shape.count(), self.count());
+        let line = self.reshape_to(Shape::new(&[own])).narrow(0, 0, own.min(count));
+        line.pad(&[(0, count - own.min(count))]).reshape_to(shape)
+    }
+
+    /// Each tensor cut into `count` chunks along an axis, with zeros at its end so that all are equal, and chunk
+    /// `i` of all tensors one after another: the axis has `count` elements, and one axis after it what the
+    /// tensors have from it on. PyTorch: `torch._chunk_cat`.
+    ///
+    /// Panics if there is no tensor, `count` is 0, or tensors differ in an axis before this one.
+    #[track_caller]
+    #[must_use]
+    pub fn chunk_concat<T: Borrow<Tensor>>(tensors: &[T], axis: isize, count: usize) -> Tensor {
+        const OP: &str = "chunk_concat";
+        assert!(count > 0, "{OP}: the number of chunks is 0");
+        let lines = tensors.iter().map(|tensor| {
+            let tensor = tensor.borrow();
+            let axis = tensor.axis(OP, axis);
+            let size = tensor.shape()[axis];
+            let mut padding = vec![(0, 0); tensor.rank()];
+            padding[axis] = (0, size.next_multiple_of(count) - size);
+            let padded = tensor.pad(&padding);
+            let each = padded.shape()[axis..].iter().product::<usize>() / count;
+            let outer = &tensor.shape()[..axis];
+            padded.reshape_to(Shape::new(&[outer, &[count, each]].concat()))
+        });
+        Tensor::concat(&lines.collect::<Vec<_>>(), -1)
+    }
+
+    /// The elements at places along an axis that are known, and in range.
+    #[track_caller]
+    pub(super) fn taken_at(&self, op: &'static str, axis: isize, places: Vec<i32>) -> Tensor {
+        let count = places.len();
+        if count == 0 {
+            return self.narrow(axis, 0, 0);
+        }
+        match Tensor::from_vec(places, [count], self.device()) {
+            Ok(index) => self.take(axis, &index),
+            Err(error) => panic!("{op}: {error}"),
+        }
+    }
+}
