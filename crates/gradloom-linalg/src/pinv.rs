@@ -2,13 +2,14 @@
 
 use faer::linalg::svd::ComputeSvdVectors;
 use gradloom_tensor::custom_op::{HostOperand, HostResult, TensorType};
-use gradloom_tensor::{DType, Error, Result, Shape, Tensor};
+use gradloom_tensor::{DType, Error, Operand, Result, Shape, Tensor};
 
 use crate::batch::{Matrices, each, elements};
 use crate::check;
+use crate::eigh::eigvalsh;
 use crate::kernels::least_squares::{System, pseudoinverse, solve};
 use crate::kernels::svd::Workspace;
-use crate::matrices::t;
+use crate::matrices::{strictly_lower, t};
 use crate::op::{MatrixOp, apply};
 use crate::real::Real;
 use crate::svd::svdvals;
@@ -18,30 +19,53 @@ use crate::svd::svdvals;
 ///
 /// The default is PyTorch's: the larger of m and n times the distance from 1 to the next number, of the
 /// largest singular value; and no part of it where a number is given that is not zero.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Tolerance {
-    absolute: Option<f64>,
-    relative: Option<f64>,
+    absolute: Option<Operand>,
+    relative: Option<Operand>,
 }
 
 impl Tolerance {
-    /// With a number. PyTorch: `atol`.
+    /// With a number, or one for each matrix, `[..]`. PyTorch: `atol`.
     #[must_use]
-    pub fn absolute(self, absolute: f64) -> Tolerance {
-        Tolerance { absolute: Some(absolute), ..self }
+    pub fn absolute(self, absolute: impl Into<Operand>) -> Tolerance {
+        Tolerance { absolute: Some(absolute.into()), ..self }
     }
 
-    /// With a part of the largest singular value. PyTorch: `rtol`.
+    /// With a part of the largest singular value, or one for each matrix, `[..]`. PyTorch: `rtol`.
     #[must_use]
-    pub fn relative(self, relative: f64) -> Tolerance {
-        Tolerance { relative: Some(relative), ..self }
+    pub fn relative(self, relative: impl Into<Operand>) -> Tolerance {
+        Tolerance { relative: Some(relative.into()), ..self }
     }
 
-    /// The number, and the part for matrices of this size.
-    fn resolve(self, [rows, columns]: [usize; 2], dtype: DType) -> [f64; 2] {
-        let absolute = self.absolute.unwrap_or(0.0);
-        let default = if absolute > 0.0 { 0.0 } else { rounding([rows, columns], dtype) };
-        [absolute, self.relative.unwrap_or(default)]
+    /// The number and the part for each of the matrices, `[..]`; neither has a gradient.
+    #[track_caller]
+    fn resolve(self, op: &str, a: &Tensor) -> [Tensor; 2] {
+        let batch = Shape::new(&a.shape()[..a.rank() - 2]);
+        let full = |value: f64| Tensor::full(batch, value, a.dtype(), a.device());
+        let of = |operand: Operand| match operand {
+            Operand::Scalar(scalar) => full(scalar.as_f64()),
+            Operand::Tensor(tensor) => {
+                let met = check::broadcast(op, &batch, tensor.shape());
+                assert!(
+                    met == batch,
+                    "{op}: a tolerance {} does not fit matrices {}",
+                    tensor.shape(),
+                    a.shape()
+                );
+                tensor.detach().cast(a.dtype()).broadcast_to(batch)
+            }
+        };
+        let default = rounding([a.size(-2), a.size(-1)], a.dtype());
+        match (self.absolute.map(&of), self.relative.map(&of)) {
+            (Some(absolute), Some(relative)) => [absolute, relative],
+            (None, Some(relative)) => [full(0.0), relative],
+            (None, None) => [full(0.0), full(default)],
+            (Some(absolute), None) => {
+                let relative = absolute.gt(0.0).select(0.0, full(default));
+                [absolute, relative]
+            }
+        }
     }
 }
 
@@ -63,14 +87,29 @@ fn rounding([rows, columns]: [usize; 2], dtype: DType) -> f64 {
 /// If A is no matrix, or of another dtype.
 #[track_caller]
 pub fn pinv(a: &Tensor, tolerance: Tolerance) -> Tensor {
-    let sizes = check::matrix("pinv", a);
-    pinv_with(a, tolerance.resolve(sizes, a.dtype()))
+    check::matrix("pinv", a);
+    pinv_with(a, &tolerance.resolve("pinv", a))
 }
 
 #[track_caller]
-fn pinv_with(a: &Tensor, cutoff: [f64; 2]) -> Tensor {
-    let [inverse] = apply(Pinv { cutoff: cutoff.map(f64::to_bits) }, &[a]);
+fn pinv_with(a: &Tensor, [absolute, relative]: &[Tensor; 2]) -> Tensor {
+    let [inverse] = apply(Pinv, &[a, absolute, relative]);
     inverse
+}
+
+/// [`pinv`] of symmetric matrices `[.., n, n]`, of which only the lower triangle is read. Gradients are those
+/// of the symmetric matrix. PyTorch: `torch.linalg.pinv(hermitian=True)`.
+///
+/// # Errors
+/// As [`pinv`].
+///
+/// # Panics
+/// If the matrices are not square, or of another dtype.
+#[track_caller]
+pub fn pinv_hermitian(a: &Tensor, tolerance: Tolerance) -> Tensor {
+    check::square("pinv_hermitian", a);
+    let symmetric = a.tril(0) + t(&strictly_lower(a));
+    pinv_with(&symmetric, &tolerance.resolve("pinv_hermitian", a))
 }
 
 /// The number of singular values above the tolerance: `[.., m, n] -> [..]`, i32.
@@ -84,14 +123,33 @@ fn pinv_with(a: &Tensor, cutoff: [f64; 2]) -> Tensor {
 /// If A is no matrix, or of another dtype.
 #[track_caller]
 pub fn matrix_rank(a: &Tensor, tolerance: Tolerance) -> Tensor {
-    let sizes = check::matrix("matrix_rank", a);
-    let [absolute, relative] = tolerance.resolve(sizes, a.dtype());
-    let values = svdvals(&a.detach());
+    check::matrix("matrix_rank", a);
+    rank(svdvals(&a.detach()), tolerance.resolve("matrix_rank", a))
+}
+
+/// [`matrix_rank`] of symmetric matrices `[.., n, n]`, of which only the lower triangle is read: by the
+/// magnitudes of eigenvalues, which costs less. PyTorch: `torch.linalg.matrix_rank(hermitian=True)`.
+///
+/// # Errors
+/// As [`pinv`].
+///
+/// # Panics
+/// If the matrices are not square, or of another dtype.
+#[track_caller]
+pub fn matrix_rank_hermitian(a: &Tensor, tolerance: Tolerance) -> Tensor {
+    check::square("matrix_rank_hermitian", a);
+    let values = eigvalsh(&a.detach()).abs();
+    rank(values, tolerance.resolve("matrix_rank_hermitian", a))
+}
+
+/// How many values `[.., k]` are above a tolerance `[..]`.
+#[track_caller]
+fn rank(values: Tensor, [absolute, relative]: [Tensor; 2]) -> Tensor {
     if values.size(-1) == 0 {
         return values.count_nonzero(-1);
     }
-    let cutoff = (values.max_keepdim(-1) * relative).maximum(absolute);
-    values.gt(cutoff).count_nonzero(-1)
+    let cutoff = (values.max(-1) * relative).maximum(absolute);
+    values.gt(cutoff.unsqueeze(-1)).count_nonzero(-1)
 }
 
 /// What [`lstsq`] gives.
@@ -104,6 +162,9 @@ pub struct LeastSquares {
     pub residuals: Tensor,
     /// The rank of each matrix: `[..]`, i32.
     pub rank: Tensor,
+    /// The singular values of each matrix, largest first: `[.., k]`, k the smaller of m and n. They are not
+    /// computed unless they are asked for.
+    pub singular_values: Tensor,
 }
 
 /// The solution of `A X = B` in the sense of least squares: `[.., m, n], [.., m, k] -> [.., n, k]`. A `b` of
@@ -130,6 +191,7 @@ pub fn lstsq(a: &Tensor, b: &Tensor, cutoff: Option<f64>) -> LeastSquares {
     assert!(height == rows, "{op}: A {} and B {} do not fit A X = B", a.shape(), b.shape());
     let batch = check::broadcast(op, &a.shape()[..a.rank() - 2], &b.shape()[..b.rank() - 2]);
     let full = |last: [usize; 2]| batch.iter().copied().chain(last).collect::<Shape>();
+    let singular_values = svdvals(a);
     let (a, b) = (a.broadcast_to(full([rows, columns])), b.broadcast_to(full([rows, width])));
     let cutoff = cutoff.unwrap_or_else(|| rounding([rows, columns], a.dtype()));
     let [solution, rank] = apply(Lstsq { cutoff: cutoff.to_bits() }, &[&a, &b]);
@@ -142,14 +204,13 @@ pub fn lstsq(a: &Tensor, b: &Tensor, cutoff: Option<f64>) -> LeastSquares {
         solution: squeezed(solution),
         residuals: if rows > columns { squeezed(residuals) } else { residuals },
         rank: rank.detach().cast(DType::I32),
+        singular_values,
     }
 }
 
+/// Matrices, and for each a number and a part of the largest singular value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Pinv {
-    /// A number and a part of the largest singular value, as bits.
-    cutoff: [u64; 2],
-}
+struct Pinv;
 
 impl MatrixOp for Pinv {
     fn name(&self) -> &'static str {
@@ -168,12 +229,12 @@ impl MatrixOp for Pinv {
     ) -> Result<()> {
         let of = Matrices::of(&operands[0].of)?;
         let of_a = operands[0].elements::<T>();
-        let [absolute, relative] = self.cutoff.map(f64::from_bits);
+        let [absolute, relative] = [1, 2].map(|number| operands[number].elements::<T>());
         let memory = || Workspace::<T>::new(of.rows, of.columns, ComputeSvdVectors::Thin);
         let cost = 12 * of.least() * of.size();
         let sizes = [of.rows, of.columns];
         each(&of.batch, cost, elements(results)?, memory, |memory, index, [inverse]| {
-            let cutoff = |most: f64| absolute.max(relative * most);
+            let cutoff = |most: f64| absolute[index].wide().max(relative[index].wide() * most);
             pseudoinverse(memory, of.matrix(of_a, index), sizes, cutoff, inverse).map(drop)
         })
     }
@@ -184,7 +245,7 @@ impl MatrixOp for Pinv {
         results: &[Tensor],
         gradients: &[Tensor],
     ) -> Vec<Option<Tensor>> {
-        vec![Some(of_pinv(&operands[0], &results[0], &gradients[0]))]
+        vec![Some(of_pinv(&operands[0], &results[0], &gradients[0])), None, None]
     }
 }
 
@@ -259,7 +320,8 @@ impl MatrixOp for Lstsq {
         gradients: &[Tensor],
     ) -> Vec<Option<Tensor>> {
         let [a, b] = [&operands[0], &operands[1]];
-        let inverse = pinv_with(a, [0.0, f64::from_bits(self.cutoff)]);
+        let tolerance = Tolerance::default().relative(f64::from_bits(self.cutoff));
+        let inverse = pinv(a, tolerance);
         let of_a = of_pinv(a, &inverse, &gradients[0].matmul(&t(b)));
         vec![Some(of_a), Some(t(&inverse).matmul(&gradients[0]))]
     }

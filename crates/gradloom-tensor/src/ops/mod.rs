@@ -25,7 +25,13 @@ pub mod attention;
 pub mod loss;
 pub mod scan;
 mod search;
+mod bits;
+mod bessel;
+mod incomplete_gamma;
 pub mod cumulative;
+pub mod statistics;
+pub mod histogram;
+pub mod by_value;
 pub mod rearrange;
 pub mod contract;
 #[cfg(test)]
