@@ -9,6 +9,9 @@ Inputs are made in float32 and are exact there. Outputs and gradients are comput
 that they are right to the last digit of float32. The gradient is that of the sum of all floating-point
 outputs, each element times `weight(k)`, k counting through the outputs one after another.
 
+A sample whose outputs are not determined by its operands (random numbers, memory that is not initialised)
+has `"undetermined": true`. Of such a sample only shapes and dtypes can be compared.
+
 A file is JSON, a line with the operator's name and then one for each sample; tensors have their gradient
 beside them. Needs torch 2.15, numpy and expecttest.
 """
@@ -16,12 +19,17 @@ beside them. Needs torch 2.15, numpy and expecttest.
 import argparse, gzip, json, pathlib, sys, warnings
 
 import torch
+from torch.testing._internal import common_methods_invocations
 from torch.testing._internal.common_methods_invocations import op_db
 from torch.utils._pytree import tree_flatten, tree_map
+
+# The database's calls of random operators set the seed themselves; here each run has its own.
+common_methods_invocations.wrapper_set_seed = lambda op, *args, **kwargs: op(*args, **kwargs)
 
 warnings.filterwarnings("ignore")
 ELEMENTS_MAX = 20_000
 SLICE_ELEMENTS_MAX = 400
+SEED, SEEDS = 7, range(8, 16)
 
 KINDS = {
     torch.float32: "f32", torch.float64: "f64", torch.int64: "i64", torch.int32: "i32", torch.bool: "bool",
@@ -84,6 +92,9 @@ def encode(x):
         return {"slice": [encode(x.start), encode(x.stop), encode(x.step)]}
     if x is Ellipsis:
         return {"ellipsis": True}
+    objects = (torch.nn.Module, torch.nn.LinearCrossEntropyOptions, torch.memory_format, torch.layout, torch.device)
+    if isinstance(x, objects):
+        return {"object": repr(x)}
     raise NotImplementedError(type(x).__name__)
 
 
@@ -99,22 +110,49 @@ def leaves(tree):
     return [x for x in tree_flatten(tree)[0] if isinstance(x, torch.Tensor)]
 
 
-def sample_of(op, sample, gradients):
-    given = (sample.input, list(sample.args), dict(sample.kwargs))
-    DESCRIBED.clear()
-    line = {"input": encode(given[0]), "args": encode(given[1]),
-            "kwargs": {name: encode(value) for name, value in given[2].items()}}
-    texts = {id(x): text for x, text in DESCRIBED}
+def run(op, given):
+    """The outputs as tensors, or what it is that is no tensor, and what each tensor given was widened to."""
     widened = {}
     first, args, kwargs = tree_map(lambda x: widened.setdefault(id(x), wide(x)), given)
     result = op(first, *args, **kwargs)
     results = leaves(result) if not isinstance(result, torch.Tensor) else [result]
     # Complex numbers are pairs.
     results = [torch.view_as_real(x.resolve_conj()) if x.is_complex() else x for x in results]
+    return results, result, widened
+
+
+def undetermined(op, given, results, drew):
+    """Whether the elements are not determined by the operands: another run with another seed gives others
+    (tried if random numbers were drawn), or they are of memory that nothing was written to."""
+    if op.name.startswith(("empty", "new_empty")):
+        return True
+    if op.name.startswith("resize"):
+        return any(x.numel() > given[0].numel() for x in results)
+    results = [x.detach().clone() for x in results]
+    for seed in SEEDS if drew else []:
+        torch.manual_seed(seed)
+        again, _, _ = run(op, given)
+        if any(x.shape != y.shape or not torch.equal(x, y) for x, y in zip(results, again)):
+            return True
+    return False
+
+
+def sample_of(op, sample, gradients):
+    given = (sample.input, list(sample.args), dict(sample.kwargs))
+    DESCRIBED.clear()
+    line = {"input": encode(given[0]), "args": encode(given[1]),
+            "kwargs": {name: encode(value) for name, value in given[2].items()}}
+    texts = {id(x): text for x, text in DESCRIBED}
+    torch.manual_seed(SEED)
+    state = torch.get_rng_state()
+    results, result, widened = run(op, given)
+    drew = not torch.equal(state, torch.get_rng_state())
     if not results:
         line["outputs"] = [encode(result)]
         return line
     line["outputs"] = [tensor(x) for x in results]
+    if undetermined(op, given, results, drew):
+        line["undetermined"] = True
     wanted = [(x, widened[id(x)]) for x in leaves(given) if x.requires_grad]
     if not gradients or not wanted:
         return line
@@ -149,7 +187,7 @@ def main():
             continue
         lines, left_out = [], {}
         gradients = op.supports_autograd and torch.float32 in op.backward_dtypes
-        torch.manual_seed(7)
+        torch.manual_seed(SEED)
         try:
             samples = list(op.sample_inputs("cpu", torch.float32, requires_grad=gradients))
         except Exception as error:
@@ -161,7 +199,6 @@ def main():
             if options.slice and len(lines) == options.slice:
                 break
             try:
-                torch.manual_seed(7)
                 lines.append(json.dumps(sample_of(op, sample, gradients), separators=(",", ":")))
             except Exception as error:
                 left_out[type(error).__name__] = left_out.get(type(error).__name__, 0) + 1

@@ -17,6 +17,8 @@ pub struct Counts {
     pub mapped: bool,
     /// Right in values and gradients.
     pub passed: usize,
+    /// Right in shape, dtype and finiteness; there is nothing else to compare, as elements are random.
+    pub shape_alone: usize,
     /// What is wrong with the others.
     pub failed: Vec<String>,
     /// Samples with options that the row does not know, and which.
@@ -31,11 +33,13 @@ pub fn all(golden: &[Golden], device: &Device, most: usize) -> Vec<Counts> {
     let mut found = Vec::new();
     for Golden { op, samples } in golden {
         let row = rows.iter().find(|row| row.name == op);
-        let (mut passed, mut failed, mut skipped, mut lacking) = (0, Vec::new(), Vec::new(), 0);
+        let (mut passed, mut shape_alone, mut lacking) = (0, 0, 0);
+        let (mut failed, mut skipped) = (Vec::new(), Vec::new());
         for (index, sample) in samples.iter().enumerate().take(most) {
             let Some(row) = row else { break };
             match run(row, sample, device) {
                 Outcome::Passed => passed += 1,
+                Outcome::ShapeAlone => shape_alone += 1,
                 Outcome::Failed(reason) => failed.push(format!("sample {index}: {reason}")),
                 Outcome::Skipped(reason) => skipped.push(reason),
                 Outcome::Lacking => lacking += 1,
@@ -45,6 +49,7 @@ pub fn all(golden: &[Golden], device: &Device, most: usize) -> Vec<Counts> {
             op: op.clone(),
             mapped: row.is_some(),
             passed,
+            shape_alone,
             failed,
             skipped,
             lacking,
@@ -58,10 +63,11 @@ pub fn markdown(devices: &[(String, Vec<Counts>)]) -> String {
     let mut text = String::from(
         "# Conformance\n\n\
          PyTorch's own operator samples (the OpInfo database inside the torch package) on the devices of one \
-         machine: values, and gradients of the first order, against results computed in f64. Written by \
-         `cargo xtask conformance`.\n\n\
-         | device | operators | mapped | samples passed | failed | no kernel | options not known |\n\
-         | --- | --- | --- | --- | --- | --- | --- |\n",
+         machine: values, and gradients of the first order, against results computed in f64. Where elements \
+         are random numbers or memory without values, only shapes, dtypes and finiteness are compared, which \
+         counts as \"shape alone\". Written by `cargo xtask conformance`.\n\n\
+         | device | operators | mapped | samples passed | shape alone | failed | no kernel | options not known |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- |\n",
     );
     let sum =
         |counts: &[Counts], of: fn(&Counts) -> usize| -> usize { counts.iter().map(of).sum() };
@@ -69,24 +75,30 @@ pub fn markdown(devices: &[(String, Vec<Counts>)]) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "| {device} | {} | {} | {} | {} | {} | {} |",
+            "| {device} | {} | {} | {} | {} | {} | {} | {} |",
             counts.len(),
             counts.iter().filter(|op| op.mapped).count(),
             sum(counts, |op| op.passed),
+            sum(counts, |op| op.shape_alone),
             sum(counts, |op| op.failed.len()),
             sum(counts, |op| op.lacking),
             sum(counts, |op| op.skipped.len()),
         );
     }
     let Some((_, counts)) = devices.first() else { return text };
-    text.push_str("\n## Operators\n\n| operator | passed | failed | options not known |\n");
-    text.push_str("| --- | --- | --- | --- |\n");
+    text.push_str(
+        "\n## Operators\n\n\
+         | operator | passed | shape alone | failed | options not known |\n\
+         | --- | --- | --- | --- | --- |\n",
+    );
     for op in counts.iter().filter(|op| op.mapped) {
         let mut reasons = op.skipped.clone();
         reasons.sort();
         reasons.dedup();
         let reasons = reasons.join("; ").replace('|', "\\|");
-        let _ = writeln!(text, "| `{}` | {} | {} | {reasons} |", op.op, op.passed, op.failed.len());
+        let Counts { op, passed, shape_alone, failed, .. } = op;
+        let failed = failed.len();
+        let _ = writeln!(text, "| `{op}` | {passed} | {shape_alone} | {failed} | {reasons} |");
     }
     let missing: Vec<String> =
         counts.iter().filter(|op| !op.mapped).map(|op| format!("`{}`", op.op)).collect();

@@ -13,6 +13,8 @@ use crate::table::Row;
 pub enum Outcome {
     /// Values and gradients are right.
     Passed,
+    /// Shapes, dtypes and finiteness are right; elements are random numbers or memory without values.
+    ShapeAlone,
     /// They are not, or there was a panic.
     Failed(String),
     /// The row does not know an option of the sample.
@@ -29,13 +31,15 @@ pub const ABSOLUTE: f64 = 1e-5;
 
 /// Runs one sample of a row.
 pub fn run(row: &Row, json: &Json, device: &Device) -> Outcome {
-    let attempt = || -> Result<Result<(), Wrong>, Skip> {
+    let attempt = || -> Result<Result<bool, Wrong>, Skip> {
         let sample = Sample::new(json, device)?;
         let outputs = (row.run)(&sample)?;
-        Ok(check(row, &sample, &outputs))
+        let determined = !sample.undetermined;
+        Ok(check(row, &sample, &outputs).map(|()| determined))
     };
     match catch_unwind(AssertUnwindSafe(attempt)) {
-        Ok(Ok(Ok(()))) => Outcome::Passed,
+        Ok(Ok(Ok(true))) => Outcome::Passed,
+        Ok(Ok(Ok(false))) => Outcome::ShapeAlone,
         Ok(Ok(Err(Wrong::Lacking))) => Outcome::Lacking,
         Ok(Ok(Err(Wrong::Differs(reason)))) => Outcome::Failed(reason),
         Ok(Err(reason)) => Outcome::Skipped(reason),
@@ -74,13 +78,13 @@ fn check(row: &Row, sample: &Sample, outputs: &[Tensor]) -> Result<(), Wrong> {
         return Err(Wrong::Differs(counts));
     }
     for (index, (output, expected)) in outputs.iter().zip(&sample.outputs).enumerate() {
-        compare(row, output, expected).map_err(|wrong| wrong.of("result", index))?;
+        compare(row, sample, output, expected).map_err(|wrong| wrong.of("result", index))?;
     }
     let leaves: Vec<&Tensor> = sample.leaves.iter().map(|(leaf, _)| leaf).collect();
     let Some(total) = total(outputs).filter(|_| !leaves.is_empty()) else { return Ok(()) };
     let gradients = grad(&total, &leaves);
     for (index, (gradient, (_, expected))) in gradients.iter().zip(&sample.leaves).enumerate() {
-        compare(row, gradient, expected).map_err(|wrong| wrong.of("gradient", index))?;
+        compare(row, sample, gradient, expected).map_err(|wrong| wrong.of("gradient", index))?;
     }
     Ok(())
 }
@@ -102,7 +106,7 @@ fn total(outputs: &[Tensor]) -> Option<Tensor> {
     total
 }
 
-fn compare(row: &Row, found: &Tensor, expected: &Expected) -> Result<(), Wrong> {
+fn compare(row: &Row, sample: &Sample, found: &Tensor, expected: &Expected) -> Result<(), Wrong> {
     if *found.shape() != expected.shape {
         return Err(Wrong::Differs(format!("shape {}, not {}", found.shape(), expected.shape)));
     }
@@ -111,6 +115,13 @@ fn compare(row: &Row, found: &Tensor, expected: &Expected) -> Result<(), Wrong> 
         return Err(Wrong::Differs(format!("dtype {}, where {wanted} is due", found.dtype())));
     }
     let values = elements(found)?;
+    if sample.undetermined {
+        let due = expected.values.iter().all(|value| value.is_finite());
+        return match values.iter().find(|value| due && !value.is_finite()) {
+            Some(value) => Err(Wrong::Differs(format!("{value}, where all is finite"))),
+            None => Ok(()),
+        };
+    }
     let largest = expected.values.iter().filter(|value| value.is_finite());
     let largest = largest.fold(0.0, |largest: f64, value| largest.max(value.abs()));
     let mut worst = (0.0, 0);

@@ -14,7 +14,7 @@ pub enum Value {
     Int(i64),
     /// A float.
     Float(f64),
-    /// A word.
+    /// A word, or how Python shows an object.
     Text(String),
     /// A dtype.
     Dtype(DType),
@@ -22,6 +22,10 @@ pub enum Value {
     Tensor(Tensor),
     /// Several.
     List(Vec<Value>),
+    /// Python's `start:stop:step`.
+    Slice(Option<isize>, Option<isize>, Option<isize>),
+    /// Python's `...`.
+    Ellipsis,
 }
 
 /// The elements that a tensor should have.
@@ -45,6 +49,8 @@ pub struct Sample {
     pub outputs: Vec<Expected>,
     /// Tensors that have gradients, and those.
     pub leaves: Vec<(Tensor, Expected)>,
+    /// Whether elements of the outputs are random numbers or memory without values.
+    pub undetermined: bool,
     /// Where it is.
     pub device: Device,
 }
@@ -68,7 +74,8 @@ impl Sample {
         let outputs = json["outputs"].as_array().ok_or("no outputs")?;
         let outputs = outputs.iter().map(expected).collect::<Result<Vec<_>, _>>()?;
         let leaves = reader.leaves;
-        Ok(Sample { input, args, kwargs, outputs, leaves, device: device.clone() })
+        let undetermined = json["undetermined"].as_bool().unwrap_or(false);
+        Ok(Sample { input, args, kwargs, outputs, leaves, undetermined, device: device.clone() })
     }
 
     /// The operand after the input at a position, or of a name.
@@ -126,11 +133,31 @@ impl Sample {
 }
 
 impl Value {
+    /// What it is, in words that fit a line whatever is in it.
+    pub fn kind(&self) -> String {
+        match self {
+            Value::None => "nothing".into(),
+            Value::Bool(value) => value.to_string(),
+            Value::Int(value) => value.to_string(),
+            Value::Float(_) => "a float".into(),
+            Value::Text(text) => format!("{text:?}"),
+            Value::Dtype(dtype) => dtype.to_string(),
+            Value::Tensor(_) => "a tensor".into(),
+            Value::List(_) => "a list".into(),
+            Value::Slice(..) => "a slice".into(),
+            Value::Ellipsis => "an ellipsis".into(),
+        }
+    }
+
+    fn where_known(&self, what: &str) -> Skip {
+        format!("{} where {what} is known", self.kind())
+    }
+
     /// The tensor.
     pub fn tensor(&self) -> Result<Tensor, Skip> {
         match self {
             Value::Tensor(tensor) => Ok(tensor.clone()),
-            other => Err(format!("{other:?} where a tensor is known")),
+            other => Err(other.where_known("a tensor")),
         }
     }
 
@@ -149,7 +176,7 @@ impl Value {
             Value::Int(value) => Ok(Operand::from(*value)),
             Value::Float(value) => Ok(Operand::from(*value)),
             Value::Bool(value) => Ok(Operand::from(*value)),
-            other => Err(format!("{other:?} where an operand is known")),
+            other => Err(other.where_known("an operand")),
         }
     }
 
@@ -159,7 +186,7 @@ impl Value {
             Value::Int(value) => Ok(*value as f64),
             Value::Float(value) => Ok(*value),
             Value::Bool(value) => Ok(f64::from(u8::from(*value))),
-            other => Err(format!("{other:?} where a number is known")),
+            other => Err(other.where_known("a number")),
         }
     }
 
@@ -173,7 +200,7 @@ impl Value {
         match self {
             Value::Int(value) => Ok(*value as isize),
             Value::Bool(value) => Ok(isize::from(*value)),
-            other => Err(format!("{other:?} where an integer is known")),
+            other => Err(other.where_known("an integer")),
         }
     }
 
@@ -187,7 +214,7 @@ impl Value {
         match self {
             Value::None => Ok(other),
             Value::Bool(value) => Ok(*value),
-            other => Err(format!("{other:?} where a truth value is known")),
+            other => Err(other.where_known("a truth value")),
         }
     }
 
@@ -196,7 +223,7 @@ impl Value {
         match self {
             Value::None => Ok(other.to_owned()),
             Value::Text(text) => Ok(text.clone()),
-            other => Err(format!("{other:?} where a word is known")),
+            other => Err(other.where_known("a word")),
         }
     }
 
@@ -247,6 +274,17 @@ impl Reader<'_> {
                     Value::Float(parse_float(text.as_str().unwrap_or_default())?)
                 } else if let Some(name) = object.get("dtype") {
                     Value::Dtype(dtype(name.as_str().unwrap_or_default())?)
+                } else if let Some(bounds) = object.get("slice") {
+                    let bounds = self.list(bounds)?;
+                    let bound = |at: usize| match bounds.get(at) {
+                        None | Some(Value::None) => Ok(None),
+                        Some(value) => value.int().map(Some),
+                    };
+                    Value::Slice(bound(0)?, bound(1)?, bound(2)?)
+                } else if let Some(text) = object.get("object") {
+                    Value::Text(text.as_str().unwrap_or_default().to_owned())
+                } else if object.contains_key("ellipsis") {
+                    Value::Ellipsis
                 } else if object.contains_key("tensor") {
                     Value::Tensor(self.tensor(json)?)
                 } else {

@@ -177,28 +177,7 @@ pub(super) fn table() -> Vec<Row> {
             }
         };
         "dstack" => |s| {
-            let grown = |x: Tensor| match x.rank() {
-                0 => x.reshape([1, 1, 1]),
-                1 => x.unsqueeze(0).unsqueeze(-1),
-                2 => x.unsqueeze(-1),
-                _ => x,
-            };
-            Tensor::concat(&s.tensors()?.into_iter().map(grown).collect::<Vec<_>>(), 2)
-        };
-        "atleast_2d" => |s| {
-            s.only(0, &[])?;
-            let x = s.x()?;
-            match x.rank() { 0 => x.reshape([1, 1]), 1 => x.unsqueeze(0), _ => x }
-        };
-        "atleast_3d" => |s| {
-            s.only(0, &[])?;
-            let x = s.x()?;
-            match x.rank() {
-                0 => x.reshape([1, 1, 1]),
-                1 => x.unsqueeze(0).unsqueeze(-1),
-                2 => x.unsqueeze(-1),
-                _ => x,
-            }
+            Tensor::concat(&s.tensors()?.iter().map(Tensor::atleast_3d).collect::<Vec<_>>(), 2)
         };
         "corrcoef" => |s| {
             let x = s.x()?;

@@ -96,7 +96,7 @@ pub(super) fn table() -> Vec<Row> {
             s.only(1, &["delta"])?;
             match s.named("reduction") {
                 Value::None => s.x()?.huber_loss(&s.t(0, "target")?, s.named("delta").float_or(1.0)?),
-                other => return Err(format!("reduction {other:?}")),
+                other => return Err(format!("reduction {}", other.kind())),
             }
         };
         "nn.functional.smooth_l1_loss" => |s| {

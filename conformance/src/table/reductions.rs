@@ -88,7 +88,7 @@ fn cast_to(s: &Sample, x: Tensor) -> Result<Tensor, Skip> {
         Value::None => Ok(x),
         Value::Dtype(DType::F64 | DType::F32) => Ok(x.cast(DType::F32)),
         Value::Dtype(dtype) => Ok(x.cast(dtype)),
-        other => Err(format!("dtype {other:?}")),
+        other => Err(format!("dtype {}", other.kind())),
     }
 }
 

@@ -105,7 +105,7 @@ fn filled(s: &Sample, value: Value, position: usize) -> Result<Tensor, Skip> {
     let dtype = match s.named("dtype") {
         Value::Dtype(DType::F64) | Value::None => DType::F32,
         Value::Dtype(dtype) => dtype,
-        other => return Err(format!("{other:?}")),
+        other => return Err(other.kind()),
     };
     Ok(Tensor::full(Shape::new(&sizes), value.float()?, dtype, &s.device))
 }
@@ -116,7 +116,7 @@ fn like(s: &Sample, value: f64) -> Result<Tensor, Skip> {
         Value::None => x.dtype(),
         Value::Dtype(DType::F64) => DType::F32,
         Value::Dtype(dtype) => dtype,
-        other => return Err(format!("{other:?}")),
+        other => return Err(other.kind()),
     };
     Ok(Tensor::full(*x.shape(), value, dtype, &s.device))
 }
@@ -199,7 +199,6 @@ pub(super) fn table() -> Vec<Row> {
             joined(s, isize::from(rank > 1), 1)?
         };
         "column_stack" => |s| joined(s, 1, 2)?;
-        "atleast_1d" => |s| { s.only(0, &[])?; let x = s.x()?; if x.rank() == 0 { x.reshape([1]) } else { x } };
         "gather" => |s| {
             let (x, index) = (s.x()?, s.t(1, "index")?);
             match x.rank() {
@@ -321,6 +320,9 @@ pub(super) fn table() -> Vec<Row> {
         "unfold_copy" => |s| windows(s)?;
     };
     let several = many! {
+        "atleast_1d" => |s| s.tensors()?.iter().map(Tensor::atleast_1d).collect();
+        "atleast_2d" => |s| s.tensors()?.iter().map(Tensor::atleast_2d).collect();
+        "atleast_3d" => |s| s.tensors()?.iter().map(Tensor::atleast_3d).collect();
         "unbind" => |s| s.x()?.unbind(s.arg(0, "dim").int_or(0)?);
         "unbind_copy" => |s| s.x()?.unbind(s.arg(0, "dim").int_or(0)?);
         "meshgrid.variadic_tensors" => |s| grids(s)?;

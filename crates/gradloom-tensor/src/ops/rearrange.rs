@@ -17,6 +17,32 @@ impl Tensor {
         self.permute(&order)
     }
 
+    /// A tensor of no axes as `[1]`, others as they are. PyTorch: `torch.atleast_1d`.
+    #[must_use]
+    pub fn atleast_1d(&self) -> Tensor {
+        if self.rank() == 0 { self.reshape_to(Shape::new(&[1])) } else { self.clone() }
+    }
+
+    /// `[]` as `[1, 1]`, `[n]` as `[1, n]`, others as they are. PyTorch: `torch.atleast_2d`.
+    #[must_use]
+    pub fn atleast_2d(&self) -> Tensor {
+        match self.rank() {
+            0 | 1 => self.reshape_to(Shape::new(&[1, self.count()])),
+            _ => self.clone(),
+        }
+    }
+
+    /// `[]` as `[1, 1, 1]`, `[n]` as `[1, n, 1]`, `[m, n]` as `[m, n, 1]`, others as they are. PyTorch:
+    /// `torch.atleast_3d`.
+    #[must_use]
+    pub fn atleast_3d(&self) -> Tensor {
+        match self.rank() {
+            0 | 1 => self.reshape_to(Shape::new(&[1, self.count(), 1])),
+            2 => self.reshape_to(Shape::new(&[self.shape()[0], self.shape()[1], 1])),
+            _ => self.clone(),
+        }
+    }
+
     /// The slices along an axis, which is dropped. PyTorch: `unbind`.
     ///
     /// Panics if the axis is out of range.
