@@ -29,16 +29,8 @@ fn axes(s: &Sample, x: &Tensor) -> Result<Vec<isize>, Skip> {
 /// A reduction in which `other` counts for nothing.
 fn reduced(s: &Sample, other: f64, of: fn(&Tensor, &[isize]) -> Tensor) -> Result<Tensor, Skip> {
     s.only(0, &["mask", "dim", "keepdim"])?;
-    let (x, mask) = kept(s, other)?;
+    let (x, _) = kept(s, other)?;
     let axes = axes(s, &x)?;
-    if mask.is_some() && other.is_infinite() {
-        // What nothing is the extreme of is no part of the samples' promise.
-        let some = mask.as_ref().map(|mask| mask.any(&axes[..]).all(..));
-        let some = some.map(|some| some.to_vec::<bool>().map_err(|error| error.to_string()));
-        if some.transpose()?.is_some_and(|some| !some[0]) {
-            return Err("a mask that keeps nothing".into());
-        }
-    }
     shaped(s, &x, of(&x, &axes))
 }
 
@@ -63,7 +55,7 @@ fn mean(s: &Sample) -> Result<Tensor, Skip> {
 }
 
 fn variance(s: &Sample) -> Result<Tensor, Skip> {
-    s.only(0, &["mask", "dim", "keepdim", "unbiased"])?;
+    s.only(0, &["mask", "dim", "keepdim", "unbiased", "correction"])?;
     let (x, mask) = kept(s, 0.0)?;
     let axes = axes(s, &x)?;
     let counts = count(&x, mask.as_ref(), &axes);
@@ -71,8 +63,11 @@ fn variance(s: &Sample) -> Result<Tensor, Skip> {
     let mean = (x.sum(&axes[..]) / &counts).reshape(wide);
     let distance = x.sub(mean).square();
     let distance = mask.map_or(distance.clone(), |mask| mask.select(&distance, x.zeros_like()));
-    let unbiased = s.named("unbiased").bool_or(true)?;
-    let less = counts.sub(if unbiased { 1.0 } else { 0.0 }).maximum(0.0);
+    let correction = match s.named("correction") {
+        Value::None => f64::from(u8::from(s.named("unbiased").bool_or(true)?)),
+        correction => correction.float()?,
+    };
+    let less = counts.sub(correction).maximum(0.0);
     shaped(s, &x, distance.sum(&axes[..]) / less)
 }
 
@@ -85,6 +80,52 @@ fn along(s: &Sample, other: f64, of: fn(&Tensor, isize) -> Tensor) -> Result<Ten
     Ok(of(&x, s.arg(0, "dim").int()?))
 }
 
+/// The index of an extreme, as a float: along an axis, or of all elements one after another.
+fn index(s: &Sample, other: f64, of: fn(&Tensor, isize) -> Tensor) -> Result<Tensor, Skip> {
+    s.only(0, &["mask", "dim", "keepdim"])?;
+    let (x, _) = kept(s, other)?;
+    let found = match s.named("dim") {
+        Value::None => of(&x.reshape([x.count()]), 0),
+        _ if x.rank() == 0 => of(&x.reshape([1]), 0),
+        axis => of(&x, axis.int()?),
+    };
+    shaped(s, &x, found.cast(x.dtype()))
+}
+
+fn median(s: &Sample) -> Result<Tensor, Skip> {
+    s.only(1, &["dim", "mask", "keepdim"])?;
+    let (x, _) = kept(s, f64::NAN)?;
+    let axis = s.arg(0, "dim").int()?;
+    let value = if x.rank() == 0 { x.clone() } else { x.nanmedian(axis).0 };
+    Ok(if s.named("keepdim").bool_or(false)? { value.unsqueeze(axis) } else { value })
+}
+
+fn norm(s: &Sample) -> Result<Tensor, Skip> {
+    s.only(1, &["ord", "mask", "dim", "keepdim"])?;
+    let order = s.arg(0, "ord").float_or(2.0)?;
+    let (x, _) = kept(s, if order == f64::NEG_INFINITY { f64::INFINITY } else { 0.0 })?;
+    shaped(s, &x, gradloom::linalg::vector_norm(&x, order, &axes(s, &x)?[..]))
+}
+
+fn normalized(s: &Sample) -> Result<Tensor, Skip> {
+    s.only(2, &["ord", "dim", "eps", "mask"])?;
+    let (order, axis) = (s.arg(0, "ord").float()?, s.arg(1, "dim").int()?);
+    let (x, _) = kept(s, 0.0)?;
+    let norm = gradloom::linalg::vector_norm(&x, order, axis).unsqueeze(axis);
+    Ok(x / norm.maximum(s.named("eps").float_or(1e-12)?))
+}
+
+fn logaddexp(s: &Sample) -> Result<Tensor, Skip> {
+    s.only(1, &["input_mask", "other_mask"])?;
+    let part = |x: Tensor, name: &str| -> Result<Tensor, Skip> {
+        Ok(match s.named(name).maybe_tensor()? {
+            Some(mask) => mask.select(&x, x.full_like(f64::NEG_INFINITY)),
+            None => x,
+        })
+    };
+    Ok(part(s.x()?, "input_mask")?.logaddexp(part(s.t(0, "other")?, "other_mask")?))
+}
+
 pub(super) fn table() -> Vec<Row> {
     rows! {
         "masked.sum" => |s| reduced(s, 0.0, |x, axes| x.sum(axes))?;
@@ -94,6 +135,12 @@ pub(super) fn table() -> Vec<Row> {
         "masked.logsumexp" => |s| {
             reduced(s, f64::NEG_INFINITY, |x, axes| x.logsumexp(axes))?
         };
+        "masked.argmax" => |s| index(s, f64::NEG_INFINITY, Tensor::argmax)?;
+        "masked.argmin" => |s| index(s, f64::INFINITY, Tensor::argmin)?;
+        "masked.median" => |s| median(s)?;
+        "masked.norm" => |s| norm(s)?;
+        "masked.normalize" => |s| normalized(s)?;
+        "masked.logaddexp" => |s| logaddexp(s)?;
         "masked.mean" => |s| mean(s)?;
         "masked.var" => |s| variance(s)?;
         "masked.std" => |s| variance(s)?.sqrt();

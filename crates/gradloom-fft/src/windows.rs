@@ -19,12 +19,7 @@ pub enum Ends {
 
 /// A window whose element `i` is a function of its place `i`, and of the distance between the ends.
 #[track_caller]
-fn window(
-    count: usize,
-    ends: Ends,
-    device: &Device,
-    of: impl Fn(Tensor, f64) -> Tensor,
-) -> Tensor {
+fn window(count: usize, ends: Ends, device: &Device, of: impl Fn(Tensor, f64) -> Tensor) -> Tensor {
     if count < 2 {
         return Tensor::ones([count], DType::F32, device);
     }
@@ -90,9 +85,7 @@ pub fn bartlett(count: usize, ends: Ends, device: &Device) -> Tensor {
 /// Half a wave of a sine. PyTorch: `signal.windows.cosine`.
 #[track_caller]
 pub fn cosine(count: usize, ends: Ends, device: &Device) -> Tensor {
-    window(count, ends, device, |place, length| {
-        place.add(0.5).mul(PI / (length + 1.0)).sin()
-    })
+    window(count, ends, device, |place, length| place.add(0.5).mul(PI / (length + 1.0)).sin())
 }
 
 /// `e^(-d^2 / (2 std^2))` of the distance d from the middle. PyTorch: `signal.windows.gaussian`.
@@ -114,9 +107,7 @@ pub fn gaussian(count: usize, std: f64, ends: Ends, device: &Device) -> Tensor {
 #[track_caller]
 pub fn exponential(count: usize, tau: f64, ends: Ends, device: &Device) -> Tensor {
     assert!(tau > 0.0, "exponential: tau {tau} is not positive");
-    window(count, ends, device, |place, length| {
-        place.sub(length / 2.0).abs().mul(-1.0 / tau).exp()
-    })
+    window(count, ends, device, |place, length| place.sub(length / 2.0).abs().mul(-1.0 / tau).exp())
 }
 
 /// `i0(beta sqrt(1 - (2 x - 1)^2)) / i0(beta)`. PyTorch: `signal.windows.kaiser`.

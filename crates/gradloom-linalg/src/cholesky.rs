@@ -26,8 +26,7 @@ use crate::triangular::triangular;
 #[track_caller]
 pub fn cholesky(a: &Tensor, upper: bool) -> Tensor {
     check::square("cholesky", a);
-    let (lower, _) = lower(if upper { &t(a) } else { a }, true);
-    if upper { t(&lower) } else { lower }
+    factor_of(a, upper, true).0
 }
 
 /// As [`cholesky`], with the order of the first leading minor that is not positive definite, `[..]` in i32, in
@@ -39,8 +38,8 @@ pub fn cholesky(a: &Tensor, upper: bool) -> Tensor {
 #[track_caller]
 pub fn cholesky_ex(a: &Tensor, upper: bool) -> (Tensor, Tensor) {
     check::square("cholesky_ex", a);
-    let (lower, order) = lower(if upper { &t(a) } else { a }, false);
-    (if upper { t(&lower) } else { lower }, order.detach().cast(DType::I32))
+    let (factor, order) = factor_of(a, upper, false);
+    (factor, order.detach().cast(DType::I32))
 }
 
 /// The solution X of `A X = B` from the factor of [`cholesky`] for A: `[.., n, n], [.., n, k] -> [.., n, k]`,
@@ -75,12 +74,12 @@ pub fn cholesky_inverse(factor: &Tensor, upper: bool) -> Tensor {
     cholesky_solve(factor, &identity(size, factor), upper)
 }
 
-/// The lower factor and the order of the first leading minor that is not positive definite, in the dtype of
-/// the factor.
+/// The factor and the order of the first leading minor that is not positive definite, in the dtype of the factor.
 #[track_caller]
-fn lower(a: &Tensor, check: bool) -> (Tensor, Tensor) {
-    let [factor, order] = apply(Cholesky { check }, &[a]);
-    (factor, order)
+fn factor_of(a: &Tensor, upper: bool, check: bool) -> (Tensor, Tensor) {
+    let op = Cholesky { check };
+    let [factor, order] = if upper { apply(op, &[&t(a)]) } else { apply(op, &[a]) };
+    (if upper { t(&factor) } else { factor }, order)
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -7,12 +7,14 @@ use gradloom_tensor::{DType, Error, Operand, Result, Shape, Tensor};
 use crate::batch::{Matrices, each, elements};
 use crate::check;
 use crate::eigh::eigvalsh;
+use crate::kernels::eigh;
 use crate::kernels::least_squares::{System, pseudoinverse, solve};
 use crate::kernels::svd::Workspace;
-use crate::matrices::{strictly_lower, t};
+use crate::matrices::t;
 use crate::op::{MatrixOp, apply};
 use crate::real::Real;
 use crate::svd::svdvals;
+use crate::sylvester::of_values;
 
 /// Up to which size singular values are taken as zero: the larger of a number and a part of the largest
 /// singular value.
@@ -88,17 +90,13 @@ fn rounding([rows, columns]: [usize; 2], dtype: DType) -> f64 {
 #[track_caller]
 pub fn pinv(a: &Tensor, tolerance: Tolerance) -> Tensor {
     check::matrix("pinv", a);
-    pinv_with(a, &tolerance.resolve("pinv", a))
-}
-
-#[track_caller]
-fn pinv_with(a: &Tensor, [absolute, relative]: &[Tensor; 2]) -> Tensor {
-    let [inverse] = apply(Pinv, &[a, absolute, relative]);
+    let [absolute, relative] = tolerance.resolve("pinv", a);
+    let [inverse] = apply(Pinv { hermitian: false }, &[a, &absolute, &relative]);
     inverse
 }
 
-/// [`pinv`] of symmetric matrices `[.., n, n]`, of which only the lower triangle is read. Gradients are those
-/// of the symmetric matrix. PyTorch: `torch.linalg.pinv(hermitian=True)`.
+/// [`pinv`] of symmetric matrices `[.., n, n]`, of which only the lower triangle is read: by eigenvalues, which
+/// costs less. Gradients are those of [`pinv`]. PyTorch: `torch.linalg.pinv(hermitian=True)`.
 ///
 /// # Errors
 /// As [`pinv`].
@@ -108,8 +106,9 @@ fn pinv_with(a: &Tensor, [absolute, relative]: &[Tensor; 2]) -> Tensor {
 #[track_caller]
 pub fn pinv_hermitian(a: &Tensor, tolerance: Tolerance) -> Tensor {
     check::square("pinv_hermitian", a);
-    let symmetric = a.tril(0) + t(&strictly_lower(a));
-    pinv_with(&symmetric, &tolerance.resolve("pinv_hermitian", a))
+    let [absolute, relative] = tolerance.resolve("pinv_hermitian", a);
+    let [inverse] = apply(Pinv { hermitian: true }, &[a, &absolute, &relative]);
+    inverse
 }
 
 /// The number of singular values above the tolerance: `[.., m, n] -> [..]`, i32.
@@ -210,11 +209,13 @@ pub fn lstsq(a: &Tensor, b: &Tensor, cutoff: Option<f64>) -> LeastSquares {
 
 /// Matrices, and for each a number and a part of the largest singular value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Pinv;
+struct Pinv {
+    hermitian: bool,
+}
 
 impl MatrixOp for Pinv {
     fn name(&self) -> &'static str {
-        "pinv"
+        if self.hermitian { "pinv_hermitian" } else { "pinv" }
     }
 
     fn shapes(&self, operands: &[TensorType]) -> Result<Vec<Shape>> {
@@ -230,11 +231,34 @@ impl MatrixOp for Pinv {
         let of = Matrices::of(&operands[0].of)?;
         let of_a = operands[0].elements::<T>();
         let [absolute, relative] = [1, 2].map(|number| operands[number].elements::<T>());
-        let memory = || Workspace::<T>::new(of.rows, of.columns, ComputeSvdVectors::Thin);
+        let cutoff =
+            |index: usize, most: f64| absolute[index].wide().max(relative[index].wide() * most);
         let cost = 12 * of.least() * of.size();
+        if self.hermitian {
+            let memory = || eigh::Workspace::<T>::new(of.rows, true);
+            return each(
+                &of.batch,
+                cost,
+                elements(results)?,
+                memory,
+                |memory, index, [inverse]| {
+                    of_values(memory, of.matrix(of_a, index), of.rows, inverse, |values| {
+                        let most = values
+                            .iter()
+                            .fold(0.0, |most: f64, value| most.max(value.wide().abs()));
+                        let least = cutoff(index, most);
+                        let inverse = |value: T| {
+                            if value.wide().abs() > least { T::one() / value } else { T::zero() }
+                        };
+                        values.iter_mut().for_each(|value| *value = inverse(*value));
+                    })
+                },
+            );
+        }
+        let memory = || Workspace::<T>::new(of.rows, of.columns, ComputeSvdVectors::Thin);
         let sizes = [of.rows, of.columns];
         each(&of.batch, cost, elements(results)?, memory, |memory, index, [inverse]| {
-            let cutoff = |most: f64| absolute[index].wide().max(relative[index].wide() * most);
+            let cutoff = |most| cutoff(index, most);
             pseudoinverse(memory, of.matrix(of_a, index), sizes, cutoff, inverse).map(drop)
         })
     }

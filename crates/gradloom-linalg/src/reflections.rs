@@ -47,7 +47,7 @@ pub enum ProductWithQ {
 #[track_caller]
 pub fn ormqr(a: &Tensor, tau: &Tensor, c: &Tensor, product: ProductWithQ) -> Tensor {
     let op = "ormqr";
-    let count = reflections_of(op, a, tau);
+    let count = reflections_of(op, a, tau, true, "k <= m and k <= n");
     let [rows, columns] = check::matrix(op, c);
     check::same_dtype(op, a, c);
     let left = matches!(product, ProductWithQ::Left | ProductWithQ::LeftTransposed);
@@ -84,26 +84,21 @@ pub fn ormqr(a: &Tensor, tau: &Tensor, c: &Tensor, product: ProductWithQ) -> Ten
 pub fn householder_product(a: &Tensor, tau: &Tensor) -> Tensor {
     let op = "householder_product";
     let [rows, columns] = check::matrix(op, a);
-    let count = reflections_of(op, a, tau);
-    assert!(
-        columns <= rows,
-        "{op}: matrices {} have more columns than rows, which are more than Q has",
-        a.shape()
-    );
+    let count = reflections_of(op, a, tau, columns <= rows, "k <= n <= m");
     let unit = identity(rows, a).narrow(1, 0, columns).broadcast_to(*a.shape());
     (0..count).rev().fold(unit, |product, step| reflected(a, tau, step, &product))
 }
 
-/// How many reflections there are.
+/// How many reflections there are; a rule says how sizes are to fit, and whether they do but for the number.
 #[track_caller]
-fn reflections_of(op: &str, a: &Tensor, tau: &Tensor) -> usize {
+fn reflections_of(op: &str, a: &Tensor, tau: &Tensor, fits: bool, rule: &str) -> usize {
     let [rows, columns] = check::matrix(op, a);
     check::same_dtype(op, a, tau);
     let count = if tau.rank() == 0 { 0 } else { tau.size(-1) };
     let expected: Shape = a.shape()[..a.rank() - 2].iter().copied().chain([count]).collect();
     assert!(
-        *tau.shape() == expected && count <= rows.min(columns),
-        "{op}: matrices {} and tau {} do not fit [.., m, n] and [.., k] with k <= m and k <= n",
+        *tau.shape() == expected && count <= rows.min(columns) && fits,
+        "{op}: matrices {} and tau {} do not fit [.., m, n] and [.., k] with {rule}",
         a.shape(),
         tau.shape()
     );

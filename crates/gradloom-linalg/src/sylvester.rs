@@ -60,21 +60,20 @@ fn stretch(u: &Tensor, a: &Tensor) -> Tensor {
     (&product + t(&product)) * 0.5
 }
 
-/// `f(V diag(W) V^T)` of one symmetric matrix: the lower triangle of `a` is read.
-fn of_values<T: Real>(
+/// `V diag(f(W)) V^T` of the eigenvalues W of one symmetric matrix, of which the lower triangle is read.
+pub(crate) fn of_values<T: Real>(
     memory: &mut Workspace<T>,
     a: &[T],
     size: usize,
-    function: impl Fn(f64) -> f64,
     result: &mut [T],
+    function: impl Fn(&mut [T]),
 ) -> Result<(), String> {
     let (mut values, mut vectors) = (vec![T::zero(); size], vec![T::zero(); size * size]);
     decompose(memory, a, &mut values, Some(&mut vectors))?;
+    function(&mut values);
     let mut scaled = vectors.clone();
     for row in scaled.chunks_exact_mut(size.max(1)) {
-        for (element, value) in row.iter_mut().zip(&values) {
-            *element *= T::of(function(value.wide()));
-        }
+        row.iter_mut().zip(&values).for_each(|(element, &value)| *element *= value);
     }
     let (scaled, vectors) = (rows_of(&scaled, size, size), rows_of(&vectors, size, size));
     let result = rows_of_mut(result, size, size);
@@ -104,7 +103,9 @@ impl MatrixOp for Root {
         let memory = || Workspace::<T>::new(of.rows, true);
         let cost = 6 * of.rows * of.size();
         each(&of.batch, cost, elements(results)?, memory, |memory, index, [root]| {
-            of_values(memory, of.matrix(of_a, index), of.rows, f64::sqrt, root)
+            of_values(memory, of.matrix(of_a, index), of.rows, root, |values| {
+                values.iter_mut().for_each(|value| *value = T::of(value.wide().sqrt()));
+            })
         })
     }
 
