@@ -97,7 +97,8 @@ fn random_integers(s: &Sample) -> Result<Tensor, Skip> {
         [high, sizes, ..] => (bounds(s.input(), high)?, sizes.sizes()?),
         _ => return Err("no sizes".into()),
     };
-    Ok(Tensor::randint(KEY, Shape::new(&sizes), low, high, &s.device))
+    let drawn = Tensor::randint(KEY, Shape::new(&sizes), low, high, &s.device);
+    Ok(drawn.cast(wanted(s, DType::I32)?))
 }
 
 /// Numbers of a distribution with two parameters in the shape of the input.

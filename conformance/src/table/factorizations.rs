@@ -70,6 +70,15 @@ fn lstsq(s: &Sample) -> Result<(linalg::LeastSquares, String), Skip> {
     Ok((linalg::lstsq(&s.x()?, &s.t(0, "B")?, cutoff), driver))
 }
 
+/// One of PyTorch's drivers gives none.
+fn residuals(found: &Tensor, driver: &str) -> Tensor {
+    if driver == "gelsy" {
+        Tensor::zeros([0], found.dtype(), found.device())
+    } else {
+        found.clone()
+    }
+}
+
 pub(super) fn table() -> Vec<Row> {
     let single = rows! {
         "linalg.matrix_rank" => |s| linalg::matrix_rank(&s.x()?, tolerance(s)?);
@@ -114,9 +123,21 @@ pub(super) fn table() -> Vec<Row> {
             };
             linalg::ormqr(&s.x()?, &s.t(0, "tau")?, &s.t(1, "other")?, product)
         };
-        "linalg.tensorsolve" => |s| match s.named("dims") {
-            Value::None => linalg::tensorsolve(&s.x()?, &s.t(0, "b")?),
-            axes => linalg::tensorsolve_with(&s.x()?, &s.t(0, "b")?, &axes.ints()?),
+        "linalg.tensorsolve" => |s| {
+            let (a, b) = (s.x()?, s.t(0, "b")?);
+            match s.named("dims") {
+                Value::None => linalg::tensorsolve(&a, &b),
+                axes => {
+                    let axes = axes.ints()?;
+                    // PyTorch does not ask that the axes of B are those of A, only how many elements there are.
+                    let rank = a.rank() as isize;
+                    let moved = |axis: isize| axes.iter().any(|own| own.rem_euclid(rank) == axis);
+                    let sizes = (0..rank).filter(|&axis| !moved(axis)).map(|axis| a.size(axis));
+                    let last = axes.iter().map(|&axis| a.size(axis));
+                    let sizes: Vec<usize> = sizes.chain(last).take(b.rank()).collect();
+                    linalg::tensorsolve_with(&a, &b.reshape(sizes), &axes)
+                }
+            }
         };
         "linalg.matrix_norm" => |s| norms::matrix(s)?;
         "linalg.norm" => |s| norms::any(s)?;
@@ -224,13 +245,14 @@ pub(super) fn table() -> Vec<Row> {
             let rank = if driver == "gels" { none(DType::I32) } else { found.rank };
             let values = match driver.as_str() {
                 "gels" | "gelsy" => none(DType::F32),
-                _ => found.singular_values,
+                // They have no gradient in PyTorch.
+                _ => found.singular_values.detach(),
             };
-            vec![found.solution, found.residuals, rank, values]
+            vec![found.solution, residuals(&found.residuals, &driver), rank, values]
         };
         "linalg.lstsq.grad_oriented" => |s| {
-            let (found, _) = lstsq(s)?;
-            vec![found.solution, found.residuals]
+            let (found, driver) = lstsq(s)?;
+            vec![found.solution, residuals(&found.residuals, &driver)]
         };
     };
     [&single[..], &several[..]].concat()

@@ -111,7 +111,10 @@ fn normalized(s: &Sample) -> Result<Tensor, Skip> {
     s.only(2, &["ord", "dim", "eps", "mask"])?;
     let (order, axis) = (s.arg(0, "ord").float()?, s.arg(1, "dim").int()?);
     let (x, _) = kept(s, 0.0)?;
-    let norm = gradloom::linalg::vector_norm(&x, order, axis).unsqueeze(axis);
+    let norm = match x.rank() {
+        0 => gradloom::linalg::vector_norm(&x, order, ..),
+        _ => gradloom::linalg::vector_norm(&x, order, axis).unsqueeze(axis),
+    };
     Ok(x / norm.maximum(s.named("eps").float_or(1e-12)?))
 }
 

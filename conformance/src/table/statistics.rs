@@ -5,10 +5,6 @@ use gradloom::{Bins, CovOptions, Interpolation, Operand, Tensor};
 use super::row::{Row, many, rows};
 use crate::sample::{Sample, Skip, Value};
 
-fn said(error: gradloom::Error) -> Skip {
-    error.to_string()
-}
-
 fn covariance(s: &Sample) -> Result<Tensor, Skip> {
     s.only(0, &["correction", "fweights", "aweights"])?;
     let mut options = CovOptions::default().correction(s.named("correction").float_or(1.0)?);
@@ -32,6 +28,7 @@ fn line(s: &Sample, position: usize) -> Result<(Tensor, isize, bool), Skip> {
 fn quantiles(
     s: &Sample,
     of: fn(&Tensor, &[f64], isize, Interpolation) -> Tensor,
+    of_tensor: fn(&Tensor, &Tensor, isize, Interpolation) -> Tensor,
 ) -> Result<Tensor, Skip> {
     s.only(3, &["q", "dim", "keepdim", "interpolation"])?;
     let interpolation = match s.named("interpolation").text_or("linear")?.as_str() {
@@ -42,13 +39,6 @@ fn quantiles(
         "nearest" => Interpolation::Nearest,
         other => return Err(format!("interpolation {other}")),
     };
-    let (q, many) = match s.arg(0, "q") {
-        Value::Tensor(q) => {
-            let all = q.to_vec::<f32>().map_err(said)?;
-            (all.into_iter().map(f64::from).collect(), q.rank() == 1)
-        }
-        q => (vec![q.float()?], false),
-    };
     let x = s.x()?;
     let keep = s.arg(2, "keepdim").bool_or(false)?;
     let (flat, axis) = match s.arg(1, "dim") {
@@ -56,7 +46,13 @@ fn quantiles(
         _ if x.rank() == 0 => (x.reshape([1]), 0),
         axis => (x.clone(), axis.int()?),
     };
-    let mut found = of(&flat, &q, axis, interpolation);
+    let (mut found, many) = match s.arg(0, "q") {
+        Value::Tensor(q) if q.rank() == 0 => {
+            (of_tensor(&flat, &q.reshape([1]), axis, interpolation), false)
+        }
+        Value::Tensor(q) => (of_tensor(&flat, &q, axis, interpolation), true),
+        q => (of(&flat, &[q.float()?], axis, interpolation), false),
+    };
     if keep && x.rank() > 0 {
         found = match s.arg(1, "dim") {
             Value::None => {
@@ -114,8 +110,8 @@ pub(super) fn table() -> Vec<Row> {
     let single = rows! {
         "cov" => |s| covariance(s)?;
         "corrcoef" => |s| s.x()?.corrcoef();
-        "quantile" => |s| quantiles(s, Tensor::quantiles)?;
-        "nanquantile" => |s| quantiles(s, Tensor::nanquantiles)?;
+        "quantile" => |s| quantiles(s, Tensor::quantiles, Tensor::quantiles_of)?;
+        "nanquantile" => |s| quantiles(s, Tensor::nanquantiles, Tensor::nanquantiles_of)?;
         "histc" => |s| {
             s.only(3, &["bins", "min", "max"])?;
             let count = s.arg(0, "bins").int_or(100)? as usize;

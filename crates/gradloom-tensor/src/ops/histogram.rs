@@ -6,7 +6,7 @@ use crate::{DType, Shape, Tensor};
 #[derive(Clone, Debug)]
 pub enum Bins {
     /// So many of equal width, from the least to the greatest element, or a half to both sides of them if they
-    /// are equal.
+    /// are equal; from 0 to 1 without elements.
     Count(usize),
     /// So many of equal width between two numbers.
     Range {
@@ -46,7 +46,7 @@ impl Tensor {
         let op = "histc";
         self.require_float(op);
         check_range(op, count, low, high);
-        let x = self.detach().wide().flat();
+        let x = self.detach().cast(self.finest()).flat();
         let edges = match low == high && x.count() > 0 {
             true => x.range_edges(count, 1.0),
             false => x.edges_between(count, low, high, 1.0),
@@ -101,7 +101,7 @@ impl Tensor {
             self.shape()
         );
         let points = self.count() / bins.len();
-        let x = self.detach().wide().reshape_to([points, bins.len()].into());
+        let x = self.detach().cast(self.finest()).reshape_to([points, bins.len()].into());
         let weight = weight.map(|weight| {
             assert!(
                 weight.count() == points,
@@ -117,7 +117,7 @@ impl Tensor {
                 Bins::Count(count) => {
                     check_range(op, *count, 0.0, 0.0);
                     match points {
-                        0 => line.edges_between(*count, 0.0, 0.0, 0.5),
+                        0 => line.edges_between(*count, 0.0, 1.0, 0.5),
                         _ => line.range_edges(*count, 0.5),
                     }
                 }

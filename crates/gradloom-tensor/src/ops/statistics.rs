@@ -70,10 +70,10 @@ impl Tensor {
                 "cov: weights {shape} for {observations} observations"
             );
         }
+        // What is left of the divisor cancels, so it is made as exactly as the device can.
+        let exact = rows.finest();
         let as_floats = |weights: &Option<Tensor>| {
-            weights
-                .as_ref()
-                .map(|weights| weights.cast(rows.dtype()).reshape_to([observations].into()))
+            weights.as_ref().map(|weights| weights.cast(exact).reshape_to([observations].into()))
         };
         let (frequencies, importances) =
             (as_floats(&options.frequencies), as_floats(&options.importances));
@@ -83,11 +83,8 @@ impl Tensor {
         };
         let total = match &weights {
             Some(weights) => weights.sum(..),
-            None => Tensor::constant(observations as f64, (), rows.dtype(), rows.device()),
+            None => Tensor::constant(observations as f64, (), exact, rows.device()),
         };
-        let weighted =
-            |x: &Tensor| weights.as_ref().map_or_else(|| x.clone(), |weights| x.mul(weights));
-        let centred = rows.sub(weighted(&rows).sum_keepdim(1).div(&total));
         // Reliability weights are corrected by their mean weight.
         let taken = match (&importances, &weights) {
             (Some(much), Some(weights)) => {
@@ -95,7 +92,12 @@ impl Tensor {
             }
             _ => total.constant_like(options.correction),
         };
-        let divisor = total.sub(taken).maximum(0.0);
+        let divisor = total.sub(taken).maximum(0.0).cast(rows.dtype());
+        let (weights, total) =
+            (weights.map(|weights| weights.cast(rows.dtype())), total.cast(rows.dtype()));
+        let weighted =
+            |x: &Tensor| weights.as_ref().map_or_else(|| x.clone(), |weights| x.mul(weights));
+        let centred = rows.sub(weighted(&rows).sum_keepdim(1).div(&total));
         let products = weighted(&centred).matmul(&centred.t()).div(divisor).cast(self.dtype());
         if variables == 1 { products.reshape_to(Shape::SCALAR) } else { products }
     }
@@ -115,6 +117,11 @@ impl Tensor {
         let found = covariances.mul(scale.unsqueeze(0)).mul(scale.unsqueeze(1));
         let found = found.clamp(-1.0, 1.0).cast(self.dtype());
         if variables == 1 { found.reshape_to(Shape::SCALAR) } else { found }
+    }
+
+    /// The widest floats of the device, for what cancels.
+    pub(crate) fn finest(&self) -> DType {
+        if self.device().capabilities().f64 { DType::F64 } else { self.dtype().compute() }
     }
 
     #[track_caller]
@@ -149,12 +156,19 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn quantiles(&self, q: &[f64], axis: isize, interpolation: Interpolation) -> Tensor {
-        let sorted = self.sorted_for("quantiles", axis);
-        let size = sorted.size(-1);
-        let last = Tensor::constant((size - 1) as f64, (), sorted.dtype(), self.device());
-        let found = sorted.at_shares("quantiles", q, &last, interpolation);
-        let greatest = sorted.narrow(-1, size - 1, 1).squeeze(-1).unsqueeze(0);
-        greatest.is_nan().select(&greatest, found).cast(self.dtype())
+        self.quantiles_at("quantiles", numbers("quantiles", q), axis, interpolation, false)
+    }
+
+    /// As [`Tensor::quantiles`], for parts `[Q]` of floats that are themselves computed; gradients flow to them,
+    /// too, where interpolation is linear. Those outside of 0 to 1 are taken as the nearer end. PyTorch:
+    /// `quantile` of a tensor.
+    ///
+    /// Panics as [`Tensor::quantiles`], and if the parts are no line.
+    #[track_caller]
+    #[must_use]
+    pub fn quantiles_of(&self, q: &Tensor, axis: isize, interpolation: Interpolation) -> Tensor {
+        let parts = computed("quantiles_of", q);
+        self.quantiles_at("quantiles_of", parts, axis, interpolation, false)
     }
 
     /// As [`Tensor::quantiles`], of what is not NaN; NaN where all are. PyTorch: `nanquantile`.
@@ -163,36 +177,53 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn nanquantiles(&self, q: &[f64], axis: isize, interpolation: Interpolation) -> Tensor {
-        let sorted = self.sorted_for("nanquantiles", axis);
-        let count = sorted.is_nan().logical_not().cast(sorted.dtype()).sum(-1);
-        let last = count.plus(-1.0).maximum(0.0).detach();
-        sorted.at_shares("nanquantiles", q, &last, interpolation).cast(self.dtype())
+        self.quantiles_at("nanquantiles", numbers("nanquantiles", q), axis, interpolation, true)
     }
 
-    /// The elements in order along an axis, which is moved to the end.
+    /// As [`Tensor::quantiles_of`], of what is not NaN; NaN where all are. PyTorch: `nanquantile` of a tensor.
+    ///
+    /// Panics as [`Tensor::quantiles_of`].
     #[track_caller]
-    fn sorted_for(&self, op: &str, axis: isize) -> Tensor {
+    #[must_use]
+    pub fn nanquantiles_of(&self, q: &Tensor, axis: isize, interpolation: Interpolation) -> Tensor {
+        let parts = computed("nanquantiles_of", q);
+        self.quantiles_at("nanquantiles_of", parts, axis, interpolation, true)
+    }
+
+    #[track_caller]
+    fn quantiles_at(
+        &self,
+        op: &str,
+        q: Vec<Operand>,
+        axis: isize,
+        interpolation: Interpolation,
+        without_nan: bool,
+    ) -> Tensor {
         self.require_float(op);
-        assert!(self.size(axis) > 0, "{op}: axis {axis} has no elements");
-        self.wide().movedim(axis, -1).sort(-1, false).0
+        let size = self.size(axis);
+        assert!(size > 0, "{op}: axis {axis} has no elements");
+        let sorted = self.wide().movedim(axis, -1).sort(-1, false).0;
+        let greatest = sorted.narrow(-1, size - 1, 1).squeeze(-1).unsqueeze(0);
+        let last = match without_nan {
+            true => sorted.is_nan().logical_not().cast(sorted.dtype()).sum(-1).plus(-1.0),
+            false => Tensor::constant((size - 1) as f64, (), sorted.dtype(), self.device()),
+        };
+        let found = sorted.at_shares(q, &last.maximum(0.0).detach(), interpolation);
+        match without_nan {
+            true => found.cast(self.dtype()),
+            false => greatest.is_nan().select(&greatest, found).cast(self.dtype()),
+        }
     }
 
     /// The elements of sorted rows at parts of the place of their last: `[.., N]`, `[..]` or one for all.
     #[track_caller]
-    fn at_shares(
-        &self,
-        op: &str,
-        q: &[f64],
-        last: &Tensor,
-        interpolation: Interpolation,
-    ) -> Tensor {
+    fn at_shares(&self, q: Vec<Operand>, last: &Tensor, interpolation: Interpolation) -> Tensor {
         let rows = shape_rules::without(self.shape(), [self.rank() - 1].into_iter().collect());
         let at = |place: &Tensor| {
             let place = place.cast(DType::I32).expand_to(rows);
             self.gather(-1, &place.unsqueeze(-1)).squeeze(-1)
         };
-        let parts = q.iter().map(|&q| {
-            assert!((0.0..=1.0).contains(&q), "{op}: {q} is not between 0 and 1");
+        let parts = q.into_iter().map(|q| {
             let place = last.mul(q);
             let (low, high) = (place.floor(), place.ceil());
             match interpolation {
@@ -307,4 +338,22 @@ impl Tensor {
             }
         }
     }
+}
+
+/// Numbers between 0 and 1.
+#[track_caller]
+fn numbers(op: &str, q: &[f64]) -> Vec<Operand> {
+    for q in q {
+        assert!((0.0..=1.0).contains(q), "{op}: {q} is not between 0 and 1");
+    }
+    q.iter().map(|&q| Operand::from(q)).collect()
+}
+
+/// Numbers of a line, taken as between 0 and 1.
+#[track_caller]
+fn computed(op: &str, q: &Tensor) -> Vec<Operand> {
+    q.require_float(op);
+    assert!(q.rank() == 1, "{op}: the parts are a line [Q], not {}", q.shape());
+    let q = q.wide().clamp(0.0, 1.0);
+    (0..q.count()).map(|index| Operand::from(q.index(0, index as isize))).collect()
 }

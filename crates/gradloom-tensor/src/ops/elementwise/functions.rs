@@ -104,10 +104,10 @@ impl Tensor {
         x.require_float("logaddexp");
         let dtype = x.dtype();
         let (x, y) = (x.wide(), y.wide());
-        // Two equal infinities have no difference; their sum is themselves.
-        let equal = x.eq(&y).logical_and(x.is_inf());
-        let difference = equal.select(x.constant_like(0.0), y.sub(&x));
-        equal.select(&x, x.add(difference.softplus())).cast(dtype)
+        // Infinities may have no difference; the larger one is the sum.
+        let infinite = x.is_inf().logical_or(y.is_inf());
+        let difference = infinite.select(x.constant_like(0.0), y.sub(&x));
+        infinite.select(x.maximum(&y), x.add(difference.softplus())).cast(dtype)
     }
 
     /// `sqrt(x^2 + y^2)` without overflow; floats only, broadcast; 0 has slope 0. PyTorch: `hypot`.
