@@ -144,16 +144,24 @@ INVARIANTS = {
 }
 
 
-# Operators of a triangle, whose derivatives in PyTorch are right for operands that have no other elements: they
-# are called as its own tests call them, on the triangle alone.
-TRIANGULAR = {"cholesky_inverse", "cholesky_solve"}
+# Operators of a triangle, whose derivatives in PyTorch are right where the operand has no other elements, and which
+# of the operands it is: they are called with the triangle alone, as its own tests do.
+TRIANGULAR = {"cholesky_inverse": 0, "cholesky_solve": 1}
+
+
+def triangular(op, place):
+    def call(*operands, upper=False):
+        operands = list(operands)
+        operands[place] = operands[place].triu() if upper else operands[place].tril()
+        return op(*operands, upper=upper)
+    return call
 
 
 def run(op, given):
     """The outputs as tensors, or what it is that is no tensor, and what each tensor given was widened to."""
     widened = {}
     first, args, kwargs = tree_map(lambda x: widened.setdefault(id(x), wide(x)), given)
-    call = (lambda *all, **named: op.gradcheck_wrapper(op, *all, **named)) if op.name in TRIANGULAR else op
+    call = triangular(op, TRIANGULAR[op.name]) if op.name in TRIANGULAR else op
     result = call(first, *args, **kwargs)
     result = INVARIANTS.get(op.name, lambda found: found)(result)
     results = leaves(result) if not isinstance(result, torch.Tensor) else [result]

@@ -26,7 +26,9 @@ use crate::triangular::triangular;
 #[track_caller]
 pub fn cholesky(a: &Tensor, upper: bool) -> Tensor {
     check::square("cholesky", a);
-    factor_of(a, upper, true).0
+    let op = Cholesky { check: true };
+    let [factor] = if upper { apply(op, &[&t(a)]) } else { apply(op, &[a]) };
+    if upper { t(&factor) } else { factor }
 }
 
 /// As [`cholesky`], with the order of the first leading minor that is not positive definite, `[..]` in i32, in
@@ -38,8 +40,9 @@ pub fn cholesky(a: &Tensor, upper: bool) -> Tensor {
 #[track_caller]
 pub fn cholesky_ex(a: &Tensor, upper: bool) -> (Tensor, Tensor) {
     check::square("cholesky_ex", a);
-    let (factor, order) = factor_of(a, upper, false);
-    (factor, order.detach().cast(DType::I32))
+    let op = Cholesky { check: false };
+    let [factor, order] = if upper { apply(op, &[&t(a)]) } else { apply(op, &[a]) };
+    (if upper { t(&factor) } else { factor }, order.detach().cast(DType::I32))
 }
 
 /// The solution X of `A X = B` from the factor of [`cholesky`] for A: `[.., n, n], [.., n, k] -> [.., n, k]`,
@@ -74,14 +77,8 @@ pub fn cholesky_inverse(factor: &Tensor, upper: bool) -> Tensor {
     cholesky_solve(factor, &identity(size, factor), upper)
 }
 
-/// The factor and the order of the first leading minor that is not positive definite, in the dtype of the factor.
-#[track_caller]
-fn factor_of(a: &Tensor, upper: bool, check: bool) -> (Tensor, Tensor) {
-    let op = Cholesky { check };
-    let [factor, order] = if upper { apply(op, &[&t(a)]) } else { apply(op, &[a]) };
-    (if upper { t(&factor) } else { factor }, order)
-}
-
+/// The lower factor; and, unless a matrix that has none is an error, the order of the first leading minor that
+/// is not positive definite, in its dtype.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Cholesky {
     /// Whether a matrix that is not positive definite is an error.
@@ -94,8 +91,8 @@ impl MatrixOp for Cholesky {
     }
 
     fn shapes(&self, operands: &[TensorType]) -> Result<Vec<Shape>> {
-        let of = Matrices::of(&operands[0])?;
-        Ok(vec![operands[0].shape, of.batch])
+        let (of, of_a) = (Matrices::of(&operands[0])?, operands[0].shape);
+        Ok(if self.check { vec![of_a] } else { vec![of_a, of.batch] })
     }
 
     fn run<T: Real>(
@@ -107,19 +104,29 @@ impl MatrixOp for Cholesky {
         let of_a = operands[0].elements::<T>();
         let cost = of.rows * of.size() / 6;
         let memory = || Workspace::<T>::new(of.rows);
-        each(&of.batch, cost, elements(results)?, memory, |memory, index, [lower, order]| {
-            let failed = factor(memory, of.matrix(of_a, index), of.rows, lower);
-            order[0] = T::of(failed.unwrap_or_default() as f64);
-            match failed {
-                None => {}
-                Some(_) if !self.check => lower.fill(T::of(f64::NAN)),
-                Some(order) => {
-                    return Err(format!(
-                        "it is not positive definite (the leading minor of order {order} is not)"
-                    ));
-                }
+        if !self.check {
+            return each(
+                &of.batch,
+                cost,
+                elements(results)?,
+                memory,
+                |memory, index, [lower, order]| {
+                    let failed = factor(memory, of.matrix(of_a, index), of.rows, lower);
+                    order[0] = T::of(failed.unwrap_or_default() as f64);
+                    if failed.is_some() {
+                        lower.fill(T::of(f64::NAN));
+                    }
+                    Ok(())
+                },
+            );
+        }
+        each(&of.batch, cost, elements(results)?, memory, |memory, index, [lower]| {
+            match factor(memory, of.matrix(of_a, index), of.rows, lower) {
+                None => Ok(()),
+                Some(order) => Err(format!(
+                    "it is not positive definite (the leading minor of order {order} is not)"
+                )),
             }
-            Ok(())
         })
     }
 

@@ -35,7 +35,7 @@ fn flat(parts: &[Tensor]) -> Tensor {
 
 #[test]
 fn functions_of_one_matrix() {
-    let functions: [(&str, fn(&[Tensor]) -> Tensor); 14] = [
+    let functions: [(&str, fn(&[Tensor]) -> Tensor); 22] = [
         ("cholesky", |x| linalg::cholesky(&positive(&x[0]), true)),
         ("inv", |x| linalg::inv(&x[0])),
         ("det", |x| linalg::det(&x[0])),

@@ -70,10 +70,12 @@ impl Tensor {
                 "cov: weights {shape} for {observations} observations"
             );
         }
-        // What is left of the divisor cancels, so it is made as exactly as the device can.
-        let exact = rows.finest();
+        // With weights much cancels, in the divisor and between the terms of gradients: as exactly as the device can.
+        let weighs = options.frequencies.is_some() || options.importances.is_some();
+        let rows = if weighs { rows.cast(rows.finest()) } else { rows };
         let as_floats = |weights: &Option<Tensor>| {
-            weights.as_ref().map(|weights| weights.cast(exact).reshape_to([observations].into()))
+            let given = weights.as_ref();
+            given.map(|weights| weights.cast(rows.dtype()).reshape_to([observations].into()))
         };
         let (frequencies, importances) =
             (as_floats(&options.frequencies), as_floats(&options.importances));
@@ -83,7 +85,7 @@ impl Tensor {
         };
         let total = match &weights {
             Some(weights) => weights.sum(..),
-            None => Tensor::constant(observations as f64, (), exact, rows.device()),
+            None => Tensor::constant(observations as f64, (), rows.dtype(), rows.device()),
         };
         // Reliability weights are corrected by their mean weight.
         let taken = match (&importances, &weights) {
@@ -92,9 +94,7 @@ impl Tensor {
             }
             _ => total.constant_like(options.correction),
         };
-        let divisor = total.sub(taken).maximum(0.0).cast(rows.dtype());
-        let (weights, total) =
-            (weights.map(|weights| weights.cast(rows.dtype())), total.cast(rows.dtype()));
+        let divisor = total.sub(taken).maximum(0.0);
         let weighted =
             |x: &Tensor| weights.as_ref().map_or_else(|| x.clone(), |weights| x.mul(weights));
         let centred = rows.sub(weighted(&rows).sum_keepdim(1).div(&total));

@@ -106,7 +106,7 @@ fn special() -> Vec<Case> {
     );
     cases.push(Case::new("zeta", |x| (&x[0] + 1.0).zeta(&x[1])).positive(&[3, 5]).positive(&[5]));
     cases.push(
-        Case::new("mantissas", |x| x[0].frexp().0 * 3.0).listed(&[4], &[3.0, -0.3, 1e-3, 700.0]),
+        Case::new("mantissas", |x| x[0].frexp().0 * 3.0).listed(&[4], &[3.0, -0.3, 1.5, 700.0]),
     );
     cases.push(Case::new("exponents", |x| x[0].frexp().1).listed(&[16], FAR).smooth(0));
     cases.push(Case::new("angle", |x| x[0].angle()).listed(&[16], FAR).smooth(0));
