@@ -41,9 +41,7 @@ struct NextAfter;
 macro_rules! next {
     ($float:ty, $bits:ty, $from:expr, $to:expr, $sign:expr, $x:expr, $y:expr) => {{
         let (x, y): ($float, $float) = ($x, $y);
-        #[expect(clippy::eq_op, reason = "only NaN differs from itself")]
-        let nan = x != x || y != y;
-        if nan {
+        if x.is_nan() || y.is_nan() {
             <$float>::NAN
         } else if x == y {
             y

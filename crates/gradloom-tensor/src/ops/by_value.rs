@@ -231,7 +231,7 @@ impl Tensor {
             "unique: {} elements are more than i32 counts",
             elements.len()
         );
-        let count = if width == 0 { 0 } else { elements.len() / width };
+        let count = elements.len().checked_div(width).unwrap_or(0);
         let row = |number: usize| &elements[number * width..][..width];
         let mut order: Vec<usize> = (0..count).collect();
         if sorted {

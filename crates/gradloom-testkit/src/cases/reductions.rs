@@ -69,7 +69,7 @@ pub(super) fn cases() -> Vec<Case> {
             .positive(&[6]),
         Case::new("corrcoef", |x| x[0].corrcoef()).float(&[3, 6]),
         Case::new("slope between neighbours", |x| x[0].gradient(1, 0.5, 2)).float(&[3, 5]),
-        Case::new("slope at coordinates", |x| x[0].gradient(0, &x[1].cumsum(0), 1))
+        Case::new("slope at coordinates", |x| x[0].gradient(0, x[1].cumsum(0), 1))
             .float(&[5, 2])
             .positive(&[5]),
         Case::new("histc", |x| x[0].histc(4, -1.0, 1.0)).float(&[5, 9]).smooth(0),

@@ -2,8 +2,11 @@
 
 #[rustfmt::skip]
 mod coefficients;
+mod function;
 mod functions;
 mod shader;
+
+use function::Function;
 
 use crate::custom_op::{CustomOp, HostOperand, HostResult, TensorType, Wgsl, custom_op};
 use crate::{DType, Element, Error, Result, Tensor, bf16, f16};
@@ -83,25 +86,6 @@ impl Tensor {
         let [value] = custom_op(function, &[self]);
         value
     }
-}
-
-/// `[..] -> [..]`, floats of one dtype.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Function {
-    J0,
-    J1,
-    Y0,
-    Y1,
-    /// Times `e^x` if scaled.
-    K0 {
-        scaled: bool,
-    },
-    K1 {
-        scaled: bool,
-    },
-    AiryAi,
-    /// The derivative of Ai.
-    AiryAiSlope,
 }
 
 impl Function {

@@ -1,7 +1,7 @@
 //! The functions in WGSL and f32: the same pieces and series, cut where f32 ends.
 
-use super::Function;
 use super::coefficients::*;
+use super::function::Function;
 
 /// Coefficients below this part of the largest are nothing in f32.
 const CUT: f64 = 1e-8;
