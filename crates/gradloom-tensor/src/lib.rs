@@ -43,6 +43,7 @@ pub use ops::by_value::Unique;
 pub use ops::elementwise::{Degree, Operand};
 pub use ops::histogram::Bins;
 pub use ops::host_data::Nested;
+pub use ops::masked::Masked;
 pub use ops::reduce::IntoAxes;
 pub use ops::scan::{Scan, scan};
 pub use ops::slice::{NewAxis, Slice, SliceRange};

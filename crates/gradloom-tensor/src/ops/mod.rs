@@ -30,6 +30,7 @@ mod bessel;
 mod incomplete_gamma;
 pub mod cumulative;
 pub mod statistics;
+pub mod masked;
 pub mod histogram;
 pub mod by_value;
 pub mod rearrange;

@@ -77,6 +77,28 @@ pub(super) fn cases() -> Vec<Case> {
             .listed(&[8], &[0.1, 0.2, 0.7, 0.9, 1.3, 2.4, 2.9, 3.1])
             .float(&[8])
             .smooth(0),
+        Case::new("masked sum and mean", |x| {
+            let some = x[0].masked(&x[1]);
+            some.sum(1) * some.mean(1)
+        })
+        .float(&[4, 9])
+        .bool(&[9]),
+        Case::new("masked extremes", |x| {
+            let some = x[0].masked(&x[1]);
+            some.max(0) - some.min(0)
+        })
+        .float(&[9, 4])
+        .bool(&[9, 4])
+        .smooth(0),
+        Case::new("masked std", |x| x[0].masked(&x[0].gt(-0.9)).std(.., 1))
+            .float(&[4, 9])
+            .smooth(1),
+        Case::new("masked softmax", |x| x[0].masked(&x[1]).softmax(1)).float(&[4, 9]).bool(&[9]),
+        Case::new("masked median", |x| x[0].masked(&x[1]).median(1)).float(&[4, 9]).bool(&[9]),
+        Case::new("masked index", |x| x[0].masked(&x[1]).argmin(1))
+            .int(&[4, 9])
+            .bool(&[9])
+            .smooth(0),
         Case::new("fractional correction", |x| x[0].var(1, 0.5)).float(&[4, 9]),
         Case::new("searchsorted", |x| x[0].sort(1, false).0.searchsorted(&x[1], false))
             .float(&[3, 17])

@@ -170,6 +170,26 @@ fn different_elements_and_rows() {
 }
 
 #[test]
+fn masks_that_keep_nothing() {
+    for device in devices() {
+        let x = Tensor::new([[1f32, 2.0], [3.0, 4.0]], &device).unwrap();
+        let mask = Tensor::new([[true, false], [false, false]], &device).unwrap();
+        let some = x.masked(&mask);
+        assert_eq!(some.sum(1).to_vec::<f32>().unwrap(), [1.0, 0.0]);
+        assert_eq!(some.prod(1).to_vec::<f32>().unwrap(), [1.0, 1.0]);
+        assert_eq!(some.max(1).to_vec::<f32>().unwrap(), [1.0, f32::NEG_INFINITY]);
+        assert_eq!(some.min(1).to_vec::<f32>().unwrap(), [1.0, f32::INFINITY]);
+        assert!(some.mean(1).to_vec::<f32>().unwrap()[1].is_nan());
+        assert!(some.median(1).to_vec::<f32>().unwrap()[1].is_nan());
+        assert_eq!(some.logsumexp(1).to_vec::<f32>().unwrap(), [1.0, f32::NEG_INFINITY]);
+        let gradient = &grad(&some.max(1).sum(..), &[&x])[0];
+        assert_eq!(gradient.to_vec::<f32>().unwrap()[..2], [1.0, 0.0]);
+        let whole = x.cast(DType::I32).masked(&mask);
+        assert_eq!(whole.max(1).to_vec::<i32>().unwrap(), [1, i32::MIN]);
+    }
+}
+
+#[test]
 fn neighbours_of_floats() {
     let least = f32::from_bits(1);
     let x = [1f32, 1.0, 0.0, -0.0, least, -least, f32::MAX, f32::INFINITY, f32::NAN, 2.0, -1.0];
@@ -286,6 +306,9 @@ fn what_does_not_fit_is_refused_by_name() {
     begins("linspace", message(|| Tensor::linspace_between(&x, &x, 2)));
     begins("logspace", message(|| Tensor::logspace(0.0, 1.0, 2, -1.0, DType::F32, &device)));
     begins("masked_select", message(|| x.masked_select(&x)));
+    begins("masked", message(|| x.masked(&x)));
+    begins("masked", message(|| x.masked(&x.gt(0.0).unsqueeze(0))));
+    begins("masked mean", message(|| whole.masked(&x.gt(0.0)).mean(..)));
     begins("unique_along", message(|| none.unique_along(0)));
     begins("searchsorted_by", message(|| x.searchsorted_by(&whole.index(0, 0), &x, false)));
     let said = Shape::broadcast(&[Shape::new(&[2]), Shape::new(&[3])]).unwrap_err().to_string();
