@@ -1,6 +1,6 @@
 //! The incomplete gamma functions, ops that come in by the door for ops: their loops end where the sum does.
 
-use crate::custom_op::{CustomOp, HostOperand, HostResult, TensorType, custom_op};
+use crate::custom_op::{CustomOp, HostOperand, HostResult, TensorType, Wgsl, custom_op};
 use crate::elementwise::lgamma;
 use crate::error::OrFail;
 use crate::{DType, Element, Error, Result, Tensor, bf16, f16, shape_rules};
@@ -10,8 +10,8 @@ impl Tensor {
     /// `t^(a-1) e^-t` from 0 to x divided by that to infinity; broadcast, floats of one dtype. NaN where a or x
     /// is negative.
     ///
-    /// On the host, in f64 within; on a GPU the evaluation is an error that names it. Gradients flow to x, of
-    /// any order, and to a once. PyTorch: `igamma` (`special.gammainc`), which has none to a.
+    /// On the host in f64 within. Gradients flow to x, of any order, and to a once, that on the host alone: on
+    /// a GPU it is an error that names it. PyTorch: `igamma` (`special.gammainc`), which has none to a.
     #[track_caller]
     #[must_use]
     pub fn igamma(&self, x: &Tensor) -> Tensor {
@@ -78,6 +78,19 @@ impl CustomOp for Gamma {
         Ok(())
     }
 
+    fn wgsl(&self, operands: &[TensorType], _results: &[TensorType]) -> Option<Wgsl> {
+        let part = match self.part {
+            Part::Lower => "x",
+            Part::Upper => "y",
+            // Differences of what f32 holds say nothing.
+            Part::Slope => return None,
+        };
+        let element = format!(
+            "fn element(index: u32) {{\n    let both = shares(read0(index), read1(index));\n    write0(index, both.{part});\n}}"
+        );
+        Some(Wgsl::elements(format!("{SHADER}{element}"), operands[0].shape.count()))
+    }
+
     fn derivative(
         &self,
         operands: &[Tensor],
@@ -105,6 +118,62 @@ impl CustomOp for Gamma {
         Some(vec![value])
     }
 }
+
+/// `shares` in f32. The factor of large orders is written about its peak, so that its logarithm does not cancel.
+const SHADER: &str = "fn factor(a: f32, x: f32) -> f32 {
+    if (a < 8.0) {
+        return gl_exp(a * gl_log(x) - x - gl_lgamma(a));
+    }
+    let m = (x - a) / a;
+    let bend = (0.083333333 - 0.0027777778 / (a * a)) / a;
+    return gl_sqrt(a / 6.2831853) * gl_exp(a * (gl_log1p(m) - m) - bend);
+}
+fn away_from_zero(x: f32) -> f32 {
+    return select(x, 1.0e-30, abs(x) < 1.0e-30);
+}
+fn shares(a: f32, x: f32) -> vec2<f32> {
+    let far_a = gl_is_inf(a);
+    let far_x = gl_is_inf(x);
+    if (!(a >= 0.0 && x >= 0.0) || (a == 0.0 && x == 0.0) || (far_a && far_x)) {
+        return vec2<f32>(gl_nan(), gl_nan());
+    }
+    if (x == 0.0 || far_a) {
+        return vec2<f32>(0.0, 1.0);
+    }
+    if (a == 0.0 || far_x) {
+        return vec2<f32>(1.0, 0.0);
+    }
+    if (x <= a || x <= 1.0) {
+        var term = 1.0 / a;
+        var sum = term;
+        var n = a;
+        for (var step = 0u; step < 20000u && term > sum * 1.0e-8; step++) {
+            n += 1.0;
+            term *= x / n;
+            sum += term;
+        }
+        let lower = min(factor(a, x) * sum, 1.0);
+        return vec2<f32>(lower, 1.0 - lower);
+    }
+    var b = x + 1.0 - a;
+    var c = 1.0e30;
+    var d = 1.0 / b;
+    var fraction = d;
+    for (var step = 1u; step < 20000u; step++) {
+        let n = f32(step);
+        let numerator = -n * (n - a);
+        b += 2.0;
+        d = 1.0 / away_from_zero(numerator * d + b);
+        c = away_from_zero(b + numerator / c);
+        fraction *= d * c;
+        if (abs(d * c - 1.0) < 1.0e-7) {
+            break;
+        }
+    }
+    let upper = min(factor(a, x) * fraction, 1.0);
+    return vec2<f32>(1.0 - upper, upper);
+}
+";
 
 impl Gamma {
     fn each<T: Element>(

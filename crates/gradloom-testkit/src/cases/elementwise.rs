@@ -105,6 +105,20 @@ fn special() -> Vec<Case> {
             .index(&[5], 5),
     );
     cases.push(Case::new("zeta", |x| (&x[0] + 1.0).zeta(&x[1])).positive(&[3, 5]).positive(&[5]));
+    let orders = [0.3, 1.0, 4.0, 7.5, 9.0, 30.0, 100.0, 30.0, 0.0, -1.0, f64::INFINITY, 2.0];
+    let places = [0.7, 1.0, 9.0, 2.0, 9.5, 24.0, 90.0, 40.0, 1.0, 1.0, 3.0, f64::INFINITY];
+    cases.push(
+        Case::new("igamma", |x| x[0].igamma(&x[1]))
+            .listed(&[12], &orders)
+            .listed(&[12], &places)
+            .smooth(0),
+    );
+    cases.push(
+        Case::new("igammac", |x| x[0].igammac(&x[1]))
+            .listed(&[12], &orders)
+            .listed(&[12], &places)
+            .smooth(0),
+    );
     cases.push(
         Case::new("mantissas", |x| x[0].frexp().0 * 3.0).listed(&[4], &[3.0, -0.3, 1.5, 700.0]),
     );
