@@ -84,17 +84,6 @@ fn cast_to(s: &Sample, x: Tensor) -> Result<Tensor, Skip> {
     }
 }
 
-/// A reduction of what is not NaN, with axes kept or not.
-fn nan_reduced(s: &Sample, x: &Tensor, of: Reduce) -> Result<Tensor, Skip> {
-    s.only(2, &["dim", "keepdim", "dtype"])?;
-    let axes = axes(s, x, 0)?;
-    let found = of(x, &axes);
-    Ok(match s.arg(1, "keepdim").bool_or(false)? {
-        true => found.reshape(*x.sum_keepdim(&axes[..]).shape()),
-        false => found,
-    })
-}
-
 pub(super) fn table() -> Vec<Row> {
     let single = rows! {
         "sum" => |s| reduced(s, |x, axes| x.sum(axes), |x, axes| x.sum_keepdim(axes))?;
@@ -141,20 +130,9 @@ pub(super) fn table() -> Vec<Row> {
             let x = cast_to(s, s.x()?)?.neg();
             along(s, &x, Tensor::softmax)?
         };
-        "prod" => |s| {
-            s.only(2, &["dim", "keepdim", "dtype"])?;
-            let x = cast_to(s, s.x()?)?;
-            let (axes, keep) = (axes(s, &x, 0)?, s.arg(1, "keepdim").bool_or(false)?);
-            if keep { x.prod_keepdim(&axes[..]) } else { x.prod(&axes[..]) }
-        };
-        "nansum" => |s| {
-            let x = cast_to(s, s.x()?)?;
-            nan_reduced(s, &x, |x, axes| x.nansum(axes))?
-        };
-        "nanmean" => |s| {
-            let x = cast_to(s, s.x()?)?;
-            nan_reduced(s, &x, |x, axes| x.nanmean(axes))?
-        };
+        "prod" => |s| reduced(s, |x, axes| x.prod(axes), |x, axes| x.prod_keepdim(axes))?;
+        "nansum" => |s| { s.only(1, &["dim"])?; let x = s.x()?; x.nansum(&axes(s, &x, 0)?[..]) };
+        "nanmean" => |s| { s.only(1, &["dim"])?; let x = s.x()?; x.nanmean(&axes(s, &x, 0)?[..]) };
         "cumprod" => |s| { let x = cast_to(s, s.x()?)?; along(s, &x, Tensor::cumprod)? };
         "logcumsumexp" => |s| { let x = s.x()?; along(s, &x, Tensor::logcumsumexp)? };
         "msort" => |s| { let x = s.x()?; if x.rank() == 0 { x } else { x.sort(0, false).0 } };
