@@ -105,8 +105,15 @@ pub fn markdown(devices: &[(String, Vec<Counts>)]) -> String {
         let failed = failed.len();
         let _ = writeln!(text, "| `{op}` | {passed} | {shape_alone} | {failed} | {reasons} |");
     }
-    let missing: Vec<String> =
-        counts.iter().filter(|op| !op.mapped).map(|op| format!("`{}`", op.op)).collect();
-    let _ = writeln!(text, "\n## Not mapped\n\n{}", missing.join(", "));
+    text.push_str("\n## Not mapped\n\n| operator | why |\n| --- | --- |\n");
+    for op in counts.iter().filter(|op| !op.mapped) {
+        let reason = reason(&op.op).unwrap_or_default();
+        let _ = writeln!(text, "| `{}` | {reason} |", op.op);
+    }
     text
+}
+
+/// Why there is no row for an operator.
+pub fn reason(op: &str) -> Option<&'static str> {
+    table::UNMAPPED.iter().find(|(name, _)| *name == op).map(|(_, reason)| *reason)
 }

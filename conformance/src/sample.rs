@@ -368,6 +368,11 @@ fn expected(json: &Json) -> Result<Expected, Skip> {
     if let Some(text) = json["float"].as_str() {
         return Ok(scalar(parse_float(text)?, true));
     }
+    if let Some(list) = json.as_array() {
+        let values = list.iter().map(|item| item["int"].as_i64().map(|value| value as f64));
+        let values: Vec<f64> = values.collect::<Option<_>>().ok_or("a list of no integers")?;
+        return Ok(Expected { shape: Shape::new(&[values.len()]), values, float: false });
+    }
     let sizes = json["shape"].as_array().ok_or("an output that is no tensor")?;
     let sizes: Vec<usize> =
         sizes.iter().map(|size| size.as_u64().unwrap_or_default() as usize).collect();

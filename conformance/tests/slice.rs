@@ -22,6 +22,16 @@ fn check(options: &Options, most: usize) {
     println!("{}: {mapped} operators, {passed} samples right", device.name());
     assert!(wrong.is_empty(), "{}:\n{}", device.name(), wrong.join("\n"));
     assert!(mapped >= MAPPED_MIN, "{mapped} operators are mapped");
+    let silent = counts.iter().filter(|op| !op.mapped && report::reason(&op.op).is_none());
+    let silent: Vec<&str> = silent.map(|op| op.op.as_str()).collect();
+    assert!(silent.is_empty(), "neither a row nor a reason in unmapped.rs: {}", silent.join(", "));
+    for (name, _) in conformance::table::UNMAPPED {
+        let op = counts.iter().find(|op| op.op == *name);
+        assert!(
+            op.is_some_and(|op| !op.mapped),
+            "{name}: a reason for what is mapped, or is not there"
+        );
+    }
     for row in conformance::table::all() {
         assert!(golden.iter().any(|of| of.op == row.name), "{}: no such operator", row.name);
     }

@@ -44,12 +44,6 @@ fn trapezoids(s: &Sample) -> Result<Tensor, Skip> {
     })
 }
 
-fn covariance(x: &Tensor) -> Tensor {
-    let x = if x.rank() < 2 { x.reshape([1, x.count()]) } else { x.clone() };
-    let centred = x.sub(x.mean_keepdim(1));
-    centred.matmul(&centred.t()).mul(1.0 / (x.size(1) as f64 - 1.0))
-}
-
 /// Parts of nearly equal size, or cut at places.
 fn tensor_parts(s: &Sample, axis: isize) -> Result<Vec<Tensor>, Skip> {
     let x = s.x()?;
@@ -109,20 +103,6 @@ pub(super) fn table() -> Vec<Row> {
         "dstack" => |s| {
             Tensor::concat(&s.tensors()?.iter().map(Tensor::atleast_3d).collect::<Vec<_>>(), 2)
         };
-        "corrcoef" => |s| {
-            let x = s.x()?;
-            let covariance = covariance(&x);
-            let scale = covariance.diagonal(0, 0, 1).rsqrt();
-            let correlation = covariance.mul(scale.unsqueeze(0)).mul(scale.unsqueeze(1));
-            let shaped = correlation.clamp(-1.0, 1.0);
-            if x.rank() < 2 || x.shape()[0] == 1 { shaped.reshape(()) } else { shaped }
-        };
-        "cov" => |s| {
-            s.only(0, &[])?;
-            let x = s.x()?;
-            let found = covariance(&x);
-            if x.rank() < 2 || x.shape()[0] == 1 { found.reshape(()) } else { found }
-        };
         "cross" => |s| gradloom::linalg::cross(&s.x()?, &s.t(0, "other")?, s.named("dim").int_or(-1)?);
         "diff" => |s| differences(s)?;
         "dist" => |s| {
@@ -150,32 +130,6 @@ pub(super) fn table() -> Vec<Row> {
         "trapezoid" => |s| trapezoids(s)?.sum(s.named("dim").int_or(-1)?);
         "trapz" => |s| trapezoids(s)?.sum(s.named("dim").int_or(-1)?);
         "cumulative_trapezoid" => |s| trapezoids(s)?.cumsum(s.named("dim").int_or(-1)?);
-        "arange" => |s| {
-            let (start, end, step) = match (s.input(), s.args()) {
-                (start, []) => match s.named("end") {
-                    Value::None => (0.0, start.float()?, s.named("step").float_or(1.0)?),
-                    end => (start.float()?, end.float()?, s.named("step").float_or(1.0)?),
-                },
-                (start, [end]) => (start.float()?, end.float()?, s.named("step").float_or(1.0)?),
-                (start, [end, step, ..]) => (start.float()?, end.float()?, step.float()?),
-            };
-            match s.named("dtype") {
-                Value::Dtype(DType::F32 | DType::F64) => {
-                    Tensor::arange_range(start, end, step, DType::F32, &s.device)
-                }
-                _ => return Err("no dtype".into()),
-            }
-        };
-        "linspace" => |s| {
-            let count = s.arg(1, "steps").int()? as usize;
-            Tensor::linspace(s.input().float()?, s.arg(0, "end").float()?, count, DType::F32, &s.device)
-        };
-        "logspace" => |s| {
-            let count = s.arg(1, "steps").int()? as usize;
-            let powers =
-                Tensor::linspace(s.input().float()?, s.arg(0, "end").float()?, count, DType::F32, &s.device);
-            powers.mul(s.arg(2, "base").float_or(10.0)?.ln()).exp()
-        };
         "renorm" => |s| {
             let (x, power, axis) = (s.x()?, s.arg(0, "p").float()?, s.arg(1, "dim").int()?);
             let most = s.arg(2, "maxnorm").float()?;

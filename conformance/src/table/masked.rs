@@ -1,20 +1,20 @@
 //! Reductions over the elements that a mask keeps.
 
-use gradloom::Tensor;
+use gradloom::{DType, Masked, Tensor, linalg};
 
 use super::row::{Row, rows};
 use crate::sample::{Sample, Skip, Value};
 
-/// The input with `other` where the mask does not keep it, and the mask.
-fn kept(s: &Sample, other: f64) -> Result<(Tensor, Option<Tensor>), Skip> {
+/// The input and what a mask keeps of it: all, if there is none.
+fn kept(s: &Sample) -> Result<(Tensor, Masked), Skip> {
     let x = s.x()?;
-    Ok(match s.named("mask").maybe_tensor()? {
-        Some(mask) => {
-            let mask = mask.broadcast_to(*x.shape());
-            (mask.select(&x, x.full_like(other)), Some(mask))
-        }
-        None => (x, None),
-    })
+    let masked = masked(s, &x, "mask")?;
+    Ok((x, masked))
+}
+
+fn masked(s: &Sample, x: &Tensor, name: &str) -> Result<Masked, Skip> {
+    let all = || Tensor::ones((), DType::Bool, &s.device);
+    Ok(x.masked(&s.named(name).maybe_tensor()?.unwrap_or_else(all)))
 }
 
 fn axes(s: &Sample, x: &Tensor) -> Result<Vec<isize>, Skip> {
@@ -26,20 +26,10 @@ fn axes(s: &Sample, x: &Tensor) -> Result<Vec<isize>, Skip> {
     }
 }
 
-/// A reduction in which `other` counts for nothing.
-fn reduced(s: &Sample, other: f64, of: fn(&Tensor, &[isize]) -> Tensor) -> Result<Tensor, Skip> {
+fn reduced(s: &Sample, of: impl Fn(&Masked, &[isize]) -> Tensor) -> Result<Tensor, Skip> {
     s.only(0, &["mask", "dim", "keepdim"])?;
-    let (x, mask) = kept(s, other)?;
-    let axes = axes(s, &x)?;
-    if mask.is_some() && other.is_infinite() {
-        // What nothing is the extreme of is no part of the samples' promise.
-        let some = mask.as_ref().map(|mask| mask.any(&axes[..]).all(..));
-        let some = some.map(|some| some.to_vec::<bool>().map_err(|error| error.to_string()));
-        if some.transpose()?.is_some_and(|some| !some[0]) {
-            return Err("a mask that keeps nothing".into());
-        }
-    }
-    shaped(s, &x, of(&x, &axes))
+    let (x, kept) = kept(s)?;
+    shaped(s, &x, of(&kept, &axes(s, &x)?))
 }
 
 /// The result with the reduced axes kept, where that is asked for.
@@ -50,58 +40,108 @@ fn shaped(s: &Sample, x: &Tensor, y: Tensor) -> Result<Tensor, Skip> {
     Ok(y.reshape(*x.sum_keepdim(&axes(s, x)?[..]).shape()))
 }
 
-fn count(x: &Tensor, mask: Option<&Tensor>, axes: &[isize]) -> Tensor {
-    let ones = x.ones_like();
-    mask.map_or(ones.clone(), |mask| mask.select(&ones, x.zeros_like())).sum(axes)
+fn deviation(s: &Sample, of: fn(&Masked, &[isize], f64) -> Tensor) -> Result<Tensor, Skip> {
+    s.only(0, &["mask", "dim", "keepdim", "unbiased", "correction"])?;
+    let (x, kept) = kept(s)?;
+    let correction = match s.named("correction") {
+        Value::None => f64::from(u8::from(s.named("unbiased").bool_or(true)?)),
+        correction => correction.float()?,
+    };
+    shaped(s, &x, of(&kept, &axes(s, &x)?, correction))
 }
 
-fn mean(s: &Sample) -> Result<Tensor, Skip> {
-    s.only(0, &["mask", "dim", "keepdim"])?;
-    let (x, mask) = kept(s, 0.0)?;
-    let axes = axes(s, &x)?;
-    shaped(s, &x, x.sum(&axes[..]) / count(&x, mask.as_ref(), &axes))
-}
-
-fn variance(s: &Sample) -> Result<Tensor, Skip> {
-    s.only(0, &["mask", "dim", "keepdim", "unbiased"])?;
-    let (x, mask) = kept(s, 0.0)?;
-    let axes = axes(s, &x)?;
-    let counts = count(&x, mask.as_ref(), &axes);
-    let wide = *x.sum_keepdim(&axes[..]).shape();
-    let mean = (x.sum(&axes[..]) / &counts).reshape(wide);
-    let distance = x.sub(mean).square();
-    let distance = mask.map_or(distance.clone(), |mask| mask.select(&distance, x.zeros_like()));
-    let unbiased = s.named("unbiased").bool_or(true)?;
-    let less = counts.sub(if unbiased { 1.0 } else { 0.0 }).maximum(0.0);
-    shaped(s, &x, distance.sum(&axes[..]) / less)
-}
-
-fn along(s: &Sample, other: f64, of: fn(&Tensor, isize) -> Tensor) -> Result<Tensor, Skip> {
+fn along(s: &Sample, of: fn(&Masked, isize) -> Tensor) -> Result<Tensor, Skip> {
     s.only(1, &["mask", "dim"])?;
-    let (x, _) = kept(s, other)?;
-    if x.rank() == 0 {
-        return Ok(of(&x.reshape([1]), 0).reshape(()));
+    line(s, s.arg(0, "dim").int()?, of)
+}
+
+/// A function along an axis; a tensor without axes is a line of one element.
+fn line(s: &Sample, axis: isize, of: fn(&Masked, isize) -> Tensor) -> Result<Tensor, Skip> {
+    let (x, kept) = kept(s)?;
+    if x.rank() > 0 {
+        return Ok(of(&kept, axis));
     }
-    Ok(of(&x, s.arg(0, "dim").int()?))
+    let mask = s.named("mask").maybe_tensor()?;
+    let all = || Tensor::ones((), DType::Bool, &s.device);
+    Ok(of(&x.reshape([1]).masked(&mask.unwrap_or_else(all)), 0).reshape(()))
+}
+
+/// The index of an extreme, as a float: along an axis, or of all elements one after another.
+fn index(s: &Sample, of: fn(&Masked, isize) -> Tensor) -> Result<Tensor, Skip> {
+    s.only(0, &["mask", "dim", "keepdim"])?;
+    let x = s.x()?;
+    let found = match s.named("dim") {
+        Value::None => {
+            let all = || Tensor::ones((), DType::Bool, &s.device);
+            let mask = s.named("mask").maybe_tensor()?.unwrap_or_else(all);
+            let count = x.count();
+            let mask = mask.broadcast_to(*x.shape()).reshape([count]);
+            of(&x.reshape([count]).masked(&mask), 0)
+        }
+        axis => line(s, axis.int()?, of)?,
+    };
+    shaped(s, &x, found.cast(x.dtype()))
+}
+
+fn median(s: &Sample) -> Result<Tensor, Skip> {
+    s.only(1, &["dim", "mask", "keepdim"])?;
+    let (x, kept) = kept(s)?;
+    let axis = s.arg(0, "dim").int()?;
+    let value = if x.rank() == 0 { kept.filled(f64::NAN) } else { kept.median(axis) };
+    Ok(if s.named("keepdim").bool_or(false)? { value.unsqueeze(axis) } else { value })
+}
+
+fn norm(s: &Sample) -> Result<Tensor, Skip> {
+    s.only(1, &["ord", "mask", "dim", "keepdim"])?;
+    let order = s.arg(0, "ord").float_or(2.0)?;
+    let (x, kept) = kept(s)?;
+    let filled = kept.filled(if order == f64::NEG_INFINITY { f64::INFINITY } else { 0.0 });
+    shaped(s, &x, linalg::vector_norm(&filled, order, &axes(s, &x)?[..]))
+}
+
+fn normalized(s: &Sample) -> Result<Tensor, Skip> {
+    s.only(2, &["ord", "dim", "eps", "mask"])?;
+    let (order, axis) = (s.arg(0, "ord").float()?, s.arg(1, "dim").int()?);
+    let x = kept(s)?.1.filled(0.0);
+    let norm = match x.rank() {
+        0 => linalg::vector_norm(&x, order, ..),
+        _ => linalg::vector_norm(&x, order, axis).unsqueeze(axis),
+    };
+    Ok(x / norm.maximum(s.named("eps").float_or(1e-12)?))
+}
+
+fn logaddexp(s: &Sample) -> Result<Tensor, Skip> {
+    s.only(1, &["input_mask", "other_mask"])?;
+    let (x, y) = (masked(s, &s.x()?, "input_mask")?, masked(s, &s.t(0, "other")?, "other_mask")?);
+    Ok(x.logaddexp(&y))
 }
 
 pub(super) fn table() -> Vec<Row> {
     rows! {
-        "masked.sum" => |s| reduced(s, 0.0, |x, axes| x.sum(axes))?;
-        "masked.prod" => |s| reduced(s, 1.0, |x, axes| x.prod(axes))?;
-        "masked.amax" => |s| reduced(s, f64::NEG_INFINITY, |x, axes| x.max(axes))?;
-        "masked.amin" => |s| reduced(s, f64::INFINITY, |x, axes| x.min(axes))?;
-        "masked.logsumexp" => |s| {
-            reduced(s, f64::NEG_INFINITY, |x, axes| x.logsumexp(axes))?
+        "masked.sum" => |s| reduced(s, |x, axes| x.sum(axes))?;
+        "masked.prod" => |s| reduced(s, |x, axes| x.prod(axes))?;
+        "masked.amax" => |s| reduced(s, |x, axes| x.max(axes))?;
+        "masked.amin" => |s| reduced(s, |x, axes| x.min(axes))?;
+        "masked.logsumexp" => |s| reduced(s, |x, axes| x.logsumexp(axes))?;
+        "masked.mean" => |s| reduced(s, |x, axes| x.mean(axes))?;
+        "masked.var" => |s| deviation(s, |x, axes, correction| x.var(axes, correction))?;
+        "masked.std" => |s| deviation(s, |x, axes, correction| x.std(axes, correction))?;
+        "masked.argmax" => |s| index(s, Masked::argmax)?;
+        "masked.argmin" => |s| index(s, Masked::argmin)?;
+        "masked.median" => |s| median(s)?;
+        "masked.norm" => |s| norm(s)?;
+        "masked.normalize" => |s| normalized(s)?;
+        "masked.logaddexp" => |s| logaddexp(s)?;
+        "masked.cumsum" => |s| along(s, Masked::cumsum)?;
+        "masked.cumprod" => |s| along(s, Masked::cumprod)?;
+        "masked.softmax" => |s| along(s, Masked::softmax)?;
+        "masked.log_softmax" => |s| along(s, Masked::log_softmax)?;
+        "masked.softmin" => |s| {
+            along(s, |x, axis| {
+                // Of the negative, in which what is not kept is least.
+                x.filled(f64::INFINITY).neg().softmax(axis)
+            })?
         };
-        "masked.mean" => |s| mean(s)?;
-        "masked.var" => |s| variance(s)?;
-        "masked.std" => |s| variance(s)?.sqrt();
-        "masked.cumsum" => |s| along(s, 0.0, Tensor::cumsum)?;
-        "masked.cumprod" => |s| along(s, 1.0, Tensor::cumprod)?;
-        "masked.softmax" => |s| along(s, f64::NEG_INFINITY, Tensor::softmax)?;
-        "masked.log_softmax" => |s| along(s, f64::NEG_INFINITY, Tensor::log_softmax)?;
-        "masked.softmin" => |s| along(s, f64::INFINITY, |x, axis| x.neg().softmax(axis))?;
     }
     .to_vec()
 }

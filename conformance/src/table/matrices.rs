@@ -12,23 +12,6 @@ fn symmetric(s: &Sample) -> Result<Tensor, Skip> {
     Ok(if s.named("UPLO").text_or("L")? == "U" { x.transpose(-2, -1) } else { x })
 }
 
-fn matrix_norm(value: &Value) -> Result<MatrixNorm, Skip> {
-    Ok(match value {
-        Value::None => MatrixNorm::Frobenius,
-        Value::Text(name) if name == "fro" => MatrixNorm::Frobenius,
-        Value::Text(name) if name == "nuc" => MatrixNorm::Nuclear,
-        value => match value.float()? {
-            1.0 => MatrixNorm::One,
-            -1.0 => MatrixNorm::MinusOne,
-            2.0 => MatrixNorm::Two,
-            -2.0 => MatrixNorm::MinusTwo,
-            f64::INFINITY => MatrixNorm::Infinity,
-            f64::NEG_INFINITY => MatrixNorm::MinusInfinity,
-            other => return Err(format!("norm {other}")),
-        },
-    })
-}
-
 pub(super) fn table() -> Vec<Row> {
     let single = rows! {
         "linalg.det" => |s| linalg::det(&s.x()?);
@@ -56,27 +39,15 @@ pub(super) fn table() -> Vec<Row> {
         "linalg.tensorinv" => |s| {
             linalg::tensorinv(&s.x()?, s.named("ind").int_or(2)? as usize)
         };
-        "linalg.tensorsolve" => |s| {
-            s.only(1, &[])?;
-            linalg::tensorsolve(&s.x()?, &s.t(0, "b")?)
-        };
         "linalg.householder_product" => |s| linalg::householder_product(&s.x()?, &s.t(0, "tau")?);
-        "linalg.pinv" => |s| {
-            s.only(0, &[])?;
-            linalg::pinv(&s.x()?, Tolerance::default())
-        };
         "linalg.diagonal" => |s| {
             let (first, second) = (s.named("dim1").int_or(-2)?, s.named("dim2").int_or(-1)?);
             s.x()?.diagonal(s.named("offset").int_or(0)?, first, second)
         };
-        "linalg.matrix_norm" => |s| {
-            s.only(1, &["ord"])?;
-            linalg::matrix_norm(&s.x()?, matrix_norm(&s.arg(0, "ord"))?)
-        };
         "linalg.cond" => |s| {
             let norm = match s.arg(0, "p") {
                 Value::None => MatrixNorm::Two,
-                norm => matrix_norm(&norm)?,
+                norm => super::norms::named(&norm)?,
             };
             linalg::cond(&s.x()?, norm)
         };

@@ -1,7 +1,10 @@
 //! How each operator of PyTorch's database is written here.
 
+mod by_value;
 mod composed;
+mod creation;
 mod elementwise;
+mod factorizations;
 mod reductions;
 mod row;
 mod shapes;
@@ -11,11 +14,16 @@ mod layers;
 mod losses;
 mod masked;
 mod matrices;
+mod norms;
 mod products;
+mod special;
+mod statistics;
 mod transforms;
+mod unmapped;
 mod windows;
 
 pub use row::Row;
+pub use unmapped::UNMAPPED;
 
 /// Every row.
 pub fn all() -> Vec<Row> {
@@ -25,6 +33,12 @@ pub fn all() -> Vec<Row> {
         shapes::table(),
         of_largest(layers::table()),
         of_largest(matrices::table()),
+        of_largest(factorizations::table()),
+        special::table(),
+        of_largest(special::polynomials()),
+        statistics::table(),
+        by_value::table(),
+        creation::table(),
         of_largest(windows::table()),
         composed::table(),
         of_largest(products::table()),

@@ -44,6 +44,7 @@ pub(super) fn table() -> Vec<Row> {
         "outer" => |s| s.x()?.outer(&s.t(0, "vec2")?);
         "mm" => |s| s.x()?.matmul(&s.t(0, "mat2")?);
         "bmm" => |s| s.x()?.matmul(&s.t(0, "mat2")?);
+        "bmm.triton_optimized" => |s| s.x()?.matmul(&s.t(0, "mat2")?);
         "mv" => |s| s.x()?.matmul(&s.t(0, "vec")?);
         "matmul" => |s| s.x()?.matmul(&s.t(0, "other")?);
         "__rmatmul__" => |s| s.t(0, "other")?.matmul(&s.x()?);

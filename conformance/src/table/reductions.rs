@@ -29,29 +29,21 @@ fn reduced(s: &Sample, plain: Reduce, kept: Reduce) -> Result<Tensor, Skip> {
 
 fn deviation(
     s: &Sample,
-    plain: fn(&Tensor, &[isize], usize) -> Tensor,
-    kept: fn(&Tensor, &[isize], usize) -> Tensor,
+    plain: fn(&Tensor, &[isize], f64) -> Tensor,
+    kept: fn(&Tensor, &[isize], f64) -> Tensor,
 ) -> Result<Tensor, Skip> {
     let x = s.x()?;
     let (dims, correction) = match s.arg(0, "dim") {
         // The only operand is `unbiased`.
-        Value::Bool(unbiased) => ((0..x.rank() as isize).collect(), isize::from(unbiased)),
+        Value::Bool(unbiased) => ((0..x.rank() as isize).collect(), f64::from(u8::from(unbiased))),
         _ => {
             let unbiased = match (s.arg(1, "unbiased"), s.named("correction")) {
-                (Value::Bool(unbiased), _) => isize::from(unbiased),
-                (_, Value::None) => 1,
-                (_, correction) => {
-                    let wanted = correction.float()?;
-                    if wanted.fract() != 0.0 {
-                        return Err(format!("correction {wanted}"));
-                    }
-                    wanted as isize
-                }
+                (Value::Bool(unbiased), _) => f64::from(u8::from(unbiased)),
+                (_, correction) => correction.float_or(1.0)?,
             };
             (axes(s, &x, 0)?, unbiased)
         }
     };
-    let correction = usize::try_from(correction).map_err(|_| "a correction below zero")?;
     let keep = s.arg(2, "keepdim").bool_or(false)?;
     Ok(if keep { kept(&x, &dims, correction) } else { plain(&x, &dims, correction) })
 }
@@ -147,19 +139,6 @@ pub(super) fn table() -> Vec<Row> {
         "nanmean" => |s| reduced(s, |x, axes| x.nanmean(axes), |x, axes| x.nanmean_keepdim(axes))?;
         "cumprod" => |s| { let x = cast_to(s, s.x()?)?; along(s, &x, Tensor::cumprod)? };
         "logcumsumexp" => |s| { let x = s.x()?; along(s, &x, Tensor::logcumsumexp)? };
-        "quantile" => |s| {
-            s.only(1, &["q", "dim"])?;
-            match s.arg(0, "q") {
-                Value::Float(q) => {
-                    let x = s.x()?;
-                    match s.arg(1, "dim") {
-                        Value::None => x.reshape([x.count()]).quantile(q, 0),
-                        dim => x.quantile(q, dim.int()?),
-                    }
-                }
-                _ => return Err("several quantiles".into()),
-            }
-        };
         "msort" => |s| { let x = s.x()?; if x.rank() == 0 { x } else { x.sort(0, false).0 } };
         "argsort" => |s| {
             let descending = s.arg(1, "descending").bool_or(false)?;
@@ -169,12 +148,6 @@ pub(super) fn table() -> Vec<Row> {
         "bucketize" => |s| {
             s.only(1, &["boundaries", "right", "out_int32"])?;
             s.x()?.bucketize(&s.t(0, "boundaries")?, s.named("right").bool_or(false)?)
-        };
-        "searchsorted" => |s| {
-            s.only(1, &["right", "out_int32", "side"])?;
-            let side = s.named("side").text_or("left")?;
-            let right = s.named("right").bool_or(false)? || side == "right";
-            s.x()?.searchsorted(&s.t(0, "values")?, right)
         };
     };
     let several = many! {

@@ -1,6 +1,7 @@
 //! Fourier transforms, whose complex numbers are pairs, and windows of signals.
 
-use gradloom::fft::{self, Complex, FftOptions, Norm};
+use gradloom::fft::windows::{self, Ends};
+use gradloom::fft::{self, Complex, FftOptions, Norm, StftOptions};
 use gradloom::{DType, Tensor};
 
 use super::row::{Row, rows};
@@ -21,7 +22,6 @@ fn several(s: &Sample, two: bool) -> Result<FftOptions, Skip> {
     match (s.arg(1, "dim"), two) {
         (Value::None, true) => options = options.axes(&[-2, -1]),
         (Value::None, false) => {}
-        (axes, true) if axes.ints()?.len() != 2 => return Err("other than two axes".into()),
         (axes, _) => options = options.axes(&axes.ints()?),
     }
     Ok(match s.arg(0, "s") {
@@ -50,26 +50,48 @@ fn shift_axes(s: &Sample, x: &Tensor) -> Result<Vec<isize>, Skip> {
     }
 }
 
-/// The places of a window's elements in `0..=1`, or how many there are if that is none or one.
-fn places(s: &Sample) -> Result<Tensor, Skip> {
-    let count = s.input().int()? as usize;
-    let symmetric = s.named("sym").bool_or(true)?;
-    if count < 2 {
-        return Err("one element at most".into());
-    }
-    let steps = if symmetric { count - 1 } else { count };
-    Ok(Tensor::arange(count, &s.device).cast(DType::F32).div(steps as f64))
+fn ends(s: &Sample) -> Result<Ends, Skip> {
+    Ok(if s.named("sym").bool_or(true)? { Ends::Symmetric } else { Ends::Periodic })
 }
 
-/// `sum of (-1)^i a_i cos(2 pi i x)`.
-fn cosines(s: &Sample, terms: &[f64]) -> Result<Tensor, Skip> {
-    let places = places(s)?;
-    let mut sum = places.zeros_like();
-    for (i, term) in terms.iter().enumerate() {
-        let sign = if i % 2 == 0 { 1.0 } else { -1.0 };
-        sum = sum + places.mul(std::f64::consts::TAU * i as f64).cos().mul(sign * term);
+/// How many elements a window has.
+fn count(s: &Sample) -> Result<usize, Skip> {
+    Ok(s.input().int()? as usize)
+}
+
+fn stft(s: &Sample) -> Result<Tensor, Skip> {
+    let known = [
+        "n_fft",
+        "hop_length",
+        "win_length",
+        "window",
+        "center",
+        "pad_mode",
+        "normalized",
+        "onesided",
+        "return_complex",
+    ];
+    s.only(0, &known)?;
+    if s.named("pad_mode").text_or("reflect")? != "reflect" {
+        return Err("another way to pad".into());
     }
-    Ok(sum)
+    let size = s.named("n_fft").int()? as usize;
+    let mut options = StftOptions::new(size)
+        .center(s.named("center").bool_or(true)?)
+        .normalized(s.named("normalized").bool_or(false)?)
+        .onesided(s.named("onesided").bool_or(true)?);
+    if let Value::Int(hop) = s.named("hop_length") {
+        options = options.hop(hop as usize);
+    }
+    match (s.named("window").maybe_tensor()?, s.named("win_length")) {
+        (Some(window), _) => options = options.window(&window),
+        (None, Value::None) => {}
+        (None, length) => {
+            let ones = Tensor::ones([length.int()? as usize], DType::F32, &s.device);
+            options = options.window(&ones);
+        }
+    }
+    Ok(pairs(fft::stft(&s.x()?, &options)))
 }
 
 pub(super) fn table() -> Vec<Row> {
@@ -95,43 +117,34 @@ pub(super) fn table() -> Vec<Row> {
         "fft.fftshift" => |s| { let x = s.x()?; fft::fftshift(&x, &shift_axes(s, &x)?) };
         "fft.ifftshift" => |s| { let x = s.x()?; fft::ifftshift(&x, &shift_axes(s, &x)?) };
 
-        "signal.windows.hann" => |s| cosines(s, &[0.5, 0.5])?;
-        "signal.windows.hamming" => |s| cosines(s, &[0.54, 0.46])?;
-        "signal.windows.blackman" => |s| cosines(s, &[0.42, 0.5, 0.08])?;
-        "signal.windows.nuttall" => |s| {
-            cosines(s, &[0.363_581_9, 0.489_177_5, 0.136_599_5, 0.010_641_1])?
+        "signal.windows.hann" => |s| windows::hann(count(s)?, ends(s)?, &s.device);
+        "signal.windows.hamming" => |s| windows::hamming(count(s)?, ends(s)?, &s.device);
+        "signal.windows.blackman" => |s| windows::blackman(count(s)?, ends(s)?, &s.device);
+        "signal.windows.nuttall" => |s| windows::nuttall(count(s)?, ends(s)?, &s.device);
+        "signal.windows.bartlett" => |s| windows::bartlett(count(s)?, ends(s)?, &s.device);
+        "signal.windows.cosine" => |s| windows::cosine(count(s)?, ends(s)?, &s.device);
+        "signal.windows.gaussian" => |s| {
+            windows::gaussian(count(s)?, s.named("std").float_or(1.0)?, ends(s)?, &s.device)
+        };
+        "signal.windows.exponential" => |s| {
+            s.only(0, &["sym", "tau", "dtype", "device", "requires_grad"])?;
+            windows::exponential(count(s)?, s.named("tau").float_or(1.0)?, ends(s)?, &s.device)
+        };
+        "signal.windows.kaiser" => |s| {
+            windows::kaiser(count(s)?, s.named("beta").float_or(12.0)?, ends(s)?, &s.device)
         };
         "signal.windows.general_hamming" => |s| {
             let alpha = s.named("alpha").float_or(0.54)?;
-            cosines(s, &[alpha, 1.0 - alpha])?
+            windows::general_hamming(count(s)?, alpha, ends(s)?, &s.device)
         };
         "signal.windows.general_cosine" => |s| match s.named("a") {
             Value::List(terms) => {
                 let terms = terms.iter().map(Value::float).collect::<Result<Vec<_>, _>>()?;
-                cosines(s, &terms)?
+                windows::general_cosine(count(s)?, &terms, ends(s)?, &s.device)
             }
             _ => return Err("no terms".into()),
         };
-        "signal.windows.bartlett" => |s| places(s)?.mul(2.0).sub(1.0).abs().neg().add(1.0);
-        "signal.windows.cosine" => |s| {
-            let count = s.input().int()? as usize;
-            if count < 2 {
-                return Err("one element at most".into());
-            }
-            let steps = count + usize::from(!s.named("sym").bool_or(true)?);
-            let places = Tensor::arange(count, &s.device).cast(DType::F32).add(0.5);
-            places.mul(std::f64::consts::PI / steps as f64).sin()
-        };
-        "signal.windows.gaussian" => |s| {
-            let count = s.input().int()? as usize;
-            if count < 2 {
-                return Err("one element at most".into());
-            }
-            let last = count - usize::from(s.named("sym").bool_or(true)?);
-            let deviation = s.named("std").float_or(1.0)?;
-            let places = Tensor::arange(count, &s.device).cast(DType::F32).sub(last as f64 / 2.0);
-            places.div(deviation).square().mul(-0.5).exp()
-        };
+        "stft" => |s| stft(s)?;
     }
     .to_vec()
 }

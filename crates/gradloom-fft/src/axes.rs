@@ -12,7 +12,7 @@ pub(crate) struct Along {
     pub(crate) size: Option<usize>,
 }
 
-/// How many axes a function transforms if none are named.
+/// How many axes a function transforms if none are named; one along one axis takes no other number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Count {
     One,
@@ -26,7 +26,7 @@ pub(crate) fn resolve(name: &str, rank: usize, options: &FftOptions, count: Coun
     let named = options.axes.as_ref().map(Vec::len).or(options.sizes.as_ref().map(Vec::len));
     let wanted = match count {
         Count::One => 1,
-        Count::Two => 2,
+        Count::Two => named.unwrap_or(2),
         Count::All => named.unwrap_or(rank),
     };
     assert!(

@@ -88,9 +88,9 @@ complex_transforms! {
     fft: One, false;
     /// The inverse Fourier transform along one axis. PyTorch: `torch.fft.ifft`.
     ifft: One, true;
-    /// The Fourier transform along two axes. PyTorch: `torch.fft.fft2`.
+    /// The Fourier transform along two axes, the last ones, or any that are named. PyTorch: `torch.fft.fft2`.
     fft2: Two, false;
-    /// The inverse Fourier transform along two axes. PyTorch: `torch.fft.ifft2`.
+    /// The inverse Fourier transform along two axes, the last ones, or any that are named. PyTorch: `torch.fft.ifft2`.
     ifft2: Two, true;
     /// The Fourier transform along several axes. PyTorch: `torch.fft.fftn`.
     fftn: All, false;
@@ -118,7 +118,7 @@ macro_rules! real_transforms {
 real_transforms! {
     /// The Fourier transform of real numbers along one axis. PyTorch: `torch.fft.rfft`.
     rfft: One;
-    /// The Fourier transform of real numbers along two axes. PyTorch: `torch.fft.rfft2`.
+    /// The Fourier transform of real numbers along two axes, the last ones, or any that are named. PyTorch: `torch.fft.rfft2`.
     rfft2: Two;
     /// The Fourier transform of real numbers along several axes. PyTorch: `torch.fft.rfftn`.
     rfftn: All;

@@ -7,7 +7,7 @@ use crate::batch::{Matrices, each, elements};
 use crate::check;
 use crate::kernels::lu::{factor, permutation};
 use crate::kernels::triangular::Triangle;
-use crate::matrices::{identity, inverse_order, strictly_lower, t, take_rows};
+use crate::matrices::{diagonal, identity, inverse_order, strictly_lower, t, take_rows};
 use crate::op::{MatrixOp, apply};
 use crate::real::{Real, transpose};
 use crate::triangular::triangular;
@@ -25,11 +25,50 @@ pub fn lu(a: &Tensor) -> (Tensor, Tensor, Tensor) {
     let [rows, columns] = check::matrix("lu", a);
     let size = rows.min(columns);
     let Factors { lu, order, .. } = factors(a);
-    let lower = strictly_lower(&lu.narrow(-1, 0, size)) + unit_diagonal(rows, size, a);
+    unpacked(&lu, &order, [rows, columns], size)
+}
+
+/// P, L and U of factors in one matrix.
+#[track_caller]
+fn unpacked(
+    lu: &Tensor,
+    order: &Tensor,
+    [rows, _]: [usize; 2],
+    size: usize,
+) -> (Tensor, Tensor, Tensor) {
+    let lower = strictly_lower(&lu.narrow(-1, 0, size)) + unit_diagonal(rows, size, lu);
     let upper = lu.narrow(-2, 0, size).triu(0);
-    let row = Tensor::iota([rows, rows], 0, a.device());
+    let row = Tensor::iota([rows, rows], 0, lu.device());
     let places = order.cast(DType::I32).unsqueeze(-2);
-    (places.eq(row).cast(a.dtype()).detach(), lower, upper)
+    (places.eq(row).cast(lu.dtype()).detach(), lower, upper)
+}
+
+/// P, L and U as [`lu`] gives them, of what [`lu_factor`] gives: `[.., m, n], [.., k] -> [.., m, m],
+/// [.., m, k], [.., k, n]`. f32 or f64. PyTorch: `torch.lu_unpack`.
+///
+/// # Errors
+/// The evaluation fails where a pivot is no row of its matrix.
+///
+/// # Panics
+/// If the pivots are not i32, or shapes or dtypes do not fit.
+#[track_caller]
+pub fn lu_unpack(lu: &Tensor, pivots: &Tensor) -> (Tensor, Tensor, Tensor) {
+    let [rows, columns] = check::matrix("lu_unpack", lu);
+    let size = rows.min(columns);
+    let order = order_of("lu_unpack", lu, pivots, [rows, size]);
+    unpacked(lu, &order, [rows, columns], size)
+}
+
+/// The order of rows that exchanges `[.., k]` give, in the dtype of the factors.
+#[track_caller]
+fn order_of(op: &str, lu: &Tensor, pivots: &Tensor, [rows, size]: [usize; 2]) -> Tensor {
+    assert!(pivots.dtype() == DType::I32, "{op}: pivots are i32, not {}", pivots.dtype());
+    let batch = &lu.shape()[..lu.rank() - 2];
+    let expected: Shape = batch.iter().copied().chain([size]).collect();
+    assert!(*pivots.shape() == expected, "{op}: pivots {}, not {expected}", pivots.shape());
+    let exchanges = (pivots - 1).cast(lu.dtype());
+    let [order] = apply(Order { rows }, &[&exchanges]);
+    order
 }
 
 /// `[rows, columns]` with ones on the diagonal.
@@ -41,7 +80,7 @@ fn unit_diagonal(rows: usize, columns: usize, like: &Tensor) -> Tensor {
 /// The factors of [`lu`] in one matrix `[.., m, n]`, L without its diagonal below U, and the exchanges of
 /// rows `[.., k]`, i32: row `i` with row `pivots[i] - 1`, as LAPACK counts. For [`lu_solve`].
 ///
-/// A singular matrix is no error here; PyTorch: `torch.linalg.lu_factor_ex`.
+/// A singular matrix is no error here; [`lu_factor_ex`] says where it is. PyTorch: `torch.linalg.lu_factor`.
 ///
 /// # Panics
 /// As [`lu`].
@@ -50,6 +89,52 @@ pub fn lu_factor(a: &Tensor) -> (Tensor, Tensor) {
     check::matrix("lu_factor", a);
     let Factors { lu, pivots, .. } = factors(a);
     (lu, pivots.cast(DType::I32) + 1)
+}
+
+/// As [`lu_factor`], with the number of the first pivot that is zero, `[..]` in i32, or 0 where none is.
+/// PyTorch: `torch.linalg.lu_factor_ex`.
+///
+/// # Panics
+/// As [`lu`].
+#[track_caller]
+pub fn lu_factor_ex(a: &Tensor) -> (Tensor, Tensor, Tensor) {
+    check::matrix("lu_factor_ex", a);
+    let Factors { lu, pivots, .. } = factors(a);
+    let zero = zero_pivot(&lu);
+    (lu, pivots.cast(DType::I32) + 1, zero)
+}
+
+/// The number of the first pivot that is zero, counted from one, or 0 where none is: `[..]` in i32.
+#[track_caller]
+pub(crate) fn zero_pivot(lu: &Tensor) -> Tensor {
+    let is_zero = diagonal(&lu.detach()).eq(0.0);
+    let size = is_zero.size(-1);
+    if size == 0 {
+        return is_zero.count_nonzero(-1);
+    }
+    let number = Tensor::arange(size, lu.device()) + 1;
+    let beyond = size as i64 + 1;
+    let first = is_zero.select(number, beyond).min(-1);
+    first.lt(beyond).select(&first, 0)
+}
+
+/// The solution of `X A = B` (of `X A^T = B` if `adjoint`) from what [`lu_factor`] gives for A:
+/// `[.., n, n], [.., n], [.., k, n] -> [.., k, n]`; otherwise as [`lu_solve`]. PyTorch:
+/// `torch.linalg.lu_solve(left=False)`.
+///
+/// # Panics
+/// As [`lu_solve`].
+#[track_caller]
+pub fn lu_solve_right(lu: &Tensor, pivots: &Tensor, b: &Tensor, adjoint: bool) -> Tensor {
+    let size = check::square("lu_solve_right", lu);
+    let [_, columns] = check::matrix("lu_solve_right", b);
+    assert!(
+        columns == size,
+        "lu_solve_right: A {} and B {} do not fit X A = B",
+        lu.shape(),
+        b.shape()
+    );
+    t(&lu_solve(lu, pivots, &t(b), !adjoint))
 }
 
 /// The solution of `A X = B` (of `A^T X = B` if `adjoint`) from what [`lu_factor`] gives for A:
@@ -67,15 +152,9 @@ pub fn lu_solve(lu: &Tensor, pivots: &Tensor, b: &Tensor, adjoint: bool) -> Tens
     let [rows, columns] = check::matrix(op, b);
     check::same_dtype(op, lu, b);
     assert!(rows == size, "{op}: A {} and B {} do not fit A X = B", lu.shape(), b.shape());
-    assert!(pivots.dtype() == DType::I32, "{op}: pivots are i32, not {}", pivots.dtype());
-    let batch = &lu.shape()[..lu.rank() - 2];
-    let expected: Shape = batch.iter().copied().chain([size]).collect();
-    assert!(*pivots.shape() == expected, "{op}: pivots {}, not {expected}", pivots.shape());
-    let batch = check::broadcast(op, batch, &b.shape()[..b.rank() - 2]);
+    let batch = check::broadcast(op, &lu.shape()[..lu.rank() - 2], &b.shape()[..b.rank() - 2]);
     let full = |last: &[usize]| batch.iter().chain(last).copied().collect::<Shape>();
-    let exchanges = (pivots - 1).cast(lu.dtype());
-    let [order] = apply(Order, &[&exchanges]);
-    let order = order.broadcast_to(full(&[size]));
+    let order = order_of(op, lu, pivots, [size, size]).broadcast_to(full(&[size]));
     let b = b.broadcast_to(full(&[size, columns]));
     let lower = Triangle { upper: false, unit: true, transpose: adjoint };
     let upper = Triangle { upper: true, unit: false, transpose: adjoint };
@@ -187,9 +266,11 @@ fn write_indices<T: Real>(to: &mut [T], from: &[usize]) {
     to.iter_mut().zip(from).for_each(|(to, &from)| *to = T::of(from as f64));
 }
 
-/// Exchanges of rows `[.., n]`, one after another, as the order that they give.
+/// Exchanges of rows `[.., k]`, one after another, as the order of all rows that they give.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Order;
+struct Order {
+    rows: usize,
+}
 
 impl MatrixOp for Order {
     fn name(&self) -> &'static str {
@@ -197,7 +278,8 @@ impl MatrixOp for Order {
     }
 
     fn shapes(&self, operands: &[TensorType]) -> Result<Vec<Shape>> {
-        Ok(vec![operands[0].shape])
+        let shape = operands[0].shape;
+        Ok(vec![shape.with(shape.rank() - 1, self.rows)])
     }
 
     fn run<T: Real>(
@@ -217,11 +299,11 @@ impl MatrixOp for Order {
             |_, index, [order]: [&mut [T]; 1]| {
                 let pivots = pivots[index * size..][..size].iter().map(|pivot| pivot.wide());
                 if let Some(pivot) =
-                    pivots.clone().find(|pivot| !(0.0..size as f64).contains(pivot))
+                    pivots.clone().find(|pivot| !(0.0..self.rows as f64).contains(pivot))
                 {
-                    return Err(format!("a pivot is {}, not in 1..={size}", pivot + 1.0));
+                    return Err(format!("a pivot is {}, not in 1..={}", pivot + 1.0, self.rows));
                 }
-                write_indices(order, &permutation(pivots.map(|pivot| pivot as usize), size));
+                write_indices(order, &permutation(pivots.map(|pivot| pivot as usize), self.rows));
                 Ok(())
             },
         )

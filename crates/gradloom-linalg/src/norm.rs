@@ -125,6 +125,27 @@ pub fn matrix_norm(a: &Tensor, norm: MatrixNorm) -> Tensor {
     }
 }
 
+/// [`matrix_norm`] of matrices along two other axes, rows and columns, which are dropped. PyTorch:
+/// `torch.linalg.matrix_norm(dim=..)`.
+///
+/// # Errors
+/// As [`matrix_norm`].
+///
+/// # Panics
+/// If axes are equal or out of range, or the dtype is another.
+#[track_caller]
+pub fn matrix_norm_along(a: &Tensor, norm: MatrixNorm, [rows, columns]: [isize; 2]) -> Tensor {
+    let rank = a.rank() as isize;
+    let [row, column] = [rows, columns].map(|axis| if axis < 0 { axis + rank } else { axis });
+    assert!(
+        row != column && [row, column].iter().all(|axis| (0..rank).contains(axis)),
+        "matrix_norm: {rows} and {columns} are no two axes of {}",
+        a.shape()
+    );
+    let others = (0..rank).filter(|&axis| axis != row && axis != column);
+    matrix_norm(&a.permute(&others.chain([row, column]).collect::<Vec<_>>()), norm)
+}
+
 /// The condition number `|A| |A^-1|` in a norm: `[.., n, n] -> [..]`; infinite for singular matrices, 0
 /// without elements. In the norm [`MatrixNorm::Two`] (PyTorch's default) it is the largest singular value
 /// divided by the smallest, in [`MatrixNorm::MinusTwo`] the inverse of that, also of `[.., m, n]`.

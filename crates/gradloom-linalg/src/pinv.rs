@@ -2,46 +2,72 @@
 
 use faer::linalg::svd::ComputeSvdVectors;
 use gradloom_tensor::custom_op::{HostOperand, HostResult, TensorType};
-use gradloom_tensor::{DType, Error, Result, Shape, Tensor};
+use gradloom_tensor::{DType, Error, Operand, Result, Shape, Tensor};
 
 use crate::batch::{Matrices, each, elements};
 use crate::check;
+use crate::eigh::eigvalsh;
+use crate::kernels::eigh;
 use crate::kernels::least_squares::{System, pseudoinverse, solve};
 use crate::kernels::svd::Workspace;
 use crate::matrices::t;
 use crate::op::{MatrixOp, apply};
 use crate::real::Real;
 use crate::svd::svdvals;
+use crate::sylvester::of_values;
 
 /// Up to which size singular values are taken as zero: the larger of a number and a part of the largest
 /// singular value.
 ///
 /// The default is PyTorch's: the larger of m and n times the distance from 1 to the next number, of the
 /// largest singular value; and no part of it where a number is given that is not zero.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct Tolerance {
-    absolute: Option<f64>,
-    relative: Option<f64>,
+    absolute: Option<Operand>,
+    relative: Option<Operand>,
 }
 
 impl Tolerance {
-    /// With a number. PyTorch: `atol`.
+    /// With a number, or one for each matrix, `[..]`. PyTorch: `atol`.
     #[must_use]
-    pub fn absolute(self, absolute: f64) -> Tolerance {
-        Tolerance { absolute: Some(absolute), ..self }
+    pub fn absolute(self, absolute: impl Into<Operand>) -> Tolerance {
+        Tolerance { absolute: Some(absolute.into()), ..self }
     }
 
-    /// With a part of the largest singular value. PyTorch: `rtol`.
+    /// With a part of the largest singular value, or one for each matrix, `[..]`. PyTorch: `rtol`.
     #[must_use]
-    pub fn relative(self, relative: f64) -> Tolerance {
-        Tolerance { relative: Some(relative), ..self }
+    pub fn relative(self, relative: impl Into<Operand>) -> Tolerance {
+        Tolerance { relative: Some(relative.into()), ..self }
     }
 
-    /// The number, and the part for matrices of this size.
-    fn resolve(self, [rows, columns]: [usize; 2], dtype: DType) -> [f64; 2] {
-        let absolute = self.absolute.unwrap_or(0.0);
-        let default = if absolute > 0.0 { 0.0 } else { rounding([rows, columns], dtype) };
-        [absolute, self.relative.unwrap_or(default)]
+    /// The number and the part for each of the matrices, `[..]`; neither has a gradient.
+    #[track_caller]
+    fn resolve(self, op: &str, a: &Tensor) -> [Tensor; 2] {
+        let batch = Shape::new(&a.shape()[..a.rank() - 2]);
+        let full = |value: f64| Tensor::full(batch, value, a.dtype(), a.device());
+        let of = |operand: Operand| match operand {
+            Operand::Scalar(scalar) => full(scalar.as_f64()),
+            Operand::Tensor(tensor) => {
+                let met = check::broadcast(op, &batch, tensor.shape());
+                assert!(
+                    met == batch,
+                    "{op}: a tolerance {} does not fit matrices {}",
+                    tensor.shape(),
+                    a.shape()
+                );
+                tensor.detach().cast(a.dtype()).broadcast_to(batch)
+            }
+        };
+        let default = rounding([a.size(-2), a.size(-1)], a.dtype());
+        match (self.absolute.map(&of), self.relative.map(&of)) {
+            (Some(absolute), Some(relative)) => [absolute, relative],
+            (None, Some(relative)) => [full(0.0), relative],
+            (None, None) => [full(0.0), full(default)],
+            (Some(absolute), None) => {
+                let relative = absolute.gt(0.0).select(0.0, full(default));
+                [absolute, relative]
+            }
+        }
     }
 }
 
@@ -63,13 +89,25 @@ fn rounding([rows, columns]: [usize; 2], dtype: DType) -> f64 {
 /// If A is no matrix, or of another dtype.
 #[track_caller]
 pub fn pinv(a: &Tensor, tolerance: Tolerance) -> Tensor {
-    let sizes = check::matrix("pinv", a);
-    pinv_with(a, tolerance.resolve(sizes, a.dtype()))
+    check::matrix("pinv", a);
+    let [absolute, relative] = tolerance.resolve("pinv", a);
+    let [inverse] = apply(Pinv { hermitian: false }, &[a, &absolute, &relative]);
+    inverse
 }
 
+/// [`pinv`] of symmetric matrices `[.., n, n]`, of which only the lower triangle is read: by eigenvalues, which
+/// costs less. Gradients are those of [`pinv`]. PyTorch: `torch.linalg.pinv(hermitian=True)`.
+///
+/// # Errors
+/// As [`pinv`].
+///
+/// # Panics
+/// If the matrices are not square, or of another dtype.
 #[track_caller]
-fn pinv_with(a: &Tensor, cutoff: [f64; 2]) -> Tensor {
-    let [inverse] = apply(Pinv { cutoff: cutoff.map(f64::to_bits) }, &[a]);
+pub fn pinv_hermitian(a: &Tensor, tolerance: Tolerance) -> Tensor {
+    check::square("pinv_hermitian", a);
+    let [absolute, relative] = tolerance.resolve("pinv_hermitian", a);
+    let [inverse] = apply(Pinv { hermitian: true }, &[a, &absolute, &relative]);
     inverse
 }
 
@@ -84,14 +122,33 @@ fn pinv_with(a: &Tensor, cutoff: [f64; 2]) -> Tensor {
 /// If A is no matrix, or of another dtype.
 #[track_caller]
 pub fn matrix_rank(a: &Tensor, tolerance: Tolerance) -> Tensor {
-    let sizes = check::matrix("matrix_rank", a);
-    let [absolute, relative] = tolerance.resolve(sizes, a.dtype());
-    let values = svdvals(&a.detach());
+    check::matrix("matrix_rank", a);
+    rank(svdvals(&a.detach()), tolerance.resolve("matrix_rank", a))
+}
+
+/// [`matrix_rank`] of symmetric matrices `[.., n, n]`, of which only the lower triangle is read: by the
+/// magnitudes of eigenvalues, which costs less. PyTorch: `torch.linalg.matrix_rank(hermitian=True)`.
+///
+/// # Errors
+/// As [`pinv`].
+///
+/// # Panics
+/// If the matrices are not square, or of another dtype.
+#[track_caller]
+pub fn matrix_rank_hermitian(a: &Tensor, tolerance: Tolerance) -> Tensor {
+    check::square("matrix_rank_hermitian", a);
+    let values = eigvalsh(&a.detach()).abs();
+    rank(values, tolerance.resolve("matrix_rank_hermitian", a))
+}
+
+/// How many values `[.., k]` are above a tolerance `[..]`.
+#[track_caller]
+fn rank(values: Tensor, [absolute, relative]: [Tensor; 2]) -> Tensor {
     if values.size(-1) == 0 {
         return values.count_nonzero(-1);
     }
-    let cutoff = (values.max_keepdim(-1) * relative).maximum(absolute);
-    values.gt(cutoff).count_nonzero(-1)
+    let cutoff = (values.max(-1) * relative).maximum(absolute);
+    values.gt(cutoff.unsqueeze(-1)).count_nonzero(-1)
 }
 
 /// What [`lstsq`] gives.
@@ -104,6 +161,9 @@ pub struct LeastSquares {
     pub residuals: Tensor,
     /// The rank of each matrix: `[..]`, i32.
     pub rank: Tensor,
+    /// The singular values of each matrix, largest first: `[.., k]`, k the smaller of m and n. They are not
+    /// computed unless they are asked for.
+    pub singular_values: Tensor,
 }
 
 /// The solution of `A X = B` in the sense of least squares: `[.., m, n], [.., m, k] -> [.., n, k]`. A `b` of
@@ -130,6 +190,7 @@ pub fn lstsq(a: &Tensor, b: &Tensor, cutoff: Option<f64>) -> LeastSquares {
     assert!(height == rows, "{op}: A {} and B {} do not fit A X = B", a.shape(), b.shape());
     let batch = check::broadcast(op, &a.shape()[..a.rank() - 2], &b.shape()[..b.rank() - 2]);
     let full = |last: [usize; 2]| batch.iter().copied().chain(last).collect::<Shape>();
+    let singular_values = svdvals(a);
     let (a, b) = (a.broadcast_to(full([rows, columns])), b.broadcast_to(full([rows, width])));
     let cutoff = cutoff.unwrap_or_else(|| rounding([rows, columns], a.dtype()));
     let [solution, rank] = apply(Lstsq { cutoff: cutoff.to_bits() }, &[&a, &b]);
@@ -142,18 +203,19 @@ pub fn lstsq(a: &Tensor, b: &Tensor, cutoff: Option<f64>) -> LeastSquares {
         solution: squeezed(solution),
         residuals: if rows > columns { squeezed(residuals) } else { residuals },
         rank: rank.detach().cast(DType::I32),
+        singular_values,
     }
 }
 
+/// Matrices, and for each a number and a part of the largest singular value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Pinv {
-    /// A number and a part of the largest singular value, as bits.
-    cutoff: [u64; 2],
+    hermitian: bool,
 }
 
 impl MatrixOp for Pinv {
     fn name(&self) -> &'static str {
-        "pinv"
+        if self.hermitian { "pinv_hermitian" } else { "pinv" }
     }
 
     fn shapes(&self, operands: &[TensorType]) -> Result<Vec<Shape>> {
@@ -168,12 +230,35 @@ impl MatrixOp for Pinv {
     ) -> Result<()> {
         let of = Matrices::of(&operands[0].of)?;
         let of_a = operands[0].elements::<T>();
-        let [absolute, relative] = self.cutoff.map(f64::from_bits);
-        let memory = || Workspace::<T>::new(of.rows, of.columns, ComputeSvdVectors::Thin);
+        let [absolute, relative] = [1, 2].map(|number| operands[number].elements::<T>());
+        let cutoff =
+            |index: usize, most: f64| absolute[index].wide().max(relative[index].wide() * most);
         let cost = 12 * of.least() * of.size();
+        if self.hermitian {
+            let memory = || eigh::Workspace::<T>::new(of.rows, true);
+            return each(
+                &of.batch,
+                cost,
+                elements(results)?,
+                memory,
+                |memory, index, [inverse]| {
+                    of_values(memory, of.matrix(of_a, index), of.rows, inverse, |values| {
+                        let most = values
+                            .iter()
+                            .fold(0.0, |most: f64, value| most.max(value.wide().abs()));
+                        let least = cutoff(index, most);
+                        let inverse = |value: T| {
+                            if value.wide().abs() > least { T::one() / value } else { T::zero() }
+                        };
+                        values.iter_mut().for_each(|value| *value = inverse(*value));
+                    })
+                },
+            );
+        }
+        let memory = || Workspace::<T>::new(of.rows, of.columns, ComputeSvdVectors::Thin);
         let sizes = [of.rows, of.columns];
         each(&of.batch, cost, elements(results)?, memory, |memory, index, [inverse]| {
-            let cutoff = |most: f64| absolute.max(relative * most);
+            let cutoff = |most| cutoff(index, most);
             pseudoinverse(memory, of.matrix(of_a, index), sizes, cutoff, inverse).map(drop)
         })
     }
@@ -184,7 +269,7 @@ impl MatrixOp for Pinv {
         results: &[Tensor],
         gradients: &[Tensor],
     ) -> Vec<Option<Tensor>> {
-        vec![Some(of_pinv(&operands[0], &results[0], &gradients[0]))]
+        vec![Some(of_pinv(&operands[0], &results[0], &gradients[0])), None, None]
     }
 }
 
@@ -259,7 +344,8 @@ impl MatrixOp for Lstsq {
         gradients: &[Tensor],
     ) -> Vec<Option<Tensor>> {
         let [a, b] = [&operands[0], &operands[1]];
-        let inverse = pinv_with(a, [0.0, f64::from_bits(self.cutoff)]);
+        let tolerance = Tolerance::default().relative(f64::from_bits(self.cutoff));
+        let inverse = pinv(a, tolerance);
         let of_a = of_pinv(a, &inverse, &gradients[0].matmul(&t(b)));
         vec![Some(of_a), Some(t(&inverse).matmul(&gradients[0]))]
     }

@@ -1,9 +1,9 @@
-//! Products of matrices and vectors: powers, chains, reflections, and those along an axis.
+//! Products of matrices and vectors: powers, chains, and those along an axis.
 
-use gradloom_tensor::{Shape, Tensor};
+use gradloom_tensor::Tensor;
 
 use crate::check;
-use crate::matrices::{identity, t};
+use crate::matrices::identity;
 use crate::solve::inv;
 
 /// `A` times itself: `[.., n, n] -> [.., n, n]`; the identity for 0, a power of the inverse for negative
@@ -157,38 +157,4 @@ pub fn vander(x: &Tensor, count: Option<usize>) -> Tensor {
         powers.push(powers.last().map_or_else(|| x.clone(), |last| last * x));
     }
     Tensor::stack(&powers, -1)
-}
-
-/// The first n columns of the product of k reflections `I - tau_i v_i v_i^T`, as LAPACK's `orgqr`:
-/// `[.., m, n], [.., k] -> [.., m, n]` with k <= n <= m. `v_i` is column i of the matrix below its diagonal,
-/// with a one on it and zeros above. One step of the graph for each reflection.
-///
-/// f32 or f64. PyTorch: `torch.linalg.householder_product`.
-///
-/// # Panics
-/// If shapes or dtypes do not fit, or the dtype is another.
-#[track_caller]
-pub fn householder_product(a: &Tensor, tau: &Tensor) -> Tensor {
-    let op = "householder_product";
-    let [rows, columns] = check::matrix(op, a);
-    check::same_dtype(op, a, tau);
-    let batch = &a.shape()[..a.rank() - 2];
-    let count = if tau.rank() == 0 { 0 } else { tau.size(-1) };
-    let expected: Shape = batch.iter().copied().chain([count]).collect();
-    assert!(
-        *tau.shape() == expected && count <= columns && columns <= rows,
-        "{op}: matrices {} and tau {} do not fit [.., m, n] and [.., k] with k <= n <= m",
-        a.shape(),
-        tau.shape()
-    );
-    let unit = identity(rows, a).narrow(1, 0, columns);
-    let vectors = a.tril(-1) + &unit;
-    let mut product = unit.broadcast_to(*a.shape());
-    for step in (0..count).rev() {
-        let vector = vectors.narrow(-1, step, 1);
-        let scale = tau.narrow(-1, step, 1).unsqueeze(-1);
-        let along = t(&vector).matmul(&product);
-        product = product - (vector * scale).matmul(&along);
-    }
-    product
 }

@@ -6,7 +6,7 @@ use gradloom_tensor::{Result, Shape, Tensor};
 use crate::batch::{Matrices, broadcast_numbers, each, elements};
 use crate::check;
 use crate::kernels::triangular::{Triangle, solve as solve_triangle};
-use crate::lu::{Factors, factors};
+use crate::lu::{Factors, factors, zero_pivot};
 use crate::matrices::{identity, sum_to, t, with_batch_rank};
 use crate::op::{MatrixOp, apply};
 use crate::real::Real;
@@ -24,15 +24,7 @@ use crate::triangular::common_batch;
 /// If A is not square, shapes or dtypes do not fit, or the dtype is another.
 #[track_caller]
 pub fn solve(a: &Tensor, b: &Tensor) -> Tensor {
-    let op = "solve";
-    let size = check::square(op, a);
-    check::same_dtype(op, a, b);
-    let vector =
-        b.rank() == 1 || (b.rank() + 1 == a.rank() && b.shape()[..] == a.shape()[..b.rank()]);
-    let b = if vector { b.unsqueeze(-1) } else { b.clone() };
-    let [rows, _] = check::matrix(op, &b);
-    assert!(rows == size, "{op}: A {} and B {} do not fit A X = B", a.shape(), b.shape());
-    check::broadcast(op, &a.shape()[..a.rank() - 2], &b.shape()[..b.rank() - 2]);
+    let (b, vector) = right_side("solve", a, b);
     let x = System::new(a).solve(&b, "solve");
     if vector { x.squeeze(-1) } else { x }
 }
@@ -70,6 +62,45 @@ pub fn solve_right(a: &Tensor, b: &Tensor) -> Tensor {
 pub fn inv(a: &Tensor) -> Tensor {
     let size = check::square("inv", a);
     System::new(a).solve(&identity(size, a), "inv")
+}
+
+/// As [`solve`], with the number of the first pivot that is zero, `[..]` in i32, in place of an error; 0 where
+/// none is. The solution is infinite or NaN where one is. PyTorch: `torch.linalg.solve_ex`.
+///
+/// # Panics
+/// As [`solve`].
+#[track_caller]
+pub fn solve_ex(a: &Tensor, b: &Tensor) -> (Tensor, Tensor) {
+    let (b, vector) = right_side("solve_ex", a, b);
+    let system = System::new(a);
+    let x = system.apply(&b, SolveFactored { name: "solve_ex", transpose: false, check: false });
+    (if vector { x.squeeze(-1) } else { x }, zero_pivot(&system.lu))
+}
+
+/// As [`inv`], with the number of the first pivot that is zero, `[..]` in i32, in place of an error; 0 where
+/// none is. The inverse is infinite or NaN where one is. PyTorch: `torch.linalg.inv_ex`.
+///
+/// # Panics
+/// As [`inv`].
+#[track_caller]
+pub fn inv_ex(a: &Tensor) -> (Tensor, Tensor) {
+    check::square("inv_ex", a);
+    let system = System::new(a);
+    (system.inverse_unchecked("inv_ex"), zero_pivot(&system.lu))
+}
+
+/// B as matrices, and whether it was vectors.
+#[track_caller]
+fn right_side(op: &str, a: &Tensor, b: &Tensor) -> (Tensor, bool) {
+    let size = check::square(op, a);
+    check::same_dtype(op, a, b);
+    let vector =
+        b.rank() == 1 || (b.rank() + 1 == a.rank() && b.shape()[..] == a.shape()[..b.rank()]);
+    let b = if vector { b.unsqueeze(-1) } else { b.clone() };
+    let [rows, _] = check::matrix(op, &b);
+    assert!(rows == size, "{op}: A {} and B {} do not fit A X = B", a.shape(), b.shape());
+    check::broadcast(op, &a.shape()[..a.rank() - 2], &b.shape()[..b.rank() - 2]);
+    (b, vector)
 }
 
 /// A matrix and its factors.

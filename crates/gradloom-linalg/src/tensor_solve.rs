@@ -8,7 +8,7 @@ use crate::solve::{inv, solve};
 /// The solution X of `tensordot(A, X) = B`, where the last axes of A are those of X and the first ones those
 /// of B: `[b.., x..], [b..] -> [x..]`, as many elements in `b..` as in `x..`.
 ///
-/// f32 or f64. PyTorch: `torch.linalg.tensorsolve` without `dims`; permute the axes of A for those.
+/// f32 or f64. PyTorch: `torch.linalg.tensorsolve`, whose `dims` [`tensorsolve_with`] takes.
 ///
 /// # Errors
 /// As [`solve`].
@@ -30,6 +30,29 @@ pub fn tensorsolve(a: &Tensor, b: &Tensor) -> Tensor {
         b.shape()
     );
     solve(&a.reshape([count, count]), &b.reshape([count])).reshape(unknown)
+}
+
+/// As [`tensorsolve`], with these axes of A moved behind its others first, in their order. PyTorch:
+/// `torch.linalg.tensorsolve(dims=..)`.
+///
+/// # Errors
+/// As [`solve`].
+///
+/// # Panics
+/// As [`tensorsolve`], and if an axis is out of range or named twice.
+#[track_caller]
+pub fn tensorsolve_with(a: &Tensor, b: &Tensor, last: &[isize]) -> Tensor {
+    let rank = a.rank() as isize;
+    let last: Vec<isize> =
+        last.iter().map(|&axis| if axis < 0 { axis + rank } else { axis }).collect();
+    let others = (0..rank).filter(|axis| !last.contains(axis));
+    let order: Vec<isize> = others.chain(last.iter().copied()).collect();
+    assert!(
+        order.len() == a.rank(),
+        "tensorsolve: {last:?} are not different axes of {}",
+        a.shape()
+    );
+    tensorsolve(&a.permute(&order), b)
 }
 
 /// The inverse of [`tensorsolve`]'s A, whose first `axes` axes are those of B: `[b.., x..] -> [x.., b..]`.

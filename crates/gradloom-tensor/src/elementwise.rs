@@ -10,6 +10,7 @@ mod special;
 
 pub use nature::{Accuracy, Domain, Nature, Variation, Wraps};
 pub use special::erf;
+pub(crate) use special::lgamma;
 
 use crate::DType;
 use Accuracy::{

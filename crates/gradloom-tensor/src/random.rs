@@ -25,7 +25,7 @@ impl Key {
     }
 
     /// The key of these words, see [`Key::words`].
-    pub fn from_words(words: [u32; 2]) -> Key {
+    pub const fn from_words(words: [u32; 2]) -> Key {
         Key(words)
     }
 

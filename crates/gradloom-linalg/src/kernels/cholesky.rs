@@ -27,13 +27,14 @@ impl<T: Real> Workspace<T> {
     }
 }
 
-/// Writes the lower factor of the row-major `a`, whose lower triangle alone is read, to `factor`.
+/// Writes the lower factor of the row-major `a`, whose lower triangle alone is read, to `factor`; gives the
+/// order of the first leading minor that is not positive definite, if there is one.
 pub(crate) fn factor<T: Real>(
     workspace: &mut Workspace<T>,
     a: &[T],
     size: usize,
     factor: &mut [T],
-) -> Result<(), String> {
+) -> Option<usize> {
     let columns = &mut workspace.columns;
     transpose(a, size, columns);
     let failed = match &mut workspace.memory {
@@ -50,16 +51,13 @@ pub(crate) fn factor<T: Real>(
         }
     };
     if let Some(index) = failed {
-        return Err(format!(
-            "it is not positive definite (the leading minor of order {} is not)",
-            index + 1
-        ));
+        return Some(index + 1);
     }
     transpose(columns, size, factor);
     for (row, elements) in factor.chunks_exact_mut(size.max(1)).enumerate() {
         elements[row + 1..].fill(T::zero());
     }
-    Ok(())
+    None
 }
 
 /// The first pivot that is not positive, if there is one.

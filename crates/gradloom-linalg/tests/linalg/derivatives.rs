@@ -5,7 +5,7 @@ use gradloom_tensor::{DType, Tensor};
 use gradloom_testkit::case::Case;
 use gradloom_testkit::check::finite_differences;
 
-use crate::linalg::{self, MatrixNorm, QrMode, Tolerance, Triangular};
+use crate::linalg::{self, MatrixNorm, ProductWithQ, QrMode, Tolerance, Triangular};
 use crate::{assert_close, normal, positive, symmetric, t};
 
 /// All results in one, each by a curve of its own, so that second derivatives are not zero by chance.
@@ -44,6 +44,42 @@ fn cases() -> Vec<Case> {
     cases.extend(square("matrix_exp", |x| mixed(&[linalg::matrix_exp(&(&x[0] * 0.5))])));
     cases.extend(square("matrix_power", |x| mixed(&[linalg::matrix_power(&(&x[0] * 0.5), 3)])));
     cases.extend(square("cond", |x| mixed(&[linalg::cond(&regular(&x[0]), MatrixNorm::One)])));
+    cases
+        .extend(square("cholesky_ex", |x| mixed(&[linalg::cholesky_ex(&positive(&x[0]), true).0])));
+    cases.extend(square("cholesky_inverse", |x| {
+        let lower = regular(&x[0]);
+        mixed(&[false, true].map(|upper| linalg::cholesky_inverse(&lower, upper)))
+    }));
+    cases.extend(square("inv_ex", |x| mixed(&[linalg::inv_ex(&regular(&x[0])).0])));
+    cases.extend(square("matrix_sqrth", |x| mixed(&[linalg::matrix_sqrth(&positive(&x[0]))])));
+    cases.extend(square("pinv_hermitian", |x| {
+        mixed(&[linalg::pinv_hermitian(&symmetric(&x[0]), Tolerance::default())])
+    }));
+    // Without phases, and without the order of conjugate pairs.
+    cases.extend(square("eig", |x| {
+        let (w, v) = linalg::eig(&(&x[0] + symmetric(&x[0]) * 2.0));
+        mixed(&[w.square().sum(-1), v.square().sum(-1)])
+    }));
+    // Sums of powers, which are smooth also where eigenvalues meet.
+    cases.extend(square("eigvals", |x| {
+        let w = linalg::eigvals(&x[0]);
+        let (re, im) = (w.index(-1, 0), w.index(-1, 1));
+        let squares = (re.square() - im.square()).sum(-1);
+        let cubes = (re.powi(3) - re * im.square() * 3.0).sum(-1);
+        mixed(&[squares, cubes])
+    }));
+    cases.extend([&[3, 3][..], &[4, 2], &[1, 1], &[2, 3, 2]].map(|shape| {
+        let of: fn(&[Tensor]) -> Tensor = |x| {
+            let (u, h) = linalg::polar(&x[0]);
+            mixed(&[u, h])
+        };
+        Case::new(format!("polar {shape:?}"), of).float(shape)
+    }));
+    cases.extend(any("lu_unpack", |x| {
+        let (lu, pivots) = linalg::lu_factor(&x[0]);
+        let (_, l, u) = linalg::lu_unpack(&lu, &pivots);
+        mixed(&[l, u])
+    }));
     cases.extend(any("lu", |x| {
         let (_, l, u) = linalg::lu(&x[0]);
         mixed(&[l, u])
@@ -86,6 +122,22 @@ fn cases() -> Vec<Case> {
         let (lu, pivots) = linalg::lu_factor(&regular(&x[0]));
         mixed(&[false, true].map(|adjoint| linalg::lu_solve(&lu, &pivots, &x[1], adjoint)))
     };
+    let lu_solve_right: fn(&[Tensor]) -> Tensor = |x| {
+        let (lu, pivots) = linalg::lu_factor(&regular(&x[0]));
+        mixed(
+            &[false, true].map(|adjoint| linalg::lu_solve_right(&lu, &pivots, &t(&x[1]), adjoint)),
+        )
+    };
+    let ldl_solve: fn(&[Tensor]) -> Tensor = |x| {
+        // A matrix that does not vary.
+        let a = symmetric(&normal(3, x[0].shape(), DType::F64));
+        let (factors, pivots) = linalg::ldl_factor(&a);
+        mixed(&[linalg::ldl_solve(&factors, &pivots, &x[1])]) + x[0].sum(..) * 0.0
+    };
+    let cholesky_solve: fn(&[Tensor]) -> Tensor = |x| {
+        let factor = regular(&x[0]);
+        mixed(&[false, true].map(|upper| linalg::cholesky_solve(&factor, &x[1], upper)))
+    };
     let lstsq: fn(&[Tensor]) -> Tensor = |x| {
         let found = linalg::lstsq(&x[0], &x[1], None);
         mixed(&[found.solution, found.residuals])
@@ -96,9 +148,14 @@ fn cases() -> Vec<Case> {
         (&[2, 1, 3, 3][..], &[2, 3, 1][..]),
         (&[3, 3][..], &[2, 3, 1][..]),
     ] {
-        for (name, function) in
-            [("solve", solve), ("triangular", triangular), ("lu_solve", lu_solve)]
-        {
+        for (name, function) in [
+            ("solve", solve),
+            ("triangular", triangular),
+            ("lu_solve", lu_solve),
+            ("lu_solve_right", lu_solve_right),
+            ("ldl_solve", ldl_solve),
+            ("cholesky_solve", cholesky_solve),
+        ] {
             cases.push(two(name, function, a, b));
         }
     }
@@ -136,6 +193,24 @@ fn cases() -> Vec<Case> {
         &[2, 4, 3],
         &[2, 2],
     ));
+    let ormqr: [(&str, fn(&[Tensor]) -> Tensor, [usize; 3]); 4] = [
+        ("left", |x| mixed(&[linalg::ormqr(&x[0], &x[1], &x[2], ProductWithQ::Left)]), [2, 4, 3]),
+        (
+            "left transposed",
+            |x| mixed(&[linalg::ormqr(&x[0], &x[1], &x[2], ProductWithQ::LeftTransposed)]),
+            [2, 4, 3],
+        ),
+        ("right", |x| mixed(&[linalg::ormqr(&x[0], &x[1], &x[2], ProductWithQ::Right)]), [2, 3, 4]),
+        (
+            "right transposed",
+            |x| mixed(&[linalg::ormqr(&x[0], &x[1], &x[2], ProductWithQ::RightTransposed)]),
+            [2, 3, 4],
+        ),
+    ];
+    for (name, function, c) in ormqr {
+        let case = Case::new(format!("ormqr {name}"), function);
+        cases.push(case.float(&[2, 4, 2]).float(&[2, 2]).float(&c));
+    }
     cases
 }
 

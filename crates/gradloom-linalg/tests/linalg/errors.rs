@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use gradloom_autodiff::grad;
-use gradloom_tensor::{DType, Tensor};
+use gradloom_tensor::{DType, Key, Tensor};
 
 use crate::linalg::{self, MatrixNorm, QrMode, Tolerance, Triangular};
 use crate::{devices, normal, values};
@@ -26,7 +26,7 @@ fn of(shape: &[usize]) -> Tensor {
 #[test]
 fn square_matrices_are_asked_for_by_name() {
     let b = of(&[2, 1]);
-    let functions: [(&str, fn(&Tensor, &Tensor) -> Tensor); 12] = [
+    let functions: [(&str, fn(&Tensor, &Tensor) -> Tensor); 23] = [
         ("cholesky", |a, _| linalg::cholesky(a, false)),
         ("inv", |a, _| linalg::inv(a)),
         ("det", |a, _| linalg::det(a)),
@@ -39,6 +39,17 @@ fn square_matrices_are_asked_for_by_name() {
         ("solve", linalg::solve),
         ("solve_right", linalg::solve_right),
         ("solve_triangular", |a, b| linalg::solve_triangular(a, b, Triangular::lower())),
+        ("cholesky_ex", |a, _| linalg::cholesky_ex(a, false).0),
+        ("cholesky_solve", |a, b| linalg::cholesky_solve(a, b, false)),
+        ("cholesky_inverse", |a, _| linalg::cholesky_inverse(a, false)),
+        ("inv_ex", |a, _| linalg::inv_ex(a).0),
+        ("solve_ex", |a, b| linalg::solve_ex(a, b).0),
+        ("ldl_factor", |a, _| linalg::ldl_factor(a).0),
+        ("eig", |a, _| linalg::eig(a).0),
+        ("eigvals", |a, _| linalg::eigvals(a)),
+        ("matrix_sqrth", |a, _| linalg::matrix_sqrth(a)),
+        ("pinv_hermitian", |a, _| linalg::pinv_hermitian(a, Tolerance::default())),
+        ("matrix_rank_hermitian", |a, _| linalg::matrix_rank_hermitian(a, Tolerance::default())),
     ];
     for (name, function) in functions {
         let said = message(|| function(&of(&[2, 3]), &b));
@@ -54,7 +65,7 @@ fn square_matrices_are_asked_for_by_name() {
 
 #[test]
 fn matrices_are_asked_for_by_name() {
-    let functions: [(&str, fn(&Tensor) -> Tensor); 9] = [
+    let functions: [(&str, fn(&Tensor) -> Tensor); 13] = [
         ("qr", |a| linalg::qr(a, QrMode::Reduced).0),
         ("qr_r", linalg::qr_r),
         ("svd", |a| linalg::svd(a, true).0),
@@ -64,6 +75,10 @@ fn matrices_are_asked_for_by_name() {
         ("pinv", |a| linalg::pinv(a, Tolerance::default())),
         ("matrix_rank", |a| linalg::matrix_rank(a, Tolerance::default())),
         ("matrix_norm", |a| linalg::matrix_norm(a, MatrixNorm::Nuclear)),
+        ("lu_factor_ex", |a| linalg::lu_factor_ex(a).0),
+        ("geqrf", |a| linalg::geqrf(a).0),
+        ("polar", |a| linalg::polar(a).0),
+        ("svd_lowrank", |a| linalg::svd_lowrank(a, 1, 2, Key::new(1)).0),
     ];
     for (name, function) in functions {
         let said = message(|| function(&of(&[2])));
@@ -239,6 +254,53 @@ fn nan_and_singular_matrices_have_values_where_pytorch_has_them() {
 }
 
 #[test]
+fn what_is_singular_is_numbered_where_that_is_asked_for() {
+    for device in devices() {
+        let on = |elements: &[f64]| Tensor::from_slice(elements, [2, 2, 2], &device).unwrap();
+        let a = on(&[4.0, 1.0, 1.0, 3.0, 1.0, 2.0, 2.0, 4.0]);
+        let (inverse, zero) = linalg::inv_ex(&a);
+        assert_eq!(values(&zero), [0.0, 2.0]);
+        let inverse = values(&inverse);
+        assert!((inverse[0] - 3.0 / 11.0).abs() < 1e-15 && !inverse[4].is_finite());
+        let b = Tensor::ones([2, 2], DType::F64, &device);
+        assert_eq!(values(&linalg::solve_ex(&a, &b).1), [0.0, 2.0]);
+        assert_eq!(values(&linalg::lu_factor_ex(&a).2), [0.0, 2.0]);
+        let (factor, order) = linalg::cholesky_ex(&a, false);
+        assert_eq!(values(&order), [0.0, 2.0]);
+        assert!(values(&factor)[..4].iter().all(|x| x.is_finite()));
+        assert!(values(&factor)[4..].iter().all(|x| x.is_nan()));
+        let zeros = Tensor::zeros([3, 3], DType::F64, &device);
+        assert_eq!(values(&linalg::ldl_factor_ex(&zeros).2), [1.0]);
+        assert_eq!(
+            values(&linalg::inv_ex(&Tensor::zeros([4, 0, 0], DType::F64, &device)).1),
+            [0.0; 4]
+        );
+    }
+}
+
+#[test]
+fn factors_without_derivative_say_so() {
+    let a = of(&[2, 2]).tracked();
+    let gradient = |y: &Tensor| message(|| grad(&y.sum(..), &[&a]));
+    assert!(gradient(&linalg::ldl_factor(&a).0).starts_with("ldl_factor: the factors have no"));
+    assert!(gradient(&linalg::geqrf(&a).0).starts_with("geqrf: the reflections have no"));
+    let pivots = Tensor::new([1i32, 2], a.device()).unwrap();
+    let solved = linalg::ldl_solve(&a, &pivots, &of(&[2, 1]));
+    assert!(gradient(&solved).starts_with("ldl_solve: it has a derivative in b alone"));
+    let wrong = Tensor::new([1i32, 3], a.device()).unwrap();
+    let error = linalg::ldl_solve(&a, &wrong, &of(&[2, 1])).eval().unwrap_err().to_string();
+    assert!(error.contains("pivot 2 is 3, which ldl_factor does not give"), "{error}");
+    let said = message(|| linalg::polar(&of(&[2, 3])));
+    assert_eq!(said, "polar: [2, 3] has more columns than rows; transpose it");
+    let said = message(|| linalg::svd_lowrank(&of(&[2, 3]), 3, 2, Key::new(1)));
+    assert_eq!(said, "svd_lowrank: [2, 3] has not 3 singular values; ask for fewer");
+    let said = message(|| linalg::tensorsolve_with(&of(&[2, 2]), &of(&[2]), &[0, 0]));
+    assert_eq!(said, "tensorsolve: [0, 0] are not different axes of [2, 2]");
+    let said = message(|| linalg::matrix_norm_along(&of(&[2, 2]), MatrixNorm::One, [0, 2]));
+    assert_eq!(said, "matrix_norm: 0 and 2 are no two axes of [2, 2]");
+}
+
+#[test]
 fn matrices_without_elements() {
     let none = of(&[0, 0]);
     let identity = Tensor::eye(2, DType::F64, none.device());
@@ -257,10 +319,18 @@ fn matrices_without_elements() {
         linalg::lu(&none).1,
         linalg::lu_factor(&none).0,
         linalg::matrix_power(&none, 0),
+        linalg::cholesky_inverse(&none, false),
+        linalg::matrix_sqrth(&none),
+        linalg::polar(&none).0,
+        linalg::ldl_factor(&none).0,
+        linalg::pinv_hermitian(&none, Tolerance::default()),
     ] {
         assert_eq!(shape(&square), [0, 0]);
     }
     assert_eq!(shape(&linalg::eigvalsh(&none)), [0]);
+    let (w, v) = linalg::eig(&none);
+    assert_eq!((shape(&w), shape(&v)), (vec![0, 2], vec![0, 0, 2]));
+    assert_eq!(shape(&linalg::eig(&of(&[0, 2, 2])).1), [0, 2, 2, 2]);
     assert_eq!(shape(&linalg::solve(&none, &of(&[0, 3]))), [0, 3]);
     assert_eq!(shape(&linalg::solve(&identity, &of(&[2, 0]))), [2, 0]);
     assert_eq!(shape(&linalg::inv(&of(&[0, 2, 2]))), [0, 2, 2]);

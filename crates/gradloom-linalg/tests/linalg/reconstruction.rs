@@ -1,8 +1,8 @@
 //! Factors give back their matrix, to a few roundings for each row, at every size where algorithms change.
 
-use gradloom_tensor::{DType, Tensor};
+use gradloom_tensor::{DType, Key, Shape, Tensor};
 
-use crate::linalg::{self, QrMode, Tolerance, Triangular};
+use crate::linalg::{self, ProductWithQ, QrMode, Tolerance, Triangular};
 use crate::{assert_close, normal, positive, symmetric, t, values};
 
 const SIZES: [[usize; 2]; 11] = [
@@ -250,5 +250,124 @@ fn a_batch_is_its_matrices() {
             let same = batch.iter().zip(&each).all(|(a, b)| a.to_bits() == b.to_bits());
             assert!(batch.len() == each.len() && same, "{name} of {shape:?}");
         }
+    }
+}
+
+#[test]
+fn eigenvectors_of_any_matrix_are_stretched_by_their_values() {
+    for dtype in [DType::F64, DType::F32] {
+        for size in [1, 2, 3, 16, 33, 70] {
+            let a = normal(9, &[size, size], dtype);
+            let (w, v) = linalg::eig(&a);
+            let part = |x: &Tensor, number: isize| x.cast(DType::F64).index(-1, number);
+            let (re, im) = (part(&v, 0), part(&v, 1));
+            let (w_re, w_im) = (part(&w, 0), part(&w, 1));
+            let wide = a.cast(DType::F64);
+            let tolerance = 60.0 * epsilon(dtype) * size as f64;
+            let close = |what: &str, actual: &Tensor, expected: &Tensor| {
+                assert_close(
+                    &format!("{what} {dtype} {size}"),
+                    actual,
+                    &values(expected),
+                    tolerance,
+                );
+            };
+            close("real part", &wide.matmul(&re), &(&re * &w_re - &im * &w_im));
+            // Of real matrices there may be no imaginary parts at all.
+            let imaginary = wide.matmul(&im) - (&re * &w_im + &im * &w_re);
+            assert!(values(&imaginary).iter().all(|x| x.abs() < tolerance * 4.0));
+            let lengths = (re.square() + im.square()).sum(0);
+            close("lengths", &lengths, &lengths.ones_like());
+            close("trace", &w_re.sum(-1), &wide.trace());
+            // The largest element of each is real.
+            let largest = (re.square() + im.square()).argmax(0).unsqueeze(0);
+            assert!(values(&im.gather(0, &largest)).iter().all(|x| x.abs() < tolerance));
+            let alone = linalg::eigvals(&a);
+            assert_eq!(values(&alone), values(&w));
+        }
+    }
+}
+
+#[test]
+fn factors_of_symmetric_matrices_solve_them() {
+    for dtype in [DType::F64, DType::F32] {
+        for size in [1, 2, 3, 5, 16, 40] {
+            // Not definite, so that pivots of two rows are needed.
+            let a = symmetric(&normal(4, &[2, size, size], dtype));
+            let a = a.clone() - Tensor::eye(size, dtype, a.device()) * a.clone();
+            let a = if size == 1 { a.ones_like() } else { a };
+            let (factors, pivots) = linalg::ldl_factor(&a);
+            if size > 1 {
+                let least = values(&pivots).into_iter().fold(0.0, f64::min);
+                assert!(least < 0.0, "zeros on the diagonal need pivots of two rows");
+            }
+            let b = normal(5, &[2, size, 3], dtype);
+            let x = linalg::ldl_solve(&factors, &pivots, &b);
+            let condition = values(&linalg::cond(&a.cast(DType::F64), linalg::MatrixNorm::Two));
+            let condition = condition.into_iter().fold(1.0, f64::max);
+            let found = product(&[&a, &x]);
+            let tolerance = 20.0 * epsilon(dtype) * size as f64 * condition;
+            assert_close("A X", &found, &values(&b), tolerance);
+        }
+    }
+}
+
+#[test]
+fn reflections_are_those_of_q_and_r() {
+    each(|a| {
+        let [rows, columns] = [a.size(-2), a.size(-1)];
+        let least = rows.min(columns);
+        if least > 40 {
+            return;
+        }
+        let (reflections, tau) = linalg::geqrf(a);
+        let r = reflections.narrow(-2, 0, least).triu(0);
+        let part = reflections.narrow(-1, 0, least);
+        let q = linalg::householder_product(&part, &tau);
+        orthonormal("geqrf", &q);
+        same("geqrf", &product(&[&q, &r]).cast(a.dtype()), a);
+        // Q^T A is R, and Q R is A, with zeros below.
+        let turned = linalg::ormqr(&reflections, &tau, a, ProductWithQ::LeftTransposed);
+        let mut rest = r.shape().to_vec();
+        rest[r.rank() - 2] = rows - least;
+        let rest = Shape::new(&rest);
+        let whole = Tensor::concat(&[&r, &Tensor::zeros(rest, r.dtype(), r.device())], -2);
+        same("ormqr", &turned, &whole);
+        same("ormqr back", &linalg::ormqr(&reflections, &tau, &whole, ProductWithQ::Left), a);
+        let c = t(a);
+        let right = linalg::ormqr(&reflections, &tau, &c, ProductWithQ::Right);
+        same("ormqr right", &right, &t(&turned));
+    });
+}
+
+#[test]
+fn polar_factors_and_roots_give_back_their_matrix() {
+    each(|a| {
+        let tall = if a.size(-2) < a.size(-1) { t(a) } else { a.clone() };
+        let (u, h) = linalg::polar(&tall);
+        orthonormal("polar", &u);
+        same("polar", &product(&[&u, &h]).cast(a.dtype()), &tall);
+        let least = values(&linalg::eigvalsh(&h)).into_iter().fold(f64::MAX, f64::min);
+        assert!(least > -1e-4, "{least}");
+        let square = positive(a);
+        let root = linalg::matrix_sqrth(&square);
+        same("matrix_sqrth", &product(&[&root, &root]).cast(a.dtype()), &square);
+    });
+}
+
+#[test]
+fn few_singular_values_describe_matrices_of_low_rank() {
+    for sizes in [[30, 20], [20, 30]] {
+        let [rows, columns] = sizes;
+        let a =
+            normal(1, &[2, rows, 4], DType::F64).matmul(&normal(2, &[2, 4, columns], DType::F64));
+        let (u, s, v) = linalg::svd_lowrank(&a, 4, 2, Key::new(1));
+        orthonormal("svd_lowrank", &u);
+        orthonormal("svd_lowrank", &v);
+        same("svd_lowrank", &(u * s.unsqueeze(-2)).matmul(&t(&v)), &a);
+        let (_, s, _) = linalg::pca_lowrank(&(&a + 3.0), 4, true, 2, Key::new(2));
+        let centred = &a - a.mean_keepdim(-2);
+        let exact = linalg::svdvals(&centred).narrow(-1, 0, 4);
+        assert_close("pca_lowrank", &s, &values(&exact), 1e-12);
     }
 }

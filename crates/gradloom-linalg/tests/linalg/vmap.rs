@@ -3,7 +3,7 @@
 use gradloom_autodiff::{grad, vmap};
 use gradloom_tensor::{DType, Tensor};
 
-use crate::linalg::{self, MatrixNorm, QrMode, Tolerance, Triangular};
+use crate::linalg::{self, MatrixNorm, ProductWithQ, QrMode, Tolerance, Triangular};
 use crate::{assert_close, devices, normal, positive, symmetric, t, values};
 
 /// Compares `function` on all examples at once with one after another; `in_axes` says which operands have
@@ -35,7 +35,7 @@ fn flat(parts: &[Tensor]) -> Tensor {
 
 #[test]
 fn functions_of_one_matrix() {
-    let functions: [(&str, fn(&[Tensor]) -> Tensor); 14] = [
+    let functions: [(&str, fn(&[Tensor]) -> Tensor); 22] = [
         ("cholesky", |x| linalg::cholesky(&positive(&x[0]), true)),
         ("inv", |x| linalg::inv(&x[0])),
         ("det", |x| linalg::det(&x[0])),
@@ -61,6 +61,30 @@ fn functions_of_one_matrix() {
             flat(&[q.matmul(&r), r.abs()])
         }),
         ("pinv", |x| linalg::pinv(&x[0], Tolerance::default())),
+        ("cholesky_ex", |x| {
+            let (factor, order) = linalg::cholesky_ex(&x[0].matmul(&x[0].transpose(-2, -1)), false);
+            flat(&[factor, order.cast(DType::F64)])
+        }),
+        ("inv_ex", |x| flat(&[linalg::inv_ex(&x[0]).0, linalg::inv_ex(&x[0]).1.cast(DType::F64)])),
+        ("polar", |x| {
+            let (u, h) = linalg::polar(&x[0]);
+            flat(&[u, h])
+        }),
+        ("matrix_sqrth", |x| linalg::matrix_sqrth(&x[0].matmul(&x[0].transpose(-2, -1)))),
+        ("ldl", |x| {
+            let (factors, pivots) = linalg::ldl_factor(&symmetric(&x[0]));
+            flat(&[linalg::ldl_solve(&factors, &pivots, &x[0]), factors])
+        }),
+        ("eig", |x| flat(&[linalg::eig(&x[0]).0, linalg::eig(&x[0]).1, linalg::eigvals(&x[0])])),
+        ("geqrf", |x| {
+            let (a, tau) = linalg::geqrf(&x[0]);
+            flat(&[linalg::ormqr(&a, &tau, &x[0], ProductWithQ::Right), tau])
+        }),
+        ("lu_unpack", |x| {
+            let (lu, pivots) = linalg::lu_factor(&x[0]);
+            let (p, l, u) = linalg::lu_unpack(&lu, &pivots);
+            flat(&[p, l, u])
+        }),
         ("norms", |x| flat(&[linalg::norm(&x[0]), linalg::vector_norm(&x[0], 3.0, 0)])),
     ];
     for (what, function) in functions {

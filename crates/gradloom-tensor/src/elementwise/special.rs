@@ -104,7 +104,7 @@ fn lgamma_about_two(e: f64) -> f64 {
 }
 
 /// Logarithm of the gamma function's magnitude.
-pub(super) fn lgamma(x: f64) -> f64 {
+pub(crate) fn lgamma(x: f64) -> f64 {
     if x.is_nan() {
         return x;
     }

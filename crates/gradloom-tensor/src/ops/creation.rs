@@ -52,6 +52,13 @@ impl Tensor {
         Tensor::constant(Scalar::Int(0).cast(dtype), shape, dtype, device)
     }
 
+    /// A tensor whose elements are to be written: zeros, since memory that others used is never shown. PyTorch:
+    /// `empty`, `empty_strided` and `empty_permuted`, whose strides are nothing that a tensor here has.
+    #[track_caller]
+    pub fn empty(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Tensor {
+        Tensor::zeros(shape, dtype, device)
+    }
+
     /// Ones (true). PyTorch: `ones`.
     #[track_caller]
     pub fn ones(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Tensor {
@@ -71,6 +78,13 @@ impl Tensor {
     #[must_use]
     pub fn zeros_like(&self) -> Tensor {
         Tensor::zeros(*self.shape(), self.dtype(), self.device())
+    }
+
+    /// [`Tensor::empty`] in this tensor's shape, dtype and device. PyTorch: `empty_like`.
+    #[track_caller]
+    #[must_use]
+    pub fn empty_like(&self) -> Tensor {
+        self.zeros_like()
     }
 
     /// Ones in this tensor's shape, dtype and device. PyTorch: `ones_like`.

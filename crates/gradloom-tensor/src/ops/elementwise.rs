@@ -10,11 +10,13 @@ mod math;
 mod integer;
 mod operand;
 mod operators;
+mod polynomials;
 mod special;
 
 pub use operand::Operand;
 use operand::beside;
 pub(crate) use operand::fit;
+pub use polynomials::Degree;
 
 use crate::error::OrFail;
 use crate::op::{Binary, Op, Unary};

@@ -109,4 +109,172 @@ impl Tensor {
         let op = Op::ArgSort { axis: 0, descending: false };
         Tensor::from_op(op, vec![bits], Shape::from(n), DType::I32, device)
     }
+
+    /// Numbers `0 <= x < 1` in this tensor's shape, dtype and device; floats only. PyTorch: `rand_like`.
+    #[track_caller]
+    #[must_use]
+    pub fn rand_like(&self, key: Key) -> Tensor {
+        self.require_float("rand_like");
+        // Of fewer bits than the dtype has, so that none is rounded up to 1.
+        let unit = Tensor::unit(key, *self.shape(), self.device());
+        let cut = |parts: f64| unit.times(parts).floor().times(1.0 / parts);
+        match self.dtype() {
+            DType::F16 => cut(2048.0).cast(DType::F16),
+            DType::BF16 => cut(256.0).cast(DType::BF16),
+            dtype => unit.cast(dtype),
+        }
+    }
+
+    /// Normally distributed numbers in this tensor's shape, dtype and device; floats only. PyTorch:
+    /// `randn_like`.
+    #[track_caller]
+    #[must_use]
+    pub fn randn_like(&self, key: Key) -> Tensor {
+        self.require_float("randn_like");
+        Tensor::normal(key, *self.shape(), 0.0, 1.0, self.device()).cast(self.dtype())
+    }
+
+    /// Integers `low <= x < high` in this tensor's shape, dtype and device, numbers only. PyTorch:
+    /// `randint_like`.
+    ///
+    /// Panics as [`Tensor::randint`], and if the dtype does not hold the range.
+    #[track_caller]
+    #[must_use]
+    pub fn randint_like(&self, key: Key, low: i32, high: i32) -> Tensor {
+        let dtype = self.dtype();
+        shape_rules::number("randint_like", dtype).or_fail();
+        if let Some((least, most)) = dtype.int_range() {
+            let fits = i64::from(low) >= least && i64::from(high) <= most.saturating_add(1);
+            assert!(fits, "randint_like: {low}..{high} does not fit {dtype}");
+        }
+        Tensor::randint(key, *self.shape(), low, high, self.device()).cast(dtype)
+    }
+
+    /// Normally distributed numbers with a mean and a deviation for each, which broadcast; floats of one dtype.
+    /// Gradients flow to both. PyTorch: `normal` of tensors.
+    #[track_caller]
+    #[must_use]
+    pub fn normal_of(key: Key, mean: &Tensor, std: &Tensor) -> Tensor {
+        let op = "normal_of";
+        mean.require_float(op);
+        shape_rules::same_dtype(op, mean.dtype(), std.dtype()).or_fail();
+        let shape = shape_rules::broadcast(op, mean.shape(), std.shape()).or_fail();
+        let standard = Tensor::normal(key, shape, 0.0, 1.0, mean.device());
+        let standard = standard.cast(mean.dtype().compute());
+        mean.wide().add(standard.mul(std.wide())).cast(mean.dtype())
+    }
+
+    /// True with the probability that each element is, bool; floats. Never below 0 and of NaN, always from 1
+    /// on. No gradient. PyTorch: `bernoulli` of a tensor.
+    #[track_caller]
+    #[must_use]
+    pub fn bernoulli_of(&self, key: Key) -> Tensor {
+        self.require_float("bernoulli_of");
+        let probability = self.detach().wide().cast(DType::F32);
+        Tensor::unit(key, *self.shape(), self.device()).lt(probability)
+    }
+
+    /// Numbers whose logarithms are normally distributed, f32: `e^(mean + std z)`. PyTorch: `log_normal_`.
+    #[track_caller]
+    pub fn log_normal(
+        key: Key,
+        shape: impl Into<Shape>,
+        mean: impl Into<Scalar>,
+        std: impl Into<Scalar>,
+        device: &Device,
+    ) -> Tensor {
+        Tensor::normal(key, shape, mean, std, device).exp()
+    }
+
+    /// Exponentially distributed numbers, f32: `-ln(u) / rate`. PyTorch: `exponential_`.
+    ///
+    /// # Panics
+    /// If the rate is not positive.
+    #[track_caller]
+    pub fn exponential(
+        key: Key,
+        shape: impl Into<Shape>,
+        rate: impl Into<Scalar>,
+        device: &Device,
+    ) -> Tensor {
+        let rate = rate.into().as_f64();
+        assert!(rate > 0.0, "exponential: the rate {rate} is not positive");
+        // 1 - u is in (0, 1], so the logarithm is finite.
+        let above_zero = Tensor::unit(key, shape.into(), device).neg().plus(1.0);
+        above_zero.log().mul(-1.0 / rate)
+    }
+
+    /// Numbers of a Cauchy distribution, f32: `median + scale tan(pi (u - 1/2))`. PyTorch: `cauchy_`.
+    ///
+    /// # Panics
+    /// If the scale is not positive.
+    #[track_caller]
+    pub fn cauchy(
+        key: Key,
+        shape: impl Into<Shape>,
+        median: impl Into<Scalar>,
+        scale: impl Into<Scalar>,
+        device: &Device,
+    ) -> Tensor {
+        let (median, scale) = (median.into().as_f64(), scale.into().as_f64());
+        assert!(scale > 0.0, "cauchy: the scale {scale} is not positive");
+        // In the middle of its interval, so that none is at a pole.
+        let unit = Tensor::unit(key, shape.into(), device).plus(2f64.powi(-25) - 0.5);
+        unit.times(std::f64::consts::PI).tan().mul(scale).add(median)
+    }
+
+    /// How many attempts it takes until one succeeds that does so with probability `p`: whole numbers from 1,
+    /// f32. PyTorch: `geometric_`.
+    ///
+    /// # Panics
+    /// Unless `0 < p <= 1`.
+    #[track_caller]
+    pub fn geometric(
+        key: Key,
+        p: impl Into<Scalar>,
+        shape: impl Into<Shape>,
+        device: &Device,
+    ) -> Tensor {
+        let p = p.into().as_f64();
+        assert!(p > 0.0 && p <= 1.0, "geometric: {p} is no probability above 0");
+        let above_zero = Tensor::unit(key, shape.into(), device).neg().plus(1.0);
+        // The least k with (1 - p)^k <= u; none fails if p is 1.
+        let steps = above_zero.log().mul(1.0 / (-p).ln_1p());
+        steps.ceil().maximum(1.0)
+    }
+
+    /// Draws `count` columns of each row of weights `[.., C]`, i32: `[.., count]`. Weights need not sum to 1;
+    /// those that are zero are never drawn. Without `replacement` no column is drawn twice. No gradient.
+    ///
+    /// Negative weights and rows without a positive one give any column, and without replacement a row is to
+    /// have `count` that are not zero. PyTorch: `multinomial`.
+    ///
+    /// # Panics
+    /// If the weights are no floats, there are no columns, or fewer than `count` of them without replacement.
+    #[track_caller]
+    #[must_use]
+    pub fn multinomial(&self, key: Key, count: usize, replacement: bool) -> Tensor {
+        let op = "multinomial";
+        self.require_float(op);
+        assert!(self.rank() > 0, "{op}: needs weights [.., C], not a single number");
+        let columns = self.size(-1);
+        assert!(columns > 0, "{op}: there are no columns to draw from");
+        assert!(
+            replacement || count <= columns,
+            "{op}: {count} of {columns} columns cannot be drawn without replacement"
+        );
+        let weights = self.detach().cast(DType::F32);
+        // The smallest of exponential waits, each as much shorter as its weight is larger: column i with
+        // probability w_i, and the k smallest are a draw without replacement.
+        let speed = |weights: &Tensor, shape: Shape| {
+            let wait = Tensor::unit(key, shape, self.device()).neg().plus(1.0).log().neg();
+            weights.div(wait.greatest(2f64.powi(-25)))
+        };
+        if !replacement {
+            return speed(&weights, *self.shape()).topk(count, -1, true).1;
+        }
+        let many: Shape =
+            self.shape()[..self.rank() - 1].iter().copied().chain([count, columns]).collect();
+        speed(&weights.unsqueeze(-2), many).argmax(-1)
+    }
 }

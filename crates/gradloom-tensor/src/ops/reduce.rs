@@ -7,7 +7,7 @@ use std::ops::RangeFull;
 
 use crate::error::OrFail;
 use crate::op::{ArgReduction, Axes, Op, Reduction};
-use crate::{DType, Result, Shape, Tensor, shape_rules};
+use crate::{DType, Result, Scalar, Shape, Tensor, shape_rules};
 
 /// Names axes of a tensor: `1`, `-1`, `[0, 2]`, or `..` for all.
 pub trait IntoAxes {
@@ -107,17 +107,18 @@ reductions! {
     /// Smallest element, NaN if one is NaN. Panics on bool and on axes without elements. PyTorch: `amin`.
     min, min_keepdim => |x, axes| x.extremum("min", Reduction::Min, axes);
 
-    /// Sum of squared distances from the mean over `n - correction`: 1 for a sample, 0 for the whole.
-    /// NaN if that is not positive. Floats only. PyTorch: `var`.
-    var, var_keepdim, correction: usize => |x, axes| {
+    /// Sum of squared distances from the mean over `n - correction`: 1 for a sample, 0 for the whole, any
+    /// number. NaN if that is not positive. Floats only. PyTorch: `var`, which gives infinity there if the sum
+    /// is not zero.
+    var, var_keepdim, correction: impl Into<Scalar> => |x, axes| {
         x.require_float("var");
-        x.wide().variance(axes, correction).cast(x.dtype())
+        x.wide().variance(axes, correction.into()).cast(x.dtype())
     };
 
     /// Square root of the variance with the same correction. Floats only. PyTorch: `std`.
-    std, std_keepdim, correction: usize => |x, axes| {
+    std, std_keepdim, correction: impl Into<Scalar> => |x, axes| {
         x.require_float("std");
-        x.wide().variance(axes, correction).sqrt().cast(x.dtype())
+        x.wide().variance(axes, correction.into()).sqrt().cast(x.dtype())
     };
 
     /// True if an element is not zero (or true); false of nothing. PyTorch: `any`.
@@ -236,13 +237,13 @@ impl Tensor {
 
     #[track_caller]
     fn mean_along(&self, axes: Axes) -> Tensor {
-        self.reduced(Reduction::Sum, axes).times(inverse(self.count_along(axes), 0))
+        self.reduced(Reduction::Sum, axes).times(inverse(self.count_along(axes), 0.0))
     }
 
     #[track_caller]
-    fn variance(&self, axes: Axes, correction: usize) -> Tensor {
+    fn variance(&self, axes: Axes, correction: Scalar) -> Tensor {
         let squares = self.sub(self.mean_along(axes)).square().reduced(Reduction::Sum, axes);
-        squares.times(inverse(self.count_along(axes), correction))
+        squares.times(inverse(self.count_along(axes), correction.as_f64()))
     }
 
     #[track_caller]
@@ -287,9 +288,7 @@ impl Tensor {
 }
 
 /// `1 / (count - correction)`, NaN if there is nothing to divide by.
-fn inverse(count: usize, correction: usize) -> f64 {
-    match count.checked_sub(correction) {
-        None | Some(0) => f64::NAN,
-        Some(count) => 1.0 / count as f64,
-    }
+fn inverse(count: usize, correction: f64) -> f64 {
+    let rest = count as f64 - correction;
+    if rest > 0.0 { 1.0 / rest } else { f64::NAN }
 }

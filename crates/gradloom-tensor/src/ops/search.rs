@@ -36,6 +36,18 @@ impl Tensor {
         places.reshape_to(*all)
     }
 
+    /// As [`Tensor::searchsorted`], in sequences that an order `[.., N]` sorts: indices, as [`Tensor::argsort`]
+    /// gives them. PyTorch: `torch.searchsorted(sorter=..)`.
+    ///
+    /// Panics if the order has another shape or is not of integers.
+    #[track_caller]
+    #[must_use]
+    pub fn searchsorted_by(&self, order: &Tensor, values: &Tensor, right: bool) -> Tensor {
+        let (own, other) = (self.shape(), order.shape());
+        assert!(own == other, "searchsorted_by: an order {other} of sequences {own}");
+        self.gather(-1, order).searchsorted(values, right)
+    }
+
     /// The bucket (`i32`) of each element between sorted boundaries: how many of them it is not less than
     /// with `right`, or greater than without. PyTorch: `torch.bucketize` (NumPy's `digitize`).
     ///

@@ -52,6 +52,19 @@ pub fn axes(op: &str, axes: &[isize], rank: usize) -> Result<Axes> {
     Ok((0..rank).filter(|&index| seen[index]).collect())
 }
 
+impl Shape {
+    /// The shape in which tensors of these shapes meet: aligned at the last axis, sizes are equal or 1. PyTorch:
+    /// `broadcast_shapes`.
+    ///
+    /// # Errors
+    /// If two sizes differ and neither is 1.
+    pub fn broadcast(shapes: &[Shape]) -> Result<Shape> {
+        let mut shapes = shapes.iter();
+        let first = shapes.next().copied().unwrap_or(Shape::SCALAR);
+        shapes.try_fold(first, |met, shape| broadcast("broadcast", &met, shape))
+    }
+}
+
 /// The shape that both operands are repeated to, by NumPy's rule: aligned at the last axis, sizes are
 /// equal or one of them is 1.
 ///

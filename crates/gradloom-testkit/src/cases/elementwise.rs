@@ -54,7 +54,77 @@ fn on(op: Unary, case: Case) -> Case {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    functions().into_iter().chain(others()).collect()
+    functions().into_iter().chain(special()).chain(others()).collect()
+}
+
+/// Special functions without a row in the table.
+fn special() -> Vec<Case> {
+    let functions: [(&str, fn(&[Tensor]) -> Tensor); 10] = [
+        ("bessel_j0", |x| x[0].bessel_j0()),
+        ("bessel_j1", |x| x[0].bessel_j1()),
+        ("bessel_y0", |x| x[0].bessel_y0()),
+        ("bessel_y1", |x| x[0].bessel_y1()),
+        ("k0", |x| x[0].k0()),
+        ("k1", |x| x[0].k1()),
+        ("k0e", |x| x[0].k0e()),
+        ("k1e", |x| x[0].k1e()),
+        ("airy_ai", |x| x[0].airy_ai()),
+        ("spherical_bessel_j0", |x| x[0].spherical_bessel_j0()),
+    ];
+    let mut cases = Vec::new();
+    for (name, function) in functions {
+        cases.push(Case::new(name, function).positive(&[3, 5]));
+        let pieces = [0.25, 1.5, 1.9, 2.2, 5.5, 7.75, 8.25, 12.0, 40.0, 3.0];
+        cases.push(
+            Case::new(format!("{name} in pieces"), function).listed(&[10], &pieces).smooth(1),
+        );
+        cases.push(
+            Case::new(format!("{name} of far values"), function).listed(&[16], FAR).smooth(0),
+        );
+    }
+    let polynomials: [(&str, fn(&[Tensor]) -> Tensor); 12] = [
+        ("chebyshev t", |x| x[0].chebyshev_polynomial_t(5)),
+        ("chebyshev u", |x| x[0].chebyshev_polynomial_u(4)),
+        ("chebyshev v", |x| x[0].chebyshev_polynomial_v(3)),
+        ("chebyshev w", |x| x[0].chebyshev_polynomial_w(2)),
+        ("shifted chebyshev t", |x| x[0].shifted_chebyshev_polynomial_t(5)),
+        ("shifted chebyshev u", |x| x[0].shifted_chebyshev_polynomial_u(4)),
+        ("shifted chebyshev v", |x| x[0].shifted_chebyshev_polynomial_v(3)),
+        ("shifted chebyshev w", |x| x[0].shifted_chebyshev_polynomial_w(2)),
+        ("hermite h", |x| x[0].hermite_polynomial_h(4)),
+        ("hermite he", |x| x[0].hermite_polynomial_he(5)),
+        ("laguerre", |x| x[0].laguerre_polynomial_l(4)),
+        ("legendre", |x| x[0].legendre_polynomial_p(5)),
+    ];
+    for (name, function) in polynomials {
+        cases.push(Case::new(name, function).unit(&[3, 5]));
+    }
+    cases.push(
+        Case::new("degrees of each element", |x| x[0].legendre_polynomial_p((&x[1], 4)))
+            .unit(&[3, 5])
+            .index(&[5], 5),
+    );
+    cases.push(Case::new("zeta", |x| (&x[0] + 1.0).zeta(&x[1])).positive(&[3, 5]).positive(&[5]));
+    let orders = [0.3, 1.0, 4.0, 7.5, 9.0, 30.0, 100.0, 30.0, 0.0, -1.0, f64::INFINITY, 2.0];
+    let places = [0.7, 1.0, 9.0, 2.0, 9.5, 24.0, 90.0, 40.0, 1.0, 1.0, 3.0, f64::INFINITY];
+    cases.push(
+        Case::new("igamma", |x| x[0].igamma(&x[1]))
+            .listed(&[12], &orders)
+            .listed(&[12], &places)
+            .smooth(0),
+    );
+    cases.push(
+        Case::new("igammac", |x| x[0].igammac(&x[1]))
+            .listed(&[12], &orders)
+            .listed(&[12], &places)
+            .smooth(0),
+    );
+    cases.push(
+        Case::new("mantissas", |x| x[0].frexp().0 * 3.0).listed(&[4], &[3.0, -0.3, 1.5, 700.0]),
+    );
+    cases.push(Case::new("exponents", |x| x[0].frexp().1).listed(&[16], FAR).smooth(0));
+    cases.push(Case::new("angle", |x| x[0].angle()).listed(&[16], FAR).smooth(0));
+    cases
 }
 
 fn others() -> Vec<Case> {

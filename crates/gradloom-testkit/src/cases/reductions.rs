@@ -1,6 +1,6 @@
 //! Reductions over any axes, their use in the same row, scans, extremes and sorting.
 
-use gradloom_tensor::DType;
+use gradloom_tensor::{CovOptions, DType, Interpolation};
 
 use crate::case::Case;
 
@@ -54,6 +54,52 @@ pub(super) fn cases() -> Vec<Case> {
         Case::new("median", |x| x[0].median(1).0).float(&[3, 8]),
         Case::new("quantile", |x| x[0].quantile(0.3, 1)).float(&[3, 8]),
         Case::new("nanmean", |x| x[0].nanmean(1)).listed(&[3, 4], ODD).smooth(0),
+        Case::new("quantiles", |x| x[0].quantiles(&[0.1, 0.9, 1.0], 1, Interpolation::Linear))
+            .float(&[3, 8]),
+        Case::new("quantiles between", |x| x[0].quantiles(&[0.3], 0, Interpolation::Midpoint))
+            .float(&[4, 3]),
+        Case::new("nanquantiles", |x| x[0].nanquantiles(&[0.5, 0.2], 1, Interpolation::Lower))
+            .listed(&[3, 4], ODD)
+            .smooth(0),
+        Case::new("nanmedian", |x| x[0].nanmedian(1).0).listed(&[3, 4], ODD).smooth(0),
+        Case::new("mode", |x| x[0].mode(1).0).listed(&[3, 4], ODD).smooth(0),
+        Case::new("index of the mode", |x| x[0].mode(0).1).int(&[9, 3]).smooth(0),
+        Case::new("cov", |x| x[0].cov(&CovOptions::default().importances(&x[1]).correction(0.5)))
+            .float(&[3, 6])
+            .positive(&[6]),
+        Case::new("corrcoef", |x| x[0].corrcoef()).float(&[3, 6]),
+        Case::new("slope between neighbours", |x| x[0].gradient(1, 0.5, 2)).float(&[3, 5]),
+        Case::new("slope at coordinates", |x| x[0].gradient(0, x[1].cumsum(0), 1))
+            .float(&[5, 2])
+            .positive(&[5]),
+        Case::new("histc", |x| x[0].histc(4, -1.0, 1.0)).float(&[5, 9]).smooth(0),
+        Case::new("histogram", |x| x[0].histogram(3, Some(&x[1]), false).0)
+            .listed(&[8], &[0.1, 0.2, 0.7, 0.9, 1.3, 2.4, 2.9, 3.1])
+            .float(&[8])
+            .smooth(0),
+        Case::new("masked sum and mean", |x| {
+            let some = x[0].masked(&x[1]);
+            some.sum(1) * some.mean(1)
+        })
+        .float(&[4, 9])
+        .bool(&[9]),
+        Case::new("masked extremes", |x| {
+            let some = x[0].masked(&x[1]);
+            some.max(0) - some.min(0)
+        })
+        .float(&[9, 4])
+        .bool(&[9, 4])
+        .smooth(0),
+        Case::new("masked std", |x| x[0].masked(&x[0].gt(-0.9)).std(.., 1))
+            .float(&[4, 9])
+            .smooth(1),
+        Case::new("masked softmax", |x| x[0].masked(&x[1]).softmax(1)).float(&[4, 9]).bool(&[9]),
+        Case::new("masked median", |x| x[0].masked(&x[1]).median(1)).float(&[4, 9]).bool(&[9]),
+        Case::new("masked index", |x| x[0].masked(&x[1]).argmin(1))
+            .int(&[4, 9])
+            .bool(&[9])
+            .smooth(0),
+        Case::new("fractional correction", |x| x[0].var(1, 0.5)).float(&[4, 9]),
         Case::new("searchsorted", |x| x[0].sort(1, false).0.searchsorted(&x[1], false))
             .float(&[3, 17])
             .float(&[3, 5])

@@ -23,6 +23,7 @@ mod sums;
 mod table;
 mod training;
 mod vmap;
+mod vocabulary;
 
 use gradloom::prelude::*;
 use gradloom_cpu::{CpuBackend, Level};

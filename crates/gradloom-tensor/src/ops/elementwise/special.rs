@@ -1,6 +1,7 @@
 //! Special functions composed of the table's.
 
-use crate::Tensor;
+use super::Operand;
+use crate::{DType, Tensor};
 use std::f64::consts::{FRAC_1_SQRT_2, LN_2, PI, SQRT_2};
 
 /// Coefficients of `pi d^n/dx^n cot(pi x)` as a polynomial in `cot(pi x)`, lowest power first.
@@ -121,5 +122,90 @@ impl Tensor {
         let below = x.lt(x.constant_like(0.0));
         let value = x.xlogy(&x).times(-1.0);
         below.select(x.constant_like(f64::NEG_INFINITY), value).cast(self.dtype())
+    }
+
+    /// Hurwitz's zeta function, the sum of `(q + k)^-x` over all `k >= 0`; broadcast, floats only. Infinite for x
+    /// of 1 and q of 0, -1, ..; NaN for x below 1, and for other q below zero unless x is a whole number.
+    /// PyTorch: `special.zeta`.
+    #[track_caller]
+    #[must_use]
+    pub fn zeta(&self, q: impl Into<Operand>) -> Tensor {
+        let (x, q) = self.meet("zeta", q.into());
+        x.require_float("zeta");
+        let dtype = x.dtype();
+        let (x, q) = (x.wide(), q.wide());
+        let one = x.constant_like(1.0);
+        let above = x.above(1.0);
+        let exponent = above.select(&x, x.constant_like(2.0));
+        let positive = q.above(0.0);
+        let whole = q.eq(q.round());
+        // Below zero a finite sum of negative numbers comes first, which is a difference of two such functions.
+        let safe = positive.logical_or(whole.logical_not()).select(&q, &one);
+        let shifted = positive.select(&safe, safe.sub(safe.floor()));
+        let upper = exponent.hurwitz_zeta(&shifted);
+        let mirrored = positive.select(&one, one.sub(&shifted));
+        let beyond = positive.select(&one, one.sub(&safe));
+        let finite = exponent.hurwitz_zeta(&mirrored).sub(exponent.hurwitz_zeta(&beyond));
+        let even = exponent.times(0.5).eq(exponent.times(0.5).round());
+        let below = even.select(upper.add(&finite), upper.sub(&finite));
+        let nan = x.constant_like(f64::NAN);
+        let below = x.eq(x.round()).select(below, &nan);
+        let infinite = x.constant_like(f64::INFINITY);
+        let value = positive.select(upper, whole.select(&infinite, below));
+        let value = above.select(value, x.eq(&one).select(&infinite, &nan));
+        x.is_nan().logical_or(q.is_nan()).select(nan, value).cast(dtype)
+    }
+
+    /// [`Tensor::zeta`] for x above 1 and q above 0: some terms, and the Euler-Maclaurin sum of the rest.
+    fn hurwitz_zeta(&self, q: &Tensor) -> Tensor {
+        const TERMS: usize = 9;
+        // Bernoulli numbers B_2k divided by (2k)!.
+        const BENDS: [f64; 6] = [
+            1.0 / 12.0,
+            -1.0 / 720.0,
+            1.0 / 30_240.0,
+            -1.0 / 1_209_600.0,
+            1.0 / 47_900_160.0,
+            -691.0 / 1_307_674_368_000.0,
+        ];
+        let power = |z: &Tensor| z.pow(self.times(-1.0));
+        let head = (0..TERMS).map(|k| power(&q.plus(k as f64)));
+        let head = head.reduce(|sum, term| sum.add(term)).expect("TERMS is not zero");
+        let z = q.plus(TERMS as f64);
+        let inverse = z.reciprocal();
+        // Of larger exponents nothing is left in the rest.
+        let s = self.least(170.0);
+        let mut bends = z.constant_like(BENDS[5]);
+        for k in (1..6).rev() {
+            let (odd, even) = (s.plus((2 * k - 1) as f64), s.plus((2 * k) as f64));
+            bends = bends.mul(odd.mul(&inverse)).mul(even.mul(&inverse)).plus(BENDS[k - 1]);
+        }
+        let tail = z.div(self.plus(-1.0)).add(bends.mul(&s).mul(&inverse).plus(0.5));
+        head.add(tail.mul(power(&z)))
+    }
+
+    /// Spherical Bessel function of the first kind, of order zero: `sin(x) / x`, 1 at 0 and 0 at infinities;
+    /// floats only. PyTorch: `special.spherical_bessel_j0`.
+    #[track_caller]
+    #[must_use]
+    pub fn spherical_bessel_j0(&self) -> Tensor {
+        self.require_float("spherical_bessel_j0");
+        let x = self.wide();
+        let (zero, far) = (x.eq(x.constant_like(0.0)), x.is_inf());
+        let safe = zero.logical_or(&far).select(x.constant_like(1.0), &x);
+        let value = safe.sin().div(&safe);
+        let ends = zero.select(x.constant_like(1.0), x.constant_like(0.0));
+        zero.logical_or(far).select(ends, value).cast(self.dtype())
+    }
+
+    /// The angle of real numbers in the plane of complex ones: pi below zero, 0 elsewhere, NaN of NaN; without
+    /// slope. Integers become f32. PyTorch: `angle`.
+    #[track_caller]
+    #[must_use]
+    pub fn angle(&self) -> Tensor {
+        let x =
+            if self.dtype().is_float() { self.detach() } else { self.detach().cast(DType::F32) };
+        let value = x.lt(x.constant_like(0.0)).select(x.constant_like(PI), x.constant_like(0.0));
+        x.is_nan().select(&x, value)
     }
 }
