@@ -138,8 +138,9 @@ def undetermined(op, given, results, drew):
 
 
 # PyTorch's own gradient is not the derivative: of `as_strided_scatter` it is zero where the input is kept and
-# not where it is replaced. These are linear, so central differences are exact but for rounding.
-BY_DIFFERENCES = {"as_strided_scatter"}
+# not where it is replaced; of unpooling all values that went to one place have one, where the last stands.
+# These are linear, so central differences are exact but for rounding.
+BY_DIFFERENCES = {"as_strided_scatter"} | {f"nn.functional.max_unpool{axes}d" for axes in (1, 2, 3)}
 
 
 def total_of(results):
@@ -161,7 +162,7 @@ def by_differences(op, given, x):
     for at in range(x.numel()):
         totals = []
         for step in (0.5, -0.5):
-            moved = x.detach().clone()
+            moved = x.detach().clone(memory_format=torch.contiguous_format)
             moved.view(-1)[at] += step
             moved.requires_grad_()
             changed = tree_map(lambda y: moved if y is x else y, given)

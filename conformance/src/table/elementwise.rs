@@ -269,7 +269,11 @@ pub(super) fn table() -> Vec<Row> {
         "nn.functional.hardswish" => |s| s.x()?.hardswish();
         "nn.functional.logsigmoid" => |s| s.x()?.log_sigmoid();
         "nn.functional.softsign" => |s| s.x()?.softsign();
-        "nn.functional.softplus" => |s| { s.only(0, &[])?; s.x()?.softplus() };
+        "nn.functional.softplus" => |s| {
+            s.only(0, &["beta", "threshold"])?;
+            let (beta, bound) = (s.named("beta").float_or(1.0)?, s.named("threshold").float_or(20.0)?);
+            s.x()?.softplus_with(beta, bound)
+        };
         "nn.functional.leaky_relu" => |s| {
             s.x()?.leaky_relu(s.arg(0, "negative_slope").float_or(0.01)?)
         };

@@ -1,5 +1,7 @@
 //! Padding, and images of other sizes, as a few calls.
 
+use gradloom::ops::grid_sampling::{GridMode, GridOptions, GridPadding};
+use gradloom::ops::interpolation::{InterpolateOptions, Interpolation};
 use gradloom::{Shape, Tensor};
 
 use super::row::{Row, rows};
@@ -37,24 +39,14 @@ fn padded(s: &Sample) -> Result<Tensor, Skip> {
     Ok(x)
 }
 
-/// The nearest elements for a new size of the last axes.
-fn nearest(x: &Tensor, output: &[usize], scales: Option<&[f64]>) -> Tensor {
-    let first = x.rank() - output.len();
-    let mut y = x.clone();
-    for (at, &size) in output.iter().enumerate() {
-        let (axis, own) = ((first + at) as isize, x.shape()[first + at]);
-        let step = scales.map_or(own as f64 / size as f64, |scales| 1.0 / scales[at]);
-        let place = |out: usize| ((out as f64 * step).floor() as usize).min(own - 1) as i32;
-        let places: Vec<i32> = (0..size).map(place).collect();
-        let Ok(index) = Tensor::from_vec(places, [size], x.device()) else { break };
-        y = y.take(axis, &index);
-    }
-    y
-}
-
-fn upsampled(s: &Sample) -> Result<Tensor, Skip> {
+/// `interpolate` with the options of a sample.
+fn resized(s: &Sample, options: &InterpolateOptions) -> Result<Tensor, Skip> {
     let x = s.x()?;
     let axes = x.rank() - 2;
+    let options = options
+        .clone()
+        .align_corners(options.align_corners || s.named("align_corners").bool_or(false)?)
+        .antialias(options.antialias || s.named("antialias").bool_or(false)?);
     Ok(match (s.arg(0, "size"), s.arg(1, "scale_factor")) {
         (Value::None, scale) => {
             let scales = match &scale {
@@ -63,18 +55,75 @@ fn upsampled(s: &Sample) -> Result<Tensor, Skip> {
                 }
                 one => vec![one.float()?; axes],
             };
-            let sizes = x.shape()[2..].iter().zip(&scales);
-            let output: Vec<usize> =
-                sizes.map(|(&size, scale)| (size as f64 * scale).floor() as usize).collect();
-            let recomputed = s.named("recompute_scale_factor").bool_or(false)?;
-            nearest(&x, &output, (!recomputed).then_some(&scales[..]))
+            let recompute = s.named("recompute_scale_factor").bool_or(false)?;
+            x.interpolate_by(&scales, recompute, &options)
         }
         (size, _) => {
             let size = size.sizes()?;
             let output = if size.len() == axes { size } else { vec![size[0]; axes] };
-            nearest(&x, &output, None)
+            x.interpolate(&output, &options)
         }
     })
+}
+
+fn of_mode(s: &Sample, mode: Interpolation) -> Result<Tensor, Skip> {
+    resized(s, &InterpolateOptions::new(mode))
+}
+
+/// Its own names for sizes and factors.
+fn antialiased(s: &Sample) -> Result<Tensor, Skip> {
+    let options = InterpolateOptions::new(Interpolation::Linear)
+        .antialias(true)
+        .align_corners(s.named("align_corners").bool_or(false)?);
+    let x = s.x()?;
+    let factors = match s.named("scale_factors") {
+        Value::List(list) => Some(list.iter().map(Value::float).collect::<Result<Vec<_>, _>>()?),
+        _ => match (s.named("scales_h"), s.named("scales_w")) {
+            (Value::None, _) | (_, Value::None) => None,
+            (height, width) => Some(vec![height.float()?, width.float()?]),
+        },
+    };
+    Ok(match (s.named("output_size"), factors) {
+        (Value::None, Some(factors)) => x.interpolate_by(&factors, false, &options),
+        (sizes, factors) => {
+            x.interpolate(&sizes.sizes()?, &InterpolateOptions { factors, ..options })
+        }
+    })
+}
+
+fn sampled(s: &Sample) -> Result<Tensor, Skip> {
+    let mode = match s.arg(1, "mode") {
+        Value::Text(name) => name,
+        number => ["bilinear", "nearest", "bicubic"][number.int_or(0)? as usize].into(),
+    };
+    let padding = match s.arg(2, "padding_mode") {
+        Value::Text(name) => name,
+        number => ["zeros", "border", "reflection"][number.int_or(0)? as usize].into(),
+    };
+    let options = GridOptions {
+        mode: match mode.as_str() {
+            "nearest" => GridMode::Nearest,
+            "bicubic" => GridMode::Cubic,
+            _ => GridMode::Linear,
+        },
+        padding: match padding.as_str() {
+            "border" => GridPadding::Border,
+            "reflection" => GridPadding::Reflection,
+            _ => GridPadding::Zeros,
+        },
+        align_corners: s.arg(3, "align_corners").bool_or(false)?,
+    };
+    Ok(s.x()?.grid_sample(&s.t(0, "grid")?, &options))
+}
+
+/// Gradients by places are sums over channels and neighbours.
+pub(super) fn grids() -> Vec<Row> {
+    rows! {
+        "nn.functional.grid_sample" => |s| sampled(s)?;
+        "grid_sampler_2d" => |s| sampled(s)?;
+        "grid_sampler_3d" => |s| sampled(s)?;
+    }
+    .to_vec()
 }
 
 pub(super) fn table() -> Vec<Row> {
@@ -83,8 +132,18 @@ pub(super) fn table() -> Vec<Row> {
         "nn.functional.pad.replicate" => |s| padded(s)?;
         "nn.functional.pad.replicate_negative" => |s| padded(s)?;
         "nn.functional.pad.circular" => |s| padded(s)?;
-        "nn.functional.interpolate.nearest" => |s| upsampled(s)?;
-        "nn.functional.upsample_nearest" => |s| upsampled(s)?;
+        "nn.functional.interpolate.nearest" => |s| of_mode(s, Interpolation::Nearest)?;
+        "nn.functional.interpolate.nearest-exact" => |s| of_mode(s, Interpolation::NearestExact)?;
+        "nn.functional.interpolate.linear" => |s| of_mode(s, Interpolation::Linear)?;
+        "nn.functional.interpolate.bilinear" => |s| of_mode(s, Interpolation::Linear)?;
+        "nn.functional.interpolate.trilinear" => |s| of_mode(s, Interpolation::Linear)?;
+        "nn.functional.interpolate.bicubic" => |s| of_mode(s, Interpolation::Cubic)?;
+        "nn.functional.interpolate.area" => |s| of_mode(s, Interpolation::Area)?;
+        "nn.functional.upsample_nearest" => |s| of_mode(s, Interpolation::Nearest)?;
+        "nn.functional.upsample_bilinear" => |s| {
+            resized(s, &InterpolateOptions::new(Interpolation::Linear).align_corners(true))?
+        };
+        "_upsample_bilinear2d_aa" => |s| antialiased(s)?;
         "nn.functional.pixel_shuffle" => |s| {
             let (x, factor) = (s.x()?, s.arg(0, "upscale_factor").int()? as usize);
             let rank = x.rank();

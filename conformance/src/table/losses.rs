@@ -1,202 +1,257 @@
-//! Losses, norms and distances without a function of their own, as a few calls.
+//! Losses, and distances.
 
-use gradloom::Tensor;
+use gradloom::nn::functional::pairwise_distance;
+use gradloom::nn::losses::{
+    self, BceOptions, ClassOptions, CtcOptions, LossReduction, MultiMarginOptions,
+};
+use gradloom::{DType, Tensor};
 
-use super::layers::reduced;
 use super::row::{Row, rows};
 use crate::sample::{Sample, Skip, Value};
 
-/// `sum(|x - y + epsilon|^power)^(1 / power)` of the last axis.
-fn distance(x: &Tensor, y: &Tensor, power: f64, epsilon: f64) -> Tensor {
-    let difference = x.sub(y).add(epsilon);
-    match power {
-        2.0 => difference.square().sum(-1).sqrt(),
-        1.0 => difference.abs().sum(-1),
-        _ => difference.abs().powf(power).sum(-1).powf(1.0 / power),
-    }
-}
-
-/// Normalised over all axes but the first two.
-fn instances(s: &Sample) -> Result<Tensor, Skip> {
-    if !s.named("use_input_stats").bool_or(true)? {
-        return Err("running statistics".into());
-    }
-    let (x, axes): (Tensor, Vec<isize>) = (s.x()?, (2..s.x()?.rank() as isize).collect());
-    let epsilon = s.named("eps").float_or(1e-5)?;
-    scaled_by_channel(s, normalised(&x, &axes, epsilon))
-}
-
-fn normalised(x: &Tensor, axes: &[isize], epsilon: f64) -> Tensor {
-    let centred = x.sub(x.mean_keepdim(axes));
-    centred.mul(x.var_keepdim(axes, 0).add(epsilon).rsqrt())
-}
-
-fn scaled_by_channel(s: &Sample, y: Tensor) -> Result<Tensor, Skip> {
-    let mut shape = vec![1; y.rank()];
-    shape[1] = y.shape()[1];
-    let y = match s.arg(2, "weight").maybe_tensor()? {
-        Some(weight) => y.mul(weight.reshape(&shape[..])),
-        None => y,
-    };
-    Ok(match s.arg(3, "bias").maybe_tensor()? {
-        Some(bias) => y.add(bias.reshape(&shape[..])),
-        None => y,
+fn reduction(s: &Sample) -> Result<LossReduction, Skip> {
+    Ok(match s.named("reduction").text_or("mean")?.as_str() {
+        "mean" => LossReduction::Mean,
+        "sum" => LossReduction::Sum,
+        "none" => LossReduction::None,
+        other => return Err(format!("reduction {other}")),
     })
 }
 
-fn batches(s: &Sample) -> Result<Tensor, Skip> {
-    let x = s.x()?;
-    if x.rank() < 2 {
-        return Err("no axis of channels".into());
-    }
-    let epsilon = s.named("eps").float_or(1e-5)?;
-    let axes: Vec<isize> = (0..x.rank() as isize).filter(|&axis| axis != 1).collect();
-    let mut shape = vec![1; x.rank()];
-    shape[1] = x.shape()[1];
-    let y = match s.named("training").bool_or(false)? {
-        true => normalised(&x, &axes, epsilon),
-        false => {
-            let mean = s.t(0, "running_mean")?.reshape(&shape[..]);
-            let variance = s.t(1, "running_var")?.reshape(&shape[..]);
-            x.sub(mean).mul(variance.add(epsilon).rsqrt())
-        }
+/// Classes on axis 1, as PyTorch has them, or the only one.
+fn classes(s: &Sample, position: usize) -> Result<ClassOptions, Skip> {
+    let options = ClassOptions {
+        reduction: reduction(s)?,
+        weight: s.arg(position, "weight").maybe_tensor()?,
+        ignore_index: Some(s.named("ignore_index").int_or(-100)? as i64),
+        label_smoothing: s.named("label_smoothing").float_or(0.0)?,
+        axis: if s.x()?.rank() < 2 { 0 } else { 1 },
     };
-    scaled_by_channel(s, y)
+    Ok(options)
+}
+
+fn linear_cross_entropy(s: &Sample) -> Result<Tensor, Skip> {
+    let known =
+        ["linear_bias", "reduction", "weight", "ignore_index", "label_smoothing", "options"];
+    s.only(2, &known)?;
+    let (weight, targets) = (s.t(0, "linear_weight")?, s.t(1, "target")?);
+    let bias = s.named("linear_bias").maybe_tensor()?;
+    let chunk = match s.named("options") {
+        Value::Text(text) => {
+            let size = text.split_once("batch_chunk_size=").map(|(_, rest)| rest);
+            let size = size.and_then(|rest| rest.split([',', ')']).next());
+            match size.and_then(|size| size.parse().ok()) {
+                Some(size) => Some(size),
+                None => return Err("options without a chunk".into()),
+            }
+        }
+        _ => None,
+    };
+    let options = classes(s, usize::MAX)?;
+    Ok(losses::linear_cross_entropy(&s.x()?, &weight, bias.as_ref(), &targets, &options, chunk))
+}
+
+fn integers(value: &Value, s: &Sample) -> Result<Tensor, Skip> {
+    match value {
+        Value::List(_) => {
+            let numbers: Vec<i32> = value.ints()?.into_iter().map(|number| number as i32).collect();
+            let count = numbers.len();
+            Tensor::from_vec(numbers, [count], &s.device).map_err(|error| error.to_string())
+        }
+        other => other.tensor(),
+    }
+}
+
+fn ctc(s: &Sample) -> Result<Tensor, Skip> {
+    s.only(3, &["reduction", "zero_infinity", "blank"])?;
+    let (x, labels) = (s.x()?, s.t(0, "targets")?);
+    let inputs = integers(&s.arg(1, "input_lengths"), s)?;
+    let lengths = integers(&s.arg(2, "target_lengths"), s)?;
+    let labels = match labels.rank() {
+        1 => side_by_side(&labels, &lengths)?,
+        _ => labels,
+    };
+    let options = CtcOptions {
+        blank: s.named("blank").int_or(0)? as usize,
+        reduction: reduction(s)?,
+        zero_infinity: s.named("zero_infinity").bool_or(false)?,
+    };
+    let loss = losses::ctc(&x, &labels, &inputs, &lengths, &options);
+    // PyTorch's gradient is that by what goes into `log_softmax`: the probabilities of the steps that count are
+    // added to the derivative, which `log_softmax` would take away again.
+    let step = Tensor::iota([x.size(0), x.size(1), 1], 0, x.device());
+    let counts = step.lt(inputs.cast(DType::I32).reshape([1, x.size(1), 1]));
+    let powers = counts.select(x.exp(), x.zeros_like()).sum([0, 2]);
+    let powers = match options.reduction {
+        LossReduction::Mean => (powers / lengths.cast(DType::F32).maximum(1.0)).mean(..),
+        reduction => losses::reduce(&powers, reduction),
+    };
+    Ok(loss + (&powers - powers.detach()))
+}
+
+/// Labels one after another as rows.
+fn side_by_side(labels: &Tensor, lengths: &Tensor) -> Result<Tensor, Skip> {
+    let numbers =
+        |x: &Tensor| x.cast(DType::I32).to_vec::<i32>().map_err(|error| error.to_string());
+    let (all, lengths) = (numbers(labels)?, numbers(lengths)?);
+    let longest = lengths.iter().copied().max().unwrap_or(0) as usize;
+    let (mut rows, mut first) = (Vec::new(), 0);
+    for &length in &lengths {
+        let mut row = all[first..first + length as usize].to_vec();
+        row.resize(longest, 0);
+        rows.extend(row);
+        first += length as usize;
+    }
+    Tensor::from_vec(rows, [lengths.len(), longest], labels.device())
+        .map_err(|error| error.to_string())
+}
+
+fn triplet(s: &Sample) -> Result<Tensor, Skip> {
+    let (power, epsilon) = (s.named("p").float_or(2.0)?, s.named("eps").float_or(1e-6)?);
+    match s.named("distance_function") {
+        Value::None => {}
+        Value::Text(name) if name == "PairwiseDistance()" => {}
+        other => return Err(other.kind()),
+    }
+    let (x, positive, negative) = (s.x()?, s.t(0, "positive")?, s.t(1, "negative")?);
+    Ok(losses::triplet_with(
+        |x, y| pairwise_distance(x, y, power, epsilon),
+        [&x, &positive, &negative],
+        s.named("margin").float_or(1.0)?,
+        s.named("swap").bool_or(false)?,
+        reduction(s)?,
+    ))
 }
 
 pub(super) fn table() -> Vec<Row> {
     rows! {
-        "nn.functional.instance_norm" => |s| instances(s)?;
-        "nn.functional.batch_norm" => |s| batches(s)?;
-        "nn.functional.rms_norm" => |s| {
-            let x = s.x()?;
-            let count = s.arg(0, "normalized_shape").ints()?.len() as isize;
-            let axes: Vec<isize> = (-count..0).collect();
-            let epsilon = s.named("eps").float_or(f64::from(f32::EPSILON))?;
-            let y = x.mul(x.square().mean_keepdim(&axes[..]).add(epsilon).rsqrt());
-            match s.arg(1, "weight").maybe_tensor()? {
-                Some(weight) => y.mul(weight),
-                None => y,
+        "nn.functional.cross_entropy" => |s| {
+            s.only(1, &["weight", "reduction", "ignore_index", "label_smoothing"])?;
+            let (targets, mut options) = (s.t(0, "target")?, classes(s, usize::MAX)?);
+            if targets.dtype().is_float() {
+                options.ignore_index = None;
             }
+            losses::cross_entropy(&s.x()?, &targets, &options)
         };
-        "nn.functional.local_response_norm" => |s| {
-            let (x, size) = (s.x()?, s.arg(0, "size").int()? as usize);
-            let (alpha, beta) = (s.named("alpha").float_or(1e-4)?, s.named("beta").float_or(0.75)?);
-            let mut padding = vec![(0, 0); x.rank()];
-            padding[1] = (size / 2, (size - 1) / 2);
-            let sums = x.square().pad(&padding).sliding_windows(1, size, 1).mean(-1);
-            x.div(sums.mul(alpha).add(s.named("k").float_or(1.0)?).powf(beta))
+        "nn.functional.nll_loss" => |s| {
+            s.only(1, &["weight", "reduction", "ignore_index"])?;
+            losses::nll(&s.x()?, &s.t(0, "target")?, &classes(s, usize::MAX)?)
         };
-        "nn.functional.bilinear" => |s| {
-            let (x, y, weight) = (s.x()?, s.t(0, "input2")?, s.t(1, "weight")?);
-            let z = Tensor::einsum("...i,oij,...j->...o", &[x, weight, y]);
-            match s.arg(2, "bias").maybe_tensor()? {
-                Some(bias) => z.add(bias),
-                None => z,
-            }
+        "nn.functional.linear_cross_entropy" => |s| linear_cross_entropy(s)?;
+        "nn.functional.linear_cross_entropy.chunked" => |s| linear_cross_entropy(s)?;
+        "nn.functional.linear_cross_entropy.chunked_none" => |s| linear_cross_entropy(s)?;
+        "nn.functional.ctc_loss" => |s| ctc(s)?;
+        "nn.functional.mse_loss" => |s| {
+            s.only(1, &["reduction"])?;
+            losses::mse(&s.x()?, &s.t(0, "target")?, reduction(s)?)
+        };
+        "nn.functional.l1_loss" => |s| {
+            s.only(1, &["reduction"])?;
+            losses::l1(&s.x()?, &s.t(0, "target")?, reduction(s)?)
+        };
+        "nn.functional.huber_loss" => |s| {
+            s.only(1, &["reduction", "delta"])?;
+            let delta = s.named("delta").float_or(1.0)?;
+            losses::huber(&s.x()?, &s.t(0, "target")?, delta, reduction(s)?)
+        };
+        "nn.functional.smooth_l1_loss" => |s| {
+            s.only(1, &["reduction", "beta"])?;
+            let beta = s.named("beta").float_or(1.0)?;
+            losses::smooth_l1(&s.x()?, &s.t(0, "target")?, beta, reduction(s)?)
+        };
+        "nn.functional.binary_cross_entropy_with_logits" => |s| {
+            s.only(1, &["weight", "pos_weight", "reduction"])?;
+            let options = BceOptions {
+                weight: s.named("weight").maybe_tensor()?,
+                positive_weight: s.named("pos_weight").maybe_tensor()?,
+                reduction: reduction(s)?,
+            };
+            losses::bce_with_logits(&s.x()?, &s.t(0, "target")?, &options)
+        };
+        "nn.functional.binary_cross_entropy" => |s| {
+            s.only(2, &["weight", "reduction"])?;
+            let weight = s.arg(1, "weight").maybe_tensor()?;
+            losses::binary_cross_entropy(&s.x()?, &s.t(0, "target")?, weight.as_ref(), reduction(s)?)
+        };
+        "nn.functional.multi_margin_loss" => |s| {
+            s.only(1, &["p", "margin", "weight", "reduction"])?;
+            let options = MultiMarginOptions {
+                power: s.named("p").float_or(1.0)?,
+                margin: s.named("margin").float_or(1.0)?,
+                weight: s.named("weight").maybe_tensor()?,
+                reduction: reduction(s)?,
+            };
+            losses::multi_margin(&s.x()?, &s.t(0, "target")?, &options)
+        };
+        "nn.functional.multilabel_margin_loss" => |s| {
+            s.only(1, &["reduction"])?;
+            losses::multilabel_margin(&s.x()?, &s.t(0, "target")?, reduction(s)?)
+        };
+        "nn.functional.multilabel_soft_margin_loss" => |s| {
+            s.only(1, &["weight", "reduction"])?;
+            let weight = s.named("weight").maybe_tensor()?;
+            losses::multilabel_soft_margin(&s.x()?, &s.t(0, "target")?, weight.as_ref(), reduction(s)?)
         };
         "nn.functional.soft_margin_loss" => |s| {
-            reduced(s, &s.x()?.mul(&s.t(0, "target")?).neg().softplus())?
+            losses::soft_margin(&s.x()?, &s.t(0, "target")?, reduction(s)?)
         };
         "nn.functional.margin_ranking_loss" => |s| {
-            let difference = s.x()?.sub(&s.t(0, "input2")?);
+            let (right, targets) = (s.t(0, "input2")?, s.t(1, "target")?);
             let margin = s.named("margin").float_or(0.0)?;
-            reduced(s, &s.t(1, "target")?.neg().mul(difference).add(margin).relu())?
+            losses::margin_ranking(&s.x()?, &right, &targets, margin, reduction(s)?)
         };
         "nn.functional.hinge_embedding_loss" => |s| {
-            let (x, target) = (s.x()?, s.t(0, "target")?);
             let margin = s.named("margin").float_or(1.0)?;
-            let zero = x.zeros_like();
-            let apart = target.ne(1.0).select(x.neg().add(margin).relu(), &zero);
-            reduced(s, &apart.add(target.ne(-1.0).select(&x, &zero)))?
+            losses::hinge_embedding(&s.x()?, &s.t(0, "target")?, margin, reduction(s)?)
         };
+        "nn.functional.cosine_embedding_loss" => |s| {
+            let (right, targets) = (s.t(0, "input2")?, s.t(1, "target")?);
+            let margin = s.named("margin").float_or(0.0)?;
+            losses::cosine_embedding(&s.x()?, &right, &targets, margin, reduction(s)?)
+        };
+        "nn.functional.triplet_margin_loss" => |s| triplet(s)?;
+        "nn.functional.triplet_margin_with_distance_loss" => |s| triplet(s)?;
         "nn.functional.poisson_nll_loss" => |s| {
-            let (x, target) = (s.x()?, s.t(0, "target")?);
-            let losses = match s.named("log_input").bool_or(true)? {
-                true => x.exp().sub(target.mul(&x)),
-                false => x.sub(target.mul(x.add(s.named("eps").float_or(1e-8)?).log())),
-            };
-            let losses = match s.named("full").bool_or(false)? {
-                true => {
-                    let large = target.gt(1.0);
-                    let safe = large.select(&target, target.ones_like());
-                    let stirling =
-                        safe.mul(safe.log()).sub(&safe).add(safe.mul(std::f64::consts::TAU).log().mul(0.5));
-                    losses.add(large.select(stirling, target.zeros_like()))
-                }
-                false => losses,
-            };
-            reduced(s, &losses)?
+            losses::poisson_nll(
+                &s.x()?,
+                &s.t(0, "target")?,
+                s.named("log_input").bool_or(true)?,
+                s.named("full").bool_or(false)?,
+                s.named("eps").float_or(1e-8)?,
+                reduction(s)?,
+            )
         };
         "nn.functional.gaussian_nll_loss" => |s| {
-            let (x, target) = (s.x()?, s.t(0, "target")?);
+            let x = s.x()?;
             let variance = match s.arg(1, "var") {
                 Value::Tensor(variance) => variance,
                 other => x.full_like(other.float()?),
             };
-            let variance = if variance.rank() + 1 == x.rank() { variance.unsqueeze(-1) } else { variance };
-            let floor = s.named("eps").float_or(1e-6)?;
-            // The gradient goes by the bound as if it were not there, as in PyTorch.
-            let raised = variance.add(variance.maximum(floor).sub(&variance).detach());
-            let losses = raised.log().add(x.sub(&target).square().div(&raised)).mul(0.5);
-            let full = s.named("full").bool_or(false)?;
-            let losses = losses.add(if full { 0.5 * std::f64::consts::TAU.ln() } else { 0.0 });
-            reduced(s, &losses)?
+            let short = variance.rank() + 1 == x.rank();
+            let variance = if short { variance.unsqueeze(-1) } else { variance };
+            let (full, epsilon) = (s.named("full").bool_or(false)?, s.named("eps").float_or(1e-6)?);
+            losses::gaussian_nll(&x, &s.t(0, "target")?, &variance, full, epsilon, reduction(s)?)
         };
         "nn.functional.kl_div" => |s| {
             let (x, target) = (s.x()?, s.t(0, "target")?);
-            let losses = match s.named("log_target").bool_or(false)? {
-                true => target.exp().mul(target.sub(&x)),
-                false => target.xlogy(&target).sub(target.mul(&x)),
-            };
+            let log_target = s.named("log_target").bool_or(false)?;
             match s.named("reduction").text_or("mean")?.as_str() {
-                "batchmean" => losses.sum(..).div(x.size(0) as f64),
-                _ => reduced(s, &losses)?,
+                "batchmean" => {
+                    losses::kl_div(&x, &target, log_target, LossReduction::Sum).div(x.size(0) as f64)
+                }
+                _ => losses::kl_div(&x, &target, log_target, reduction(s)?),
             }
         };
         "nn.functional.pairwise_distance" => |s| {
             let (power, epsilon) = (s.named("p").float_or(2.0)?, s.named("eps").float_or(1e-6)?);
-            let found = distance(&s.x()?, &s.t(0, "x2")?, power, epsilon);
+            let found = pairwise_distance(&s.x()?, &s.t(0, "x2")?, power, epsilon);
             if s.named("keepdim").bool_or(false)? { found.unsqueeze(-1) } else { found }
         };
-        "nn.functional.triplet_margin_loss" => |s| {
-            let (power, epsilon) = (s.named("p").float_or(2.0)?, s.named("eps").float_or(1e-6)?);
-            let (x, positive, negative) = (s.x()?, s.t(0, "positive")?, s.t(1, "negative")?);
-            let near = distance(&x, &positive, power, epsilon);
-            let mut far = distance(&x, &negative, power, epsilon);
-            if s.named("swap").bool_or(false)? {
-                far = far.minimum(distance(&positive, &negative, power, epsilon));
-            }
-            reduced(s, &near.sub(far).add(s.named("margin").float_or(1.0)?).relu())?
-        };
-        "nn.functional.cosine_embedding_loss" => |s| {
-            let (x, y, target) = (s.x()?, s.t(0, "input2")?, s.t(1, "target")?);
-            let margin = s.named("margin").float_or(0.0)?;
-            let epsilon = 1e-12;
-            let lengths = x.square().sum(-1).add(epsilon).mul(y.square().sum(-1).add(epsilon));
-            let cosine = x.mul(&y).sum(-1).div(lengths.sqrt());
-            let zero = cosine.zeros_like();
-            let alike = target.eq(1.0).select(cosine.neg().add(1.0), &zero);
-            let apart = target.eq(-1.0).select(cosine.sub(margin).relu(), &zero);
-            reduced(s, &alike.add(apart))?
-        };
-        "nn.functional.nll_loss" => |s| {
-            s.only(1, &["weight", "reduction"])?;
-            let (x, target) = (s.x()?, s.t(0, "target")?);
-            let rank = x.rank() as isize;
-            let axis = if rank == 1 { 0 } else { 1 };
-            let picked = x.gather(axis, &target.unsqueeze(axis)).squeeze(axis).neg();
-            match s.named("weight").maybe_tensor()? {
-                None => reduced(s, &picked)?,
-                Some(weight) => {
-                    let weights = weight.take(0, &target);
-                    let losses = picked.mul(&weights);
-                    match s.named("reduction").text_or("mean")?.as_str() {
-                        "mean" => losses.sum(..).div(weights.sum(..)),
-                        _ => reduced(s, &losses)?,
-                    }
-                }
-            }
+        "nn.functional.pdist" => |s| s.x()?.pdist(s.arg(0, "p").float_or(2.0)?);
+        "nn.functional.cosine_similarity" => |s| {
+            s.only(1, &["dim", "eps"])?;
+            let (axis, epsilon) = (s.named("dim").int_or(1)?, s.named("eps").float_or(1e-8)?);
+            s.x()?.cosine_similarity_with(&s.t(0, "x2")?, axis, epsilon)
         };
     }
     .to_vec()

@@ -29,6 +29,7 @@ pub fn all() -> Vec<Row> {
         composed::table(),
         of_largest(products::table()),
         images::table(),
+        of_largest(images::grids()),
         indexing::table(),
         losses::table(),
         masked::table(),

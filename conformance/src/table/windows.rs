@@ -1,9 +1,9 @@
 //! Convolutions and pooling.
 
-use gradloom::Tensor;
 use gradloom::ops::convolution::{ConvOptions, ConvTransposeOptions};
 use gradloom::ops::per_axis::Padding;
 use gradloom::ops::pooling::PoolOptions;
+use gradloom::{Key, Tensor};
 
 use super::row::{Row, many, rows};
 use crate::sample::{Sample, Skip, Value};
@@ -116,13 +116,70 @@ fn averages<const N: usize>(
         .count_include_pad(s.arg(4, "count_include_pad").bool_or(true)?);
     let options = match s.arg(5, "divisor_override") {
         Value::None => options,
-        divisor => {
-            let divisor = divisor.int()?;
-            options.divisor(usize::try_from(divisor).map_err(|_| format!("divisor {divisor}"))?)
-        }
+        divisor => options.divisor(divisor.int()?),
     };
     let (x, had) = batched(s.x()?, N);
     Ok(unbatched(of(&x, &options), had))
+}
+
+type Unpool<const N: usize> = fn(&Tensor, &Tensor, &PoolOptions<N>, Option<[usize; N]>) -> Tensor;
+
+fn unpooled<const N: usize>(s: &Sample, of: Unpool<N>) -> Result<Tensor, Skip> {
+    let kernel = sizes::<N>(&s.named("kernel_size"), 1)?;
+    let stride = match s.named("stride") {
+        Value::None => kernel,
+        stride => sizes(&stride, 1)?,
+    };
+    let options =
+        PoolOptions::new(kernel).stride(stride).padding(sizes::<N>(&s.named("padding"), 0)?);
+    let output = match s.named("output_size") {
+        Value::None => None,
+        sizes => {
+            let sizes = sizes.sizes()?;
+            let last = &sizes[sizes.len() - N..];
+            Some(std::array::from_fn(|axis| last[axis]))
+        }
+    };
+    let ((x, had), (indices, _)) = (batched(s.x()?, N), batched(s.t(0, "indices")?, N));
+    Ok(unbatched(of(&x, &indices, &options, output), had))
+}
+
+type Fractional<const N: usize> = fn(&Tensor, [usize; N], [usize; N], &Tensor) -> (Tensor, Tensor);
+
+fn fractional<const N: usize>(s: &Sample, of: Fractional<N>) -> Result<Vec<Tensor>, Skip> {
+    let kernel = sizes::<N>(&s.arg(0, "kernel_size"), 1)?;
+    let (x, had) = batched(s.x()?, N);
+    let output = match (s.named("output_size"), s.named("output_ratio")) {
+        (Value::None, Value::List(ratios)) => {
+            let ratios = ratios.iter().map(Value::float).collect::<Result<Vec<_>, _>>()?;
+            std::array::from_fn(|axis| (x.shape()[axis + 2] as f64 * ratios[axis]) as usize)
+        }
+        (Value::None, ratio) => {
+            let ratio = ratio.float()?;
+            std::array::from_fn(|axis| (x.shape()[axis + 2] as f64 * ratio) as usize)
+        }
+        (output, _) => sizes::<N>(&output, 1)?,
+    };
+    let draws = match s.named("_random_samples").maybe_tensor()? {
+        Some(draws) => draws,
+        None => x.fractional_draws(Key::new(1)),
+    };
+    let (values, indices) = of(&x, kernel, output, &draws);
+    let values = unbatched(values, had);
+    match s.named("return_indices").bool_or(false)? {
+        true => Ok(vec![values, unbatched(indices, had)]),
+        false => Ok(vec![values]),
+    }
+}
+
+/// The gradient of ones by maximum pooling.
+fn maxima_gradient(s: &Sample) -> Result<Tensor, Skip> {
+    let options = window::<2>(s)?
+        .dilation(sizes::<2>(&s.arg(3, "dilation"), 1)?)
+        .ceil_mode(s.arg(4, "ceil_mode").bool_or(false)?);
+    let (x, had) = batched(s.x()?, 2);
+    let ones = x.max_pool2d(&options).ones_like();
+    Ok(unbatched(options.max_gradient(&x, &ones), had))
 }
 
 fn adaptive<const N: usize>(s: &Sample) -> Result<[usize; N], Skip> {
@@ -181,6 +238,13 @@ pub(super) fn table() -> Vec<Row> {
                 .stride(sizes::<2>(&s.arg(3, "stride"), 1)?);
             unbatched(x.unfold(&options), had)
         };
+        "nn.functional.max_unpool1d" => |s| unpooled(s, Tensor::max_unpool1d)?;
+        "nn.functional.max_unpool2d" => |s| unpooled(s, Tensor::max_unpool2d)?;
+        "nn.functional.max_unpool3d" => |s| unpooled(s, Tensor::max_unpool3d)?;
+        "nn.functional.max_unpool1d.grad" => |s| unpooled(s, Tensor::max_unpool1d)?;
+        "nn.functional.max_unpool2d.grad" => |s| unpooled(s, Tensor::max_unpool2d)?;
+        "nn.functional.max_unpool3d.grad" => |s| unpooled(s, Tensor::max_unpool3d)?;
+        "max_pool2d_with_indices_backward" => |s| maxima_gradient(s)?;
         "nn.functional.avg_pool1d" => |s| averages(s, Tensor::avg_pool1d)?;
         "nn.functional.avg_pool2d" => |s| averages(s, Tensor::avg_pool2d)?;
         "nn.functional.avg_pool3d" => |s| averages(s, Tensor::avg_pool3d)?;
@@ -198,6 +262,8 @@ pub(super) fn table() -> Vec<Row> {
         "nn.functional.adaptive_max_pool3d" => |s| {
             adaptive_maxima(s, Tensor::adaptive_max_pool3d_with_indices)?
         };
+        "nn.functional.fractional_max_pool2d" => |s| fractional(s, Tensor::fractional_max_pool2d)?;
+        "nn.functional.fractional_max_pool3d" => |s| fractional(s, Tensor::fractional_max_pool3d)?;
         "nn.functional.max_pool1d" => |s| maxima(s, Tensor::max_pool1d_with_indices)?;
         "nn.functional.max_pool2d" => |s| maxima(s, Tensor::max_pool2d_with_indices)?;
         "nn.functional.max_pool3d" => |s| maxima(s, Tensor::max_pool3d_with_indices)?;

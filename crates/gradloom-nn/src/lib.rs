@@ -18,6 +18,7 @@ mod stateless;
 mod context;
 pub mod init;
 pub mod layers;
+pub mod functional;
 pub mod losses;
 
 mod uncommitted;

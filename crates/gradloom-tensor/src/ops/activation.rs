@@ -91,6 +91,19 @@ impl Tensor {
         above.select(&x, x.constant_like(0.0)).add(tail).cast(self.dtype())
     }
 
+    /// `ln(1 + e^(beta x)) / beta`, and `x` itself where `beta x` is above the threshold. PyTorch:
+    /// `F.softplus(x, beta, threshold)`.
+    ///
+    /// Panics if `beta` is zero.
+    #[track_caller]
+    #[must_use]
+    pub fn softplus_with(&self, beta: f64, threshold: f64) -> Tensor {
+        assert!(beta != 0.0, "softplus: beta is 0");
+        let x = self.wide();
+        let steep = x.mul(beta);
+        steep.gt(threshold).select(&x, steep.softplus().mul(1.0 / beta)).cast(self.dtype())
+    }
+
     /// `x / (1 + |x|)`. PyTorch: `softsign`.
     #[track_caller]
     #[must_use]

@@ -104,24 +104,48 @@ impl Tensor {
         assert!(power >= 0.0, "cdist: a power of {power}");
         let dtype = self.dtype();
         let difference = self.wide().unsqueeze(-2).sub(other.wide().unsqueeze(-3));
-        let size = difference.abs();
+        difference.length(power).cast(dtype)
+    }
+
+    /// Distances between all pairs of different rows, `[P, D] -> [P (P - 1) / 2]`: row 0 and 1, 0 and 2, ..,
+    /// 1 and 2, .. Distances are those of [`Tensor::cdist`]. PyTorch: `F.pdist`.
+    ///
+    /// Panics unless it is a matrix of floats, or if `power` is negative.
+    #[track_caller]
+    #[must_use]
+    pub fn pdist(&self, power: f64) -> Tensor {
+        self.require_float("pdist");
+        assert!(self.rank() == 2, "pdist: needs rows [P, D], got shape {}", self.shape());
+        assert!(power >= 0.0, "pdist: a power of {power}");
+        let rows = self.shape()[0] as i32;
+        let pairs = (0..rows).flat_map(|row| (row + 1..rows).map(move |other| (row, other)));
+        let (first, second): (Vec<i32>, Vec<i32>) = pairs.unzip();
+        let x = self.wide();
+        let difference = x.taken_at("pdist", 0, first).sub(x.taken_at("pdist", 0, second));
+        difference.length(power).cast(self.dtype())
+    }
+
+    /// The `power`-th root of the sum of powers along the last axis, with slope 0 where it is 0; wide.
+    #[track_caller]
+    pub(super) fn length(&self, power: f64) -> Tensor {
+        let size = self.abs();
         if power == 0.0 {
             let zero = size.constant_like(0.0);
-            return size.ne(zero).cast(size.dtype()).sum(-1).cast(dtype);
+            return size.ne(zero).cast(size.dtype()).sum(-1);
         }
         if power == 1.0 {
-            return size.sum(-1).cast(dtype);
+            return size.sum(-1);
         }
         if power == f64::INFINITY {
-            return if size.size(-1) == 0 { size.sum(-1) } else { size.max(-1) }.cast(dtype);
+            return if size.size(-1) == 0 { size.sum(-1) } else { size.max(-1) };
         }
-        let powers = if power == 2.0 { difference.square() } else { size.root_free_power(power) };
+        let powers = if power == 2.0 { self.square() } else { size.root_free_power(power) };
         let sum = powers.sum(-1);
         // The root has no slope at zero; one in its place does not matter there.
         let zero = sum.constant_like(0.0);
         let equal = sum.eq(&zero);
         let safe = equal.select(sum.constant_like(1.0), &sum);
-        equal.select(&zero, safe.powf(1.0 / power)).cast(dtype)
+        equal.select(&zero, safe.powf(1.0 / power))
     }
 
     /// A power of a magnitude, 0 with slope 0 where it is 0.

@@ -143,13 +143,22 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn binary_cross_entropy(&self, target: &Tensor) -> Tensor {
+        self.binary_cross_entropies(target).mean(..).cast(self.dtype())
+    }
+
+    /// [`Tensor::binary_cross_entropy`] of each element, in the compute type. PyTorch:
+    /// `F.binary_cross_entropy(reduction="none")`.
+    ///
+    /// Panics as it does.
+    #[track_caller]
+    #[must_use]
+    pub fn binary_cross_entropies(&self, target: &Tensor) -> Tensor {
         check_same("binary_cross_entropy", self, target);
         let (x, target) = (self.wide(), target.wide());
         let one = x.constant_like(1.0);
         let yes = bounded(&x, &x, |x| x.log(), 1.0);
         let no = bounded(&(&one - &x), &-&x, |x| x.log1p(), 0.0);
-        let losses = -&(&(&target * &yes) + &(&(&one - &target) * &no));
-        losses.mean(..).cast(self.dtype())
+        -&(&(&target * &yes) + &(&(&one - &target) * &no))
     }
 
     /// Sum of `p (log(p) - x)` for log-probabilities x and probabilities p, divided by the size of
@@ -178,7 +187,20 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn cosine_similarity(&self, other: &Tensor, axis: isize) -> Tensor {
+        self.cosine_similarity_with(other, axis, 1e-8)
+    }
+
+    /// [`Tensor::cosine_similarity`] with another least length than 1e-8. PyTorch: `F.cosine_similarity(eps=...)`.
+    ///
+    /// Panics as it does.
+    #[track_caller]
+    #[must_use]
+    pub fn cosine_similarity_with(&self, other: &Tensor, axis: isize, epsilon: f64) -> Tensor {
         const OP: &str = "cosine_similarity";
+        if self.rank() == 0 && other.rank() == 0 {
+            let (x, y) = (self.atleast_1d(), other.atleast_1d());
+            return x.cosine_similarity_with(&y, axis, epsilon);
+        }
         shape_rules::float(OP, self.dtype())
             .and_then(|dtype| shape_rules::same_dtype(OP, dtype, other.dtype()))
             .or_fail();
@@ -186,7 +208,7 @@ impl Tensor {
         let (x, y) = (self.wide().expand_to(shape), other.wide().expand_to(shape));
         x.axis(OP, axis);
         let product = (&x * &y).sum_keepdim(axis);
-        let scale = &x.inverse_norm(axis, 1e-8) * &y.inverse_norm(axis, 1e-8);
+        let scale = &x.inverse_norm(axis, epsilon) * &y.inverse_norm(axis, epsilon);
         (&product * &scale).squeeze(axis).cast(self.dtype())
     }
 

@@ -129,6 +129,53 @@ impl Tensor {
         (&x * &x.inverse_norm(axis, epsilon)).cast(self.dtype())
     }
 
+    /// `x / max(norm(x), epsilon)` with any norm along an axis: the `power`-th root of the sum of powers of
+    /// magnitudes, 0 counts what is not zero, infinity is the largest. A norm of zero has slope 0.
+    ///
+    /// Float dtypes. Panics if the axis is out of range. PyTorch: `F.normalize(p=...)`.
+    #[track_caller]
+    #[must_use]
+    pub fn normalize_by(&self, power: f64, axis: isize, epsilon: f64) -> Tensor {
+        const OP: &str = "normalize_by";
+        shape_rules::float(OP, self.dtype()).or_fail();
+        if self.rank() == 0 {
+            return self.atleast_1d().normalize_by(power, axis, epsilon).reshape_to(Shape::SCALAR);
+        }
+        let at = self.axis(OP, axis) as isize;
+        let x = self.wide();
+        let norm = x.movedim(at, -1).length(power).unsqueeze(at);
+        (&x / norm.maximum(epsilon)).cast(self.dtype())
+    }
+
+    /// Softmax along an axis that gives zeros where all elements are negative infinity, instead of NaN.
+    ///
+    /// Float dtypes. Panics if the axis is out of range. PyTorch: `torch._safe_softmax`.
+    #[track_caller]
+    #[must_use]
+    pub fn safe_softmax(&self, axis: isize) -> Tensor {
+        shape_rules::float("safe_softmax", self.dtype()).or_fail();
+        let x = self.wide();
+        let hidden = x.eq(f64::NEG_INFINITY).all_keepdim(axis);
+        let safe = hidden.select(x.constant_like(0.0), &x);
+        hidden.select(safe.constant_like(0.0), safe.softmax(axis)).cast(self.dtype())
+    }
+
+    /// The gradient of softmax along an axis, given that of its result (this tensor) and the result:
+    /// `y (g - sum(g y))`. PyTorch: `torch._softmax_backward_data`.
+    ///
+    /// Float dtypes, equal. Panics if shapes differ or the axis is out of range.
+    #[track_caller]
+    #[must_use]
+    pub fn softmax_gradient(&self, result: &Tensor, axis: isize) -> Tensor {
+        const OP: &str = "softmax_gradient";
+        shape_rules::same_dtype(OP, self.dtype(), result.dtype()).or_fail();
+        let (own, other) = (self.shape(), result.shape());
+        assert!(own == other, "{OP}: a gradient {own} of a result {other}");
+        let (gradient, result) = (self.wide(), result.wide());
+        let share = (&gradient * &result).sum_keepdim(axis);
+        (result * (gradient - share)).cast(self.dtype())
+    }
+
     /// `1 / max(norm(x), epsilon)` along an axis, which stays with size one. The maximum is taken of
     /// squares, so that the gradient at zero is zero and not NaN.
     #[track_caller]

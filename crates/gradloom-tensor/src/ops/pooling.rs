@@ -27,7 +27,7 @@ pub struct PoolOptions<const N: usize = 2> {
     /// of ceil mode has beyond the padding never counts.
     pub count_include_pad: bool,
     /// What a sum is divided by to be a mean, instead of the number of elements.
-    pub divisor: Option<usize>,
+    pub divisor: Option<isize>,
 }
 
 /// Options of pooling over one axis.
@@ -82,8 +82,19 @@ impl<const N: usize> PoolOptions<N> {
 
     /// Sets what a sum is divided by. PyTorch: `divisor_override`.
     #[must_use]
-    pub fn divisor(self, divisor: usize) -> Self {
+    pub fn divisor(self, divisor: isize) -> Self {
         PoolOptions { divisor: Some(divisor), ..self }
+    }
+
+    /// The gradient of maximum pooling of `x` with these options, `[N, C, ..]`, given that of the maxima: each
+    /// added where its maximum is. PyTorch: `max_pool2d_with_indices_backward`.
+    ///
+    /// Panics if no window fits, or shapes or dtypes do not.
+    #[track_caller]
+    #[must_use]
+    pub fn max_gradient(&self, x: &Tensor, gradient: &Tensor) -> Tensor {
+        shape_rules::float("max_gradient", x.dtype()).or_fail();
+        Tensor::pool_max_scatter(x, gradient, self.window("max_gradient", x.shape()))
     }
 
     #[track_caller]
@@ -210,7 +221,7 @@ pub(crate) fn mean<const N: usize>(op: &str, x: &Tensor, options: &PoolOptions<N
     let sum = x.wide().pool_sum(window);
     let scaled = |divisor: f64| &sum * &sum.constant_like(1.0 / divisor);
     if let Some(divisor) = options.divisor {
-        assert!(divisor > 0, "{op}: a divisor of zero");
+        assert!(divisor != 0, "{op}: a divisor of zero");
         return scaled(divisor as f64);
     }
     let padding = options.padding.added();

@@ -4,6 +4,7 @@
 mod creation;
 mod elementwise;
 mod history;
+mod indices;
 mod printing;
 mod reduce;
 mod refusing;

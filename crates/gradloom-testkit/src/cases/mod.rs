@@ -6,6 +6,8 @@ mod loops;
 mod reductions;
 mod sequences;
 mod structured;
+mod indices;
+mod resampling;
 mod views;
 mod windows;
 
@@ -18,7 +20,9 @@ pub fn cases() -> Vec<Case> {
     cases.extend(views::cases());
     cases.extend(reductions::cases());
     cases.extend(structured::cases());
+    cases.extend(indices::cases());
     cases.extend(windows::cases());
+    cases.extend(resampling::cases());
     cases.extend(layers::cases());
     cases.extend(sequences::cases());
     cases.extend(loops::cases());

@@ -61,7 +61,9 @@ fn pool<const N: usize>(sizes: &[usize]) -> PoolOptions<N> {
         .ceil_mode(rest(sizes)[0] == 1)
         .count_include_pad(rest(sizes)[1] == 1);
     match rest(sizes).get(2) {
-        Some(&divisor) if divisor > 0 && rest(sizes).len() == 3 => options.divisor(divisor),
+        Some(&divisor) if divisor > 0 && rest(sizes).len() == 3 => {
+            options.divisor(divisor as isize)
+        }
         _ => options,
     }
 }

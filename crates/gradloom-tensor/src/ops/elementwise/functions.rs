@@ -106,8 +106,11 @@ impl Tensor {
         let (x, y) = (x.wide(), y.wide());
         // Two equal infinities have no difference; their sum is themselves.
         let equal = x.eq(&y).logical_and(x.is_inf());
-        let difference = equal.select(x.constant_like(0.0), y.sub(&x));
-        equal.select(&x, x.add(difference.softplus())).cast(dtype)
+        // What is added to the larger is small, however far the other one is below.
+        let above = y.le(&x);
+        let below = above.select(y.sub(&x), x.sub(&y));
+        let tail = equal.select(x.constant_like(0.0), below).exp().log1p();
+        equal.select(&x, above.select(&x, &y).add(tail)).cast(dtype)
     }
 
     /// `sqrt(x^2 + y^2)` without overflow; floats only, broadcast; 0 has slope 0. PyTorch: `hypot`.

@@ -1,12 +1,24 @@
 //! Losses that need more than the methods of [`Tensor`] have: weights of classes or samples, another
-//! reduction, pairs and triplets.
+//! reduction, pairs and triplets, labels without places.
 //!
 //! The plain ones (`cross_entropy`, `mse_loss`, `bce_with_logits`...) are methods of [`Tensor`].
 //! All are computed wide ([`Tensor::wide`]). Letters: B batch, C classes, D features.
 
+mod classes;
+mod ctc;
+mod likelihoods;
+mod margins;
+
+pub use classes::{ClassOptions, cross_entropy, linear_cross_entropy, nll};
+pub use ctc::{CtcOptions, ctc};
 use gradloom_tensor::ops::loss::CrossEntropyOptions;
 pub use gradloom_tensor::ops::loss::LossReduction;
 use gradloom_tensor::{Tensor, shape_rules};
+pub use likelihoods::{binary_cross_entropy, gaussian_nll, huber, kl_div, poisson_nll, smooth_l1};
+pub use margins::{
+    MultiMarginOptions, cosine_embedding, hinge_embedding, margin_ranking, multi_margin,
+    multilabel_margin, multilabel_soft_margin, soft_margin, triplet_with,
+};
 
 /// The losses of the elements as a mean, as a sum, or as they are.
 #[track_caller]

@@ -1,0 +1,5 @@
+//! Functions of layers and losses.
+
+mod functional;
+mod losses;
+mod windows;
