@@ -39,7 +39,7 @@ fn batch_norm(
     let [weight, bias] = parameters(s, parameters_at)?;
     let statistics = [
         s.arg(statistics_at, "running_mean").maybe_tensor()?,
-        s.arg(statistics_at + 1, "running_var").maybe_tensor()?,
+        s.arg(statistics_at.saturating_add(1), "running_var").maybe_tensor()?,
     ];
     let running = match &statistics {
         [Some(mean), Some(variance)] if !training => Some((mean, variance)),
@@ -55,6 +55,16 @@ fn with_statistics(found: Normalized) -> Vec<Tensor> {
 }
 
 fn native_batch_norm(s: &Sample) -> Result<Vec<Tensor>, Skip> {
+    // Without running statistics the flag stands where they would.
+    if let Value::Bool(training) = s.arg(2, "training") {
+        return Ok(with_statistics(batch_norm(
+            s,
+            0,
+            usize::MAX,
+            training,
+            s.arg(4, "eps").float()?,
+        )?));
+    }
     let (training, epsilon) = (s.arg(4, "training").bool_or(false)?, s.arg(6, "eps").float()?);
     let found = batch_norm(s, 0, 2, training, epsilon)?;
     // Running statistics are not given back.

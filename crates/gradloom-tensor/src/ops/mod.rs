@@ -21,6 +21,7 @@ pub mod grid_sampling;
 pub mod unfold;
 pub mod indexing;
 pub mod scatter;
+mod scatter_slices;
 mod picking;
 mod segments;
 pub mod write;

@@ -1,0 +1,104 @@
+//! Writing whole slices of an axis, which an index of one axis names.
+
+use crate::{DType, Shape, Tensor};
+
+use super::elementwise::Operand;
+use super::scatter::ScatterReduction;
+
+impl Tensor {
+    /// As [`Tensor::scatter_reduce`], with an index of one axis that names slices of this tensor along `axis`,
+    /// one for each slice of the updates. PyTorch: `torch.Tensor.index_reduce`.
+    ///
+    /// Panics if shapes or dtypes do not fit; an index out of range fails the evaluation.
+    #[track_caller]
+    #[must_use]
+    pub fn index_reduce(
+        &self,
+        axis: isize,
+        index: &Tensor,
+        updates: &Tensor,
+        reduction: ScatterReduction,
+        include_self: bool,
+    ) -> Tensor {
+        const OP: &str = "index_reduce";
+        let (line, index, updates) = slices(OP, self, axis, index, updates);
+        let reduced = line.scattered(OP, axis, &index, &updates, reduction, include_self);
+        reduced.reshape_to(*self.shape())
+    }
+
+    /// This tensor plus `alpha` times the updates, each slice of which is added to the slice along `axis` that
+    /// an index of one axis names. PyTorch: `torch.index_add`.
+    ///
+    /// Panics if shapes or dtypes do not fit; an index out of range fails the evaluation.
+    #[track_caller]
+    #[must_use]
+    pub fn index_add(&self, axis: isize, index: &Tensor, updates: &Tensor, alpha: f64) -> Tensor {
+        let (line, index, updates) = slices("index_add", self, axis, index, updates);
+        let updates = if alpha == 1.0 { updates } else { updates.mul(alpha) };
+        line.scatter_add(axis, &index, &updates).reshape_to(*self.shape())
+    }
+
+    /// This tensor with the slices of the updates in place of those along `axis` that an index of one axis
+    /// names; the last of several stays. PyTorch: `torch.index_copy`.
+    ///
+    /// Panics if shapes or dtypes do not fit; an index out of range fails the evaluation.
+    #[track_caller]
+    #[must_use]
+    pub fn index_copy(&self, axis: isize, index: &Tensor, updates: &Tensor) -> Tensor {
+        let (line, index, updates) = slices("index_copy", self, axis, index, updates);
+        line.scatter(axis, &index, updates).reshape_to(*self.shape())
+    }
+
+    /// This tensor with `value`, a number or a tensor of no axes, in the slices along `axis` that an index of
+    /// one axis names. PyTorch: `torch.index_fill`.
+    ///
+    /// Panics if shapes or dtypes do not fit; an index out of range fails the evaluation.
+    #[track_caller]
+    #[must_use]
+    pub fn index_fill(&self, axis: isize, index: &Tensor, value: impl Into<Operand>) -> Tensor {
+        const OP: &str = "index_fill";
+        let line = self.atleast_1d();
+        let at = line.axis(OP, axis);
+        let index = index.atleast_1d();
+        assert!(index.rank() == 1, "{OP}: the index has shape {}, not one axis", index.shape());
+        let named = Tensor::ones([index.count()], DType::I32, self.device());
+        let size = line.shape()[at];
+        let counts = Tensor::scatter_add_zeros([size], 0, &index, &named);
+        let mut aligned = vec![1; line.rank()];
+        aligned[at] = size;
+        let there = counts.gt(0).reshape_to(Shape::new(&aligned)).expand_to(*line.shape());
+        let value = match value.into() {
+            Operand::Tensor(value) => {
+                assert!(value.rank() == 0, "{OP}: the value has shape {}, not []", value.shape());
+                Operand::Tensor(value)
+            }
+            number => number,
+        };
+        there.select(value, &line).cast(self.dtype()).reshape_to(*self.shape())
+    }
+}
+
+/// An index of one axis as that of the updates, which it names slices of; tensors of no axes as lines.
+#[track_caller]
+fn slices(
+    op: &'static str,
+    x: &Tensor,
+    axis: isize,
+    index: &Tensor,
+    updates: &Tensor,
+) -> (Tensor, Tensor, Tensor) {
+    let (line, index, updates) = (x.atleast_1d(), index.atleast_1d(), updates.atleast_1d());
+    let at = line.axis(op, axis);
+    let expected = line.shape().with(at, index.count());
+    assert!(
+        index.rank() == 1 && *updates.shape() == expected,
+        "{op}: updates of an index {} along axis {axis} of {} have shape {expected}, not {}",
+        index.shape(),
+        x.shape(),
+        updates.shape()
+    );
+    let mut aligned = vec![1; line.rank()];
+    aligned[at] = index.count();
+    let index = index.reshape_to(Shape::new(&aligned)).expand_to(expected);
+    (line, index, updates)
+}
