@@ -177,7 +177,7 @@ fn margins_of_classes_and_labels_are_differentiable() {
 
 #[track_caller]
 pub(crate) fn refused(message: &str, run: impl Fn() -> Tensor) {
-    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run())).err();
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).err();
     let panic = panic.expect("it should have been refused");
     let text = panic.downcast_ref::<String>().cloned();
     let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));

@@ -54,11 +54,10 @@ impl Tensor {
         let result = named.result();
         shape_rules::broadcast_to(OP, values.shape(), &result).or_fail();
         let values = named.flattened(&values.expand_to(result));
-        let index = named.flat().unsqueeze(1).expand_to(*values.shape());
-        let rows = named.rows(self);
+        let (index, rows) = (named.flat(), named.rows(self));
         let written = match accumulate {
-            true => rows.scatter_add(0, &index, &values),
-            false => rows.scatter(0, &index, &values),
+            true => rows.index_add(0, &index, &values, 1.0),
+            false => rows.index_copy(0, &index, &values),
         };
         named.unrolled(&written)
     }

@@ -1,9 +1,9 @@
 //! Writing at indices that are themselves tensors: what stands at a place afterwards is the last of what
 //! comes to it, or its sum, product, mean or extreme.
 //!
-//! Sums are [`Op::ScatterAdd`](crate::op::Op::ScatterAdd). The others sort the index, so that what comes to one place stands side by
-//! side, and combine it in as many rounds as the length has bits; the numbers of the winners go to their
-//! places, not the values, so that any dtype and every value is moved as it is.
+//! Sums are [`Op::ScatterAdd`]. The others sort the index, so that what comes to one place stands side by side,
+//! and combine it in as many rounds as the length has bits; the numbers of the winners go to their places, not
+//! the values, so that any dtype and every value is moved as it is.
 
 use std::sync::Arc;
 
@@ -61,14 +61,14 @@ impl Tensor {
         }
         match updates.into() {
             Operand::Scalar(number) => {
-                let (places, part) = Places::new(OP, self, axis, index, None);
-                places.counts(part).gt(0).select(number, self)
+                let places = Places::new(OP, self, axis, index, None);
+                self.masked_fill(&places.counts().gt(0), number)
             }
             Operand::Tensor(updates) => {
                 shape_rules::same_dtype(OP, self.dtype(), updates.dtype()).or_fail();
-                let (places, part) = Places::new(OP, self, axis, index, Some(&updates));
+                let places = Places::new(OP, self, axis, index, Some(&updates));
                 let updates = updates.beginning(&places.index, None);
-                places.sorted(&updates).write_last(self, &places, part)
+                places.sorted(&updates).write_last(self)
             }
         }
     }
@@ -89,36 +89,36 @@ impl Tensor {
         reduction: ScatterReduction,
         include_self: bool,
     ) -> Tensor {
-        self.scattered("scatter_reduce", axis, index, updates, reduction, include_self)
+        const OP: &str = "scatter_reduce";
+        if self.rank() == 0 && index.rank() < 2 {
+            let (index, updates) = (index.atleast_1d(), updates.atleast_1d());
+            let line = self.atleast_1d();
+            let line = line.scatter_reduce(axis, &index, &updates, reduction, include_self);
+            return line.reshape_to(Shape::SCALAR);
+        }
+        let places = Places::new(OP, self, axis, index, Some(updates));
+        self.scattered(OP, &places, updates, reduction, include_self)
     }
 
     #[track_caller]
     pub(super) fn scattered(
         &self,
         op: &'static str,
-        axis: isize,
-        index: &Tensor,
+        places: &Places,
         updates: &Tensor,
         reduction: ScatterReduction,
         include_self: bool,
     ) -> Tensor {
         let dtype = shape_rules::same_dtype(op, self.dtype(), updates.dtype()).or_fail();
         shape_rules::number(op, dtype).or_fail();
-        if self.rank() == 0 && index.rank() < 2 {
-            let (index, updates) = (index.atleast_1d(), updates.atleast_1d());
-            let line = self.atleast_1d();
-            let line = line.scattered(op, axis, &index, &updates, reduction, include_self);
-            return line.reshape_to(Shape::SCALAR);
-        }
-        let (places, part) = Places::new(op, self, axis, index, Some(updates));
         let updates = updates.beginning(&places.index, None);
         if updates.count() == 0 {
             return self.clone();
         }
         match reduction {
             ScatterReduction::Sum | ScatterReduction::Mean => {
-                let sum = places.sums(&updates.wide(), part);
-                let counts = places.counts(part);
+                let sum = places.sums(&updates.wide());
+                let counts = places.counts();
                 let there = counts.gt(0);
                 let own = self.wide();
                 let total = if include_self { own.add(&sum) } else { sum };
@@ -134,12 +134,12 @@ impl Tensor {
             }
             ScatterReduction::Prod => {
                 let groups = places.sorted(&updates.wide());
-                let products = groups.combined(places.axis, |a, b| a.mul(b));
+                let products = groups.combined(|a, b| a.mul(b));
                 let own = self.wide();
-                let products = products.write_last(&own.ones_like(), &places, part);
+                let products = products.write_last(&own.ones_like());
                 let kept = match include_self {
                     true => own.clone(),
-                    false => places.counts(part).gt(0).select(own.ones_like(), &own),
+                    false => places.counts().gt(0).select(own.ones_like(), &own),
                 };
                 kept.mul(products).cast(dtype)
             }
@@ -149,10 +149,10 @@ impl Tensor {
                     _ => |a, b| a.minimum(b),
                 };
                 let own = self.detach();
-                let groups = places.sorted(&updates.detach()).combined(places.axis, of);
-                let extremes = groups.write_last(&own, &places, part);
+                let groups = places.sorted(&updates.detach()).combined(of);
+                let extremes = groups.write_last(&own);
                 let value = if include_self { of(&own, &extremes) } else { extremes };
-                shared(&value, self, &updates, &places, part, include_self)
+                shared(&value, self, &updates, places, include_self)
             }
         }
     }
@@ -165,13 +165,12 @@ fn shared(
     own: &Tensor,
     updates: &Tensor,
     places: &Places,
-    part: Shape,
     include_self: bool,
 ) -> Tensor {
     let places = places.clone();
     let rule = move |operands: &[Tensor], value: &Tensor, gradient: &Tensor| {
         let (own, updates, gradient) = (&operands[0], &operands[1], gradient.wide());
-        let counts = places.counts(part);
+        let counts = places.counts();
         let there = counts.gt(0);
         let attains = updates.eq(places.taken(value)).cast(gradient.dtype());
         let own_attains = match include_self {
@@ -179,7 +178,7 @@ fn shared(
             false => there.logical_not(),
         };
         let own_attains = own_attains.cast(gradient.dtype());
-        let total = own_attains.add(places.sums(&attains, part));
+        let total = own_attains.add(places.sums(&attains));
         let share = gradient.div(total.maximum(1.0));
         let of_updates = attains.mul(places.taken(&share)).cast(updates.dtype());
         vec![Some(own_attains.mul(&share).cast(own.dtype())), Some(of_updates)]
@@ -191,18 +190,21 @@ fn shared(
 
 /// A checked index along an axis of a tensor.
 #[derive(Clone)]
-struct Places {
+pub(super) struct Places {
     axis: usize,
-    /// i32.
+    /// i32; one axis where all lines along the axis have one index, so that it is sorted once.
     checked: Tensor,
-    /// The shape of the index.
+    /// The shape of the index of each element.
     index: Shape,
-    /// What of the tensor no index can name, after each axis.
+    /// The part of the tensor that the index can name.
+    part: Shape,
+    /// What of the tensor it cannot name, after each axis.
     rest: Vec<(usize, usize)>,
+    /// Whether all lines have one index.
+    alike: bool,
 }
 
 impl Places {
-    /// And the part of the tensor that the index can name.
     #[track_caller]
     fn new(
         op: &'static str,
@@ -210,7 +212,7 @@ impl Places {
         axis: isize,
         index: &Tensor,
         updates: Option<&Tensor>,
-    ) -> (Places, Shape) {
+    ) -> Places {
         let axis = x.axis(op, axis);
         let (shape, of) = (*x.shape(), *index.shape());
         let fits = of.rank() == shape.rank()
@@ -233,57 +235,99 @@ impl Places {
             rest[other] = (0, shape[other] - of[other]);
         }
         let checked = index.checked_index(shape[axis], op);
-        (Places { axis, checked, index: of, rest }, part)
+        Places { axis, checked, index: of, part, rest, alike: false }
+    }
+
+    /// An index of one axis for all lines of a tensor along an axis, which the caller has checked.
+    #[track_caller]
+    pub(super) fn of_lines(op: &'static str, x: &Tensor, axis: usize, index: &Tensor) -> Places {
+        shape_rules::countable(op, index.shape(), 0).or_fail();
+        let part = *x.shape();
+        Places {
+            axis,
+            checked: index.checked_index(part[axis], op),
+            index: part.with(axis, index.count()),
+            part,
+            rest: vec![(0, 0); part.rank()],
+            alike: true,
+        }
+    }
+
+    /// What stands for each place of an axis, or of all lines alike, for each element of a shape.
+    #[track_caller]
+    fn spread(&self, x: &Tensor, shape: Shape) -> Tensor {
+        if !self.alike {
+            return x.clone();
+        }
+        let mut aligned = vec![1; shape.rank()];
+        aligned[self.axis] = x.count();
+        x.reshape_to(Shape::new(&aligned)).expand_to(shape)
     }
 
     /// Sums of the updates of each place.
     #[track_caller]
-    fn sums(&self, updates: &Tensor, part: Shape) -> Tensor {
-        self.checked.scatter_add_checked(self.axis, updates, part).pad(&self.rest)
+    pub(super) fn sums(&self, updates: &Tensor) -> Tensor {
+        let index = self.spread(&self.checked, self.index);
+        index.scatter_add_checked(self.axis, updates, self.part).pad(&self.rest)
+    }
+
+    /// As [`Places::sums`] of numbers that are spread as the index is.
+    #[track_caller]
+    fn sums_alike(&self, numbers: &Tensor) -> Tensor {
+        let (axis, part) = match self.alike {
+            true => (0, Shape::new(&[self.part[self.axis]])),
+            false => (self.axis, self.part),
+        };
+        self.spread(&self.checked.scatter_add_checked(axis, numbers, part), self.part)
     }
 
     /// How many updates each place has, i32.
     #[track_caller]
-    fn counts(&self, part: Shape) -> Tensor {
-        self.sums(&Tensor::ones(self.index, DType::I32, self.checked.device()), part)
+    fn counts(&self) -> Tensor {
+        let device = self.checked.device();
+        self.sums_alike(&Tensor::ones(*self.checked.shape(), DType::I32, device)).pad(&self.rest)
     }
 
     /// What stands at the place of each update.
     #[track_caller]
     fn taken(&self, x: &Tensor) -> Tensor {
-        x.beginning(&self.index, Some(self.axis)).gather_checked(self.axis, &self.checked)
+        let index = self.spread(&self.checked, self.index);
+        x.beginning(&self.index, Some(self.axis)).gather_checked(self.axis, &index)
     }
 
     /// The updates in the order of their places.
     #[track_caller]
-    fn sorted(&self, updates: &Tensor) -> Sorted {
-        let order = self.checked.argsort(self.axis as isize, false);
-        Sorted {
-            places: self.checked.gather_checked(self.axis, &order),
-            values: updates.gather_checked(self.axis, &order),
-        }
+    pub(super) fn sorted(&self, updates: &Tensor) -> Sorted {
+        let axis = if self.alike { 0 } else { self.axis };
+        let order = self.checked.argsort(axis as isize, false);
+        let places = Places { checked: self.checked.gather_checked(axis, &order), ..self.clone() };
+        let order = self.spread(&order, self.index);
+        Sorted { values: updates.gather_checked(self.axis, &order), places }
     }
 }
 
 /// Updates whose places do not fall along an axis.
-struct Sorted {
-    places: Tensor,
+pub(super) struct Sorted {
+    places: Places,
     values: Tensor,
 }
 
 impl Sorted {
     /// Each value combined with all of its place before it.
     #[track_caller]
-    fn combined(self, axis: usize, of: fn(&Tensor, &Tensor) -> Tensor) -> Sorted {
+    fn combined(self, of: fn(&Tensor, &Tensor) -> Tensor) -> Sorted {
         let Sorted { places, mut values } = self;
-        let (size, axis) = (values.shape()[axis], axis as isize);
+        let (size, axis) = (values.shape()[places.axis], places.axis as isize);
+        let own_axis = if places.alike { 0 } else { axis };
         let mut distance = 1;
         while distance < size {
-            let after = |x: &Tensor| x.narrow(axis, distance, size - distance);
-            let before = |x: &Tensor| x.narrow(axis, 0, size - distance);
-            let one_place = after(&places).eq(before(&places));
-            let own = after(&values);
-            let both = one_place.select(of(&before(&values), &own), &own);
+            let rest = size - distance;
+            let part = |x: &Tensor, axis: isize, start: usize| x.narrow(axis, start, rest);
+            let checked = &places.checked;
+            let one_place = part(checked, own_axis, distance).eq(part(checked, own_axis, 0));
+            let own = part(&values, axis, distance);
+            let one_place = places.spread(&one_place, *own.shape());
+            let both = one_place.select(of(&part(&values, axis, 0), &own), &own);
             values = Tensor::concat(&[values.narrow(axis, 0, distance), both], axis);
             distance *= 2;
         }
@@ -292,23 +336,24 @@ impl Sorted {
 
     /// The last value of each place, and that of `other` where there is none.
     #[track_caller]
-    fn write_last(self, other: &Tensor, of: &Places, part: Shape) -> Tensor {
+    pub(super) fn write_last(self, other: &Tensor) -> Tensor {
         let Sorted { places, values } = self;
-        let (axis, size) = (of.axis, of.index[of.axis]);
         if values.count() == 0 {
             return other.clone();
         }
-        let signed = axis as isize;
-        let mut end = vec![(0, 0); of.rest.len()];
+        let checked = &places.checked;
+        let axis = if places.alike { 0 } else { places.axis };
+        let (signed, size) = (axis as isize, checked.shape()[axis]);
+        let mut end = vec![(0, 0); checked.rank()];
         end[axis] = (0, 1);
         // No place is -1, so the end counts as a last one.
-        let next = places.narrow(signed, 1, size - 1).pad_value(&end, -1);
-        let number = Tensor::iota(of.index, signed, places.device());
+        let next = checked.narrow(signed, 1, size - 1).pad_value(&end, -1);
+        let number = Tensor::iota(*checked.shape(), signed, checked.device());
         let counted = number.add(number.constant_like(1));
-        let last = places.ne(next).select(&counted, counted.constant_like(0));
-        let winners = places.scatter_add_checked(axis, &last, part);
+        let last = checked.ne(next).select(&counted, counted.constant_like(0));
+        let winners = places.sums_alike(&last);
         let there = winners.gt(0);
-        let taken = values.gather_checked(axis, &winners.sub(1).maximum(0));
-        there.pad(&of.rest).select(taken.pad(&of.rest), other)
+        let taken = values.gather_checked(places.axis, &winners.sub(1).maximum(0));
+        there.pad(&places.rest).select(taken.pad(&places.rest), other)
     }
 }

@@ -1,9 +1,10 @@
 //! Writing whole slices of an axis, which an index of one axis names.
 
-use crate::{DType, Shape, Tensor};
+use crate::error::OrFail;
+use crate::{DType, Shape, Tensor, shape_rules};
 
 use super::elementwise::Operand;
-use super::scatter::ScatterReduction;
+use super::scatter::{Places, ScatterReduction};
 
 impl Tensor {
     /// As [`Tensor::scatter_reduce`], with an index of one axis that names slices of this tensor along `axis`,
@@ -21,21 +22,24 @@ impl Tensor {
         include_self: bool,
     ) -> Tensor {
         const OP: &str = "index_reduce";
-        let (line, index, updates) = slices(OP, self, axis, index, updates);
-        let reduced = line.scattered(OP, axis, &index, &updates, reduction, include_self);
+        let (line, places, updates) = slices(OP, self, axis, index, updates);
+        let reduced = line.scattered(OP, &places, &updates, reduction, include_self);
         reduced.reshape_to(*self.shape())
     }
 
-    /// This tensor plus `alpha` times the updates, each slice of which is added to the slice along `axis` that
+    /// This tensor plus `alpha` (a whole number beside integers) times the updates, each slice of which is added to the slice along `axis` that
     /// an index of one axis names. PyTorch: `torch.index_add`.
     ///
     /// Panics if shapes or dtypes do not fit; an index out of range fails the evaluation.
     #[track_caller]
     #[must_use]
     pub fn index_add(&self, axis: isize, index: &Tensor, updates: &Tensor, alpha: f64) -> Tensor {
-        let (line, index, updates) = slices("index_add", self, axis, index, updates);
-        let updates = if alpha == 1.0 { updates } else { updates.mul(alpha) };
-        line.scatter_add(axis, &index, &updates).reshape_to(*self.shape())
+        const OP: &str = "index_add";
+        let dtype = shape_rules::same_dtype(OP, self.dtype(), updates.dtype()).or_fail();
+        shape_rules::number(OP, dtype).or_fail();
+        let (line, places, updates) = slices(OP, self, axis, index, updates);
+        let updates = if alpha == 1.0 { updates } else { updates.mul(updates.full_like(alpha)) };
+        line.add(places.sums(&updates)).reshape_to(*self.shape())
     }
 
     /// This tensor with the slices of the updates in place of those along `axis` that an index of one axis
@@ -45,8 +49,10 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn index_copy(&self, axis: isize, index: &Tensor, updates: &Tensor) -> Tensor {
-        let (line, index, updates) = slices("index_copy", self, axis, index, updates);
-        line.scatter(axis, &index, updates).reshape_to(*self.shape())
+        const OP: &str = "index_copy";
+        shape_rules::same_dtype(OP, self.dtype(), updates.dtype()).or_fail();
+        let (line, places, updates) = slices(OP, self, axis, index, updates);
+        places.sorted(&updates).write_last(&line).reshape_to(*self.shape())
     }
 
     /// This tensor with `value`, a number or a tensor of no axes, in the slices along `axis` that an index of
@@ -74,11 +80,11 @@ impl Tensor {
             }
             number => number,
         };
-        there.select(value, &line).cast(self.dtype()).reshape_to(*self.shape())
+        line.masked_fill(&there, value).reshape_to(*self.shape())
     }
 }
 
-/// An index of one axis as that of the updates, which it names slices of; tensors of no axes as lines.
+/// A tensor, its places by an index of one axis, and the updates; those without axes as lines.
 #[track_caller]
 fn slices(
     op: &'static str,
@@ -86,7 +92,7 @@ fn slices(
     axis: isize,
     index: &Tensor,
     updates: &Tensor,
-) -> (Tensor, Tensor, Tensor) {
+) -> (Tensor, Places, Tensor) {
     let (line, index, updates) = (x.atleast_1d(), index.atleast_1d(), updates.atleast_1d());
     let at = line.axis(op, axis);
     let expected = line.shape().with(at, index.count());
@@ -97,8 +103,6 @@ fn slices(
         x.shape(),
         updates.shape()
     );
-    let mut aligned = vec![1; line.rank()];
-    aligned[at] = index.count();
-    let index = index.reshape_to(Shape::new(&aligned)).expand_to(expected);
-    (line, index, updates)
+    let places = Places::of_lines(op, &line, at, &index);
+    (line, places, updates)
 }

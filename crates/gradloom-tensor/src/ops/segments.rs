@@ -68,10 +68,6 @@ impl Tensor {
         let number = Tensor::iota(of_axis, -1, self.device());
         let segment = offsets.searchsorted(&number, true).sub(1);
         let segment = segment.lt(0).select(segment.constant_like(count as i64), &segment);
-        let mut aligned = shape.to_vec();
-        aligned[axis + 1..].fill(1);
-        let index = segment.reshape_to(Shape::new(&aligned)).expand_to(shape);
-
         let (nothing, several) = match reduction {
             ScatterReduction::Sum | ScatterReduction::Mean => (0.0, ScatterReduction::Sum),
             ScatterReduction::Prod => (1.0, reduction),
@@ -81,7 +77,15 @@ impl Tensor {
         let begin = Scalar::Float(initial.unwrap_or(nothing));
         let start =
             Tensor::full(shape.with(axis, count + 1), begin, self.wide().dtype(), self.device());
-        let reduced = start.scattered(OP, axis as isize, &index, &self.wide(), several, true);
+        let reduced = match axis {
+            0 => start.index_reduce(0, &segment, &self.wide(), several, true),
+            _ => {
+                let mut aligned = shape.to_vec();
+                aligned[axis + 1..].fill(1);
+                let index = segment.reshape_to(Shape::new(&aligned)).expand_to(shape);
+                start.scatter_reduce(axis as isize, &index, &self.wide(), several, true)
+            }
+        };
         let reduced = reduced.narrow(axis as isize, 0, count);
         if reduction != ScatterReduction::Mean {
             return reduced.cast(dtype);

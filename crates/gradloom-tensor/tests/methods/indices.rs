@@ -26,10 +26,10 @@ fn scatters_that_do_not_fit() {
     let index = |shape: &[usize]| leaf(shape, DType::I32, &on);
     let x = float(&[4, 3]);
     refused("scatter: an index [2, 4] for [4, 3]", || x.scatter(0, &index(&[2, 4]), &x));
-    refused("scatter: updates [2, 2] are fewer", || x.scatter(0, &index(&[2, 3]), &float(&[2, 2])));
+    refused("scatter: updates [2, 2] are fewer", || x.scatter(0, &index(&[2, 3]), float(&[2, 2])));
     refused("scatter: axis 2", || x.scatter(2, &index(&[2, 3]), 1.0));
     refused("scatter: dtypes differ", || {
-        x.scatter(0, &index(&[2, 3]), &leaf(&[2, 3], DType::F16, &on))
+        x.scatter(0, &index(&[2, 3]), leaf(&[2, 3], DType::F16, &on))
     });
     refused("scatter_reduce: ", || {
         let bools = leaf(&[4, 3], DType::Bool, &on);
@@ -43,8 +43,14 @@ fn scatters_that_do_not_fit() {
         x.index_add(0, &index(&[2]), &float(&[2, 4]), 1.0)
     });
     refused("index_fill: the value has shape [1], not []", || {
-        x.index_fill(0, &index(&[2]), &float(&[1]))
+        x.index_fill(0, &index(&[2]), float(&[1]))
     });
+    let ints = index(&[4, 3]);
+    assert_eq!(ints.scatter(0, &index(&[2, 3]), 7).dtype(), DType::I32);
+    assert_eq!(ints.index_add(0, &index(&[2]), &index(&[2, 3]), -2.0).dtype(), DType::I32);
+    refused("full: 0.5", || ints.index_add(0, &index(&[2]), &index(&[2, 3]), 0.5));
+    refused("masked_fill: 0.5", || ints.scatter(0, &index(&[2, 3]), 0.5));
+    refused("index_copy: ", || x.index_copy(0, &index(&[2]), &index(&[2, 3])));
     refused("index_by: 3 indices", || x.index_by(&[None, None, Some(&index(&[2]))]));
     refused("index_by: ", || x.index_by(&[Some(&float(&[2]))]));
     refused("index_put: ", || x.index_put(&[Some(&index(&[2]))], &float(&[3, 3]), true));

@@ -277,3 +277,46 @@ fn subgradients_are_those_of_pytorch() {
         assert!(clamped[0].is_nan() && clamped[1] == 1.0, "{clamped:?}");
     }
 }
+
+#[test]
+fn the_last_of_several_at_one_place_stays_as_it_is() {
+    for device in devices() {
+        let name = device.name();
+        let index = Tensor::from_vec(vec![2i32, 0, 2, 0, 2], [5], &device).unwrap();
+        let values = [f32::NAN, f32::INFINITY, 3.0, -1.5, -f32::INFINITY];
+        let updates = Tensor::from_vec(values.to_vec(), [5], &device).unwrap();
+        let x = Tensor::from_vec(vec![7f32, 8.0, 9.0], [3], &device).unwrap();
+        let last = vec![-1.5, 8.0, -f32::INFINITY];
+        assert_eq!(x.scatter(0, &index, &updates).to_vec::<f32>().unwrap(), last, "{name}");
+        assert_eq!(x.index_copy(0, &index, &updates).to_vec::<f32>().unwrap(), last, "{name}");
+        let truths = x.gt(7.5).scatter(0, &index, updates.lt(0.0)).to_vec::<bool>().unwrap();
+        assert_eq!(truths, [true, true, true], "{name}");
+        let bytes = x.cast(DType::U8).scatter(0, &index, index.cast(DType::U8).add(250u8));
+        assert_eq!(bytes.cast(DType::I32).to_vec::<i32>().unwrap(), [250, 8, 252], "{name}");
+        // Its gradient is that of the last alone.
+        let slopes = grad(&x.scatter(0, &index, updates.detach().tracked()).sum(..), &[&x]);
+        assert_eq!(slopes[0].to_vec::<f32>().unwrap(), [0.0, 1.0, 0.0], "{name}");
+    }
+}
+
+#[test]
+fn a_mask_that_keeps_more_than_there_is_fails_the_evaluation() {
+    for device in devices() {
+        let x = Tensor::zeros([4], DType::F32, &device);
+        let mask = Tensor::ones([4], DType::Bool, &device);
+        let three = Tensor::ones([3], DType::F32, &device);
+        let error = x.masked_scatter(&mask, &three).to_vec::<f32>().unwrap_err();
+        assert!(error.to_string().contains("masked_scatter"), "{error}");
+        let none = Tensor::zeros([0], DType::F32, &device);
+        let error = x.masked_scatter(&mask, &none).to_vec::<f32>().unwrap_err();
+        assert!(error.to_string().contains("masked_scatter"), "{error}");
+        let nothing = x.masked_scatter(&mask.logical_not(), &none).to_vec::<f32>().unwrap();
+        assert_eq!(nothing, [0.0; 4]);
+        // So does an index out of range, whichever op it is of.
+        let far = Tensor::from_vec(vec![4i32], [1], &device).unwrap();
+        let error = x.scatter(0, &far, 1.0).to_vec::<f32>().unwrap_err();
+        assert!(error.to_string().contains("scatter: index 4"), "{error}");
+        let error = x.index_by(&[Some(&(&far - 9))]).to_vec::<f32>().unwrap_err();
+        assert!(error.to_string().contains("index_by"), "{error}");
+    }
+}
