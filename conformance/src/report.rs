@@ -105,6 +105,14 @@ pub fn markdown(devices: &[(String, Vec<Counts>)]) -> String {
         let failed = failed.len();
         let _ = writeln!(text, "| `{op}` | {passed} | {shape_alone} | {failed} | {reasons} |");
     }
+    text.push_str("\n## Failed\n\n");
+    for (device, counts) in devices {
+        for op in counts {
+            for reason in &op.failed {
+                let _ = writeln!(text, "- {device}: `{}` {}", op.op, reason.replace('\n', " "));
+            }
+        }
+    }
     text.push_str("\n## Not mapped\n\n| operator | why |\n| --- | --- |\n");
     for op in counts.iter().filter(|op| !op.mapped) {
         let reason = reason(&op.op).unwrap_or_default();
