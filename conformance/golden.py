@@ -49,20 +49,20 @@ DESCRIBED = []
 
 
 def tensor(x):
-    """A tensor as JSON; those given are kept beside what describes them, for their gradients."""
-    found = described(x)
+    """A tensor given as JSON, kept beside what describes it, for its gradients."""
+    found = described(x, given=True)
     DESCRIBED.append((x, found))
     return found
 
 
-def described(x):
+def described(x, given=False):
     x = x.detach()
     if x.is_complex():
         raise NotImplementedError("complex")
     if x.dtype not in KINDS:
         raise NotImplementedError(str(x.dtype))
     # What is computed in f64 stands for f32 as well.
-    kind = "f32" if x.dtype == torch.float64 else KINDS[x.dtype]
+    kind = "f32" if x.dtype == torch.float64 and not given else KINDS[x.dtype]
     return {"tensor": kind, "shape": list(x.shape), "data": [number(v) for v in elements(x)]}
 
 
@@ -251,7 +251,7 @@ def sample_of(op, sample, gradients, second, dtype):
     if not results:
         line["outputs"] = [encode(result)]
         return line
-    line["outputs"] = [tensor(x) for x in results]
+    line["outputs"] = [described(x) for x in results]
     if undetermined(op, given, results, drew):
         line["undetermined"] = True
     wanted = [(x, widened[id(x)]) for x in leaves(given) if x.requires_grad]

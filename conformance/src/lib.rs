@@ -4,6 +4,7 @@
 //! here; [`run`](run::run) compares values and first derivatives.
 
 pub mod golden;
+mod reader;
 pub mod report;
 pub mod run;
 pub mod sample;

@@ -58,8 +58,23 @@ fn tolerance(dtype: DType) -> [f64; 2] {
 /// they are always relative to the largest, too.
 const SECOND_FACTOR: f64 = 4.0;
 
-/// Runs one sample of a row.
+/// Runs one sample of a row. Where gradients of the second order are sums of far larger terms that f32 cannot
+/// tell apart, but are right in f64, they do not count as compared.
 pub fn run(row: &Row, json: &Json, options: &Options) -> Outcome {
+    let found = once(row, json, options);
+    let cancels = matches!(&found, Outcome::Failed(reason) if reason.starts_with(SECOND));
+    if cancels && options.dtype == DType::F32 && options.device.capabilities().f64 {
+        let wide = Options { dtype: DType::F64, ..options.clone() };
+        if once(row, json, &wide) == (Outcome::Passed { second: true }) {
+            return Outcome::Passed { second: false };
+        }
+    }
+    found
+}
+
+const SECOND: &str = "second gradient";
+
+fn once(row: &Row, json: &Json, options: &Options) -> Outcome {
     let attempt = || -> Result<Result<Outcome, Wrong>, Skip> {
         let sample = Sample::new(json, &options.device, options.dtype)?;
         let outputs = (row.run)(&sample)?;
@@ -139,7 +154,7 @@ impl Check<'_> {
         self.second = true;
         for (index, (gradient, second)) in grad(&total, &leaves).iter().zip(seconds).enumerate() {
             let done = self.compare(gradient, second);
-            done.map_err(|wrong| wrong.of("second gradient", index))?;
+            done.map_err(|wrong| wrong.of(SECOND, index))?;
         }
         Ok(passed(true))
     }

@@ -25,6 +25,12 @@ pub(crate) fn float(op: &str, a: &Tensor) {
     assert!(fits, "{op}: takes f32 or f64, not {dtype}; cast the operand");
 }
 
+/// Floats of any dtype, halves among them.
+#[track_caller]
+pub(crate) fn any_float(op: &str, a: &Tensor) {
+    assert!(a.dtype().is_float(), "{op}: takes floats, not {}; cast the operand", a.dtype());
+}
+
 /// Two operands of one dtype.
 #[track_caller]
 pub(crate) fn same_dtype(op: &str, a: &Tensor, b: &Tensor) {

@@ -3,6 +3,7 @@
 //! All are made of ordinary ops and singular values. Where a norm has no derivative, at zero, the gradient
 //! is zero, as in PyTorch.
 
+use gradloom_tensor::op::Axes;
 use gradloom_tensor::{IntoAxes, Tensor};
 
 use crate::check;
@@ -33,27 +34,28 @@ pub enum MatrixNorm {
     MinusInfinity,
 }
 
-/// The 2-norm of all elements: `[..] -> []`. f32 or f64. PyTorch: `torch.linalg.norm`.
+/// The 2-norm of all elements: `[..] -> []`. Floats. PyTorch: `torch.linalg.norm`.
 ///
 /// # Panics
 /// On other dtypes.
 #[track_caller]
 pub fn norm(x: &Tensor) -> Tensor {
-    check::float("norm", x);
-    root_of_squares(x, ..)
+    check::any_float("norm", x);
+    root_of_squares(&x.wide(), ..).cast(x.dtype())
 }
 
 /// The norm of order `order` over axes, which are dropped: `sum(|x|^order)^(1/order)`, the largest or
 /// smallest absolute value for infinities, the number of elements that are not zero for 0.
 ///
-/// f32 or f64. PyTorch: `torch.linalg.vector_norm`.
+/// Floats; of f16 and bf16 computed in f32. PyTorch: `torch.linalg.vector_norm`.
 ///
 /// # Panics
 /// On other dtypes, on axes out of range, and without elements if the order is negative or infinite.
 #[track_caller]
 pub fn vector_norm(x: &Tensor, order: f64, axes: impl IntoAxes) -> Tensor {
     let op = "vector_norm";
-    check::float(op, x);
+    check::any_float(op, x);
+    let (dtype, x) = (x.dtype(), &x.wide());
     let axes = match axes.resolve(op, x.rank()) {
         Ok(axes) => axes,
         Err(error) => panic!("{error}"),
@@ -64,6 +66,11 @@ pub fn vector_norm(x: &Tensor, order: f64, axes: impl IntoAxes) -> Tensor {
         "{op}: there is no norm of order {order} of no elements (axes of {})",
         x.shape()
     );
+    wide_vector_norm(x, order, axes).cast(dtype)
+}
+
+#[track_caller]
+fn wide_vector_norm(x: &Tensor, order: f64, axes: Axes) -> Tensor {
     if order == f64::INFINITY {
         return x.abs().max(axes);
     }

@@ -110,35 +110,35 @@ fn in_order(chain: &[Tensor], splits: &[Vec<usize>], from: usize, to: usize) -> 
     left.matmul(&in_order(chain, splits, split + 1, to))
 }
 
-/// The sum of products along an axis, which is dropped; other axes broadcast. f32 or f64. PyTorch:
+/// The sum of products along an axis, which is dropped; other axes broadcast. Floats. PyTorch:
 /// `torch.linalg.vecdot`.
 ///
 /// # Panics
 /// If shapes or dtypes do not fit, or the dtype is another.
 #[track_caller]
 pub fn vecdot(x: &Tensor, y: &Tensor, axis: isize) -> Tensor {
-    check::float("vecdot", x);
+    check::any_float("vecdot", x);
     check::same_dtype("vecdot", x, y);
     let shape = check::broadcast("vecdot", x.shape(), y.shape());
     let count = |tensor: &Tensor| tensor.broadcast_to(shape);
-    (count(x) * count(y)).sum(axis)
+    (count(x).wide() * count(y).wide()).sum(axis).cast(x.dtype())
 }
 
-/// The cross product of vectors of three elements along an axis; other axes broadcast. f32 or f64. PyTorch:
+/// The cross product of vectors of three elements along an axis; other axes broadcast. Floats. PyTorch:
 /// `torch.linalg.cross`.
 ///
 /// # Panics
 /// If the axis has not three elements, or shapes or dtypes do not fit.
 #[track_caller]
 pub fn cross(x: &Tensor, y: &Tensor, axis: isize) -> Tensor {
-    check::float("cross", x);
+    check::any_float("cross", x);
     check::same_dtype("cross", x, y);
     let shape = check::broadcast("cross", x.shape(), y.shape());
-    let (x, y) = (x.broadcast_to(shape), y.broadcast_to(shape));
+    let (dtype, x, y) = (x.dtype(), x.broadcast_to(shape).wide(), y.broadcast_to(shape).wide());
     assert!(x.size(axis) == 3, "cross: axis {axis} of {shape} has not three elements");
     // Element i is x[i + 1] y[i + 2] - x[i + 2] y[i + 1].
     let turned = |tensor: &Tensor, shift: isize| tensor.roll(-shift, axis);
-    turned(&x, 1) * turned(&y, 2) - turned(&x, 2) * turned(&y, 1)
+    (turned(&x, 1) * turned(&y, 2) - turned(&x, 2) * turned(&y, 1)).cast(dtype)
 }
 
 /// Powers `x^0, x^1, ..` of each element along a new last axis: `[.., n] -> [.., n, count]`, by default as

@@ -7,7 +7,7 @@
 //! Letters: N batch, C channels.
 
 use crate::error::OrFail;
-use crate::{Shape, Tensor, shape_rules};
+use crate::{DType, Shape, Tensor, shape_rules};
 
 /// How elements between elements are made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -157,6 +157,22 @@ struct Line {
     factor: Option<f64>,
 }
 
+/// Numbers in the dtype and on the device of a tensor.
+#[track_caller]
+fn filled(numbers: Vec<f64>, shape: Shape, like: &Tensor) -> Tensor {
+    let made = match like.dtype() {
+        DType::F64 => Tensor::from_vec(numbers, shape, like.device()),
+        dtype => {
+            let numbers: Vec<f32> = numbers.into_iter().map(|number| number as f32).collect();
+            Tensor::from_vec(numbers, shape, like.device()).map(|numbers| numbers.cast(dtype))
+        }
+    };
+    match made {
+        Ok(numbers) => numbers,
+        Err(error) => panic!("interpolate: {error}"),
+    }
+}
+
 /// Places and weights that one element of the result is made of.
 type Taps = Vec<(usize, f64)>;
 
@@ -175,8 +191,8 @@ impl Line {
             None => (taps[taps.len() - 1].0, 0.0),
         };
         let all = taps.iter().flat_map(|taps| (0..count).map(move |number| at(taps, number)));
-        let (places, weights): (Vec<i32>, Vec<f32>) =
-            all.map(|(place, weight)| (place as i32, weight as f32)).unzip();
+        let (places, weights): (Vec<i32>, Vec<f64>) =
+            all.map(|(place, weight)| (place as i32, weight)).unzip();
         let taken = x.taken_at("interpolate", axis as isize, places);
         if count == 1 {
             return taken;
@@ -187,10 +203,7 @@ impl Line {
         let mut aligned = vec![1; split.len()];
         aligned[axis] = self.to;
         aligned[axis + 1] = count;
-        let weights = match Tensor::from_vec(weights, Shape::new(&aligned), x.device()) {
-            Ok(weights) => weights.cast(x.dtype()),
-            Err(error) => panic!("interpolate: {error}"),
-        };
+        let weights = filled(weights, Shape::new(&aligned), x);
         let split = Shape::new(&split);
         let weights = weights.expand_to(split);
         let terms = taken.reshape_to(split).mul(&weights);
