@@ -324,6 +324,18 @@ short = torch.nn.Embedding(5, 3, max_norm=0.5)
 layer("embedding_short", short, torch.tensor([[0, 4, 4], [1, 1, 2]]))
 GOLDEN = {name: value for name, value in GOLDEN.items() if not name.startswith("embedding_short.after")}
 
+bags = torch.nn.EmbeddingBag(5, 3, mode="max", padding_idx=1)
+layer("embedding_bag", bags, torch.tensor([[0, 4, 4], [1, 1, 2]]))
+sums = torch.nn.EmbeddingBag(5, 3, mode="sum")
+put("embedding_bag_offsets", offsets=torch.tensor([0, 2, 2]))
+layer(
+    "embedding_bag_offsets",
+    sums,
+    torch.tensor([0, 4, 4, 1, 2]),
+    torch.tensor([0.5, -1.0, 2.0, 1.0, 3.0]).requires_grad_(False),
+    call=lambda x, w: sums(x, torch.tensor([0, 2, 2]), w),
+)
+
 # Optimizers.
 O = torch.optim
 optimizer("adam_amsgrad", lambda p: O.Adam(p, 0.05, amsgrad=True))

@@ -1,9 +1,10 @@
 //! Options of layers, and layers of layers.
 
+use gradloom_nn::functional::{BagMode, EmbeddingBagOptions};
 use gradloom_nn::layers::{
-    Activation, AttentionMask, BatchNorm, Conv1d, Conv2d, Conv3d, Embedding, GroupNorm,
-    InstanceNorm, LayerNorm, MultiHeadAttention, Prelu, TransformerDecoder, TransformerEncoder,
-    TransformerOptions,
+    Activation, AlphaDropout, AttentionMask, BatchNorm, Conv1d, Conv2d, Conv3d, DropoutChannels,
+    Embedding, EmbeddingBag, FeatureAlphaDropout, GroupNorm, InstanceNorm, LayerNorm,
+    MultiHeadAttention, Prelu, TransformerDecoder, TransformerEncoder, TransformerOptions,
 };
 use gradloom_nn::optimizers::{Grouped, Muon, Sgd};
 use gradloom_nn::{Context, Gradients, Init, Layer, Optimizer, gradients};
@@ -69,6 +70,45 @@ fn rows_that_are_padding_or_short_are_pytorchs() {
         let gradients = gradients(&total, &short);
         let expected = golden.get("embedding_short.grad.weight");
         assert_close("embedding_short", gradients.get("weight").unwrap(), &expected);
+    });
+}
+
+#[test]
+fn bags_of_rows_are_pytorchs() {
+    Golden::each(|golden| {
+        let init = &mut golden.init();
+        let options = EmbeddingBagOptions { mode: BagMode::Max, ..Default::default() };
+        let options = EmbeddingBagOptions { padding_index: Some(1), ..options };
+        check_layer(golden, "embedding_bag", EmbeddingBag::new(5, 3, options, init), true);
+        let get = |role: &str| golden.get(&format!("embedding_bag_offsets.{role}"));
+        let (x, factors, offsets) = (get("x"), get("x2"), get("offsets"));
+        let options = EmbeddingBagOptions { mode: BagMode::Sum, ..Default::default() };
+        let layer = EmbeddingBag::new(5, 3, options, init);
+        check(golden, "embedding_bag_offsets", layer, Context::eval(), |layer, _| {
+            vec![layer.run(&x, &offsets, Some(&factors))]
+        });
+    });
+}
+
+#[test]
+fn dropout_of_channels_leaves_out_whole_ones() {
+    Golden::each(|golden| {
+        let x = golden.zero() + Tensor::ones([40, 20, 3], golden.dtype, &golden.device);
+        let layers: [Box<dyn Layer>; 2] =
+            [Box::new(DropoutChannels::new(0.25)), Box::new(FeatureAlphaDropout::new(0.25))];
+        for layer in layers {
+            let y = layer.forward(&x, &mut Context::train(Key::new(3)));
+            let spread = (y.max(2) - y.min(2)).max(..).item().unwrap();
+            assert_eq!(spread, 0.0);
+            let left_out = y.index(2, 0).lt(0.5).cast(golden.dtype).mean(..).item().unwrap();
+            // Of 800 channels; five deviations.
+            assert!((left_out - 0.25).abs() < 0.077, "{left_out}");
+            assert_close("eval", &layer.forward(&x, &mut Context::eval()), &x);
+        }
+        let x = Tensor::normal(Key::new(1), [100_000], 0.0, 1.0, &golden.device);
+        let y = AlphaDropout::new(0.4).forward(&x, &mut Context::train(Key::new(2)));
+        let [mean, variance] = [y.mean(..), y.var(.., 1)].map(|x| x.item().unwrap());
+        assert!(mean.abs() < 0.02 && (variance - 1.0).abs() < 0.03, "{mean}, {variance}");
     });
 }
 
