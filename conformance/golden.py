@@ -4,7 +4,8 @@
     golden.py FOLDER                every sample of every operator, one file for each operator
     golden.py FOLDER --slice N      at most N samples of each, small ones, in one file, as committed
     golden.py FOLDER --only NAME    one operator
-    golden.py FOLDER --round f16    of the operators that have that dtype, with inputs that are exact in it
+    golden.py FOLDER --round f16    of the operators that have that dtype, with inputs that are exact in it, in
+                                    FOLDER/f16
 
 Inputs are made in float32 and are exact there. Outputs and gradients are computed in float64 from them, and
 written with twelve digits. The gradient is that of the sum of all floating-point outputs, each element times
@@ -294,6 +295,8 @@ def main():
     parser.add_argument("--round", choices=["f32", "f16", "bf16"], default="f32")
     options = parser.parse_args()
     dtype = {name: dtype for dtype, name in KINDS.items()}[options.round]
+    if options.round != "f32":
+        options.folder = options.folder / options.round
     options.folder.mkdir(parents=True, exist_ok=True)
     everything = []
     for op in op_db:

@@ -22,7 +22,7 @@ fn main() -> ExitCode {
 /// True if no sample failed.
 fn work() -> Result<bool, String> {
     let (mut data, mut device, mut op, mut write) = (None, String::from("all"), None, false);
-    let mut dtype = DType::F32;
+    let mut dtype = None;
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
@@ -30,13 +30,13 @@ fn work() -> Result<bool, String> {
             "--data" => data = Some(PathBuf::from(value()?)),
             "--device" => device = value()?,
             "--dtype" => {
-                dtype = match value()?.as_str() {
+                dtype = Some(match value()?.as_str() {
                     "f32" => DType::F32,
                     "f64" => DType::F64,
                     "f16" => DType::F16,
                     "bf16" => DType::BF16,
                     other => return Err(format!("{other} is no dtype of samples")),
-                }
+                });
             }
             "--op" => op = Some(value()?),
             "--write" => write = true,
@@ -50,32 +50,43 @@ fn work() -> Result<bool, String> {
     let wanted = |golden: Vec<Golden>| -> Vec<Golden> {
         golden.into_iter().filter(|of| op.as_ref().is_none_or(|op| of.op == *op)).collect()
     };
-    let slice = wanted(golden::slice()?);
-    let all = data.map(|folder| golden::folder(&folder).map(wanted)).transpose()?;
-    // Of all devices, only the processor takes every sample: shaders are compiled for each shape of a view.
-    let every = all.as_ref().unwrap_or(&slice);
-    let mut devices = Vec::new();
+    // Samples that were rounded to halves are in folders of their own.
+    let of = |dtype: DType| -> Result<Vec<Golden>, String> {
+        match &data {
+            None => golden::slice().map(wanted),
+            Some(folder) => match dtype {
+                DType::F16 | DType::BF16 => golden::folder(&folder.join(dtype.to_string())),
+                _ => golden::folder(folder),
+            }
+            .map(wanted),
+        }
+    };
+    let mut runs = Vec::new();
     if device != "gpus" {
-        devices.push((Device::cpu(), every));
+        runs.push((Device::cpu(), dtype.unwrap_or(DType::F32)));
+        if dtype.is_none() && data.is_some() {
+            let others = [DType::F64, DType::F16, DType::BF16];
+            runs.extend(others.map(|dtype| (Device::cpu(), dtype)));
+        }
     }
     if device != "cpu" {
-        let own = if device == "gpus" { every } else { &slice };
-        devices.extend(Device::gpus().into_iter().map(|gpu| (gpu, own)));
+        let dtype = dtype.unwrap_or(DType::F32);
+        runs.extend(Device::gpus().into_iter().map(|gpu| (gpu, dtype)));
     }
     // A sample that panics is counted, not shown.
     std::panic::set_hook(Box::new(|_| {}));
     let mut reports = Vec::new();
-    for (device, golden) in &devices {
+    for (device, dtype) in runs {
         // On a GPU each gradient is shaders to compile.
         let second = device.capabilities().host;
-        let options = Options { device: device.clone(), dtype, second };
-        let counts = report::all(golden, &options, usize::MAX);
+        let name = format!("{}, {dtype}", device.name());
+        let counts = report::all(&of(dtype)?, &Options { device, dtype, second }, usize::MAX);
         for op in &counts {
             for reason in &op.failed {
-                println!("{}: {} {reason}", device.name(), op.op);
+                println!("{name}: {} {reason}", op.op);
             }
         }
-        reports.push((device.name(), counts));
+        reports.push((name, counts));
     }
     let text = report::markdown(&reports);
     println!("{}", text.split("\n## ").next().unwrap_or_default());
