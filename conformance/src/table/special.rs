@@ -1,6 +1,6 @@
 //! Special functions.
 
-use gradloom::{Degree, Tensor};
+use gradloom::{DType, Degree, Tensor};
 
 use super::row::{Row, many, rows};
 use crate::sample::{Sample, Skip};
@@ -8,7 +8,7 @@ use crate::sample::{Sample, Skip};
 /// The degrees of polynomials and the highest of them.
 fn degrees(s: &Sample) -> Result<Degree, Skip> {
     let degrees = s.t(0, "n")?;
-    let all = degrees.to_vec::<f32>().map_err(|error| error.to_string())?;
+    let all = degrees.cast(DType::F32).to_vec::<f32>().map_err(|error| error.to_string())?;
     let most = all.iter().fold(0.0, |most: f32, &degree| most.max(degree)) as usize;
     Ok(Degree::from((&degrees, most)))
 }

@@ -12,16 +12,18 @@ use crate::real::Real;
 
 /// `I + A + A^2 / 2 + A^3 / 6 + ..`: `[.., n, n] -> [.., n, n]`.
 ///
-/// f32 or f64. May be differentiated any number of times; each derivative is the exponential of matrices
+/// Floats; of f16 and bf16 computed in f32. May be differentiated any number of times; each derivative is the exponential of matrices
 /// twice as large. NaN and infinities give NaN. PyTorch: `torch.linalg.matrix_exp`.
 ///
 /// # Panics
 /// If the matrices are not square, or of another dtype.
 #[track_caller]
 pub fn matrix_exp(a: &Tensor) -> Tensor {
-    check::square("matrix_exp", a);
-    let [exponential] = apply(MatrixExp, &[a]);
-    exponential
+    check::any_float("matrix_exp", a);
+    let wide = a.wide();
+    check::square("matrix_exp", &wide);
+    let [exponential] = apply(MatrixExp, &[&wide]);
+    exponential.cast(a.dtype())
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -107,7 +107,7 @@ fn root_of_squares(x: &Tensor, axes: impl IntoAxes) -> Tensor {
 
 /// A norm of matrices: `[.., m, n] -> [..]`; 0 of matrices without elements.
 ///
-/// f32 or f64. PyTorch: `torch.linalg.matrix_norm`.
+/// Floats; of f16 and bf16 computed in f32. PyTorch: `torch.linalg.matrix_norm`.
 ///
 /// # Errors
 /// The evaluation of a norm of singular values fails where a matrix has elements that are NaN or infinite.
@@ -116,7 +116,14 @@ fn root_of_squares(x: &Tensor, axes: impl IntoAxes) -> Tensor {
 /// If A is no matrix, or of another dtype.
 #[track_caller]
 pub fn matrix_norm(a: &Tensor, norm: MatrixNorm) -> Tensor {
+    check::any_float("matrix_norm", a);
+    let (dtype, a) = (a.dtype(), &a.wide());
     let [rows, columns] = check::matrix("matrix_norm", a);
+    wide_matrix_norm(a, [rows, columns], norm).cast(dtype)
+}
+
+#[track_caller]
+fn wide_matrix_norm(a: &Tensor, [rows, columns]: [usize; 2], norm: MatrixNorm) -> Tensor {
     if rows == 0 || columns == 0 {
         return a.sum([-2, -1]);
     }

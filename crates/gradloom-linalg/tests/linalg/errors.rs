@@ -33,7 +33,6 @@ fn square_matrices_are_asked_for_by_name() {
         ("slogdet", |a, _| linalg::slogdet(a).0),
         ("eigh", |a, _| linalg::eigh(a).0),
         ("eigvalsh", |a, _| linalg::eigvalsh(a)),
-        ("matrix_exp", |a, _| linalg::matrix_exp(a)),
         ("matrix_power", |a, _| linalg::matrix_power(a, 2)),
         ("cond", |a, _| linalg::cond(a, MatrixNorm::Frobenius)),
         ("solve", linalg::solve),
@@ -74,7 +73,6 @@ fn matrices_are_asked_for_by_name() {
         ("lu_factor", |a| linalg::lu_factor(a).0),
         ("pinv", |a| linalg::pinv(a, Tolerance::default())),
         ("matrix_rank", |a| linalg::matrix_rank(a, Tolerance::default())),
-        ("matrix_norm", |a| linalg::matrix_norm(a, MatrixNorm::Nuclear)),
         ("lu_factor_ex", |a| linalg::lu_factor_ex(a).0),
         ("geqrf", |a| linalg::geqrf(a).0),
         ("polar", |a| linalg::polar(a).0),
@@ -171,7 +169,19 @@ fn operands_that_do_not_fit_are_named() {
         ),
         (
             message(|| linalg::norm(&of(&[2]).cast(DType::I32))),
-            "norm: takes f32 or f64, not i32; cast the operand",
+            "norm: takes floats, not i32; cast the operand",
+        ),
+        (
+            message(|| linalg::matrix_norm(&of(&[2, 2]).cast(DType::I64), MatrixNorm::One)),
+            "matrix_norm: takes floats, not i64; cast the operand",
+        ),
+        (
+            message(|| linalg::matrix_exp(&of(&[2, 2]).cast(DType::Bool))),
+            "matrix_exp: takes floats, not bool; cast the operand",
+        ),
+        (
+            message(|| linalg::matrix_exp(&of(&[2, 3]))),
+            "matrix_exp: needs square matrices [.., n, n], not shape [2, 3]",
         ),
     ] {
         assert_eq!(said, expected);
