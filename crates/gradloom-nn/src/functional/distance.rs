@@ -14,10 +14,12 @@ use gradloom_tensor::Tensor;
 pub fn pairwise_distance(x: &Tensor, y: &Tensor, power: f64, epsilon: f64) -> Tensor {
     let difference = x.wide() - y.wide() + epsilon;
     let found = match power {
-        2.0 => difference.square().sum(-1).sqrt(),
+        2.0 => root(&difference.square().sum(-1), Tensor::sqrt),
         1.0 => difference.abs().sum(-1),
+        0.0 => difference.ne(0.0).cast(difference.dtype()).sum(-1),
         f64::INFINITY => difference.abs().max(-1),
-        _ => difference.abs().powf(power).sum(-1).powf(1.0 / power),
+        f64::NEG_INFINITY => difference.abs().min(-1),
+        _ => root(&difference.abs().powf(power).sum(-1), |sum| sum.powf(1.0 / power)),
     };
     found.cast(x.dtype())
 }
@@ -38,4 +40,11 @@ pub fn bilinear(x: &Tensor, y: &Tensor, weight: &Tensor, bias: Option<&Tensor>) 
         Some(bias) => product + bias,
         None => product,
     }
+}
+
+/// A root whose slope at zero, which is infinite, is left out: the slope of a distance of nothing is zero.
+#[track_caller]
+fn root(sum: &Tensor, root: impl Fn(&Tensor) -> Tensor) -> Tensor {
+    let none = sum.eq(0.0);
+    none.select(sum, root(&none.select(sum.ones_like(), sum)))
 }

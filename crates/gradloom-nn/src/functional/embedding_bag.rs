@@ -53,6 +53,12 @@ pub fn embedding_bag(table: &Tensor, indices: &Tensor, options: &EmbeddingBagOpt
                 "{OP}: offsets {} need indices of one axis, got {shape}",
                 offsets.shape()
             );
+            assert!(
+                offsets.dtype().is_int() && (offsets.count() > 0 || !options.include_last_offset),
+                "{OP}: offsets are integers, and one at least with the last, not {} {}",
+                offsets.dtype(),
+                offsets.shape()
+            );
             let offsets = offsets.cast(DType::I32);
             let bags = offsets.count() - usize::from(options.include_last_offset);
             (offsets.searchsorted(&number, true) - 1, bags)

@@ -55,7 +55,16 @@ impl AttentionMask {
             return self.clone();
         }
         let (queries, given) = (query.size(1), keys - added);
+        if let Some(mask) = &self.mask {
+            let dtype = mask.dtype();
+            assert!(
+                dtype == DType::Bool || dtype.is_float(),
+                "attention: the mask is {dtype}; give bool, true where a key is seen, or {} to be added",
+                query.dtype()
+            );
+        }
         let widened = |mask: &Tensor| {
+            let mask = mask.atleast_1d();
             let mask = mask.broadcast_to(mask.shape().with(mask.rank() - 1, given));
             let mut padding = vec![(0, 0); mask.rank()];
             padding[mask.rank() - 1].1 = added;

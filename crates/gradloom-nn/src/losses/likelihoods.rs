@@ -36,10 +36,17 @@ pub fn binary_cross_entropy(
 pub fn huber(x: &Tensor, targets: &Tensor, delta: f64, reduction: LossReduction) -> Tensor {
     same("huber", x, targets);
     assert!(delta > 0.0, "huber: delta is {delta}, not positive");
+    reduce(&(bent(x, targets, delta) * delta), reduction).cast(x.dtype())
+}
+
+/// `distance^2 / (2 bend)` below the bend, `distance - bend / 2` from it on, in the compute dtype.
+#[track_caller]
+fn bent(x: &Tensor, targets: &Tensor, bend: f64) -> Tensor {
     let distance = (x.wide() - targets.wide()).abs();
-    let square = distance.square() * 0.5;
-    let line = (&distance - 0.5 * delta) * delta;
-    reduce(&distance.lt(delta).select(square, line), reduction).cast(x.dtype())
+    let near = distance.lt(bend);
+    // Where it does not count it is made finite first, so that no gradient of it is NaN.
+    let square = near.select(&distance, distance.zeros_like()).square() * (0.5 / bend);
+    near.select(square, distance - 0.5 * bend)
 }
 
 /// [`huber`] divided by its `delta`, here `beta`; the distance itself where `beta` is 0. PyTorch:
@@ -54,7 +61,8 @@ pub fn smooth_l1(x: &Tensor, targets: &Tensor, beta: f64, reduction: LossReducti
     if beta == 0.0 {
         return super::l1(x, targets, reduction);
     }
-    huber(x, targets, beta, reduction) * (1.0 / beta)
+    same("smooth_l1", x, targets);
+    reduce(&bent(x, targets, beta), reduction).cast(x.dtype())
 }
 
 /// `exp(x) - target x` for the logarithm of a rate, or with `log_input` false `x - target log(x + epsilon)` for

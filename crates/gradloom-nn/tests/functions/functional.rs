@@ -2,7 +2,8 @@
 
 use gradloom_autodiff::grad;
 use gradloom_nn::functional::{
-    self, BagMode, DotProductOptions, EmbeddingBagOptions, MultiHeadOptions,
+    self, BagMode, DotProductOptions, EmbeddingBagOptions, MultiHeadOptions, embedding_bag,
+    pairwise_distance,
 };
 use gradloom_tensor::{DType, Key, Tensor};
 
@@ -66,7 +67,7 @@ fn a_bag_is_the_mean_of_its_rows() {
             padding_index,
             ..Default::default()
         };
-        functional::embedding_bag(&table, &indices, &options)
+        embedding_bag(&table, &indices, &options)
     };
     let row = |at: isize| table.index(0, at);
     let values = |rows: [Tensor; 3]| Tensor::stack(&rows, 0).to_vec::<f64>().expect("values");
@@ -78,7 +79,7 @@ fn a_bag_is_the_mean_of_its_rows() {
     let largest = values([row(0).maximum(row(4)), zero, row(2).maximum(row(1))]);
     assert_close(&of(BagMode::Max, None), &largest, 0.0);
     refused("embedding_bag: indices [5] without offsets", || {
-        functional::embedding_bag(&table, &indices, &EmbeddingBagOptions::default())
+        embedding_bag(&table, &indices, &EmbeddingBagOptions::default())
     });
 }
 
@@ -166,4 +167,26 @@ fn statistics_are_those_of_the_channels() {
     refused("instance_norm: needs [N, C, ..]", || {
         functional::instance_norm(&f64s(&[2, 3]), None, None, 1e-5)
     });
+}
+
+#[test]
+fn a_distance_of_nothing_has_no_slope() {
+    let (x, y) = (f64s(&[2, 3]), f64s(&[2, 3]) + 1.0);
+    for power in [2.0, 3.0] {
+        let distance = pairwise_distance(&x, &x.detach(), power, 0.0);
+        assert_close(&grad(&distance.sum(..), &[&x])[0], &[0.0; 6], 0.0);
+    }
+    // How many differ, and the least difference.
+    assert_close(&pairwise_distance(&x, &x, 0.0, 0.0), &[0.0; 2], 0.0);
+    assert_close(&pairwise_distance(&x, &y, 0.0, 0.0), &[3.0; 2], 0.0);
+    assert_close(&pairwise_distance(&x, &y, f64::NEG_INFINITY, 0.0), &[1.0; 2], 1e-12);
+}
+
+#[test]
+#[should_panic(expected = "embedding_bag: offsets are integers, and one at least with the last")]
+fn bags_without_an_offset_have_no_last_one() {
+    let none = i32s(&[], &[0]);
+    let offsets = Some(none.clone());
+    let options = EmbeddingBagOptions { offsets, include_last_offset: true, ..Default::default() };
+    let _ = embedding_bag(&f64s(&[5, 3]), &none, &options);
 }

@@ -215,3 +215,14 @@ fn what_is_far_below_adds_nothing() {
     assert_close(&nothing.logaddexp(&x), &values, 0.0);
     assert_close(&grad(&nothing.logaddexp(&x).sum(..), &[&x])[0], &[1.0, 1.0], 0.0);
 }
+
+#[test]
+fn smooth_l1_keeps_halves_and_infinite_distances() {
+    let x = f64s(&[4]).cast(DType::F16);
+    let target = x.zeros_like();
+    let loss = losses::smooth_l1(&x, &target, 1e-9, LossReduction::None);
+    assert_close(&loss, &x.abs().cast(DType::F64).to_vec::<f64>().expect("values"), 0.0);
+    let far = Tensor::from_vec(vec![f64::INFINITY, 0.5], [2], &cpu()).expect("numbers");
+    let loss = losses::huber(&far, &far.zeros_like(), 2.0, LossReduction::Sum);
+    assert_close(&grad(&loss, &[&far])[0], &[2.0, 0.5], 0.0);
+}

@@ -78,7 +78,7 @@ fn pooled<const N: usize>(
     for axis in 0..N {
         let (size, kernel, output) = (shape[axis + 2], kernel[axis], output[axis]);
         assert!(
-            kernel > 0 && output > 0 && output + kernel <= size + 1,
+            kernel > 0 && output > 0 && kernel <= size && output <= size - kernel + 1,
             "{op}: {output} windows of {kernel} elements in an axis of {size}"
         );
     }

@@ -117,7 +117,10 @@ impl Neighbour {
         let spread = |x: &Tensor| x.unsqueeze(1).expand_to(all);
         let taken = plane.gather_checked(2, &spread(&self.index));
         let weighted = match &self.weight {
-            Some(weight) => taken.mul(spread(weight)),
+            // Of a place that is not finite it is NaN, and so would be its gradient.
+            Some(weight) => {
+                taken.mul(spread(&self.inside.select(weight, weight.constant_like(0.0))))
+            }
             None => taken,
         };
         spread(&self.inside).select(&weighted, weighted.constant_like(0.0))

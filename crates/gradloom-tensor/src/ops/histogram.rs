@@ -276,6 +276,10 @@ fn check_base(base: f64) {
 fn check_range(op: &str, count: usize, low: f64, high: f64) {
     assert!(count > 0, "{op}: no bins");
     assert!(
+        i32::try_from(count).is_ok_and(|count| count < i32::MAX),
+        "{op}: {count} bins, more than i32 counts"
+    );
+    assert!(
         low <= high && low.is_finite() && high.is_finite(),
         "{op}: no range from {low} to {high}"
     );

@@ -104,6 +104,10 @@ impl Tensor {
             shape[2..].iter().chain(sizes).all(|&size| size > 0),
             "{OP}: sizes {sizes:?} of {shape}; none may be zero"
         );
+        assert!(
+            shape[2..].iter().chain(sizes).all(|&size| i32::try_from(size).is_ok()),
+            "{OP}: sizes {sizes:?} of {shape} are more than i32 counts"
+        );
         if let Some(factors) = &options.factors {
             assert!(
                 factors.len() == axes && factors.iter().all(|&factor| factor > 0.0),

@@ -142,7 +142,8 @@ impl Masked {
         let count = self.count(axes);
         let kept = *wide.x.sum_keepdim(axes).shape();
         let mean = wide.sum(axes).div(&count).reshape_to(kept);
-        let distances = wide.x.sub(mean).square().masked(&self.mask);
+        // What is masked goes before it is squared, so that no gradient of it is NaN.
+        let distances = wide.x.sub(mean).masked(&self.mask).filled(0.0).square();
         let divisor = count.sub(count.constant_like(correction.as_f64())).greatest(0.0);
         distances.sum(axes).div(divisor)
     }

@@ -71,8 +71,16 @@ impl Tensor {
         assert!(length <= size, "{OP}: {length} elements of axis {axis} of size {size}");
         shape_rules::int(OP, start.dtype()).or_fail();
         assert!(start.count() == 1, "{OP}: a start of shape {}, not one", start.shape());
-        let start = start.reshape_to(Shape::SCALAR).cast(DType::I32);
-        let start = start.lt(0).select(start.add(size as i64), &start);
+        // Those that i32 does not hold keep their bits until they are checked.
+        let start = match start.dtype() {
+            DType::I64 | DType::U32 => start.clone(),
+            _ => start.cast(DType::I32),
+        };
+        let start = start.reshape_to(Shape::SCALAR);
+        let start = match start.dtype() {
+            DType::U32 => start,
+            _ => start.lt(0).select(start.add(size as i64), &start),
+        };
         let start = start.checked_index(size - length + 1, OP);
         self.take(axis, &start.add(Tensor::arange(length, self.device())))
     }

@@ -28,6 +28,7 @@ impl Tensor {
             panic!("{OP}: needs a range; for one index there is `select_scatter`");
         };
         let size = self.shape()[at];
+        assert!(step != 0, "{OP}: a step of 0");
         let taken = super::slice::Taken::new(start, end, step, size);
         let expected = self.shape().with(at, taken.count);
         let given = source.shape();

@@ -327,7 +327,10 @@ impl Sorted {
             let one_place = part(checked, own_axis, distance).eq(part(checked, own_axis, 0));
             let own = part(&values, axis, distance);
             let one_place = places.spread(&one_place, *own.shape());
-            let both = one_place.select(of(&part(&values, axis, 0), &own), &own);
+            // What does not count is made finite first, so that no gradient of it is NaN.
+            let before = part(&values, axis, 0);
+            let before = one_place.select(&before, before.ones_like());
+            let both = one_place.select(of(&before, &own), &own);
             values = Tensor::concat(&[values.narrow(axis, 0, distance), both], axis);
             distance *= 2;
         }

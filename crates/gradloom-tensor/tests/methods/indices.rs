@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use gradloom_tensor::ops::grid_sampling::GridOptions;
 use gradloom_tensor::ops::interpolation::{InterpolateOptions, Interpolation};
 use gradloom_tensor::ops::scatter::ScatterReduction;
-use gradloom_tensor::{DType, Tensor};
+use gradloom_tensor::{DType, SliceRange, Tensor};
 
 use crate::refusing::{device, leaf};
 
@@ -134,4 +134,25 @@ fn nothing_is_written_where_there_is_nothing() {
     assert_eq!(*x.tensor_split_at(&[2, 1], 0)[1].shape(), [0, 3]);
     let line = leaf(&[0], DType::F32, &on);
     assert_eq!(*Tensor::concat(&[&line, &x], 1).shape(), [4, 3]);
+}
+
+#[test]
+fn steps_windows_and_sizes_that_no_number_counts() {
+    let on = device();
+    let x = leaf(&[4], DType::F32, &on);
+    refused("slice_scatter: a step of 0", || {
+        let range = SliceRange::Range { start: None, end: None, step: 0 };
+        x.slice_scatter(&x, 0, range)
+    });
+    let (plane, draws) = (leaf(&[1, 1, 2, 2], DType::F32, &on), leaf(&[1, 1, 2], DType::F32, &on));
+    refused("fractional_max_pool2d: ", || {
+        plane.fractional_max_pool2d([1, 1], [usize::MAX, 1], &draws)
+    });
+    refused("histc: ", || x.histc(usize::MAX, 0.0, 1.0));
+    refused("histogramdd: ", || x.histogram(usize::MAX, None, false));
+    let line = leaf(&[1, 1, 4], DType::F32, &on);
+    for mode in [Interpolation::Nearest, Interpolation::Linear, Interpolation::Area] {
+        let options = InterpolateOptions::new(mode);
+        refused("interpolate: ", || line.interpolate_by(&[f64::INFINITY], true, &options));
+    }
 }

@@ -1,5 +1,7 @@
 //! Reductions of nothing, integers as halves, and the line that a gradient's node belongs to.
 
+use gradloom::ops::grid_sampling::GridOptions;
+use gradloom::ops::scatter::ScatterReduction;
 use gradloom::prelude::*;
 use gradloom_cpu::CpuBackend;
 use gradloom_testkit::check::elements;
@@ -318,5 +320,39 @@ fn a_mask_that_keeps_more_than_there_is_fails_the_evaluation() {
         assert!(error.to_string().contains("scatter: index 4"), "{error}");
         let error = x.index_by(&[Some(&(&far - 9))]).to_vec::<f32>().unwrap_err();
         assert!(error.to_string().contains("index_by"), "{error}");
+    }
+}
+
+#[test]
+fn what_does_not_count_leaves_gradients_finite() {
+    for device in cpus() {
+        let line = |values: &[f32]| Tensor::from_slice(values, [values.len()], &device).unwrap();
+        let slopes = |y: Tensor, x: &Tensor| grad(&y.sum(..), &[x])[0].to_vec::<f32>().unwrap();
+        // An infinite factor of another place.
+        let (index, x) = (line(&[0.0, 1.0]).cast(DType::I32), line(&[f32::INFINITY, 2.0]));
+        let product = x.ones_like().scatter_reduce(0, &index, &x, ScatterReduction::Prod, false);
+        assert_eq!(slopes(product, &x), [1.0, 1.0]);
+        // A place of a grid that is not finite.
+        let image = line(&[1.0, 2.0, 3.0, 4.0]).reshape([1, 1, 2, 2]);
+        let grid = line(&[f32::INFINITY, 0.0, 0.5, 0.5]).reshape([1, 1, 2, 2]);
+        let sampled = image.grid_sample(&grid, &GridOptions::default());
+        assert_eq!(slopes(sampled, &image), [0.0, 0.0, 0.0, 1.0]);
+        // An element under a mask.
+        let (x, mask) = (line(&[1.0, f32::NAN, 3.0]), line(&[1.0, 0.0, 1.0]).ne(0.0));
+        assert_eq!(slopes(x.masked(&mask).var(.., 0), &x), [-1.0, 0.0, 1.0]);
+    }
+}
+
+#[test]
+fn a_start_that_i32_does_not_hold_is_out_of_range() {
+    for device in cpus() {
+        let x = Tensor::zeros([4], DType::F32, &device);
+        for start in [1i64 << 32, -(1i64 << 32)] {
+            let start = Tensor::from_vec(vec![start], [1], &device).unwrap();
+            let error = x.narrow_at(0, &start, 2).to_vec::<f32>().unwrap_err();
+            assert!(error.to_string().contains("narrow_at: index"), "{error}");
+        }
+        let start = Tensor::from_vec(vec![u32::MAX], [1], &device).unwrap();
+        assert!(x.narrow_at(0, &start, 1).to_vec::<f32>().is_err());
     }
 }
