@@ -145,6 +145,19 @@ fn what_does_not_fit_is_named() {
         Muon::new(0.1).step(&Gradients::from_iter([gradient]), &mut model);
     });
     assert!(muon.contains("muon: a weight of shape [1] is no matrix"), "{muon}");
+    let words = Tensor::ones([2, 4, 8], DType::F32, &device);
+    let added = MultiHeadAttention::new(8, 2, init).with_zero_key();
+    let integers = message(&mut || {
+        let mask = Some(Tensor::ones([4, 4], DType::I32, &device));
+        let mask = AttentionMask { causal: true, mask };
+        let _ = added.self_attention(&words, &mask, &mut Context::eval());
+    });
+    assert!(integers.contains("attention") && integers.contains("i32"), "{integers}");
+    // One number is a mask of all.
+    let mask = AttentionMask { causal: true, mask: Some(Tensor::scalar(0.0, DType::F32, &device)) };
+    let y = added.self_attention(&words, &mask, &mut Context::eval());
+    let plain = added.self_attention(&words, &AttentionMask::causal(), &mut Context::eval());
+    assert_close("a mask of one number", &y, &plain);
     let group = message(&mut || {
         let _ = Grouped::new(Sgd::new(0.0)).group(|_, _| true, Sgd::new(0.1));
     });
