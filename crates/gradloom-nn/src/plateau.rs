@@ -4,9 +4,9 @@
 ///
 /// ```
 /// # use gradloom_nn::Plateau;
-/// let mut plateau = Plateau::new(0.1).patience(1);
+/// let mut plateau = Plateau::new(0.1).patience(1).factor(0.5);
 /// let rates: Vec<f64> = [1.0, 0.5, 0.5, 0.5].map(|loss| plateau.observe(loss)).to_vec();
-/// assert_eq!(rates, [0.1, 0.1, 0.1, 0.01]);
+/// assert_eq!(rates, [0.1, 0.1, 0.1, 0.05]);
 /// ```
 ///
 /// PyTorch: `ReduceLROnPlateau`.

@@ -14,12 +14,12 @@ const CURVATURE_MIN: f64 = 1e-10;
 /// use gradloom_nn::layers::Linear;
 /// use gradloom_nn::{Context, Init, Layer};
 /// use gradloom_nn::optimizers::Lbfgs;
-/// use gradloom_tensor::{DType, Key, Tensor};
+/// use gradloom_tensor::{Key, Tensor};
 ///
 /// # fn main() -> gradloom_tensor::Result<()> {
 /// # let device = gradloom_testkit::reference::device();
-/// # let x = Tensor::normal(Key::new(1), [8, 3], &device);
-/// # let y = &x.sum(1).unsqueeze(1) * 2.0;
+/// # let x = Tensor::normal(Key::new(1), [8, 3], 0.0, 1.0, &device);
+/// # let y = x.sum(1).unsqueeze(1) * 2.0;
 /// let mut model = Linear::new(3, 1, &mut Init::new(Key::new(0), &device));
 /// let mut optimizer = Lbfgs::new(1.0).line_search(true);
 /// let loss = |model: &Linear| model.forward(&x, &mut Context::eval()).mse_loss(&y);
