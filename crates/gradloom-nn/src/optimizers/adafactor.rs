@@ -1,6 +1,6 @@
 //! [`Adafactor`] and [`Lamb`]: steps that are relative to the size of the weight.
 
-use crate::optimizers::core::{core_methods, tensors_of_core};
+use crate::optimizers::core::{betas_and_epsilon, core_methods, tensors_of_core};
 use crate::optimizers::running::{running_mean, running_square};
 use crate::optimizers::{Core, Optimizer, Slots};
 use gradloom_tensor::Tensor;
@@ -135,21 +135,9 @@ impl Lamb {
         Lamb { core: Core::new(learning_rate), betas: [0.9, 0.999], epsilon: 1e-6 }
             .weight_decay(0.01)
     }
-
-    /// Sets how much of the last mean gradient and mean square is kept.
-    #[must_use]
-    pub fn betas(mut self, betas: [f64; 2]) -> Self {
-        self.betas = betas;
-        self
-    }
-
-    /// Sets what keeps the divisor from zero.
-    #[must_use]
-    pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
-        self
-    }
 }
+
+betas_and_epsilon!(Lamb, "mean square");
 
 impl Optimizer for Lamb {
     core_methods!();

@@ -1,6 +1,6 @@
 //! [`Adam`] and [`AdamW`], which differ in how weights decay.
 
-use crate::optimizers::core::{core_methods, tensors_of_core};
+use crate::optimizers::core::{betas_and_epsilon, core_methods, tensors_of_core};
 use crate::optimizers::running::{running_mean, running_square};
 use crate::optimizers::{Core, Optimizer, Slots};
 use gradloom_tensor::Tensor;
@@ -52,20 +52,6 @@ impl AdamW {
 }
 
 impl<const DECOUPLED: bool> AdamOf<DECOUPLED> {
-    /// Sets how much of the last mean gradient and mean square is kept.
-    #[must_use]
-    pub fn betas(mut self, betas: [f64; 2]) -> Self {
-        self.betas = betas;
-        self
-    }
-
-    /// Sets what keeps the divisor from zero.
-    #[must_use]
-    pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
-        self
-    }
-
     /// Divides by the root of the largest mean square so far (Reddi, Kale, Kumar, "On the convergence of Adam
     /// and beyond", 2018).
     #[must_use]
@@ -99,6 +85,8 @@ fn largest(square: Tensor, weight: &Tensor, slots: &mut Slots) -> Tensor {
     slots.set("max_exp_avg_sq", &largest);
     largest
 }
+
+betas_and_epsilon!(AdamOf<DECOUPLED>, "mean square", DECOUPLED);
 
 impl<const DECOUPLED: bool> Optimizer for AdamOf<DECOUPLED> {
     fn kind(&self) -> String {

@@ -110,4 +110,25 @@ macro_rules! tensors_of_core {
     };
 }
 
-pub(super) use {core_methods, tensors_of_core};
+/// Betas and epsilon of an optimizer like Adam, as settings.
+macro_rules! betas_and_epsilon {
+    ($type:ty, $square:literal $(, $constant:ident)?) => {
+        impl $(<const $constant: bool>)? $type {
+            #[doc = concat!("Sets how much of the last mean gradient and ", $square, " is kept.")]
+            #[must_use]
+            pub fn betas(mut self, betas: [f64; 2]) -> Self {
+                self.betas = betas;
+                self
+            }
+
+            /// Sets what keeps the divisor from zero.
+            #[must_use]
+            pub fn epsilon(mut self, epsilon: f64) -> Self {
+                self.epsilon = epsilon;
+                self
+            }
+        }
+    };
+}
+
+pub(super) use {betas_and_epsilon, core_methods, tensors_of_core};

@@ -1,30 +1,9 @@
 //! [`Adamax`], [`NAdam`] and [`RAdam`]: kin of Adam.
 
-use crate::optimizers::core::{core_methods, tensors_of_core};
+use crate::optimizers::core::{betas_and_epsilon, core_methods, tensors_of_core};
 use crate::optimizers::running::{running_mean, running_square, with_decay};
 use crate::optimizers::{Core, Optimizer, Slots};
 use gradloom_tensor::Tensor;
-
-/// Betas and epsilon of an optimizer like Adam.
-macro_rules! settings {
-    ($type:ty, $square:literal) => {
-        impl $type {
-            #[doc = concat!("Sets how much of the last mean gradient and ", $square, " is kept.")]
-            #[must_use]
-            pub fn betas(mut self, betas: [f64; 2]) -> Self {
-                self.betas = betas;
-                self
-            }
-
-            /// Sets what keeps the divisor from zero.
-            #[must_use]
-            pub fn epsilon(mut self, epsilon: f64) -> Self {
-                self.epsilon = epsilon;
-                self
-            }
-        }
-    };
-}
 
 /// Weight decay as AdamW's, for an optimizer that has it as an option.
 macro_rules! decoupled {
@@ -64,7 +43,7 @@ impl Adamax {
     }
 }
 
-settings!(Adamax, "largest gradient");
+betas_and_epsilon!(Adamax, "largest gradient");
 
 impl Optimizer for Adamax {
     core_methods!();
@@ -135,7 +114,7 @@ impl NAdam {
     }
 }
 
-settings!(NAdam, "mean square");
+betas_and_epsilon!(NAdam, "mean square");
 decoupled!(NAdam);
 
 impl Optimizer for NAdam {
@@ -195,7 +174,7 @@ impl RAdam {
     }
 }
 
-settings!(RAdam, "mean square");
+betas_and_epsilon!(RAdam, "mean square");
 decoupled!(RAdam);
 
 impl Optimizer for RAdam {
