@@ -40,6 +40,11 @@ impl Options {
         if condition { self.define(name) } else { self }
     }
 
+    /// The names that are defined, in order.
+    pub fn defines(&self) -> impl Iterator<Item = &str> {
+        self.defines.iter().map(String::as_str)
+    }
+
     /// Adds `const name: u32 = value;` at the splice point `//@constants` and lets `#unroll` use it.
     #[must_use]
     pub fn constant(mut self, name: &str, value: u32) -> Self {

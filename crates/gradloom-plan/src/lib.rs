@@ -51,6 +51,7 @@ mod transposed;
 
 mod display;
 pub mod interpret;
+pub mod trial;
 mod verify;
 
 pub use attachments::{Attachments, Owner};

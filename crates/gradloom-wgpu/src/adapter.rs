@@ -8,7 +8,8 @@ use gradloom_tensor::{BoxFuture, Device, Error, Result};
 use crate::backend::WgpuBackend;
 use crate::gpu::Gpu;
 use crate::info::{AdapterInfo, AdapterKind};
-use crate::wait::finish;
+use crate::self_test::examined;
+use crate::wait::{Wait, finish};
 
 /// The instance, its adapters in order of preference, and the devices made so far.
 struct Registry {
@@ -140,6 +141,12 @@ pub fn adapters() -> Vec<AdapterInfo> {
     registry.map(Registry::infos).unwrap_or_default()
 }
 
+/// The adapters themselves, for tests that open them on their own.
+#[cfg(test)]
+pub(crate) fn raw_adapters() -> Vec<(AdapterInfo, wgpu::Adapter)> {
+    finish(async { Ok(registry().await.adapters.clone()) }).unwrap_or_default()
+}
+
 /// As [`adapters`], without blocking: a browser is asked for its adapter.
 pub fn adapters_async() -> BoxFuture<'static, Vec<AdapterInfo>> {
     Box::pin(async { registry().await.infos() })
@@ -162,7 +169,7 @@ pub fn device(selector: &str) -> Result<Device> {
     }
     // Threads that ask at the same time open it once.
     let _opening = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
-    finish(opened(selector))
+    finish(opened(selector, Wait::Blocking))
 }
 
 /// As [`device`], without blocking: in a browser the only way to a device.
@@ -170,10 +177,10 @@ pub fn device(selector: &str) -> Result<Device> {
 /// # Errors
 /// If there is no such adapter, or its driver refuses to make a device.
 pub fn device_async(selector: &str) -> BoxFuture<'_, Result<Device>> {
-    Box::pin(opened(selector))
+    Box::pin(opened(selector, Wait::Awaiting))
 }
 
-async fn opened(selector: &str) -> Result<Device> {
+async fn opened(selector: &str, wait: Wait) -> Result<Device> {
     let registry = registry().await;
     let index = select(&registry.adapters, selector)?;
     if let Some(device) = registry.open(index) {
@@ -181,11 +188,12 @@ async fn opened(selector: &str) -> Result<Device> {
     }
     let adapter = registry.adapter(index).await?;
     let gpu = Gpu::open(&adapter, registry.adapters[index].0.clone()).await?;
+    let examined = examined(gpu, adapter, wait).await?;
     // Somebody else may have opened it meanwhile.
     if let Some(device) = registry.open(index) {
         return Ok(device);
     }
-    let device = Device::new(Arc::new(WgpuBackend::new(gpu)));
+    let device = Device::new(Arc::new(WgpuBackend::new(examined)));
     registry.devices().insert(index, device.clone());
     Ok(device)
 }

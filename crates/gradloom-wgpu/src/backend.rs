@@ -2,7 +2,8 @@
 
 use std::any::Any;
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gradloom_plan::{Checks, Limits, Plan, Planner};
@@ -12,13 +13,16 @@ use gradloom_tensor::{
 };
 
 use crate::adoption::Adoption;
-use crate::codegen;
+use crate::codegen::unit::Fault;
+use crate::codegen::variant::Variant;
+use crate::codegen::{self, Target};
 use crate::evaluation::{Run, Runner};
 use crate::executor::{Executor, target_of};
 use crate::gpu::Gpu;
 use crate::info::AdapterInfo;
 use crate::pipeline::Shader;
 use crate::pool::{Memory, Pool};
+use crate::self_test::report::{Examined, SelfTest};
 use crate::status::CheckSite;
 use crate::transfer::{self, Staging};
 use crate::wait::{Wait, finish};
@@ -36,6 +40,9 @@ pub struct WgpuBackend {
     check_finite: AtomicBool,
     executor: Mutex<Executor>,
     counters: Mutex<Counters>,
+    self_test: Option<SelfTest>,
+    /// When the case of a self-test began.
+    case: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -47,18 +54,20 @@ struct Counters {
 }
 
 impl WgpuBackend {
-    pub(crate) fn new(gpu: Gpu) -> Self {
+    pub(crate) fn new(examined: Examined) -> Self {
+        let Examined { gpu, verdict, report } = examined;
+        let target = target_of(&gpu, Arc::new(verdict));
         // The arguments and the status of index checks take a binding each.
         let storage = gpu.limits.max_storage_buffers_per_shader_stage as usize;
         let limits = Limits {
             buffers_max: storage.saturating_sub(2).max(4),
-            products: Some(codegen::product_forms(&target_of(&gpu))),
+            products: Some(codegen::product_forms(&target)),
             ..Limits::default()
         };
-        let gpu = Arc::new(gpu);
         let pool = Pool::new(Arc::clone(&gpu));
         let staging = Arc::new(Staging::new(Arc::clone(&gpu)));
-        let executor = Executor::new(Arc::clone(&gpu), Arc::clone(&pool), Arc::clone(&staging));
+        let executor =
+            Executor::new(target, Arc::clone(&gpu), Arc::clone(&pool), Arc::clone(&staging));
         WgpuBackend {
             adoption: Adoption::new(Arc::clone(&gpu), Arc::clone(&pool)),
             staging,
@@ -67,6 +76,8 @@ impl WgpuBackend {
             check_finite: AtomicBool::new(Checks::from_environment().nan),
             executor: Mutex::new(executor),
             counters: Mutex::default(),
+            self_test: report,
+            case: AtomicU64::new(0),
             gpu,
             pool,
         }
@@ -75,6 +86,34 @@ impl WgpuBackend {
     /// What is known of the adapter.
     pub fn adapter(&self) -> &AdapterInfo {
         &self.gpu.info
+    }
+
+    /// What the self-test of this adapter and driver has found; none if `GRADLOOM_SELF_TEST=off`, and in
+    /// browsers.
+    pub fn self_test(&self) -> Option<&SelfTest> {
+        self.self_test.as_ref()
+    }
+
+    /// Makes this the device of a self-test, with a fault of its driver if one is feigned.
+    pub(crate) fn examine(&self, fault: Option<Fault>) {
+        self.poison(true);
+        self.check_finite(false);
+        self.executor().target().fault = fault;
+    }
+
+    /// Begins a case of a self-test. Devices of all sizes take the same forms of kernels then.
+    pub(crate) fn begin_case(&self, adjust: fn(&mut Target)) {
+        let mut executor = self.executor();
+        let target = executor.target();
+        let (verdict, fault) = (Arc::clone(&target.verdict), target.fault.take());
+        *target = Target { fault, busy_workgroups: 16, ..target_of(&self.gpu, verdict) };
+        adjust(target);
+        self.case.store(executor.pipelines().clock(), Ordering::Relaxed);
+    }
+
+    /// The variants of the shaders that were compiled for the case.
+    pub(crate) fn variants_of_case(&self) -> BTreeSet<Variant> {
+        self.executor().pipelines().variants(self.case.load(Ordering::Relaxed))
     }
 
     /// True once the driver has given the device up; [`device`](crate::device) then opens it anew.
@@ -388,7 +427,8 @@ mod tests {
         for packed_dot in [true, false] {
             backend.planner.forget_half();
             backend.planner.forget_half();
-            backend.executor().allow_packed_dot(packed_dot);
+            let packed_dot = packed_dot && backend.gpu.info.packed_dot;
+            backend.executor().target().packed_dot = packed_dot;
             let first = backend.statistics().shaders;
             let product = x.matmul_as(&y, DType::I32);
             assert_eq!(product.to_vec::<i32>().unwrap(), exact);

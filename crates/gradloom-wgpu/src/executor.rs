@@ -9,6 +9,7 @@ use gradloom_tensor::{Buffer, DType, Error, Result, Scalar};
 
 use crate::arena::Arena;
 use crate::codegen::Target;
+use crate::codegen::variant::Verdict;
 use crate::compiled::{Compiled, Piece};
 use crate::gpu::Gpu;
 use crate::pipeline::Pipelines;
@@ -85,9 +86,14 @@ impl Begun {
 }
 
 impl Executor {
-    pub(crate) fn new(gpu: Arc<Gpu>, pool: Arc<Pool>, staging: Arc<Staging>) -> Self {
+    pub(crate) fn new(
+        target: Target,
+        gpu: Arc<Gpu>,
+        pool: Arc<Pool>,
+        staging: Arc<Staging>,
+    ) -> Self {
         Executor {
-            target: target_of(&gpu),
+            target,
             pipelines: Pipelines::new(&gpu),
             owner: Owner::new(),
             compiled: Vec::new(),
@@ -104,10 +110,9 @@ impl Executor {
         }
     }
 
-    /// Lets what is compiled from now on multiply four bytes of a word at once, or not.
-    #[cfg(test)]
-    pub(crate) fn allow_packed_dot(&mut self, allow: bool) {
-        self.target.packed_dot = allow && self.gpu.info.packed_dot;
+    /// What code is generated for from now on.
+    pub(crate) fn target(&mut self) -> &mut Target {
+        &mut self.target
     }
 
     /// Drops bind groups, which hold on to buffers.
@@ -337,7 +342,7 @@ fn refuse_wide(plan: &Plan, gpu: &Gpu, sites: &dyn Fn(usize) -> CheckSite) -> Re
 }
 
 /// What code is generated for on a device.
-pub(crate) fn target_of(gpu: &Gpu) -> Target {
+pub(crate) fn target_of(gpu: &Gpu, verdict: Arc<Verdict>) -> Target {
     let limits = &gpu.limits;
     let software = gpu.info.kind == crate::AdapterKind::Software;
     let most =
@@ -351,7 +356,9 @@ pub(crate) fn target_of(gpu: &Gpu) -> Target {
         busy_workgroups: if software { 16 } else { 512 },
         // llvmpipe stops at 65,535.
         turns_max: if software { 60_000 } else { usize::MAX },
-        large_tiles: true,
+        parts_max: 1 << 24,
         packed_dot: gpu.info.packed_dot,
+        verdict,
+        fault: None,
     }
 }

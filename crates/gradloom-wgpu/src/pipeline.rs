@@ -1,5 +1,6 @@
 //! [`Pipelines`]: compiled shaders by their source, shared by all plans.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gradloom_tensor::Result;
@@ -7,6 +8,7 @@ use rustc_hash::FxHashMap;
 
 use crate::codegen::Dispatch;
 use crate::codegen::bindings::{Binding, Resource};
+use crate::codegen::variant::Variant;
 use crate::gpu::Gpu;
 use crate::pipeline_file::PipelineFile;
 
@@ -51,6 +53,7 @@ struct Entry {
     pipeline: Arc<Pipeline>,
     number: u64,
     kernel: String,
+    variant: Variant,
     /// When a plan was compiled that uses it.
     used: u64,
 }
@@ -88,6 +91,7 @@ impl Pipelines {
             pipeline: Arc::clone(&pipeline),
             number: self.compiled,
             kernel: dispatch.label.clone(),
+            variant: dispatch.variant.clone(),
             used: self.clock,
         };
         self.by_source.insert(dispatch.source.as_str().into(), entry);
@@ -133,6 +137,17 @@ impl Pipelines {
             .collect();
         shaders.sort_unstable_by_key(|shader| shader.number);
         shaders
+    }
+
+    /// The time of the last use, for [`Pipelines::variants`].
+    pub(crate) fn clock(&self) -> u64 {
+        self.clock
+    }
+
+    /// The variants of the shaders that plans were compiled with after that time.
+    pub(crate) fn variants(&self, after: u64) -> BTreeSet<Variant> {
+        let used = self.by_source.values().filter(|entry| entry.used > after);
+        used.map(|entry| entry.variant.clone()).collect()
     }
 
     fn layout(

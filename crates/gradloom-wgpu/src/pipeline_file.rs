@@ -40,7 +40,7 @@ impl PipelineFile {
         if !gpu.features.contains(wgpu::Features::PIPELINE_CACHE) {
             return None;
         }
-        let path = folder(|name| std::env::var_os(name))?.join(file_name(gpu));
+        let path = file_of(gpu, "pipelines")?;
         let data = match read(&path) {
             Ok(data) => data.filter(|data| data.len() <= BYTES_MAX),
             Err(error) => {
@@ -139,13 +139,18 @@ fn folder(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     caches.map(|caches| caches.join("gradloom"))
 }
 
+/// A file of an adapter, its driver and this version, in the folder of files of this kind.
+pub(crate) fn file_of(gpu: &Gpu, ending: &str) -> Option<PathBuf> {
+    Some(folder(|name| std::env::var_os(name))?.join(file_name(gpu, ending)))
+}
+
 /// A name that tells adapters, their drivers, and versions of the shaders apart.
-fn file_name(gpu: &Gpu) -> String {
+fn file_name(gpu: &Gpu, ending: &str) -> String {
     let info = &gpu.info;
     let key = [&info.backend, &info.name, &info.driver, env!("CARGO_PKG_VERSION")].join("\n");
     let name: String =
         info.name.chars().filter(char::is_ascii_alphanumeric).take(24).collect::<String>();
-    format!("{}-{name}-{:016x}.pipelines", info.backend, check_sum(key.as_bytes()))
+    format!("{}-{name}-{:016x}.{ending}", info.backend, check_sum(key.as_bytes()))
 }
 
 /// The data of a file; `None` if there is none.
@@ -169,26 +174,31 @@ fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
-/// Writes a file so that whoever reads it, whenever, finds the old one or the new one.
+/// Writes data with its header.
 fn write(path: &Path, data: &[u8]) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
     let mut bytes = Vec::with_capacity(HEADER + data.len());
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&(data.len() as u64).to_le_bytes());
     bytes.extend_from_slice(&check_sum(data).to_le_bytes());
     bytes.extend_from_slice(data);
+    replace(path, &bytes)
+}
+
+/// Writes a file so that whoever reads it, whenever, finds the old one or the new one.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
     let temporary = path.with_extension(format!("{}.temporary", std::process::id()));
     let written =
-        std::fs::write(&temporary, &bytes).and_then(|()| std::fs::rename(&temporary, path));
+        std::fs::write(&temporary, bytes).and_then(|()| std::fs::rename(&temporary, path));
     written.inspect_err(|_| {
         let _ = std::fs::remove_file(&temporary);
     })
 }
 
 /// FNV-1a in 64 bits: against damage, not against malice.
-fn check_sum(bytes: &[u8]) -> u64 {
+pub(crate) fn check_sum(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, &byte| {
         (sum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

@@ -9,7 +9,7 @@ use gradloom_tensor::{
     Backend, Buffer, Capabilities, DType, Device, Error, Result, Retention, Statistics, Tensor,
 };
 
-use super::bytes::{encode, numbers};
+use super::bytes::{bytes, numbers};
 use super::fault::{Failure, Fault};
 use super::memory::{download, upload};
 use crate::limits::Limits;
@@ -62,7 +62,7 @@ impl Backend for Interpreter {
     }
 
     fn download(&self, buffer: &Buffer) -> Result<Vec<u8>> {
-        Ok(encode(buffer.dtype(), &download(buffer)?))
+        Ok(bytes(buffer.dtype(), &download(buffer)?))
     }
 
     fn evaluate(&self, roots: &[Tensor], retention: Retention) -> Result<()> {

@@ -23,7 +23,8 @@ pub fn numbers(dtype: DType, bytes: &[u8]) -> Vec<f64> {
     }
 }
 
-pub(super) fn encode(dtype: DType, values: &[f64]) -> Vec<u8> {
+/// Numbers as elements in host order, rounded to the dtype.
+pub fn bytes(dtype: DType, values: &[f64]) -> Vec<u8> {
     fn all<T: Element>(values: &[f64], convert: impl Fn(f64) -> T) -> Vec<u8> {
         let converted: Vec<T> = values.iter().map(|&value| convert(value)).collect();
         T::to_bytes(&converted).into_owned()

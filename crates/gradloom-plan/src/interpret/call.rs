@@ -2,7 +2,7 @@
 
 use gradloom_tensor::op::Call;
 
-use super::bytes::{encode, numbers};
+use super::bytes::{bytes, numbers};
 use super::fault::Fault;
 use super::operand::Operands;
 
@@ -10,7 +10,7 @@ use super::operand::Operands;
 pub(super) fn call(call: &Call, operands: &Operands) -> Result<Vec<f64>, Fault> {
     let mut memory = Vec::with_capacity(call.operands().len());
     for (position, of) in call.operands().iter().enumerate() {
-        memory.push(encode(of.dtype, &operands.get(position)?.whole(of.shape)?));
+        memory.push(bytes(of.dtype, &operands.get(position)?.whole(of.shape)?));
     }
     let operands: Vec<&[u8]> = memory.iter().map(Vec::as_slice).collect();
     let result = call.run_anywhere(&operands).map_err(|error| Fault::Failed(error.to_string()))?;

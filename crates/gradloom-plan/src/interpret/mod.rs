@@ -34,7 +34,7 @@ mod value;
 mod write;
 
 pub use backend::{Interpreter, device};
-pub use bytes::numbers;
+pub use bytes::{bytes, numbers};
 pub use fault::{Failure, Fault};
 pub use kinds::kernel;
 pub use memory::{download, upload};

@@ -22,7 +22,7 @@ pub(crate) fn compile(unit: &mut Unit<'_>, axis: usize, descending: bool) -> Res
     let sort_key = |unit: &Unit<'_>, bindings: &mut Bindings| {
         Ok(epilogue::read(unit, bindings, 0) + &key_function(dtype, descending))
     };
-    if rows.padded() <= BLOCK_MAX {
+    if rows.padded() <= BLOCK_MAX && unit.target.may("arg_sort", "WHOLE") {
         return rows.sort(unit, 0, None, &sort_key);
     }
     let scratch = rows.scratch(unit);

@@ -22,6 +22,7 @@ pub(crate) fn compile(unit: &mut Unit<'_>, attention: &Attention, views: &[View]
     let operands = Operands { attention, views };
     let sizes = Sizes::of(views);
     if sizes.rows() > FEW_ROWS
+        && unit.target.may("attention", "TILES")
         && let Some(tile) = Tile::choose(unit.target, &sizes)
         && tile.turns(&sizes) <= unit.target.turns_max
     {
@@ -37,8 +38,8 @@ pub(crate) fn compile(unit: &mut Unit<'_>, attention: &Attention, views: &[View]
 }
 
 /// `fn epilogue_quad`, or `fn epilogue` where features are no multiple of four.
-fn finish(unit: &mut Unit<'_>, sizes: &Sizes, bindings: Bindings) -> Result<(Bindings, String)> {
-    if sizes.has_quads() {
+fn finish(unit: &mut Unit<'_>, quads: bool, bindings: Bindings) -> Result<(Bindings, String)> {
+    if quads {
         return epilogue::quad_on_bindings(unit, bindings, DType::F32);
     }
     unit.widen_outputs(|_| true);
@@ -46,14 +47,16 @@ fn finish(unit: &mut Unit<'_>, sizes: &Sizes, bindings: Bindings) -> Result<(Bin
 }
 
 fn in_tiles(unit: &mut Unit<'_>, operands: &Operands<'_>, sizes: &Sizes, tile: Tile) -> Result<()> {
-    let (mut bindings, program) = finish(unit, sizes, operands.bind(unit)?)?;
+    let quads = sizes.has_quads() && unit.target.may("attention", "QUADS");
+    let (mut bindings, program) = finish(unit, quads, operands.bind(unit)?)?;
     let tiles = sizes.rows().div_ceil(tile.rows);
     let groups = tiles * sizes.pairs();
     let options = sizes.options(&mut bindings);
     let options = bindings
         .named(options, &[("GROUPS", groups), ("TILES", tiles)])
+        .define("TILES")
         .define_if(sizes.is_long(), "LONG")
-        .define_if(sizes.has_quads(), "QUADS")
+        .define_if(quads, "QUADS")
         .constant("WORKGROUP", Tile::THREADS as u32)
         .constant("TILE_Q", tile.rows as u32)
         .constant("TILE_K", tile.keys as u32)
@@ -71,13 +74,14 @@ fn in_tiles(unit: &mut Unit<'_>, operands: &Operands<'_>, sizes: &Sizes, tile: T
 
 fn key_by_key(unit: &mut Unit<'_>, operands: &Operands<'_>, sizes: &Sizes, few: Few) -> Result<()> {
     unit.check_turns("attention", few.turns(sizes))?;
+    let quads = sizes.has_quads() && unit.target.may("attention_few", "QUADS");
     let bindings = operands.bind(unit)?;
     let partial = (few.splits > 1).then(|| {
         let words = few.splits * sizes.pairs() * sizes.rows() * (sizes.features + 2);
         Extra { resource: unit.add_scratch(words), dtype: DType::F32, writable: true }
     });
     let (mut bindings, finish) = match partial {
-        None => finish(unit, sizes, bindings)?,
+        None => finish(unit, quads, bindings)?,
         Some(partial) => {
             let mut bindings = bindings;
             bindings.register(partial.resource, partial.dtype, false, true)?;
@@ -92,7 +96,7 @@ fn key_by_key(unit: &mut Unit<'_>, operands: &Operands<'_>, sizes: &Sizes, few: 
     let options = bindings
         .named(options, &counts)
         .define_if(partial.is_some(), "SPLIT")
-        .define_if(sizes.has_quads(), "QUADS")
+        .define_if(quads, "QUADS")
         .constant("WORKGROUP", few.threads as u32)
         .constant("M", few.rows as u32)
         .constant("TILE_K", few.keys as u32)

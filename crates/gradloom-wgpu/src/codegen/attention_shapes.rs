@@ -204,6 +204,7 @@ impl Few {
         let out_lanes = sizes.feature_fours().next_power_of_two().max(8);
         let groups = sizes.pairs() * chunks;
         let wanted = (target.busy_workgroups as usize / 4).div_ceil(groups);
+        let wanted = if target.may("attention_few", "SPLIT") { wanted } else { 1 };
         let splits = wanted.min(sizes.keys / SPLIT_KEYS).clamp(1, SPLITS_MAX);
         let splits = splits.max(sizes.keys.div_ceil(KEYS_MAX));
         let bytes = 16 * (rows * sizes.depth_fours() + threads)
@@ -226,8 +227,16 @@ mod tests {
                 for (heads, queries) in [(8, 512), (7, 1), (1, 1), (16, 1)] {
                     let (batch, shared, keys) = (2, 1, 2000);
                     let sizes = Sizes { batch, heads, shared, queries, keys, depth, features };
-                    assert!(Tile::choose(&Target::BASELINE, &sizes).is_some(), "{}", sizes.label());
-                    assert!(Few::choose(&Target::BASELINE, &sizes).is_some(), "{}", sizes.label());
+                    assert!(
+                        Tile::choose(&Target::baseline(), &sizes).is_some(),
+                        "{}",
+                        sizes.label()
+                    );
+                    assert!(
+                        Few::choose(&Target::baseline(), &sizes).is_some(),
+                        "{}",
+                        sizes.label()
+                    );
                 }
             }
         }
@@ -245,7 +254,7 @@ mod tests {
             features: 128,
         };
         let splits = |shared, keys| {
-            Few::choose(&Target::BASELINE, &sizes(shared, keys)).map(|few| few.splits)
+            Few::choose(&Target::baseline(), &sizes(shared, keys)).map(|few| few.splits)
         };
         assert_eq!(splits(8, 1000), Some(1));
         assert_eq!(splits(8, 4096), Some(8));

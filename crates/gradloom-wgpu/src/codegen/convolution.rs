@@ -196,6 +196,7 @@ fn rhs_at(batch: u32, k: u32, n: u32) -> f32 {{
     };
     let place = format!("fn place(index: u32) -> u32 {{\n    return {prefix}_place(index);\n}}\n");
     let (options, numbers) = product_sizes(convolution);
+    let options = options.define(define);
     let product = Product {
         label: format!("{name}{:?}", unit.kernel.space.shape),
         batch: groups,

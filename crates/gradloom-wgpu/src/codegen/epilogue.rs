@@ -171,7 +171,7 @@ pub(crate) fn better(name: &str, dtype: DType, less: bool) -> String {
 /// Finishes a dispatch with one thread per element of `count`.
 pub(crate) fn dispatch_elements(
     unit: &mut Unit<'_>,
-    template: &str,
+    template: &'static str,
     label: String,
     count: usize,
     options: Options,
@@ -183,7 +183,7 @@ pub(crate) fn dispatch_elements(
 /// Finishes a dispatch with one thread per `lanes` elements of `count`; for more than one with QUADS.
 pub(crate) fn dispatch_lanes(
     unit: &mut Unit<'_>,
-    template: &str,
+    template: &'static str,
     label: String,
     count: usize,
     lanes: usize,

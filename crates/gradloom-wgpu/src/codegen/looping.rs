@@ -77,7 +77,15 @@ fn copies_at_once(list: &[Copy], target: &Target) -> Result<Dispatch> {
         .constant("WORKGROUP", target.workgroup)
         .splice("copies", copies)
         .splice("parts", parts);
-    dispatch(target, "copy.wgsl", format!("copy {}", list.len()), options, bindings, groups)
+    dispatch(
+        target,
+        "copy.wgsl",
+        &[DType::U32],
+        format!("copy {}", list.len()),
+        options,
+        bindings,
+        groups,
+    )
 }
 
 /// The dispatch that folds a step's number into the keys of so many words; the words are a
@@ -91,5 +99,5 @@ pub(crate) fn keys(words: usize, target: &Target) -> Result<Dispatch> {
         .constant("WORKGROUP", target.workgroup)
         .expression("COUNT", "arrayLength(&list)");
     let groups = words.div_ceil(target.workgroup as usize);
-    dispatch(target, "keys.wgsl", format!("keys {words}"), options, bindings, groups)
+    dispatch(target, "keys.wgsl", &[DType::U32], format!("keys {words}"), options, bindings, groups)
 }

@@ -22,6 +22,7 @@ pub(crate) fn compile(unit: &mut Unit<'_>) -> Result<()> {
     let workgroup = unit.target.workgroup;
     let options = Options::new()
         .constant("WORKGROUP", workgroup)
+        .define_if(lanes == 4, "LANES")
         .constant("LANES", lanes as u32)
         .splice("program", text);
     let options = bindings.named(options, &[("COUNT", count)]);
@@ -45,7 +46,7 @@ fn lanes(unit: &Unit<'_>) -> (Frame, usize) {
         .collect();
     let axes = Axes::merge(&unit.kernel.space, &views);
     let narrow = unit.kernel.outputs.iter().any(|output| packed::is_narrow(output.dtype));
-    let many = unit.kernel.space.shape.count() >= 1024;
+    let many = unit.kernel.space.shape.count() >= 1024 && unit.target.may("map", "LANES");
     match axes.sizes.last() {
         Some(last) if last % 4 == 0 && (many || narrow) => (Frame::Elements, 4),
         _ if narrow => (Frame::Apart, 4),

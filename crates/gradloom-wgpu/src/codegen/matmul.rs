@@ -22,7 +22,8 @@ const BYTES_TILE_K: usize = 16;
 /// four rows or columns they use each element of an operand so rarely that they gain nothing.
 pub(crate) fn forms(target: &Target) -> ProductForms {
     let fits = tiled::fits(target);
-    ProductForms { narrow_max: if fits { 4 } else { usize::MAX }, bytes: fits }
+    let bytes = fits && target.may("matmul_bytes", "TILES");
+    ProductForms { narrow_max: if fits { 4 } else { usize::MAX }, bytes }
 }
 
 /// Compiles a product in tiles.
@@ -75,7 +76,10 @@ pub(crate) fn compile(unit: &mut Unit<'_>, lhs: &View, rhs: &View) -> Result<()>
         n,
         k,
         k_fastest: [0, 1].map(|side| sides[side].is_along_contiguous()),
-        vectors: [sides[0].is_vector(m), sides[1].is_vector(n)],
+        vectors: [
+            sides[0].is_vector(m) && unit.target.may("matmul", "LHS_VECTOR"),
+            sides[1].is_vector(n) && unit.target.may("matmul", "RHS_VECTOR"),
+        ],
         operands: &operands,
         place: None,
         numbers: Vec::new(),
@@ -91,7 +95,8 @@ fn bytes(
     sides: &[Side<'_>; 2],
     [batch, m, n, k]: [usize; 4],
 ) -> Result<()> {
-    let quads = n.is_multiple_of(4);
+    let may = |form: &str| unit.target.may("matmul_bytes", form);
+    let quads = n.is_multiple_of(4) && may("QUADS");
     if !quads {
         unit.widen_outputs(|_| true);
     }
@@ -125,11 +130,12 @@ fn {name}_word(word: u32) -> u32 {{\n    return {word};\n}}"
     ];
     let options = bindings
         .named(Options::new(), &sizes)
-        .define_if(sides[0].is_vector_along(k), "LHS_ALONG")
-        .define_if(sides[0].is_vector(m), "LHS_ACROSS")
-        .define_if(sides[1].is_vector_along(k), "RHS_ALONG")
-        .define_if(sides[1].is_vector(n), "RHS_ACROSS")
-        .define_if(unit.target.packed_dot, "PACKED_DOT")
+        .define("TILES")
+        .define_if(sides[0].is_vector_along(k) && may("LHS_ALONG"), "LHS_ALONG")
+        .define_if(sides[0].is_vector(m) && may("LHS_ACROSS"), "LHS_ACROSS")
+        .define_if(sides[1].is_vector_along(k) && may("RHS_ALONG"), "RHS_ALONG")
+        .define_if(sides[1].is_vector(n) && may("RHS_ACROSS"), "RHS_ACROSS")
+        .define_if(unit.target.packed_dot && may("PACKED_DOT"), "PACKED_DOT")
         .define_if(quads, "QUADS")
         .constant("WORKGROUP", tiled::TILE_THREADS)
         .constant("TILE", BYTES_TILE as u32)

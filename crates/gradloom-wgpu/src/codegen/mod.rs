@@ -16,7 +16,8 @@ mod numbers;
 pub(crate) mod pack;
 mod packed;
 mod quads;
-mod unit;
+pub(crate) mod unit;
+pub(crate) mod variant;
 pub(crate) mod words;
 
 mod arg_reduce;

@@ -126,7 +126,8 @@ fn dispatch(unit: &mut Unit<'_>, lhs: Quads, parts: &[Part]) -> Result<()> {
     }
     let formats: Vec<&str> = parts.iter().map(|part| part.matrix.format.name()).collect();
     let label = format!("quantized_matmul[{rows}, {columns}] k {inner} {}", formats.join(" "));
-    let tile = if rows > FEW_ROWS { Tile::choose(unit, rows, parts) } else { None };
+    let wide = rows > FEW_ROWS && unit.target.may("quantized_matmul", "TILES");
+    let tile = if wide { Tile::choose(unit, rows, parts) } else { None };
     match tile {
         Some(tile) => in_tiles(unit, label, tile, lhs, parts, options, bindings),
         None => by_groups(unit, label, lhs, parts, options, bindings),
@@ -212,6 +213,7 @@ fn in_tiles(
     let sizes = [("GROUPS", groups), ("TILES_M", rows.div_ceil(tile.m)), ("K", inner)];
     let options = bindings
         .named(options, &sizes)
+        .define("TILES")
         .constant("WORKGROUP", tile.threads() as u32)
         .constant("TILE_M", tile.m as u32)
         .constant("TILE_N", tile.n as u32)
@@ -262,7 +264,7 @@ mod tests {
             node: 0,
             origins: vec![0],
         };
-        let (all, _) = codegen::compile(&kernel, &Target::BASELINE, &|buffer| buffer).unwrap();
+        let (all, _) = codegen::compile(&kernel, &Target::baseline(), &|buffer| buffer).unwrap();
         let storage = |binding: &&Binding| !binding.uniform;
         let most =
             all.iter().map(|dispatch| dispatch.bindings.iter().filter(storage).count()).max();

@@ -68,6 +68,8 @@ fn stage(unit: &mut Unit<'_>, layout: &RowLayout, stage: Stage) -> Result<()> {
     let options = bindings
         .named(Options::new(), &sizes)
         .define_if(layout.row_fastest, "ROW_FASTEST")
+        .define_if(layout.is_resident, "RESIDENT")
+        .define_if(!matches!(stage, Stage::Whole), "SPLIT")
         .constant("WORKGROUP", (layout.threads * layout.rows_per_group) as u32)
         .splice("combine", combine)
         .splice("program", text);

@@ -53,7 +53,8 @@ impl RowLayout {
         let space = &unit.kernel.space;
         let (rows, columns) = (space.rows(), space.columns());
         let workgroup = unit.target.workgroup as usize;
-        let row_fastest = rows > 1 && unit.kernel.rows_are_neighbours();
+        let may = |form: &str| unit.target.may("row", form);
+        let row_fastest = rows > 1 && unit.kernel.rows_are_neighbours() && may("ROW_FASTEST");
         let threads = if row_fastest {
             strided_threads(rows, columns, workgroup)
         } else if columns <= RESIDENT_MAX && rows >= ROWS_MANY {
@@ -85,13 +86,13 @@ impl RowLayout {
             layout.lanes = 4;
         }
         let reduces = matches!(unit.kernel.kind, KernelKind::Reduce);
-        let fits = columns > 0 && columns.div_ceil(threads) <= RESIDENT_MAX;
+        let fits = columns > 0 && columns.div_ceil(threads) <= RESIDENT_MAX && may("RESIDENT");
         // What is read once gains little from registers, and columns that lie apart are few and many.
         if fits && !(reduces && row_fastest && threads > 1) {
             // Rows of any length have the same room.
             layout.lanes = if threads == 1 { columns } else { RESIDENT_MAX };
             layout.is_resident = true;
-        } else if reduces {
+        } else if reduces && may("SPLIT") {
             layout.split(unit.target.busy_workgroups as usize);
         }
         if !layout.is_resident {

@@ -56,6 +56,8 @@ pub(crate) fn compile(unit: &mut Unit<'_>, axis: usize, reverse: bool) -> Result
     let (length, lines) = (shape[axis], shape.count() / shape[axis]);
     let workgroup = unit.target.workgroup as usize;
     let walk = Walk::choose(length, lines, workgroup, unit.target.busy_workgroups as usize);
+    let alone = length <= LENGTH_WALKED_MAX && !unit.target.may("scan", "LINE_PER_GROUP");
+    let walk = if alone { Walk::Thread } else { walk };
     let (chunk, groups) = match walk {
         Walk::Thread => (length, lines.div_ceil(workgroup)),
         Walk::Groups { chunk } => (chunk, lines * length.div_ceil(chunk)),

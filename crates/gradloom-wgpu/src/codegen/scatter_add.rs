@@ -31,7 +31,8 @@ pub(crate) fn compile(
     // Rows of updates share their indices if the index view repeats along the inner axes.
     let shared = index.mask.is_none()
         && (axis + 1..shape.rank()).all(|axis| index.strides[axis] == 0 || index.shape[axis] == 1);
-    let sorted = (count >= UPDATES_MANY && shared).then(|| sort_indices(unit, axis, index));
+    let sorted = (count >= UPDATES_MANY && shared && unit.target.may("scatter_add", "SORTED"))
+        .then(|| sort_indices(unit, axis, index));
     let scratch = sorted.transpose()?.map(|(_, scratch)| scratch);
     let operands: &[usize] = if scratch.is_some() { &[1] } else { &[0, 1] };
     let outputs = shape.count();

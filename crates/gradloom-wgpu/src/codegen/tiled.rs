@@ -13,8 +13,6 @@ const SPLIT_MIN: usize = 256;
 /// Inner elements that are added one after another: longer axes are split, or their sums are moved to
 /// totals every so often. Stands in `gradloom_tensor::summation`, with the parts there may be.
 const BLOCK_K: usize = 4096;
-/// Words of the parts of a split product at most, where there is a choice.
-const PARTS_MAX: usize = 1 << 24;
 /// Threads of a tile's workgroup.
 pub(crate) const TILE_THREADS: u32 = 256;
 
@@ -56,13 +54,13 @@ struct Tile {
 impl Product<'_> {
     /// True if four neighbours along n are four neighbours of the output, so that a thread stores them at
     /// once: whole words also of narrow elements.
-    fn has_quads(&self) -> bool {
-        self.place.is_none() && self.n.is_multiple_of(4)
+    fn has_quads(&self, unit: &Unit<'_>) -> bool {
+        self.place.is_none() && self.n.is_multiple_of(4) && unit.target.may("matmul", "QUADS")
     }
 
     /// `fn place`, and `fn epilogue` or `fn epilogue_quad`.
     fn finish(&self, unit: &Unit<'_>, bindings: Bindings) -> Result<(Bindings, String)> {
-        if self.has_quads() {
+        if self.has_quads(unit) {
             return epilogue::quad_on_bindings(unit, bindings, DType::F32);
         }
         let (bindings, program) = epilogue::on_bindings(unit, bindings, DType::F32)?;
@@ -87,7 +85,7 @@ impl Tile {
             }
         }
         let busy = unit.target.busy_workgroups as usize / 4;
-        if unit.target.large_tiles
+        if unit.target.may("matmul", "LARGE")
             && tiles(&large) >= busy
             && covered(&large) * 9 <= covered(&best) * 10
         {
@@ -105,7 +103,8 @@ impl Tile {
 pub(crate) fn fits(target: &Target) -> bool {
     // The largest of the tiles above.
     let bytes = Tile { m: 16, n: 256, k: 8, vectors: 1 }.workgroup_bytes();
-    target.workgroup >= TILE_THREADS && target.workgroup_bytes as usize >= bytes
+    let may = target.may("matmul", "TILES");
+    may && target.workgroup >= TILE_THREADS && target.workgroup_bytes as usize >= bytes
 }
 
 /// Compiles a product, in two stages if its output is small and its inner axis long.
@@ -117,8 +116,9 @@ pub(crate) fn compile(unit: &mut Unit<'_>, product: &Product<'_>) -> Result<()> 
     let count = product.batch * product.m * product.n;
     // Parts of bounded length, if there is memory for them.
     let blocks = product.k.div_ceil(BLOCK_K);
-    let fits = blocks.saturating_mul(count) <= PARTS_MAX;
+    let fits = blocks.saturating_mul(count) <= unit.target.parts_max;
     let wanted = if fits { wanted.max(blocks) } else { wanted };
+    let wanted = if unit.target.may("matmul", "SPLIT") { wanted } else { 1 };
     // One chunk of nothing where the inner axis is empty: the tiles stay zero.
     let chunk = product.k.div_ceil(wanted.max(1)).max(1).next_multiple_of(tile.k);
     let splits = product.k.div_ceil(chunk).max(1);
@@ -131,7 +131,7 @@ pub(crate) fn compile(unit: &mut Unit<'_>, product: &Product<'_>) -> Result<()> 
     let copies = (tile.k * (tile.m + tile.n)).div_ceil(4 * TILE_THREADS as usize) + 1;
     let turns = chunk / tile.k * (1 + copies + tile.k);
     unit.check_turns(&product.label, turns)?;
-    if splits > 1 || !product.has_quads() {
+    if splits > 1 || !product.has_quads(unit) {
         unit.widen_outputs(|_| true);
     }
     if splits == 1 {
@@ -179,17 +179,21 @@ fn stage(
         ("CHUNK", chunk),
     ];
     let operands = (product.operands)(unit, &mut bindings, vectors);
+    let k_fastest = [(0, "LHS_K_FASTEST"), (1, "RHS_K_FASTEST")]
+        .map(|(side, form)| product.k_fastest[side] && unit.target.may("matmul", form));
     let options = bindings.named(product.options.clone(), &product.numbers);
     let options = bindings
         .named(options, &sizes)
-        .define_if(product.k_fastest[0], "LHS_K_FASTEST")
-        .define_if(product.k_fastest[1], "RHS_K_FASTEST")
+        .define("TILES")
+        .define_if(tile.vectors > 1, "LARGE")
+        .define_if(k_fastest[0], "LHS_K_FASTEST")
+        .define_if(k_fastest[1], "RHS_K_FASTEST")
         .define_if(vectors[0], "LHS_VECTOR")
         .define_if(vectors[1], "RHS_VECTOR")
         .define_if(partial.is_some(), "SPLIT")
         .define_if(chunk > BLOCK_K, "TOTALS")
         .constant("BLOCK_K", BLOCK_K as u32)
-        .define_if(partial.is_none() && product.has_quads(), "QUADS")
+        .define_if(partial.is_none() && product.has_quads(unit), "QUADS")
         .constant("WORKGROUP", TILE_THREADS)
         .constant("TILE_M", tile.m as u32)
         .constant("TILE_N", tile.n as u32)

@@ -1,11 +1,14 @@
 //! [`Unit`]: one kernel of a plan while it is compiled to dispatches.
 
+use std::sync::Arc;
+
 use gradloom_plan::{BufferRef, Kernel, KernelInput, KernelOutput, Operation, View};
 use gradloom_shaders::Options;
-use gradloom_tensor::{Error, Result};
+use gradloom_tensor::{DType, Error, Result};
 
 use super::bindings::{Binding, Bindings, Resource};
 use super::packed;
+use super::variant::{Variant, Verdict};
 use super::words::Words;
 
 /// What code is generated for.
@@ -21,28 +24,53 @@ pub(crate) struct Target {
     pub(crate) workgroup_bytes: u32,
     /// Workgroups that keep the device busy; fewer make splitting worthwhile.
     pub(crate) busy_workgroups: u32,
-    /// True if matrix products may use large register tiles.
-    pub(crate) large_tiles: bool,
     /// True if the language has products of four bytes in a word.
     pub(crate) packed_dot: bool,
     /// Turns of all its loops that a thread may take: some drivers end loops early after so many, and say
     /// nothing.
     pub(crate) turns_max: usize,
+    /// Words of the parts of a split product at most, where there is a choice.
+    pub(crate) parts_max: usize,
+    /// What the device computes wrongly.
+    pub(crate) verdict: Arc<Verdict>,
+    /// For tests of self-tests: changes the source of some dispatches.
+    pub(crate) fault: Option<Fault>,
+}
+
+/// A change to the source of some variants, as a wrong driver makes it.
+#[derive(Clone)]
+pub(crate) struct Fault(pub(crate) Arc<dyn Fn(&Variant, String) -> String + Send + Sync>);
+
+impl std::fmt::Debug for Fault {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Fault")
+    }
+}
+
+impl Target {
+    /// Whether kernels may take a form, see [`Verdict::may`].
+    pub(crate) fn may(&self, template: &str, form: &str) -> bool {
+        self.verdict.may(template, form)
+    }
 }
 
 #[cfg(test)]
 impl Target {
     /// What WebGPU promises of every device.
-    pub(crate) const BASELINE: Target = Target {
-        workgroup: 256,
-        grid_max: 65_535,
-        storage_buffers_max: 8,
-        workgroup_bytes: 16 << 10,
-        busy_workgroups: 512,
-        large_tiles: true,
-        packed_dot: false,
-        turns_max: 60_000,
-    };
+    pub(crate) fn baseline() -> Target {
+        Target {
+            workgroup: 256,
+            grid_max: 65_535,
+            storage_buffers_max: 8,
+            workgroup_bytes: 16 << 10,
+            busy_workgroups: 512,
+            packed_dot: false,
+            turns_max: 60_000,
+            parts_max: 1 << 24,
+            verdict: Arc::default(),
+            fault: None,
+        }
+    }
 }
 
 /// One dispatch, before its pipeline exists.
@@ -50,6 +78,8 @@ impl Target {
 pub(crate) struct Dispatch {
     /// For people and profiles.
     pub(crate) label: String,
+    /// The template, and which form of it.
+    pub(crate) variant: Variant,
     /// The WGSL module.
     pub(crate) source: String,
     /// What it binds, in order.
@@ -195,6 +225,12 @@ impl<'a> Unit<'a> {
         self.widened.get(position).copied().flatten()
     }
 
+    /// The dtypes of operands and results.
+    fn dtypes(&self) -> Vec<DType> {
+        let operands = self.kernel.inputs.iter().map(|input| input.dtype);
+        operands.chain(self.kernel.outputs.iter().map(|output| output.dtype)).collect()
+    }
+
     /// A new scratch buffer of so many 32-bit words.
     pub(crate) fn add_scratch(&mut self, words: usize) -> Resource {
         self.scratch.push(words as u64 * 4);
@@ -204,13 +240,15 @@ impl<'a> Unit<'a> {
     /// Appends a dispatch of so many workgroups of a template.
     pub(crate) fn dispatch(
         &mut self,
-        template: &str,
+        template: &'static str,
         label: impl Into<String>,
         options: Options,
         bindings: Bindings,
         groups: usize,
     ) -> Result<()> {
-        let made = dispatch(self.target, template, label.into(), options, bindings, groups)?;
+        let dtypes = self.dtypes();
+        let label = label.into();
+        let made = dispatch(self.target, template, &dtypes, label, options, bindings, groups)?;
         self.dispatches.push(Dispatch { words: self.words.clone(), ..made });
         Ok(())
     }
@@ -219,7 +257,8 @@ impl<'a> Unit<'a> {
 /// A dispatch of so many workgroups of a template, which reads no words.
 pub(crate) fn dispatch(
     target: &Target,
-    template: &str,
+    template: &'static str,
+    dtypes: &[DType],
     label: String,
     options: Options,
     bindings: Bindings,
@@ -233,14 +272,25 @@ pub(crate) fn dispatch(
             target.storage_buffers_max
         )));
     }
+    let variant = Variant {
+        template: template.trim_end_matches(".wgsl").to_owned(),
+        forms: options.defines().map(str::to_owned).collect(),
+        dtypes: dtypes.iter().map(|dtype| dtype.name().to_owned()).collect(),
+    };
+    target.verdict.check(&variant)?;
     let options = options
         // A grid of one row has no second row that could start elsewhere.
         .constant("GRID_X", target.grid_max)
         .splice("bindings", bindings.declarations());
     let source = gradloom_shaders::expand(template, &options)
         .map_err(|error| Error::backend(error.to_string()))?;
+    let source = match &target.fault {
+        None => source,
+        Some(Fault(change)) => change(&variant, source),
+    };
     let (bindings, numbers) = bindings.into_parts();
-    Ok(Dispatch { label, source, bindings, words: Words::default(), numbers, foreign: false, grid })
+    let words = Words::default();
+    Ok(Dispatch { label, variant, source, bindings, words, numbers, foreign: false, grid })
 }
 
 /// The grid of so many workgroups, folded. Rows are as long as the device allows where there are several.

@@ -327,9 +327,10 @@ fn attention_reads_any_strides() {
         let mut case = Heads([2, 4, 2, queries, 20, 8, 8]).case(PLAIN, DType::F32);
         // One buffer [batch, position, heads, feature] for queries, keys and values, from an offset.
         let all = case.input(DType::F32, numbers(2 * 20 * 10 * 8 + 4, 8));
-        let KernelKind::Attention { views, .. } = &mut case.kernel.kind else { unreachable!() };
+        let kernel = &mut case.kernel;
+        let KernelKind::Attention { views, .. } = &mut kernel.kind else { unreachable!() };
         for (operand, head) in [(0, 0), (1, 4), (2, 6)] {
-            case.kernel.inputs[operand] = case.kernel.inputs[all];
+            kernel.inputs[operand] = kernel.inputs[all];
             let view = &mut views[operand];
             view.strides[..4].copy_from_slice(&[20 * 80, 8, 80, 1]);
             view.offset = 4 + head * 8 + if operand == 2 { 80 * 19 } else { 0 };
