@@ -1,16 +1,10 @@
-//! What the examples share: the command line, a training loop for image classifiers, pictures of
-//! results, and the models and texts that several begin with.
+//! What the examples share: the command line, a training loop for image classifiers, pictures of results.
 #![forbid(unsafe_code)]
 
 pub mod options;
 pub mod evaluation;
 pub mod classifier;
 pub mod picture;
-
-pub mod minilm;
-pub mod reviews;
-pub mod shakespeare;
-pub mod vocabulary;
 
 /// Any failure, for `main`: prints as its message and what caused it.
 pub struct Failure(String);

@@ -81,12 +81,15 @@ fn write(
         paint(&root)?;
         root.present()?;
     }
-    let picture =
-        image::RgbImage::from_raw(WIDTH, height, pixels).ok_or("the picture has the wrong size")?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)
         .map_err(|error| format!("{}: {error}", path.display()))?;
-    picture.write_to(&mut std::io::BufWriter::new(file.as_file_mut()), image::ImageFormat::Png)?;
+    let mut encoder = png::Encoder::new(std::io::BufWriter::new(file.as_file_mut()), WIDTH, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(&pixels)?;
+    writer.finish()?;
     file.persist(path).map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(())
 }

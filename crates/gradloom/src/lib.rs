@@ -21,6 +21,7 @@ pub use gradloom_tensor::*;
 #[cfg(feature = "text")]
 pub use gradloom_text as text;
 pub use gradloom_weights as weights;
+#[cfg(feature = "zoo")]
 pub use gradloom_zoo as zoo;
 
 /// What most programs import: `use gradloom::prelude::*;`.

@@ -1,7 +1,8 @@
 //! Bad input to devices: each a clear error, and the device works afterwards.
 
+use gradloom::nn;
 use gradloom::prelude::*;
-use gradloom::{nn, zoo};
+use gradloom_zoo as zoo;
 
 use crate::devices;
 

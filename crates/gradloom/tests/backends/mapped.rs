@@ -8,10 +8,10 @@ use gradloom::nn::layers::Linear;
 use gradloom::nn::{LoadOptions, StateDict};
 use gradloom::prelude::*;
 use gradloom::weights::{Checkpoint, ReadOptions, Stored, gguf, safetensors};
-use gradloom::zoo::{
+use gradloom::{BlockFormat, bf16, f16};
+use gradloom_zoo::{
     CausalInput, LlamaConfig, LlamaForCausalLanguageModel, ModelConfig, Pretrained,
 };
-use gradloom::{BlockFormat, bf16, f16};
 
 use crate::devices;
 

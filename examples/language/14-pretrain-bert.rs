@@ -1,7 +1,7 @@
 //! Trains a small BERT from nothing on Shakespeare's plays, as the large one was: it says which words
 //! were hidden, and whether one speech follows another.
 //!
-//! `cargo xtask assets shakespeare`, then `cargo run --release --example 14-pretrain-bert`
+//! `cargo xtask assets shakespeare`, then `cargo run --release -p language-examples --example 14-pretrain-bert`
 //!
 //! Learns its vocabulary of word pieces, too. Ends with the accuracies on unseen plays.
 #![forbid(unsafe_code)]
@@ -9,8 +9,7 @@
 use std::time::Instant;
 
 use examples::options::Options;
-use examples::vocabulary::{self, SPECIAL};
-use examples::{Failure, picture, shakespeare};
+use examples::{Failure, picture};
 use gradloom::data::random::permutation;
 use gradloom::data::text::{IGNORED, MaskedText, MaskedTokens, SentencePairs, TokenBatch};
 use gradloom::ops::loss::CrossEntropyOptions;
@@ -18,6 +17,8 @@ use gradloom::prelude::*;
 use gradloom::text::{EncodeOptions, Tokenizer};
 use gradloom::zoo::{BertConfig, BertForPreTraining, BertInput, Pretrained};
 use indicatif::{ProgressBar, ProgressStyle};
+use language_examples::shakespeare;
+use language_examples::vocabulary::{self, SPECIAL};
 
 /// Tokens of a pair of speeches.
 const LENGTH: usize = 64;

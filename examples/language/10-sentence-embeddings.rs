@@ -1,15 +1,16 @@
 //! Turns sentences into vectors with MiniLM and finds those that mean nearly the same.
 //!
-//! `cargo xtask assets minilm`, then `cargo run --release --example 10-sentence-embeddings`
+//! `cargo xtask assets minilm`, then `cargo run --release -p language-examples --example 10-sentence-embeddings`
 //!
 //! Ends with two cosines that Python's `sentence-transformers` gives to four digits: 0.6411, 0.0851.
 #![forbid(unsafe_code)]
 
+use examples::Failure;
 use examples::options::Options;
-use examples::{Failure, minilm};
 use gradloom::prelude::*;
 use gradloom::text::{EncodeOptions, Padding};
 use gradloom::zoo::BertInput;
+use language_examples::minilm;
 
 const SENTENCES: [&str; 12] = [
     "The cat sits on the mat.",

@@ -7,7 +7,7 @@ use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::bert::BertProcessing;
 use tokenizers::{AddedToken, TokenizerBuilder, decoders};
 
-use crate::Failure;
+use examples::Failure;
 
 /// BERT's special tokens, which get the first ids.
 pub const SPECIAL: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];

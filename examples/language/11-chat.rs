@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! cargo xtask assets smollm2
-//! cargo run --release --example 11-chat                      # a conversation, until an empty line
-//! cargo run --release --example 11-chat -- --prompt "What is the capital of France?"
+//! cargo run --release -p language-examples --example 11-chat                      # a conversation, until an empty line
+//! cargo run --release -p language-examples --example 11-chat -- --prompt "What is the capital of France?"
 //! ```
 //!
 //! The model's file holds everything: configuration, weights, tokenizer, chat template. At the end:

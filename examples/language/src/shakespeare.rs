@@ -1,7 +1,7 @@
 //! Shakespeare's works as plain text.
 
-use crate::Failure;
-use crate::options::Options;
+use examples::Failure;
+use examples::options::Options;
 
 /// What stands for all works in tiny mode: the beginning of a soliloquy.
 const SOLILOQUY: &str = "To be, or not to be,--that is the question:--

@@ -5,7 +5,7 @@ use std::path::Path;
 use gradloom::data::random::permutation;
 use gradloom::prelude::Key;
 
-use crate::Failure;
+use examples::Failure;
 
 /// A snippet and its class: 0 negative, 1 positive.
 #[derive(Clone, Debug)]

@@ -5,8 +5,10 @@ use gradloom::prelude::*;
 use gradloom::text::Tokenizer;
 use gradloom::zoo::{BertConfig, BertModel, Pretrained, config_in};
 
-use crate::options::Options;
-use crate::{Failure, vocabulary};
+use examples::Failure;
+use examples::options::Options;
+
+use crate::vocabulary;
 
 /// The encoder's configuration, the encoder, its tokenizer.
 ///

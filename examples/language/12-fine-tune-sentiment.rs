@@ -2,7 +2,7 @@
 //! others.
 //!
 //! `cargo xtask assets minilm`, `cargo xtask assets sentiment`, then
-//! `cargo run --release --example 12-fine-tune-sentiment`
+//! `cargo run --release -p language-examples --example 12-fine-tune-sentiment`
 //!
 //! With `--frozen` only the classifier learns, with `--lora` the classifier and updates of low rank,
 //! which are written as Python's `peft` writes them. Ends with accuracy, F1 and a picture.
@@ -12,8 +12,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use examples::options::Options;
-use examples::reviews::{self, CLASSES, Review};
-use examples::{Failure, minilm, picture};
+use examples::{Failure, picture};
 use gradloom::data::text::{LengthGroups, TokenBatch};
 use gradloom::nn::layers::{Dropout, Linear};
 use gradloom::nn::lora::Lora;
@@ -25,6 +24,8 @@ use gradloom::zoo::adapters::save_lora;
 use gradloom::zoo::bert::mean_pooled;
 use gradloom::zoo::{BertInput, BertModel};
 use indicatif::{ProgressBar, ProgressStyle};
+use language_examples::minilm;
+use language_examples::reviews::{self, CLASSES, Review};
 
 /// The lengths that texts are filled up to; the last is where they are cut.
 const LENGTHS: [usize; 5] = [16, 24, 32, 48, 64];

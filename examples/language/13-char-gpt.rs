@@ -1,6 +1,6 @@
 //! Trains a small GPT on the characters of Shakespeare's works, and lets it write.
 //!
-//! `cargo xtask assets shakespeare`, then `cargo run --release --example 13-char-gpt`
+//! `cargo xtask assets shakespeare`, then `cargo run --release -p language-examples --example 13-char-gpt`
 //!
 //! Ends with the loss on unseen text, a sample, and the curve of the loss.
 #![forbid(unsafe_code)]
@@ -9,12 +9,13 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use examples::options::Options;
-use examples::{Failure, picture, shakespeare};
+use examples::{Failure, picture};
 use gradloom::data::text::TokenStream;
 use gradloom::prelude::*;
 use gradloom::zoo::generation::{Generator, Sampler, Stop};
 use gradloom::zoo::{CausalInput, Gpt2Config, Gpt2ForCausalLanguageModel, Pretrained};
 use indicatif::{ProgressBar, ProgressStyle};
+use language_examples::shakespeare;
 
 /// Windows of a batch.
 const BATCH: usize = 12;

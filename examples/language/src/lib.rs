@@ -1,0 +1,7 @@
+//! The models and texts that several examples of language begin with.
+#![forbid(unsafe_code)]
+
+pub mod minilm;
+pub mod reviews;
+pub mod shakespeare;
+pub mod vocabulary;
