@@ -4,10 +4,11 @@
 #![forbid(unsafe_code)]
 
 use examples::Failure;
+use examples::options::device_and_tiny;
 use gradloom::prelude::*;
 
 fn main() -> Result<(), Failure> {
-    let device = Device::best()?;
+    let (device, _) = device_and_tiny(include_str!("01-tensors.rs"))?;
     println!("device: {}\n", device.name());
 
     let x = Tensor::new([[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]], &device)?;

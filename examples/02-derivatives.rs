@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use examples::Failure;
+use examples::options::only_help;
 use gradloom::prelude::*;
 
 /// Rosenbrock's valley: its minimum 0 lies at (1, 1).
@@ -15,6 +16,7 @@ fn rosenbrock(p: &Tensor) -> Tensor {
 
 fn main() -> Result<(), Failure> {
     // f64 lives on the CPU.
+    only_help(include_str!("02-derivatives.rs"))?;
     let device = Device::cpu();
     let x = Tensor::new([0.5f64, 1.0, 1.5], &device)?;
 

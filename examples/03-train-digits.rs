@@ -1,6 +1,6 @@
 //! Trains a convolutional network on 4,000 embedded handwritten digits and measures it on 1,000 others.
 //!
-//! `cargo run --release --example 03-train-digits`
+//! `cargo run --release --example 03-train-digits`, which takes 8 seconds on two cores of a Zen 5
 //!
 //! Prints progress, accuracy and per-class figures; writes the weights and a picture into
 //! `out/03-train-digits`.
@@ -8,7 +8,7 @@
 
 use examples::Failure;
 use examples::classifier::Task;
-use examples::options::Options;
+use examples::options::{Options, Program};
 use gradloom::data::mnist;
 use gradloom::data::transform::{Normalize, RandomCrop, RandomRotation, Scale};
 use gradloom::nn::layers::{Conv2d, Dropout, Flatten, Linear, MaxPool2d};
@@ -16,7 +16,13 @@ use gradloom::ops::convolution::Conv2dOptions;
 use gradloom::prelude::*;
 
 fn main() -> Result<(), Failure> {
-    let options = Options::read("03-train-digits", 12, "")?;
+    let options = Options::read(&Program {
+        name: "03-train-digits",
+        source: include_str!("03-train-digits.rs"),
+        epochs: 12,
+        data: "",
+        own: &[],
+    })?;
     let device = options.device()?;
     let (train, test) = mnist::embedded_split()?;
     let normalize = || Normalize::new([0.1307], [0.3081]);

@@ -5,14 +5,20 @@
 
 use examples::Failure;
 use examples::classifier::Task;
-use examples::options::Options;
+use examples::options::{Options, Program};
 use gradloom::data::transform::{Normalize, RandomCrop, RandomFlip, Scale};
 use gradloom::data::{FashionMnist, Split};
 use gradloom::nn::layers::{Conv2d, Dropout, Flatten, Linear, MaxPool2d};
 use gradloom::prelude::*;
 
 fn main() -> Result<(), Failure> {
-    let options = Options::read("04-fashion-mnist", 10, "assets/fashion-mnist")?;
+    let options = Options::read(&Program {
+        name: "04-fashion-mnist",
+        source: include_str!("04-fashion-mnist.rs"),
+        epochs: 10,
+        data: "assets/fashion-mnist",
+        own: &[],
+    })?;
     let device = options.device()?;
     let train = FashionMnist::load(&options.data, Split::Train)?;
     let test = FashionMnist::load(&options.data, Split::Test)?;

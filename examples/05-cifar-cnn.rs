@@ -7,7 +7,7 @@
 
 use examples::Failure;
 use examples::classifier::Task;
-use examples::options::Options;
+use examples::options::{Options, Program};
 use gradloom::data::Split;
 use gradloom::data::cifar::Cifar;
 use gradloom::data::transform::{Normalize, RandomCrop, RandomFlip, Scale};
@@ -16,7 +16,13 @@ use gradloom::ops::convolution::Conv2dOptions;
 use gradloom::prelude::*;
 
 fn main() -> Result<(), Failure> {
-    let options = Options::read("05-cifar-cnn", 20, "assets/cifar-10")?;
+    let options = Options::read(&Program {
+        name: "05-cifar-cnn",
+        source: include_str!("05-cifar-cnn.rs"),
+        epochs: 20,
+        data: "assets/cifar-10",
+        own: &[],
+    })?;
     let device = options.device()?;
     let how = "get \"CIFAR-10 binary version\" (cifar-10-binary.tar.gz) from the data set's home page \
                at the University of Toronto, unpack it, and name its folder with --data";

@@ -1,13 +1,14 @@
 //! Model-agnostic meta-learning (Finn, Abbeel, Levine, 2017): learn weights from which one gradient
 //! step on ten points of an unknown sine wave gives the whole wave.
 //!
-//! `cargo run --release --example 06-maml-sine`
+//! `cargo run --release --example 06-maml-sine`, which takes 8 seconds
 //!
 //! The outer gradient goes through the inner step: a gradient of a gradient, and nothing special. So the
 //! size of the inner step can be learnt as well, one for each weight tensor (Li et al., "Meta-SGD", 2017).
 #![forbid(unsafe_code)]
 
 use examples::Failure;
+use examples::options::device_and_tiny;
 use gradloom::nn::init::Gain;
 use gradloom::prelude::*;
 
@@ -58,8 +59,7 @@ fn tasks(key: Key, device: &Device) -> [(Tensor, Tensor); 2] {
 }
 
 fn main() -> Result<(), Failure> {
-    let tiny = std::env::var_os("GRADLOOM_TINY").is_some();
-    let device = Device::best()?;
+    let (device, tiny) = device_and_tiny(include_str!("06-maml-sine.rs"))?;
     println!("on {}", device.name());
     let mut init = Init::new(Key::new(0), &device);
     let hidden = 64;

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 use examples::Failure;
+use examples::options::device_and_tiny;
 use gradloom::nn::layers::Linear;
 use gradloom::nn::{stack_parameters, with_parameters};
 use gradloom::prelude::*;
@@ -15,8 +16,7 @@ use gradloom::prelude::*;
 const MODELS: usize = 5;
 
 fn main() -> Result<(), Failure> {
-    let device = Device::best()?;
-    let tiny = std::env::var_os("GRADLOOM_TINY").is_some_and(|value| value == "1");
+    let (device, tiny) = device_and_tiny(include_str!("07-ensemble.rs"))?;
     let mut init = Init::new(Key::new(0), &device);
     let models: Vec<Sequential> = (0..MODELS)
         .map(|_| {

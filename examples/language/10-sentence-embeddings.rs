@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use examples::Failure;
-use examples::options::Options;
+use examples::options::{Options, Program};
 use gradloom::prelude::*;
 use gradloom::text::{EncodeOptions, Padding};
 use gradloom::zoo::BertInput;
@@ -28,7 +28,13 @@ const SENTENCES: [&str; 12] = [
 ];
 
 fn main() -> Result<(), Failure> {
-    let options = Options::read("10-sentence-embeddings", 1, "assets/minilm")?;
+    let options = Options::read(&Program {
+        name: "10-sentence-embeddings",
+        source: include_str!("10-sentence-embeddings.rs"),
+        epochs: 1,
+        data: "assets/minilm",
+        own: &[],
+    })?;
     let device = options.device()?;
     let (_, model, tokenizer) = minilm::load(&options, &SENTENCES, &device)?;
     println!("{} parameters, on {}", model.parameter_count(), device.name());

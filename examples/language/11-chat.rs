@@ -13,6 +13,7 @@ use std::io::{BufRead, Write};
 use std::path::PathBuf;
 
 use examples::Failure;
+use examples::options::{help, wants_tiny, words};
 use gradloom::prelude::*;
 use gradloom::text::{ChatTemplate, GgufVocabulary, Tokenizer};
 use gradloom::zoo::generation::Sampler;
@@ -20,9 +21,18 @@ use gradloom::zoo::text::Chat;
 use gradloom::zoo::{LlamaConfig, LlamaForCausalLanguageModel, ModelConfig, Pretrained};
 
 const MODEL: &str = "assets/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf";
-const USAGE: &str = "options: --prompt TEXT (ask once), --system TEXT, --model FILE, --device NAME, \
-                     --tokens N, --context N, --temperature T, --top-k N, --top-p P, --min-p P, \
-                     --repetition-penalty R, --seed N, --tiny";
+const USAGE: &str = "  --prompt TEXT            asks once and ends; else a conversation
+  --system TEXT            what the model is told first
+  --model FILE             another model in GGUF
+  --device NAME            cpu, gpu, a backend or a part of an adapter's name; else the best there is
+  --tokens N               of an answer at most (256)
+  --context N              tokens of the conversation at most (1024)
+  --temperature T          0 is always the likeliest token (0)
+  --top-k N, --top-p P, --min-p P, --repetition-penalty R
+                           which tokens are drawn from
+  --seed N                 of drawn tokens (0)
+  --tiny                   a few tokens, to see that everything works
+";
 
 struct Options {
     prompt: Option<String>,
@@ -55,15 +65,18 @@ impl Options {
             min_p: 0.0,
             repetition_penalty: 1.0,
             seed: 0,
-            tiny: std::env::var_os("GRADLOOM_TINY").is_some_and(|value| value == "1"),
+            tiny: wants_tiny(),
         };
-        let mut words = std::env::args().skip(1);
+        let mut words = words();
         while let Some(word) = words.next() {
             if word == "--tiny" {
                 options.tiny = true;
                 continue;
             }
-            let value = words.next().ok_or(format!("{word}: a value is missing; {USAGE}"))?;
+            if word == "--help" || word == "-h" {
+                help(include_str!("11-chat.rs"), USAGE);
+            }
+            let value = words.next().ok_or(format!("{word}: a value is missing"))?;
             let wrong = |error: &dyn std::fmt::Display| format!("{word} {value}: {error}");
             match word.as_str() {
                 "--prompt" => options.prompt = Some(value),
@@ -82,7 +95,12 @@ impl Options {
                     options.repetition_penalty = value.parse().map_err(|error| wrong(&error))?;
                 }
                 "--seed" => options.seed = value.parse().map_err(|error| wrong(&error))?,
-                _ => return Err(format!("{word}: unknown option; {USAGE}").into()),
+                _ => {
+                    return Err(format!(
+                        "{word}: unknown option; `--help` lists those that there are"
+                    )
+                    .into());
+                }
             }
         }
         Ok(options)

@@ -11,7 +11,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use examples::options::Options;
+use examples::options::{Options, Program};
 use examples::{Failure, picture};
 use gradloom::data::text::{LengthGroups, TokenBatch};
 use gradloom::nn::layers::{Dropout, Linear};
@@ -89,8 +89,16 @@ impl Samples {
 }
 
 fn main() -> Result<(), Failure> {
-    let mut options =
-        Options::read_with("12-fine-tune-sentiment", 1, "assets/minilm", &["--frozen", "--lora"])?;
+    let mut options = Options::read(&Program {
+        name: "12-fine-tune-sentiment",
+        source: include_str!("12-fine-tune-sentiment.rs"),
+        epochs: 1,
+        data: "assets/minilm",
+        own: &[
+            ("--frozen", "only the classifier learns"),
+            ("--lora", "the classifier and updates of low rank learn"),
+        ],
+    })?;
     let device = options.device()?;
     let all = if options.tiny {
         options.batch_size = 4;

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use examples::options::Options;
+use examples::options::{Options, Program};
 use examples::{Failure, picture};
 use gradloom::data::text::TokenStream;
 use gradloom::prelude::*;
@@ -39,7 +39,13 @@ impl Alphabet {
 }
 
 fn main() -> Result<(), Failure> {
-    let options = Options::read("13-char-gpt", 20, "assets/shakespeare")?;
+    let options = Options::read(&Program {
+        name: "13-char-gpt",
+        source: include_str!("13-char-gpt.rs"),
+        epochs: 20,
+        data: "assets/shakespeare",
+        own: &[],
+    })?;
     let device = options.device()?;
     let text = shakespeare::works(&options)?.join("\n\n");
     let alphabet = Alphabet::of(&text);

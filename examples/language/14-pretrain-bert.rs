@@ -8,7 +8,7 @@
 
 use std::time::Instant;
 
-use examples::options::Options;
+use examples::options::{Options, Program};
 use examples::{Failure, picture};
 use gradloom::data::random::permutation;
 use gradloom::data::text::{IGNORED, MaskedText, MaskedTokens, SentencePairs, TokenBatch};
@@ -95,7 +95,13 @@ struct Accuracy {
 }
 
 fn main() -> Result<(), Failure> {
-    let options = Options::read("14-pretrain-bert", 20, "assets/shakespeare")?;
+    let options = Options::read(&Program {
+        name: "14-pretrain-bert",
+        source: include_str!("14-pretrain-bert.rs"),
+        epochs: 20,
+        data: "assets/shakespeare",
+        own: &[],
+    })?;
     let device = options.device()?;
     let works = shakespeare::works(&options)?;
     let (size, words) = if options.tiny { (32, 150) } else { (128, 2000) };
