@@ -6,6 +6,11 @@
 mod error;
 pub mod random;
 
+pub mod table;
+
+pub mod cleaning;
+pub mod preparation;
+
 pub mod dataset;
 mod image;
 pub mod image_dataset;
@@ -19,6 +24,8 @@ mod source;
 
 pub mod batch;
 pub mod loader;
+pub mod sampler;
+pub mod sequences;
 pub mod transform;
 
 pub mod text;
@@ -32,4 +39,5 @@ pub use image_dataset::ImageDataset;
 pub use loader::{Epoch, Loader};
 pub use source::Source;
 pub use split::Split;
+pub use table::Table;
 pub use transform::Transform;

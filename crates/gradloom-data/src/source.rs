@@ -143,6 +143,21 @@ impl Input<'_> {
         }
     }
 
+    /// The next bytes, at most `count` of them, within the limit; none at the end.
+    pub(crate) fn piece(&mut self, count: u64) -> Result<Vec<u8>> {
+        let bytes = self.up_to(count)?;
+        if self.position > self.limit {
+            return Err(self.over_limit());
+        }
+        Ok(bytes)
+    }
+
+    fn over_limit(&self) -> Error {
+        let message =
+            format!("holds more than the limit of {} bytes; raise Source::limit", self.limit);
+        error::too_large(&self.name, message)
+    }
+
     /// Exactly `count` bytes, which `what` describes: `the header declares 47040016 bytes`.
     pub(crate) fn exactly(&mut self, count: u64, what: &dyn Fn() -> String) -> Result<Vec<u8>> {
         if count > self.limit.saturating_sub(self.position) {
@@ -163,11 +178,7 @@ impl Input<'_> {
     pub(crate) fn rest(&mut self) -> Result<Vec<u8>> {
         let bytes = self.up_to(self.limit.saturating_sub(self.position).saturating_add(1))?;
         if self.position > self.limit {
-            let limit = self.limit;
-            return Err(error::too_large(
-                &self.name,
-                format!("holds more than the limit of {limit} bytes; raise Source::limit"),
-            ));
+            return Err(self.over_limit());
         }
         Ok(bytes)
     }

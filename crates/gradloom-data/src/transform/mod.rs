@@ -1,22 +1,50 @@
-//! Transforms of one sample: pictures cropped, flipped, rotated, scaled and normalised.
+//! Transforms of one sample: pictures cropped, resized, turned, coloured, hidden in part, scaled and
+//! normalised; and mixing of a batch.
 //!
 //! A transform gets a key of its own for each sample and epoch, so what it draws does not depend on
-//! which thread ran it, or in which order. Transforms of whole batches on the device are ordinary
-//! tensor ops and absent here.
+//! which thread ran it, or in which order. Random transforms stand on functions without chance ([`resize`],
+//! [`rotate`], [`adjust_hue`]), which name what they equal. Transforms of whole batches on the device are
+//! ordinary tensor ops and absent here.
 
+mod colour;
 mod crop;
+mod erase;
+mod filters;
 mod flip;
+mod mix;
 mod normalize;
+mod rand_augment;
+mod resize;
+mod resized_crop;
 mod rotate;
+mod spectrogram;
+mod warp;
 
+pub use colour::{
+    ColorJitter, Grayscale, adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation,
+    greyscale,
+};
 pub use crop::RandomCrop;
-pub use flip::RandomFlip;
+pub use erase::{Cutout, RandomErasing};
+pub use filters::{
+    GaussianBlur, adjust_sharpness, autocontrast, equalize, gaussian_blur, posterize, solarize,
+};
+pub use flip::{RandomFlip, RandomVerticalFlip};
+pub use mix::{Mix, Mixing, SoftBatch, one_hot};
 pub use normalize::{Normalize, Scale};
-pub use rotate::RandomRotation;
+pub use rand_augment::RandAugment;
+pub use resize::{Interpolation, Resize, resize};
+pub use resized_crop::{CenterCrop, RandomResizedCrop, crop};
+pub use rotate::{RandomAffine, RandomPerspective, RandomRotation};
+pub use spectrogram::SpecAugment;
+pub use warp::{Affine, affine, perspective, rotate};
 
-use crate::Result;
+#[doc(hidden)]
+pub use resize::Weights;
+
 use crate::dataset::Labelled;
 use crate::random::sample_key;
+use crate::{Image, Result};
 use gradloom_tensor::Key;
 
 /// A function of one sample and a key.
@@ -84,6 +112,9 @@ transform_of_tuple!(A, B: A; B);
 transform_of_tuple!(A, B: A, C: B; C);
 transform_of_tuple!(A, B: A, C: B, D: C; D);
 transform_of_tuple!(A, B: A, C: B, D: C, E: D; E);
+transform_of_tuple!(A, B: A, C: B, D: C, E: D, F: E; F);
+transform_of_tuple!(A, B: A, C: B, D: C, E: D, F: E, G: F; G);
+transform_of_tuple!(A, B: A, C: B, D: C, E: D, F: E, G: F, H: G; H);
 
 /// Applies a transform to the input of a labelled sample.
 #[derive(Clone, Debug)]
@@ -95,6 +126,11 @@ impl<I, T: Transform<I>> Transform<Labelled<I>> for OnInput<T> {
     fn apply(&self, sample: Labelled<I>, key: Key) -> Result<Self::Output> {
         Ok(Labelled { input: self.0.apply(sample.input, key)?, label: sample.label })
     }
+}
+
+/// Pixels of one channel, one at least, so that it can cut an image into channels.
+fn plane_len<T>(image: &Image<T>) -> usize {
+    (image.height() * image.width()).max(1)
 }
 
 /// The key that sample `index` of an epoch gets from a loader's key.
