@@ -14,6 +14,8 @@ pub mod preparation;
 pub mod dataset;
 mod image;
 pub mod image_dataset;
+#[cfg(feature = "pictures")]
+pub mod image_folder;
 pub mod split;
 
 pub mod cifar;
@@ -21,6 +23,10 @@ pub mod fashion_mnist;
 pub mod format;
 pub mod mnist;
 mod source;
+mod whole_file;
+
+pub mod cached;
+pub mod stream;
 
 pub mod batch;
 pub mod loader;
@@ -36,6 +42,8 @@ pub use error::{Error, Result};
 pub use fashion_mnist::FashionMnist;
 pub use image::{Image, Pixel};
 pub use image_dataset::ImageDataset;
+#[cfg(feature = "pictures")]
+pub use image_folder::ImageFolder;
 pub use loader::{Epoch, Loader};
 pub use source::Source;
 pub use split::Split;

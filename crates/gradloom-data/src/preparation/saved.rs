@@ -1,6 +1,5 @@
 //! A [`FittedPreparation`] as JSON: what is saved beside a model gives the same numbers after loading.
 
-use std::io::Write;
 use std::path::Path;
 
 use super::steps::{FittedPreparation, Step};
@@ -68,29 +67,7 @@ impl FittedPreparation {
     /// # Errors
     /// If the folder or the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        let failure = |error: std::io::Error| {
-            Error::caused(ErrorKind::Io, format!("preparation: saving {}", path.display()), error)
-        };
-        // The file is written beside its place and moved there, so a full disk leaves the old one.
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let mut options = tempfile::Builder::new();
-        options.prefix(".preparation").suffix(".tmp");
-        let mut file = options.tempfile_in(folder.unwrap_or(Path::new("."))).map_err(failure)?;
-        file.write_all(self.to_json().as_bytes()).map_err(failure)?;
-        file.as_file().sync_all().map_err(failure)?;
-        // Temporary files are readable by their owner only; what is saved has ordinary rights.
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            let rights = match std::fs::metadata(path) {
-                Ok(old) => old.permissions(),
-                Err(_) => std::fs::Permissions::from_mode(0o644),
-            };
-            std::fs::set_permissions(file.path(), rights).map_err(failure)?;
-        }
-        file.persist(path).map_err(|error| failure(error.error))?;
-        Ok(())
+        crate::whole_file::write("save preparation", path.as_ref(), self.to_json().as_bytes())
     }
 
     /// Reads what [`save`](FittedPreparation::save) wrote.
