@@ -49,3 +49,8 @@ pub use source::Source;
 pub use split::Split;
 pub use table::Table;
 pub use transform::Transform;
+
+// The examples of that page need every feature.
+#[cfg(all(doctest, feature = "mnist", feature = "pictures"))]
+#[doc = include_str!("../../../docs/data.md")]
+mod guide {}
