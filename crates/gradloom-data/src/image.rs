@@ -1,6 +1,6 @@
 //! [`Image`]: one picture in host memory, channel by channel, row by row.
 
-use crate::transform::Weights;
+use crate::interpolation::Weights;
 use crate::{Error, Result};
 
 /// A picture of `channels` planes of `height` rows of `width` pixels.
@@ -48,6 +48,11 @@ impl<T> Image<T> {
         self.size[2]
     }
 
+    /// Pixels of one channel, one at least, so that it can cut an image into channels.
+    pub(crate) fn plane_len(&self) -> usize {
+        (self.size[1] * self.size[2]).max(1)
+    }
+
     /// All pixels in the order channel, row, column.
     pub fn pixels(&self) -> &[T] {
         &self.pixels
@@ -83,9 +88,13 @@ pub trait Pixel: Copy + Default + PartialEq + Send + Sync + 'static {
     #[doc(hidden)]
     fn towards_zero(value: f64) -> Self;
 
-    /// The weighted sum of pixels, `stride` apart.
+    /// The weighted sum of pixels of a line.
     #[doc(hidden)]
-    fn weighted(pixels: &[Self], stride: usize, weights: &Weights) -> Self;
+    fn weighted(line: &[Self], weights: &Weights) -> Self;
+
+    /// The weighted sums of lines, place by place.
+    #[doc(hidden)]
+    fn weighted_lines(plane: &[Self], width: usize, weights: &Weights, result: &mut Vec<Self>);
 }
 
 impl Pixel for u8 {
@@ -108,8 +117,12 @@ impl Pixel for u8 {
         value as u8
     }
 
-    fn weighted(pixels: &[Self], stride: usize, weights: &Weights) -> Self {
-        weights.bytes(pixels, stride)
+    fn weighted(line: &[Self], weights: &Weights) -> Self {
+        weights.bytes(line)
+    }
+
+    fn weighted_lines(plane: &[Self], width: usize, weights: &Weights, result: &mut Vec<Self>) {
+        weights.lines_of_bytes(plane, width, result);
     }
 }
 
@@ -132,7 +145,11 @@ impl Pixel for f32 {
         value as f32
     }
 
-    fn weighted(pixels: &[Self], stride: usize, weights: &Weights) -> Self {
-        weights.floats(pixels, stride)
+    fn weighted(line: &[Self], weights: &Weights) -> Self {
+        weights.floats(line)
+    }
+
+    fn weighted_lines(plane: &[Self], width: usize, weights: &Weights, result: &mut Vec<Self>) {
+        weights.lines_of_floats(plane, width, result);
     }
 }

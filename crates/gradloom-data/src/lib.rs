@@ -13,6 +13,7 @@ pub mod preparation;
 
 pub mod dataset;
 mod image;
+mod interpolation;
 pub mod image_dataset;
 #[cfg(feature = "pictures")]
 pub mod image_folder;

@@ -164,6 +164,14 @@ where
             Ok(plan) => plan,
             Err(error) => return Epoch::failed(error),
         };
+        if self.batch_count() == 0 && !self.dataset.is_empty() {
+            return Epoch::failed(Error::invalid(format!(
+                "loader: no batch of {} among {} samples, as the last one is left out if it is not full; \
+                 use a smaller batch size",
+                self.batch_size,
+                self.dataset.len()
+            )));
+        }
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let make = move |batch: usize| {

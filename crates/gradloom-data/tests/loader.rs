@@ -220,3 +220,14 @@ fn a_sampler_that_does_not_fit_is_an_error_of_the_epoch() {
     let error = loader().batch_sampler(Wrong(3), Key::new(0)).epoch(0).next().unwrap().unwrap_err();
     assert!(error.to_string().contains("gave 3 batches, but had said 2"), "{error}");
 }
+
+#[test]
+fn a_batch_larger_than_the_dataset_is_no_silent_epoch_of_nothing() {
+    let loader = Loader::new(Numbers::new(40), Identity, |samples: Vec<usize>| Ok(samples));
+    let loader = loader.batch_size(50);
+    assert_eq!(loader.epoch(0).count(), 1);
+    let message = loader.drop_last(true).epoch(0).next().unwrap().unwrap_err().to_string();
+    assert!(message.contains("no batch of 50 among 40 samples"), "{message}");
+    let empty = Loader::new(Numbers::new(0), Identity, |samples: Vec<usize>| Ok(samples));
+    assert_eq!(empty.drop_last(true).epoch(0).count(), 0);
+}

@@ -185,8 +185,12 @@ pub fn near_duplicates<H: NearHash>(hashes: &[H], distance_max: u32) -> Vec<(usi
 /// The samples of the test within `distance_max` bits of one in the training part.
 pub fn near_leaks<H: NearHash>(train: &[H], test: &[H], distance_max: u32) -> Vec<Leak> {
     let mut parts = Parts::new(distance_max);
+    let mut seen = std::collections::HashSet::new();
     for (place, hash) in train.iter().enumerate() {
-        parts.add(hash.bits(), place);
+        // Of equal hashes the first is enough; many blank pictures have one.
+        if seen.insert(hash.bits()) {
+            parts.add(hash.bits(), place);
+        }
     }
     let found = test.iter().enumerate().filter_map(|(test, &hash)| {
         Some(Leak { test, train: parts.first_near(hash, train, distance_max)? })

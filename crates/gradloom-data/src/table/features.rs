@@ -214,14 +214,16 @@ impl Table {
     /// A column as classes: of categories their indices, of texts in alphabetical order, of whole
     /// numbers in theirs, of booleans false and true.
     ///
-    /// A part of a table may lack a class, which would number the others otherwise: number the whole
-    /// table before it is split, or use [`labels_of`](Table::labels_of).
+    /// A part of a table may lack a class, which would number texts and numbers otherwise: make the column
+    /// categories before the table is split ([`as_category`](Table::as_category)), whose names all parts
+    /// keep, or use [`labels_of`](Table::labels_of).
     ///
     /// # Errors
     /// If there is no such column, a value is missing, or a number is not whole.
     pub fn labels(&self, name: &str) -> Result<Labels> {
         let names = match self.column(name)? {
             Column::Category(categories) => categories.names().to_vec(),
+            Column::Bool(_) => vec!["false".to_owned(), "true".to_owned()],
             _ => super::distinct::values("labels", self, name)?,
         };
         if let Column::Number(values) = self.column(name)?
@@ -233,6 +235,37 @@ impl Table {
             )));
         }
         self.labels_of(name, &names)
+    }
+
+    /// The table with a column of texts, numbers or booleans made categories, in ascending order. Its
+    /// parts keep the names, so a class that a part lacks changes no number. pandas:
+    /// `astype("category")`.
+    ///
+    /// ```
+    /// use gradloom_data::Table;
+    ///
+    /// let table = Table::new().with("kind", vec!["y", "x", "y"])?.as_category("kind")?;
+    /// assert_eq!(table.take(&[0, 2])?.labels("kind")?.labels(), [1, 1]);
+    /// # Ok::<(), gradloom_data::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If there is no such column, or it has no values.
+    pub fn as_category(self, name: &str) -> Result<Table> {
+        let column = &self.columns()[self.place("as_category", name)?];
+        if matches!(column, Column::Category(_)) {
+            return Ok(self);
+        }
+        let names = super::distinct::values("as_category", &self, name)?;
+        let places: std::collections::HashMap<&str, u32> =
+            names.iter().map(String::as_str).zip(0..).collect();
+        let code = |row: usize| match column.value(row) {
+            Value::Missing => None,
+            value => places.get(value.to_string().as_str()).copied(),
+        };
+        let codes = (0..column.len()).map(code).collect();
+        let categories = super::Categories::new(codes, names)?;
+        self.with(name.to_owned(), categories)
     }
 
     /// A column as indices into given names of classes.
@@ -303,6 +336,10 @@ mod tests {
         assert!(rows.get(3).unwrap_err().is_index_out_of_range());
         assert_eq!(table().labels("flag").unwrap().labels(), [1, 0, 1]);
         assert_eq!(table().labels("a").unwrap().names(), ["1", "2", "3"]);
+        assert_eq!(table().take(&[0]).unwrap().labels("flag").unwrap().labels(), [1]);
+        let sized = table().with("a", vec![10.0, f64::NAN, 9.0]).unwrap().as_category("a").unwrap();
+        assert_eq!(sized.categories("a").unwrap().names(), ["9", "10"]);
+        assert_eq!(sized.categories("a").unwrap().codes(), [Some(1), None, Some(0)]);
     }
 
     #[test]

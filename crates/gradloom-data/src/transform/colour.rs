@@ -1,7 +1,6 @@
 //! Brightness, contrast, saturation, hue and grey, as torchvision computes them on tensors: in f32, cut and
 //! not rounded to bytes.
 
-use super::plane_len;
 use crate::random::RandomStream;
 use crate::{Error, Image, Pixel, Result, Transform};
 use gradloom_tensor::Key;
@@ -17,7 +16,7 @@ fn grey<T: Pixel>(red: T, green: T, blue: T) -> T {
 }
 
 fn planes<'a, T: Pixel>(op: &str, image: &'a Image<T>) -> Result<[&'a [T]; 3]> {
-    let plane = plane_len(image);
+    let plane = image.plane_len();
     match image.channels() {
         3 => {
             let (red, rest) = image.pixels().split_at(plane);
@@ -74,7 +73,7 @@ pub fn adjust_saturation<T: Pixel>(image: &Image<T>, factor: f64) -> Result<Imag
         return Ok(image.clone());
     }
     let grey = greyscale(image, 1)?;
-    let plane = plane_len(image);
+    let plane = image.plane_len();
     let pixels = image.pixels().iter().enumerate();
     let blended = pixels.map(|(index, &a)| blend(a, grey.pixels()[index % plane].to_f32(), factor));
     Image::new(blended.collect(), image.size())

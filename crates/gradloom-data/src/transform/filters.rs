@@ -2,7 +2,6 @@
 //! automatic contrast, equalize.
 
 use super::colour::blend;
-use super::plane_len;
 use crate::random::RandomStream;
 use crate::{Error, Image, Pixel, Result, Transform};
 use gradloom_tensor::Key;
@@ -37,7 +36,7 @@ pub fn gaussian_blur<T: Pixel>(
         if place < len { place } else { 2 * (len - 1) - place }
     };
     let mut pixels = Vec::with_capacity(image.pixels().len());
-    for plane in image.pixels().chunks_exact(plane_len(image)) {
+    for plane in image.pixels().chunks_exact(image.plane_len()) {
         let mut rows = Vec::with_capacity(plane.len());
         for row in plane.chunks_exact(width) {
             rows.extend((0..width).map(|column| {
@@ -173,7 +172,7 @@ pub fn equalize(image: &Image) -> Image {
 
 fn per_channel(image: &Image, change: impl Fn(&mut [u8])) -> Image {
     let mut image = image.clone();
-    let plane = plane_len(&image);
+    let plane = image.plane_len();
     image.pixels_mut().chunks_exact_mut(plane).for_each(change);
     image
 }

@@ -20,6 +20,7 @@ mod rotate;
 mod spectrogram;
 mod warp;
 
+pub use crate::interpolation::Interpolation;
 pub use colour::{
     ColorJitter, Grayscale, adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation,
     greyscale,
@@ -33,18 +34,15 @@ pub use flip::{RandomFlip, RandomVerticalFlip};
 pub use mix::{Mix, Mixing, SoftBatch, one_hot};
 pub use normalize::{Normalize, Scale};
 pub use rand_augment::RandAugment;
-pub use resize::{Interpolation, Resize, resize};
+pub use resize::{Resize, resize};
 pub use resized_crop::{CenterCrop, RandomResizedCrop, crop};
 pub use rotate::{RandomAffine, RandomPerspective, RandomRotation};
 pub use spectrogram::SpecAugment;
 pub use warp::{Affine, affine, perspective, rotate};
 
-#[doc(hidden)]
-pub use resize::Weights;
-
+use crate::Result;
 use crate::dataset::Labelled;
 use crate::random::sample_key;
-use crate::{Image, Result};
 use gradloom_tensor::Key;
 
 /// A function of one sample and a key.
@@ -126,11 +124,6 @@ impl<I, T: Transform<I>> Transform<Labelled<I>> for OnInput<T> {
     fn apply(&self, sample: Labelled<I>, key: Key) -> Result<Self::Output> {
         Ok(Labelled { input: self.0.apply(sample.input, key)?, label: sample.label })
     }
-}
-
-/// Pixels of one channel, one at least, so that it can cut an image into channels.
-fn plane_len<T>(image: &Image<T>) -> usize {
-    (image.height() * image.width()).max(1)
 }
 
 /// The key that sample `index` of an epoch gets from a loader's key.

@@ -1,9 +1,9 @@
 //! [`RandAugment`]: a few random changes of one strength, a strong augmentation without a search.
 
-use super::Interpolation;
 use super::colour::{adjust_brightness, adjust_contrast, adjust_saturation};
 use super::filters::{adjust_sharpness, autocontrast, equalize, posterize, solarize};
 use super::warp::{Affine, affine, rotate};
+use crate::interpolation::Interpolation;
 use crate::random::RandomStream;
 use crate::{Image, Result, Transform};
 use gradloom_tensor::Key;
@@ -74,30 +74,45 @@ impl RandAugment {
         RandAugment { count, magnitude }
     }
 
+    /// The part of the most that this strength is, in steps of f32 from the nearer end, as PyTorch's
+    /// `linspace` counts them.
+    fn strength(&self, most: f64) -> f64 {
+        let (most, steps) = (most as f32, STRENGTHS - 1);
+        let step = most / steps as f32;
+        f64::from(if self.magnitude < STRENGTHS / 2 {
+            step * self.magnitude as f32
+        } else {
+            most - step * (steps - self.magnitude) as f32
+        })
+    }
+
     fn change(&self, image: &Image, change: Change, negative: bool) -> Result<Image> {
         let [_, height, width] = image.size();
-        let share = self.magnitude as f64 / (STRENGTHS - 1) as f64;
         let sign = if negative { -1.0 } else { 1.0 };
-        let factor = 1.0 + sign * 0.9 * share;
-        let shear = (sign * 0.3 * share).atan().to_degrees();
+        let strength = |most: f64| sign * self.strength(most);
+        let factor = 1.0 + strength(0.9);
+        let shear = strength(0.3).atan().to_degrees();
         let corner = Affine { centre: Some((0.0, 0.0)), ..Affine::default() };
         // Moves are by whole pixels, up to 150 of 331.
-        let moved = |size: usize| (sign * 150.0 / 331.0 * size as f64 * share).trunc();
+        let moved = |size: usize| strength(150.0 / 331.0 * size as f64).trunc();
         let map = match change {
             Change::ShearX => Affine { shear: (shear, 0.0), ..corner },
             Change::ShearY => Affine { shear: (0.0, shear), ..corner },
             Change::TranslateX => Affine { translate: (moved(width), 0.0), ..Affine::default() },
             Change::TranslateY => Affine { translate: (0.0, moved(height)), ..Affine::default() },
             Change::Identity => return Ok(image.clone()),
-            Change::Rotate => return rotate(image, sign * 30.0 * share, Interpolation::Nearest, 0),
+            Change::Rotate => return rotate(image, strength(30.0), Interpolation::Nearest, 0),
             Change::Brightness => return adjust_brightness(image, factor),
             Change::Color => return adjust_saturation(image, factor),
             Change::Contrast => return adjust_contrast(image, factor),
             Change::Sharpness => return adjust_sharpness(image, factor),
             Change::Posterize => {
-                return Ok(posterize(image, 8 - (share * 4.0).round_ties_even() as u32));
+                return Ok(posterize(
+                    image,
+                    8 - (self.magnitude as f64 / 7.5).round_ties_even() as u32,
+                ));
             }
-            Change::Solarize => return Ok(solarize(image, 255.0 * (1.0 - share) as f32)),
+            Change::Solarize => return Ok(solarize(image, 255.0 - self.strength(255.0) as f32)),
             Change::AutoContrast => return Ok(autocontrast(image)),
             Change::Equalize => return Ok(equalize(image)),
         };
@@ -120,9 +135,34 @@ impl Transform<Image> for RandAugment {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
     use super::{CHANGES, Change, RandAugment};
     use crate::{Image, Transform};
     use gradloom_tensor::Key;
+
+    #[test]
+    fn changes_are_those_of_torchvision() {
+        let packed = &include_bytes!("../../tests/golden/images.json.gz")[..];
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(packed).read_to_string(&mut text).unwrap();
+        let golden: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let hex = golden["image"]["pixels"].as_str().unwrap();
+        let byte = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+        let pixels = (0..hex.len()).step_by(2).map(byte).collect();
+        let image = Image::new(pixels, [3, 23, 31]).unwrap();
+        let cases = golden["rand_augment"].as_array().unwrap();
+        assert_eq!(cases.len(), 3 * (14 + 9));
+        for case in cases {
+            let name = case["op"].as_str().unwrap();
+            let change = CHANGES.into_iter().find(|change| format!("{change:?}") == name).unwrap();
+            let augment = RandAugment::new(1, case["magnitude"].as_u64().unwrap() as usize);
+            let negative = case["negative"].as_bool().unwrap();
+            let mut crc = flate2::Crc::new();
+            crc.update(augment.change(&image, change, negative).unwrap().pixels());
+            assert_eq!(u64::from(crc.sum()), case["crc"].as_u64().unwrap(), "{case}");
+        }
+    }
 
     #[test]
     fn changes_of_no_strength_are_small_and_of_full_strength_are_seen() {

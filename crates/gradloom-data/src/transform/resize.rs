@@ -6,136 +6,9 @@
 //! with bytes in between; pictures of floats in f64, as Pillow's mode `F`. Which axis comes first is that
 //! of Pillow 13; older versions always begin along rows, so where the order differs bytes may by one.
 
+use crate::interpolation::{Interpolation, Weights};
 use crate::{Error, Image, Pixel, Result, Transform};
 use gradloom_tensor::Key;
-
-/// What a pixel between others is made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Interpolation {
-    /// The nearest pixel.
-    Nearest,
-    /// The mean of the pixels that are covered.
-    Box,
-    /// A triangle, two pixels wide.
-    Bilinear,
-    /// As sharp as bicubic when reducing, at the cost of bilinear.
-    Hamming,
-    /// A cubic with a = -0.5, four pixels wide.
-    Bicubic,
-    /// A windowed sinc, six pixels wide.
-    Lanczos,
-}
-
-impl Interpolation {
-    /// Half the width of the filter, in pixels of the larger picture.
-    fn support(self) -> f64 {
-        match self {
-            Interpolation::Nearest => 0.0,
-            Interpolation::Box => 0.5,
-            Interpolation::Bilinear | Interpolation::Hamming => 1.0,
-            Interpolation::Bicubic => 2.0,
-            Interpolation::Lanczos => 3.0,
-        }
-    }
-
-    fn weight(self, x: f64) -> f64 {
-        let sinc = |x: f64| {
-            let x = x * std::f64::consts::PI;
-            if x == 0.0 { 1.0 } else { x.sin() / x }
-        };
-        match self {
-            Interpolation::Nearest => 0.0,
-            Interpolation::Box => f64::from(u8::from(x > -0.5 && x <= 0.5)),
-            Interpolation::Bilinear => (1.0 - x.abs()).max(0.0),
-            Interpolation::Hamming => {
-                let x = x.abs();
-                if x >= 1.0 {
-                    return 0.0;
-                }
-                // The constants are f32 in Pillow.
-                let (base, wave) = (f64::from(0.54f32), f64::from(0.46f32));
-                sinc(x) * (base + wave * (x * std::f64::consts::PI).cos())
-            }
-            Interpolation::Bicubic => {
-                const A: f64 = -0.5;
-                let x = x.abs();
-                if x < 1.0 {
-                    ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0
-                } else if x < 2.0 {
-                    (((x - 5.0) * x + 8.0) * x - 4.0) * A
-                } else {
-                    0.0
-                }
-            }
-            Interpolation::Lanczos => {
-                if (-3.0..3.0).contains(&x) {
-                    sinc(x) * sinc(x / 3.0)
-                } else {
-                    0.0
-                }
-            }
-        }
-    }
-}
-
-/// The pixels that one pixel of the result is made of.
-#[doc(hidden)]
-#[derive(Clone, Debug)]
-pub struct Weights {
-    first: usize,
-    exact: Vec<f64>,
-    fixed: Vec<i64>,
-}
-
-/// Bits after the point of the weights of bytes.
-const PRECISION: u32 = 32 - 8 - 2;
-
-impl Weights {
-    fn of(interpolation: Interpolation, from: usize, to: usize) -> Vec<Weights> {
-        let scale = from as f64 / to as f64;
-        let stretch = scale.max(1.0);
-        let support = interpolation.support() * stretch;
-        let inverse = 1.0 / stretch;
-        let weights = |place: usize| {
-            let centre = (place as f64 + 0.5) * scale;
-            // A cast from float takes what is negative to zero.
-            let first = (centre - support + 0.5) as usize;
-            let past = ((centre + support + 0.5) as usize).min(from);
-            let at = |pixel: usize| interpolation.weight((pixel as f64 - centre + 0.5) * inverse);
-            let mut exact: Vec<f64> = (first..past).map(at).collect();
-            let mut total = 0.0;
-            exact.iter().for_each(|weight| total += weight);
-            if total != 0.0 {
-                exact.iter_mut().for_each(|weight| *weight /= total);
-            }
-            let one = f64::from(1u32 << PRECISION);
-            // Halves away from zero.
-            let fixed = |&weight: &f64| (weight * one + 0.5f64.copysign(weight)) as i64;
-            Weights { first, fixed: exact.iter().map(fixed).collect(), exact }
-        };
-        (0..to).map(weights).collect()
-    }
-
-    /// The weighted sum of bytes, `stride` apart.
-    pub(crate) fn bytes(&self, pixels: &[u8], stride: usize) -> u8 {
-        let mut sum = 1i64 << (PRECISION - 1);
-        let covered = pixels.iter().skip(self.first * stride).step_by(stride);
-        for (&pixel, weight) in covered.zip(&self.fixed) {
-            sum += i64::from(pixel) * weight;
-        }
-        (sum >> PRECISION).clamp(0, 255) as u8
-    }
-
-    /// The weighted sum of floats, `stride` apart.
-    pub(crate) fn floats(&self, pixels: &[f32], stride: usize) -> f32 {
-        let mut sum = 0.0f64;
-        let covered = pixels.iter().skip(self.first * stride).step_by(stride);
-        for (&pixel, weight) in covered.zip(&self.exact) {
-            sum += f64::from(pixel) * weight;
-        }
-        sum as f32
-    }
-}
 
 /// A picture at another size. Pillow: `image.resize((width, height), resample)`.
 ///
@@ -190,7 +63,7 @@ fn along_rows<T: Pixel>(
     let weights = Weights::of(interpolation, from, width);
     let mut pixels = Vec::with_capacity(channels * height * width);
     for row in image.pixels().chunks_exact(from) {
-        pixels.extend(weights.iter().map(|weights| T::weighted(row, 1, weights)));
+        pixels.extend(weights.iter().map(|weights| T::weighted(row, weights)));
     }
     Image::new(pixels, [channels, height, width])
 }
@@ -209,7 +82,7 @@ fn along_columns<T: Pixel>(
     let mut pixels = Vec::with_capacity(channels * height * width);
     for plane in image.pixels().chunks_exact(from * width) {
         for weights in &weights {
-            pixels.extend((0..width).map(|x| T::weighted(&plane[x..], width, weights)));
+            T::weighted_lines(plane, width, weights, &mut pixels);
         }
     }
     Image::new(pixels, [channels, height, width])

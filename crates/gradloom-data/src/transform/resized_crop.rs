@@ -1,6 +1,7 @@
 //! [`CenterCrop`] and [`RandomResizedCrop`]: the middle of a picture, and a random part of it at one size.
 
-use super::{Interpolation, resize};
+use super::resize::resize;
+use crate::interpolation::Interpolation;
 use crate::random::RandomStream;
 use crate::{Error, Image, Pixel, Result, Transform};
 use gradloom_tensor::Key;

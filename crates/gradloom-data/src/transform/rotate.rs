@@ -1,8 +1,8 @@
 //! [`RandomRotation`], [`RandomAffine`] and [`RandomPerspective`]: pictures turned, moved, sheared and seen
 //! askew at random.
 
-use super::Interpolation;
 use super::warp::{Affine, affine, perspective, rotate};
+use crate::interpolation::Interpolation;
 use crate::random::RandomStream;
 use crate::{Image, Pixel, Result, Transform};
 use gradloom_tensor::Key;

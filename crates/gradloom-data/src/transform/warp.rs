@@ -3,7 +3,7 @@
 //! The bytes are Pillow's (`Image.rotate`, `Image.transform`), which torchvision calls on its images:
 //! nearest pixels in 16 bits after the point, bilinear ones in f64, cut to bytes.
 
-use super::Interpolation;
+use crate::interpolation::Interpolation;
 use crate::{Error, Image, Pixel, Result};
 
 /// Where `(x, y)` of the result is in the source: `(a x + b y + c, d x + e y + f)`.
@@ -100,7 +100,7 @@ pub fn rotate<T: Pixel>(
     };
     if let Some(quarter) = quarter {
         let mut pixels = Vec::with_capacity(image.pixels().len());
-        for plane in image.pixels().chunks_exact((height * width).max(1)) {
+        for plane in image.pixels().chunks_exact(image.plane_len()) {
             for index in 0..plane.len() {
                 let (row, column) = (index / width, index % width);
                 pixels.push(match quarter {
@@ -155,7 +155,7 @@ fn straight<T: Pixel>(image: &Image<T>, matrix: Matrix, fill: T) -> Result<Image
     let columns = places(matrix[2], matrix[0], width);
     let rows = places(matrix[5], matrix[4], height);
     let mut pixels = Vec::with_capacity(image.pixels().len());
-    for plane in image.pixels().chunks_exact((height * width).max(1)) {
+    for plane in image.pixels().chunks_exact(image.plane_len()) {
         for row in &rows {
             pixels.extend(columns.iter().map(|column| match (row, column) {
                 (Some(row), Some(column)) => plane[row * width + column],
@@ -197,7 +197,7 @@ fn fixed<T: Pixel>(image: &Image<T>, matrix: Matrix, fill: T) -> Result<Image<T>
         start.1 += e;
     }
     let mut pixels = Vec::with_capacity(image.pixels().len());
-    for plane in image.pixels().chunks_exact((height * width).max(1)) {
+    for plane in image.pixels().chunks_exact(image.plane_len()) {
         pixels.extend(places.iter().map(|place| place.map_or(fill, |place| plane[place])));
     }
     Image::new(pixels, image.size())
@@ -220,7 +220,7 @@ fn sampled<T: Pixel>(
         }
     };
     let mut pixels = Vec::with_capacity(image.pixels().len());
-    for plane in image.pixels().chunks_exact((height * width).max(1)) {
+    for plane in image.pixels().chunks_exact(image.plane_len()) {
         for index in 0..plane.len() {
             let (x, y) = source((index % width) as f64 + 0.5, (index / width) as f64 + 0.5);
             let inside = x >= 0.0 && x < width as f64 && y >= 0.0 && y < height as f64;

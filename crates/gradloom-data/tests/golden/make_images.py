@@ -11,13 +11,15 @@ import gzip
 import json
 import math
 import pathlib
+import zlib
 
 import numpy
 import PIL
 import torch
 import torchvision
 from PIL import Image
-from torchvision.transforms import functional
+from torchvision.transforms import RandAugment, functional
+from torchvision.transforms.autoaugment import _apply_op
 from torchvision.transforms.functional import InterpolationMode
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -127,6 +129,24 @@ def coloured(tensor):
     return cases
 
 
+def augmented(image, tensor):
+    """The changes of RandAugment: geometry on Pillow's image, colours on the tensor; CRC-32 of pixels."""
+    cases = []
+    for magnitude in (0, 9, 30):
+        space = RandAugment()._augmentation_space(31, (23, 31))
+        for op, (strengths, signed) in space.items():
+            strength = float(strengths[magnitude].item()) if strengths.ndim > 0 else 0.0
+            geometric = op.startswith(("Shear", "Translate", "Rotate"))
+            for sign in (1.0, -1.0) if signed else (1.0,):
+                source = image if geometric else tensor
+                result = _apply_op(source, op, sign * strength, InterpolationMode.NEAREST, None)
+                pixels = bytes.fromhex(encoded(result)["pixels"])
+                cases.append({
+                    "op": op, "magnitude": magnitude, "negative": sign < 0, "crc": zlib.crc32(pixels),
+                })
+    return cases
+
+
 def main():
     pixels = picture()
     image = Image.fromarray(pixels)
@@ -142,6 +162,7 @@ def main():
         "warp": warped(image),
         "colour": coloured(tensor),
         "centre_crop": sizes,
+        "rand_augment": augmented(image, tensor),
     }
     text = json.dumps(data, separators=(",", ":")).encode()
     (HERE / "images.json.gz").write_bytes(gzip.compress(text, mtime=0))
