@@ -22,6 +22,11 @@ pub trait Sampler: Send + Sync {
     /// # Errors
     /// If the sampler is not made for a dataset of this size.
     fn order(&self, samples: usize, key: Key, epoch: u32) -> Result<Vec<usize>>;
+
+    /// What the order depends on beside the arguments, as text: runs that go on compare it.
+    fn describe(&self) -> String {
+        std::any::type_name::<Self>().to_owned()
+    }
 }
 
 /// The batches of an epoch. PyTorch: `batch_sampler` of a `DataLoader`.
@@ -35,6 +40,18 @@ pub trait BatchSampler: Send + Sync {
     /// # Errors
     /// If the sampler is not made for a dataset of this size.
     fn batches(&self, samples: usize, key: Key, epoch: u32) -> Result<Vec<Vec<usize>>>;
+
+    /// What the batches depend on beside the arguments, as text: runs that go on compare it.
+    fn describe(&self) -> String {
+        std::any::type_name::<Self>().to_owned()
+    }
+}
+
+/// A checksum of numbers that an order depends on.
+fn checksum<T: bytemuck::NoUninit>(numbers: &[T]) -> u32 {
+    let mut crc = flate2::Crc::new();
+    crc.update(bytemuck::cast_slice(numbers));
+    crc.sum()
 }
 
 /// Draws samples with replacement, each as often as its weight says. PyTorch:
@@ -129,6 +146,10 @@ impl Sampler for WeightedSampler {
         };
         Ok((0..self.count).map(draw).collect())
     }
+
+    fn describe(&self) -> String {
+        format!("{} samples by weights {:08x}", self.count, checksum(&self.sums))
+    }
 }
 
 /// Batches of samples of about one length: texts, recordings, series. [`LengthGroups`] says how.
@@ -173,6 +194,10 @@ impl BatchSampler for Bucketed {
         let batches = self.groups.batches(&self.lengths, Some(key.fold(epoch)));
         Ok(batches.into_iter().map(|batch| batch.texts).collect())
     }
+
+    fn describe(&self) -> String {
+        format!("{:?} of lengths {:08x}", self.groups, checksum(&self.lengths))
+    }
 }
 
 /// How a loader orders an epoch.
@@ -184,14 +209,21 @@ pub(crate) enum Order {
     Batches(std::sync::Arc<dyn BatchSampler>),
 }
 
+/// What the order depends on, as text: runs that go on compare it.
+impl std::fmt::Display for Order {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Order::Given => formatter.write_str("in order"),
+            Order::Shuffled => formatter.write_str("shuffled"),
+            Order::Samples(sampler) => formatter.write_str(&sampler.describe()),
+            Order::Batches(sampler) => formatter.write_str(&sampler.describe()),
+        }
+    }
+}
+
 impl std::fmt::Debug for Order {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(match self {
-            Order::Given => "in order",
-            Order::Shuffled => "shuffled",
-            Order::Samples(_) => "by a sampler",
-            Order::Batches(_) => "in batches of a sampler",
-        })
+        write!(formatter, "{self}")
     }
 }
 
@@ -281,6 +313,10 @@ mod tests {
         }
         assert_eq!(order, sampler.order(1000, Key::new(2), 0).unwrap());
         assert_ne!(order, sampler.order(1000, Key::new(2), 1).unwrap());
+        let (all, other) =
+            (WeightedSampler::balanced(&labels), WeightedSampler::balanced(&labels[1..]));
+        let (all, other) = (all.unwrap().describe(), other.unwrap().count(1000).describe());
+        assert!(all.starts_with("1000 samples by weights") && all != other, "{all} {other}");
     }
 
     #[test]

@@ -59,6 +59,10 @@ fn a_picture_survives_writing_and_reading() {
     let image = Image::new((0..90).collect::<Vec<u8>>(), [3, 5, 6]).unwrap();
     image.save_png(folder.path().join("a.png")).unwrap();
     assert_eq!(Image::open(folder.path().join("a.png")).unwrap(), image);
+    // As small a file as its pixels can have is no hostile one.
+    let flat = Image::new(vec![0u8; 1500 * 1500], [1, 1500, 1500]).unwrap();
+    flat.save_png(folder.path().join("flat.png")).unwrap();
+    assert!(Image::open(folder.path().join("flat.png")).unwrap().pixels().iter().all(|&p| p == 0));
     let two = Image::new(vec![0u8; 4], [2, 1, 2]).unwrap();
     assert!(write_png(&two, Vec::new()).is_err());
     assert!(Image::open(folder.path().join("none.png")).unwrap_err().is_not_found());

@@ -121,8 +121,9 @@ impl PictureReader {
         decoder.set_transformations(png::Transformations::EXPAND | png::Transformations::STRIP_16);
         let mut reader = decoder.read_info().map_err(fault)?;
         let (width, height) = (reader.info().width, reader.info().height);
-        // Deflate makes at most 1032 bytes of one, and a byte has eight pixels of one bit.
-        self.check(file, (width.into(), height.into()), bytes.len(), 1032 * 8)?;
+        // Deflate makes at most 1032 bytes of one.
+        let bits = reader.info().bits_per_pixel().max(1) as u64;
+        self.check(file, (width.into(), height.into()), bytes.len(), 1032 * 8 / bits)?;
         let orientation =
             reader.info().exif_metadata.as_deref().map_or(Orientation::Upright, of_exif);
         let too_large = || error::too_large(file, "more pixels than can be addressed");
@@ -141,8 +142,8 @@ impl PictureReader {
         let Some((width, height)) = decoder.dimensions() else {
             return Err(error::malformed(file, 0, "a JPEG without a size"));
         };
-        // A block of 64 pixels, of which chroma may halve both sides, takes a bit at least.
-        self.check(file, (width as u64, height as u64), bytes.len(), 8 * 64 * 4)?;
+        // A block of 64 pixels takes a bit at least, for its mean.
+        self.check(file, (width as u64, height as u64), bytes.len(), 8 * 64)?;
         if !ends(bytes) {
             return Err(error::truncated(file, bytes.len() as u64, "the JPEG goes on"));
         }
