@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::dataset::Labelled;
 use crate::{Error, Image, Result};
-use gradloom_tensor::{DType, Device, Tensor};
+use gradloom_tensor::{DType, Device, Key, Tensor};
 
 /// Images (or other inputs of one size) and their labels, in host memory.
 ///
@@ -130,6 +130,15 @@ pub trait Collate<S>: Send + Sync {
     /// # Errors
     /// If the samples do not fit each other.
     fn collate(&self, samples: Vec<S>) -> Result<Self::Batch>;
+
+    /// As [`collate`](Collate::collate), with a key of the batch's own for what mixes samples, such as
+    /// [`Mix`](crate::transform::Mix). Loaders call this.
+    ///
+    /// # Errors
+    /// If the samples do not fit each other.
+    fn collate_with(&self, samples: Vec<S>, _key: Key) -> Result<Self::Batch> {
+        self.collate(samples)
+    }
 }
 
 impl<S, B: Send, F: Fn(Vec<S>) -> Result<B> + Send + Sync> Collate<S> for F {

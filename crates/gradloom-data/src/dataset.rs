@@ -1,6 +1,6 @@
 //! [`Dataset`]: samples by index, and the adapters on it: subset, map, concatenation.
 //!
-//! Datasets of unknown length (streams) are absent on purpose: an epoch of a loader is a permutation.
+//! Datasets of unknown length are [`stream`](crate::stream)s instead: an epoch of a loader is a permutation.
 
 use std::sync::Arc;
 

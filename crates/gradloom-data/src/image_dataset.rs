@@ -125,7 +125,7 @@ impl ImageDataset {
     /// split.
     ///
     /// # Errors
-    /// If there are fewer than `train_len` images.
+    /// If there are fewer than `train_len` images, all are of one class, or a class has one image.
     pub fn split_stratified(
         &self,
         train_len: usize,

@@ -6,9 +6,17 @@
 mod error;
 pub mod random;
 
+pub mod table;
+
+pub mod cleaning;
+pub mod preparation;
+
 pub mod dataset;
 mod image;
+mod interpolation;
 pub mod image_dataset;
+#[cfg(feature = "pictures")]
+pub mod image_folder;
 pub mod split;
 
 pub mod cifar;
@@ -16,9 +24,15 @@ pub mod fashion_mnist;
 pub mod format;
 pub mod mnist;
 mod source;
+mod whole_file;
+
+pub mod cached;
+pub mod stream;
 
 pub mod batch;
 pub mod loader;
+pub mod sampler;
+pub mod sequences;
 pub mod transform;
 
 pub mod text;
@@ -29,7 +43,15 @@ pub use error::{Error, Result};
 pub use fashion_mnist::FashionMnist;
 pub use image::{Image, Pixel};
 pub use image_dataset::ImageDataset;
+#[cfg(feature = "pictures")]
+pub use image_folder::ImageFolder;
 pub use loader::{Epoch, Loader};
 pub use source::Source;
 pub use split::Split;
+pub use table::Table;
 pub use transform::Transform;
+
+// The examples of that page need every feature.
+#[cfg(all(doctest, feature = "mnist", feature = "pictures"))]
+#[doc = include_str!("../../../docs/data.md")]
+mod guide {}

@@ -12,7 +12,8 @@ use std::thread::JoinHandle;
 
 use crate::batch::{Collate, CollateImages};
 use crate::dataset::Dataset;
-use crate::random::permutation;
+use crate::random::sample_key;
+use crate::sampler::{BatchSampler, Order, Sampler};
 use crate::transform::{OnInput, Transform, key_of_sample};
 use crate::{Error, Result, error};
 use gradloom_tensor::Key;
@@ -27,7 +28,7 @@ pub struct Loader<D, T, C> {
     transform: Arc<T>,
     collate: Arc<C>,
     batch_size: usize,
-    shuffle: bool,
+    order: Order,
     key: Key,
     drop_last: bool,
     workers: usize,
@@ -40,6 +41,7 @@ impl<D, T, C> Clone for Loader<D, T, C> {
             dataset: Arc::clone(&self.dataset),
             transform: Arc::clone(&self.transform),
             collate: Arc::clone(&self.collate),
+            order: self.order.clone(),
             ..*self
         }
     }
@@ -60,7 +62,7 @@ impl<D, T, C> Loader<D, T, C> {
             transform: Arc::new(transform),
             collate: Arc::new(collate),
             batch_size: 32,
-            shuffle: false,
+            order: Order::Given,
             key: Key::new(0),
             drop_last: false,
             workers: 1,
@@ -83,7 +85,23 @@ impl<D, T, C> Loader<D, T, C> {
     /// A new order in every epoch, drawn from `key`, as is what transforms draw.
     #[must_use]
     pub fn shuffle(mut self, key: Key) -> Self {
-        self.shuffle = true;
+        self.order = Order::Shuffled;
+        self.key(key)
+    }
+
+    /// The samples of an epoch as a sampler says, drawn from `key`: some more often, some not at all.
+    /// PyTorch: `DataLoader(sampler=...)`.
+    #[must_use]
+    pub fn sampler(mut self, sampler: impl Sampler + 'static, key: Key) -> Self {
+        self.order = Order::Samples(Arc::new(sampler));
+        self.key(key)
+    }
+
+    /// The batches of an epoch as a sampler says, drawn from `key`; the batch size and
+    /// [`drop_last`](Loader::drop_last) say nothing then. PyTorch: `DataLoader(batch_sampler=...)`.
+    #[must_use]
+    pub fn batch_sampler(mut self, sampler: impl BatchSampler + 'static, key: Key) -> Self {
+        self.order = Order::Batches(Arc::new(sampler));
         self.key(key)
     }
 
@@ -136,30 +154,36 @@ where
 {
     /// Number of batches in an epoch.
     pub fn batch_count(&self) -> usize {
-        if self.drop_last {
-            self.dataset.len() / self.batch_size
-        } else {
-            self.dataset.len().div_ceil(self.batch_size)
-        }
+        self.order.batch_count(self.dataset.len(), self.batch_size, self.drop_last)
     }
 
     /// Starts the workers of epoch number `epoch`, which also seeds its order and its transforms.
     pub fn epoch(&self, epoch: u32) -> Epoch<C::Batch> {
         let loader = self.clone();
-        let order =
-            self.shuffle.then(|| permutation(self.dataset.len(), self.key.fold(0).fold(epoch)));
+        let plan = match self.order.plan(self.dataset.len(), self.key.fold(0), epoch) {
+            Ok(plan) => plan,
+            Err(error) => return Epoch::failed(error),
+        };
+        if self.batch_count() == 0 && !self.dataset.is_empty() {
+            return Epoch::failed(Error::invalid(format!(
+                "loader: no batch of {} among {} samples, as the last one is left out if it is not full; \
+                 use a smaller batch size",
+                self.batch_size,
+                self.dataset.len()
+            )));
+        }
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let make = move |batch: usize| {
-            let first = batch * loader.batch_size;
-            let past = (first + loader.batch_size).min(loader.dataset.len());
-            let mut samples = Vec::with_capacity(past - first);
-            for position in first..past {
+            let chosen = plan.batch(batch, loader.batch_size);
+            let mut samples = Vec::with_capacity(chosen.len());
+            for (place, index) in chosen {
                 if stopped.load(Ordering::Relaxed) {
                     return Err(Error::invalid("loader: the epoch was dropped"));
                 }
-                let index = order.as_ref().map_or(position, |order| order[position]);
-                let key = key_of_sample(loader.key, epoch, index);
+                // A sample that a sampler draws twice is not twice the same.
+                let number = if loader.order.may_repeat() { place } else { index };
+                let key = key_of_sample(loader.key, epoch, number);
                 let sample = loader
                     .dataset
                     .get(index)
@@ -167,7 +191,8 @@ where
                     .map_err(|error| error.context(format!("loader: sample {index}")))?;
                 samples.push(sample);
             }
-            loader.collate.collate(samples)
+            let key = sample_key(loader.key.fold(2).fold(epoch), batch);
+            loader.collate.collate_with(samples, key)
         };
         Epoch::start(Arc::new(make), stop, self.batch_count(), self.workers, self.prefetch)
     }
@@ -187,6 +212,14 @@ pub struct Epoch<B> {
 }
 
 impl<B: Send + 'static> Epoch<B> {
+    /// An epoch that has nothing but an error.
+    fn failed(error: Error) -> Self {
+        let make = Arc::new(|_| Err(Error::invalid("loader: the epoch has no batches")));
+        let mut epoch = Epoch::start(make, Arc::default(), 0, 0, 1);
+        epoch.failure = Some(error);
+        epoch
+    }
+
     fn start(
         make: Arc<Make<B>>,
         stop: Arc<AtomicBool>,

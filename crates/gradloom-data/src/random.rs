@@ -71,6 +71,41 @@ impl RandomStream {
         self.unit() < probability
     }
 
+    /// A number from the standard normal distribution (Box and Muller).
+    pub fn normal(&mut self) -> f32 {
+        // Away from zero, whose logarithm is infinite.
+        let radius = (-2.0 * f64::from(1.0 - self.unit()).ln()).sqrt();
+        (radius * (std::f64::consts::TAU * f64::from(self.unit())).cos()) as f32
+    }
+
+    /// The logarithm of a number from the gamma distribution with this shape (Marsaglia and Tsang, 2000);
+    /// the number itself may be less than any float where the shape is small.
+    fn log_gamma(&mut self, shape: f32) -> f64 {
+        let shape = f64::from(shape);
+        // A shape below one is brought above by a power of a uniform number.
+        let lift = if shape < 1.0 { f64::from(1.0 - self.unit()).ln() / shape } else { 0.0 };
+        let d = (if shape < 1.0 { shape + 1.0 } else { shape }) - 1.0 / 3.0;
+        loop {
+            let normal = f64::from(self.normal());
+            let cube = (1.0 + normal / (9.0 * d).sqrt()).powi(3);
+            let uniform = f64::from(1.0 - self.unit()).ln();
+            if cube > 0.0 && uniform < 0.5 * normal * normal + d - d * cube + d * cube.ln() {
+                return (d * cube).ln() + lift;
+            }
+        }
+    }
+
+    /// A number in `0..=1` from the beta distribution.
+    ///
+    /// # Panics
+    /// If a parameter is not positive.
+    #[track_caller]
+    pub fn beta(&mut self, a: f32, b: f32) -> f32 {
+        assert!(a > 0.0 && b > 0.0 && (a + b).is_finite(), "beta: parameters {a} and {b}");
+        let (first, second) = (self.log_gamma(a), self.log_gamma(b));
+        (1.0 / (1.0 + (second - first).exp())) as f32
+    }
+
     /// Puts the values in a random order (Fisher and Yates).
     pub fn shuffle<T>(&mut self, values: &mut [T]) {
         for last in (1..values.len()).rev() {
@@ -118,6 +153,26 @@ mod tests {
             counts[stream.below(7)] += 1;
         }
         assert!(counts.iter().all(|&count| (9_500..10_500).contains(&count)), "{counts:?}");
+    }
+
+    #[test]
+    fn normal_and_beta_numbers_have_their_moments() {
+        let mut stream = RandomStream::new(Key::new(9));
+        let moments = |values: Vec<f32>| {
+            let mean = values.iter().sum::<f32>() / values.len() as f32;
+            let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f32>();
+            (mean, squares / values.len() as f32)
+        };
+        let (mean, variance) = moments((0..40_000).map(|_| stream.normal()).collect());
+        assert!(mean.abs() < 0.02 && (variance - 1.0).abs() < 0.03, "{mean} {variance}");
+        for (a, b) in [(0.2f32, 0.2f32), (1.0, 1.0), (2.0, 5.0), (0.001, 0.001)] {
+            let values: Vec<f32> = (0..40_000).map(|_| stream.beta(a, b)).collect();
+            assert!(values.iter().all(|value| (0.0..=1.0).contains(value)));
+            let (mean, variance) = moments(values);
+            let expected = a * b / ((a + b).powi(2) * (a + b + 1.0));
+            assert!((mean - a / (a + b)).abs() < 0.01, "{a} {b}: {mean}");
+            assert!((variance - expected).abs() < 0.01, "{a} {b}: {variance} {expected}");
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub struct Source<'a> {
 
 enum Origin<'a> {
     Path(PathBuf, String),
-    Reader(Box<dyn Read + 'a>),
+    Reader(Box<dyn Read + Send + 'a>),
 }
 
 impl<'a> Source<'a> {
@@ -38,7 +38,7 @@ impl<'a> Source<'a> {
     }
 
     /// Anything that can be read, and the name that errors shall give it.
-    pub fn from_reader(name: impl Into<String>, reader: impl Read + 'a) -> Self {
+    pub fn from_reader(name: impl Into<String>, reader: impl Read + Send + 'a) -> Self {
         Source::new(name.into(), Origin::Reader(Box::new(reader)))
     }
 
@@ -81,7 +81,7 @@ impl<'a> Source<'a> {
         head.map_err(|error| error::io(&self.name, 0, error))?;
         let compressed = magic == [0x1f, 0x8b];
         let whole = Cursor::new(magic).chain(reader);
-        let reader: Box<dyn Read + 'a> = if compressed {
+        let reader: Box<dyn Read + Send + 'a> = if compressed {
             Box::new(flate2::read::MultiGzDecoder::new(whole))
         } else {
             Box::new(whole)
@@ -117,7 +117,7 @@ impl From<&str> for Source<'static> {
 /// An open source: unpacked bytes, counted.
 pub(crate) struct Input<'a> {
     name: String,
-    reader: Box<dyn Read + 'a>,
+    reader: Box<dyn Read + Send + 'a>,
     position: u64,
     limit: u64,
     compressed: bool,
@@ -126,6 +126,11 @@ pub(crate) struct Input<'a> {
 impl Input<'_> {
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    #[cfg(feature = "pictures")]
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit
     }
 
     pub(crate) fn position(&self) -> u64 {
@@ -141,6 +146,21 @@ impl Input<'_> {
             Ok(_) => Ok(bytes),
             Err(error) => Err(self.failure(error)),
         }
+    }
+
+    /// The next bytes, at most `count` of them, within the limit; none at the end.
+    pub(crate) fn piece(&mut self, count: u64) -> Result<Vec<u8>> {
+        let bytes = self.up_to(count)?;
+        if self.position > self.limit {
+            return Err(self.over_limit());
+        }
+        Ok(bytes)
+    }
+
+    fn over_limit(&self) -> Error {
+        let message =
+            format!("holds more than the limit of {} bytes; raise Source::limit", self.limit);
+        error::too_large(&self.name, message)
     }
 
     /// Exactly `count` bytes, which `what` describes: `the header declares 47040016 bytes`.
@@ -163,11 +183,7 @@ impl Input<'_> {
     pub(crate) fn rest(&mut self) -> Result<Vec<u8>> {
         let bytes = self.up_to(self.limit.saturating_sub(self.position).saturating_add(1))?;
         if self.position > self.limit {
-            let limit = self.limit;
-            return Err(error::too_large(
-                &self.name,
-                format!("holds more than the limit of {limit} bytes; raise Source::limit"),
-            ));
+            return Err(self.over_limit());
         }
         Ok(bytes)
     }

@@ -5,8 +5,10 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use gradloom_data::cifar::Cifar;
-use gradloom_data::format::csv::TableReader;
+use gradloom_data::format::csv::CsvReader;
 use gradloom_data::format::idx::{IdxArray, IdxElements, read_images};
+use gradloom_data::format::json_lines::JsonLinesReader;
+use gradloom_data::table::{ColumnKind, Table, Value};
 use gradloom_data::{Dataset, Error, FashionMnist, Result, Source, Split, mnist};
 use proptest::prelude::*;
 
@@ -114,7 +116,7 @@ fn a_gzip_bomb_is_read_no_further_than_the_header_says() {
     let error = Cifar::Cifar10.read(limited).unwrap_err();
     assert!(error.is_too_large(), "{error}");
     let limited = Source::from_bytes("bomb", &bomb).limit(1 << 20);
-    assert!(TableReader::new().read(limited).unwrap_err().is_too_large());
+    assert!(CsvReader::new().read(limited).unwrap_err().is_too_large());
 }
 
 #[test]
@@ -151,55 +153,98 @@ fn cifar_records_are_read_and_checked() {
     assert_eq!(read(Cifar::Cifar100Coarse).labels(), [19]);
 }
 
-fn read_table(reader: TableReader, text: &str) -> Result<gradloom_data::format::csv::Table> {
+fn read_table(reader: &CsvReader, text: &str) -> Result<Table> {
     reader.read(Source::from_bytes("table.csv", text.as_bytes()))
 }
 
 #[test]
-fn tables_have_numbers_and_classes() {
-    let text = "a, b ,kind\n1,2.5,\"x, y\"\n-3e2,4,w\n5,6,\"x, y\"\n";
-    let table = read_table(TableReader::new().label("kind"), text).unwrap();
-    assert_eq!(table.names(), ["a", "b"]);
-    assert_eq!(table.features(), [1.0, 2.5, -300.0, 4.0, 5.0, 6.0]);
-    assert_eq!(
-        (table.classes(), table.labels()),
-        (&["w".into(), "x, y".into()][..], &[1, 0, 1][..])
-    );
-    assert_eq!(table.get(1).unwrap().input, [-300.0, 4.0]);
-    assert!(table.get(3).unwrap_err().is_index_out_of_range());
+fn columns_have_the_kind_of_their_cells() {
+    let text = "\u{feff}id, n ,flag,day,code\r\n12345678901234567890,1,true,2026-11-27,007\r\n2,-3e2,False,,1\r\n";
+    let table = read_table(&CsvReader::new(), text).unwrap();
+    assert_eq!(table.names(), ["id", "n", "flag", "day", "code"]);
+    let kinds: Vec<ColumnKind> = table.columns().iter().map(|column| column.kind()).collect();
+    let (number, text_kind) = (ColumnKind::Number, ColumnKind::Text);
+    assert_eq!(kinds, [text_kind, number, ColumnKind::Bool, text_kind, text_kind]);
+    assert_eq!(table.numbers("n").unwrap(), [1.0, -300.0]);
+    assert_eq!(table.value(1, "day").unwrap(), Value::Missing);
 
-    let bare = TableReader::new().header(false).delimiter(b';').label_last();
-    let table = read_table(bare, "1;10\n2;9\n").unwrap();
-    assert_eq!((table.names(), table.labels()), (&["0".to_owned()][..], &[1, 0][..]));
-    assert_eq!(table.classes(), ["9", "10"]);
-
-    let missing = TableReader::new().missing(0.0);
-    assert_eq!(read_table(missing, "a,b\n,NA\n?,1\n").unwrap().features(), [0.0, 0.0, 0.0, 1.0]);
-    let empty = read_table(TableReader::new(), "a,b\n").unwrap();
+    let bare = CsvReader::new().header(false).delimiter(b';').kind("1", ColumnKind::Category);
+    let table = read_table(&bare, "1;10\n2;9\n").unwrap();
+    assert_eq!(table.labels("1").unwrap().names(), ["10", "9"]);
+    let chosen = CsvReader::new().select(["b"]).missing(["-"]);
+    let table = read_table(&chosen, "a,b\nx,-\ny,1\n").unwrap();
+    assert_eq!((table.names(), table.missing_counts()), (&["b".to_owned()][..], vec![("b", 1)]));
+    let empty = read_table(&CsvReader::new(), "a,b\n").unwrap();
     assert_eq!((empty.len(), empty.names().len()), (0, 2));
 }
 
 #[test]
 fn errors_of_a_table_name_row_and_column() {
-    let message = |reader: TableReader, text: &str| -> String {
-        let error: Error = read_table(reader, text).unwrap_err();
+    let message = |reader: CsvReader, text: &str| -> String {
+        let error: Error = read_table(&reader, text).unwrap_err();
         assert!(error.is_malformed());
         error.to_string()
     };
-    let plain = TableReader::new;
+    let plain = CsvReader::new;
+    let numbers = plain().kind("b", ColumnKind::Number);
     assert_eq!(
-        message(plain(), "a,b\n1,2\n3,four\n"),
+        message(numbers.clone(), "a,b\n1,2\n3,four\n"),
         "table.csv: row 3, column b: \"four\" is no finite number"
     );
-    assert!(message(plain(), "a,b\n1,inf\n").contains("row 2, column b"));
-    assert!(message(plain(), "a,b\n1,\n").contains("TableReader::missing"));
+    assert!(message(numbers, "a,b\n1,inf\n").contains("row 2, column b"));
+    assert!(message(plain().kind("b", ColumnKind::Bool), "a,b\n1,yes\n").contains("no boolean"));
     assert_eq!(
         message(plain(), "a,b\n1,2\n3\n"),
-        "table.csv: row 3: 1 cells where the first row has 2"
+        "table.csv: row 3: 1 cells where the header has 2"
     );
-    assert!(message(plain().label("c"), "a,b\n1,2\n").contains("no label column named \"c\""));
-    assert!(message(plain().label_index(2), "a,b\n1,2\n").contains("number 2"));
-    assert!(message(plain().label("b"), "a,b\n1,\n").contains("the label is empty"));
+    assert!(message(plain().header(false), "1,2\n3\n").contains("where the first row has 2"));
+    assert!(message(plain().select(["c"]), "a,b\n1,2\n").contains("no column \"c\""));
+    assert!(message(plain().kind("c", ColumnKind::Bool), "a,b\n1,2\n").contains("no column"));
+    assert!(message(plain(), "a,a\n1,2\n").contains("two columns are called \"a\""));
+    assert!(message(plain(), "").contains("the file has no rows"));
+    assert!(message(plain(), "a,b\n1,\"2\n3,4\n").contains("row 2: a quote is opened"));
+}
+
+#[test]
+fn chunks_of_a_file_are_the_file() {
+    let mut text = "n,word\n".to_owned();
+    (0..1000).for_each(|i| text.push_str(&format!("{i},\"w\n{}\"\n", i % 7)));
+    let whole = read_table(&CsvReader::new(), &text).unwrap();
+    let source = Source::from_bytes("table.csv", text.as_bytes());
+    let mut joined: Option<Table> = None;
+    for chunk in CsvReader::new().chunks(source, 300).unwrap() {
+        let chunk = chunk.unwrap();
+        joined = Some(joined.map_or(chunk.clone(), |table| table.followed_by(&chunk).unwrap()));
+    }
+    assert_eq!(joined.unwrap(), whole);
+    // A kind is found in the first chunk, and what does not suit it later is no silent change.
+    let source = Source::from_bytes("table.csv", b"n\n1\n2\nx\n");
+    let chunks: Vec<_> = CsvReader::new().chunks(source, 2).unwrap().collect();
+    assert_eq!(chunks.len(), 2);
+    assert!(chunks[1].as_ref().unwrap_err().to_string().contains("row 4, column n"));
+}
+
+#[test]
+fn a_table_survives_writing_and_reading() {
+    let texts = ["plain", "with, comma", "\"quoted\"", "two\nlines", " blanks "];
+    let table = Table::new()
+        .with("n", vec![0.1, -1e300, f64::NAN, 5e-324, 3.0])
+        .unwrap()
+        .with("a \"name\"", texts.to_vec())
+        .unwrap()
+        .with("flag", vec![true, false, true, true, false])
+        .unwrap();
+    let mut bytes = Vec::new();
+    table.write_csv(&mut bytes).unwrap();
+    let again = Table::read_csv(Source::from_bytes("t", &bytes)).unwrap();
+    assert_eq!(again.names(), table.names());
+    let bits = |t: &Table| t.numbers("n").unwrap().iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    assert_eq!(bits(&again), bits(&table));
+    assert_eq!(again.without(&["n"]).unwrap(), table.without(&["n"]).unwrap());
+    let lone = table.select(&["n"]).unwrap();
+    let mut bytes = Vec::new();
+    lone.write_csv(&mut bytes).unwrap();
+    assert_eq!(Table::read_csv(Source::from_bytes("t", &bytes)).unwrap().len(), 5);
 }
 
 #[test]
@@ -283,8 +328,12 @@ fn mutated_files_never_panic() {
     mutate(&labels, 3000, |bytes| drop(read_pair(&images, bytes)));
     let table = "a,b,c\n1,2,\"x\"\n3,4,y\n5,6,z\n";
     mutate(table.as_bytes(), 3000, |bytes| {
-        drop(TableReader::new().label("c").read(Source::from_bytes("t", bytes)));
-        drop(TableReader::new().header(false).missing(0.0).read(Source::from_bytes("t", bytes)));
+        drop(CsvReader::new().read(Source::from_bytes("t", bytes)));
+        drop(CsvReader::new().header(false).missing(["x"]).read(Source::from_bytes("t", bytes)));
+    });
+    let lines = "{\"a\": 1, \"b\": \"x\"}\n{\"a\": null, \"b\": \"y\"}\n";
+    mutate(lines.as_bytes(), 3000, |bytes| {
+        drop(JsonLinesReader::new().read(Source::from_bytes("t", bytes)));
     });
     let record = [&[3u8][..], &[7; 3072]].concat();
     mutate(&gzip(&record.repeat(2)), 300, |bytes| {

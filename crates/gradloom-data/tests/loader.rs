@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use gradloom_data::sampler::{BatchSampler, Bucketed, Sampler, WeightedSampler};
+use gradloom_data::text::LengthGroups;
 use gradloom_data::transform::{Identity, RandomCrop, RandomFlip, Scale};
 use gradloom_data::{Batch, Dataset, Error, ImageDataset, InMemory, Labelled, Loader, Result};
 use gradloom_tensor::Key;
@@ -148,4 +150,84 @@ fn rows_of_a_table_make_batches() {
     assert_eq!(batches[1].shape, [2, 3]);
     assert_eq!(batches[1].images, [2.0, 2.0, 2.0, 3.0, 3.0, 3.0]);
     assert_eq!(batches[2].labels, [4]);
+}
+
+#[test]
+fn a_sampler_gives_the_order_and_what_it_repeats_is_transformed_anew() {
+    let weights: Vec<f64> = (0..20).map(|i| if i == 3 { 1.0 } else { 0.0 }).collect();
+    let sampler = WeightedSampler::new(&weights).unwrap().count(50);
+    let noise = |sample: usize, key: Key| Ok((sample, key.words()));
+    let gather = |samples: Vec<(usize, [u32; 2])>| Ok(samples);
+    let loader = |workers| {
+        Loader::new(Numbers::new(20), noise, gather)
+            .batch_size(8)
+            .workers(workers)
+            .sampler(sampler.clone(), Key::new(4))
+    };
+    assert_eq!(loader(0).batch_count(), 7);
+    let all: Vec<_> = loader(0).epoch(1).flat_map(|batch| batch.unwrap()).collect();
+    assert_eq!((all.len(), all.iter().filter(|(sample, _)| *sample == 3).count()), (50, 50));
+    let keys: std::collections::HashSet<_> = all.iter().map(|(_, key)| key).collect();
+    assert_eq!(keys.len(), 50);
+    assert_eq!(loader(3).epoch(1).flat_map(|batch| batch.unwrap()).collect::<Vec<_>>(), all);
+    assert_eq!(loader(0).drop_last(true).batch_count(), 6);
+}
+
+#[test]
+fn batches_of_about_one_length_cover_the_dataset() {
+    let lengths: Vec<usize> = (0..100).map(|i| 1 + i * 37 % 60).collect();
+    let sampler = Bucketed::new(LengthGroups::new([20, 40, 60], 8), lengths.clone());
+    let loader = Loader::new(Numbers::new(100), Identity, |samples: Vec<usize>| Ok(samples))
+        .batch_sampler(sampler, Key::new(4));
+    let batches: Vec<Vec<usize>> = loader.epoch(0).map(Result::unwrap).collect();
+    assert_eq!(batches.len(), loader.batch_count());
+    let mut seen = batches.concat();
+    seen.sort_unstable();
+    assert!(seen.into_iter().eq(0..100));
+    assert_ne!(batches, loader.epoch(1).map(Result::unwrap).collect::<Vec<_>>());
+    let full = &batches[..batches.len() - 1];
+    let range = |batch: &Vec<usize>| {
+        let of = |index: &usize| lengths[*index].div_ceil(20);
+        batch.iter().map(of).max().unwrap() - batch.iter().map(of).min().unwrap()
+    };
+    // What is left over of a length joins the next, so a few batches have two.
+    assert!(full.iter().filter(|batch| range(batch) > 0).count() <= 2);
+}
+
+#[test]
+fn a_sampler_that_does_not_fit_is_an_error_of_the_epoch() {
+    struct Wrong(usize);
+    impl Sampler for Wrong {
+        fn order(&self, samples: usize, _key: Key, _epoch: u32) -> Result<Vec<usize>> {
+            Ok((self.0..self.0 + samples).collect())
+        }
+    }
+    impl BatchSampler for Wrong {
+        fn batch_count(&self, _samples: usize) -> usize {
+            2
+        }
+        fn batches(&self, _samples: usize, _key: Key, _epoch: u32) -> Result<Vec<Vec<usize>>> {
+            Ok(vec![vec![0]; self.0])
+        }
+    }
+    let loader = || Loader::new(Numbers::new(10), Identity, |samples: Vec<usize>| Ok(samples));
+    let mut epoch = loader().sampler(Wrong(1), Key::new(0)).epoch(0);
+    let error = epoch.next().unwrap().unwrap_err();
+    assert!(error.is_index_out_of_range(), "{error}");
+    assert!(epoch.next().is_none());
+    let short = WeightedSampler::new(&[1.0]).unwrap();
+    assert!(loader().sampler(short, Key::new(0)).epoch(0).next().unwrap().is_err());
+    let error = loader().batch_sampler(Wrong(3), Key::new(0)).epoch(0).next().unwrap().unwrap_err();
+    assert!(error.to_string().contains("gave 3 batches, but had said 2"), "{error}");
+}
+
+#[test]
+fn a_batch_larger_than_the_dataset_is_no_silent_epoch_of_nothing() {
+    let loader = Loader::new(Numbers::new(40), Identity, |samples: Vec<usize>| Ok(samples));
+    let loader = loader.batch_size(50);
+    assert_eq!(loader.epoch(0).count(), 1);
+    let message = loader.drop_last(true).epoch(0).next().unwrap().unwrap_err().to_string();
+    assert!(message.contains("no batch of 50 among 40 samples"), "{message}");
+    let empty = Loader::new(Numbers::new(0), Identity, |samples: Vec<usize>| Ok(samples));
+    assert_eq!(empty.drop_last(true).epoch(0).count(), 0);
 }

@@ -1,280 +1,292 @@
-//! CSV tables of numbers, with one column of class labels if wanted.
+//! CSV: rows of text to a [`Table`] of typed columns, whole or a chunk at a time, and back.
 //!
-//! Dates, nested values and guessing of types are absent on purpose: a cell is a number, or it is in
-//! the label column, or it is an error that names its row and column.
+//! The kind of a column is found from its values unless it is set. Dates stay text, which sorts as dates
+//! do if they begin with the year. Nested values are absent on purpose.
 
-use std::collections::BTreeSet;
+use std::io::Write;
 
-use crate::dataset::{Dataset, Labelled};
+use super::cells::{Cells, is_missing_by_default};
+use super::records::{Record, Records};
+use crate::table::{Column, ColumnKind, Table, Value};
 use crate::{Error, Result, Source, error};
 
-/// How to read a table.
+/// How to read a table. pandas: `read_csv`.
 ///
 /// ```
 /// use gradloom_data::Source;
-/// use gradloom_data::format::csv::TableReader;
+/// use gradloom_data::format::csv::CsvReader;
+/// use gradloom_data::table::ColumnKind;
 ///
-/// let text = "length,width,species\n5.1,3.5,setosa\n7.0,3.2,versicolor\n";
-/// let table = TableReader::new().label("species").read(Source::from_bytes("iris", text.as_bytes()))?;
-/// assert_eq!(table.row(1), Some(&[7.0, 3.2][..]));
-/// assert_eq!(table.labels(), [0, 1]);
+/// let text = "length,width,species,code\n5.1,3.5,setosa,007\n7.0,NA,versicolor,010\n";
+/// let source = Source::from_bytes("iris", text.as_bytes());
+/// let table = CsvReader::new().kind("species", ColumnKind::Category).read(source)?;
+/// assert_eq!(table.numbers("length")?, [5.1, 7.0]);
+/// assert!(table.numbers("width")?[1].is_nan());
+/// assert_eq!(table.categories("species")?.names(), ["setosa", "versicolor"]);
+/// // Leading zeros would be lost in a number, so this is text.
+/// assert_eq!(table.texts("code")?[0].as_deref(), Some("007"));
 /// # Ok::<(), gradloom_data::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct TableReader {
+pub struct CsvReader {
     header: bool,
     delimiter: u8,
-    label: Option<Column>,
-    missing: Option<f32>,
+    missing: Option<Vec<String>>,
+    kinds: Vec<(String, ColumnKind)>,
+    selected: Option<Vec<String>>,
 }
 
-#[derive(Clone, Debug)]
-enum Column {
-    Name(String),
-    Index(usize),
-    Last,
-}
-
-impl Default for TableReader {
+impl Default for CsvReader {
     fn default() -> Self {
-        TableReader::new()
+        CsvReader::new()
     }
 }
 
-impl TableReader {
-    /// Comma-separated, with a header row, all columns numbers, no cell empty.
+impl CsvReader {
+    /// Comma-separated, with a header row; the kinds of columns are found from their values.
     pub fn new() -> Self {
-        TableReader { header: true, delimiter: b',', label: None, missing: None }
+        CsvReader {
+            header: true,
+            delimiter: b',',
+            missing: None,
+            kinds: Vec::new(),
+            selected: None,
+        }
     }
 
-    /// Whether the first row holds the names of the columns.
+    /// Whether the first row holds the names of the columns. Without, they are called `0`, `1`...
     #[must_use]
     pub fn header(mut self, header: bool) -> Self {
         self.header = header;
         self
     }
 
-    /// The byte between cells: `b';'`, `b'\t'`.
+    /// The byte between cells: `b';'`, `b'\t'`. pandas: `sep`.
+    ///
+    /// # Panics
+    /// If it is a quote, a line end, or no ASCII.
     #[must_use]
+    #[track_caller]
     pub fn delimiter(mut self, delimiter: u8) -> Self {
+        let fits = delimiter.is_ascii() && !b"\"\r\n".contains(&delimiter);
+        assert!(fits, "csv: the delimiter {:?} is no delimiter", char::from(delimiter));
         self.delimiter = delimiter;
         self
     }
 
-    /// The column with this name holds class labels.
+    /// The cells that stand for nothing, instead of empty ones, `NA`, `N/A`, `NaN`, `nan`, `null`, `NULL`,
+    /// `None`, `?` and `#N/A`. pandas: `na_values`.
     #[must_use]
-    pub fn label(mut self, name: impl Into<String>) -> Self {
-        self.label = Some(Column::Name(name.into()));
+    pub fn missing<S: Into<String>>(mut self, markers: impl IntoIterator<Item = S>) -> Self {
+        self.missing = Some(markers.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Column number `index` (from 0) holds class labels.
+    /// What the values of a column are, instead of finding out. pandas: `dtype`.
     #[must_use]
-    pub fn label_index(mut self, index: usize) -> Self {
-        self.label = Some(Column::Index(index));
+    pub fn kind(mut self, column: impl Into<String>, kind: ColumnKind) -> Self {
+        self.kinds.push((column.into(), kind));
         self
     }
 
-    /// The last column holds class labels.
+    /// Only these columns, in this order. pandas: `usecols`.
     #[must_use]
-    pub fn label_last(mut self) -> Self {
-        self.label = Some(Column::Last);
-        self
-    }
-
-    /// Reads empty cells, `NA`, `NaN` and `?` as `value` (which may be NaN) instead of refusing them.
-    #[must_use]
-    pub fn missing(mut self, value: f32) -> Self {
-        self.missing = Some(value);
+    pub fn select<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
+        self.selected = Some(columns.into_iter().map(Into::into).collect());
         self
     }
 
     /// Reads a table, plain or gzipped.
     ///
     /// # Errors
-    /// If a row has another number of cells than the first, a cell is no finite number, a label is
-    /// empty, the label column does not exist, or the table is larger than the source's limit.
+    /// If a row has another number of cells than the first, a quote is not closed, a cell does not suit
+    /// the kind that was set for its column, a column that is named does not exist or occurs twice, the
+    /// text is not UTF-8, or the table is larger than the source's limit.
     pub fn read<'a>(&self, source: impl Into<Source<'a>>) -> Result<Table> {
-        let mut input = source.into().open()?;
-        let text = input.rest()?;
-        let file = input.name();
-        let mut reader = csv::ReaderBuilder::new()
-            .has_headers(self.header)
-            .delimiter(self.delimiter)
-            .trim(csv::Trim::All)
-            .from_reader(&text[..]);
-        let mut header = None;
-        if self.header {
-            let names = reader.headers().map_err(|error| parse_error(file, &error))?;
-            header = Some(names.iter().map(str::to_owned).collect::<Vec<String>>());
+        let mut chunks = self.chunks(source, usize::MAX)?;
+        match chunks.next() {
+            Some(table) => table,
+            None => chunks.empty(),
         }
-        let mut columns = None;
-        let mut features = Vec::new();
-        let mut labels: Vec<String> = Vec::new();
-        let mut rows = 0;
-        let mut record = csv::StringRecord::new();
-        while reader.read_record(&mut record).map_err(|error| parse_error(file, &error))? {
-            let row = record.position().map_or(0, csv::Position::line);
-            if columns.is_none() {
-                columns = Some(self.columns(file, header.take(), record.len())?);
-            }
-            let Some((names, label_at)) = &columns else { continue };
-            rows += 1;
-            for (cell, (index, name)) in record.iter().zip(names.iter().enumerate()) {
-                if Some(index) == *label_at {
-                    if cell.is_empty() {
-                        return Err(error::table(file, row, Some(name), "the label is empty"));
-                    }
-                    labels.push(cell.to_owned());
-                } else {
-                    features.push(self.number(file, row, name, cell)?);
-                }
-            }
-        }
-        let (mut names, label_at) = match columns {
-            Some(columns) => columns,
-            None => {
-                let width = header.as_ref().map_or(0, Vec::len);
-                self.columns(file, header, width)?
-            }
+    }
+
+    /// Reads tables of at most `rows` rows, one after another, so that a file may be larger than the
+    /// memory; raise [`Source::limit`] for it. Kinds that are not set are found in the first chunk, and
+    /// a later cell that does not suit them is an error. pandas: `read_csv(chunksize=rows)`.
+    ///
+    /// # Errors
+    /// If the header cannot be read, or has no column that was named.
+    ///
+    /// # Panics
+    /// If `rows` is zero.
+    #[track_caller]
+    pub fn chunks<'a>(&self, source: impl Into<Source<'a>>, rows: usize) -> Result<CsvChunks<'a>> {
+        assert!(rows > 0, "csv: chunks of no rows");
+        let mut records = Records::new(source.into().open()?, self.delimiter);
+        let mut record = Record::default();
+        let begun = records.read(&mut record)?;
+        let file = records.name().to_owned();
+        let header: Vec<String> = match (begun, self.header) {
+            (true, true) => record.cells().map(str::to_owned).collect(),
+            (true, false) => (0..record.len()).map(|index| index.to_string()).collect(),
+            (false, _) => return Err(error::table(&file, 1, None, "the file has no rows")),
         };
-        if let Some(label_at) = label_at {
-            names.remove(label_at);
+        let mut distinct = std::collections::HashSet::new();
+        if let Some(name) = header.iter().find(|name| !distinct.insert(*name)) {
+            return Err(error::table(
+                &file,
+                record.line(),
+                None,
+                format!("two columns are called {name:?}"),
+            ));
         }
-        let (labels, classes) = number_classes(labels);
-        Ok(Table { names, features, labels, classes, rows })
-    }
-
-    /// Names of all columns, and where the labels are.
-    fn columns(
-        &self,
-        file: &str,
-        header: Option<Vec<String>>,
-        width: usize,
-    ) -> Result<(Vec<String>, Option<usize>)> {
-        let names = header.unwrap_or_else(|| (0..width).map(|index| index.to_string()).collect());
-        let label_at = match &self.label {
-            None => None,
-            Some(Column::Last) => names.len().checked_sub(1),
-            Some(Column::Index(index)) => Some(*index).filter(|&index| index < names.len()),
-            Some(Column::Name(name)) => names.iter().position(|candidate| candidate == name),
+        let place = |name: &String| {
+            header.iter().position(|candidate| candidate == name).ok_or_else(|| {
+                let message = format!("no column {name:?}; the columns are {header:?}");
+                error::table(&file, record.line(), None, message)
+            })
         };
-        if label_at.is_none()
-            && let Some(label) = &self.label
-        {
-            let wanted = match label {
-                Column::Name(name) => format!("named {name:?}"),
-                Column::Index(index) => format!("number {index}"),
-                Column::Last => "at all".to_owned(),
-            };
-            let message = format!("no label column {wanted}; the columns are {names:?}");
-            return Err(error::table(file, 1, None, message));
+        let chosen = match &self.selected {
+            Some(names) => names.iter().map(place).collect::<Result<Vec<usize>>>()?,
+            None => (0..header.len()).collect(),
+        };
+        let mut kinds = vec![None; header.len()];
+        for (name, kind) in &self.kinds {
+            kinds[place(name)?] = Some(*kind);
         }
-        Ok((names, label_at))
-    }
-
-    fn number(&self, file: &str, row: u64, column: &str, cell: &str) -> Result<f32> {
-        if let Some(value) = self.missing
-            && matches!(cell, "" | "?" | "NA" | "N/A" | "NaN" | "nan")
-        {
-            return Ok(value);
-        }
-        match cell.parse::<f32>() {
-            Ok(value) if value.is_finite() => Ok(value),
-            _ if cell.is_empty() => Err(error::table(
-                file,
-                row,
-                Some(column),
-                "the cell is empty; set TableReader::missing to accept that",
-            )),
-            _ => {
-                let shown: String = cell.chars().take(40).collect();
-                let message = format!("{shown:?} is no finite number");
-                Err(error::table(file, row, Some(column), message))
-            }
-        }
+        let pending = (!self.header).then(|| std::mem::take(&mut record));
+        let (reader, width) = (self.clone(), header.len());
+        Ok(CsvChunks {
+            reader,
+            records,
+            file,
+            header,
+            chosen,
+            kinds,
+            pending,
+            width,
+            rows,
+            done: false,
+        })
     }
 }
 
-/// Classes in numerical order if all are integers, else in alphabetical order, and each row's class.
-fn number_classes(labels: Vec<String>) -> (Vec<i32>, Vec<String>) {
-    let distinct: BTreeSet<&String> = labels.iter().collect();
-    let mut classes: Vec<String> = distinct.into_iter().cloned().collect();
-    if classes.iter().all(|class| class.parse::<i64>().is_ok()) {
-        classes.sort_by_key(|class| class.parse::<i64>().unwrap_or_default());
-    }
-    let index: std::collections::BTreeMap<&String, i32> = classes.iter().zip(0i32..).collect();
-    let numbers =
-        labels.iter().map(|label| index.get(label).copied().unwrap_or_default()).collect();
-    (numbers, classes)
-}
-
-fn parse_error(file: &str, error: &csv::Error) -> Error {
-    let row = error.position().map_or(0, csv::Position::line);
-    let message = match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("{len} cells where the first row has {expected_len}")
-        }
-        csv::ErrorKind::Utf8 { .. } => "the text is not UTF-8".to_owned(),
-        _ => error.to_string(),
-    };
-    error::table(file, row, None, message)
-}
-
-/// Rows of numbers, perhaps with a class each.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Table {
-    names: Vec<String>,
-    features: Vec<f32>,
-    labels: Vec<i32>,
-    classes: Vec<String>,
+/// Tables of some rows each, of one file. The first error ends it.
+pub struct CsvChunks<'a> {
+    reader: CsvReader,
+    records: Records<'a>,
+    file: String,
+    header: Vec<String>,
+    chosen: Vec<usize>,
+    kinds: Vec<Option<ColumnKind>>,
+    pending: Option<Record>,
+    width: usize,
     rows: usize,
+    done: bool,
+}
+
+impl CsvChunks<'_> {
+    fn chunk(&mut self) -> Result<Option<Table>> {
+        let mut columns: Vec<Cells> = self.chosen.iter().map(|_| Cells::default()).collect();
+        let mut places = vec![None; self.width];
+        for (column, &place) in self.chosen.iter().enumerate() {
+            places[place] = Some(column);
+        }
+        let mut record = Record::default();
+        let mut rows = 0;
+        while rows < self.rows {
+            match self.pending.take() {
+                Some(pending) => record = pending,
+                None if self.records.read(&mut record)? => {}
+                None => break,
+            }
+            if record.len() != self.width {
+                let what = if self.reader.header { "the header" } else { "the first row" };
+                let message = format!("{} cells where {what} has {}", record.len(), self.width);
+                return Err(error::table(&self.file, record.line(), None, message));
+            }
+            for (cell, place) in record.cells().zip(&places) {
+                let Some(column) = *place else { continue };
+                let missing = match &self.reader.missing {
+                    Some(markers) => markers.iter().any(|marker| marker == cell),
+                    None => is_missing_by_default(cell),
+                };
+                columns[column].push((!missing).then_some(cell), record.line());
+            }
+            rows += 1;
+        }
+        if rows == 0 { Ok(None) } else { self.table(columns).map(Some) }
+    }
+
+    fn table(&mut self, columns: Vec<Cells>) -> Result<Table> {
+        let mut table = Table::new();
+        for (cells, &place) in columns.into_iter().zip(&self.chosen) {
+            let name = &self.header[place];
+            let kind = *self.kinds[place].get_or_insert_with(|| cells.kind());
+            let column = cells
+                .column(kind)
+                .map_err(|(line, message)| error::table(&self.file, line, Some(name), message))?;
+            table = table.with(name.clone(), column)?;
+        }
+        Ok(table)
+    }
+
+    /// The table of a file with a header and nothing else.
+    fn empty(&mut self) -> Result<Table> {
+        let columns = self.chosen.iter().map(|_| Cells::default()).collect();
+        self.table(columns)
+    }
+}
+
+impl Iterator for CsvChunks<'_> {
+    type Item = Result<Table>;
+
+    fn next(&mut self) -> Option<Result<Table>> {
+        if self.done {
+            return None;
+        }
+        let chunk = self.chunk().transpose();
+        self.done = !matches!(chunk, Some(Ok(_)));
+        chunk
+    }
 }
 
 impl Table {
-    /// Names of the columns without the label column; their numbers if there was no header.
-    pub fn names(&self) -> &[String] {
-        &self.names
+    /// Reads a CSV file as [`CsvReader::new`] does.
+    ///
+    /// # Errors
+    /// As [`CsvReader::read`].
+    pub fn read_csv<'a>(source: impl Into<Source<'a>>) -> Result<Table> {
+        CsvReader::new().read(source)
     }
 
-    /// All numbers, row by row.
-    pub fn features(&self) -> &[f32] {
-        &self.features
-    }
-
-    /// The numbers of one row.
-    pub fn row(&self, index: usize) -> Option<&[f32]> {
-        let width = self.names.len();
-        if index >= self.rows {
-            return None;
+    /// Writes the table as CSV with a header; what is missing is empty. pandas: `to_csv`.
+    ///
+    /// # Errors
+    /// If writing fails.
+    pub fn write_csv(&self, mut writer: impl Write) -> Result<()> {
+        let cell = |text: &str| {
+            let bare =
+                !text.contains(['"', ',', '\r', '\n']) && text.trim() == text && !text.is_empty();
+            if bare { text.to_owned() } else { format!("\"{}\"", text.replace('"', "\"\"")) }
+        };
+        let mut line = |cells: Vec<String>| {
+            let written = writeln!(writer, "{}", cells.join(","));
+            written.map_err(|error| Error::from(error).context("csv: writing failed"))
+        };
+        line(self.names().iter().map(|name| cell(name)).collect())?;
+        for row in 0..self.len() {
+            let written = |column: &Column| match column.value(row) {
+                // A blank line would be no row, so a lone missing cell is quoted.
+                Value::Missing if self.columns().len() == 1 => "\"\"".to_owned(),
+                Value::Missing => String::new(),
+                Value::Text(text) => cell(text),
+                // Large numbers with an exponent: as many digits they would be read as identifiers.
+                Value::Number(number) if number.abs() >= 1e15 => format!("{number:e}"),
+                value => value.to_string(),
+            };
+            line(self.columns().iter().map(written).collect())?;
         }
-        self.features.get(index * width..(index + 1) * width)
-    }
-
-    /// Each row's class as an index into [`classes`](Table::classes); empty without a label column.
-    pub fn labels(&self) -> &[i32] {
-        &self.labels
-    }
-
-    /// The distinct labels: in numerical order if all are integers, else in alphabetical order.
-    pub fn classes(&self) -> &[String] {
-        &self.classes
-    }
-}
-
-impl Dataset for Table {
-    type Item = Labelled<Vec<f32>>;
-
-    fn len(&self) -> usize {
-        self.rows
-    }
-
-    /// One row; its label is 0 if the table has no label column.
-    fn get(&self, index: usize) -> Result<Self::Item> {
-        let row = self
-            .row(index)
-            .ok_or_else(|| Error::sample_out_of_range("table", index, self.len()))?;
-        let label = self.labels.get(index).copied().unwrap_or_default();
-        Ok(Labelled { input: row.to_vec(), label })
+        Ok(())
     }
 }

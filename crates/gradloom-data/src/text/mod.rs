@@ -8,10 +8,12 @@ mod token_batch;
 
 mod masked_tokens;
 mod sentence_pairs;
+mod token_dropout;
 mod token_stream;
 
 pub use length_groups::{LengthGroup, LengthGroups};
 pub use masked_tokens::{IGNORED, MaskedText, MaskedTokens};
 pub use sentence_pairs::{SentencePair, SentencePairs};
 pub use token_batch::TokenBatch;
+pub use token_dropout::TokenDropout;
 pub use token_stream::TokenStream;

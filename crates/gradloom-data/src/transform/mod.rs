@@ -1,18 +1,44 @@
-//! Transforms of one sample: pictures cropped, flipped, rotated, scaled and normalised.
+//! Transforms of one sample: pictures cropped, resized, turned, coloured, hidden in part, scaled and
+//! normalised; and mixing of a batch.
 //!
 //! A transform gets a key of its own for each sample and epoch, so what it draws does not depend on
-//! which thread ran it, or in which order. Transforms of whole batches on the device are ordinary
-//! tensor ops and absent here.
+//! which thread ran it, or in which order. Random transforms stand on functions without chance ([`resize`],
+//! [`rotate`], [`adjust_hue`]), which name what they equal. Transforms of whole batches on the device are
+//! ordinary tensor ops and absent here.
 
+mod colour;
 mod crop;
+mod erase;
+mod filters;
 mod flip;
+mod mix;
 mod normalize;
+mod rand_augment;
+mod resize;
+mod resized_crop;
 mod rotate;
+mod spectrogram;
+mod warp;
 
+pub use crate::interpolation::Interpolation;
+pub use colour::{
+    ColorJitter, Grayscale, adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation,
+    greyscale,
+};
 pub use crop::RandomCrop;
-pub use flip::RandomFlip;
+pub use erase::{Cutout, RandomErasing};
+pub use filters::{
+    GaussianBlur, adjust_sharpness, autocontrast, equalize, gaussian_blur, posterize, solarize,
+};
+pub use flip::{RandomFlip, RandomVerticalFlip};
+pub use mix::{Mix, Mixing, SoftBatch, one_hot};
 pub use normalize::{Normalize, Scale};
-pub use rotate::RandomRotation;
+pub use rand_augment::RandAugment;
+pub use resize::{Resize, resize};
+pub use resized_crop::{CenterCrop, RandomResizedCrop, crop};
+pub use rotate::{RandomAffine, RandomPerspective, RandomRotation};
+pub use spectrogram::SpecAugment;
+pub use warp::{Affine, affine, perspective, rotate};
 
 use crate::Result;
 use crate::dataset::Labelled;
@@ -84,6 +110,9 @@ transform_of_tuple!(A, B: A; B);
 transform_of_tuple!(A, B: A, C: B; C);
 transform_of_tuple!(A, B: A, C: B, D: C; D);
 transform_of_tuple!(A, B: A, C: B, D: C, E: D; E);
+transform_of_tuple!(A, B: A, C: B, D: C, E: D, F: E; F);
+transform_of_tuple!(A, B: A, C: B, D: C, E: D, F: E, G: F; G);
+transform_of_tuple!(A, B: A, C: B, D: C, E: D, F: E, G: F, H: G; H);
 
 /// Applies a transform to the input of a labelled sample.
 #[derive(Clone, Debug)]

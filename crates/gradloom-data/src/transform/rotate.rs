@@ -1,19 +1,23 @@
-//! [`RandomRotation`]: a small turn around the centre.
+//! [`RandomRotation`], [`RandomAffine`] and [`RandomPerspective`]: pictures turned, moved, sheared and seen
+//! askew at random.
 
+use super::warp::{Affine, affine, perspective, rotate};
+use crate::interpolation::Interpolation;
 use crate::random::RandomStream;
 use crate::{Image, Pixel, Result, Transform};
 use gradloom_tensor::Key;
 
-/// Turns an image around its centre by a random angle; bilinear, zeros where nothing was.
+/// Turns an image around its centre by a random angle; zeros where nothing was.
 ///
-/// PyTorch: `torchvision.transforms.RandomRotation(degrees, InterpolationMode.BILINEAR)`.
+/// torchvision: `RandomRotation(degrees, InterpolationMode.BILINEAR)`.
 #[derive(Clone, Copy, Debug)]
 pub struct RandomRotation {
     degrees_max: f32,
+    interpolation: Interpolation,
 }
 
 impl RandomRotation {
-    /// Angles between `-degrees_max` and `degrees_max`, each equally likely.
+    /// Angles between `-degrees_max` and `degrees_max`, each equally likely, bilinear.
     ///
     /// # Panics
     /// If it is negative or not finite.
@@ -21,7 +25,14 @@ impl RandomRotation {
     pub fn degrees(degrees_max: f32) -> Self {
         let fits = degrees_max >= 0.0 && degrees_max.is_finite();
         assert!(fits, "random rotation: {degrees_max} degrees");
-        RandomRotation { degrees_max }
+        RandomRotation { degrees_max, interpolation: Interpolation::Bilinear }
+    }
+
+    /// Nearest or bilinear.
+    #[must_use]
+    pub fn interpolation(mut self, interpolation: Interpolation) -> Self {
+        self.interpolation = interpolation;
+        self
     }
 }
 
@@ -30,58 +41,178 @@ impl<T: Pixel> Transform<Image<T>> for RandomRotation {
 
     fn apply(&self, image: Image<T>, key: Key) -> Result<Image<T>> {
         let degrees = RandomStream::new(key).uniform(-self.degrees_max, self.degrees_max);
-        rotate(&image, degrees)
+        rotate(&image, f64::from(degrees), self.interpolation, T::default())
     }
 }
 
-/// Turns counter-clockwise by `degrees`.
-fn rotate<T: Pixel>(image: &Image<T>, degrees: f32) -> Result<Image<T>> {
-    let [_, height, width] = image.size();
-    let (sine, cosine) = degrees.to_radians().sin_cos();
-    let centre = ((height as f32 - 1.0) / 2.0, (width as f32 - 1.0) / 2.0);
-    let mut pixels = Vec::with_capacity(image.pixels().len());
-    for plane in image.pixels().chunks_exact((height * width).max(1)) {
-        let at = |row: f32, column: f32| -> f32 {
-            let inside =
-                row >= 0.0 && column >= 0.0 && row < height as f32 && column < width as f32;
-            if inside { plane[row as usize * width + column as usize].to_f32() } else { 0.0 }
-        };
-        for index in 0..plane.len() {
-            let (y, x) = ((index / width) as f32 - centre.0, (index % width) as f32 - centre.1);
-            let row = centre.0 + y * cosine + x * sine;
-            let column = centre.1 - y * sine + x * cosine;
-            let (top, left) = (row.floor(), column.floor());
-            let (down, right) = (row - top, column - left);
-            let upper = at(top, left) * (1.0 - right) + at(top, left + 1.0) * right;
-            let lower = at(top + 1.0, left) * (1.0 - right) + at(top + 1.0, left + 1.0) * right;
-            pixels.push(T::from_f32(upper * (1.0 - down) + lower * down));
+/// Turns, moves, scales and shears at random; zeros where nothing was.
+///
+/// torchvision: `RandomAffine(degrees, translate, scale, shear)`.
+#[derive(Clone, Copy, Debug)]
+pub struct RandomAffine {
+    degrees: f32,
+    translate: (f32, f32),
+    scale: (f32, f32),
+    shear: f32,
+    interpolation: Interpolation,
+}
+
+impl RandomAffine {
+    /// Turns by up to `degrees` either way, with nearest pixels.
+    ///
+    /// # Panics
+    /// If it is negative or not finite.
+    #[track_caller]
+    pub fn new(degrees: f32) -> Self {
+        assert!(degrees >= 0.0 && degrees.is_finite(), "random affine: {degrees} degrees");
+        RandomAffine {
+            degrees,
+            translate: (0.0, 0.0),
+            scale: (1.0, 1.0),
+            shear: 0.0,
+            interpolation: Interpolation::Nearest,
         }
     }
-    Image::new(pixels, image.size())
+
+    /// Moves by up to these shares of the width and the height either way.
+    ///
+    /// # Panics
+    /// If a share is not within `0..=1`.
+    #[must_use]
+    #[track_caller]
+    pub fn translate(mut self, width: f32, height: f32) -> Self {
+        let fits = (0.0..=1.0).contains(&width) && (0.0..=1.0).contains(&height);
+        assert!(fits, "random affine: translations by {width} and {height} of the sides");
+        self.translate = (width, height);
+        self
+    }
+
+    /// Scales by a factor between these two.
+    ///
+    /// # Panics
+    /// If they are not positive and in order.
+    #[must_use]
+    #[track_caller]
+    pub fn scale(mut self, low: f32, high: f32) -> Self {
+        assert!(
+            0.0 < low && low <= high && high.is_finite(),
+            "random affine: scales {low} to {high}"
+        );
+        self.scale = (low, high);
+        self
+    }
+
+    /// Shears along x by up to this many degrees either way.
+    ///
+    /// # Panics
+    /// If it is not within `0..90`.
+    #[must_use]
+    #[track_caller]
+    pub fn shear(mut self, degrees: f32) -> Self {
+        assert!((0.0..90.0).contains(&degrees), "random affine: shears of {degrees} degrees");
+        self.shear = degrees;
+        self
+    }
+
+    /// Nearest or bilinear.
+    #[must_use]
+    pub fn interpolation(mut self, interpolation: Interpolation) -> Self {
+        self.interpolation = interpolation;
+        self
+    }
+}
+
+impl<T: Pixel> Transform<Image<T>> for RandomAffine {
+    type Output = Image<T>;
+
+    fn apply(&self, image: Image<T>, key: Key) -> Result<Image<T>> {
+        let mut stream = RandomStream::new(key);
+        let mut within = |most: f32| f64::from(stream.uniform(-most, most));
+        let degrees = within(self.degrees);
+        let across = within(self.translate.0 * image.width() as f32).round();
+        let down = within(self.translate.1 * image.height() as f32).round();
+        let shear = within(self.shear);
+        let scale = f64::from(stream.uniform(self.scale.0, self.scale.1));
+        let map =
+            Affine { degrees, translate: (across, down), scale, shear: (shear, 0.0), centre: None };
+        affine(&image, &map, self.interpolation, T::default())
+    }
+}
+
+/// Moves the corners of an image inwards at random; zeros where nothing was.
+///
+/// torchvision: `RandomPerspective(distortion_scale, p)`.
+#[derive(Clone, Copy, Debug)]
+pub struct RandomPerspective {
+    distortion: f32,
+    probability: f32,
+}
+
+impl RandomPerspective {
+    /// Corners move by up to half of `distortion` of the sides, with some probability.
+    ///
+    /// # Panics
+    /// If a number is not within `0..=1`.
+    #[track_caller]
+    pub fn new(distortion: f32, probability: f32) -> Self {
+        let fits = (0.0..=1.0).contains(&distortion) && (0.0..=1.0).contains(&probability);
+        assert!(fits, "random perspective: distortion {distortion}, probability {probability}");
+        RandomPerspective { distortion, probability }
+    }
+}
+
+impl<T: Pixel> Transform<Image<T>> for RandomPerspective {
+    type Output = Image<T>;
+
+    fn apply(&self, image: Image<T>, key: Key) -> Result<Image<T>> {
+        let mut stream = RandomStream::new(key);
+        let [_, height, width] = image.size();
+        if !stream.chance(self.probability) || height < 2 || width < 2 {
+            return Ok(image);
+        }
+        let (right, bottom) = ((width - 1) as f64, (height - 1) as f64);
+        let room = |size: usize| (f64::from(self.distortion) * (size / 2) as f64) as usize;
+        let mut inwards = |size: usize| stream.below(room(size) + 1) as f64;
+        let from = [(0.0, 0.0), (right, 0.0), (right, bottom), (0.0, bottom)];
+        let to = [
+            (inwards(width), inwards(height)),
+            (right - inwards(width), inwards(height)),
+            (right - inwards(width), bottom - inwards(height)),
+            (inwards(width), bottom - inwards(height)),
+        ];
+        // Corners that meet have no map; the picture stays as it is then.
+        match perspective(&image, from, to, Interpolation::Bilinear, T::default()) {
+            Ok(image) => Ok(image),
+            Err(_) => Ok(image),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::rotate;
-    use crate::Image;
+    use super::{RandomAffine, RandomPerspective, RandomRotation};
+    use crate::{Image, Transform};
+    use gradloom_tensor::Key;
 
     #[test]
-    fn no_angle_changes_nothing_and_quarter_turns_move_corners() {
-        let image = Image::new((1..=9).map(|v| v as f32).collect::<Vec<f32>>(), [1, 3, 3]).unwrap();
-        assert_eq!(rotate(&image, 0.0).unwrap(), image);
-        let turned = rotate(&image, 90.0).unwrap();
-        // Counter-clockwise: the right column becomes the top row.
-        let expected = [3.0, 6.0, 9.0, 2.0, 5.0, 8.0, 1.0, 4.0, 7.0];
-        for (got, want) in turned.pixels().iter().zip(expected) {
-            assert!((got - want).abs() < 1e-4, "{:?}", turned.pixels());
-        }
-    }
-
-    #[test]
-    fn bytes_are_rounded_and_corners_become_empty() {
-        let image = Image::new(vec![200u8; 25], [1, 5, 5]).unwrap();
-        let turned = rotate(&image, 45.0).unwrap();
-        assert_eq!(turned.pixels()[12], 200);
-        assert!(turned.pixels()[0] < 100);
+    fn no_room_changes_nothing_and_room_does() {
+        let image = Image::new((0..200).collect::<Vec<u8>>(), [2, 10, 10]).unwrap();
+        let changed = |transform: &dyn Transform<Image, Output = Image>| {
+            (0..50)
+                .filter(|&seed| transform.apply(image.clone(), Key::new(seed)).unwrap() != image)
+                .count()
+        };
+        assert_eq!(changed(&RandomRotation::degrees(0.0)), 0);
+        assert_eq!(changed(&RandomAffine::new(0.0)), 0);
+        assert_eq!(changed(&RandomPerspective::new(0.5, 0.0)), 0);
+        assert!(changed(&RandomRotation::degrees(20.0)) > 40);
+        let all = RandomAffine::new(20.0).translate(0.2, 0.2).scale(0.7, 1.3).shear(20.0);
+        assert!(changed(&all) > 45);
+        assert!(changed(&RandomPerspective::new(1.0, 1.0)) > 40);
+        let tiny = Image::new(vec![1u8], [1, 1, 1]).unwrap();
+        assert_eq!(
+            RandomPerspective::new(1.0, 1.0).apply(tiny.clone(), Key::new(0)).unwrap(),
+            tiny
+        );
     }
 }

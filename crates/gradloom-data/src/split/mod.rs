@@ -1,4 +1,13 @@
-//! Splits into training and test samples, drawn from a key: at random, or the same share of every class.
+//! Splits into training and test samples: at random, by class, by group, by time, and folds. What is
+//! random is drawn from a key.
+
+mod class_weights;
+mod folds;
+mod grouped;
+
+pub use class_weights::{class_weights, sample_weights};
+pub use folds::{Fold, TimeSeriesSplit, group_k_fold, k_fold, stratified_k_fold};
+pub use grouped::grouped_indices;
 
 use crate::random::RandomStream;
 use crate::{Error, Result};
@@ -32,7 +41,8 @@ pub fn split_indices(len: usize, train_len: usize, key: Key) -> Result<(Vec<usiz
 /// allow: classes with the largest remainder get one more until `train_len` is reached.
 ///
 /// # Errors
-/// If there are fewer than `train_len` labels.
+/// If there are fewer than `train_len` labels, all are of one class, or a class has one sample, which
+/// cannot be in both parts.
 pub fn stratified_indices(
     labels: &[i32],
     train_len: usize,
@@ -42,6 +52,17 @@ pub fn stratified_indices(
     let mut classes = std::collections::BTreeMap::<i32, Vec<usize>>::new();
     for index in train.into_iter().chain(test) {
         classes.entry(labels[index]).or_default().push(index);
+    }
+    if 0 < train_len && train_len < labels.len() {
+        if classes.len() < 2 {
+            return Err(one_class("stratified split", labels));
+        }
+        if let Some((class, _)) = classes.iter().find(|(_, samples)| samples.len() < 2) {
+            return Err(Error::invalid(format!(
+                "stratified split: class {class} has one sample, which cannot be in both parts; leave it \
+                 out or use split_indices"
+            )));
+        }
     }
     let share = |count: usize| train_len as u128 * count as u128;
     let total = labels.len().max(1) as u128;
@@ -64,6 +85,14 @@ pub fn stratified_indices(
     stream.shuffle(&mut train);
     stream.shuffle(&mut test);
     Ok((train, test))
+}
+
+fn one_class(op: &str, labels: &[i32]) -> Error {
+    Error::invalid(format!(
+        "{op}: all {} labels are class {}; check the labels, or split without them",
+        labels.len(),
+        labels[0]
+    ))
 }
 
 #[cfg(test)]
@@ -89,5 +118,13 @@ mod tests {
         let (train, test) = stratified_indices(&[], 0, Key::new(5)).unwrap();
         assert!(train.is_empty() && test.is_empty());
         assert!(stratified_indices(&[1], 2, Key::new(5)).is_err());
+    }
+
+    #[test]
+    fn classes_that_cannot_be_in_both_parts_are_refused() {
+        let message =
+            |labels: &[i32]| stratified_indices(labels, 2, Key::new(5)).unwrap_err().to_string();
+        assert!(message(&[3; 4]).contains("all 4 labels are class 3"));
+        assert!(message(&[0, 0, 0, 9]).contains("class 9 has one sample"));
     }
 }
