@@ -9,6 +9,7 @@ pub mod random;
 pub mod dataset;
 mod image;
 pub mod image_dataset;
+pub mod tensor_dataset;
 pub mod split;
 
 pub mod cifar;
@@ -32,4 +33,5 @@ pub use image_dataset::ImageDataset;
 pub use loader::{Epoch, Loader};
 pub use source::Source;
 pub use split::Split;
+pub use tensor_dataset::TensorDataset;
 pub use transform::Transform;

@@ -1,0 +1,6 @@
+//! A run that was stopped or killed at any moment and goes on ends with the same bits as one that was not.
+
+mod damage;
+mod kills;
+mod runs;
+mod stops;
