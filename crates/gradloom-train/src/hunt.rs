@@ -3,7 +3,7 @@
 //! The step is run once more and every value of its graph is looked at, on any device. From the result the way
 //! goes back along values that are not finite, to one that was made of finite ones.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use gradloom_nn::{Module, ModuleExt};
 use gradloom_tensor::{Op, State, Tensor, eval};
@@ -26,9 +26,18 @@ enum Fault {
 /// If the values cannot be computed.
 pub(crate) fn first_fault(result: &Tensor, model: &dyn Module) -> Result<Option<String>> {
     let nodes = nodes_behind(result);
-    let faults = faults(&nodes)?;
-    let Some(found) = origin_of_fault(result, &faults) else { return Ok(None) };
-    Ok(Some(describe(&found, &faults, model)))
+    let history = History { faults: faults(&nodes)?, nodes };
+    let Some(found) = history.origin_of_fault(result) else { return Ok(None) };
+    Ok(Some(history.describe(&found, model)))
+}
+
+/// A node with what it is made of, which a detached one forgets when it is evaluated.
+type Nodes = BTreeMap<u64, (Tensor, Vec<Tensor>)>;
+
+/// All that a value was made of, and what of it is not finite.
+struct History {
+    nodes: Nodes,
+    faults: BTreeMap<u64, Fault>,
 }
 
 /// What a node is made of: its operands, or the source of a detached one.
@@ -41,24 +50,26 @@ fn sources(tensor: &Tensor) -> Vec<Tensor> {
 }
 
 /// All nodes behind one, and itself, in the order in which they were made.
-fn nodes_behind(result: &Tensor) -> BTreeMap<u64, Tensor> {
+fn nodes_behind(result: &Tensor) -> Nodes {
     let mut nodes = BTreeMap::new();
     let mut waiting = vec![result.clone()];
     while let Some(tensor) = waiting.pop() {
         if nodes.contains_key(&tensor.id()) {
             continue;
         }
-        waiting.extend(sources(&tensor));
-        nodes.insert(tensor.id(), tensor);
+        let sources = sources(&tensor);
+        waiting.extend(sources.iter().cloned());
+        nodes.insert(tensor.id(), (tensor, sources));
     }
     nodes
 }
 
 /// The nodes whose values are not all finite.
-fn faults(nodes: &BTreeMap<u64, Tensor>) -> Result<BTreeMap<u64, Fault>> {
+fn faults(nodes: &Nodes) -> Result<BTreeMap<u64, Fault>> {
     let mut faults = BTreeMap::new();
     let floats: Vec<&Tensor> = nodes
         .values()
+        .map(|(node, _)| node)
         .filter(|node| node.dtype().is_float() && !node.is_quantized() && node.count() > 0)
         .collect();
     for values in floats.chunks(VALUES_AT_ONCE) {
@@ -80,52 +91,51 @@ fn faults(nodes: &BTreeMap<u64, Tensor>) -> Result<BTreeMap<u64, Fault>> {
     Ok(faults)
 }
 
-/// The first node on the way to a result that is at fault; of several ways the one that made the NaN.
-fn origin_of_fault(result: &Tensor, faults: &BTreeMap<u64, Fault>) -> Option<Tensor> {
-    faults.get(&result.id())?;
-    let mut at = result.clone();
-    let mut seen = BTreeSet::new();
-    loop {
-        seen.insert(at.id());
-        let own = faults.get(&at.id()).copied();
-        let worst = sources(&at)
-            .into_iter()
-            .filter(|source| faults.contains_key(&source.id()) && !seen.contains(&source.id()))
-            .max_by_key(|source| faults.get(&source.id()).copied());
-        match worst {
-            // A NaN made of infinities is this op's; the description says where they are from.
-            Some(source) if faults.get(&source.id()).copied() >= own => at = source,
-            _ => return Some(at),
-        }
+impl History {
+    fn fault(&self, tensor: &Tensor) -> Option<Fault> {
+        self.faults.get(&tensor.id()).copied()
     }
-}
 
-fn describe(found: &Tensor, faults: &BTreeMap<u64, Fault>, model: &dyn Module) -> String {
-    let what = match faults.get(&found.id()) {
-        Some(Fault::Nan) => "NaN",
-        _ => "infinity",
-    };
-    if matches!(found.op(), Op::Buffer) || matches!(found.state(), State::Value(_) if found.inputs().is_empty())
-    {
-        let weight = model.parameters().into_iter().find(|(_, weight)| weight.id() == found.id());
-        return match weight {
-            Some((name, _)) => format!(
-                "the weight {name} was {what} before the step, so an earlier update was: clip the gradients, \
-                 or find it with check_gradients"
-            ),
-            None => format!(
-                "an input of the step holds {what} ({} {}): clean the data",
-                found.dtype(),
-                found.shape()
-            ),
-        };
+    fn sources(&self, tensor: &Tensor) -> &[Tensor] {
+        self.nodes.get(&tensor.id()).map_or(&[], |(_, sources)| sources)
     }
-    let infinite = sources(found).into_iter().find(|source| faults.contains_key(&source.id()));
-    let of = match infinite.and_then(|source| origin_of_fault(&source, faults)) {
-        Some(source) => {
-            format!(", of an infinity that {} made at {}", source.op().name(), source.origin())
+
+    /// The first node on the way to a result that is at fault; of several ways the one that made the NaN.
+    fn origin_of_fault(&self, result: &Tensor) -> Option<Tensor> {
+        self.fault(result)?;
+        let mut at = result.clone();
+        loop {
+            let worst = self.sources(&at).iter().max_by_key(|source| self.fault(source));
+            match worst {
+                // A NaN made of infinities is this op's; the description says where they are from.
+                Some(source) if self.fault(source) >= self.fault(&at) => at = source.clone(),
+                _ => return Some(at),
+            }
         }
-        None => String::new(),
-    };
-    format!("the first {what} was made by {} at {}{of}", found.op().name(), found.origin())
+    }
+
+    fn describe(&self, found: &Tensor, model: &dyn Module) -> String {
+        let what = match self.fault(found) {
+            Some(Fault::Nan) => "NaN",
+            _ => "infinity",
+        };
+        let (dtype, shape) = (found.dtype(), found.shape());
+        if matches!(found.op(), Op::Buffer) {
+            let weights = model.parameters().into_iter();
+            let weight = weights.map(|(name, weight)| (name, weight.id()));
+            return match weight.into_iter().find(|(_, id)| *id == found.id()) {
+                Some((name, _)) => format!(
+                    "the weight {name} was {what} before the step, so an earlier update was: clip the \
+                     gradients, or find it with check_gradients"
+                ),
+                None => format!("an input of the step holds {what} ({dtype} {shape}): clean the data"),
+            };
+        }
+        let infinite = self.sources(found).iter().find(|source| self.fault(source).is_some());
+        let of = infinite.and_then(|source| self.origin_of_fault(source)).map(|source| {
+            format!(", of an infinity that {} made at {}", source.op().name(), source.origin())
+        });
+        let (op, origin, of) = (found.op().name(), found.origin(), of.unwrap_or_default());
+        format!("the first {what} was made by {op} at {origin}{of}")
+    }
 }

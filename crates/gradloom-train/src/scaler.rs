@@ -104,15 +104,14 @@ impl LossScaler {
     /// Takes in whether the gradients of a step had a NaN or an infinity. Such a step is left out.
     pub fn update(&mut self, overflowed: bool) {
         if overflowed {
-            self.scale *= self.backoff;
+            self.scale = narrow(self.scale * self.backoff);
             (self.steady, self.skipped) = (0, self.skipped + 1);
             return;
         }
         (self.steady, self.skipped) = (self.steady + 1, 0);
         if self.steady == self.interval {
-            // As PyTorch: a scale that f32 has not stays as it is.
-            let grown = self.scale * self.growth;
-            self.scale = if (grown as f32).is_finite() { grown } else { self.scale };
+            let grown = narrow(self.scale * self.growth);
+            self.scale = if grown.is_finite() { grown } else { self.scale };
             self.steady = 0;
         }
     }
@@ -138,6 +137,11 @@ impl LossScaler {
         (self.steady, self.skipped) = (state.count("steady")?, state.count("skipped")?);
         Ok(())
     }
+}
+
+/// As PyTorch, which keeps the scale as f32.
+fn narrow(scale: f64) -> f64 {
+    f64::from(scale as f32)
 }
 
 /// One bool: whether all gradients are finite.
