@@ -33,10 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("gradloom-data", &["gradloom-tensor"]),
-    (
-        "gradloom-train",
-        &["gradloom-data", "gradloom-nn", "gradloom-tensor", "gradloom-weights"],
-    ),
+    ("gradloom-train", &["gradloom-data", "gradloom-nn", "gradloom-tensor", "gradloom-weights"]),
     ("gradloom-testkit", &["gradloom-autodiff", "gradloom-tensor"]),
     (
         "gradloom",

@@ -16,7 +16,8 @@ pub(crate) fn optional(value: Option<f64>) -> Value {
 
 /// Names with numbers, in their order.
 pub(crate) fn scalars(scalars: &[(String, f64)]) -> Value {
-    let pair = |(name, value): &(String, f64)| Value::Array(vec![name.clone().into(), number(*value)]);
+    let pair =
+        |(name, value): &(String, f64)| Value::Array(vec![name.clone().into(), number(*value)]);
     Value::Array(scalars.iter().map(pair).collect())
 }
 

@@ -5,6 +5,7 @@ use gradloom_tensor::commit;
 
 use crate::callback::Run;
 use crate::checkpoint::{Folder, LAST, Writer};
+use crate::clock::Clock;
 use crate::evaluate::{check_batches, evaluate};
 use crate::progress::{Reporter, figures, time};
 use crate::step::ModelTensors;
@@ -37,7 +38,7 @@ struct Session {
     batch_count: Option<usize>,
     epochs: Option<u32>,
     resumed: bool,
-    start: std::time::Instant,
+    start: Clock,
 }
 
 impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
@@ -166,7 +167,7 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
             batch_count,
             epochs,
             resumed,
-            start: std::time::Instant::now(),
+            start: Clock::start(),
         })
     }
 

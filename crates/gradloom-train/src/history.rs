@@ -53,7 +53,8 @@ impl History {
     }
 
     pub(crate) fn from_state(state: &Value) -> Result<Self> {
-        let records = state.as_array().ok_or_else(|| error::malformed("checkpoint: the history"))?;
+        let records =
+            state.as_array().ok_or_else(|| error::malformed("checkpoint: the history"))?;
         let record = |record: &Value| {
             let record = Entries::new("history", record)?;
             let (epoch, step) = (record.narrow("epoch")?, record.count("step")?);

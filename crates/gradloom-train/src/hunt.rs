@@ -128,7 +128,9 @@ impl History {
                     "the weight {name} was {what} before the step, so an earlier update was: clip the \
                      gradients, or find it with check_gradients"
                 ),
-                None => format!("an input of the step holds {what} ({dtype} {shape}): clean the data"),
+                None => {
+                    format!("an input of the step holds {what} ({dtype} {shape}): clean the data")
+                }
             };
         }
         let infinite = self.sources(found).iter().find(|source| self.fault(source).is_some());

@@ -6,7 +6,7 @@ use crate::Result;
 ///
 /// # Errors
 /// If the system does not let it.
-#[cfg(feature = "ctrlc")]
+#[cfg(all(feature = "ctrlc", not(target_family = "wasm")))]
 pub(crate) fn listen() -> Result<()> {
     use std::sync::OnceLock;
     use std::sync::atomic::Ordering;
@@ -25,23 +25,23 @@ pub(crate) fn listen() -> Result<()> {
     listening.clone().map_err(|error| crate::error::invalid(format!("fit: no Ctrl-C: {error}")))
 }
 
-#[cfg(feature = "ctrlc")]
+#[cfg(all(feature = "ctrlc", not(target_family = "wasm")))]
 static REQUESTED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 
 /// True, once, after a Ctrl-C.
-#[cfg(feature = "ctrlc")]
+#[cfg(all(feature = "ctrlc", not(target_family = "wasm")))]
 pub(crate) fn take() -> bool {
     REQUESTED.swap(false, std::sync::atomic::Ordering::SeqCst)
 }
 
 /// # Errors
 /// Without the feature `ctrlc`.
-#[cfg(not(feature = "ctrlc"))]
+#[cfg(not(all(feature = "ctrlc", not(target_family = "wasm"))))]
 pub(crate) fn listen() -> Result<()> {
     Err(crate::error::invalid("fit: Ctrl-C needs the feature `ctrlc` of gradloom-train"))
 }
 
-#[cfg(not(feature = "ctrlc"))]
+#[cfg(not(all(feature = "ctrlc", not(target_family = "wasm"))))]
 pub(crate) fn take() -> bool {
     false
 }

@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod clock;
 mod error;
 mod exact;
 
@@ -21,6 +22,7 @@ mod evaluate;
 
 mod history;
 mod monitor;
+mod bar;
 mod progress;
 mod callback;
 pub mod callbacks;

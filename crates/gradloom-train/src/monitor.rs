@@ -25,8 +25,18 @@ pub struct Monitor {
 impl Monitor {
     /// Of a figure by name: less is better if it is called a loss, an error or a perplexity, else more.
     pub fn new(name: impl Into<String>) -> Self {
-        const LESS: [&str; 10] =
-            ["loss", "error", "mse", "mae", "rmse", "perplexity", "wer", "cer", "deviation", "rate"];
+        const LESS: [&str; 10] = [
+            "loss",
+            "error",
+            "mse",
+            "mae",
+            "rmse",
+            "perplexity",
+            "wer",
+            "cer",
+            "deviation",
+            "rate",
+        ];
         let name = name.into();
         let falls = name.split('_').any(|word| LESS.contains(&word));
         let mode = if falls { Mode::Min } else { Mode::Max };

@@ -1,7 +1,7 @@
 //! [`Precision`]: in which dtype a model computes. Weights and optimizers stay in f32.
 
-use gradloom_nn::{Module, Parameter, Path, Role};
 use gradloom_nn::module::for_each_tensor;
+use gradloom_nn::{Module, Parameter, Path, Role};
 use gradloom_tensor::{DType, Tensor};
 
 /// In which dtype a model computes while it learns.

@@ -1,7 +1,9 @@
 //! [`Reporter`]: what a run says while it goes on: a bar in a terminal, plain lines elsewhere.
 
-use std::io::IsTerminal;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::bar::Bar;
+use crate::clock::Clock;
 
 /// How a run shows its progress, on the standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,7 +17,7 @@ pub enum Progress {
     Silent,
 }
 
-/// Between two looks at the clock's other hand.
+/// Between two messages.
 const BAR_INTERVAL: Duration = Duration::from_millis(100);
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -34,29 +36,28 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 pub struct Reporter {
     shows: bool,
     total: Option<u64>,
-    #[cfg(feature = "progress")]
-    bar: Option<indicatif::ProgressBar>,
-    start: Instant,
+    bar: Option<Bar>,
+    start: Clock,
+    /// The step before the first one here.
     first: Option<u64>,
-    last: Instant,
+    shown: Clock,
     samples: u64,
+    /// Time of learning before the last pause, and since then.
     learning: Duration,
-    since: Instant,
+    since: Clock,
 }
 
 impl Reporter {
     /// Of a run of so many steps, if that is known.
     pub fn new(progress: Progress, total: Option<u64>) -> Self {
-        let now = Instant::now();
+        let now = Clock::start();
         Reporter {
             shows: progress != Progress::Silent,
             total,
-            #[cfg(feature = "progress")]
-            bar: (progress == Progress::Auto && std::io::stderr().is_terminal())
-                .then(|| bar(total)),
+            bar: if progress == Progress::Auto { Bar::new(total) } else { None },
             start: now,
             first: None,
-            last: now,
+            shown: now,
             samples: 0,
             learning: Duration::ZERO,
             since: now,
@@ -65,13 +66,13 @@ impl Reporter {
 
     /// Learning goes on: what was between, such as validation, does not count for samples per second.
     pub fn resume(&mut self) {
-        self.since = Instant::now();
+        self.since = Clock::start();
     }
 
     /// Learning pauses.
     pub fn pause(&mut self) {
         self.learning += self.since.elapsed();
-        self.since = Instant::now();
+        self.since = Clock::start();
     }
 
     /// A step was done on so many samples. `message` is only asked for if it is shown.
@@ -81,21 +82,19 @@ impl Reporter {
         if !self.shows {
             return;
         }
-        let interval = if self.has_bar() { BAR_INTERVAL } else { LINE_INTERVAL };
-        let done = self.total.is_some_and(|total| step == total);
-        if self.last.elapsed() < interval && !(done && self.has_bar()) {
+        let interval = if self.bar.is_some() { BAR_INTERVAL } else { LINE_INTERVAL };
+        if self.shown.elapsed() < interval {
             return;
         }
-        self.last = Instant::now();
+        self.shown = Clock::start();
         let message = format!("{}  {:.0} samples/s", message(), self.samples_per_s());
-        #[cfg(feature = "progress")]
         if let Some(bar) = &self.bar {
-            bar.set_position(step);
-            bar.set_message(message);
+            bar.show(step, message);
             return;
         }
         let left = self.total.map(|total| {
-            let each = self.start.elapsed().as_secs_f64() / (step - first).max(1) as f64;
+            let each =
+                self.start.elapsed().as_secs_f64() / step.saturating_sub(first).max(1) as f64;
             format!("  {} left", time(each * total.saturating_sub(step) as f64))
         });
         let of = self.total.map(|total| format!("/{total}")).unwrap_or_default();
@@ -104,15 +103,11 @@ impl Reporter {
 
     /// A line that stays.
     pub fn line(&self, text: &str) {
-        if !self.shows {
-            return;
+        match &self.bar {
+            _ if !self.shows => {}
+            Some(bar) => bar.line(text),
+            None => eprintln!("{text}"),
         }
-        #[cfg(feature = "progress")]
-        if let Some(bar) = &self.bar {
-            bar.println(text);
-            return;
-        }
-        eprintln!("{text}");
     }
 
     /// Samples per second of learning.
@@ -122,35 +117,9 @@ impl Reporter {
 
     /// Ends the bar.
     pub fn finish(&self) {
-        #[cfg(feature = "progress")]
         if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
+            bar.finish();
         }
-    }
-
-    #[cfg(feature = "progress")]
-    fn has_bar(&self) -> bool {
-        self.bar.is_some()
-    }
-
-    #[cfg(not(feature = "progress"))]
-    fn has_bar(&self) -> bool {
-        false
-    }
-}
-
-#[cfg(feature = "progress")]
-fn bar(total: Option<u64>) -> indicatif::ProgressBar {
-    use indicatif::{ProgressBar, ProgressStyle};
-    let (bar, template) = match total {
-        Some(total) => {
-            (ProgressBar::new(total), "{elapsed_precise} [{bar:30}] {pos}/{len}  {msg}  {eta} left")
-        }
-        None => (ProgressBar::new_spinner(), "{elapsed_precise} {pos}  {msg}"),
-    };
-    match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
     }
 }
 

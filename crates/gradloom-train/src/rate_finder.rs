@@ -155,9 +155,8 @@ impl RateCurve {
              fill=\"white\"/>\n"
         );
         let points = self.rates.iter().zip(&self.losses);
-        let points: Vec<String> = points
-            .map(|(&rate, &loss)| format!("{:.1},{:.1}", across(rate), up(loss)))
-            .collect();
+        let points: Vec<String> =
+            points.map(|(&rate, &loss)| format!("{:.1},{:.1}", across(rate), up(loss))).collect();
         let (left, right, base) = (MARGIN, WIDTH - MARGIN, HEIGHT - MARGIN);
         // Writing to a string cannot fail.
         let _ = writeln!(

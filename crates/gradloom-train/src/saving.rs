@@ -115,7 +115,9 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
         position = values.object("context")?;
         let words = position.array("key")?;
         let word = |place: usize| words.get(place)?.as_u64()?.try_into().ok();
-        let Some(key) = word(0).zip(word(1)) else { return Err(position.wrong("key", "is no key")) };
+        let Some(key) = word(0).zip(word(1)) else {
+            return Err(position.wrong("key", "is no key"));
+        };
         let mut ctx = Context::train(Key::from_words([key.0, key.1]));
         ctx.set_keys_drawn(position.narrow("drawn")?);
         let history = History::from_state(values.get("history")?)?;

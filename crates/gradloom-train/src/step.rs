@@ -281,7 +281,8 @@ impl TrainStep {
         }
         report.loss = loss.item()?;
         if self.scaler.is_none() && self.checks_loss {
-            let sound = sound.map(|sound| sound.item()).transpose()?.is_none_or(|sound| sound > 0.0);
+            let sound =
+                sound.map(|sound| sound.item()).transpose()?.is_none_or(|sound| sound > 0.0);
             if !report.loss.is_finite() || !sound {
                 ctx.set_keys_drawn(drawn);
                 return Err(self.fault(model, ctx, forward, report.loss)?);
@@ -384,7 +385,8 @@ impl TrainStep {
                 }
             }
         }
-        let found = found.unwrap_or_else(|| "the same step was finite when it was run again".into());
+        let found =
+            found.unwrap_or_else(|| "the same step was finite when it was run again".into());
         Ok(error::not_finite(format!(
             "train step: {what}: {found}; lower the learning rate or look at that line"
         )))

@@ -291,6 +291,13 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
         self.with_step(|step| step.ema(ema))
     }
 
+    /// Whether a loss that is not finite ends the run before it reaches the weights; it does unless said
+    /// otherwise.
+    #[must_use]
+    pub fn check_loss(self, checks: bool) -> Self {
+        self.with_step(|step| step.check_loss(checks))
+    }
+
     /// Looks at every gradient, so that the first one that is not finite is found in its own step.
     #[must_use]
     pub fn check_gradients(self, checks: bool) -> Self {

@@ -70,6 +70,16 @@ impl EarlyStopping {
         self
     }
 
+    fn stop_if_waited<M>(&self, run: &mut Run<M>) {
+        if self.waited > 0 && self.waited >= self.patience {
+            let best = self.best.unwrap_or(f64::NAN);
+            run.stop(format!(
+                "early stopping: {} has not become better than {best:.6} for {} epochs",
+                self.monitor.name, self.waited
+            ));
+        }
+    }
+
     /// The best figure so far.
     pub fn best(&self) -> Option<f64> {
         self.best
@@ -85,7 +95,10 @@ impl<M: Module + Clone> Callback<M> for EarlyStopping {
         if !run.resumed {
             (self.best, self.waited, self.weights) = (None, 0, StateDict::new());
         }
-        run.check_figure(NAME, &self.monitor)
+        run.check_figure(NAME, &self.monitor)?;
+        // A run that has ended does not go on because it is started again.
+        self.stop_if_waited(run);
+        Ok(())
     }
 
     fn on_epoch_end(&mut self, run: &mut Run<M>) -> Result<()> {
@@ -98,13 +111,7 @@ impl<M: Module + Clone> Callback<M> for EarlyStopping {
             return Ok(());
         }
         self.waited += 1;
-        if self.waited >= self.patience {
-            let best = self.best.unwrap_or(f64::NAN);
-            run.stop(format!(
-                "early stopping: {} has not become better than {best:.6} for {} epochs",
-                self.monitor.name, self.waited
-            ));
-        }
+        self.stop_if_waited(run);
         Ok(())
     }
 

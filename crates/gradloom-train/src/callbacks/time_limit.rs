@@ -1,7 +1,8 @@
 //! [`TimeLimit`]: ends a run after a time.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::clock::Clock;
 use crate::{Callback, Result, Run};
 
 /// Ends a run at the first step after a time, counted from its beginning or from where it goes on. A checkpoint
@@ -9,13 +10,13 @@ use crate::{Callback, Result, Run};
 #[derive(Clone, Debug)]
 pub struct TimeLimit {
     limit: Duration,
-    start: Instant,
+    start: Clock,
 }
 
 impl TimeLimit {
     /// Of this length.
     pub fn new(limit: Duration) -> Self {
-        TimeLimit { limit, start: Instant::now() }
+        TimeLimit { limit, start: Clock::start() }
     }
 }
 
@@ -25,7 +26,7 @@ impl<M> Callback<M> for TimeLimit {
     }
 
     fn on_fit_begin(&mut self, _run: &mut Run<M>) -> Result<()> {
-        self.start = Instant::now();
+        self.start = Clock::start();
         Ok(())
     }
 

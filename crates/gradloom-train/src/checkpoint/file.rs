@@ -59,8 +59,9 @@ pub(crate) fn read(path: &Path, device: &Device) -> Result<Parts> {
             "checkpoint: {name} holds weights, but is no checkpoint of a training run"
         )));
     };
-    let values: Value = serde_json::from_str(text)
-        .map_err(|error| error::malformed(format!("checkpoint: {name}: damaged header: {error}")))?;
+    let values: Value = serde_json::from_str(text).map_err(|error| {
+        error::malformed(format!("checkpoint: {name}: damaged header: {error}"))
+    })?;
     match values["version"].as_u64() {
         Some(VERSION) => {}
         other => {

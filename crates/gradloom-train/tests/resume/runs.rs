@@ -74,17 +74,24 @@ impl<M> Callback<M> for At {
 
 /// Runs to the end, or to a step, going on from what is in the folder.
 pub(crate) fn run(kind: Kind, folder: &Path, stop: Option<u64>, wait_ms: u64) -> Result<Fit> {
+    run_with(kind, folder, At { stop, wait_ms }, false)
+}
+
+/// Runs to the end, or to a Ctrl-C.
+#[cfg(all(unix, feature = "ctrlc"))]
+pub(crate) fn run_interruptible(kind: Kind, folder: &Path, wait_ms: u64) -> Result<Fit> {
+    run_with(kind, folder, At { stop: None, wait_ms }, true)
+}
+
+fn run_with(kind: Kind, folder: &Path, at: At, interruptible: bool) -> Result<Fit> {
     let normalize = || Normalize::new([0.5], [0.25]);
     let augment = (RandomCrop::new(8, 8, 1), RandomFlip::new(0.1), Scale, normalize());
-    let train = Loader::images(pictures(37, 0), augment)
-        .batch_size(5)
-        .shuffle(Key::new(3))
-        .workers(2);
+    let train =
+        Loader::images(pictures(37, 0), augment).batch_size(5).shuffle(Key::new(3)).workers(2);
     let valid = Loader::images(pictures(16, 1), (Scale, normalize())).batch_size(8);
     let checkpoints =
         Checkpoints::in_folder(folder).best("val_loss").keep(2).every_steps(2).resume(true);
     let files = checkpoints.clone().every_epochs(2);
-    let at = At { stop, wait_ms };
     let final_file = folder.join("final.safetensors");
     match kind {
         Kind::Bf16 => {
@@ -100,6 +107,7 @@ pub(crate) fn run(kind: Kind, folder: &Path, stop: Option<u64>, wait_ms: u64) ->
                 .callback(EarlyStopping::new("val_loss").patience(2).restore_best(true))
                 .callback(at)
                 .checkpoints(files)
+                .save_on_interrupt(interruptible)
                 .progress(Progress::Silent);
             let fit = trainer.fit(&train, &valid)?;
             trainer.model.save(final_file)?;

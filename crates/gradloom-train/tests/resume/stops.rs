@@ -10,7 +10,9 @@ fn stopped_anywhere(kind: Kind, steps: u64) {
     let fit = run(kind, whole.path(), None, 0).unwrap();
     assert_eq!(fit.steps, steps, "{kind:?}");
     let expected = files(whole.path());
-    assert!(expected.contains_key("last.safetensors") && expected.contains_key("final.safetensors"));
+    assert!(
+        expected.contains_key("last.safetensors") && expected.contains_key("final.safetensors")
+    );
     for stop in 1..steps {
         let folder = tempfile::tempdir().unwrap();
         let first = run(kind, folder.path(), Some(stop), 0).unwrap();

@@ -40,8 +40,12 @@ fn scales_are_pytorchs_for_scripted_overflows() {
                 scaler.scale()
             })
             .collect();
-        let expected: Vec<f64> =
-            case["scales"].as_array().unwrap().iter().map(|scale| scale.as_f64().unwrap()).collect();
+        let expected: Vec<f64> = case["scales"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|scale| scale.as_f64().unwrap())
+            .collect();
         assert_eq!(scales[scales.len() - expected.len()..], expected, "{}", case["options"]);
         let skipped = case["skipped"].as_array().unwrap().iter().map(|skipped| skipped == true);
         assert!(skipped.eq(overflows[overflows.len() - expected.len()..].iter().copied()));

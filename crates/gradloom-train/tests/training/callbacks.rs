@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use gradloom_nn::{AdamW, ModuleExt, Optimizer, Plateau, Sequential, Sgd};
-use gradloom_train::callbacks::{EachEpoch, Unfreezing};
 use gradloom_tensor::Tensor;
+use gradloom_train::callbacks::{EachEpoch, Unfreezing};
 use gradloom_train::metrics::{Accuracy, Mean};
 use gradloom_train::{Callback, EarlyStopping, RateFinder, Result, Run};
 
@@ -149,10 +149,8 @@ fn a_time_budget_ends_a_run() {
 fn a_plateau_lowers_the_rate_between_epochs() {
     let plateau = Plateau::new(0.1).patience(0).factor(0.5);
     let constant = Mean::new("constant", |outputs: &Tensor, _: &Tensor| (outputs * 0.0).sum(..));
-    let mut fitted = trainer(plain(), Sgd::new(0.1))
-        .epochs(4)
-        .metric(constant)
-        .plateau(plateau, "val_constant");
+    let mut fitted =
+        trainer(plain(), Sgd::new(0.1)).epochs(4).metric(constant).plateau(plateau, "val_constant");
     let fit = fitted.fit(&rows(24), &rows(8)).unwrap();
     assert_eq!(fit.history.curve("learning_rate")[1..], [0.1, 0.05, 0.025]);
 }

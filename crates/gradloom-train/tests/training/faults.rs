@@ -80,8 +80,8 @@ fn the_op_and_line_of_the_first_nan_are_named_and_the_weights_stay() {
     let before = model.linear.weight.to_vec::<f32>().unwrap();
     let inputs: Vec<f32> = (0..30).map(|place| if place < 24 { 1.0 } else { -9.0 }).collect();
     let dataset = TensorDataset::from_rows([10, 3], inputs, [10, 1], vec![0f32; 10]).unwrap();
-    let mut trainer =
-        Trainer::new(model, Sgd::new(0.0).momentum(0.9), Tensor::mse_loss).progress(Progress::Silent);
+    let mut trainer = Trainer::new(model, Sgd::new(0.0).momentum(0.9), Tensor::mse_loss)
+        .progress(Progress::Silent);
     let here = format!("{}:{LINE}", file!().replace('\\', "/"));
     let result = trainer.fit_train(&Loader::rows(dataset).batch_size(2));
     let message = result.unwrap_err().to_string();
@@ -123,7 +123,7 @@ fn nans_of_data_weights_and_gradients_are_told_apart() {
     step.run(&mut model, &mut optimizer, &mut ctx, root).unwrap();
     let x = Tensor::ones([2, 3], gradloom_tensor::DType::F32, &device);
     let learnt = step.run(&mut model, &mut optimizer, &mut ctx, forward(&x));
-    says(learnt, &["the weight 0.", "was NaN before the step", "check_gradients"]);
+    says(learnt, &["the weight ", "was NaN before the step", "check_gradients"]);
 }
 
 #[test]
@@ -142,6 +142,7 @@ fn a_nan_of_an_infinity_names_both_lines() {
 
 #[test]
 fn a_schedule_over_steps_needs_their_number() {
-    let mut fit = trainer(plain(), Sgd::new(0.1)).schedule_over(|steps| Schedule::cosine(0.1, steps));
+    let mut fit =
+        trainer(plain(), Sgd::new(0.1)).schedule_over(|steps| Schedule::cosine(0.1, steps));
     assert_eq!(fit.fit_train(&rows(24)).unwrap().steps, 3);
 }

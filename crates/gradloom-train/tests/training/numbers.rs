@@ -31,9 +31,8 @@ fn figures_do_not_depend_on_how_samples_are_batched() {
 fn f1(logits: &[f32], labels: &[f32], mut metric: MultilabelF1, batch: usize) -> f64 {
     let device = gradloom_cpu::device();
     for (logits, labels) in logits.chunks(batch * 3).zip(labels.chunks(batch * 3)) {
-        let tensor = |values: &[f32]| {
-            Tensor::from_slice(values, [values.len() / 3, 3], &device).unwrap()
-        };
+        let tensor =
+            |values: &[f32]| Tensor::from_slice(values, [values.len() / 3, 3], &device).unwrap();
         let observed = metric.observe(&tensor(logits), &tensor(labels));
         metric.update(&observed, logits.len() / 3).unwrap();
     }

@@ -1,8 +1,8 @@
 //! Data and models of the tests.
 
+use gradloom_data::Loader;
 use gradloom_data::tensor_dataset::{CollateRows, TensorDataset};
 use gradloom_data::transform::Identity;
-use gradloom_data::Loader;
 use gradloom_nn::layers::{BatchNorm, Dropout, Linear};
 use gradloom_nn::{Activation, Init, ModuleExt, Sequential};
 use gradloom_tensor::{Key, Tensor};

@@ -1,9 +1,9 @@
 //! Steps: the trainer's is a loop's own, and accumulated batches are one large one.
 
+use gradloom_nn::optimizers::{Grouped, Muon};
 use gradloom_nn::{
     AdamW, Context, Layer, ModuleExt, Optimizer, Parameter, Schedule, Sgd, gradients,
 };
-use gradloom_nn::optimizers::{Grouped, Muon};
 use gradloom_tensor::{DType, Key, Tensor, commit};
 use gradloom_train::metrics::Accuracy;
 use gradloom_train::{Ema, Outcome, Precision, Swa, TrainStep};
