@@ -1,15 +1,15 @@
 //! The loop of [`Trainer::fit`]: epochs, steps, validation, what is saved, and how it ends.
 
-use gradloom_nn::{Context, Module, ModuleExt, Optimizer, Role, Schedule};
+use gradloom_nn::{Context, Module, ModuleExt, Optimizer, Role};
 use gradloom_tensor::commit;
 
 use crate::callback::Run;
-use crate::checkpoint::{Folder, LAST, Writer};
-use crate::clock::Clock;
+use crate::checkpoint::LAST;
 use crate::evaluate::{check_batches, evaluate};
-use crate::progress::{Reporter, figures, time};
-use crate::step::ModelTensors;
-use crate::trainer::{Position, Rates};
+use crate::progress::{figures, time};
+use crate::session::Session;
+use crate::advance::ModelTensors;
+use crate::trainer::Position;
 use crate::{
     Batches, Callback, History, Metrics, Record, Result, Setting, StepReport, Task, Trainer, error,
     interrupt,
@@ -24,21 +24,6 @@ pub struct Fit {
     pub steps: u64,
     /// Why the run ended before its last epoch, if it did.
     pub stopped: Option<String>,
-}
-
-/// What a fit holds beside the trainer.
-struct Session {
-    setting: Setting,
-    order: String,
-    names: Vec<String>,
-    schedule: Option<Schedule>,
-    reporter: Reporter,
-    files: Option<(Folder, Writer)>,
-    /// Batches of an epoch and steps of the run, as far as known.
-    batch_count: Option<usize>,
-    epochs: Option<u32>,
-    resumed: bool,
-    start: Clock,
 }
 
 impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
@@ -101,97 +86,6 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
         }
         let (history, stopped) = (self.history.clone(), self.stop.clone());
         Ok(Fit { history, steps: self.position.step, stopped })
-    }
-
-    /// Prepares a run, perhaps from a checkpoint, and checks what can be checked before the first step.
-    fn begin<T: Batches>(&mut self, train: &T, validates: bool) -> Result<Session> {
-        let setting = self.setting()?;
-        let epochs = self.epochs.or(if self.steps.is_some() { None } else { Some(1) });
-        if epochs == Some(0) || self.steps == Some(0) {
-            return Err(error::invalid("fit: 0 epochs or steps leave nothing to do"));
-        }
-        if self.batches_max == Some(0) {
-            return Err(error::invalid("fit: 0 batches per epoch leave nothing to do"));
-        }
-        let batch_count = match (train.batch_count(), self.batches_max) {
-            (Some(count), Some(max)) => Some(count.min(max)),
-            (count, max) => count.or(max),
-        };
-        let per_epoch = batch_count.map(|count| count.div_ceil(self.step.accumulates()) as u64);
-        let of_epochs = per_epoch.zip(epochs).map(|(steps, epochs)| steps * u64::from(epochs));
-        let total = match (of_epochs, self.steps) {
-            (Some(steps), Some(most)) => Some(steps.min(most)),
-            (steps, most) => steps.or(most),
-        };
-        let schedule = match (&self.rates, total) {
-            (None, _) => None,
-            (Some(Rates::Fixed(schedule)), _) => Some(schedule.clone()),
-            (Some(Rates::Over(make)), Some(total)) => Some(make(total)),
-            (Some(Rates::Over(_)), None) => {
-                return Err(error::invalid(
-                    "fit: a schedule over all steps, whose number is not known; set steps",
-                ));
-            }
-        };
-        let mut names = self.metrics.names("");
-        if validates {
-            names.extend(self.valid_metrics.names("val_"));
-        }
-        names.push("learning_rate".into());
-        for monitor in self.plateau.iter().map(|(_, monitor)| monitor) {
-            monitor.check("plateau", &names)?;
-        }
-        if let Some(monitor) = self.checkpoints.as_ref().and_then(|files| files.best.as_ref()) {
-            monitor.check("checkpoints", &names)?;
-        }
-        self.check_callbacks()?;
-        if self.saves_on_interrupt {
-            interrupt::listen()?;
-        }
-        let files = match &self.checkpoints {
-            Some(files) => Some((Folder::open(&files.folder)?, Writer::start()?)),
-            None => None,
-        };
-        (self.position, self.history, self.best) = Default::default();
-        (self.ctx, self.stop) = (Context::train(self.key), None);
-        self.metrics.reset();
-        let order = train.order();
-        let resumed = self.resume(&order, &setting)?;
-        Ok(Session {
-            setting,
-            order,
-            names,
-            schedule,
-            reporter: Reporter::new(self.progress, total),
-            files,
-            batch_count,
-            epochs,
-            resumed,
-            start: Clock::start(),
-        })
-    }
-
-    fn check_callbacks(&self) -> Result<()> {
-        let mut names: Vec<String> = self.callbacks.iter().map(|call| call.name()).collect();
-        names.sort();
-        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(error::invalid(format!("fit: two callbacks are called {:?}", twice[0])));
-        }
-        match names.iter().find(|name| name.contains('/')) {
-            Some(name) => Err(error::invalid(format!(
-                "fit: the name of the callback {name:?} has a slash, which names in checkpoints cannot"
-            ))),
-            None => Ok(()),
-        }
-    }
-
-    /// Goes on from a checkpoint if that was asked for and there is one.
-    fn resume(&mut self, order: &str, setting: &Setting) -> Result<bool> {
-        let of_folder = self.checkpoints.as_ref().filter(|files| files.resumes);
-        let of_folder = of_folder.map(|files| files.last_file()).filter(|file| file.exists());
-        let Some(path) = self.resume_from.clone().or(of_folder) else { return Ok(false) };
-        self.restore(&path, order, setting)?;
-        Ok(true)
     }
 
     fn epochs_of<T: Batches, V: Batches>(

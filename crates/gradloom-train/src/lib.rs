@@ -15,6 +15,7 @@ mod accumulation;
 mod average;
 mod hunt;
 mod step;
+mod advance;
 
 mod metric;
 pub mod metrics;
@@ -32,6 +33,7 @@ mod interrupt;
 
 mod trainer;
 mod saving;
+mod session;
 mod fit;
 mod rate_finder;
 
