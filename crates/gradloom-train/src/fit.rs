@@ -3,12 +3,12 @@
 use gradloom_nn::{Context, Module, ModuleExt, Optimizer, Role};
 use gradloom_tensor::commit;
 
+use crate::advance::ModelTensors;
 use crate::callback::Run;
 use crate::checkpoint::LAST;
 use crate::evaluate::{check_batches, evaluate};
 use crate::progress::{figures, time};
 use crate::session::Session;
-use crate::advance::ModelTensors;
 use crate::trainer::Position;
 use crate::{
     Batches, Callback, History, Metrics, Record, Result, Setting, StepReport, Task, Trainer, error,

@@ -78,6 +78,10 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
         self.metrics.reset();
         let order = train.order();
         let resumed = self.resume(&order, &setting)?;
+        if let Some((folder, _)) = files.as_ref().filter(|_| resumed && self.resume_from.is_none())
+        {
+            folder.keep_best(&self.best)?;
+        }
         Ok(Session {
             setting,
             order,

@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
+use crate::checkpoint::best::Best;
 use crate::{Result, error};
 
 /// What temporary files of `gradloom-weights` begin with.
@@ -41,6 +42,23 @@ impl Folder {
             }
         }
         Ok(Folder { path: path.to_owned(), _lock: lock })
+    }
+
+    /// Removes files of best epochs that are not among these: a run may have been killed after it wrote of
+    /// their end and before it removed them.
+    pub(crate) fn keep_best(&self, best: &Best) -> Result<()> {
+        let name = self.path.display();
+        let failed = |cause| error::io(format!("checkpoint: {name}: removing"), cause);
+        for entry in std::fs::read_dir(&self.path).map_err(failed)?.flatten() {
+            let file = entry.file_name().to_string_lossy().into_owned();
+            let number =
+                file.strip_prefix("best-").and_then(|rest| rest.strip_suffix(".safetensors"));
+            let is_numbered = number.is_some_and(|number| number.parse::<u32>().is_ok());
+            if is_numbered && !best.entries.iter().any(|(_, _, kept)| *kept == file) {
+                std::fs::remove_file(entry.path()).map_err(failed)?;
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {

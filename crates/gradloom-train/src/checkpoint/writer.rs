@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use crate::checkpoint::Snapshot;
+use crate::checkpoint::file::Snapshot;
 use crate::{Error, Result, error};
 
 /// A snapshot with the files that it becomes, and those that go once it is there.

@@ -15,8 +15,8 @@ type Batch = (Tensor, Tensor);
 type Fitted = Trainer<Sequential, Sgd, Supervised<fn(&Tensor, &Tensor) -> Tensor>>;
 
 /// Two convolutions with pooling and two linear layers, of pictures of `size` squared.
-fn network(size: usize, channels: [usize; 2], hidden: usize) -> Sequential {
-    let init = &mut Init::new(Key::new(0), &gradloom_cpu::device());
+fn network(size: usize, channels: [usize; 2], hidden: usize, device: &Device) -> Sequential {
+    let init = &mut Init::new(Key::new(0), device);
     let options = Conv2dOptions::default();
     let side = ((size - 2) / 2 - 2) / 2;
     Sequential::new()
@@ -61,11 +61,13 @@ fn trainer(model: Sequential) -> Fitted {
 
 #[test]
 fn a_step_asks_for_no_memory_and_runs_as_many_kernels_as_one_by_hand() {
-    let device = gradloom_cpu::device();
+    // Its own, so that counters are those of this test.
+    let device = gradloom_cpu::CpuBackend::new(None).unwrap().into_device();
     let batches = batches(4, 14, &device);
-    let (mut model, mut optimizer) = (network(14, [4, 8], 16), Sgd::new(0.01).momentum(0.9));
+    let (mut model, mut optimizer) =
+        (network(14, [4, 8], 16, &device), Sgd::new(0.01).momentum(0.9));
     let mut ctx = Context::train(Key::new(0));
-    let mut fitted = trainer(network(14, [4, 8], 16));
+    let mut fitted = trainer(network(14, [4, 8], 16, &device));
     let mut count = |epoch: &mut dyn FnMut()| {
         epoch();
         epoch();
@@ -92,10 +94,11 @@ fn a_step_asks_for_no_memory_and_runs_as_many_kernels_as_one_by_hand() {
 fn the_time_of_a_step_beside_one_by_hand() {
     let device = gradloom_cpu::device();
     let batches = batches(50, 28, &device);
-    let (mut model, mut optimizer) = (network(28, [32, 64], 512), Sgd::new(0.01).momentum(0.9));
+    let (mut model, mut optimizer) =
+        (network(28, [32, 64], 512, &device), Sgd::new(0.01).momentum(0.9));
     let mut ctx = Context::train(Key::new(0));
-    let mut fitted = trainer(network(28, [32, 64], 512));
-    let mut unchecked = trainer(network(28, [32, 64], 512)).check_loss(false);
+    let mut fitted = trainer(network(28, [32, 64], 512, &device));
+    let mut unchecked = trainer(network(28, [32, 64], 512, &device)).check_loss(false);
     let mut times = [const { Vec::new() }; 3];
     for round in 0..16 {
         let mut run = |which: usize| {

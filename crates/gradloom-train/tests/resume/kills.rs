@@ -16,7 +16,7 @@ const FOLDER: &str = "GRADLOOM_TEST_RUN_FOLDER";
 #[test]
 fn the_run_of_a_child() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
-    run(Kind::Bf16, Path::new(&folder), None, 4).unwrap();
+    run(Kind::Bf16, Path::new(&folder), None, 8).unwrap();
 }
 
 fn start(folder: &Path) -> Child {
@@ -38,13 +38,14 @@ fn killed(kills: usize) {
     let expected = files(whole.path());
     // The process's number, so that other runs of this test find other moments.
     let mut random = RandomStream::new(Key::new(u64::from(std::process::id())));
-    let (mut done, mut ends) = (0, 0);
+    let (mut done, mut ends, mut half_written) = (0, 0, 0);
     while done < kills {
         let folder = tempfile::tempdir().unwrap();
         loop {
             let mut child = start(folder.path());
             if done < kills {
-                std::thread::sleep(Duration::from_millis(random.below(length_ms) as u64));
+                // Shorter than the run, so that most are killed several times.
+                std::thread::sleep(Duration::from_millis(random.below(length_ms / 2) as u64));
             }
             if done == kills || child.try_wait().unwrap().is_some() {
                 assert!(child.wait().unwrap().success());
@@ -53,6 +54,8 @@ fn killed(kills: usize) {
             child.kill().unwrap();
             child.wait().unwrap();
             done += 1;
+            let names = files(folder.path()).into_keys();
+            half_written += names.filter(|name| name.starts_with(".gradloom-")).count();
         }
         ends += 1;
         let found = files(folder.path());
@@ -61,7 +64,10 @@ fn killed(kills: usize) {
             assert!(found[name] == *bytes, "after {done} kills: {name} differs");
         }
     }
-    println!("{done} kills, {ends} runs to the end, all with the same bytes");
+    println!(
+        "{done} kills, {half_written} of them while a file was written, {ends} runs to the end, all with the \
+         same bytes"
+    );
 }
 
 #[test]
