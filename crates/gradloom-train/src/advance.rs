@@ -1,6 +1,8 @@
 //! What one step computes: forward, gradients, what is accumulated, the optimizer, the commit; and what is said
 //! when it went wrong.
 
+use std::collections::BTreeSet;
+
 use gradloom_nn::module::for_each_tensor;
 use gradloom_nn::{Context, Gradients, Module, ModuleExt, Optimizer, gradients};
 use gradloom_tensor::{Tensor, Tensors, commit};
@@ -10,7 +12,25 @@ use crate::step::TrainStep;
 use crate::{Outcome, Result, StepReport, error, hunt};
 
 impl TrainStep {
+    /// One step, or one batch of it. After an error the weights are as before, and nothing is accumulated.
     pub(crate) fn advance<M: Module + Clone>(
+        &mut self,
+        model: &mut M,
+        optimizer: &mut dyn Optimizer,
+        ctx: &mut Context,
+        ends: bool,
+        forward: &dyn Fn(&M, &mut Context) -> Result<Outcome>,
+    ) -> Result<StepReport> {
+        let (drawn, before) = (ctx.keys_drawn(), ids_of(model));
+        self.attempt(model, optimizer, ctx, ends, forward).inspect_err(|_| {
+            ctx.set_keys_drawn(drawn);
+            ctx.discard_updates();
+            put_back(model, &before);
+            self.restart();
+        })
+    }
+
+    fn attempt<M: Module + Clone>(
         &mut self,
         model: &mut M,
         optimizer: &mut dyn Optimizer,
@@ -188,6 +208,31 @@ fn tensors_of(model: &mut impl Module) -> Vec<Tensor> {
     let mut tensors = Vec::new();
     for_each_tensor(model, &mut |tensor| tensors.push(tensor.clone()));
     tensors
+}
+
+fn ids_of(model: &mut impl Module) -> Vec<u64> {
+    let mut ids = Vec::new();
+    for_each_tensor(model, &mut |tensor| ids.push(tensor.id()));
+    ids
+}
+
+/// Gives the weights back what they were, which they are made of while a step is not computed.
+fn put_back(model: &mut impl Module, ids: &[u64]) {
+    let mut ids = ids.iter();
+    for_each_tensor(model, &mut |tensor| {
+        let Some(&id) = ids.next() else { return };
+        let (mut seen, mut waiting) = (BTreeSet::new(), vec![tensor.clone()]);
+        while let Some(node) = waiting.pop() {
+            if node.id() == id {
+                *tensor = node;
+                return;
+            }
+            // Operands have smaller numbers than what is made of them.
+            if node.id() > id && seen.insert(node.id()) {
+                waiting.extend(node.inputs().iter().cloned());
+            }
+        }
+    });
 }
 
 /// Keeps the old values unless the flag is true. What was not changed is left alone.

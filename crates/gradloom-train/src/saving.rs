@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use gradloom_nn::{
-    Context, LoadOptions, Module, ModuleExt, Optimizer, PlateauState, Role, StateDict,
-};
+use gradloom_nn::{Context, LoadOptions, Module, ModuleExt, Optimizer, PlateauState, Role};
 use gradloom_tensor::Key;
 use serde_json::{Value, json};
 
@@ -143,7 +141,7 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
     }
 
     fn load_averages(&mut self, file: &mut Parts, values: &Entries, model: &M) -> Result<()> {
-        let part = |file: &mut Parts, name| file.take(name).unwrap_or_else(StateDict::new);
+        let part = |file: &mut Parts, name| file.take(name).unwrap_or_default();
         if let Some(ema) = &mut self.step.ema {
             ema.updates = values.object(EMA)?.count("updates")?;
             ema.averages.load(EMA, part(file, EMA), model)?;

@@ -76,6 +76,7 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
         (self.position, self.history, self.best) = Default::default();
         (self.ctx, self.stop) = (Context::train(self.key), None);
         self.metrics.reset();
+        self.step.restart();
         let order = train.order();
         let resumed = self.resume(&order, &setting)?;
         if let Some((folder, _)) = files.as_ref().filter(|_| resumed && self.resume_from.is_none())

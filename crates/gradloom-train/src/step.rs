@@ -167,6 +167,11 @@ impl TrainStep {
         self.ema.as_ref()
     }
 
+    /// The scale of the loss, where it is scaled.
+    pub fn loss_scale(&self) -> Option<f64> {
+        self.scaler.as_ref().map(LossScaler::scale)
+    }
+
     /// How many batches make a step.
     pub fn accumulates(&self) -> usize {
         self.every
@@ -189,6 +194,11 @@ impl TrainStep {
         self.precision.name()
     }
 
+    /// Forgets gradients that wait for more batches.
+    pub fn restart(&mut self) {
+        self.accumulation = Accumulation::default();
+    }
+
     /// True if gradients wait for more batches.
     pub fn is_accumulating(&self) -> bool {
         self.accumulation.batches > 0
@@ -198,8 +208,9 @@ impl TrainStep {
     /// last of those that are [accumulated](TrainStep::accumulate).
     ///
     /// # Errors
-    /// If the forward pass says so, the device fails, or the loss is not finite: the weights are then as
-    /// before the step, and the error names the op and line that made the first NaN or infinity.
+    /// If the forward pass says so, the device fails, or the loss is not finite: the error then names the op
+    /// and line that made the first NaN or infinity. The weights are as before the step; what the optimizer
+    /// remembers is not, so go on from a checkpoint.
     pub fn run<M: Module + Clone>(
         &mut self,
         model: &mut M,

@@ -68,7 +68,7 @@ fn a_step_asks_for_no_memory_and_runs_as_many_kernels_as_one_by_hand() {
         (network(14, [4, 8], 16, &device), Sgd::new(0.01).momentum(0.9));
     let mut ctx = Context::train(Key::new(0));
     let mut fitted = trainer(network(14, [4, 8], 16, &device));
-    let mut count = |epoch: &mut dyn FnMut()| {
+    let count = |epoch: &mut dyn FnMut()| {
         epoch();
         epoch();
         let before = device.statistics();

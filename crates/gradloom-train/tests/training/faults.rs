@@ -50,9 +50,12 @@ fn figures_that_do_not_exist_are_refused_before_the_first_step() {
 fn labels_outside_the_classes_are_named() {
     let dataset = TensorDataset::from_rows([4, 3], vec![0.5f32; 12], [4], vec![0, 1, 2, 1]);
     let loader = Loader::rows(dataset.unwrap()).batch_size(4);
-    let mut fit = trainer(plain(), Sgd::new(0.1));
-    says(fit.fit_train(&loader), &["fit: epoch 0, batch 0, step 0", "cross_entropy", "2"]);
-    says(fit.evaluate(&loader), &["cross_entropy"]);
+    for accumulated in [1, 2] {
+        let mut fit = trainer(plain(), Sgd::new(0.1).momentum(0.9)).accumulate(accumulated);
+        says(fit.fit_train(&loader), &["fit: epoch 0, batch 0, step 0", "cross_entropy", "2"]);
+        says(fit.evaluate(&loader), &["cross_entropy"]);
+        assert_eq!(weights(&fit.model), weights(&plain()));
+    }
 }
 
 /// A model with a line that makes a NaN of inputs below zero.

@@ -6,7 +6,7 @@ use gradloom_nn::{
 };
 use gradloom_tensor::{DType, Key, Tensor, commit};
 use gradloom_train::metrics::Accuracy;
-use gradloom_train::{Ema, Outcome, Precision, Swa, TrainStep};
+use gradloom_train::{Ema, LossScaler, Outcome, Precision, Swa, TrainStep};
 
 use crate::sets::{close, network, plain, rows, trainer, weights};
 
@@ -210,4 +210,35 @@ fn a_step_count_ends_a_run_in_the_middle_of_an_epoch() {
     assert_eq!((fit.steps, fit.history.records.len()), (7, 1));
     let mut fitted = trainer(plain(), Sgd::new(0.1)).epochs(3).batches_per_epoch(2);
     assert_eq!(fitted.fit_train(&rows(40)).unwrap().steps, 6);
+}
+
+#[test]
+fn a_step_whose_gradients_overflow_is_left_out_until_the_scale_fits() {
+    let device = gradloom_cpu::device();
+    let x = Tensor::normal(Key::new(3), [8, 3], 0.0, 1.0, &device).detach();
+    let y = Tensor::randint(Key::new(4), [8], 0, 2, &device).detach();
+    let (mut model, mut optimizer) = (plain(), Sgd::new(0.1).momentum(0.9));
+    let scaler = LossScaler::default().initial(2f64.powi(22)).growth_interval(3);
+    let mut step = TrainStep::new().precision(Precision::F16).scaler(scaler);
+    let mut ctx = Context::train(Key::new(0));
+    let run = |model: &gradloom_nn::Sequential, ctx: &mut Context| {
+        let logits = model.forward(&x.cast(DType::F16), ctx).wide();
+        Ok(Outcome::new(logits.cross_entropy(&y), 8))
+    };
+    let (mut skipped, mut expected) = (0, 2f64.powi(22));
+    for _ in 0..12 {
+        let before = weights(&model);
+        let report = step.run(&mut model, &mut optimizer, &mut ctx, run).unwrap();
+        assert!(report.loss.is_finite() && report.stepped != report.skipped);
+        assert_eq!(weights(&model) == before, report.skipped);
+        if report.skipped {
+            (skipped, expected) = (skipped + 1, expected / 2.0);
+            assert_eq!(step.loss_scale(), Some(expected));
+        }
+        expected = step.loss_scale().unwrap();
+    }
+    assert!((1..10).contains(&skipped), "{skipped}");
+    // The optimizer has counted steps that were done, not those that were left out.
+    let counted = optimizer.state_dict().get("0.weight.step").unwrap().item().unwrap();
+    assert_eq!(counted, f64::from(12 - skipped));
 }
