@@ -22,7 +22,7 @@ fn an_interrupted_run_saves_and_goes_on_with_the_same_bits() {
     let whole = tempfile::tempdir().unwrap();
     run_interruptible(Kind::Bf16, whole.path(), 0).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let child = Command::new(std::env::current_exe().unwrap())
+    let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "interrupts::the_run_that_is_interrupted", "--nocapture"])
         .env(FOLDER, folder.path())
         .stdout(Stdio::piped())
@@ -31,6 +31,7 @@ fn an_interrupted_run_saves_and_goes_on_with_the_same_bits() {
         .unwrap();
     // The run listens before it makes the file that holds the folder.
     while !folder.path().join(".training-lock").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "the child ended before it began");
         std::thread::sleep(Duration::from_millis(5));
     }
     std::thread::sleep(Duration::from_millis(120));

@@ -9,6 +9,7 @@ use gradloom_nn::layers::{BatchNorm, Conv2d, Dropout, Flatten, Linear, MaxPool2d
 use gradloom_nn::{Activation, AdamW, Init, ModuleExt, Plateau, Schedule, Sequential, Sgd};
 use gradloom_tensor::ops::convolution::Conv2dOptions;
 use gradloom_tensor::{Key, Tensor};
+use gradloom_train::callbacks::Unfreezing;
 use gradloom_train::metrics::Accuracy;
 use gradloom_train::{
     Callback, Checkpoints, EarlyStopping, Ema, Fit, LossScaler, Precision, Progress, Result, Run,
@@ -48,7 +49,7 @@ pub(crate) enum Kind {
     Bf16,
     /// f16 with a scaler that overflows and grows, a plateau, momentum.
     F16,
-    /// Stochastic weight averaging.
+    /// Stochastic weight averaging, and weights that learn from a later epoch on.
     Swa,
 }
 
@@ -133,6 +134,7 @@ fn run_with(kind: Kind, folder: &Path, at: At, interruptible: bool) -> Result<Fi
             let mut trainer = Trainer::new(model(), Sgd::new(0.05), Tensor::cross_entropy)
                 .epochs(3)
                 .swa(Swa::from_epoch(1))
+                .callback(Unfreezing::of("0.").and("1.").at(1, "0."))
                 .callback(at)
                 .checkpoints(files)
                 .progress(Progress::Silent);

@@ -6,7 +6,7 @@ mod csv_classifier;
 mod image_classifier;
 mod multi_label;
 mod regression;
-mod resumed_everywhere;
+mod everywhere;
 
 use gradloom::data::random::RandomStream;
 use gradloom::data::{ImageDataset, TensorDataset};

@@ -1,11 +1,11 @@
-//! A run that is stopped and goes on ends with the same bits, on every device.
+//! On every device: a run that is stopped and goes on ends with the same bits, and the first NaN is named.
 
 use gradloom::data::{Loader, TensorDataset};
 use gradloom::nn::layers::{BatchNorm, Dropout, Linear};
 use gradloom::prelude::*;
 use gradloom::train::callbacks::EachEpoch;
 use gradloom::train::metrics::Accuracy;
-use gradloom::train::{Ema, Precision, Progress, Run};
+use gradloom::train::{Ema, Outcome, Precision, Progress, Run, TrainStep};
 
 fn devices() -> Vec<Device> {
     let gpus = Device::gpus();
@@ -63,5 +63,25 @@ fn a_run_goes_on_with_the_same_bits_on_every_device() {
             let state = run(folders[1].path(), &device, stop).unwrap();
             assert!((state == whole) == (stop == 9), "{}: stopped after {stop}", device.name());
         }
+    }
+}
+
+#[test]
+fn the_op_and_line_of_the_first_nan_are_named_on_every_device() {
+    for device in devices() {
+        let mut model = Linear::new(3, 1, &mut Init::new(Key::new(1), &device));
+        let before = model.weight.to_vec::<f32>().unwrap();
+        let x = Tensor::ones([4, 3], DType::F32, &device);
+        let (mut optimizer, mut ctx) = (AdamW::new(0.1), Context::train(Key::new(0)));
+        let line = line!() + 2;
+        let run = |model: &Linear, ctx: &mut Context| {
+            Ok(Outcome::new((model.forward(&x, ctx).abs() - 1e3).sqrt().mean(..), 4))
+        };
+        let error = TrainStep::new().run(&mut model, &mut optimizer, &mut ctx, run).unwrap_err();
+        let place = format!("everywhere.rs:{line}");
+        let message = error.to_string();
+        assert!(error.is_not_finite() && message.contains("made by sqrt at"), "{message}");
+        assert!(message.contains(&place), "{}: {message} lacks {place}", device.name());
+        assert_eq!(model.weight.to_vec::<f32>().unwrap(), before);
     }
 }
