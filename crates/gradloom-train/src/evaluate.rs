@@ -36,9 +36,9 @@ pub fn evaluate<M, B: Batches>(
 pub(crate) fn check_batches(what: &str, batches: &impl Batches) -> Result<()> {
     match (batches.batch_count(), batches.sample_count()) {
         (Some(0), Some(0) | None) => Err(error::invalid(format!("fit: the {what} set is empty"))),
-        (Some(0), Some(samples)) => Err(error::invalid(format!(
-            "fit: the {what} set makes no batch ({}, of {samples} samples): lower the batch size, or keep \
-             batches that are not full with drop_last(false)",
+        (Some(0), Some(_)) => Err(error::invalid(format!(
+            "fit: the {what} set makes no batch ({}): lower the batch size, or keep batches that are not full \
+             with drop_last(false)",
             batches.order()
         ))),
         _ => Ok(()),

@@ -3,5 +3,6 @@
 mod callbacks;
 mod faults;
 mod numbers;
+mod progress;
 mod sets;
 mod steps;

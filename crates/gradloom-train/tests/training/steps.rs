@@ -183,6 +183,8 @@ fn halves_learn_with_weights_and_statistics_of_f32() {
             .metric(Accuracy::new());
         let history = fitted.fit(&rows(64), &rows(32)).unwrap().history;
         assert!(fitted.model.parameters().iter().all(|(_, weight)| weight.dtype() == DType::F32));
+        let running = fitted.model.parameter("1.running_mean").unwrap().to_vec::<f32>().unwrap();
+        assert!(running.iter().all(|mean| *mean != 0.0), "{running:?}");
         let state = fitted.optimizer.state_dict();
         let halves = state.iter().filter(|(_, tensor)| tensor.dtype() != DType::F32);
         assert!(halves.map(|(_, tensor)| tensor.dtype()).all(|dtype| dtype == DType::I32));
