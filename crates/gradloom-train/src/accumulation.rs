@@ -14,7 +14,7 @@ pub(crate) struct Accumulation {
 
 impl Accumulation {
     /// Adds the gradients of a batch's mean loss.
-    pub(crate) fn add(&mut self, gradients: &Gradients, weight: f64) {
+    pub(crate) fn add(&mut self, gradients: Gradients, weight: f64) {
         let scaled = gradients.scale(weight);
         self.sum = Some(match &self.sum {
             Some(sum) => sum.add(&scaled),

@@ -11,6 +11,13 @@ use crate::scaler::all_finite;
 use crate::step::TrainStep;
 use crate::{Outcome, Result, StepReport, error, hunt};
 
+/// What a step changes.
+struct Learner<'a, M> {
+    model: &'a mut M,
+    optimizer: &'a mut dyn Optimizer,
+    ctx: &'a mut Context,
+}
+
 impl TrainStep {
     /// One step, or one batch of it. After an error the weights are as before, and nothing is accumulated.
     pub(crate) fn advance<M: Module + Clone>(
@@ -21,33 +28,35 @@ impl TrainStep {
         ends: bool,
         forward: &dyn Fn(&M, &mut Context) -> Result<Outcome>,
     ) -> Result<StepReport> {
-        let (drawn, before) = (ctx.keys_drawn(), ids_of(model));
-        self.attempt(model, optimizer, ctx, ends, forward).inspect_err(|_| {
-            ctx.set_keys_drawn(drawn);
-            ctx.discard_updates();
-            put_back(model, &before);
+        let (drawn, before) = (ctx.keys_drawn(), tensors_of(model));
+        let ids: Vec<u64> = before.iter().map(Tensor::id).collect();
+        let mut learner = Learner { model, optimizer, ctx };
+        self.attempt(&mut learner, ends, before, forward).inspect_err(|_| {
+            learner.ctx.set_keys_drawn(drawn);
+            learner.ctx.discard_updates();
+            put_back(learner.model, &ids);
             self.restart();
         })
     }
 
     fn attempt<M: Module + Clone>(
         &mut self,
-        model: &mut M,
-        optimizer: &mut dyn Optimizer,
-        ctx: &mut Context,
+        learner: &mut Learner<M>,
         ends: bool,
+        before: Vec<Tensor>,
         forward: &dyn Fn(&M, &mut Context) -> Result<Outcome>,
     ) -> Result<StepReport> {
+        let Learner { model, ctx, .. } = learner;
         let drawn = ctx.keys_drawn();
-        let mut outcome = self.forward(model, ctx, forward)?;
+        let mut outcome = self.forward(*model, ctx, forward)?;
         // Held over the commit, outputs would keep all activations from being given back.
         outcome.pair = None;
         let of_batch = match &self.scaler {
-            Some(scaler) => gradients(&scaler.scaled(&outcome.loss), model),
-            None => gradients(&outcome.loss, model),
+            Some(scaler) => gradients(&scaler.scaled(&outcome.loss), *model),
+            None => gradients(&outcome.loss, *model),
         };
-        if let Some(ema) = &mut self.ema {
-            ema.begin(model);
+        if let Some(ema) = self.ema.as_mut().filter(|ema| ema.updates == 0) {
+            ema.begin(*model);
         }
         let mut report = StepReport {
             loss: f64::NAN,
@@ -64,7 +73,7 @@ impl TrainStep {
         let complete = if alone {
             Some(of_batch)
         } else {
-            self.accumulation.add(&of_batch, outcome.weight);
+            self.accumulation.add(of_batch, outcome.weight);
             if ends { self.accumulation.take() } else { None }
         };
         let complete = match (complete, self.scaler.is_some()) {
@@ -73,12 +82,13 @@ impl TrainStep {
         };
         match complete {
             Some(complete) => {
-                sound = self.change(model, optimizer, ctx, complete, &loss, &mut report)?;
+                sound = self.change(learner, complete, before, &loss, &mut report)?;
             }
             None => {
-                ctx.apply_updates(model);
+                drop(before);
+                ctx.apply_updates(*model);
                 let rest = (&mut report.observed, &mut loss);
-                commit((ModelTensors(model), &mut self.accumulation, rest))?;
+                commit((ModelTensors(*model), &mut self.accumulation, rest))?;
             }
         }
         report.loss = loss.item()?;
@@ -86,8 +96,8 @@ impl TrainStep {
             let sound =
                 sound.map(|sound| sound.item()).transpose()?.is_none_or(|sound| sound > 0.0);
             if !report.loss.is_finite() || !sound {
-                ctx.set_keys_drawn(drawn);
-                return Err(self.fault(model, ctx, forward, report.loss)?);
+                learner.ctx.set_keys_drawn(drawn);
+                return Err(self.fault(learner, forward, report.loss)?);
             }
         }
         Ok(report)
@@ -126,18 +136,18 @@ impl TrainStep {
     /// gradients were finite, where they are checked.
     fn change<M: Module + Clone>(
         &mut self,
-        model: &mut M,
-        optimizer: &mut dyn Optimizer,
-        ctx: &mut Context,
+        learner: &mut Learner<M>,
         gradients: Gradients,
+        before: Vec<Tensor>,
         loss: &Tensor,
         report: &mut StepReport,
     ) -> Result<Option<Tensor>> {
+        let Learner { model, optimizer, ctx } = learner;
         let mut gradients = gradients;
         let guard = (self.checks_loss && self.scaler.is_none()).then(|| {
             let finite = loss.detach().is_finite().reshape([0usize; 0]);
             let all = self.checks_gradients.then(|| all_finite(&gradients)).flatten();
-            all.map_or(finite.clone(), |all| finite.logical_and(&all))
+            all.map_or(finite.clone(), |all| finite.logical_and(all.to_device(finite.device())))
         });
         if let Some(bound) = self.bound {
             gradients = gradients.clip_value(bound);
@@ -147,20 +157,21 @@ impl TrainStep {
             let (clipped, before) = gradients.clip_norm(norm_max);
             (gradients, norm) = (clipped, Some(before));
         }
-        let old = guard.is_some().then(|| tensors_of(model));
-        optimizer.step(&gradients, model);
-        ctx.apply_updates(model);
-        if let (Some(guard), Some(old)) = (&guard, old) {
-            keep_unless(guard, model, old);
+        optimizer.step(&gradients, *model);
+        ctx.apply_updates(*model);
+        // No handle on the old weights may be left, or they could not be updated in their memory.
+        match &guard {
+            Some(guard) => keep_unless(guard, *model, before),
+            None => drop(before),
         }
         if let Some(ema) = &mut self.ema {
-            ema.update(model);
+            ema.update(*model);
         }
         drop(gradients);
         let mut flag = guard.filter(|_| self.checks_gradients);
         let mut loss = self.scaler.is_some().then(|| loss.clone());
         let rest = (&mut report.observed, &mut norm, &mut flag, &mut loss);
-        commit((ModelTensors(model), optimizer, &mut self.ema, rest))?;
+        commit((ModelTensors(*model), &mut **optimizer, &mut self.ema, rest))?;
         report.stepped = true;
         report.gradient_norm = norm.map(|norm| norm.item()).transpose()?;
         Ok(flag)
@@ -169,11 +180,12 @@ impl TrainStep {
     /// The error of a step that went wrong: it is run once more to say where.
     fn fault<M: Module + Clone>(
         &self,
-        model: &M,
-        ctx: &mut Context,
+        learner: &mut Learner<M>,
         forward: &dyn Fn(&M, &mut Context) -> Result<Outcome>,
         loss: f64,
     ) -> Result<crate::Error> {
+        let Learner { model, ctx, .. } = learner;
+        let model = &**model;
         let outcome = self.forward(model, ctx, forward)?;
         ctx.discard_updates();
         let mut found = hunt::first_fault(&outcome.loss, model)?;
@@ -208,12 +220,6 @@ fn tensors_of(model: &mut impl Module) -> Vec<Tensor> {
     let mut tensors = Vec::new();
     for_each_tensor(model, &mut |tensor| tensors.push(tensor.clone()));
     tensors
-}
-
-fn ids_of(model: &mut impl Module) -> Vec<u64> {
-    let mut ids = Vec::new();
-    for_each_tensor(model, &mut |tensor| ids.push(tensor.id()));
-    ids
 }
 
 /// Gives the weights back what they were, which they are made of while a step is not computed.

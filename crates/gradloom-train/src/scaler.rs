@@ -151,5 +151,5 @@ pub(crate) fn all_finite(gradients: &Gradients) -> Option<Tensor> {
         let count = gradient.is_finite().sum(..);
         count.eq(gradient.count() as i64)
     });
-    each.reduce(|all, finite| all.logical_and(&finite))
+    each.reduce(|all, finite| all.logical_and(finite.to_device(all.device())))
 }

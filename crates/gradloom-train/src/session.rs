@@ -54,6 +54,11 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
                 ));
             }
         };
+        if schedule.is_some() && self.plateau.is_some() {
+            return Err(error::invalid(
+                "fit: a schedule and a plateau would both set the learning rate; give one of them",
+            ));
+        }
         let mut names = self.metrics.names("");
         if validates {
             names.extend(self.valid_metrics.names("val_"));

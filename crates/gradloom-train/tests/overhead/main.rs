@@ -93,12 +93,17 @@ fn a_step_asks_for_no_memory_and_runs_as_many_kernels_as_one_by_hand() {
 #[ignore = "a measurement: --release --ignored --nocapture"]
 fn the_time_of_a_step_beside_one_by_hand() {
     let device = gradloom_cpu::device();
-    let batches = batches(50, 28, &device);
-    let (mut model, mut optimizer) =
-        (network(28, [32, 64], 512, &device), Sgd::new(0.01).momentum(0.9));
+    // The network of the peers, and one so small that little but what a step costs beside arithmetic is left.
+    time("w2.train", 28, &|| network(28, [32, 64], 512, &device));
+    time("a tiny network", 10, &|| network(10, [1, 1], 4, &device));
+}
+
+fn time(name: &str, size: usize, network: &dyn Fn() -> Sequential) {
+    let batches = batches(50, size, &gradloom_cpu::device());
+    let (mut model, mut optimizer) = (network(), Sgd::new(0.01).momentum(0.9));
     let mut ctx = Context::train(Key::new(0));
-    let mut fitted = trainer(network(28, [32, 64], 512, &device));
-    let mut unchecked = trainer(network(28, [32, 64], 512, &device)).check_loss(false);
+    let mut fitted = trainer(network());
+    let mut unchecked = trainer(network()).check_loss(false);
     let mut times = [const { Vec::new() }; 3];
     for round in 0..16 {
         let mut run = |which: usize| {
@@ -131,7 +136,7 @@ fn the_time_of_a_step_beside_one_by_hand() {
         100.0 * (ratios[ratios.len() / 2] - 1.0)
     };
     println!(
-        "ms a step: {:.3} by hand, {:.3} in the kit ({:+.2} %), {:.3} without the check of the loss ({:+.2} %)",
+        "{name}: ms a step: {:.3} by hand, {:.3} in the kit ({:+.2} %), {:.3} without the check of the loss ({:+.2} %)",
         median(0),
         median(1),
         ratios(1),

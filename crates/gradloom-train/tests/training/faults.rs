@@ -42,6 +42,9 @@ fn figures_that_do_not_exist_are_refused_before_the_first_step() {
     says(best, &["checkpoints: there is no figure \"val_acc\"", names]);
     let plateau = fit().plateau(gradloom_nn::Plateau::new(0.1), "val_loss").fit_train(&rows(8));
     says(plateau, &["plateau", "there are loss, accuracy, learning_rate"]);
+    let both =
+        fit().plateau(gradloom_nn::Plateau::new(0.1), "loss").schedule(Schedule::constant(0.1));
+    says({ both }.fit_train(&rows(8)), &["a schedule and a plateau"]);
     let twice = fit().callback(EarlyStopping::new("loss")).callback(EarlyStopping::new("loss"));
     says({ twice }.fit_train(&rows(8)), &["two callbacks are called \"early stopping\""]);
 }
