@@ -1,13 +1,14 @@
-//! Training an image classifier: the loop, a progress bar, the evaluation, the files it leaves.
+//! Training an image classifier: the run, the evaluation, the files it leaves.
 
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use gradloom::data::transform::Transform;
 use gradloom::data::{Dataset, Image, Labelled, Loader};
 use gradloom::nn::metrics::ConfusionMatrix;
-use gradloom::nn::weights;
 use gradloom::prelude::*;
-use indicatif::{ProgressBar, ProgressStyle};
+use gradloom::train::metrics::Accuracy;
+use gradloom::train::{Callback, Run};
 
 use crate::evaluation::{Evaluation, Mistake};
 use crate::options::Options;
@@ -35,7 +36,7 @@ pub struct Task<M, D, E, A, N> {
 
 impl<M, D, E, A, N> Task<M, D, E, A, N>
 where
-    M: Layer + Tensors,
+    M: Layer + Clone,
     D: Dataset<Item = Labelled<Image>> + Send + Sync + 'static,
     E: Dataset<Item = Labelled<Image>> + Send + Sync + 'static,
     A: Transform<Image, Output = Image<f32>> + Send + Sync + 'static,
@@ -46,7 +47,7 @@ where
     ///
     /// # Errors
     /// If the device fails, the loss is not finite, or files cannot be written.
-    pub fn run(mut self, options: &Options, device: &Device) -> Result<f64, Failure> {
+    pub fn run(self, options: &Options, device: &Device) -> Result<f64, Failure> {
         std::fs::create_dir_all(&options.out)
             .map_err(|error| format!("{}: {error}", options.out.display()))?;
         let train = Loader::images(self.train, self.augment)
@@ -62,55 +63,51 @@ where
             test.dataset().len(),
             device.name()
         );
-        let steps_per_epoch = if options.tiny { 3 } else { train.batch_count() as u64 };
-        let epochs = if options.tiny { 1 } else { options.epochs };
-        let total = steps_per_epoch * u64::from(epochs);
-        let schedule = (self.schedule)(total);
-        let bar = ProgressBar::new(total);
-        bar.set_style(ProgressStyle::with_template(
-            "{elapsed_precise} [{bar:30}] {pos}/{len} {msg} eta {eta}",
-        )?);
-        let mut ctx = Context::train(Key::new(options.seed).fold(2));
-        let (mut losses, mut step, mut right, mut seen) = (Vec::new(), 0, 0.0, 0.0);
+        let losses = Losses::default();
+        let mut trainer = Trainer::new(self.model, self.optimizer, Tensor::cross_entropy)
+            .epochs(if options.tiny { 1 } else { options.epochs })
+            .batches_per_epoch(if options.tiny { 3 } else { usize::MAX })
+            .key(Key::new(options.seed).fold(2))
+            .schedule_over(self.schedule)
+            .metric(Accuracy::new())
+            .callback(losses.clone());
         let start = Instant::now();
-        for epoch in 0..epochs {
-            for batch in train.epoch(epoch).take(steps_per_epoch as usize) {
-                let (images, labels) = batch?.to_tensors(device)?;
-                let logits = self.model.forward(&images, &mut ctx);
-                let loss = logits.cross_entropy(&labels);
-                let mut hits = logits.detach().argmax(-1).eq(&labels).sum(..);
-                self.optimizer.set_learning_rate(schedule.at(step));
-                drop(logits);
-                self.optimizer.step(&gradients(&loss, &self.model), &mut self.model);
-                ctx.apply_updates(&mut self.model);
-                commit((&mut self.model, &mut self.optimizer, &mut hits))?;
-                step += 1;
-                losses.push(check_finite(loss.item()?, step)?);
-                right = 0.95 * right + hits.item()?;
-                seen = 0.95 * seen + labels.count() as f64;
-                let images_per_s =
-                    (step as usize * options.batch_size) as f64 / start.elapsed().as_secs_f64();
-                bar.set_message(format!(
-                    "loss {:.4} accuracy {:.1}% {images_per_s:.0} images/s",
-                    losses[losses.len() - 1],
-                    100.0 * right / seen
-                ));
-                bar.inc(1);
-            }
-        }
-        bar.finish();
-        let seconds = start.elapsed().as_secs_f64();
-        println!("trained in {seconds:.1} s");
-        let evaluation = evaluate(&self.model, &test, self.classes.len(), device)?;
+        trainer.fit_train(&train)?;
+        println!("trained in {:.1} s", start.elapsed().as_secs_f64());
+        let evaluation = evaluate(&trainer.model, &test, self.classes.len(), device)?;
         println!("{}", evaluation.confusion.report(&self.classes));
         let accuracy = evaluation.confusion.accuracy();
         println!("test accuracy {:.2}%", 100.0 * accuracy);
         let weights_file = options.out.join("model.safetensors");
-        weights::save(&weights_file, &self.model.state_dict())?;
+        trainer.model.save(&weights_file)?;
         let picture_file = options.out.join("result.png");
-        picture::draw(&picture_file, &losses, &evaluation, &self.classes)?;
+        picture::draw(&picture_file, &losses.take(), &evaluation, &self.classes)?;
         println!("wrote {} and {}", weights_file.display(), picture_file.display());
         Ok(accuracy)
+    }
+}
+
+/// The loss of every step, for the picture.
+#[derive(Clone, Default)]
+struct Losses(Arc<Mutex<Vec<f64>>>);
+
+impl Losses {
+    fn take(&self) -> Vec<f64> {
+        self.0.lock().map(|mut losses| std::mem::take(&mut *losses)).unwrap_or_default()
+    }
+}
+
+impl<M> Callback<M> for Losses {
+    fn name(&self) -> String {
+        "losses".into()
+    }
+
+    fn on_batch_end(&mut self, run: &mut Run<M>) -> Result<()> {
+        let loss = run.scalars.iter().find(|(name, _)| name == "loss");
+        if let (Some((_, loss)), Ok(mut losses)) = (loss, self.0.lock()) {
+            losses.push(*loss);
+        }
+        Ok(())
     }
 }
 

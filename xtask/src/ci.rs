@@ -21,9 +21,11 @@ fn all() -> Result<(), String> {
     circles::run()?;
     dependencies::run()?;
     step(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
-    step(cargo().args(["test", "--workspace"]))?;
+    // With what is off unless asked for and has tests of its own.
+    let features = ["--features", "gradloom-train/ctrlc"];
+    step(cargo().args(["test", "--workspace"]).args(features))?;
     // Always of the whole workspace: of one package alone libraries have other features, and are built again.
-    step(cargo().args(["test", "--workspace", "--bench", "planning"]))?;
+    step(cargo().args(["test", "--workspace", "--bench", "planning"]).args(features))?;
     // A crate outside of the workspace, as a user's is.
     let manifest = "examples/custom-op/Cargo.toml";
     step(cargo().args(["test", "--quiet", "--manifest-path", manifest, "--target-dir", "target"]))?;

@@ -33,6 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("gradloom-data", &["gradloom-tensor"]),
+    ("gradloom-train", &["gradloom-data", "gradloom-nn", "gradloom-tensor", "gradloom-weights"]),
     ("gradloom-testkit", &["gradloom-autodiff", "gradloom-tensor"]),
     (
         "gradloom",
@@ -45,6 +46,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "gradloom-nn",
             "gradloom-tensor",
             "gradloom-text",
+            "gradloom-train",
             "gradloom-weights",
             "gradloom-wgpu",
             "gradloom-zoo",

@@ -16,7 +16,7 @@ const STEPS: &str = "10";
 const TOLERANCE: f64 = 1e-5;
 
 /// The crates that a browser may use. Ops on the host and threads come with them, mapped files do not.
-const CRATES: [&str; 13] = [
+const CRATES: [&str; 14] = [
     "gradloom-tensor",
     "gradloom-plan",
     "gradloom-cpu",
@@ -30,6 +30,7 @@ const CRATES: [&str; 13] = [
     "gradloom-text",
     "gradloom-zoo",
     "gradloom-data",
+    "gradloom-train",
 ];
 
 const MISSING: &str = "\

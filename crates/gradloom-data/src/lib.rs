@@ -17,6 +17,7 @@ mod interpolation;
 pub mod image_dataset;
 #[cfg(feature = "pictures")]
 pub mod image_folder;
+pub mod tensor_dataset;
 pub mod split;
 
 pub mod cifar;
@@ -49,6 +50,7 @@ pub use loader::{Epoch, Loader};
 pub use source::Source;
 pub use split::Split;
 pub use table::Table;
+pub use tensor_dataset::TensorDataset;
 pub use transform::Transform;
 
 // The examples of that page need every feature.

@@ -1,9 +1,10 @@
 //! [`Loader`]: batches of a dataset, made on background threads, in order.
 //!
 //! Worker `w` of `n` makes batches `w`, `w + n`, `w + 2n`... and has a short queue of its own, so the
-//! order needs no sorting and memory is bounded. Threads live for one epoch. Processes and asynchronous
+//! order needs no sorting and memory is bounded; an epoch may begin at any batch. Threads live for one epoch. Processes and asynchronous
 //! I/O are absent on purpose.
 
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +15,8 @@ use crate::batch::{Collate, CollateImages};
 use crate::dataset::Dataset;
 use crate::random::sample_key;
 use crate::sampler::{BatchSampler, Order, Sampler};
-use crate::transform::{OnInput, Transform, key_of_sample};
+use crate::tensor_dataset::{CollateRows, TensorRow};
+use crate::transform::{Identity, OnInput, Transform, key_of_sample};
 use crate::{Error, Result, error};
 use gradloom_tensor::Key;
 
@@ -51,6 +53,24 @@ impl<D, T> Loader<D, OnInput<T>, CollateImages> {
     /// A loader of labelled images (or rows of numbers): `transform` acts on the inputs.
     pub fn images(dataset: D, transform: T) -> Self {
         Loader::new(dataset, OnInput(transform), CollateImages::default())
+    }
+}
+
+impl<D: Dataset<Item = TensorRow>> Loader<D, Identity, CollateRows> {
+    /// A loader of a [`TensorDataset`](crate::TensorDataset), or of a part of one.
+    ///
+    /// ```
+    /// use gradloom_data::{Loader, TensorDataset};
+    ///
+    /// # fn main() -> gradloom_data::Result<()> {
+    /// let dataset = TensorDataset::from_rows([4, 2], vec![0.0f32; 8], [4], vec![1i32, 0, 1, 1])?;
+    /// let batch = Loader::rows(dataset).batch_size(3).epoch(0).next().unwrap()?;
+    /// assert_eq!(batch.inputs.shape, [3, 2]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn rows(dataset: D) -> Self {
+        Loader::new(dataset, Identity, CollateRows)
     }
 }
 
@@ -157,8 +177,26 @@ where
         self.order.batch_count(self.dataset.len(), self.batch_size, self.drop_last)
     }
 
+    /// What the batches depend on beside the samples themselves, as text: runs that go on compare it.
+    pub fn order(&self) -> String {
+        let [low, high] = self.key.words();
+        format!(
+            "{} samples in batches of {}, {}, key {low:08x}{high:08x}{}",
+            self.dataset.len(),
+            self.batch_size,
+            self.order,
+            if self.drop_last { ", the last one left out if it is not full" } else { "" }
+        )
+    }
+
     /// Starts the workers of epoch number `epoch`, which also seeds its order and its transforms.
     pub fn epoch(&self, epoch: u32) -> Epoch<C::Batch> {
+        self.epoch_from(epoch, 0)
+    }
+
+    /// As [`epoch`](Loader::epoch), from batch number `first` on: the same batches as the whole epoch has
+    /// there, and nothing is read for those before. What a run that goes on begins with.
+    pub fn epoch_from(&self, epoch: u32, first: usize) -> Epoch<C::Batch> {
         let loader = self.clone();
         let plan = match self.order.plan(self.dataset.len(), self.key.fold(0), epoch) {
             Ok(plan) => plan,
@@ -194,7 +232,8 @@ where
             let key = sample_key(loader.key.fold(2).fold(epoch), batch);
             loader.collate.collate_with(samples, key)
         };
-        Epoch::start(Arc::new(make), stop, self.batch_count(), self.workers, self.prefetch)
+        let batches = first.min(self.batch_count())..self.batch_count();
+        Epoch::start(Arc::new(make), stop, batches, self.workers, self.prefetch)
     }
 }
 
@@ -207,6 +246,7 @@ pub struct Epoch<B> {
     queues: Vec<Receiver<Result<B>>>,
     workers: Vec<JoinHandle<()>>,
     failure: Option<Error>,
+    first: usize,
     next: usize,
     count: usize,
 }
@@ -215,7 +255,7 @@ impl<B: Send + 'static> Epoch<B> {
     /// An epoch that has nothing but an error.
     fn failed(error: Error) -> Self {
         let make = Arc::new(|_| Err(Error::invalid("loader: the epoch has no batches")));
-        let mut epoch = Epoch::start(make, Arc::default(), 0, 0, 1);
+        let mut epoch = Epoch::start(make, Arc::default(), 0..0, 0, 1);
         epoch.failure = Some(error);
         epoch
     }
@@ -223,25 +263,27 @@ impl<B: Send + 'static> Epoch<B> {
     fn start(
         make: Arc<Make<B>>,
         stop: Arc<AtomicBool>,
-        count: usize,
+        batches: Range<usize>,
         workers: usize,
         prefetch: usize,
     ) -> Self {
+        let Range { start: first, end: count } = batches;
         let mut epoch = Epoch {
             make,
             stop,
             queues: Vec::new(),
             workers: Vec::new(),
             failure: None,
-            next: 0,
+            first,
+            next: first,
             count,
         };
-        let workers = if cfg!(target_family = "wasm") { 0 } else { workers.min(count) };
+        let workers = if cfg!(target_family = "wasm") { 0 } else { workers.min(count - first) };
         for worker in 0..workers {
             let (sender, receiver) = sync_channel(prefetch);
             let make = Arc::clone(&epoch.make);
             let work = move || {
-                for batch in (worker..count).step_by(workers) {
+                for batch in (first + worker..count).step_by(workers) {
                     let result = guarded(&*make, batch);
                     let failed = result.is_err();
                     // Nobody receives any more when the epoch was dropped.
@@ -302,7 +344,7 @@ impl<B> Iterator for Epoch<B> {
         let result = if self.queues.is_empty() {
             guarded(&*self.make, batch)
         } else {
-            self.queues[batch % self.queues.len()].recv().unwrap_or_else(|_| {
+            self.queues[(batch - self.first) % self.queues.len()].recv().unwrap_or_else(|_| {
                 Err(Error::invalid(format!("loader: the worker of batch {batch} is gone")))
             })
         };

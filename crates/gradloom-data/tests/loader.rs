@@ -231,3 +231,22 @@ fn a_batch_larger_than_the_dataset_is_no_silent_epoch_of_nothing() {
     let empty = Loader::new(Numbers::new(0), Identity, |samples: Vec<usize>| Ok(samples));
     assert_eq!(empty.drop_last(true).epoch(0).count(), 0);
 }
+
+#[test]
+fn an_epoch_that_begins_late_has_the_same_batches_with_any_number_of_workers() {
+    for workers in [0, 1, 3] {
+        let loader = Loader::new(Numbers::new(53), Identity, gather)
+            .batch_size(4)
+            .shuffle(Key::new(3))
+            .workers(workers);
+        let whole: Vec<Vec<usize>> = loader.epoch(2).map(Result::unwrap).collect();
+        for first in [0, 1, 5, 13, 14, 99] {
+            let late: Vec<Vec<usize>> = loader.epoch_from(2, first).map(Result::unwrap).collect();
+            assert_eq!(late, whole[first.min(whole.len())..], "{workers} workers, from {first}");
+        }
+    }
+    let read = Arc::new(AtomicUsize::new(0));
+    let numbers = Numbers { read: Arc::clone(&read), ..Numbers::new(40) };
+    assert_eq!(Loader::new(numbers, Identity, gather).batch_size(4).epoch_from(0, 8).count(), 2);
+    assert_eq!(read.load(Ordering::SeqCst), 8);
+}

@@ -86,6 +86,38 @@ impl Context {
         key
     }
 
+    /// How many keys were drawn: with the key of the run, all that its randomness depends on.
+    pub fn keys_drawn(&self) -> u32 {
+        self.drawn
+    }
+
+    /// Goes on as after this many keys: a run that goes on draws what it would have drawn.
+    ///
+    /// ```
+    /// use gradloom_nn::Context;
+    /// use gradloom_tensor::Key;
+    ///
+    /// let mut ctx = Context::train(Key::new(7));
+    /// ctx.key();
+    /// let (drawn, next) = (ctx.keys_drawn(), ctx.key());
+    /// let mut resumed = Context::train(Key::new(7));
+    /// resumed.set_keys_drawn(drawn);
+    /// assert_eq!(resumed.key(), next);
+    /// ```
+    pub fn set_keys_drawn(&mut self, count: u32) {
+        self.drawn = count;
+    }
+
+    /// The key of the run, from which all others are drawn.
+    pub fn run_key(&self) -> Key {
+        self.key
+    }
+
+    /// Forgets recorded statistics: of a run whose results are not used.
+    pub fn discard_updates(&mut self) {
+        self.updates.clear();
+    }
+
     /// Notes a new value for a running statistic. It waits for [`apply_updates`](Context::apply_updates);
     /// a later value for the same parameter replaces it.
     ///

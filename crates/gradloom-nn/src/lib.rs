@@ -45,7 +45,7 @@ pub use module_ext::ModuleExt;
 pub use optimizers::{Adam, AdamW, Optimizer, RmsProp, Sgd};
 pub use parameter::{Parameter, Role};
 pub use path::Path;
-pub use plateau::Plateau;
+pub use plateau::{Plateau, PlateauState};
 pub use quantize::{quantize, quantize_where};
 pub use schedule::{CycleFall, Schedule};
 pub use state_dict::{LoadOptions, LoadReport, StateDict};

@@ -26,6 +26,19 @@ pub struct Plateau {
     cooling: u64,
 }
 
+/// What a [`Plateau`] remembers: to save it, and to go on with it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PlateauState {
+    /// The learning rate.
+    pub rate: f64,
+    /// The best metric so far.
+    pub best: Option<f64>,
+    /// Observations since the best.
+    pub waited: u64,
+    /// Observations still to come that do not count.
+    pub cooling: u64,
+}
+
 /// Changes of the rate below this are none.
 const CHANGE_MIN: f64 = 1e-8;
 
@@ -129,6 +142,22 @@ impl Plateau {
     /// The best metric so far.
     pub fn best(&self) -> Option<f64> {
         self.best
+    }
+
+    /// What it remembers.
+    pub fn state(&self) -> PlateauState {
+        PlateauState {
+            rate: self.rate,
+            best: self.best,
+            waited: self.waited,
+            cooling: self.cooling,
+        }
+    }
+
+    /// Goes on with what another of the same settings remembered.
+    pub fn set_state(&mut self, state: PlateauState) {
+        (self.rate, self.best) = (state.rate, state.best);
+        (self.waited, self.cooling) = (state.waited, state.cooling);
     }
 
     fn is_better(&self, metric: f64) -> bool {

@@ -20,6 +20,8 @@ pub use gradloom_nn as nn;
 pub use gradloom_tensor::*;
 #[cfg(feature = "text")]
 pub use gradloom_text as text;
+#[cfg(feature = "train")]
+pub use gradloom_train as train;
 pub use gradloom_weights as weights;
 #[cfg(feature = "zoo")]
 pub use gradloom_zoo as zoo;
@@ -36,6 +38,9 @@ pub mod prelude {
     pub use gradloom_tensor::{
         DType, Device, Error, Key, Result, Shape, Tensor, Tensors, commit, eval, s,
     };
+
+    #[cfg(feature = "train")]
+    pub use gradloom_train::{Checkpoints, EarlyStopping, Trainer};
 
     pub use crate::SelectDevice;
 }
@@ -64,3 +69,8 @@ struct PageAboutLoops;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/async.md")]
 struct PageAboutWaiting;
+
+/// Runs the code of the page about training as a test.
+#[cfg(all(doctest, feature = "train", feature = "mnist"))]
+#[doc = include_str!("../../../docs/training.md")]
+struct PageAboutTraining;

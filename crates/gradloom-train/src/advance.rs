@@ -1,0 +1,254 @@
+//! What one step computes: forward, gradients, what is accumulated, the optimizer, the commit; and what is said
+//! when it went wrong.
+
+use std::collections::BTreeSet;
+
+use gradloom_nn::module::for_each_tensor;
+use gradloom_nn::{Context, Gradients, Module, ModuleExt, Optimizer, gradients};
+use gradloom_tensor::{Tensor, Tensors, commit};
+
+use crate::scaler::all_finite;
+use crate::step::TrainStep;
+use crate::{Outcome, Result, StepReport, error, hunt};
+
+/// What a step changes.
+struct Learner<'a, M> {
+    model: &'a mut M,
+    optimizer: &'a mut dyn Optimizer,
+    ctx: &'a mut Context,
+}
+
+impl TrainStep {
+    /// One step, or one batch of it. After an error the weights are as before, and nothing is accumulated.
+    pub(crate) fn advance<M: Module + Clone>(
+        &mut self,
+        model: &mut M,
+        optimizer: &mut dyn Optimizer,
+        ctx: &mut Context,
+        ends: bool,
+        forward: &dyn Fn(&M, &mut Context) -> Result<Outcome>,
+    ) -> Result<StepReport> {
+        let (drawn, before) = (ctx.keys_drawn(), tensors_of(model));
+        let ids: Vec<u64> = before.iter().map(Tensor::id).collect();
+        let mut learner = Learner { model, optimizer, ctx };
+        self.attempt(&mut learner, ends, before, forward).inspect_err(|_| {
+            learner.ctx.set_keys_drawn(drawn);
+            learner.ctx.discard_updates();
+            put_back(learner.model, &ids);
+            self.restart();
+        })
+    }
+
+    fn attempt<M: Module + Clone>(
+        &mut self,
+        learner: &mut Learner<M>,
+        ends: bool,
+        before: Vec<Tensor>,
+        forward: &dyn Fn(&M, &mut Context) -> Result<Outcome>,
+    ) -> Result<StepReport> {
+        let Learner { model, ctx, .. } = learner;
+        let drawn = ctx.keys_drawn();
+        let mut outcome = self.forward(*model, ctx, forward)?;
+        // Held over the commit, outputs would keep all activations from being given back.
+        outcome.pair = None;
+        let of_batch = match &self.scaler {
+            Some(scaler) => gradients(&scaler.scaled(&outcome.loss), *model),
+            None => gradients(&outcome.loss, *model),
+        };
+        if let Some(ema) = self.ema.as_mut().filter(|ema| ema.updates == 0) {
+            ema.begin(*model);
+        }
+        let mut report = StepReport {
+            loss: f64::NAN,
+            samples: outcome.samples,
+            weight: outcome.weight,
+            stepped: false,
+            skipped: false,
+            gradient_norm: None,
+            observed: std::mem::take(&mut outcome.observed),
+        };
+        let mut loss = outcome.loss;
+        let mut sound = None;
+        let alone = ends && self.accumulation.batches == 0;
+        let complete = if alone {
+            Some(of_batch)
+        } else {
+            self.accumulation.add(of_batch, outcome.weight);
+            if ends { self.accumulation.take() } else { None }
+        };
+        let complete = match (complete, self.scaler.is_some()) {
+            (Some(scaled), true) => self.unscaled(scaled, &mut loss, &mut report)?,
+            (complete, _) => complete,
+        };
+        match complete {
+            Some(complete) => {
+                sound = self.change(learner, complete, before, &loss, &mut report)?;
+            }
+            None => {
+                drop(before);
+                ctx.apply_updates(*model);
+                let rest = (&mut report.observed, &mut loss);
+                commit((ModelTensors(*model), &mut self.accumulation, rest))?;
+            }
+        }
+        report.loss = loss.item()?;
+        if self.scaler.is_none() && self.checks_loss {
+            let sound =
+                sound.map(|sound| sound.item()).transpose()?.is_none_or(|sound| sound > 0.0);
+            if !report.loss.is_finite() || !sound {
+                learner.ctx.set_keys_drawn(drawn);
+                return Err(self.fault(learner, forward, report.loss)?);
+            }
+        }
+        Ok(report)
+    }
+
+    fn forward<M: Module + Clone>(
+        &self,
+        model: &M,
+        ctx: &mut Context,
+        forward: &dyn Fn(&M, &mut Context) -> Result<Outcome>,
+    ) -> Result<Outcome> {
+        match self.precision.of_model(model) {
+            Some(narrow) => forward(&narrow, ctx),
+            None => forward(model, ctx),
+        }
+    }
+
+    /// Gradients of a scaled loss, computed, as those of the loss; `None` if they overflowed.
+    fn unscaled(
+        &mut self,
+        mut scaled: Gradients,
+        loss: &mut Tensor,
+        report: &mut StepReport,
+    ) -> Result<Option<Gradients>> {
+        let Some(scaler) = &mut self.scaler else { return Ok(Some(scaled)) };
+        let Some(mut finite) = all_finite(&scaled) else { return Ok(Some(scaled)) };
+        commit((&mut scaled, &mut finite, loss, &mut report.observed))?;
+        let unscaled = scaler.unscaled(&scaled);
+        report.skipped = finite.item()? == 0.0;
+        scaler.update(report.skipped);
+        scaler.check()?;
+        Ok((!report.skipped).then_some(unscaled))
+    }
+
+    /// Clips, lets the optimizer change the weights, and computes it all. Gives the flag that says whether the
+    /// gradients were finite, where they are checked.
+    fn change<M: Module + Clone>(
+        &mut self,
+        learner: &mut Learner<M>,
+        gradients: Gradients,
+        before: Vec<Tensor>,
+        loss: &Tensor,
+        report: &mut StepReport,
+    ) -> Result<Option<Tensor>> {
+        let Learner { model, optimizer, ctx } = learner;
+        let mut gradients = gradients;
+        let guard = (self.checks_loss && self.scaler.is_none()).then(|| {
+            let finite = loss.detach().is_finite().reshape([0usize; 0]);
+            let all = self.checks_gradients.then(|| all_finite(&gradients)).flatten();
+            all.map_or(finite.clone(), |all| finite.logical_and(all.to_device(finite.device())))
+        });
+        if let Some(bound) = self.bound {
+            gradients = gradients.clip_value(bound);
+        }
+        let mut norm = None;
+        if let Some(norm_max) = self.norm_max.filter(|_| !gradients.is_empty()) {
+            let (clipped, before) = gradients.clip_norm(norm_max);
+            (gradients, norm) = (clipped, Some(before));
+        }
+        optimizer.step(&gradients, *model);
+        ctx.apply_updates(*model);
+        // No handle on the old weights may be left, or they could not be updated in their memory.
+        match &guard {
+            Some(guard) => keep_unless(guard, *model, before),
+            None => drop(before),
+        }
+        if let Some(ema) = &mut self.ema {
+            ema.update(*model);
+        }
+        drop(gradients);
+        let mut flag = guard.filter(|_| self.checks_gradients);
+        let mut loss = self.scaler.is_some().then(|| loss.clone());
+        let rest = (&mut report.observed, &mut norm, &mut flag, &mut loss);
+        commit((ModelTensors(*model), &mut **optimizer, &mut self.ema, rest))?;
+        report.stepped = true;
+        report.gradient_norm = norm.map(|norm| norm.item()).transpose()?;
+        Ok(flag)
+    }
+
+    /// The error of a step that went wrong: it is run once more to say where.
+    fn fault<M: Module + Clone>(
+        &self,
+        learner: &mut Learner<M>,
+        forward: &dyn Fn(&M, &mut Context) -> Result<Outcome>,
+        loss: f64,
+    ) -> Result<crate::Error> {
+        let Learner { model, ctx, .. } = learner;
+        let model = &**model;
+        let outcome = self.forward(model, ctx, forward)?;
+        ctx.discard_updates();
+        let mut found = hunt::first_fault(&outcome.loss, model)?;
+        let mut what = format!("the loss is {loss}");
+        if loss.is_finite() {
+            for (name, gradient) in gradients(&outcome.loss, model).iter() {
+                found = hunt::first_fault(gradient, model)?;
+                if found.is_some() {
+                    what = format!("the gradient of {name} is not finite");
+                    break;
+                }
+            }
+        }
+        let found =
+            found.unwrap_or_else(|| "the same step was finite when it was run again".into());
+        Ok(error::not_finite(format!(
+            "train step: {what}: {found}; lower the learning rate or look at that line"
+        )))
+    }
+}
+
+/// The tensors of a module, for `commit`.
+pub(crate) struct ModelTensors<'a, M: ?Sized>(pub(crate) &'a mut M);
+
+impl<M: Module + ?Sized> Tensors for ModelTensors<'_, M> {
+    fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor)) {
+        for_each_tensor(self.0, visit);
+    }
+}
+
+fn tensors_of(model: &mut impl Module) -> Vec<Tensor> {
+    let mut tensors = Vec::new();
+    for_each_tensor(model, &mut |tensor| tensors.push(tensor.clone()));
+    tensors
+}
+
+/// Gives the weights back what they were, which they are made of while a step is not computed.
+fn put_back(model: &mut impl Module, ids: &[u64]) {
+    let mut ids = ids.iter();
+    for_each_tensor(model, &mut |tensor| {
+        let Some(&id) = ids.next() else { return };
+        let (mut seen, mut waiting) = (BTreeSet::new(), vec![tensor.clone()]);
+        while let Some(node) = waiting.pop() {
+            if node.id() == id {
+                *tensor = node;
+                return;
+            }
+            // Operands have smaller numbers than what is made of them.
+            if node.id() > id && seen.insert(node.id()) {
+                waiting.extend(node.inputs().iter().cloned());
+            }
+        }
+    });
+}
+
+/// Keeps the old values unless the flag is true. What was not changed is left alone.
+fn keep_unless(flag: &Tensor, model: &mut impl Module, old: Vec<Tensor>) {
+    let mut old = old.into_iter();
+    model.for_each_parameter(|_, parameter| {
+        let Some(before) = old.next() else { return };
+        if before.id() != parameter.id() {
+            let flag = flag.to_device(parameter.device());
+            parameter.update(flag.select(parameter.tensor(), &before));
+        }
+    });
+}

@@ -1,0 +1,67 @@
+//! [`Folder`]: a folder that one run at a time writes to.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use crate::checkpoint::best::Best;
+use crate::{Result, error};
+
+/// What temporary files of `gradloom-weights` begin with.
+const TEMPORARY: &str = ".gradloom-";
+const LOCK: &str = ".training-lock";
+
+/// A folder of checkpoints, held for one run. The system lets it go when the process ends, however it does.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Makes the folder if it is not there, holds it, and removes what killed runs left half-written.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let name = path.display();
+        let failed = |doing: &str, cause| error::io(format!("checkpoint: {name}: {doing}"), cause);
+        std::fs::create_dir_all(path).map_err(|cause| failed("no folder can be made", cause))?;
+        let lock = File::options().create(true).append(true).open(path.join(LOCK));
+        let lock = lock.map_err(|cause| failed("nothing can be written", cause))?;
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                return Err(error::invalid(format!(
+                    "checkpoint: another run writes to {name}; give each run a folder of its own"
+                )));
+            }
+            // Where there are no locks, nobody is kept out.
+            Err(TryLockError::Error(_)) | Ok(()) => {}
+        }
+        let entries = std::fs::read_dir(path).map_err(|cause| failed("cannot be listed", cause))?;
+        for entry in entries.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+                // What cannot be removed is only in the way of nothing.
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+        Ok(Folder { path: path.to_owned(), _lock: lock })
+    }
+
+    /// Removes files of best epochs that are not among these: a run may have been killed after it wrote of
+    /// their end and before it removed them.
+    pub(crate) fn keep_best(&self, best: &Best) -> Result<()> {
+        let name = self.path.display();
+        let failed = |cause| error::io(format!("checkpoint: {name}: removing"), cause);
+        for entry in std::fs::read_dir(&self.path).map_err(failed)?.flatten() {
+            let file = entry.file_name().to_string_lossy().into_owned();
+            let number =
+                file.strip_prefix("best-").and_then(|rest| rest.strip_suffix(".safetensors"));
+            let is_numbered = number.is_some_and(|number| number.parse::<u32>().is_ok());
+            if is_numbered && !best.entries.iter().any(|(_, _, kept)| *kept == file) {
+                std::fs::remove_file(entry.path()).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+}

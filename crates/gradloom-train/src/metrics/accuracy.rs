@@ -1,0 +1,56 @@
+//! [`Accuracy`]: the share of samples whose class was found.
+
+use gradloom_tensor::Tensor;
+use serde_json::{Value, json};
+
+use crate::exact::Entries;
+use crate::{Metric, Result};
+
+/// The share of targets that have the largest output: outputs `[.., C]`, integer targets `[..]`.
+#[derive(Clone, Debug, Default)]
+pub struct Accuracy {
+    right: u64,
+    seen: u64,
+}
+
+impl Accuracy {
+    /// Of nothing yet.
+    pub fn new() -> Self {
+        Accuracy::default()
+    }
+}
+
+impl Metric for Accuracy {
+    fn name(&self) -> String {
+        "accuracy".into()
+    }
+
+    fn observe(&self, outputs: &Tensor, targets: &Tensor) -> Vec<Tensor> {
+        // The targets only for their number: a batch may have several for each sample.
+        vec![outputs.argmax(-1).eq(targets).sum(..), targets.clone()]
+    }
+
+    fn update(&mut self, observed: &[Tensor], _samples: usize) -> Result<()> {
+        self.right += observed[0].item()? as u64;
+        self.seen += observed[1].count() as u64;
+        Ok(())
+    }
+
+    fn value(&self) -> f64 {
+        self.right as f64 / self.seen as f64
+    }
+
+    fn reset(&mut self) {
+        *self = Accuracy::default();
+    }
+
+    fn state(&self) -> Value {
+        json!({"right": self.right, "seen": self.seen})
+    }
+
+    fn load_state(&mut self, state: &Value) -> Result<()> {
+        let state = Entries::new("accuracy", state)?;
+        (self.right, self.seen) = (state.count("right")?, state.count("seen")?);
+        Ok(())
+    }
+}

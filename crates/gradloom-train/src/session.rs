@@ -1,0 +1,127 @@
+//! How a fit begins: what it holds, what is checked before the first step, and a checkpoint that it goes on from.
+
+use gradloom_nn::{Context, Module, Optimizer, Schedule};
+
+use crate::checkpoint::{Folder, Writer};
+use crate::clock::Clock;
+use crate::progress::Reporter;
+use crate::trainer::Rates;
+use crate::{Batches, Result, Setting, Trainer, error, interrupt};
+
+/// What a fit holds beside the trainer.
+pub(crate) struct Session {
+    pub(crate) setting: Setting,
+    pub(crate) order: String,
+    pub(crate) names: Vec<String>,
+    pub(crate) schedule: Option<Schedule>,
+    pub(crate) reporter: Reporter,
+    pub(crate) files: Option<(Folder, Writer)>,
+    /// Batches of an epoch and steps of the run, as far as known.
+    pub(crate) batch_count: Option<usize>,
+    pub(crate) epochs: Option<u32>,
+    pub(crate) resumed: bool,
+    pub(crate) start: Clock,
+}
+
+impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
+    /// Prepares a run, perhaps from a checkpoint, and checks what can be checked before the first step.
+    pub(crate) fn begin<T: Batches>(&mut self, train: &T, validates: bool) -> Result<Session> {
+        let setting = self.setting()?;
+        let epochs = self.epochs.or(if self.steps.is_some() { None } else { Some(1) });
+        if epochs == Some(0) || self.steps == Some(0) {
+            return Err(error::invalid("fit: 0 epochs or steps leave nothing to do"));
+        }
+        if self.batches_max == Some(0) {
+            return Err(error::invalid("fit: 0 batches per epoch leave nothing to do"));
+        }
+        let batch_count = match (train.batch_count(), self.batches_max) {
+            (Some(count), Some(max)) => Some(count.min(max)),
+            (count, max) => count.or(max),
+        };
+        let per_epoch = batch_count.map(|count| count.div_ceil(self.step.accumulates()) as u64);
+        let of_epochs = per_epoch.zip(epochs).map(|(steps, epochs)| steps * u64::from(epochs));
+        let total = match (of_epochs, self.steps) {
+            (Some(steps), Some(most)) => Some(steps.min(most)),
+            (steps, most) => steps.or(most),
+        };
+        let schedule = match (&self.rates, total) {
+            (None, _) => None,
+            (Some(Rates::Fixed(schedule)), _) => Some(schedule.clone()),
+            (Some(Rates::Over(make)), Some(total)) => Some(make(total)),
+            (Some(Rates::Over(_)), None) => {
+                return Err(error::invalid(
+                    "fit: a schedule over all steps, whose number is not known; set steps",
+                ));
+            }
+        };
+        if schedule.is_some() && self.plateau.is_some() {
+            return Err(error::invalid(
+                "fit: a schedule and a plateau would both set the learning rate; give one of them",
+            ));
+        }
+        let mut names = self.metrics.names("");
+        if validates {
+            names.extend(self.valid_metrics.names("val_"));
+        }
+        names.push("learning_rate".into());
+        for monitor in self.plateau.iter().map(|(_, monitor)| monitor) {
+            monitor.check("plateau", &names)?;
+        }
+        if let Some(monitor) = self.checkpoints.as_ref().and_then(|files| files.best.as_ref()) {
+            monitor.check("checkpoints", &names)?;
+        }
+        self.check_callbacks()?;
+        if self.saves_on_interrupt {
+            interrupt::listen()?;
+        }
+        let files = match &self.checkpoints {
+            Some(files) => Some((Folder::open(&files.folder)?, Writer::start()?)),
+            None => None,
+        };
+        (self.position, self.history, self.best) = Default::default();
+        (self.ctx, self.stop) = (Context::train(self.key), None);
+        self.metrics.reset();
+        self.step.restart();
+        let order = train.order();
+        let resumed = self.resume(&order, &setting)?;
+        if let Some((folder, _)) = files.as_ref().filter(|_| resumed && self.resume_from.is_none())
+        {
+            folder.keep_best(&self.best)?;
+        }
+        Ok(Session {
+            setting,
+            order,
+            names,
+            schedule,
+            reporter: Reporter::new(self.progress, total),
+            files,
+            batch_count,
+            epochs,
+            resumed,
+            start: Clock::start(),
+        })
+    }
+
+    fn check_callbacks(&self) -> Result<()> {
+        let mut names: Vec<String> = self.callbacks.iter().map(|call| call.name()).collect();
+        names.sort();
+        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(error::invalid(format!("fit: two callbacks are called {:?}", twice[0])));
+        }
+        match names.iter().find(|name| name.contains('/')) {
+            Some(name) => Err(error::invalid(format!(
+                "fit: the name of the callback {name:?} has a slash, which names in checkpoints cannot"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Goes on from a checkpoint if that was asked for and there is one.
+    fn resume(&mut self, order: &str, setting: &Setting) -> Result<bool> {
+        let of_folder = self.checkpoints.as_ref().filter(|files| files.resumes);
+        let of_folder = of_folder.map(|files| files.last_file()).filter(|file| file.exists());
+        let Some(path) = self.resume_from.clone().or(of_folder) else { return Ok(false) };
+        self.restore(&path, order, setting)?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,8 @@
+//! What a trainer computes: the same as a loop by hand, as one large batch, as PyTorch's formulas.
+
+mod callbacks;
+mod faults;
+mod numbers;
+mod progress;
+mod sets;
+mod steps;

@@ -1,0 +1,115 @@
+//! Programs as a user writes them, from data to a trained model, in about as many lines as in PyTorch. Each is a
+//! file of its own; here are their data, and what they must reach.
+#![cfg(feature = "train")]
+
+mod csv_classifier;
+mod image_classifier;
+mod multi_label;
+mod regression;
+mod everywhere;
+
+use gradloom::data::random::RandomStream;
+use gradloom::data::{ImageDataset, TensorDataset};
+use gradloom::prelude::*;
+
+#[test]
+fn a_network_learns_a_csv_file_and_goes_on_with_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("flowers.csv");
+    let mut random = RandomStream::new(Key::new(3));
+    let mut text = String::from("length,width,height,species\n");
+    for _ in 0..200 {
+        let [a, b, c] = [(); 3].map(|()| random.uniform(-1.0, 1.0));
+        let species = ["rose", "tulip", "iris"][usize::from(a > b) + usize::from(a + c > 0.5)];
+        text += &format!("{a},{b},{c},{species}\n");
+    }
+    std::fs::write(&file, text).unwrap();
+    let device = gradloom_cpu::device();
+    let (out, again) = (folder.path().join("out"), folder.path().join("again"));
+    let fit = csv_classifier::train(&file, &out, &device).unwrap();
+    let best = fit.history.curve("val_accuracy").into_iter().fold(0.0, f64::max);
+    assert!(best > 0.85, "{best}");
+    // A run in the same folder finds itself at its end; one from the best epoch comes to the same end.
+    let model = |folder: &std::path::Path| std::fs::read(folder.join("model.safetensors")).unwrap();
+    let first = model(&out);
+    std::fs::create_dir(&again).unwrap();
+    std::fs::copy(out.join("best.safetensors"), again.join("last.safetensors")).unwrap();
+    for folder in [&out, &again] {
+        let second = csv_classifier::train(&file, folder, &device).unwrap();
+        assert_eq!(second.history, fit.history);
+        assert!(model(folder) == first);
+    }
+}
+
+#[test]
+fn a_convolutional_network_learns_pictures() {
+    let pictures = |count: usize, seed| {
+        let mut random = RandomStream::new(Key::new(seed));
+        let labels: Vec<i32> = (0..count).map(|picture| (picture % 2) as i32).collect();
+        let mut pixels = Vec::new();
+        for &label in &labels {
+            for place in 0..3 * 32 * 32 {
+                // Stripes across or upright, which neither flips nor crops change.
+                let stripe = if label == 0 { place / 32 % 32 } else { place % 32 };
+                let level = if stripe / 4 % 2 == 0 { 150 } else { 60 };
+                pixels.push((level + random.below(40)) as u8);
+            }
+        }
+        ImageDataset::new(pixels, [3, 32, 32], labels).unwrap()
+    };
+    let device = gradloom_cpu::device();
+    let fit = image_classifier::train(pictures(80, 1), pictures(40, 2), &device).unwrap();
+    let accuracy = fit.history.last("val_accuracy").unwrap();
+    assert!(accuracy > 0.9, "{accuracy}");
+}
+
+/// Rows of random numbers, and targets made of each.
+fn table<const T: usize>(
+    rows: usize,
+    columns: usize,
+    seed: u64,
+    targets: impl Fn(&[f32]) -> [f32; T],
+) -> TensorDataset {
+    let mut random = RandomStream::new(Key::new(seed));
+    let inputs: Vec<f32> = (0..rows * columns).map(|_| random.uniform(-1.0, 1.0)).collect();
+    let targets: Vec<f32> = inputs.chunks(columns).flat_map(targets).collect();
+    TensorDataset::from_rows([rows, columns], inputs, [rows, T], targets).unwrap()
+}
+
+#[test]
+fn several_labels_of_a_sample_are_learnt() {
+    let labels = |row: &[f32]| {
+        [row[0] > 0.0, row[1] + row[2] > 0.2, row[3] > row[4]]
+            .map(|label| f32::from(u8::from(label)))
+    };
+    let device = gradloom_cpu::device();
+    let fit = multi_label::train(table(300, 6, 1, labels), table(100, 6, 2, labels), &device);
+    let f1 = fit.unwrap().history.last("val_f1").unwrap();
+    assert!(f1 > 0.9, "{f1}");
+}
+
+#[test]
+fn a_regression_learns() {
+    let target = |row: &[f32]| [row[0] * row[1] + 0.5 * row[2]];
+    let device = gradloom_cpu::device();
+    let fit = regression::train(table(400, 4, 1, target), table(100, 4, 2, target), &device);
+    let error = fit.unwrap().history.last("val_mae").unwrap();
+    assert!(error < 0.06, "{error}");
+}
+
+#[test]
+fn the_programs_have_at_most_a_fifth_more_lines_than_in_pytorch() {
+    // Lines of the same programs in PyTorch, without blank lines and comments, which a user wrote from its documentation.
+    let programs = [
+        (include_str!("csv_classifier.rs"), 41),
+        (include_str!("image_classifier.rs"), 23),
+        (include_str!("multi_label.rs"), 15),
+        (include_str!("regression.rs"), 23),
+    ];
+    for (text, pytorch) in programs {
+        let code = |line: &&str| !line.trim().is_empty() && !line.trim().starts_with("//");
+        let lines = text.lines().filter(code).count();
+        let most = pytorch as f64 * 1.2;
+        assert!(lines as f64 <= most, "{lines} lines, at most {most}:\n{text}");
+    }
+}
