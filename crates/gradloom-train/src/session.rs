@@ -44,21 +44,7 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
             (Some(steps), Some(most)) => Some(steps.min(most)),
             (steps, most) => steps.or(most),
         };
-        let schedule = match (&self.rates, total) {
-            (None, _) => None,
-            (Some(Rates::Fixed(schedule)), _) => Some(schedule.clone()),
-            (Some(Rates::Over(make)), Some(total)) => Some(make(total)),
-            (Some(Rates::Over(_)), None) => {
-                return Err(error::invalid(
-                    "fit: a schedule over all steps, whose number is not known; set steps",
-                ));
-            }
-        };
-        if schedule.is_some() && self.plateau.is_some() {
-            return Err(error::invalid(
-                "fit: a schedule and a plateau would both set the learning rate; give one of them",
-            ));
-        }
+        let schedule = self.schedule_of(total)?;
         let mut names = self.metrics.names("");
         if validates {
             names.extend(self.valid_metrics.names("val_"));
@@ -100,6 +86,26 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
             resumed,
             start: Clock::start(),
         })
+    }
+
+    /// The schedule of a run of so many steps.
+    fn schedule_of(&self, total: Option<u64>) -> Result<Option<Schedule>> {
+        let schedule = match (&self.rates, total) {
+            (None, _) => None,
+            (Some(Rates::Fixed(schedule)), _) => Some(schedule.clone()),
+            (Some(Rates::Over(make)), Some(total)) => Some(make(total)),
+            (Some(Rates::Over(_)), None) => {
+                return Err(error::invalid(
+                    "fit: a schedule over all steps, whose number is not known; set steps",
+                ));
+            }
+        };
+        if schedule.is_some() && self.plateau.is_some() {
+            return Err(error::invalid(
+                "fit: a schedule and a plateau would both set the learning rate; give one of them",
+            ));
+        }
+        Ok(schedule)
     }
 
     fn check_callbacks(&self) -> Result<()> {
