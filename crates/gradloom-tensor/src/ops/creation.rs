@@ -4,6 +4,7 @@
 //! for numbers that change from step to step.
 
 use super::elementwise::fit;
+use crate::called::demand;
 use crate::error::OrFail;
 use crate::op::Op;
 use crate::{DType, Device, Scalar, Shape, Tensor, shape_rules};
@@ -131,7 +132,7 @@ impl Tensor {
     #[track_caller]
     pub fn arange_range(start: f64, end: f64, step: f64, dtype: DType, device: &Device) -> Tensor {
         let steps = ((end - start) / step).ceil();
-        assert!(
+        demand!(
             step != 0.0 && steps.is_finite(),
             "arange_range: no whole number of steps of {step} from {start} to {end}"
         );
@@ -148,6 +149,12 @@ impl Tensor {
     pub fn linspace(start: f64, end: f64, count: usize, dtype: DType, device: &Device) -> Tensor {
         shape_rules::float("linspace", dtype).or_fail();
         let step = if count > 1 { (end - start) / (count - 1) as f64 } else { 0.0 };
+        let far = step.is_infinite() || (dtype != DType::F64 && (step as f32).is_infinite());
+        if far && start.is_finite() && end.is_finite() {
+            // Numbers so far apart that no number is their distance: half of it, twice.
+            let ends = [start, end].map(|end| Tensor::scalar(end, dtype.compute(), device));
+            return Tensor::linspace_between(&ends[0], &ends[1], count).cast(dtype);
+        }
         let index = Tensor::arange(count, device);
         let forward = index.cast(dtype.compute()).mul(step).add(start);
         if count < 2 {
@@ -172,7 +179,7 @@ impl Tensor {
     #[must_use]
     pub fn tril(&self, diagonal: isize) -> Tensor {
         let offset = self.diagonal_offset("tril");
-        offset.le(offset.constant_like(diagonal as i64)).select(self, self.zeros_like())
+        offset.le(offset.constant_like(i64::from(beyond_i32(diagonal)))).select(self, self.zeros_like())
     }
 
     /// The upper triangle of the last two axes, zeros (false) below `diagonal` (0 is the main one,
@@ -181,14 +188,14 @@ impl Tensor {
     #[must_use]
     pub fn triu(&self, diagonal: isize) -> Tensor {
         let offset = self.diagonal_offset("triu");
-        offset.ge(offset.constant_like(diagonal as i64)).select(self, self.zeros_like())
+        offset.ge(offset.constant_like(i64::from(beyond_i32(diagonal)))).select(self, self.zeros_like())
     }
 
     /// Column minus row of each element of the last two axes.
     #[track_caller]
     fn diagonal_offset(&self, op: &str) -> Tensor {
         let rank = self.rank();
-        assert!(rank >= 2, "{op}: needs a matrix, not shape {}", self.shape());
+        demand!(rank >= 2, "{op}: needs a matrix, not shape {}", self.shape());
         let matrix = Shape::new(&self.shape()[rank - 2..]);
         Tensor::iota(matrix, 1, self.device()).sub(Tensor::iota(matrix, 0, self.device()))
     }
@@ -204,4 +211,9 @@ impl Tensor {
         let class = Tensor::iota(full, -1, self.device());
         index.reshape_to(column).expand_to(full).eq(class).cast(DType::F32)
     }
+}
+
+/// A diagonal as i32, in which all places are counted: those beyond it are as far off as its ends.
+fn beyond_i32(diagonal: isize) -> i32 {
+    diagonal.clamp(i32::MIN as isize, i32::MAX as isize) as i32
 }

@@ -5,6 +5,7 @@
 //! order follow, and are right where elements are zero or equal.
 
 use super::reduce::IntoAxes;
+use crate::called::demand;
 use crate::error::OrFail;
 use crate::{DType, Tensor, shape_rules};
 
@@ -173,7 +174,7 @@ impl Tensor {
     #[must_use]
     pub fn kthvalue(&self, k: usize, axis: isize) -> (Tensor, Tensor) {
         let size = self.size(axis);
-        assert!(k < size, "kthvalue: there is no element {k} in an axis of {size}");
+        demand!(k < size, "kthvalue: there is no element {k} in an axis of {size}");
         let index = self.argsort(axis, false).narrow(axis, k, 1).squeeze(axis);
         self.at_index(axis, index)
     }
@@ -186,7 +187,7 @@ impl Tensor {
     #[must_use]
     pub fn median(&self, axis: isize) -> (Tensor, Tensor) {
         let size = self.size(axis);
-        assert!(size > 0, "median: axis {axis} has no elements");
+        demand!(size > 0, "median: axis {axis} has no elements");
         let order = self.argsort(axis, false);
         let pick = |place: usize| order.narrow(axis, place, 1).squeeze(axis);
         let (middle, last) = (pick((size - 1) / 2), pick(size - 1));
@@ -206,8 +207,8 @@ impl Tensor {
     pub fn quantile(&self, q: f64, axis: isize) -> Tensor {
         self.require_float("quantile");
         let size = self.size(axis);
-        assert!(size > 0, "quantile: axis {axis} has no elements");
-        assert!((0.0..=1.0).contains(&q), "quantile: {q} is not between 0 and 1");
+        demand!(size > 0, "quantile: axis {axis} has no elements");
+        demand!((0.0..=1.0).contains(&q), "quantile: {q} is not between 0 and 1");
         let sorted = self.wide().sort(axis, false).0;
         let place = q * (size - 1) as f64;
         let (low, share) = (place.floor() as usize, place.fract());

@@ -7,6 +7,7 @@
 //! When every batch axis of the right operand has size one, the batch axes of the left one become
 //! rows, so that one large product does the work of many small ones.
 
+use crate::called::demand;
 use crate::error::OrFail;
 use crate::op::Op;
 use crate::shape_rules::{self, structured};
@@ -38,7 +39,7 @@ impl Tensor {
         if (own, dtype) != (DType::I8, DType::I32) {
             shape_rules::float("matmul", own).or_fail();
         }
-        assert!(
+        demand!(
             dtype == own || dtype == own.compute(),
             "matmul_as: a product of {own} is summed in {}, and cannot be {dtype}; cast the result",
             own.compute()
@@ -67,7 +68,7 @@ impl Tensor {
     #[must_use]
     pub fn dot(&self, rhs: &Tensor) -> Tensor {
         let (left, right) = (self.shape(), rhs.shape());
-        assert!(left.rank() == 1 && right.rank() == 1, "dot: needs two vectors: {left} x {right}");
+        demand!(left.rank() == 1 && right.rank() == 1, "dot: needs two vectors: {left} x {right}");
         self.matmul(rhs)
     }
 
@@ -78,7 +79,7 @@ impl Tensor {
     #[must_use]
     pub fn outer(&self, rhs: &Tensor) -> Tensor {
         let (left, right) = (self.shape(), rhs.shape());
-        assert!(
+        demand!(
             left.rank() == 1 && right.rank() == 1,
             "outer: needs two vectors: {left} x {right}"
         );

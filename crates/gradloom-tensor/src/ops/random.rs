@@ -2,6 +2,7 @@
 //!
 //! There is no hidden generator: to draw twice, split or fold the key.
 
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::op::Op;
 use crate::{DType, Device, Key, Scalar, Shape, Tensor, shape_rules};
@@ -11,7 +12,7 @@ impl Tensor {
     #[track_caller]
     pub fn random_bits(key: Key, shape: impl Into<Shape>, device: &Device) -> Tensor {
         let shape = shape.into();
-        assert!(
+        demand!(
             shape.checked_count().is_some_and(|count| count as u64 <= 1 << 32),
             "random_bits: shape {shape} has more than 2^32 elements; draw parts with folded keys"
         );
@@ -74,7 +75,7 @@ impl Tensor {
         device: &Device,
     ) -> Tensor {
         let p = p.into().as_f64();
-        assert!((0.0..=1.0).contains(&p), "bernoulli: {p} is no probability; give one in 0..=1");
+        demand!((0.0..=1.0).contains(&p), "bernoulli: {p} is no probability; give one in 0..=1");
         Tensor::unit(key, shape.into(), device).lt(p)
     }
 
@@ -92,7 +93,7 @@ impl Tensor {
         device: &Device,
     ) -> Tensor {
         let span = i64::from(high) - i64::from(low);
-        assert!(
+        demand!(
             (1..=i64::from(i32::MAX)).contains(&span),
             "randint: {low}..{high} has {span} values; it must have 1 to {}",
             i32::MAX
@@ -145,7 +146,7 @@ impl Tensor {
         shape_rules::number("randint_like", dtype).or_fail();
         if let Some((least, most)) = dtype.int_range() {
             let fits = i64::from(low) >= least && i64::from(high) <= most.saturating_add(1);
-            assert!(fits, "randint_like: {low}..{high} does not fit {dtype}");
+            demand!(fits, "randint_like: {low}..{high} does not fit {dtype}");
         }
         Tensor::randint(key, *self.shape(), low, high, self.device()).cast(dtype)
     }
@@ -198,7 +199,7 @@ impl Tensor {
         device: &Device,
     ) -> Tensor {
         let rate = rate.into().as_f64();
-        assert!(rate > 0.0, "exponential: the rate {rate} is not positive");
+        demand!(rate > 0.0, "exponential: the rate {rate} is not positive");
         // 1 - u is in (0, 1], so the logarithm is finite.
         let above_zero = Tensor::unit(key, shape.into(), device).neg().plus(1.0);
         above_zero.log().mul(-1.0 / rate)
@@ -217,7 +218,7 @@ impl Tensor {
         device: &Device,
     ) -> Tensor {
         let (median, scale) = (median.into().as_f64(), scale.into().as_f64());
-        assert!(scale > 0.0, "cauchy: the scale {scale} is not positive");
+        demand!(scale > 0.0, "cauchy: the scale {scale} is not positive");
         // In the middle of its interval, so that none is at a pole.
         let unit = Tensor::unit(key, shape.into(), device).plus(2f64.powi(-25) - 0.5);
         unit.times(std::f64::consts::PI).tan().mul(scale).add(median)
@@ -236,7 +237,7 @@ impl Tensor {
         device: &Device,
     ) -> Tensor {
         let p = p.into().as_f64();
-        assert!(p > 0.0 && p <= 1.0, "geometric: {p} is no probability above 0");
+        demand!(p > 0.0 && p <= 1.0, "geometric: {p} is no probability above 0");
         let above_zero = Tensor::unit(key, shape.into(), device).neg().plus(1.0);
         // The least k with (1 - p)^k <= u; none fails if p is 1.
         let steps = above_zero.log().mul(1.0 / (-p).ln_1p());
@@ -246,8 +247,9 @@ impl Tensor {
     /// Draws `count` columns of each row of weights `[.., C]`, i32: `[.., count]`. Weights need not sum to 1;
     /// those that are zero are never drawn. Without `replacement` no column is drawn twice. No gradient.
     ///
-    /// Negative weights and rows without a positive one give any column, and without replacement a row is to
-    /// have `count` that are not zero. PyTorch: `multinomial`.
+    /// Weights that are negative or not finite fail the evaluation, and so does a row without a positive one
+    /// or, without replacement, with fewer than `count`. PyTorch: `multinomial`, which goes on with columns of
+    /// weight zero.
     ///
     /// # Panics
     /// If the weights are no floats, there are no columns, or fewer than `count` of them without replacement.
@@ -255,15 +257,23 @@ impl Tensor {
     #[must_use]
     pub fn multinomial(&self, key: Key, count: usize, replacement: bool) -> Tensor {
         let op = "multinomial";
+        let _called = Called::op(op);
         self.require_float(op);
-        assert!(self.rank() > 0, "{op}: needs weights [.., C], not a single number");
+        demand!(self.rank() > 0, "{op}: needs weights [.., C], not a single number");
         let columns = self.size(-1);
-        assert!(columns > 0, "{op}: there are no columns to draw from");
-        assert!(
+        demand!(columns > 0, "{op}: there are no columns to draw from");
+        demand!(
             replacement || count <= columns,
             "{op}: {count} of {columns} columns cannot be drawn without replacement"
         );
         let weights = self.detach().cast(DType::F32);
+        let possible = weights.ge(0.0).logical_and(weights.is_finite());
+        let drawn = if replacement { count.min(1) } else { count };
+        let enough = weights.gt(0.0).count_nonzero_keepdim(-1).ge(drawn as i64);
+        let nothing = possible
+            .zero_if_true("multinomial: a weight is negative or not finite")
+            .add(enough.zero_if_true("multinomial: a row has fewer positive weights than are drawn"));
+        let weights = weights.add(nothing.cast(DType::F32));
         // The smallest of exponential waits, each as much shorter as its weight is larger: column i with
         // probability w_i, and the k smallest are a draw without replacement.
         let speed = |weights: &Tensor, shape: Shape| {

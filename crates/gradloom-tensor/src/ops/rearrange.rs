@@ -1,5 +1,6 @@
 //! Views by which axes are moved, split, cut along a diagonal, and repeated.
 
+use crate::called::demand;
 use crate::error::OrFail;
 use crate::{Shape, Tensor, shape_rules};
 
@@ -72,7 +73,7 @@ impl Tensor {
     #[must_use]
     pub fn rot90(&self, turns: isize, from: isize, to: isize) -> Tensor {
         let (a, b) = (self.axis("rot90", from), self.axis("rot90", to));
-        assert!(a != b, "rot90: one axis, {from}, has no plane");
+        demand!(a != b, "rot90: one axis, {from}, has no plane");
         let (a, b) = (a as isize, b as isize);
         match turns.rem_euclid(4) {
             0 => self.clone(),
@@ -90,7 +91,7 @@ impl Tensor {
     #[must_use]
     pub fn diagonal(&self, offset: isize, first: isize, second: isize) -> Tensor {
         let (a, b) = (self.axis("diagonal", first), self.axis("diagonal", second));
-        assert!(a != b, "diagonal: one axis, {first}, has none");
+        demand!(a != b, "diagonal: one axis, {first}, has none");
         let mut order: Vec<isize> = (0..self.rank() as isize).collect();
         order.retain(|&axis| axis != a as isize && axis != b as isize);
         let outer: Vec<usize> = order.iter().map(|&axis| self.shape()[axis as usize]).collect();
@@ -152,7 +153,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn trace(&self) -> Tensor {
-        assert!(self.rank() == 2, "trace: {} is no matrix", self.shape());
+        demand!(self.rank() == 2, "trace: {} is no matrix", self.shape());
         self.diagonal(0, 0, 1).sum(-1)
     }
 
@@ -179,8 +180,8 @@ impl Tensor {
     pub fn sliding_windows(&self, axis: isize, size: usize, step: usize) -> Tensor {
         let axis = self.axis("sliding_windows", axis);
         let length = self.shape()[axis];
-        assert!(step > 0, "sliding_windows: a step of 0");
-        assert!(size <= length, "sliding_windows: windows of {size} in an axis of {length}");
+        demand!(step > 0, "sliding_windows: a step of 0");
+        demand!(size <= length, "sliding_windows: windows of {size} in an axis of {length}");
         let count = (length - size) / step + 1;
         let start = Tensor::arange(count, self.device()).mul(step as i64).unsqueeze(1);
         let places = start.add(Tensor::arange(size, self.device()));
@@ -194,9 +195,9 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn meshgrid(axes: &[Tensor]) -> Vec<Tensor> {
-        assert!(!axes.is_empty(), "meshgrid: of no tensors");
+        demand!(!axes.is_empty(), "meshgrid: of no tensors");
         for axis in axes {
-            assert!(axis.rank() < 2, "meshgrid: {} is no line", axis.shape());
+            demand!(axis.rank() < 2, "meshgrid: {} is no line", axis.shape());
         }
         let sizes: Vec<usize> = axes.iter().map(Tensor::count).collect();
         let grid = |(at, axis): (usize, &Tensor)| {

@@ -1,5 +1,6 @@
 //! Sorting along an axis.
 
+use crate::called::demand;
 use crate::error::OrFail;
 use crate::op::Op;
 use crate::{DType, Shape, Tensor, shape_rules};
@@ -43,7 +44,7 @@ impl Tensor {
         }
         let index = self.axis("topk", axis);
         let size = self.shape()[index];
-        assert!(count <= size, "topk: {count} elements asked of axis {axis} of size {size}");
+        demand!(count <= size, "topk: {count} elements asked of axis {axis} of size {size}");
         let indices = self.argsort(axis, largest).narrow(axis, 0, count);
         (self.gather_checked(index, &indices), indices)
     }

@@ -6,6 +6,7 @@
 //!
 //! Letters: N batch, C channels, D, H and W (or L) sizes, K elements of a window, L number of windows.
 
+use crate::called::demand;
 use crate::error::OrFail;
 use crate::op::Window;
 use crate::ops::per_axis::{Padding, PerAxis};
@@ -57,7 +58,7 @@ impl<const N: usize> UnfoldOptions<N> {
 
     #[track_caller]
     fn window(&self, op: &str, shape: &Shape) -> Window {
-        assert!((1..=3).contains(&N), "{op}: windows of {N} axes; there are those of one to three");
+        demand!((1..=3).contains(&N), "{op}: windows of {N} axes; there are those of one to three");
         let place = Covering {
             kernel: self.kernel,
             stride: self.stride,
@@ -114,7 +115,7 @@ impl Tensor {
             .ok_or_else(|| too_large(OP, format_args!("windows of {:?}", options.kernel)))
             .or_fail();
         let count: usize = shape[2..].iter().product();
-        assert!(
+        demand!(
             from[1].is_multiple_of(taps) && from[2] == count,
             "{OP}: {from} is not [N, C x {taps}, {count}], as windows of {:?} over {output:?} are",
             options.kernel

@@ -3,6 +3,7 @@
 //! A reshape of a reshape stays two nodes: a gradient may be asked at the inner one. Planners see
 //! through both.
 
+use crate::called::demand;
 use crate::error::OrFail;
 use crate::op::{Axes, Op, Permutation};
 use crate::shape::RANK_MAX;
@@ -84,7 +85,7 @@ impl Tensor {
         }
         let first = self.axis("flatten", from);
         let last = self.axis("flatten", to);
-        assert!(first <= last, "flatten: axis {from} comes after axis {to} in {}", self.shape());
+        demand!(first <= last, "flatten: axis {from} comes after axis {to} in {}", self.shape());
         let shape = self.shape();
         let middle = shape[first..=last].iter().product();
         let sizes = shape[..first].iter().copied().chain([middle]);
@@ -100,7 +101,7 @@ impl Tensor {
     pub fn squeeze(&self, axis: isize) -> Tensor {
         let index = self.axis("squeeze", axis);
         let shape = self.shape();
-        assert!(
+        demand!(
             shape[index] == 1,
             "squeeze: axis {axis} of {shape} has size {}, not 1",
             shape[index]
@@ -148,7 +149,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn t(&self) -> Tensor {
-        assert!(self.rank() == 2, "t: needs a matrix, got shape {}; use `transpose`", self.shape());
+        demand!(self.rank() == 2, "t: needs a matrix, got shape {}; use `transpose`", self.shape());
         self.permute(&[1, 0])
     }
 
@@ -231,7 +232,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn repeat(&self, counts: &[usize]) -> Tensor {
-        assert!(
+        demand!(
             counts.len() >= self.rank(),
             "repeat: {} counts for shape {}; give at least one per axis",
             counts.len(),
@@ -249,7 +250,7 @@ impl Tensor {
             let inner: usize = shape[axis..].iter().product();
             let repeated = Shape::new(&shape);
             shape[axis] = shape[axis].saturating_mul(count);
-            assert!(
+            demand!(
                 Shape::new(&shape).is_addressable(),
                 "repeat: {counts:?} times shape {repeated} has more elements than memory has addresses"
             );
