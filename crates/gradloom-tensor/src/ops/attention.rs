@@ -3,7 +3,7 @@
 //! Letters: B batch, H query heads, HK key heads, T queries, S keys, D features of queries and keys,
 //! E features of values.
 
-use crate::called::demand;
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::op::{Attention, Op};
 use crate::{DType, Scalar, Shape, Tensor, shape_rules};
@@ -84,6 +84,7 @@ impl Tensor {
         value: &Tensor,
         options: &AttentionOptions,
     ) -> Tensor {
+        let _called = Called::op("attention");
         check(query, key, value, options);
         if query.rank() != 4 || !fuses(query, key, value) {
             return Tensor::attention_with_weights(query, key, value, options).0;
@@ -116,6 +117,7 @@ impl Tensor {
         value: &Tensor,
         options: &AttentionOptions,
     ) -> (Tensor, Tensor) {
+        let _called = Called::op("attention");
         check(query, key, value, options);
         let dtype = query.dtype();
         // Scores of halves pass their limit long before their softmax does anything special.
@@ -228,10 +230,10 @@ fn check_mask(mask: DType, query: DType) {
         mask if mask.is_float() => return,
         _ => format!("ne(0), or cast(DType::{scores:?}) if it is to be added"),
     };
-    panic!(
+    Called::fail(format_args!(
         "attention: the mask is {mask}, the query {query}; a mask is bool, true where a key is seen, or \
          {scores} and added to the scores: convert it with {convert}"
-    );
+    ))
 }
 
 /// A score so low that its weight is zero. It is finite, so that a row without any key has a defined

@@ -41,6 +41,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn nonzero_static(&self, size: usize, fill: i32) -> Tensor {
+        let _called = Called::op("nonzero_static");
         let count = self.count();
         let device = self.device();
         let rank = self.rank();

@@ -11,6 +11,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn tensordot(&self, other: &Tensor, own: &[isize], others: &[isize]) -> Tensor {
+        let _called = Called::op("tensordot");
         let op = "tensordot";
         demand!(own.len() == others.len(), "{op}: {} axes and {}", own.len(), others.len());
         let own: Vec<usize> = own.iter().map(|&axis| self.axis(op, axis)).collect();
@@ -45,6 +46,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn inner(&self, other: &Tensor) -> Tensor {
+        let _called = Called::op("inner");
         match self.rank() == 0 || other.rank() == 0 {
             true => self.mul(other),
             false => self.tensordot(other, &[-1], &[-1]),
@@ -55,6 +57,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn kron(&self, other: &Tensor) -> Tensor {
+        let _called = Called::op("kron");
         let rank = self.rank().max(other.rank());
         let grown = |x: &Tensor| {
             let ones = std::iter::repeat_n(1, rank - x.rank());
@@ -81,6 +84,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn einsum(equation: &str, operands: &[Tensor]) -> Tensor {
+        let _called = Called::op("einsum");
         let (lists, result) = parse(equation, operands);
         let mut terms = operands.iter().zip(lists).map(|(x, letters)| diagonals(x, letters));
         let Some(first) = terms.next() else { Called::fail(format_args!("einsum: {equation:?} has no operand")) };
@@ -102,6 +106,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn cdist(&self, other: &Tensor, power: f64) -> Tensor {
+        let _called = Called::op("cdist");
         demand!(power >= 0.0, "cdist: a power of {power}");
         let dtype = self.dtype();
         let difference = self.wide().unsqueeze(-2).sub(other.wide().unsqueeze(-3));

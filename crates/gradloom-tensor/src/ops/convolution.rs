@@ -165,6 +165,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn conv_transpose3d(&self, weight: &Tensor, options: &ConvTranspose3dOptions) -> Tensor {
+        let _called = Called::op("conv_transpose3d");
         transpose("conv_transpose3d", self, weight, options)
     }
 

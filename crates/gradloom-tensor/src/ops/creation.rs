@@ -4,7 +4,7 @@
 //! for numbers that change from step to step.
 
 use super::elementwise::fit;
-use crate::called::demand;
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::op::Op;
 use crate::{DType, Device, Scalar, Shape, Tensor, shape_rules};
@@ -37,6 +37,7 @@ impl Tensor {
         dtype: DType,
         device: &Device,
     ) -> Tensor {
+        let _called = Called::op("full");
         let value = fit("full", value.into(), dtype).or_fail();
         Tensor::from_op(Op::Argument(value), Vec::new(), shape.into(), dtype, device)
     }
@@ -50,6 +51,7 @@ impl Tensor {
     /// Zeros (false). PyTorch: `zeros`.
     #[track_caller]
     pub fn zeros(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Tensor {
+        let _called = Called::op("zeros");
         Tensor::constant(Scalar::Int(0).cast(dtype), shape, dtype, device)
     }
 
@@ -63,6 +65,7 @@ impl Tensor {
     /// Ones (true). PyTorch: `ones`.
     #[track_caller]
     pub fn ones(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Tensor {
+        let _called = Called::op("ones");
         Tensor::constant(Scalar::Int(1).cast(dtype), shape, dtype, device)
     }
 
@@ -92,6 +95,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn ones_like(&self) -> Tensor {
+        let _called = Called::op("ones_like");
         Tensor::ones(*self.shape(), self.dtype(), self.device())
     }
 
@@ -99,6 +103,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn full_like(&self, value: impl Into<Scalar>) -> Tensor {
+        let _called = Called::op("full");
         Tensor::full(*self.shape(), value, self.dtype(), self.device())
     }
 
@@ -121,6 +126,7 @@ impl Tensor {
     /// `0, 1, .., n - 1` as i32. PyTorch: `arange(n)`.
     #[track_caller]
     pub fn arange(n: usize, device: &Device) -> Tensor {
+        let _called = Called::op("arange");
         Tensor::iota(n, 0, device)
     }
 
@@ -131,6 +137,7 @@ impl Tensor {
     /// If the step is zero or not finite, or the dtype cannot hold start and step.
     #[track_caller]
     pub fn arange_range(start: f64, end: f64, step: f64, dtype: DType, device: &Device) -> Tensor {
+        let _called = Called::op("arange_range");
         let steps = ((end - start) / step).ceil();
         demand!(
             step != 0.0 && steps.is_finite(),
@@ -147,6 +154,7 @@ impl Tensor {
     /// PyTorch: `linspace`.
     #[track_caller]
     pub fn linspace(start: f64, end: f64, count: usize, dtype: DType, device: &Device) -> Tensor {
+        let _called = Called::op("linspace");
         shape_rules::float("linspace", dtype).or_fail();
         let step = if count > 1 { (end - start) / (count - 1) as f64 } else { 0.0 };
         let far = step.is_infinite() || (dtype != DType::F64 && (step as f32).is_infinite());
@@ -170,6 +178,7 @@ impl Tensor {
     /// `[n, n]` with ones on the diagonal, zeros elsewhere. PyTorch: `eye`.
     #[track_caller]
     pub fn eye(n: usize, dtype: DType, device: &Device) -> Tensor {
+        let _called = Called::op("eye");
         Tensor::iota([n, n], 0, device).eq(Tensor::iota([n, n], 1, device)).cast(dtype)
     }
 
@@ -205,6 +214,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn one_hot(&self, classes: usize) -> Tensor {
+        let _called = Called::op("one_hot");
         let index = self.checked_index(classes, "one_hot");
         let column: Shape = self.shape().iter().copied().chain([1]).collect();
         let full = column.with(self.rank(), classes);

@@ -5,7 +5,7 @@
 //! order follow, and are right where elements are zero or equal.
 
 use super::reduce::IntoAxes;
-use crate::called::demand;
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::{DType, Tensor, shape_rules};
 
@@ -156,6 +156,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn max_with_index(&self, axis: isize) -> (Tensor, Tensor) {
+        let _called = Called::op("max_with_index");
         self.at_index(axis, self.argmax(axis))
     }
 
@@ -163,6 +164,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn min_with_index(&self, axis: isize) -> (Tensor, Tensor) {
+        let _called = Called::op("min_with_index");
         self.at_index(axis, self.argmin(axis))
     }
 
@@ -173,6 +175,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn kthvalue(&self, k: usize, axis: isize) -> (Tensor, Tensor) {
+        let _called = Called::op("kthvalue");
         let size = self.size(axis);
         demand!(k < size, "kthvalue: there is no element {k} in an axis of {size}");
         let index = self.argsort(axis, false).narrow(axis, k, 1).squeeze(axis);
@@ -205,6 +208,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn quantile(&self, q: f64, axis: isize) -> Tensor {
+        let _called = Called::op("quantile");
         self.require_float("quantile");
         let size = self.size(axis);
         demand!(size > 0, "quantile: axis {axis} has no elements");
@@ -223,6 +227,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn nansum(&self, axes: impl IntoAxes) -> Tensor {
+        let _called = Called::op("nansum");
         let axes = self.axes("nansum", axes);
         self.nansum_keepdim(axes).reshape_to(shape_rules::without(self.shape(), axes))
     }
@@ -231,6 +236,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn nansum_keepdim(&self, axes: impl IntoAxes) -> Tensor {
+        let _called = Called::op("nansum");
         self.require_float("nansum");
         self.is_nan().select(self.constant_like(0.0), self).sum_keepdim(axes)
     }
@@ -239,6 +245,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn nanmean(&self, axes: impl IntoAxes) -> Tensor {
+        let _called = Called::op("nanmean");
         let axes = self.axes("nanmean", axes);
         self.nanmean_keepdim(axes).reshape_to(shape_rules::without(self.shape(), axes))
     }
@@ -247,6 +254,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn nanmean_keepdim(&self, axes: impl IntoAxes) -> Tensor {
+        let _called = Called::op("nanmean");
         self.require_float("nanmean");
         let axes = self.axes("nanmean", axes);
         let x = self.wide();

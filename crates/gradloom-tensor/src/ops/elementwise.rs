@@ -221,7 +221,10 @@ binary_methods! {
     /// modulo zero give 0, floats NaN. [`Tensor::rem`] has the sign of `self`. PyTorch: `remainder`, `%`.
     remainder => |a, b| a.floored_remainder(b);
     /// Remainder with the sign of `self`, broadcast: PyTorch's name of [`Tensor::rem`].
-    fmod => |a, b| a.arithmetic(Binary::Rem, b);
+    fmod => |a, b| {
+        let _called = Called::op("fmod");
+        a.arithmetic(Binary::Rem, b)
+    };
     /// Bitwise and of integers, logical of truth values, broadcast. PyTorch: `bitwise_and`.
     bitand => |a, b| a.bitwise("bitand", Binary::And, b);
     /// Bitwise or of integers, logical of truth values, broadcast. PyTorch: `bitwise_or`.

@@ -227,6 +227,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn linspace_between(start: &Tensor, end: &Tensor, count: usize) -> Tensor {
+        let _called = Called::op("linspace");
         for (name, tensor) in [("start", start), ("end", end)] {
             let shape = tensor.shape();
             demand!(tensor.count() == 1, "linspace: the {name} has shape {shape}, not one element");
@@ -262,6 +263,7 @@ impl Tensor {
         dtype: DType,
         device: &crate::Device,
     ) -> Tensor {
+        let _called = Called::op("logspace");
         check_base(base);
         let exponents = Tensor::linspace(start, end, count, dtype.compute(), device);
         exponents.mul(base.log2()).exp2().cast(dtype)
@@ -273,6 +275,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn logspace_between(start: &Tensor, end: &Tensor, count: usize, base: f64) -> Tensor {
+        let _called = Called::op("logspace");
         check_base(base);
         let exponents = Tensor::linspace_between(start, end, count);
         exponents.wide().mul(base.log2()).exp2().cast(exponents.dtype())

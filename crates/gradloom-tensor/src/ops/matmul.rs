@@ -7,7 +7,7 @@
 //! When every batch axis of the right operand has size one, the batch axes of the left one become
 //! rows, so that one large product does the work of many small ones.
 
-use crate::called::demand;
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::op::Op;
 use crate::shape_rules::{self, structured};
@@ -67,6 +67,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn dot(&self, rhs: &Tensor) -> Tensor {
+        let _called = Called::op("dot");
         let (left, right) = (self.shape(), rhs.shape());
         demand!(left.rank() == 1 && right.rank() == 1, "dot: needs two vectors: {left} x {right}");
         self.matmul(rhs)
@@ -78,6 +79,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn outer(&self, rhs: &Tensor) -> Tensor {
+        let _called = Called::op("outer");
         let (left, right) = (self.shape(), rhs.shape());
         demand!(
             left.rank() == 1 && right.rank() == 1,

@@ -3,7 +3,7 @@
 //!
 //! Letters: N batch, C channels, T positions, D features.
 
-use crate::called::demand;
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::op::Axes;
 use crate::{DType, Shape, Tensor, shape_rules};
@@ -101,6 +101,7 @@ impl Tensor {
         epsilon: f64,
     ) -> Tensor {
         const OP: &str = "group_norm";
+        let _called = Called::op(OP);
         shape_rules::float(OP, self.dtype()).or_fail();
         let shape = self.shape();
         demand!(shape.rank() >= 2, "{OP}: needs an input [N, C, ..], got shape {shape}");
@@ -154,6 +155,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn safe_softmax(&self, axis: isize) -> Tensor {
+        let _called = Called::op("safe_softmax");
         shape_rules::float("safe_softmax", self.dtype()).or_fail();
         let x = self.wide();
         let hidden = x.eq(f64::NEG_INFINITY).all_keepdim(axis);
@@ -169,6 +171,7 @@ impl Tensor {
     #[must_use]
     pub fn softmax_gradient(&self, result: &Tensor, axis: isize) -> Tensor {
         const OP: &str = "softmax_gradient";
+        let _called = Called::op(OP);
         shape_rules::same_dtype(OP, self.dtype(), result.dtype()).or_fail();
         let (own, other) = (self.shape(), result.shape());
         demand!(own == other, "{OP}: a gradient {own} of a result {other}");

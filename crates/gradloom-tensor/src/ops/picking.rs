@@ -30,6 +30,7 @@ impl Tensor {
     #[must_use]
     pub fn index_by(&self, indices: &[Option<&Tensor>]) -> Tensor {
         const OP: &str = "index_by";
+        let _called = Called::op(OP);
         let Some(named) = Named::new(OP, self, indices) else { return self.clone() };
         named.restored(&named.rows(self).gather_rows(&named.flat()))
     }

@@ -268,6 +268,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn global_avg_pool2d(&self) -> Tensor {
+        let _called = Called::op("global_avg_pool2d");
         windows::input("global_avg_pool2d", self.shape(), 2).or_fail();
         self.mean([2, 3])
     }

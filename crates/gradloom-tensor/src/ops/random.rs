@@ -37,6 +37,7 @@ impl Tensor {
         high: impl Into<Scalar>,
         device: &Device,
     ) -> Tensor {
+        let _called = Called::op("uniform");
         let (low, high) = (low.into().as_f64(), high.into().as_f64());
         let unit = Tensor::unit(key, shape.into(), device);
         if (low, high) == (0.0, 1.0) { unit } else { unit.mul(high - low).add(low) }
@@ -53,6 +54,7 @@ impl Tensor {
         std: impl Into<Scalar>,
         device: &Device,
     ) -> Tensor {
+        let _called = Called::op("normal");
         let shape = shape.into();
         let (mean, std) = (mean.into().as_f64(), std.into().as_f64());
         // 1 - u is in (0, 1], so the logarithm is finite.
@@ -74,6 +76,7 @@ impl Tensor {
         shape: impl Into<Shape>,
         device: &Device,
     ) -> Tensor {
+        let _called = Called::op("bernoulli");
         let p = p.into().as_f64();
         demand!((0.0..=1.0).contains(&p), "bernoulli: {p} is no probability; give one in 0..=1");
         Tensor::unit(key, shape.into(), device).lt(p)
@@ -92,6 +95,7 @@ impl Tensor {
         high: i32,
         device: &Device,
     ) -> Tensor {
+        let _called = Called::op("randint");
         let span = i64::from(high) - i64::from(low);
         demand!(
             (1..=i64::from(i32::MAX)).contains(&span),
@@ -184,6 +188,7 @@ impl Tensor {
         std: impl Into<Scalar>,
         device: &Device,
     ) -> Tensor {
+        let _called = Called::op("log_normal");
         Tensor::normal(key, shape, mean, std, device).exp()
     }
 
@@ -198,6 +203,7 @@ impl Tensor {
         rate: impl Into<Scalar>,
         device: &Device,
     ) -> Tensor {
+        let _called = Called::op("exponential");
         let rate = rate.into().as_f64();
         demand!(rate > 0.0, "exponential: the rate {rate} is not positive");
         // 1 - u is in (0, 1], so the logarithm is finite.
@@ -217,6 +223,7 @@ impl Tensor {
         scale: impl Into<Scalar>,
         device: &Device,
     ) -> Tensor {
+        let _called = Called::op("cauchy");
         let (median, scale) = (median.into().as_f64(), scale.into().as_f64());
         demand!(scale > 0.0, "cauchy: the scale {scale} is not positive");
         // In the middle of its interval, so that none is at a pole.
@@ -236,6 +243,7 @@ impl Tensor {
         shape: impl Into<Shape>,
         device: &Device,
     ) -> Tensor {
+        let _called = Called::op("geometric");
         let p = p.into().as_f64();
         demand!(p > 0.0 && p <= 1.0, "geometric: {p} is no probability above 0");
         let above_zero = Tensor::unit(key, shape.into(), device).neg().plus(1.0);

@@ -1,6 +1,6 @@
 //! Views by which axes are moved, split, cut along a diagonal, and repeated.
 
-use crate::called::demand;
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::{Shape, Tensor, shape_rules};
 
@@ -50,6 +50,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn unbind(&self, axis: isize) -> Vec<Tensor> {
+        let _called = Called::op("unbind");
         (0..self.size(axis)).map(|at| self.narrow(axis, at, 1).squeeze(axis)).collect()
     }
 
@@ -59,6 +60,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn unflatten(&self, axis: isize, sizes: &[isize]) -> Tensor {
+        let _called = Called::op("unflatten");
         let axis = self.axis("unflatten", axis);
         let own = shape_rules::reshape(&Shape::new(&[self.shape()[axis]]), sizes).or_fail();
         let (before, after) = (&self.shape()[..axis], &self.shape()[axis + 1..]);
@@ -122,6 +124,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn diag_embed(&self, offset: isize) -> Tensor {
+        let _called = Called::op("diag_embed");
         let last = self.axis("diag_embed", -1);
         let (length, away) = (self.shape()[last], offset.unsigned_abs());
         let size = length + away;
@@ -163,6 +166,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn repeat_interleave(&self, count: usize, axis: isize) -> Tensor {
+        let _called = Called::op("repeat_interleave");
         let axis = self.axis("repeat_interleave", axis);
         let (before, after) = self.shape().split_at(axis + 1);
         let sizes: Vec<usize> = [before, &[count], after].concat();
@@ -178,6 +182,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn sliding_windows(&self, axis: isize, size: usize, step: usize) -> Tensor {
+        let _called = Called::op("sliding_windows");
         let axis = self.axis("sliding_windows", axis);
         let length = self.shape()[axis];
         demand!(step > 0, "sliding_windows: a step of 0");

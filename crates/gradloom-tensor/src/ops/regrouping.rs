@@ -50,9 +50,15 @@ impl Tensor {
     #[must_use]
     pub fn repeat_interleave_each(&self, counts: &[usize], axis: isize) -> Tensor {
         const OP: &str = "repeat_interleave_each";
+        let _called = Called::op(OP);
         let at = self.axis(OP, axis);
         let size = self.shape()[at];
         demand!(counts.len() == size, "{OP}: {} counts for an axis of {size}", counts.len());
+        let total = counts.iter().try_fold(0usize, |sum, &count| sum.checked_add(count));
+        demand!(
+            total.is_some_and(|total| i32::try_from(total).is_ok()),
+            "{OP}: counts of more elements than i32 counts"
+        );
         let places = counts
             .iter()
             .enumerate()
@@ -177,6 +183,7 @@ impl Tensor {
     /// `[rows, columns]` with ones on the diagonal, zeros elsewhere. PyTorch: `eye(n, m)`.
     #[track_caller]
     pub fn eye_matrix(rows: usize, columns: usize, dtype: DType, device: &Device) -> Tensor {
+        let _called = Called::op("eye_matrix");
         let shape = [rows, columns];
         Tensor::iota(shape, 0, device).eq(Tensor::iota(shape, 1, device)).cast(dtype)
     }

@@ -65,6 +65,7 @@ impl Tensor {
     #[must_use]
     pub fn select_scatter(&self, source: &Tensor, axis: isize, index: isize) -> Tensor {
         const OP: &str = "select_scatter";
+        let _called = Called::op(OP);
         let at = self.axis(OP, axis);
         let size = self.shape()[at];
         let place = if index < 0 { index.saturating_add(size as isize) } else { index };

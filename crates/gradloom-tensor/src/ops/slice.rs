@@ -262,7 +262,9 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn chunk(&self, count: usize, axis: isize) -> Vec<Tensor> {
+        let _called = Called::op("chunk");
         demand!(count > 0, "chunk: the number of parts is 0");
+        demand!(i32::try_from(count).is_ok(), "chunk: {count} parts are more than i32 counts");
         let size = self.shape()[self.axis("chunk", axis)];
         if size == 0 {
             return vec![self.clone(); count];

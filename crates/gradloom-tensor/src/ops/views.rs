@@ -3,7 +3,7 @@
 //! A reshape of a reshape stays two nodes: a gradient may be asked at the inner one. Planners see
 //! through both.
 
-use crate::called::demand;
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::op::{Axes, Op, Permutation};
 use crate::shape::RANK_MAX;
@@ -159,6 +159,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Tensor {
+        let _called = Called::op("broadcast_to");
         let shape = shape.into();
         shape_rules::broadcast_to("broadcast_to", self.shape(), &shape).or_fail();
         self.expand_to(shape)
@@ -201,6 +202,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn pad_value(&self, padding: &[(usize, usize)], value: impl Into<Scalar>) -> Tensor {
+        let _called = Called::op("pad_value");
         let padded = self.pad(padding);
         if padded.shape() == self.shape() {
             return padded;
@@ -232,6 +234,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn repeat(&self, counts: &[usize]) -> Tensor {
+        let _called = Called::op("repeat");
         demand!(
             counts.len() >= self.rank(),
             "repeat: {} counts for shape {}; give at least one per axis",

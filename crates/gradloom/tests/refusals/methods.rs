@@ -184,7 +184,7 @@ fn elementwise() -> Vec<Row> {
         cast = g.x.cast(DType::F64);
         check_index as "called" = g.x.check_index(g.size, "called");
         full_like as "full" = g.x.full_like(0.5);
-        constant_like as "full" = g.x.constant_like(0.5);
+        constant_like as "constant" = g.x.constant_like(0.5);
         rand_like = g.x.rand_like(Key::new(1));
         randn_like = g.x.randn_like(Key::new(1));
         randint_like as "randint" = g.x.randint_like(Key::new(1), 3, 1);
@@ -449,11 +449,11 @@ fn products_and_losses() -> Vec<Row> {
 
 fn created() -> Vec<Row> {
     calls! { g;
-        constant as "full" = Tensor::constant(-1, [g.size, 2], g.x.dtype(), g.x.device());
+        constant = Tensor::constant(-1, [g.size, 2], g.x.dtype(), g.x.device());
         full = Tensor::full([g.size, 2], 0.5, g.x.dtype(), g.x.device());
         scalar as "full" = Tensor::scalar(0.5, g.x.dtype(), g.x.device());
-        zeros as "full" = Tensor::zeros([g.size, 2], g.x.dtype(), g.x.device());
-        ones as "full" = Tensor::ones([g.size, 2], g.x.dtype(), g.x.device());
+        zeros = Tensor::zeros([g.size, 2], g.x.dtype(), g.x.device());
+        ones = Tensor::ones([g.size, 2], g.x.dtype(), g.x.device());
         iota = Tensor::iota(Shape::new(&[g.size, 2]), g.axis, g.x.device());
         arange = Tensor::arange(g.size, g.x.device());
         arange_range = Tensor::arange_range(0.0, g.size as f64, 1.0, g.x.dtype(), g.x.device());
