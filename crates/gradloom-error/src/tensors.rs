@@ -62,7 +62,9 @@ impl Error {
         let op = op.to_string();
         let message = match op.contains(": ") {
             true => format!("{op} (made at {origin})"),
-            false => format!("{op}: index {index} out of range for axis of size {size} (made at {origin})"),
+            false => format!(
+                "{op}: index {index} out of range for axis of size {size} (made at {origin})"
+            ),
         };
         Error::new(ErrorKind::IndexOutOfRange, message)
     }

@@ -1,7 +1,7 @@
 //! [`Window`]: where windows lie, for convolution and pooling over one to three axes.
 
-use crate::called::demand;
 use crate::Shape;
+use crate::called::demand;
 
 /// Most axes of a window.
 pub const WINDOW_AXES_MAX: usize = 3;

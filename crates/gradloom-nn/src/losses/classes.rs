@@ -173,16 +173,17 @@ pub fn linear_cross_entropy(
     operands.extend(bias.cloned());
     let logits = move |x: &Tensor, operands: &[Tensor]| {
         let shape: Vec<usize> = [&[x.size(0)], &outer[..]].concat();
-        let product = x.matmul(&operands[0].t()).reshape(shape);
+        // Wide: a loss is lost in the roundings of large logits.
+        let product = x.wide().matmul(&operands[0].wide().t()).reshape(shape);
         match operands.get(1) {
-            Some(bias) => product + bias,
+            Some(bias) => product + bias.wide(),
             None => product,
         }
     };
     let count = x.size(0);
     let size = match chunk {
         Some(size) if size < count && !targets.dtype().is_float() => size,
-        _ => return cross_entropy(&logits(x, &operands), targets, &options),
+        _ => return cross_entropy(&logits(x, &operands), targets, &options).cast(x.dtype()),
     };
     // The sum of the weights of the targets does not need the logits.
     let losses = (0..count).step_by(size).map(|start| {

@@ -22,7 +22,9 @@ impl Tensor {
                 (left, right) if left == right => {}
                 (1, _) => right = right.sum_keepdim(b as isize),
                 (_, 1) => left = left.sum_keepdim(a as isize),
-                (left, right) => Called::fail(format_args!("{op}: axes of {left} and {right} elements")),
+                (left, right) => {
+                    Called::fail(format_args!("{op}: axes of {left} and {right} elements"))
+                }
             }
         }
         let free = |x: &Tensor, summed: &[usize]| -> Vec<usize> {
@@ -87,7 +89,9 @@ impl Tensor {
         let _called = Called::op("einsum");
         let (lists, result) = parse(equation, operands);
         let mut terms = operands.iter().zip(lists).map(|(x, letters)| diagonals(x, letters));
-        let Some(first) = terms.next() else { Called::fail(format_args!("einsum: {equation:?} has no operand")) };
+        let Some(first) = terms.next() else {
+            Called::fail(format_args!("einsum: {equation:?} has no operand"))
+        };
         let terms: Vec<Term> = terms.collect();
         let mut whole = first;
         for (at, term) in terms.iter().enumerate() {

@@ -241,7 +241,11 @@ fn cropped<const N: usize>(op: &str, input: &Tensor, padding: &Padding<N>) -> Te
         let size = input.size(axis as isize + 2);
         let left = size.checked_sub(before).and_then(|left| left.checked_sub(after));
         let Some(left) = left else {
-            Called::fail(format_args!("{op}: padding {:?} cuts more than there is off {}", padding.0, input.shape()));
+            Called::fail(format_args!(
+                "{op}: padding {:?} cuts more than there is off {}",
+                padding.0,
+                input.shape()
+            ));
         };
         if left < size {
             rest = rest.narrow(axis as isize + 2, before, left);

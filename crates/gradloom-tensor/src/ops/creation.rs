@@ -188,7 +188,9 @@ impl Tensor {
     #[must_use]
     pub fn tril(&self, diagonal: isize) -> Tensor {
         let offset = self.diagonal_offset("tril");
-        offset.le(offset.constant_like(i64::from(beyond_i32(diagonal)))).select(self, self.zeros_like())
+        offset
+            .le(offset.constant_like(i64::from(beyond_i32(diagonal))))
+            .select(self, self.zeros_like())
     }
 
     /// The upper triangle of the last two axes, zeros (false) below `diagonal` (0 is the main one,
@@ -197,7 +199,9 @@ impl Tensor {
     #[must_use]
     pub fn triu(&self, diagonal: isize) -> Tensor {
         let offset = self.diagonal_offset("triu");
-        offset.ge(offset.constant_like(i64::from(beyond_i32(diagonal)))).select(self, self.zeros_like())
+        offset
+            .ge(offset.constant_like(i64::from(beyond_i32(diagonal))))
+            .select(self, self.zeros_like())
     }
 
     /// Column minus row of each element of the last two axes.

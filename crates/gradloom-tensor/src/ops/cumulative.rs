@@ -189,6 +189,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn median(&self, axis: isize) -> (Tensor, Tensor) {
+        let _called = Called::op("median");
         let size = self.size(axis);
         demand!(size > 0, "median: axis {axis} has no elements");
         let order = self.argsort(axis, false);

@@ -295,5 +295,8 @@ fn check_range(op: &str, count: usize, low: f64, high: f64, dtype: DType) {
         "{op}: {count} bins, more than i32 counts"
     );
     let holds = |end: f64| end.is_finite() && (dtype == DType::F64 || (end as f32).is_finite());
-    demand!(low <= high && holds(low) && holds(high), "{op}: no range from {low} to {high} in {dtype}");
+    demand!(
+        low <= high && holds(low) && holds(high),
+        "{op}: no range from {low} to {high} in {dtype}"
+    );
 }

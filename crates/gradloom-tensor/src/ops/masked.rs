@@ -1,8 +1,8 @@
 //! [`Masked`]: reductions, running sums and shares of the elements that a mask keeps.
 
 use super::reduce::IntoAxes;
-use crate::error::OrFail;
 use crate::called::Called;
+use crate::error::OrFail;
 use crate::{DType, Scalar, Tensor, shape_rules};
 
 /// A tensor of which a mask keeps some elements, and functions in which the others have no part. PyTorch:

@@ -1,7 +1,7 @@
 //! Padding with elements of the tensor itself.
 
-use crate::called::demand;
 use crate::Tensor;
+use crate::called::demand;
 
 /// What stands around a padded tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

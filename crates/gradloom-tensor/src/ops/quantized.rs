@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use crate::called::demand;
 use crate::blocks::{BlockFormat, interleave};
+use crate::called::demand;
 use crate::op::Op;
 use crate::outside::BytesSource;
 use crate::shape_rules::{self, structured};

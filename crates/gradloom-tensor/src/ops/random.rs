@@ -278,9 +278,9 @@ impl Tensor {
         let possible = weights.ge(0.0).logical_and(weights.is_finite());
         let drawn = if replacement { count.min(1) } else { count };
         let enough = weights.gt(0.0).count_nonzero_keepdim(-1).ge(drawn as i64);
-        let nothing = possible
-            .zero_if_true("multinomial: a weight is negative or not finite")
-            .add(enough.zero_if_true("multinomial: a row has fewer positive weights than are drawn"));
+        let nothing = possible.zero_if_true("multinomial: a weight is negative or not finite").add(
+            enough.zero_if_true("multinomial: a row has fewer positive weights than are drawn"),
+        );
         let weights = weights.add(nothing.cast(DType::F32));
         // The smallest of exponential waits, each as much shorter as its weight is larger: column i with
         // probability w_i, and the k smallest are a draw without replacement.

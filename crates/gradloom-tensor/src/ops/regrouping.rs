@@ -104,7 +104,8 @@ impl Tensor {
         let size = self.shape()[self.axis("tensor_split_at", axis)];
         let mut first = 0;
         let end = size as isize;
-        let ends = places.iter().map(|&place| if place < 0 { place.saturating_add(end) } else { place });
+        let ends =
+            places.iter().map(|&place| if place < 0 { place.saturating_add(end) } else { place });
         let parts = ends.chain([end]).map(|place| {
             let place = place.clamp(0, end) as usize;
             let start = std::mem::replace(&mut first, place).min(place);
@@ -121,7 +122,10 @@ impl Tensor {
     #[must_use]
     pub fn tensor_split(&self, count: usize, axis: isize) -> Vec<Tensor> {
         demand!(count > 0, "tensor_split: the number of parts is 0");
-        demand!(i32::try_from(count).is_ok(), "tensor_split: {count} parts are more than i32 counts");
+        demand!(
+            i32::try_from(count).is_ok(),
+            "tensor_split: {count} parts are more than i32 counts"
+        );
         let size = self.shape()[self.axis("tensor_split", axis)];
         let cut = |at: usize| (at * (size / count) + at.min(size % count)) as isize;
         self.tensor_split_at(&(1..count).map(cut).collect::<Vec<_>>(), axis)
@@ -140,7 +144,8 @@ impl Tensor {
         let size = self.count();
         let number = ways(size, count, replacement);
         let places = number.and_then(|number| number.checked_mul(count));
-        let (Some(number), Some(places)) = (number, places.filter(|&all| i32::try_from(all).is_ok()))
+        let (Some(number), Some(places)) =
+            (number, places.filter(|&all| i32::try_from(all).is_ok()))
         else {
             Called::fail(format_args!(
                 "{OP}: {count} of {size} elements in all ways are more than i32 counts"

@@ -26,7 +26,9 @@ impl Tensor {
         let at = self.axis(OP, axis);
         shape_rules::same_dtype(OP, self.dtype(), source.dtype()).or_fail();
         let SliceRange::Range { start, end, step } = range.into() else {
-            Called::fail(format_args!("{OP}: needs a range; for one index there is `select_scatter`"));
+            Called::fail(format_args!(
+                "{OP}: needs a range; for one index there is `select_scatter`"
+            ));
         };
         let size = self.shape()[at];
         demand!(step != 0, "{OP}: a step of 0");

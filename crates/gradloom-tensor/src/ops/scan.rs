@@ -151,7 +151,9 @@ impl Scan {
     fn device(&self, inits: &[Tensor], sequences: &[Tensor]) -> Device {
         let operands: Vec<&Tensor> = inits.iter().chain(sequences).chain(&self.lengths).collect();
         let Some(&one) = operands.first() else {
-            Called::fail(format_args!("scan: there is neither a carry nor a sequence; give one to loop over"));
+            Called::fail(format_args!(
+                "scan: there is neither a carry nor a sequence; give one to loop over"
+            ));
         };
         for operand in operands {
             demand!(
@@ -175,7 +177,9 @@ impl Scan {
         }
         let length = self.length.or_else(|| Some(sequences.first()?.shape()[0]));
         let Some(length) = length else {
-            Called::fail(format_args!("scan: there is no sequence; give the number of steps with `length`"));
+            Called::fail(format_args!(
+                "scan: there is no sequence; give the number of steps with `length`"
+            ));
         };
         for sequence in sequences {
             demand!(

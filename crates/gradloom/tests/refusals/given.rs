@@ -24,13 +24,29 @@ impl Given {
     /// Shapes by dtypes by numbers by other operands, and whether a call is an ordinary one.
     pub(crate) fn all(device: &Device) -> Vec<(Given, bool)> {
         const SHAPES: [&[usize]; 11] = [
-            &[], &[0], &[3], &[0, 3], &[3, 0], &[3, 3], &[2, 3], &[1, 2, 3], &[1, 2, 4, 3],
-            &[1, 1, 2, 3, 4], &[1; 8],
+            &[],
+            &[0],
+            &[3],
+            &[0, 3],
+            &[3, 0],
+            &[3, 3],
+            &[2, 3],
+            &[1, 2, 3],
+            &[1, 2, 4, 3],
+            &[1, 1, 2, 3, 4],
+            &[1; 8],
         ];
         const DTYPES: [DType; 5] = [DType::F32, DType::F16, DType::I32, DType::U8, DType::Bool];
         const NUMBERS: [(isize, usize); 9] = [
-            (0, 2), (-1, 0), (-1, 1), (1, 3), (7, 3), (isize::MIN, usize::MAX), (isize::MAX, 1 << 31),
-            (0, usize::MAX), (-1, usize::MAX / 2 + 1),
+            (0, 2),
+            (-1, 0),
+            (-1, 1),
+            (1, 3),
+            (7, 3),
+            (isize::MIN, usize::MAX),
+            (isize::MAX, 1 << 31),
+            (0, usize::MAX),
+            (-1, usize::MAX / 2 + 1),
         ];
         let mut all = Vec::new();
         for shape in SHAPES {
