@@ -79,7 +79,8 @@ impl Drop for Called {
 #[macro_export]
 macro_rules! demand {
     ($holds:expr, $($message:tt)+) => {
-        if !$holds {
+        let holds: bool = $holds;
+        if !holds {
             $crate::Called::fail(format_args!($($message)+))
         }
     };

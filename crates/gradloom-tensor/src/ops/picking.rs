@@ -123,7 +123,7 @@ impl Tensor {
     /// An index of integers whose negative ones count from the end of an axis as what they mean; those that are
     /// out of range stay so.
     #[track_caller]
-    pub(super) fn from_end(&self, size: usize) -> Tensor {
+    pub(super) fn counted_from_end(&self, size: usize) -> Tensor {
         match self.dtype() {
             DType::U8 | DType::U32 => self.clone(),
             DType::I64 => self.lt(0).select(self.add(size as i64), self),
@@ -218,7 +218,7 @@ impl Named {
         let mut flat: Option<Tensor> = None;
         for (axis, index) in &self.indices {
             let size = self.shape[*axis];
-            let place = index.from_end(size).checked_index(size, self.op);
+            let place = index.counted_from_end(size).checked_index(size, self.op);
             flat = Some(match flat {
                 None => place,
                 Some(before) => before.mul(before.constant_like(size as i64)).add(place),

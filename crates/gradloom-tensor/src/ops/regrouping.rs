@@ -289,7 +289,7 @@ fn ways(size: usize, count: usize, replacement: bool) -> Option<usize> {
         true if size == 0 => return Some(0),
         true => size.checked_add(count - 1)?,
     };
-    let fewer = count.min(of.checked_sub(count).unwrap_or(0));
+    let fewer = count.min(of.saturating_sub(count));
     if count > of {
         return Some(0);
     }

@@ -73,7 +73,7 @@ impl Tensor {
         let named = Tensor::ones([index.count()], DType::I32, self.device());
         let size = line.shape()[at];
         shape_rules::int(OP, index.dtype()).or_fail();
-        let counts = Tensor::scatter_add_zeros([size], 0, &index.from_end(size), &named);
+        let counts = Tensor::scatter_add_zeros([size], 0, &index.counted_from_end(size), &named);
         let mut aligned = vec![1; line.rank()];
         aligned[at] = size;
         let there = counts.gt(0).reshape_to(Shape::new(&aligned)).expand_to(*line.shape());
