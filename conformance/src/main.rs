@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use conformance::golden::{self, Golden};
-use conformance::report;
+use conformance::report::{self, Counts};
 use conformance::run::Options;
 use gradloom::{DType, Device, SelectDevice as _};
 
@@ -75,13 +75,12 @@ fn work() -> Result<bool, String> {
     }
     // A sample that panics is counted, not shown.
     std::panic::set_hook(Box::new(|_| {}));
-    let mut reports = Vec::new();
-    for (own, dtype) in runs {
+    // Devices side by side: what takes the time on a GPU is one thread that compiles shaders.
+    let run = |(own, dtype): (Device, DType)| -> Result<(String, Vec<Counts>), String> {
         // On a GPU each gradient is shaders to compile.
         let second = own.capabilities().host;
         let name = format!("{}, {dtype}", own.name());
-        // Beside the processor, which takes every sample, GPUs take the slice.
-        let golden = if second || device == "gpus" { of(dtype)? } else { wanted(golden::slice()?) };
+        let golden = of(dtype)?;
         let options = Options { device: own, dtype, second };
         let counts = report::all(&golden, &options, usize::MAX);
         for op in &counts {
@@ -89,8 +88,14 @@ fn work() -> Result<bool, String> {
                 println!("{name}: {} {reason}", op.op);
             }
         }
-        reports.push((name, counts));
-    }
+        Ok((name, counts))
+    };
+    let reports = std::thread::scope(|scope| {
+        let running: Vec<_> = runs.into_iter().map(|own| scope.spawn(|| run(own))).collect();
+        let ended =
+            running.into_iter().map(|one| one.join().unwrap_or_else(|_| Err("a panic".into())));
+        ended.collect::<Result<Vec<_>, String>>()
+    })?;
     let text = report::markdown(&reports);
     println!("{}", text.split("\n## ").next().unwrap_or_default());
     if write {

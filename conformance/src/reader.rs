@@ -22,7 +22,16 @@ impl Sample {
         let outputs = outputs.iter().map(expected).collect::<Result<Vec<_>, _>>()?;
         let leaves = reader.leaves;
         let undetermined = json["undetermined"].as_bool().unwrap_or(false);
-        Ok(Sample { input, args, kwargs, outputs, leaves, undetermined, device: device.clone() })
+        Ok(Sample {
+            input,
+            args,
+            kwargs,
+            outputs,
+            leaves,
+            undetermined,
+            device: device.clone(),
+            dtype,
+        })
     }
 }
 

@@ -63,6 +63,8 @@ pub struct Sample {
     pub undetermined: bool,
     /// Where it is.
     pub device: Device,
+    /// What floats are.
+    pub dtype: DType,
 }
 
 /// Why a sample cannot be run, or has other options than the row knows.

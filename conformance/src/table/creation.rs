@@ -41,7 +41,8 @@ fn arange(s: &Sample) -> Result<Tensor, Skip> {
 fn end(s: &Sample, value: &Value) -> Result<Tensor, Skip> {
     match value {
         Value::Tensor(tensor) => Ok(tensor.clone()),
-        number => Ok(Tensor::scalar(number.float()?, DType::F32, &s.device)),
+        // What PyTorch computes in f64 begins with the number itself.
+        number => Ok(Tensor::scalar(number.float()?, s.dtype.compute(), &s.device)),
     }
 }
 

@@ -157,6 +157,12 @@ fn segments(s: &Sample) -> Result<Tensor, Skip> {
         other => Some(other.float()?),
     };
     Ok(match s.named("lengths").maybe_tensor()? {
+        // What is not checked need not fill the axis.
+        Some(lengths) if s.named("unsafe").bool_or(false)? => {
+            let mut padding = vec![(0, 0); lengths.rank()];
+            padding[lengths.rank() - 1] = (1, 0);
+            x.segment_reduce_offsets(&lengths.cumsum(-1).pad(&padding), reduction, initial)
+        }
         Some(lengths) => x.segment_reduce(&lengths, reduction, initial),
         None => {
             let offsets = s.named("offsets").tensor()?;

@@ -51,15 +51,21 @@ impl Error {
         ))
     }
 
-    /// An index read at run time was outside `0..size`.
+    /// An index read at run time was outside `0..size`. An op with facts, `op: facts`, says itself what of its
+    /// operands was found to be wrong.
     pub fn index_out_of_range(
         op: impl Display,
         index: i64,
         size: usize,
         origin: impl Display,
     ) -> Self {
-        let message =
-            format!("{op}: index {index} out of range for axis of size {size} (made at {origin})");
+        let op = op.to_string();
+        let message = match op.contains(": ") {
+            true => format!("{op} (made at {origin})"),
+            false => format!(
+                "{op}: index {index} out of range for axis of size {size} (made at {origin})"
+            ),
+        };
         Error::new(ErrorKind::IndexOutOfRange, message)
     }
 

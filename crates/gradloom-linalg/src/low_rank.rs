@@ -1,6 +1,6 @@
 //! Singular values of large matrices that few of them describe.
 
-use gradloom_tensor::{Key, Shape, Tensor};
+use gradloom_tensor::{Called, Key, Shape, Tensor, demand};
 
 use crate::check;
 use crate::matrices::t;
@@ -28,7 +28,7 @@ pub fn svd_lowrank(
 ) -> (Tensor, Tensor, Tensor) {
     let op = "svd_lowrank";
     let [rows, columns] = check::matrix(op, a);
-    assert!(
+    demand!(
         rank <= rows.min(columns),
         "{op}: {} has not {rank} singular values; ask for fewer",
         a.shape()
@@ -66,6 +66,7 @@ pub fn pca_lowrank(
     iterations: usize,
     key: Key,
 ) -> (Tensor, Tensor, Tensor) {
+    let _called = Called::op("pca_lowrank");
     check::matrix("pca_lowrank", a);
     let centred = if center { a - a.mean_keepdim(-2) } else { a.clone() };
     svd_lowrank(&centred, rank, iterations, key)

@@ -1,5 +1,6 @@
 //! [`Axes`], a set of axes, and [`Permutation`], an order of them, both by value.
 
+use crate::called::demand;
 use crate::shape::RANK_MAX;
 
 /// A set of axes.
@@ -44,7 +45,7 @@ impl Axes {
 impl FromIterator<usize> for Axes {
     fn from_iter<I: IntoIterator<Item = usize>>(axes: I) -> Self {
         Axes(axes.into_iter().fold(0, |bits, axis| {
-            assert!(axis < RANK_MAX, "axes: {axis} is not below {RANK_MAX}");
+            demand!(axis < RANK_MAX, "axes: {axis} is not below {RANK_MAX}");
             bits | 1 << axis
         }))
     }
@@ -72,10 +73,10 @@ impl Permutation {
     pub fn new(order: &[usize]) -> Self {
         let mut axes = [0; RANK_MAX];
         let mut seen = Axes::NONE.bits();
-        assert!(order.len() <= RANK_MAX, "permute: more than {RANK_MAX} axes: {order:?}");
+        demand!(order.len() <= RANK_MAX, "permute: more than {RANK_MAX} axes: {order:?}");
         for (slot, &axis) in axes.iter_mut().zip(order) {
             let fresh = axis < order.len() && seen >> axis & 1 == 0;
-            assert!(fresh, "permute: not a permutation of 0..{}: {order:?}", order.len());
+            demand!(fresh, "permute: not a permutation of 0..{}: {order:?}", order.len());
             seen |= 1 << axis;
             *slot = axis as u8;
         }

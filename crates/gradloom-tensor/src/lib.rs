@@ -12,6 +12,7 @@ pub mod elementwise;
 mod axes;
 pub mod blocks;
 mod window;
+mod called;
 pub mod error;
 pub mod eval;
 mod capture;
@@ -32,6 +33,7 @@ mod tensors;
 
 pub use backend::{Backend, BoxFuture, Buffer, Capabilities, Device, Retention, Statistics};
 pub use blocks::BlockFormat;
+pub use called::Called;
 pub use capture::{LoopParts, Survey};
 pub use custom_op::{CustomOp, custom_op};
 pub use dtype::{DType, Element, Scalar};

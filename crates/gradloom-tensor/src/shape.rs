@@ -1,5 +1,6 @@
 //! [`Shape`]: the sizes of a tensor's axes, by value and without allocation.
 
+use crate::called::demand;
 use std::ops::Deref;
 
 /// The largest number of axes.
@@ -27,7 +28,7 @@ impl Shape {
     /// If there are more than [`RANK_MAX`] axes.
     #[track_caller]
     pub fn new(dims: &[usize]) -> Self {
-        assert!(
+        demand!(
             dims.len() <= RANK_MAX,
             "shape: {} axes, but at most {RANK_MAX} are supported: {dims:?}",
             dims.len()
@@ -78,7 +79,7 @@ impl Shape {
     #[must_use]
     pub fn with(&self, axis: usize, size: usize) -> Shape {
         let mut shape = *self;
-        assert!(axis < self.rank(), "shape: axis {axis} out of range for {self:?}");
+        demand!(axis < self.rank(), "shape: axis {axis} out of range for {self:?}");
         shape.dims[axis] = size;
         shape
     }
@@ -107,7 +108,7 @@ impl FromIterator<usize> for Shape {
     fn from_iter<I: IntoIterator<Item = usize>>(sizes: I) -> Self {
         let mut shape = Shape::SCALAR;
         for size in sizes {
-            assert!(shape.rank() < RANK_MAX, "shape: more than {RANK_MAX} axes");
+            demand!(shape.rank() < RANK_MAX, "shape: more than {RANK_MAX} axes");
             shape.dims[shape.rank()] = size;
             shape.rank += 1;
         }

@@ -7,6 +7,7 @@ use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
+use crate::called::demand;
 use crate::error::OrFail;
 use crate::op::{Detached, Op};
 use crate::origin::Origin;
@@ -66,7 +67,7 @@ impl Tensor {
         shape_rules::addressable(op.name(), &shape).or_fail();
         let tracked = !matches!(op, Op::Detach(_)) && inputs.iter().any(|input| input.0.tracked);
         for input in &inputs {
-            assert!(
+            demand!(
                 input.device() == device || matches!(op, Op::Transfer),
                 "{}: operands are on different devices: {} and {}; move one with `to_device`",
                 op.name(),

@@ -1,6 +1,7 @@
 //! [`Window`]: where windows lie, for convolution and pooling over one to three axes.
 
 use crate::Shape;
+use crate::called::demand;
 
 /// Most axes of a window.
 pub const WINDOW_AXES_MAX: usize = 3;
@@ -38,7 +39,7 @@ impl Window {
     /// Unless there are one to three axes.
     #[track_caller]
     pub fn new<const N: usize>(kernel: [usize; N]) -> Self {
-        assert!(
+        demand!(
             (1..=WINDOW_AXES_MAX).contains(&N),
             "window: {N} axes, but windows have one to {WINDOW_AXES_MAX}"
         );

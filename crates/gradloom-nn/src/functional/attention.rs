@@ -4,7 +4,7 @@
 //! Letters: B batch, H heads, T queries, S keys, E features, D features per head.
 
 use gradloom_tensor::ops::attention::AttentionOptions;
-use gradloom_tensor::{DType, Key, Tensor};
+use gradloom_tensor::{Called, DType, Key, Tensor, demand};
 
 use super::dropout::dropout;
 
@@ -41,6 +41,7 @@ pub fn scaled_dot_product_attention(
     value: &Tensor,
     options: &DotProductOptions,
 ) -> Tensor {
+    let _called = Called::op("scaled_dot_product_attention");
     let (key, value) = match options.grouped {
         true => (repeated(query, key), repeated(query, value)),
         false => (key.clone(), value.clone()),
@@ -64,7 +65,7 @@ pub fn scaled_dot_product_attention(
                 (true, visible) => seen.logical_and(visible),
                 (false, _) => seen,
             };
-            seen.any_keepdim(-1).select(&result, result.zeros_like())
+            seen.atleast_1d().any_keepdim(-1).select(&result, result.zeros_like())
         }
     }
 }
@@ -77,6 +78,7 @@ pub fn scaled_dot_product_attention(
 #[track_caller]
 #[must_use]
 pub fn attention_logsumexp(query: &Tensor, key: &Tensor, options: &DotProductOptions) -> Tensor {
+    let _called = Called::op("attention_logsumexp");
     let (query, key) = (query.wide(), key.wide());
     let scale = options.scale.unwrap_or_else(|| 1.0 / (query.size(-1).max(1) as f64).sqrt());
     let mut scores = query.matmul(&key.transpose(-1, -2)) * scale;
@@ -135,14 +137,22 @@ pub fn multi_head_attention(
     options: &MultiHeadOptions,
 ) -> (Tensor, Tensor) {
     const OP: &str = "multi_head_attention";
+    let _called = Called::op(OP);
     let features = query.size(-1);
-    assert!(
+    demand!(
         query.rank() == 3 && options.heads > 0 && features.is_multiple_of(options.heads),
         "{OP}: needs [T, B, E] whose features divide among {} heads, got shape {}",
         options.heads,
         query.shape()
     );
     let batch = query.size(1);
+    demand!(
+        key.rank() == 3 && value.rank() == 3 && key.shape()[..2] == value.shape()[..2],
+        "{OP}: needs keys and values [S, B, E], got shapes {} and {}",
+        key.shape(),
+        value.shape()
+    );
+    let given = key.size(0);
     let projected = |x: &Tensor, part: usize| {
         let weight = options.in_proj_weight.narrow(0, part * features, features);
         let y = x.matmul(&weight.t());
@@ -174,6 +184,8 @@ pub fn multi_head_attention(
     let (key, value) = (Tensor::concat(&keys, 0), Tensor::concat(&values, 0));
     let (query, key, value) = (by_head(&query), by_head(&key), by_head(&value));
     let mask = options.mask.as_ref().map(|mask| {
+        let mask = mask.atleast_1d();
+        let mask = mask.broadcast_to(mask.shape().with(mask.rank() - 1, given));
         let mut padding = vec![(0, 0); mask.rank()];
         padding[mask.rank() - 1] = (0, added);
         match mask.dtype() {
@@ -225,7 +237,7 @@ fn visible(query: &Tensor, key: &Tensor) -> Tensor {
 #[track_caller]
 fn repeated(query: &Tensor, x: &Tensor) -> Tensor {
     let (heads, shared) = (query.size(-3), x.size(-3));
-    assert!(
+    demand!(
         shared > 0 && heads.is_multiple_of(shared),
         "scaled_dot_product_attention: {heads} heads of queries do not divide among {shared}"
     );

@@ -1,6 +1,6 @@
 //! Distances of rows, and bilinear forms.
 
-use gradloom_tensor::Tensor;
+use gradloom_tensor::{Called, Tensor};
 
 /// `sum(|x - y + epsilon|^power)^(1 / power)` along the last axis, which disappears; broadcast. Infinity is the
 /// largest.
@@ -12,6 +12,7 @@ use gradloom_tensor::Tensor;
 #[track_caller]
 #[must_use]
 pub fn pairwise_distance(x: &Tensor, y: &Tensor, power: f64, epsilon: f64) -> Tensor {
+    let _called = Called::op("pairwise_distance");
     let difference = x.wide() - y.wide() + epsilon;
     let found = match power {
         2.0 => root(&difference.square().sum(-1), Tensor::sqrt),
@@ -19,7 +20,17 @@ pub fn pairwise_distance(x: &Tensor, y: &Tensor, power: f64, epsilon: f64) -> Te
         0.0 => difference.ne(0.0).cast(difference.dtype()).sum(-1),
         f64::INFINITY => difference.abs().max(-1),
         f64::NEG_INFINITY => difference.abs().min(-1),
-        _ => root(&difference.abs().powf(power).sum(-1), |sum| sum.powf(1.0 / power)),
+        _ => {
+            // What is zero has no slope, and beside it a negative power leaves nothing of the others.
+            let none = difference.eq(0.0);
+            let far = none.select(difference.ones_like(), &difference).abs().powf(power);
+            let sum = none.select(far.zeros_like(), &far).sum(-1);
+            let sum = match power < 0.0 {
+                true => none.any(-1).select(sum.zeros_like(), &sum),
+                false => sum,
+            };
+            root(&sum, |sum| sum.powf(1.0 / power))
+        }
     };
     found.cast(x.dtype())
 }
@@ -34,6 +45,7 @@ pub fn pairwise_distance(x: &Tensor, y: &Tensor, power: f64, epsilon: f64) -> Te
 #[track_caller]
 #[must_use]
 pub fn bilinear(x: &Tensor, y: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+    let _called = Called::op("bilinear");
     let operands = [x.clone(), weight.clone(), y.clone()];
     let product = Tensor::einsum("...i,oij,...j->...o", &operands);
     match bias {

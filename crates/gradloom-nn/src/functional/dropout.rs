@@ -1,6 +1,6 @@
 //! Elements and channels left out at random, and a random slope.
 
-use gradloom_tensor::{Key, Shape, Tensor};
+use gradloom_tensor::{Called, Key, Shape, Tensor, demand};
 
 /// What SELU tends to far below zero.
 const SELU_FLOOR: f64 = -1.758_099_340_847_376_6;
@@ -14,6 +14,7 @@ const SELU_FLOOR: f64 = -1.758_099_340_847_376_6;
 #[track_caller]
 #[must_use]
 pub fn dropout(x: &Tensor, p: f64, key: Option<Key>) -> Tensor {
+    let _called = Called::op("dropout");
     left_out("dropout", x, p, key, *x.shape())
 }
 
@@ -24,6 +25,7 @@ pub fn dropout(x: &Tensor, p: f64, key: Option<Key>) -> Tensor {
 #[track_caller]
 #[must_use]
 pub fn dropout_channels(x: &Tensor, p: f64, key: Option<Key>) -> Tensor {
+    let _called = Called::op("dropout_channels");
     left_out("dropout_channels", x, p, key, channels("dropout_channels", x))
 }
 
@@ -37,6 +39,7 @@ pub fn dropout_channels(x: &Tensor, p: f64, key: Option<Key>) -> Tensor {
 #[track_caller]
 #[must_use]
 pub fn alpha_dropout(x: &Tensor, p: f64, key: Option<Key>) -> Tensor {
+    let _called = Called::op("alpha_dropout");
     floored("alpha_dropout", x, p, key, *x.shape())
 }
 
@@ -47,6 +50,7 @@ pub fn alpha_dropout(x: &Tensor, p: f64, key: Option<Key>) -> Tensor {
 #[track_caller]
 #[must_use]
 pub fn feature_alpha_dropout(x: &Tensor, p: f64, key: Option<Key>) -> Tensor {
+    let _called = Called::op("feature_alpha_dropout");
     let op = "feature_alpha_dropout";
     let drawn = if key.is_some() { channels(op, x) } else { *x.shape() };
     floored(op, x, p, key, drawn)
@@ -60,6 +64,7 @@ pub fn feature_alpha_dropout(x: &Tensor, p: f64, key: Option<Key>) -> Tensor {
 #[track_caller]
 #[must_use]
 pub fn dropout_gradient(gradient: &Tensor, kept: &Tensor, scale: f64) -> Tensor {
+    let _called = Called::op("dropout_gradient");
     let scaled = (gradient.wide() * scale).cast(gradient.dtype());
     kept.select(scaled, gradient.zeros_like())
 }
@@ -74,7 +79,8 @@ pub fn dropout_gradient(gradient: &Tensor, kept: &Tensor, scale: f64) -> Tensor 
 #[track_caller]
 #[must_use]
 pub fn rrelu(x: &Tensor, lower: f64, upper: f64, key: Option<Key>) -> Tensor {
-    assert!(lower <= upper, "rrelu: slopes between {lower} and {upper}");
+    let _called = Called::op("rrelu");
+    demand!(lower <= upper, "rrelu: slopes between {lower} and {upper}");
     let Some(key) = key else { return x.leaky_relu(0.5 * (lower + upper)) };
     let slope = Tensor::uniform(key, *x.shape(), lower, upper, x.device());
     let wide = x.wide();
@@ -116,7 +122,7 @@ fn floored(op: &str, x: &Tensor, p: f64, key: Option<Key>, drawn: Shape) -> Tens
 /// One element for each channel of each example.
 #[track_caller]
 fn channels(op: &str, x: &Tensor) -> Shape {
-    assert!(x.rank() >= 2, "{op}: needs [N, C, ..], got shape {}", x.shape());
+    demand!(x.rank() >= 2, "{op}: needs [N, C, ..], got shape {}", x.shape());
     let mut drawn = vec![1; x.rank()];
     drawn[..2].copy_from_slice(&x.shape()[..2]);
     Shape::new(&drawn)
@@ -124,5 +130,5 @@ fn channels(op: &str, x: &Tensor) -> Shape {
 
 #[track_caller]
 fn is_probability(op: &str, p: f64) {
-    assert!((0.0..=1.0).contains(&p), "{op}: {p} is no probability; give one in 0..=1");
+    demand!((0.0..=1.0).contains(&p), "{op}: {p} is no probability; give one in 0..=1");
 }

@@ -1,7 +1,7 @@
 //! [`embedding_bag`]: rows of a table reduced bag by bag.
 
 use gradloom_tensor::ops::scatter::ScatterReduction;
-use gradloom_tensor::{DType, Tensor};
+use gradloom_tensor::{Called, DType, Tensor, demand};
 
 /// How the rows of a bag are combined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -42,18 +42,19 @@ pub struct EmbeddingBagOptions {
 #[must_use]
 pub fn embedding_bag(table: &Tensor, indices: &Tensor, options: &EmbeddingBagOptions) -> Tensor {
     const OP: &str = "embedding_bag";
+    let _called = Called::op(OP);
     let (shape, device) = (*indices.shape(), indices.device());
-    assert!(table.rank() == 2, "{OP}: needs a table [V, D], got shape {}", table.shape());
+    demand!(table.rank() == 2, "{OP}: needs a table [V, D], got shape {}", table.shape());
     let count = indices.count();
     let number = Tensor::arange(count, device);
     let (bag, bags) = match &options.offsets {
         Some(offsets) => {
-            assert!(
+            demand!(
                 shape.rank() == 1 && offsets.rank() == 1,
                 "{OP}: offsets {} need indices of one axis, got {shape}",
                 offsets.shape()
             );
-            assert!(
+            demand!(
                 offsets.dtype().is_int() && (offsets.count() > 0 || !options.include_last_offset),
                 "{OP}: offsets are integers, and one at least with the last, not {} {}",
                 offsets.dtype(),
@@ -64,7 +65,7 @@ pub fn embedding_bag(table: &Tensor, indices: &Tensor, options: &EmbeddingBagOpt
             (offsets.searchsorted(&number, true) - 1, bags)
         }
         None => {
-            assert!(shape.rank() == 2, "{OP}: indices {shape} without offsets; give [B, N]");
+            demand!(shape.rank() == 2, "{OP}: indices {shape} without offsets; give [B, N]");
             (number.div(shape[1].max(1) as i64), shape[0])
         }
     };
@@ -79,12 +80,12 @@ pub fn embedding_bag(table: &Tensor, indices: &Tensor, options: &EmbeddingBagOpt
 
     let mut rows = table.embedding(&indices).wide();
     if let Some(weights) = &options.weights {
-        assert!(
+        demand!(
             options.mode == BagMode::Sum,
             "{OP}: weights are those of sums, not of {:?}",
             options.mode
         );
-        assert!(
+        demand!(
             *weights.shape() == shape,
             "{OP}: weights {} of indices {shape}; they have one shape",
             weights.shape()

@@ -2,7 +2,7 @@
 //!
 //! Letters: N batch, C channels, G groups.
 
-use gradloom_tensor::Tensor;
+use gradloom_tensor::{Called, Tensor, demand};
 
 /// A normalised tensor and what it was normalised by.
 #[derive(Clone, Debug)]
@@ -33,8 +33,9 @@ pub fn batch_norm(
     epsilon: f64,
 ) -> Normalized {
     const OP: &str = "batch_norm";
+    let _called = Called::op(OP);
     let (shape, wide) = (*x.shape(), x.wide());
-    assert!(shape.rank() >= 2, "{OP}: needs [N, C, ..], got shape {shape}");
+    demand!(shape.rank() >= 2, "{OP}: needs [N, C, ..], got shape {shape}");
     let axes: Vec<isize> = (0..shape.rank() as isize).filter(|&axis| axis != 1).collect();
     let (mean, variance) = match running {
         Some((mean, variance)) => (column(OP, x, mean), column(OP, x, variance)),
@@ -67,7 +68,8 @@ pub fn instance_norm(
     epsilon: f64,
 ) -> Tensor {
     const OP: &str = "instance_norm";
-    assert!(x.rank() >= 3, "{OP}: needs [N, C, ..] with a third axis, got shape {}", x.shape());
+    let _called = Called::op(OP);
+    demand!(x.rank() >= 3, "{OP}: needs [N, C, ..] with a third axis, got shape {}", x.shape());
     let axes: Vec<isize> = (2..x.rank() as isize).collect();
     affine(OP, x, standardized(&x.wide(), &axes, epsilon).output, weight, bias)
 }
@@ -86,6 +88,7 @@ pub fn layer_norm(
     bias: Option<&Tensor>,
     epsilon: f64,
 ) -> Normalized {
+    let _called = Called::op("layer_norm");
     let output = x.layer_norm(axes, weight, bias, epsilon);
     let last: Vec<isize> = (-(axes as isize)..0).collect();
     Normalized { output, ..standardized(&x.wide(), &last, epsilon) }
@@ -104,6 +107,7 @@ pub fn group_norm(
     bias: Option<&Tensor>,
     epsilon: f64,
 ) -> Normalized {
+    let _called = Called::op("group_norm");
     let output = x.group_norm(groups, weight, bias, epsilon);
     let batch = x.size(0);
     let size = x.count() / (batch * groups).max(1);
@@ -123,7 +127,8 @@ pub fn group_norm(
 #[track_caller]
 #[must_use]
 pub fn rms_norm(x: &Tensor, axes: usize, weight: Option<&Tensor>, epsilon: f64) -> Tensor {
-    assert!(axes <= x.rank(), "rms_norm: {axes} axes asked of an input of shape {}", x.shape());
+    let _called = Called::op("rms_norm");
+    demand!(axes <= x.rank(), "rms_norm: {axes} axes asked of an input of shape {}", x.shape());
     let last: Vec<isize> = (-(axes as isize)..0).collect();
     let wide = x.wide();
     let normal = &wide * (wide.square().mean_keepdim(&last[..]) + epsilon).rsqrt();
@@ -143,7 +148,8 @@ pub fn rms_norm(x: &Tensor, axes: usize, weight: Option<&Tensor>, epsilon: f64) 
 #[must_use]
 pub fn local_response_norm(x: &Tensor, size: usize, alpha: f64, beta: f64, k: f64) -> Tensor {
     const OP: &str = "local_response_norm";
-    assert!(x.rank() >= 3 && size > 0, "{OP}: {size} channels of a shape {}", x.shape());
+    let _called = Called::op(OP);
+    demand!(x.rank() >= 3 && size > 0, "{OP}: {size} channels of a shape {}", x.shape());
     let mut padding = vec![(0, 0); x.rank()];
     padding[1] = (size / 2, (size - 1) / 2);
     let wide = x.wide();
@@ -183,7 +189,7 @@ fn affine(
 #[track_caller]
 fn column(op: &str, x: &Tensor, vector: &Tensor) -> Tensor {
     let channels = x.size(1);
-    assert!(
+    demand!(
         vector.shape() == &[channels][..],
         "{op}: {} for {channels} channels of shape {}",
         vector.shape(),

@@ -4,7 +4,7 @@
 //! Letters: N batch, C classes, E features.
 
 use gradloom_autodiff::checkpoint;
-use gradloom_tensor::{DType, Tensor};
+use gradloom_tensor::{Called, DType, Tensor, demand};
 
 use super::{LossReduction, reduce};
 
@@ -70,7 +70,7 @@ impl ClassOptions {
     #[track_caller]
     fn weights(&self, op: &str, classes: usize) -> Option<Tensor> {
         let weight = self.weight.as_ref()?;
-        assert!(
+        demand!(
             weight.shape() == &[classes][..],
             "{op}: weights of shape {} for {classes} classes",
             weight.shape()
@@ -90,19 +90,20 @@ impl ClassOptions {
 #[must_use]
 pub fn cross_entropy(logits: &Tensor, targets: &Tensor, options: &ClassOptions) -> Tensor {
     const OP: &str = "cross_entropy";
+    let _called = Called::op(OP);
     let x = logits.wide().movedim(options.axis, -1).log_softmax(-1);
     if !targets.dtype().is_float() {
         return of_classes(OP, &x, targets, options)
             .reduced(options.reduction)
             .cast(logits.dtype());
     }
-    assert!(
+    demand!(
         logits.shape() == targets.shape(),
         "{OP}: probabilities {} of logits {}; they have one shape",
         targets.shape(),
         logits.shape()
     );
-    assert!(
+    demand!(
         options.ignore_index.is_none_or(|index| index < 0),
         "{OP}: no class is ignored where targets are probabilities"
     );
@@ -127,6 +128,7 @@ pub fn cross_entropy(logits: &Tensor, targets: &Tensor, options: &ClassOptions) 
 #[track_caller]
 #[must_use]
 pub fn nll(logarithms: &Tensor, targets: &Tensor, options: &ClassOptions) -> Tensor {
+    let _called = Called::op("nll");
     let x = logarithms.wide().movedim(options.axis, -1);
     of_classes("nll", &x, targets, options).reduced(options.reduction).cast(logarithms.dtype())
 }
@@ -150,13 +152,14 @@ pub fn linear_cross_entropy(
     chunk: Option<usize>,
 ) -> Tensor {
     const OP: &str = "linear_cross_entropy";
-    assert!(
+    let _called = Called::op(OP);
+    demand!(
         (x.rank() == 1 || x.rank() == 2) && weight.rank() >= 2 && weight.size(-1) == x.size(-1),
         "{OP}: needs [N, E] and a weight [C, .., E], got {} and {}",
         x.shape(),
         weight.shape()
     );
-    assert!(chunk != Some(0), "{OP}: a chunk of 0 examples");
+    demand!(chunk != Some(0), "{OP}: a chunk of 0 examples");
     if x.rank() == 1 {
         let own = (x.unsqueeze(0), targets.unsqueeze(0));
         let loss = linear_cross_entropy(&own.0, weight, bias, &own.1, options, chunk);
@@ -170,16 +173,17 @@ pub fn linear_cross_entropy(
     operands.extend(bias.cloned());
     let logits = move |x: &Tensor, operands: &[Tensor]| {
         let shape: Vec<usize> = [&[x.size(0)], &outer[..]].concat();
-        let product = x.matmul(&operands[0].t()).reshape(shape);
+        // Wide: a loss is lost in the roundings of large logits.
+        let product = x.wide().matmul(&operands[0].wide().t()).reshape(shape);
         match operands.get(1) {
-            Some(bias) => product + bias,
+            Some(bias) => product + bias.wide(),
             None => product,
         }
     };
     let count = x.size(0);
     let size = match chunk {
         Some(size) if size < count && !targets.dtype().is_float() => size,
-        _ => return cross_entropy(&logits(x, &operands), targets, &options),
+        _ => return cross_entropy(&logits(x, &operands), targets, &options).cast(x.dtype()),
     };
     // The sum of the weights of the targets does not need the logits.
     let losses = (0..count).step_by(size).map(|start| {
@@ -226,7 +230,7 @@ struct Targets {
 impl Targets {
     #[track_caller]
     fn new(op: &'static str, targets: &Tensor, classes: usize, options: &ClassOptions) -> Targets {
-        assert!(
+        demand!(
             !targets.dtype().is_float() && targets.dtype() != DType::Bool,
             "{op}: targets of {}; give integers",
             targets.dtype()
@@ -261,7 +265,7 @@ impl Targets {
 #[track_caller]
 fn of_classes(op: &'static str, x: &Tensor, targets: &Tensor, options: &ClassOptions) -> Losses {
     let (shape, given) = (x.shape(), targets.shape());
-    assert!(
+    demand!(
         given.dims() == &shape[..shape.rank() - 1],
         "{op}: {shape} (classes last) needs targets of its shape without the classes, got {given}"
     );

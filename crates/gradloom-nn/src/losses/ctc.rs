@@ -3,7 +3,7 @@
 //! Letters: T steps, N batch, C classes, S labels, L = 2 S + 1 labels with blanks around.
 
 use gradloom_tensor::ops::scan::Scan;
-use gradloom_tensor::{DType, Tensor};
+use gradloom_tensor::{Called, DType, Tensor, demand};
 
 use super::LossReduction;
 
@@ -41,21 +41,22 @@ pub fn ctc(
     options: &CtcOptions,
 ) -> Tensor {
     const OP: &str = "ctc";
+    let _called = Called::op(OP);
     let (shape, given) = (*logarithms.shape(), *labels.shape());
-    assert!(
+    demand!(
         shape.rank() == 3 && given.rank() == 2 && given[0] == shape[1],
         "{OP}: needs log-probabilities [T, N, C] and labels [N, S], got {shape} and {given}"
     );
     let [steps, batch, classes] = [shape[0], shape[1], shape[2]];
     for lengths in [input_lengths, label_lengths] {
-        assert!(
+        demand!(
             lengths.shape() == &[batch][..] && lengths.dtype().is_int(),
             "{OP}: lengths are integers [{batch}], got {} {}",
             lengths.dtype(),
             lengths.shape()
         );
     }
-    assert!(options.blank < classes, "{OP}: the blank {} of {classes} classes", options.blank);
+    demand!(options.blank < classes, "{OP}: the blank {} of {classes} classes", options.blank);
     let input_lengths = input_lengths.check_index(steps + 1, OP).cast(DType::I32);
     let label_lengths = label_lengths.check_index(given[1] + 1, OP).cast(DType::I32);
     let x = logarithms.wide();

@@ -1,6 +1,6 @@
 //! Likelihoods of counts, numbers and probabilities, and robust distances, with every reduction.
 
-use gradloom_tensor::Tensor;
+use gradloom_tensor::{Called, Tensor, demand};
 
 use super::{LossReduction, reduce, same};
 
@@ -19,6 +19,7 @@ pub fn binary_cross_entropy(
     weight: Option<&Tensor>,
     reduction: LossReduction,
 ) -> Tensor {
+    let _called = Called::op("binary_cross_entropy");
     let losses = x.wide().binary_cross_entropies(&targets.wide());
     let losses = match weight {
         Some(weight) => losses * weight.wide(),
@@ -34,8 +35,9 @@ pub fn binary_cross_entropy(
 #[track_caller]
 #[must_use]
 pub fn huber(x: &Tensor, targets: &Tensor, delta: f64, reduction: LossReduction) -> Tensor {
+    let _called = Called::op("huber");
     same("huber", x, targets);
-    assert!(delta > 0.0, "huber: delta is {delta}, not positive");
+    demand!(delta > 0.0, "huber: delta is {delta}, not positive");
     reduce(&(bent(x, targets, delta) * delta), reduction).cast(x.dtype())
 }
 
@@ -57,7 +59,8 @@ fn bent(x: &Tensor, targets: &Tensor, bend: f64) -> Tensor {
 #[track_caller]
 #[must_use]
 pub fn smooth_l1(x: &Tensor, targets: &Tensor, beta: f64, reduction: LossReduction) -> Tensor {
-    assert!(beta >= 0.0, "smooth_l1: beta is {beta}; give one that is not negative");
+    let _called = Called::op("smooth_l1");
+    demand!(beta >= 0.0, "smooth_l1: beta is {beta}; give one that is not negative");
     if beta == 0.0 {
         return super::l1(x, targets, reduction);
     }
@@ -82,6 +85,7 @@ pub fn poisson_nll(
     epsilon: f64,
     reduction: LossReduction,
 ) -> Tensor {
+    let _called = Called::op("poisson_nll");
     let (dtype, x, targets) = (x.dtype(), x.wide(), targets.wide());
     let losses = match log_input {
         true => x.exp() - &targets * &x,
@@ -116,6 +120,7 @@ pub fn gaussian_nll(
     epsilon: f64,
     reduction: LossReduction,
 ) -> Tensor {
+    let _called = Called::op("gaussian_nll");
     let (dtype, x) = (x.dtype(), x.wide());
     let variance = variance.wide();
     let raised = &variance + (variance.maximum(epsilon) - &variance).detach();
@@ -133,6 +138,7 @@ pub fn gaussian_nll(
 #[track_caller]
 #[must_use]
 pub fn kl_div(x: &Tensor, targets: &Tensor, log_target: bool, reduction: LossReduction) -> Tensor {
+    let _called = Called::op("kl_div");
     let (dtype, x, targets) = (x.dtype(), x.wide(), targets.wide());
     let losses = match log_target {
         true => targets.exp() * (&targets - x),

@@ -2,7 +2,7 @@
 //!
 //! Letters: N batch, C classes, D features.
 
-use gradloom_tensor::{DType, Shape, Tensor, shape_rules};
+use gradloom_tensor::{Called, DType, Shape, Tensor, demand, shape_rules};
 
 use super::{LossReduction, reduce, same};
 
@@ -37,11 +37,12 @@ impl Default for MultiMarginOptions {
 #[must_use]
 pub fn multi_margin(x: &Tensor, targets: &Tensor, options: &MultiMarginOptions) -> Tensor {
     const OP: &str = "multi_margin";
+    let _called = Called::op(OP);
     let dtype = x.dtype();
     let batched = x.rank() == 2;
     let x = matrix(OP, x).wide();
     let (rows, classes) = (x.size(0), x.size(1));
-    assert!(
+    demand!(
         targets.rank() < 2 && targets.count() == rows,
         "{OP}: targets {} for {rows} rows",
         targets.shape()
@@ -52,7 +53,7 @@ pub fn multi_margin(x: &Tensor, targets: &Tensor, options: &MultiMarginOptions) 
     let excess = if options.power == 1.0 { excess } else { excess.powf(options.power) };
     let mut terms = own.select(excess.constant_like(0.0), &excess);
     if let Some(weight) = &options.weight {
-        assert!(
+        demand!(
             weight.shape() == &[classes][..],
             "{OP}: weights of shape {} for {classes} classes",
             weight.shape()
@@ -73,8 +74,9 @@ pub fn multi_margin(x: &Tensor, targets: &Tensor, options: &MultiMarginOptions) 
 #[must_use]
 pub fn multilabel_margin(x: &Tensor, labels: &Tensor, reduction: LossReduction) -> Tensor {
     const OP: &str = "multilabel_margin";
+    let _called = Called::op(OP);
     let (dtype, batched) = (x.dtype(), x.rank() == 2);
-    assert!(
+    demand!(
         x.shape() == labels.shape(),
         "{OP}: labels {} of {}; they have one shape",
         labels.shape(),
@@ -109,6 +111,7 @@ pub fn multilabel_soft_margin(
     weight: Option<&Tensor>,
     reduction: LossReduction,
 ) -> Tensor {
+    let _called = Called::op("multilabel_soft_margin");
     same("multilabel_soft_margin", x, targets);
     let dtype = x.dtype();
     let (x, targets) = (x.wide(), targets.wide());
@@ -127,6 +130,7 @@ pub fn multilabel_soft_margin(
 #[track_caller]
 #[must_use]
 pub fn soft_margin(x: &Tensor, targets: &Tensor, reduction: LossReduction) -> Tensor {
+    let _called = Called::op("soft_margin");
     same("soft_margin", x, targets);
     let losses = (x.wide() * targets.wide()).neg().softplus();
     reduce(&losses, reduction).cast(x.dtype())
@@ -146,6 +150,7 @@ pub fn margin_ranking(
     margin: f64,
     reduction: LossReduction,
 ) -> Tensor {
+    let _called = Called::op("margin_ranking");
     let difference = left.wide() - right.wide();
     let losses = (targets.wide().neg() * difference + margin).relu();
     reduce(&losses, reduction).cast(left.dtype())
@@ -164,6 +169,7 @@ pub fn hinge_embedding(
     margin: f64,
     reduction: LossReduction,
 ) -> Tensor {
+    let _called = Called::op("hinge_embedding");
     let (dtype, x, targets) = (x.dtype(), x.wide(), targets.wide());
     let zero = x.zeros_like();
     let apart = targets.ne(1.0).select((x.clone().neg() + margin).relu(), &zero);
@@ -185,6 +191,7 @@ pub fn cosine_embedding(
     margin: f64,
     reduction: LossReduction,
 ) -> Tensor {
+    let _called = Called::op("cosine_embedding");
     const EPSILON: f64 = 1e-12;
     let (x, y) = (left.wide(), right.wide());
     let lengths = (x.square().sum(-1) + EPSILON) * (y.square().sum(-1) + EPSILON);
@@ -222,8 +229,8 @@ pub fn triplet_with(
 /// `[C]`, or one number, as a row.
 #[track_caller]
 fn matrix(op: &str, x: &Tensor) -> Tensor {
-    shape_rules::number(op, x.dtype()).unwrap_or_else(|error| panic!("{error}"));
-    assert!(x.rank() < 3, "{op}: needs [N, C], got shape {}", x.shape());
+    shape_rules::number(op, x.dtype()).unwrap_or_else(|error| Called::fail(error));
+    demand!(x.rank() < 3, "{op}: needs [N, C], got shape {}", x.shape());
     if x.rank() == 2 { x.clone() } else { x.reshape([1, x.count()]) }
 }
 

@@ -13,7 +13,7 @@ pub use classes::{ClassOptions, cross_entropy, linear_cross_entropy, nll};
 pub use ctc::{CtcOptions, ctc};
 use gradloom_tensor::ops::loss::CrossEntropyOptions;
 pub use gradloom_tensor::ops::loss::LossReduction;
-use gradloom_tensor::{Tensor, shape_rules};
+use gradloom_tensor::{Called, Tensor, demand, shape_rules};
 pub use likelihoods::{binary_cross_entropy, gaussian_nll, huber, kl_div, poisson_nll, smooth_l1};
 pub use margins::{
     MultiMarginOptions, cosine_embedding, hinge_embedding, margin_ranking, multi_margin,
@@ -38,6 +38,7 @@ pub fn reduce(losses: &Tensor, reduction: LossReduction) -> Tensor {
 #[track_caller]
 #[must_use]
 pub fn mse(x: &Tensor, target: &Tensor, reduction: LossReduction) -> Tensor {
+    let _called = Called::op("mse");
     same("mse", x, target);
     reduce(&(x.wide() - target.wide()).square(), reduction).cast(x.dtype())
 }
@@ -49,6 +50,7 @@ pub fn mse(x: &Tensor, target: &Tensor, reduction: LossReduction) -> Tensor {
 #[track_caller]
 #[must_use]
 pub fn l1(x: &Tensor, target: &Tensor, reduction: LossReduction) -> Tensor {
+    let _called = Called::op("l1");
     same("l1", x, target);
     reduce(&(x.wide() - target.wide()).abs(), reduction).cast(x.dtype())
 }
@@ -74,10 +76,11 @@ pub struct BceOptions {
 #[track_caller]
 #[must_use]
 pub fn bce_with_logits(x: &Tensor, target: &Tensor, options: &BceOptions) -> Tensor {
+    let _called = Called::op("bce_with_logits");
     same("bce_with_logits", x, target);
     for factor in [&options.weight, &options.positive_weight].into_iter().flatten() {
         let broadcast = shape_rules::broadcast("bce_with_logits", x.shape(), factor.shape());
-        assert!(
+        demand!(
             broadcast.is_ok_and(|shape| shape == *x.shape()),
             "bce_with_logits: a weight of shape {} does not broadcast to the input's {}",
             factor.shape(),
@@ -110,9 +113,10 @@ pub fn bce_with_logits(x: &Tensor, target: &Tensor, options: &BceOptions) -> Ten
 #[track_caller]
 #[must_use]
 pub fn weighted_cross_entropy(logits: &Tensor, targets: &Tensor, weight: &Tensor) -> Tensor {
+    let _called = Called::op("weighted_cross_entropy");
     classes_fit("weighted_cross_entropy", logits, targets);
     let classes = logits.size(-1);
-    assert!(
+    demand!(
         weight.shape() == &[classes][..],
         "weighted_cross_entropy: weights of shape {} for {classes} classes",
         weight.shape()
@@ -137,6 +141,7 @@ fn each_cross_entropy(logits: &Tensor, targets: &Tensor) -> Tensor {
 #[track_caller]
 #[must_use]
 pub fn focal(logits: &Tensor, targets: &Tensor, gamma: f64) -> Tensor {
+    let _called = Called::op("focal");
     classes_fit("focal", logits, targets);
     let logarithm = -each_cross_entropy(logits, targets);
     let missing = logarithm.ones_like() - logarithm.exp();
@@ -155,6 +160,7 @@ pub fn focal(logits: &Tensor, targets: &Tensor, gamma: f64) -> Tensor {
 #[track_caller]
 #[must_use]
 pub fn triplet(anchor: &Tensor, positive: &Tensor, negative: &Tensor, margin: f64) -> Tensor {
+    let _called = Called::op("triplet");
     same("triplet", anchor, positive);
     same("triplet", anchor, negative);
     let dtype = anchor.dtype();
@@ -178,6 +184,7 @@ pub fn triplet(anchor: &Tensor, positive: &Tensor, negative: &Tensor, margin: f6
 #[track_caller]
 #[must_use]
 pub fn info_nce(left: &Tensor, right: &Tensor, temperature: f64) -> Tensor {
+    let _called = Called::op("info_nce");
     same("info_nce", left, right);
     let dtype = left.dtype();
     let [left, right] = [left, right].map(|view| view.wide().normalize(-1, 1e-12));
@@ -191,7 +198,7 @@ pub fn info_nce(left: &Tensor, right: &Tensor, temperature: f64) -> Tensor {
 #[track_caller]
 fn classes_fit(loss: &str, logits: &Tensor, targets: &Tensor) {
     let (shape, given) = (logits.shape(), targets.shape());
-    assert!(
+    demand!(
         shape.rank() > 0 && given.dims() == &shape[..shape.rank() - 1],
         "{loss}: logits {shape} need targets of their shape without the last axis, got {given}"
     );
@@ -200,7 +207,7 @@ fn classes_fit(loss: &str, logits: &Tensor, targets: &Tensor) {
 #[track_caller]
 fn same(loss: &str, x: &Tensor, target: &Tensor) {
     let (left, right) = (x.shape(), target.shape());
-    assert!(left == right, "{loss}: input {left} and target {right} must have one shape");
+    demand!(left == right, "{loss}: input {left} and target {right} must have one shape");
     let (left, right) = (x.dtype(), target.dtype());
-    assert!(left == right, "{loss}: dtypes differ: {left} and {right}; convert one with cast");
+    demand!(left == right, "{loss}: dtypes differ: {left} and {right}; convert one with cast");
 }

@@ -3,6 +3,7 @@
 //! All take floating-point tensors and keep shape and dtype, and panic on other dtypes. Formulas of more
 //! than one rounding are computed wide. Parameters given as f64 are part of the plan's structure.
 
+use crate::called::demand;
 use crate::error::OrFail;
 use crate::op::Op;
 use crate::shape::RANK_MAX;
@@ -98,7 +99,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn softplus_with(&self, beta: f64, threshold: f64) -> Tensor {
-        assert!(beta != 0.0, "softplus: beta is 0");
+        demand!(beta != 0.0, "softplus: beta is 0");
         let x = self.wide();
         let steep = x.mul(beta);
         steep.gt(threshold).select(&x, steep.softplus().mul(1.0 / beta)).cast(self.dtype())
@@ -170,7 +171,7 @@ impl Tensor {
         self.require_float("glu");
         let axis = shape_rules::axis("glu", axis, self.rank()).or_fail();
         let size = self.shape()[axis];
-        assert!(size.is_multiple_of(2), "glu: axis {axis} has odd size {size}, no two halves");
+        demand!(size.is_multiple_of(2), "glu: axis {axis} has odd size {size}, no two halves");
         let half = size / 2;
         let x = self.wide();
         let gated = x.part(axis, 0, half).mul(x.part(axis, half, half).sigmoid());
@@ -185,7 +186,7 @@ impl Tensor {
         self.require_float("prelu");
         let channels = self.shape().get(1).copied().unwrap_or(1);
         let count = weight.count();
-        assert!(
+        demand!(
             count == 1 || count == channels,
             "prelu: weight of shape {} for {channels} channels; it needs 1 or {channels} elements",
             weight.shape()

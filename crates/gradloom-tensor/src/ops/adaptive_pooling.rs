@@ -6,6 +6,7 @@
 //!
 //! Letters: N batch, C channels, D, H and W (or L) sizes.
 
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::op::Window;
 use crate::ops::pooling::{PoolOptions, indices, mean};
@@ -72,7 +73,15 @@ fn equal_windows<const N: usize>(
 ) -> Option<PoolOptions<N>> {
     shape_rules::float(op, x.dtype()).or_fail();
     let sizes = windows::sizes::<N>(op, x.shape()).or_fail();
-    assert!(!output.contains(&0), "{op}: output {output:?} must be at least 1 along each axis");
+    demand!(!output.contains(&0), "{op}: output {output:?} must be at least 1 along each axis");
+    let mut shape = *x.shape();
+    for (axis, &size) in output.iter().enumerate() {
+        shape = shape.with(axis + 2, size);
+        // Windows are counted and written down, their first elements in i32.
+        shape_rules::countable(op, &shape, axis + 2).or_fail();
+        demand!(sizes[axis] > 0, "{op}: axis {} of shape {} has no elements", axis + 2, x.shape());
+    }
+    shape_rules::addressable(op, &shape).or_fail();
     let divides = (0..N).all(|axis| sizes[axis].is_multiple_of(output[axis]));
     divides.then(|| {
         PoolOptions::new(std::array::from_fn::<_, N, _>(|axis| sizes[axis] / output[axis]))
@@ -155,7 +164,7 @@ fn maxima<const N: usize>(op: &str, x: &Tensor, output: [usize; N]) -> (Tensor, 
     let sizes = windows::sizes::<N>(op, x.shape()).or_fail();
     let count =
         sizes.iter().try_fold(1i32, |count, &size| count.checked_mul(size.try_into().ok()?));
-    assert!(count.is_some(), "{op}: a plane of {} has more elements than i32 counts", x.shape());
+    demand!(count.is_some(), "{op}: a plane of {} has more elements than i32 counts", x.shape());
     let mut maxima = x.clone();
     let mut places: Option<Tensor> = None;
     let mut inner = 1;
@@ -177,7 +186,7 @@ fn maxima<const N: usize>(op: &str, x: &Tensor, output: [usize; N]) -> (Tensor, 
         maxima = pick(&split, axis, &best);
         inner *= sizes[place] as i32;
     }
-    (maxima, places.unwrap_or_else(|| panic!("{op}: no axes")))
+    (maxima, places.unwrap_or_else(|| Called::fail(format_args!("{op}: no axes"))))
 }
 
 /// The element of each window that `best` names.

@@ -3,6 +3,7 @@
 //! Letters: B batch, H query heads, HK key heads, T queries, S keys, D features of queries and keys,
 //! E features of values.
 
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::op::{Attention, Op};
 use crate::{DType, Scalar, Shape, Tensor, shape_rules};
@@ -83,6 +84,7 @@ impl Tensor {
         value: &Tensor,
         options: &AttentionOptions,
     ) -> Tensor {
+        let _called = Called::op("attention");
         check(query, key, value, options);
         if query.rank() != 4 || !fuses(query, key, value) {
             return Tensor::attention_with_weights(query, key, value, options).0;
@@ -115,6 +117,7 @@ impl Tensor {
         value: &Tensor,
         options: &AttentionOptions,
     ) -> (Tensor, Tensor) {
+        let _called = Called::op("attention");
         check(query, key, value, options);
         let dtype = query.dtype();
         // Scores of halves pass their limit long before their softmax does anything special.
@@ -193,24 +196,24 @@ fn check(query: &Tensor, key: &Tensor, value: &Tensor, options: &AttentionOption
     }
     let (q, k, v) = (query.shape(), key.shape(), value.shape());
     let ranks = q.rank().min(k.rank()).min(v.rank());
-    assert!(
+    demand!(
         !options.causal || options.start.is_some() || query.size(-2) <= key.size(-2),
         "{OP}: a causal mask needs at least as many keys as queries, got query {q} and key {k}"
     );
     if let Some(start) = &options.start {
-        assert!(
+        demand!(
             q.rank() == 4 && start.shape()[..] == q[..1] && start.dtype().is_int(),
             "{OP}: start needs integers [B] and query [B, H, T, D], got {} {} and {q}",
             start.dtype(),
             start.shape()
         );
     }
-    assert!(ranks >= 2, "{OP}: needs [.., T, D], got query {q}, key {k}, value {v}");
-    assert!(query.size(-1) == key.size(-1), "{OP}: features differ: query {q}, key {k}");
-    assert!(key.size(-2) == value.size(-2), "{OP}: positions differ: key {k}, value {v}");
+    demand!(ranks >= 2, "{OP}: needs [.., T, D], got query {q}, key {k}, value {v}");
+    demand!(query.size(-1) == key.size(-1), "{OP}: features differ: query {q}, key {k}");
+    demand!(key.size(-2) == value.size(-2), "{OP}: positions differ: key {k}, value {v}");
     if is_grouped(query, key) {
         let (heads, shared) = (query.size(-3), key.size(-3));
-        assert!(
+        demand!(
             v.rank() == k.rank() && value.size(-3) == shared && heads.is_multiple_of(shared),
             "{OP}: {heads} query heads do not divide among the heads of key {k} and value {v}"
         );
@@ -227,10 +230,10 @@ fn check_mask(mask: DType, query: DType) {
         mask if mask.is_float() => return,
         _ => format!("ne(0), or cast(DType::{scores:?}) if it is to be added"),
     };
-    panic!(
+    Called::fail(format_args!(
         "attention: the mask is {mask}, the query {query}; a mask is bool, true where a key is seen, or \
          {scores} and added to the scores: convert it with {convert}"
-    );
+    ))
 }
 
 /// A score so low that its weight is zero. It is finite, so that a row without any key has a defined

@@ -25,12 +25,8 @@ impl Tensor {
     pub fn frexp(&self) -> (Tensor, Tensor) {
         self.require_float("frexp");
         let [exponent] = custom_op(Exponent, &[&self.detach()]);
-        let x = self.wide();
-        // In two steps, since the power of the least number overflows.
-        let half = exponent.right_shift(1);
-        let rest = exponent.sub(&half);
-        let power = |e: &Tensor| e.neg().cast(x.dtype()).exp2();
-        (x.mul(power(&half)).mul(power(&rest)).cast(self.dtype()), exponent)
+        let [mantissa] = custom_op(Mantissa, &[self]);
+        (mantissa, exponent)
     }
 }
 
@@ -194,6 +190,84 @@ impl CustomOp for Exponent {
         let [exponent] = custom_op(Exponent, &[&operands[0]]);
         Some(vec![exponent])
     }
+}
+
+/// The mantissas that [`Tensor::frexp`] gives: by the bits, since devices may take the least numbers for zero.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Mantissa;
+
+impl CustomOp for Mantissa {
+    fn name(&self) -> &'static str {
+        "frexp"
+    }
+
+    fn results(&self, operands: &[TensorType]) -> Result<Vec<TensorType>> {
+        Ok(vec![operands[0]])
+    }
+
+    fn run(&self, operands: &[HostOperand<'_>], results: &mut [HostResult<'_>]) -> Result<()> {
+        macro_rules! each {
+            ($float:ty, $to:expr, $from:expr) => {{
+                let to_f64: fn($float) -> f64 = $to;
+                let from_f64: fn(f64) -> $float = $from;
+                let values = operands[0].elements::<$float>();
+                for (to, &x) in results[0].elements::<$float>().iter_mut().zip(values) {
+                    *to = from_f64(mantissa(to_f64(x)));
+                }
+            }};
+        }
+        match operands[0].of.dtype {
+            DType::F64 => each!(f64, |x| x, |x| x),
+            DType::F16 => each!(f16, |x| x.to_f64(), f16::from_f64),
+            DType::BF16 => each!(bf16, |x| x.to_f64(), bf16::from_f64),
+            _ => each!(f32, f64::from, |x| x as f32),
+        }
+        Ok(())
+    }
+
+    fn wgsl(&self, operands: &[TensorType], _results: &[TensorType]) -> Option<Wgsl> {
+        let source = "fn element(index: u32) {
+    let x = read0(index);
+    let bits = bitcast<u32>(x);
+    var magnitude = bits & 0x7fffffffu;
+    if (magnitude == 0u || magnitude >= 0x7f800000u) {
+        write0(index, x);
+        return;
+    }
+    if (magnitude < 0x800000u) {
+        magnitude = magnitude << (23u - firstLeadingBit(magnitude));
+    }
+    write0(index, bitcast<f32>((bits & 0x80000000u) | (126u << 23u) | (magnitude & 0x7fffffu)));
+}";
+        Some(Wgsl::elements(source, operands[0].shape.count()))
+    }
+
+    fn derivative(
+        &self,
+        operands: &[Tensor],
+        _results: &[Tensor],
+        gradients: &[Tensor],
+    ) -> Vec<Option<Tensor>> {
+        let [exponent] = custom_op(Exponent, &[&operands[0].detach()]);
+        let g = gradients[0].wide();
+        // In two steps, since the power of the least number overflows.
+        let half = exponent.right_shift(1);
+        let rest = exponent.sub(&half);
+        let power = |e: &Tensor| e.neg().cast(g.dtype()).exp2();
+        vec![Some(g.mul(power(&half)).mul(power(&rest)).cast(gradients[0].dtype()))]
+    }
+
+    fn vmap(&self, operands: &[Tensor]) -> Option<Vec<Tensor>> {
+        let [mantissa] = custom_op(Mantissa, &[&operands[0]]);
+        Some(vec![mantissa])
+    }
+}
+
+/// `x 2^-e` with the exponent that makes it less than 1 and not less than a half.
+fn mantissa(x: f64) -> f64 {
+    let exponent = exponent(x);
+    let half = exponent >> 1;
+    x * 2f64.powi(-half) * 2f64.powi(half - exponent)
 }
 
 fn exponent(x: f64) -> i32 {

@@ -1,5 +1,6 @@
 //! Results whose shape depends on values, or that are a value of the host: they are computed at the call.
 
+use crate::called::{Called, demand};
 use crate::{DType, Element, Result, Shape, Tensor, bf16, f16, shape_rules};
 
 /// What [`Tensor::unique`] gives.
@@ -40,6 +41,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn nonzero_static(&self, size: usize, fill: i32) -> Tensor {
+        let _called = Called::op("nonzero_static");
         let count = self.count();
         let device = self.device();
         let rank = self.rank();
@@ -170,7 +172,7 @@ impl Tensor {
     fn true_places(&self) -> Result<Vec<i32>> {
         let all =
             if self.dtype() == DType::Bool { self.clone() } else { self.ne(self.constant_like(0)) };
-        assert!(
+        demand!(
             i32::try_from(self.count()).is_ok(),
             "nonzero: {} elements are more than i32 counts",
             self.count()
@@ -181,11 +183,12 @@ impl Tensor {
     }
 
     #[track_caller]
-    fn parts(&self, op: &str, axis: isize, sorted: bool) -> Result<Unique> {
+    fn parts(&self, op: &'static str, axis: isize, sorted: bool) -> Result<Unique> {
+        let _called = Called::op(op);
         let size = self.size(axis);
         let first = self.movedim(axis, 0);
         let width = first.shape()[1..].iter().product();
-        assert!(
+        demand!(
             size == 0 || width > 0,
             "{op}: the parts of {} along axis {axis} have no elements",
             self.shape()
@@ -226,7 +229,7 @@ impl Tensor {
     #[track_caller]
     fn groups<T: Element + PartialOrd>(&self, width: usize, sorted: bool) -> Result<Groups> {
         let elements = self.to_vec::<T>()?;
-        assert!(
+        demand!(
             i32::try_from(elements.len()).is_ok(),
             "unique: {} elements are more than i32 counts",
             elements.len()

@@ -1,5 +1,6 @@
 //! Products over any axes: `tensordot`, `einsum`, `inner`, `kron`, distances.
 
+use crate::called::{Called, demand};
 use crate::{Shape, Tensor};
 
 impl Tensor {
@@ -10,8 +11,9 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn tensordot(&self, other: &Tensor, own: &[isize], others: &[isize]) -> Tensor {
+        let _called = Called::op("tensordot");
         let op = "tensordot";
-        assert!(own.len() == others.len(), "{op}: {} axes and {}", own.len(), others.len());
+        demand!(own.len() == others.len(), "{op}: {} axes and {}", own.len(), others.len());
         let own: Vec<usize> = own.iter().map(|&axis| self.axis(op, axis)).collect();
         let others: Vec<usize> = others.iter().map(|&axis| other.axis(op, axis)).collect();
         let (mut left, mut right) = (self.clone(), other.clone());
@@ -20,7 +22,9 @@ impl Tensor {
                 (left, right) if left == right => {}
                 (1, _) => right = right.sum_keepdim(b as isize),
                 (_, 1) => left = left.sum_keepdim(a as isize),
-                (left, right) => panic!("{op}: axes of {left} and {right} elements"),
+                (left, right) => {
+                    Called::fail(format_args!("{op}: axes of {left} and {right} elements"))
+                }
             }
         }
         let free = |x: &Tensor, summed: &[usize]| -> Vec<usize> {
@@ -44,6 +48,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn inner(&self, other: &Tensor) -> Tensor {
+        let _called = Called::op("inner");
         match self.rank() == 0 || other.rank() == 0 {
             true => self.mul(other),
             false => self.tensordot(other, &[-1], &[-1]),
@@ -54,6 +59,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn kron(&self, other: &Tensor) -> Tensor {
+        let _called = Called::op("kron");
         let rank = self.rank().max(other.rank());
         let grown = |x: &Tensor| {
             let ones = std::iter::repeat_n(1, rank - x.rank());
@@ -80,9 +86,12 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn einsum(equation: &str, operands: &[Tensor]) -> Tensor {
+        let _called = Called::op("einsum");
         let (lists, result) = parse(equation, operands);
         let mut terms = operands.iter().zip(lists).map(|(x, letters)| diagonals(x, letters));
-        let Some(first) = terms.next() else { panic!("einsum: {equation:?} has no operand") };
+        let Some(first) = terms.next() else {
+            Called::fail(format_args!("einsum: {equation:?} has no operand"))
+        };
         let terms: Vec<Term> = terms.collect();
         let mut whole = first;
         for (at, term) in terms.iter().enumerate() {
@@ -101,7 +110,8 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn cdist(&self, other: &Tensor, power: f64) -> Tensor {
-        assert!(power >= 0.0, "cdist: a power of {power}");
+        let _called = Called::op("cdist");
+        demand!(power >= 0.0, "cdist: a power of {power}");
         let dtype = self.dtype();
         let difference = self.wide().unsqueeze(-2).sub(other.wide().unsqueeze(-3));
         difference.length(power).cast(dtype)
@@ -115,8 +125,8 @@ impl Tensor {
     #[must_use]
     pub fn pdist(&self, power: f64) -> Tensor {
         self.require_float("pdist");
-        assert!(self.rank() == 2, "pdist: needs rows [P, D], got shape {}", self.shape());
-        assert!(power >= 0.0, "pdist: a power of {power}");
+        demand!(self.rank() == 2, "pdist: needs rows [P, D], got shape {}", self.shape());
+        demand!(power >= 0.0, "pdist: a power of {power}");
         let rows = self.shape()[0] as i32;
         let pairs = (0..rows).flat_map(|row| (row + 1..rows).map(move |other| (row, other)));
         let (first, second): (Vec<i32>, Vec<i32>) = pairs.unzip();
@@ -172,7 +182,7 @@ fn parse(equation: &str, operands: &[Tensor]) -> (Vec<Vec<char>>, Vec<char>) {
         None => (text, None),
     };
     let lists: Vec<&str> = inputs.split(',').collect();
-    assert!(
+    demand!(
         lists.len() == operands.len(),
         "einsum: {equation:?} has {} operands, given are {}",
         lists.len(),
@@ -180,7 +190,7 @@ fn parse(equation: &str, operands: &[Tensor]) -> (Vec<Vec<char>>, Vec<char>) {
     );
     let named = |list: &str| {
         let rest = list.replacen("...", "", 1);
-        assert!(
+        demand!(
             rest.chars().all(|letter| letter.is_ascii_alphabetic()),
             "einsum: {list:?} in {equation:?} is neither letters nor `...`"
         );
@@ -190,7 +200,7 @@ fn parse(equation: &str, operands: &[Tensor]) -> (Vec<Vec<char>>, Vec<char>) {
         let count = named(list);
         let any = list.contains("...");
         let fits = if any { x.rank() >= count } else { x.rank() == count };
-        assert!(fits, "einsum: {list:?} in {equation:?} does not fit {}", x.shape());
+        demand!(fits, "einsum: {list:?} in {equation:?} does not fit {}", x.shape());
         x.rank() - count
     };
     let widest = lists.iter().zip(operands).map(more).max().unwrap_or(0);
@@ -220,8 +230,8 @@ fn parse(equation: &str, operands: &[Tensor]) -> (Vec<Vec<char>>, Vec<char>) {
         }
     };
     for (at, letter) in result.iter().enumerate() {
-        assert!(all.contains(letter), "einsum: {letter:?} of {equation:?} is in no operand");
-        assert!(!result[..at].contains(letter), "einsum: {letter:?} is twice in {equation:?}");
+        demand!(all.contains(letter), "einsum: {letter:?} of {equation:?} is in no operand");
+        demand!(!result[..at].contains(letter), "einsum: {letter:?} is twice in {equation:?}");
     }
     (letters, result)
 }
@@ -232,7 +242,7 @@ fn diagonals(x: &Tensor, letters: Vec<char>) -> Term {
     let mut term = Term { x: x.clone(), letters };
     while let Some((first, second)) = twice(&term.letters) {
         let (a, b) = (term.x.shape()[first], term.x.shape()[second]);
-        assert!(a == b, "einsum: {:?} is an axis of {a} and of {b}", term.letters[first]);
+        demand!(a == b, "einsum: {:?} is an axis of {a} and of {b}", term.letters[first]);
         term.x = term.x.diagonal(0, first as isize, second as isize);
         let letter = term.letters[first];
         term.letters.remove(second);
@@ -295,7 +305,7 @@ impl Term {
             shared.iter().partition(|letter| wanted.contains(letter));
         for &letter in &shared {
             let (a, b) = (left.size(letter), right.size(letter));
-            assert!(a == b, "einsum: {letter:?} is an axis of {a:?} and of {b:?}");
+            demand!(a == b, "einsum: {letter:?} is an axis of {a:?} and of {b:?}");
         }
         let own = |term: &Term| -> Vec<char> {
             term.letters.iter().filter(|letter| !shared.contains(letter)).copied().collect()

@@ -2,6 +2,7 @@
 //!
 //! Letters: N batch, C input channels, O output channels, D, H and W (or L) sizes, K kernel.
 
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::op::{Groups, Op, Window};
 use crate::ops::per_axis::{Padding, PerAxis};
@@ -164,6 +165,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn conv_transpose3d(&self, weight: &Tensor, options: &ConvTranspose3dOptions) -> Tensor {
+        let _called = Called::op("conv_transpose3d");
         transpose("conv_transpose3d", self, weight, options)
     }
 
@@ -239,7 +241,11 @@ fn cropped<const N: usize>(op: &str, input: &Tensor, padding: &Padding<N>) -> Te
         let size = input.size(axis as isize + 2);
         let left = size.checked_sub(before).and_then(|left| left.checked_sub(after));
         let Some(left) = left else {
-            panic!("{op}: padding {:?} cuts more than there is off {}", padding.0, input.shape());
+            Called::fail(format_args!(
+                "{op}: padding {:?} cuts more than there is off {}",
+                padding.0,
+                input.shape()
+            ));
         };
         if left < size {
             rest = rest.narrow(axis as isize + 2, before, left);
@@ -278,7 +284,7 @@ fn check_gradient(
     groups: Groups,
 ) {
     let output = windows::convolution(op, input, weight, &window, groups).or_fail();
-    assert!(
+    demand!(
         output == *gradient,
         "{op}: the output of input {input} and weight {weight} is {output}, not {gradient}"
     );

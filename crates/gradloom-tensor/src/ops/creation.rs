@@ -4,6 +4,7 @@
 //! for numbers that change from step to step.
 
 use super::elementwise::fit;
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::op::Op;
 use crate::{DType, Device, Scalar, Shape, Tensor, shape_rules};
@@ -36,6 +37,7 @@ impl Tensor {
         dtype: DType,
         device: &Device,
     ) -> Tensor {
+        let _called = Called::op("full");
         let value = fit("full", value.into(), dtype).or_fail();
         Tensor::from_op(Op::Argument(value), Vec::new(), shape.into(), dtype, device)
     }
@@ -49,6 +51,7 @@ impl Tensor {
     /// Zeros (false). PyTorch: `zeros`.
     #[track_caller]
     pub fn zeros(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Tensor {
+        let _called = Called::op("zeros");
         Tensor::constant(Scalar::Int(0).cast(dtype), shape, dtype, device)
     }
 
@@ -62,6 +65,7 @@ impl Tensor {
     /// Ones (true). PyTorch: `ones`.
     #[track_caller]
     pub fn ones(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Tensor {
+        let _called = Called::op("ones");
         Tensor::constant(Scalar::Int(1).cast(dtype), shape, dtype, device)
     }
 
@@ -91,6 +95,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn ones_like(&self) -> Tensor {
+        let _called = Called::op("ones_like");
         Tensor::ones(*self.shape(), self.dtype(), self.device())
     }
 
@@ -98,6 +103,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn full_like(&self, value: impl Into<Scalar>) -> Tensor {
+        let _called = Called::op("full");
         Tensor::full(*self.shape(), value, self.dtype(), self.device())
     }
 
@@ -120,6 +126,7 @@ impl Tensor {
     /// `0, 1, .., n - 1` as i32. PyTorch: `arange(n)`.
     #[track_caller]
     pub fn arange(n: usize, device: &Device) -> Tensor {
+        let _called = Called::op("arange");
         Tensor::iota(n, 0, device)
     }
 
@@ -130,8 +137,9 @@ impl Tensor {
     /// If the step is zero or not finite, or the dtype cannot hold start and step.
     #[track_caller]
     pub fn arange_range(start: f64, end: f64, step: f64, dtype: DType, device: &Device) -> Tensor {
+        let _called = Called::op("arange_range");
         let steps = ((end - start) / step).ceil();
-        assert!(
+        demand!(
             step != 0.0 && steps.is_finite(),
             "arange_range: no whole number of steps of {step} from {start} to {end}"
         );
@@ -146,8 +154,15 @@ impl Tensor {
     /// PyTorch: `linspace`.
     #[track_caller]
     pub fn linspace(start: f64, end: f64, count: usize, dtype: DType, device: &Device) -> Tensor {
+        let _called = Called::op("linspace");
         shape_rules::float("linspace", dtype).or_fail();
         let step = if count > 1 { (end - start) / (count - 1) as f64 } else { 0.0 };
+        let far = step.is_infinite() || (dtype != DType::F64 && (step as f32).is_infinite());
+        if far && start.is_finite() && end.is_finite() {
+            // Numbers so far apart that no number is their distance: half of it, twice.
+            let ends = [start, end].map(|end| Tensor::scalar(end, dtype.compute(), device));
+            return Tensor::linspace_between(&ends[0], &ends[1], count).cast(dtype);
+        }
         let index = Tensor::arange(count, device);
         let forward = index.cast(dtype.compute()).mul(step).add(start);
         if count < 2 {
@@ -163,6 +178,7 @@ impl Tensor {
     /// `[n, n]` with ones on the diagonal, zeros elsewhere. PyTorch: `eye`.
     #[track_caller]
     pub fn eye(n: usize, dtype: DType, device: &Device) -> Tensor {
+        let _called = Called::op("eye");
         Tensor::iota([n, n], 0, device).eq(Tensor::iota([n, n], 1, device)).cast(dtype)
     }
 
@@ -172,7 +188,9 @@ impl Tensor {
     #[must_use]
     pub fn tril(&self, diagonal: isize) -> Tensor {
         let offset = self.diagonal_offset("tril");
-        offset.le(offset.constant_like(diagonal as i64)).select(self, self.zeros_like())
+        offset
+            .le(offset.constant_like(i64::from(beyond_i32(diagonal))))
+            .select(self, self.zeros_like())
     }
 
     /// The upper triangle of the last two axes, zeros (false) below `diagonal` (0 is the main one,
@@ -181,14 +199,16 @@ impl Tensor {
     #[must_use]
     pub fn triu(&self, diagonal: isize) -> Tensor {
         let offset = self.diagonal_offset("triu");
-        offset.ge(offset.constant_like(diagonal as i64)).select(self, self.zeros_like())
+        offset
+            .ge(offset.constant_like(i64::from(beyond_i32(diagonal))))
+            .select(self, self.zeros_like())
     }
 
     /// Column minus row of each element of the last two axes.
     #[track_caller]
     fn diagonal_offset(&self, op: &str) -> Tensor {
         let rank = self.rank();
-        assert!(rank >= 2, "{op}: needs a matrix, not shape {}", self.shape());
+        demand!(rank >= 2, "{op}: needs a matrix, not shape {}", self.shape());
         let matrix = Shape::new(&self.shape()[rank - 2..]);
         Tensor::iota(matrix, 1, self.device()).sub(Tensor::iota(matrix, 0, self.device()))
     }
@@ -198,10 +218,16 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn one_hot(&self, classes: usize) -> Tensor {
+        let _called = Called::op("one_hot");
         let index = self.checked_index(classes, "one_hot");
         let column: Shape = self.shape().iter().copied().chain([1]).collect();
         let full = column.with(self.rank(), classes);
         let class = Tensor::iota(full, -1, self.device());
         index.reshape_to(column).expand_to(full).eq(class).cast(DType::F32)
     }
+}
+
+/// A diagonal as i32, in which all places are counted: those beyond it are as far off as its ends.
+fn beyond_i32(diagonal: isize) -> i32 {
+    diagonal.clamp(i32::MIN as isize, i32::MAX as isize) as i32
 }

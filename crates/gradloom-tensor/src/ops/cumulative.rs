@@ -5,6 +5,7 @@
 //! order follow, and are right where elements are zero or equal.
 
 use super::reduce::IntoAxes;
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::{DType, Tensor, shape_rules};
 
@@ -155,6 +156,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn max_with_index(&self, axis: isize) -> (Tensor, Tensor) {
+        let _called = Called::op("max_with_index");
         self.at_index(axis, self.argmax(axis))
     }
 
@@ -162,6 +164,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn min_with_index(&self, axis: isize) -> (Tensor, Tensor) {
+        let _called = Called::op("min_with_index");
         self.at_index(axis, self.argmin(axis))
     }
 
@@ -172,8 +175,9 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn kthvalue(&self, k: usize, axis: isize) -> (Tensor, Tensor) {
+        let _called = Called::op("kthvalue");
         let size = self.size(axis);
-        assert!(k < size, "kthvalue: there is no element {k} in an axis of {size}");
+        demand!(k < size, "kthvalue: there is no element {k} in an axis of {size}");
         let index = self.argsort(axis, false).narrow(axis, k, 1).squeeze(axis);
         self.at_index(axis, index)
     }
@@ -185,8 +189,9 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn median(&self, axis: isize) -> (Tensor, Tensor) {
+        let _called = Called::op("median");
         let size = self.size(axis);
-        assert!(size > 0, "median: axis {axis} has no elements");
+        demand!(size > 0, "median: axis {axis} has no elements");
         let order = self.argsort(axis, false);
         let pick = |place: usize| order.narrow(axis, place, 1).squeeze(axis);
         let (middle, last) = (pick((size - 1) / 2), pick(size - 1));
@@ -204,10 +209,11 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn quantile(&self, q: f64, axis: isize) -> Tensor {
+        let _called = Called::op("quantile");
         self.require_float("quantile");
         let size = self.size(axis);
-        assert!(size > 0, "quantile: axis {axis} has no elements");
-        assert!((0.0..=1.0).contains(&q), "quantile: {q} is not between 0 and 1");
+        demand!(size > 0, "quantile: axis {axis} has no elements");
+        demand!((0.0..=1.0).contains(&q), "quantile: {q} is not between 0 and 1");
         let sorted = self.wide().sort(axis, false).0;
         let place = q * (size - 1) as f64;
         let (low, share) = (place.floor() as usize, place.fract());
@@ -222,6 +228,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn nansum(&self, axes: impl IntoAxes) -> Tensor {
+        let _called = Called::op("nansum");
         let axes = self.axes("nansum", axes);
         self.nansum_keepdim(axes).reshape_to(shape_rules::without(self.shape(), axes))
     }
@@ -230,6 +237,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn nansum_keepdim(&self, axes: impl IntoAxes) -> Tensor {
+        let _called = Called::op("nansum");
         self.require_float("nansum");
         self.is_nan().select(self.constant_like(0.0), self).sum_keepdim(axes)
     }
@@ -238,6 +246,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn nanmean(&self, axes: impl IntoAxes) -> Tensor {
+        let _called = Called::op("nanmean");
         let axes = self.axes("nanmean", axes);
         self.nanmean_keepdim(axes).reshape_to(shape_rules::without(self.shape(), axes))
     }
@@ -246,6 +255,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn nanmean_keepdim(&self, axes: impl IntoAxes) -> Tensor {
+        let _called = Called::op("nanmean");
         self.require_float("nanmean");
         let axes = self.axes("nanmean", axes);
         let x = self.wide();

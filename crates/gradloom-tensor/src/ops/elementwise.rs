@@ -18,6 +18,7 @@ use operand::beside;
 pub(crate) use operand::fit;
 pub use polynomials::Degree;
 
+use crate::called::Called;
 use crate::error::OrFail;
 use crate::op::{Binary, Op, Unary};
 use crate::promotion::{Typed, result_type};
@@ -220,7 +221,10 @@ binary_methods! {
     /// modulo zero give 0, floats NaN. [`Tensor::rem`] has the sign of `self`. PyTorch: `remainder`, `%`.
     remainder => |a, b| a.floored_remainder(b);
     /// Remainder with the sign of `self`, broadcast: PyTorch's name of [`Tensor::rem`].
-    fmod => |a, b| a.arithmetic(Binary::Rem, b);
+    fmod => |a, b| {
+        let _called = Called::op("fmod");
+        a.arithmetic(Binary::Rem, b)
+    };
     /// Bitwise and of integers, logical of truth values, broadcast. PyTorch: `bitwise_and`.
     bitand => |a, b| a.bitwise("bitand", Binary::And, b);
     /// Bitwise or of integers, logical of truth values, broadcast. PyTorch: `bitwise_or`.
@@ -365,14 +369,24 @@ impl Tensor {
 
     /// The same integers; an element outside `0..size` fails the evaluation with an error that names
     /// `op`. Panics on dtypes that are not integers.
+    ///
+    /// With `op: facts` the error is that message, for numbers that are no index.
     #[track_caller]
     #[must_use]
     pub fn check_index(&self, size: usize, op: &'static str) -> Tensor {
         shape_rules::int(op, self.dtype()).or_fail();
+        let op = if op.contains(": ") { op } else { Called::name_or(op) };
         if matches!(self.op(), Op::CheckIndex { size: checked, .. } if *checked <= size) {
             return self.clone();
         }
         let check = Op::CheckIndex { size, op };
         Tensor::from_op(check, vec![self.clone()], *self.shape(), self.dtype(), self.device())
+    }
+
+    /// Zeros, i32, where this is true; an element that is false fails the evaluation with a message
+    /// `op: facts`.
+    #[track_caller]
+    pub(crate) fn zero_if_true(&self, message: &'static str) -> Tensor {
+        self.logical_not().cast(DType::I32).check_index(1, message)
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! Letters: N batch, C channels, D, H and W sizes.
 
+use crate::called::demand;
 use crate::error::OrFail;
 use crate::{DType, Key, Shape, Tensor, shape_rules};
 
@@ -48,7 +49,7 @@ impl Tensor {
     #[must_use]
     pub fn fractional_draws(&self, key: Key) -> Tensor {
         let shape = self.shape();
-        assert!(shape.rank() > 2, "fractional_draws: needs [N, C, ..], got {shape}");
+        demand!(shape.rank() > 2, "fractional_draws: needs [N, C, ..], got {shape}");
         let draws = [shape[0], shape[1], shape.rank() - 2];
         Tensor::uniform(key, draws, 0.0, 1.0, self.device())
     }
@@ -65,19 +66,19 @@ fn pooled<const N: usize>(
 ) -> (Tensor, Tensor) {
     shape_rules::float(op, x.dtype()).or_fail();
     let shape = *x.shape();
-    assert!(shape.rank() == N + 2, "{op}: needs [N, C, ..] with {N} axes, got {shape}");
+    demand!(shape.rank() == N + 2, "{op}: needs [N, C, ..] with {N} axes, got {shape}");
     let expected = [shape[0], shape[1], N];
-    assert!(
+    demand!(
         draws.shape()[..] == expected && draws.dtype().is_float(),
         "{op}: draws of {shape} are floats {expected:?}, got {} {}",
         draws.dtype(),
         draws.shape()
     );
     let plane: usize = shape[2..].iter().product();
-    assert!(i32::try_from(plane).is_ok(), "{op}: a plane of {shape} has more than i32 counts");
+    demand!(i32::try_from(plane).is_ok(), "{op}: a plane of {shape} has more than i32 counts");
     for axis in 0..N {
         let (size, kernel, output) = (shape[axis + 2], kernel[axis], output[axis]);
-        assert!(
+        demand!(
             kernel > 0 && output > 0 && kernel <= size && output <= size - kernel + 1,
             "{op}: {output} windows of {kernel} elements in an axis of {size}"
         );

@@ -6,6 +6,7 @@
 //!
 //! Letters: N batch, C channels, Q number of places.
 
+use crate::called::demand;
 use crate::error::OrFail;
 use crate::{DType, Shape, Tensor, shape_rules};
 
@@ -59,7 +60,7 @@ impl Tensor {
             .or_fail();
         let (shape, given) = (*self.shape(), *grid.shape());
         let rank = shape.rank();
-        assert!(
+        demand!(
             (rank == 4 || rank == 5)
                 && given.rank() == rank
                 && given[0] == shape[0]
@@ -67,10 +68,10 @@ impl Tensor {
             "{OP}: needs [N, C, H, W] and [N, OH, OW, 2], or [N, C, D, H, W] and [N, OD, OH, OW, 3], got \
              {shape} and {given}"
         );
-        assert!(shape[2..].iter().all(|&size| size > 0), "{OP}: {shape} has no elements to take");
+        demand!(shape[2..].iter().all(|&size| size > 0), "{OP}: {shape} has no elements to take");
         let count: usize = given[1..rank - 1].iter().product();
         let elements: usize = shape[2..].iter().product();
-        assert!(
+        demand!(
             i32::try_from(elements).is_ok(),
             "{OP}: {shape} has more elements for each channel than i32 counts"
         );

@@ -1,5 +1,6 @@
 //! Counts of elements between edges.
 
+use crate::called::{Called, demand};
 use crate::{DType, Shape, Tensor};
 
 /// How many bins there are, or where their edges are.
@@ -39,16 +40,17 @@ impl Tensor {
     /// greatest element take their place, or one to both sides if those are equal, too. Elements outside and NaN
     /// are not counted. Floats only; no gradient. PyTorch: `histc`.
     ///
-    /// Panics without bins, or if `low` is above `high`.
+    /// Panics without bins, or if `low` is above `high`. If the elements make the range and are not all finite,
+    /// the evaluation fails.
     #[track_caller]
     #[must_use]
     pub fn histc(&self, count: usize, low: f64, high: f64) -> Tensor {
         let op = "histc";
         self.require_float(op);
-        check_range(op, count, low, high);
+        check_range(op, count, low, high, self.dtype());
         let x = self.detach().cast(self.finest()).flat();
         let edges = match low == high && x.count() > 0 {
-            true => x.range_edges(count, 1.0),
+            true => x.range_edges(op, count, 1.0),
             false => x.edges_between(count, low, high, 1.0),
         };
         x.counted_between(&[edges], None).cast(self.dtype())
@@ -59,7 +61,8 @@ impl Tensor {
     /// element, their sums; with `density` divided by the total and the widths, so that the integral is 1.
     /// Floats only; gradients go to the weights. PyTorch: `histogram`.
     ///
-    /// Panics without bins, if the range is empty or edges are no line, or if weights have another shape.
+    /// Panics without bins, if the range is empty or edges are no line, or if weights have another shape. If
+    /// the elements make the range and are not all finite, the evaluation fails.
     #[track_caller]
     #[must_use]
     pub fn histogram(
@@ -68,10 +71,11 @@ impl Tensor {
         weight: Option<&Tensor>,
         density: bool,
     ) -> (Tensor, Tensor) {
+        let _called = Called::op("histogram");
         self.require_float("histogram");
         if let Some(weight) = weight {
             let (own, given) = (self.shape(), weight.shape());
-            assert!(own == given, "histogram: weights {given} of elements {own}");
+            demand!(own == given, "histogram: weights {given} of elements {own}");
         }
         let points = self.reshape_to([self.count(), 1].into());
         let weight = weight.map(|weight| weight.reshape_to([weight.count()].into()));
@@ -92,9 +96,9 @@ impl Tensor {
         weight: Option<&Tensor>,
         density: bool,
     ) -> (Tensor, Vec<Tensor>) {
-        let op = "histogramdd";
+        let op = Called::name_or("histogramdd");
         self.require_float(op);
-        assert!(
+        demand!(
             self.shape().last() == Some(&bins.len()) && !bins.is_empty(),
             "{op}: bins of {} coordinates for points {}",
             bins.len(),
@@ -103,7 +107,7 @@ impl Tensor {
         let points = self.count() / bins.len();
         let x = self.detach().cast(self.finest()).reshape_to([points, bins.len()].into());
         let weight = weight.map(|weight| {
-            assert!(
+            demand!(
                 weight.count() == points,
                 "{op}: {} weights of {points} points",
                 weight.count()
@@ -115,19 +119,19 @@ impl Tensor {
             let line = x.index(1, axis as isize);
             edges.push(match bins {
                 Bins::Count(count) => {
-                    check_range(op, *count, 0.0, 0.0);
+                    check_range(op, *count, 0.0, 0.0, self.dtype());
                     match points {
                         0 => line.edges_between(*count, 0.0, 1.0, 0.5),
-                        _ => line.range_edges(*count, 0.5),
+                        _ => line.range_edges(op, *count, 0.5),
                     }
                 }
                 Bins::Range { count, low, high } => {
-                    check_range(op, *count, *low, *high);
+                    check_range(op, *count, *low, *high, self.dtype());
                     line.edges_between(*count, *low, *high, 0.5)
                 }
                 Bins::Edges(edges) => {
                     let shape = edges.shape();
-                    assert!(
+                    demand!(
                         shape.rank() == 1 && shape[0] >= 2,
                         "{op}: edges are two or more in a line, not {shape}"
                     );
@@ -158,8 +162,15 @@ impl Tensor {
 
     /// Edges of bins between the least and the greatest element, or `apart` to both sides if they are equal.
     #[track_caller]
-    fn range_edges(&self, count: usize, apart: f64) -> Tensor {
+    fn range_edges(&self, op: &str, count: usize, apart: f64) -> Tensor {
         let (low, high) = (self.min(..), self.max(..));
+        let finite = low.is_finite().logical_and(high.is_finite());
+        let nothing = finite.zero_if_true(match op {
+            "histc" => "histc: elements that are not finite have no range; give one",
+            "histogram" => "histogram: elements that are not finite have no range; give one",
+            _ => "histogramdd: elements that are not finite have no range; give one",
+        });
+        let low = low.add(nothing.cast(low.dtype()));
         let equal = low.eq(&high);
         let low = equal.select(low.plus(-apart), &low);
         let high = equal.select(high.plus(apart), &high);
@@ -198,7 +209,7 @@ impl Tensor {
             });
         }
         let (Some(place), Some(none)) = (place, none) else {
-            panic!("histogramdd: no coordinates");
+            Called::fail(format_args!("histogramdd: no coordinates"));
         };
         let ones = || Tensor::ones([points], self.dtype(), self.device());
         let weight = weight.cloned().unwrap_or_else(ones);
@@ -216,9 +227,10 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn linspace_between(start: &Tensor, end: &Tensor, count: usize) -> Tensor {
+        let _called = Called::op("linspace");
         for (name, tensor) in [("start", start), ("end", end)] {
             let shape = tensor.shape();
-            assert!(tensor.count() == 1, "linspace: the {name} has shape {shape}, not one element");
+            demand!(tensor.count() == 1, "linspace: the {name} has shape {shape}, not one element");
         }
         let met = start.result_type(end);
         let dtype = if met.is_float() { met } else { DType::F32 };
@@ -229,10 +241,11 @@ impl Tensor {
         if count < 2 {
             return compute.add(&start).cast(dtype);
         }
-        let step = end.sub(&start).times(1.0 / (count - 1) as f64);
-        let forward = compute.mul(&step).add(&start);
+        // Half the distance, as that of two large numbers of different signs is infinite.
+        let half = end.times(0.5).sub(start.times(0.5)).times(1.0 / (count - 1) as f64);
+        let forward = compute.mul(&half).times(2.0).add(&start);
         // The second half counts back from the end, so that both ends are exact.
-        let backward = compute.plus(-((count - 1) as f64)).mul(&step).add(&end);
+        let backward = compute.plus(-((count - 1) as f64)).mul(&half).times(2.0).add(&end);
         index.lt(index.constant_like((count / 2) as i64)).select(forward, backward).cast(dtype)
     }
 
@@ -250,6 +263,7 @@ impl Tensor {
         dtype: DType,
         device: &crate::Device,
     ) -> Tensor {
+        let _called = Called::op("logspace");
         check_base(base);
         let exponents = Tensor::linspace(start, end, count, dtype.compute(), device);
         exponents.mul(base.log2()).exp2().cast(dtype)
@@ -261,6 +275,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn logspace_between(start: &Tensor, end: &Tensor, count: usize, base: f64) -> Tensor {
+        let _called = Called::op("logspace");
         check_base(base);
         let exponents = Tensor::linspace_between(start, end, count);
         exponents.wide().mul(base.log2()).exp2().cast(exponents.dtype())
@@ -269,18 +284,19 @@ impl Tensor {
 
 #[track_caller]
 fn check_base(base: f64) {
-    assert!(base > 0.0 && base.is_finite(), "logspace: the base {base} is not a positive number");
+    demand!(base > 0.0 && base.is_finite(), "logspace: the base {base} is not a positive number");
 }
 
 #[track_caller]
-fn check_range(op: &str, count: usize, low: f64, high: f64) {
-    assert!(count > 0, "{op}: no bins");
-    assert!(
+fn check_range(op: &str, count: usize, low: f64, high: f64, dtype: DType) {
+    demand!(count > 0, "{op}: no bins");
+    demand!(
         i32::try_from(count).is_ok_and(|count| count < i32::MAX),
         "{op}: {count} bins, more than i32 counts"
     );
-    assert!(
-        low <= high && low.is_finite() && high.is_finite(),
-        "{op}: no range from {low} to {high}"
+    let holds = |end: f64| end.is_finite() && (dtype == DType::F64 || (end as f32).is_finite());
+    demand!(
+        low <= high && holds(low) && holds(high),
+        "{op}: no range from {low} to {high} in {dtype}"
     );
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::called::demand;
 use crate::{BoxFuture, DType, Device, Element, Result, Shape, Tensor};
 
 /// Nested arrays, slices and vectors of elements: what [`Tensor::new`] accepts.
@@ -41,7 +42,7 @@ impl<T: Nested> Nested for [T] {
         let inner = self.first().map_or(Shape::SCALAR, Nested::shape);
         for item in self {
             let shape = item.shape();
-            assert!(shape == inner, "new: ragged rows: one has shape {inner}, another {shape}");
+            demand!(shape == inner, "new: ragged rows: one has shape {inner}, another {shape}");
         }
         std::iter::once(self.len()).chain(inner.iter().copied()).collect()
     }
@@ -209,7 +210,7 @@ impl Tensor {
 #[track_caller]
 fn check_bytes(dtype: DType, bytes: &[u8], shape: &Shape) {
     let needed = shape.checked_count().and_then(|count| count.checked_mul(dtype.size()));
-    assert!(
+    demand!(
         needed == Some(bytes.len()),
         "from_bytes: {} elements of {dtype} ({} bytes) do not fill shape {shape}",
         bytes.len() / dtype.size(),

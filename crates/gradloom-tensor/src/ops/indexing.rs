@@ -4,6 +4,7 @@
 //! counts. One outside its axis fails the evaluation, since its value is not known before; negative ones
 //! do not count from the end.
 
+use crate::called::Called;
 use crate::error::OrFail;
 use crate::op::Op;
 use crate::shape_rules::{self, structured};
@@ -71,6 +72,7 @@ impl Tensor {
         index: &Tensor,
         updates: &Tensor,
     ) -> Tensor {
+        let _called = Called::op("scatter_add");
         let shape = shape.into();
         let axis = shape_rules::axis("scatter_add", axis, shape.rank()).or_fail();
         let updates = &updates.beginning(index.shape(), None);
@@ -96,6 +98,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn take(&self, axis: isize, index: &Tensor) -> Tensor {
+        let _called = Called::op("take");
         self.take_for("take", axis, index)
     }
 

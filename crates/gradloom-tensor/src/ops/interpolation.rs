@@ -6,6 +6,7 @@
 //!
 //! Letters: N batch, C channels.
 
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::{DType, Shape, Tensor, shape_rules};
 
@@ -90,26 +91,26 @@ impl Tensor {
         const OP: &str = "interpolate";
         let (shape, mode) = (*self.shape(), options.mode);
         let axes = shape.rank().wrapping_sub(2);
-        assert!(
+        demand!(
             (1..=3).contains(&axes) && sizes.len() == axes,
             "{OP}: needs [N, C, ..] with one to three axes and a size for each, got {shape} and {sizes:?}"
         );
         let near = matches!(mode, Interpolation::Nearest | Interpolation::NearestExact);
         let smooth = matches!(mode, Interpolation::Linear | Interpolation::Cubic);
-        assert!(
+        demand!(
             smooth || !(options.align_corners || options.antialias),
             "{OP}: mode {mode:?} has neither aligned corners nor antialiasing"
         );
-        assert!(
+        demand!(
             shape[2..].iter().chain(sizes).all(|&size| size > 0),
             "{OP}: sizes {sizes:?} of {shape}; none may be zero"
         );
-        assert!(
+        demand!(
             shape[2..].iter().chain(sizes).all(|&size| i32::try_from(size).is_ok()),
             "{OP}: sizes {sizes:?} of {shape} are more than i32 counts"
         );
         if let Some(factors) = &options.factors {
-            assert!(
+            demand!(
                 factors.len() == axes && factors.iter().all(|&factor| factor > 0.0),
                 "{OP}: factors {factors:?} for {axes} axes; each is positive"
             );
@@ -173,7 +174,7 @@ fn filled(numbers: Vec<f64>, shape: Shape, like: &Tensor) -> Tensor {
     };
     match made {
         Ok(numbers) => numbers,
-        Err(error) => panic!("interpolate: {error}"),
+        Err(error) => Called::fail(format_args!("interpolate: {error}")),
     }
 }
 

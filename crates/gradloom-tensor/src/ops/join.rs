@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 
+use crate::called::demand;
 use crate::error::OrFail;
 use crate::op::Op;
 use crate::promotion::{Typed, result_type};
@@ -41,11 +42,11 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn stack<T: Borrow<Tensor>>(tensors: &[T], axis: isize) -> Tensor {
-        assert!(!tensors.is_empty(), "stack: needs at least one operand");
+        demand!(!tensors.is_empty(), "stack: needs at least one operand");
         let first = *tensors[0].borrow().shape();
         for tensor in tensors {
             let shape = tensor.borrow().shape();
-            assert!(*shape == first, "stack: shapes differ: {first} and {shape}");
+            demand!(*shape == first, "stack: shapes differ: {first} and {shape}");
         }
         let axis = shape_rules::new_axis("stack", axis, first.rank()).or_fail() as isize;
         let parts: Vec<Tensor> =

@@ -4,6 +4,7 @@
 //! so that softmax, pick and sum are one kernel over a row. All are computed wide and rounded at their
 //! end. Letter: C classes.
 
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::{DType, Scalar, Tensor, shape_rules};
 
@@ -68,6 +69,7 @@ impl Tensor {
     #[must_use]
     pub fn cross_entropy_with(&self, targets: &Tensor, options: &CrossEntropyOptions) -> Tensor {
         const OP: &str = "cross_entropy";
+        let _called = Called::op(OP);
         check_classes(OP, self, targets);
         class_loss(OP, &self.wide().log_softmax(-1), targets, options).cast(self.dtype())
     }
@@ -79,6 +81,7 @@ impl Tensor {
     #[must_use]
     pub fn nll_loss(&self, targets: &Tensor) -> Tensor {
         const OP: &str = "nll_loss";
+        let _called = Called::op(OP);
         check_classes(OP, self, targets);
         let options = CrossEntropyOptions::default();
         class_loss(OP, &self.wide(), targets, &options).cast(self.dtype())
@@ -109,7 +112,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn huber_loss(&self, target: &Tensor, delta: f64) -> Tensor {
-        assert!(delta > 0.0, "huber_loss: delta is {delta}, not positive");
+        demand!(delta > 0.0, "huber_loss: delta is {delta}, not positive");
         huber(&difference("huber_loss", self, target), delta).mean(..).cast(self.dtype())
     }
 
@@ -119,7 +122,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn smooth_l1_loss(&self, target: &Tensor, beta: f64) -> Tensor {
-        assert!(beta > 0.0, "smooth_l1_loss: beta is {beta}, not positive");
+        demand!(beta > 0.0, "smooth_l1_loss: beta is {beta}, not positive");
         let losses = huber(&difference("smooth_l1_loss", self, target), beta);
         (&losses * &losses.constant_like(1.0 / beta)).mean(..).cast(self.dtype())
     }
@@ -230,7 +233,7 @@ fn check_same(op: &str, input: &Tensor, target: &Tensor) {
         .and_then(|dtype| shape_rules::same_dtype(op, dtype, target.dtype()))
         .or_fail();
     let (left, right) = (input.shape(), target.shape());
-    assert!(left == right, "{op}: input {left} and target {right} must have one shape");
+    demand!(left == right, "{op}: input {left} and target {right} must have one shape");
 }
 
 /// A logarithm of `number` as a function of `x`, -100 where it is less: of something else there, so that no
@@ -238,7 +241,9 @@ fn check_same(op: &str, input: &Tensor, target: &Tensor) {
 #[track_caller]
 fn bounded(number: &Tensor, x: &Tensor, log: fn(&Tensor) -> Tensor, else_of: f64) -> Tensor {
     let zero = number.constant_like(0.0);
-    let tiny = number.lt(number.constant_like((-100.0f64).exp())).logical_and(zero.le(number));
+    // Devices may take that bound for zero, which it is nearly in f32.
+    let tiny = number.lt(number.constant_like((-100.0f64).exp())).logical_or(number.eq(&zero));
+    let tiny = tiny.logical_and(zero.le(number));
     tiny.select(x.constant_like(-100.0), log(&tiny.select(x.constant_like(else_of), x)))
 }
 
@@ -261,7 +266,7 @@ fn huber(difference: &Tensor, delta: f64) -> Tensor {
 fn check_classes(op: &str, input: &Tensor, targets: &Tensor) {
     shape_rules::float(op, input.dtype()).or_fail();
     let (shape, given) = (input.shape(), targets.shape());
-    assert!(
+    demand!(
         shape.rank() > 0 && given.dims() == &shape[..shape.rank() - 1],
         "{op}: input {shape} needs targets of its shape without the last axis, got {given}"
     );

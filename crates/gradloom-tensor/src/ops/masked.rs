@@ -1,8 +1,9 @@
 //! [`Masked`]: reductions, running sums and shares of the elements that a mask keeps.
 
 use super::reduce::IntoAxes;
+use crate::called::Called;
 use crate::error::OrFail;
-use crate::{Scalar, Tensor, shape_rules};
+use crate::{DType, Scalar, Tensor, shape_rules};
 
 /// A tensor of which a mask keeps some elements, and functions in which the others have no part. PyTorch:
 /// `torch.masked`.
@@ -37,14 +38,16 @@ impl Tensor {
 
 /// Reductions over axes that are what they are of [`Masked::filled`].
 macro_rules! of_filled {
-    ($($(#[$doc:meta])* $name:ident, $neutral:expr;)*) => {
+    ($($(#[$doc:meta])* $name:ident, $checked:expr, $neutral:expr;)*) => {
         impl Masked {
             $($(#[$doc])*
             #[track_caller]
             #[must_use]
             pub fn $name(&self, axes: impl IntoAxes) -> Tensor {
+                let _called = Called::op(concat!("masked ", stringify!($name)));
+                let own = $checked(self, concat!("masked ", stringify!($name)));
                 let neutral: fn(&Masked) -> Scalar = $neutral;
-                self.filled(neutral(self)).$name(axes)
+                own.filled(neutral(&own)).$name(axes)
             })*
         }
     };
@@ -52,14 +55,16 @@ macro_rules! of_filled {
 
 /// Functions along an axis that are what they are of [`Masked::filled`].
 macro_rules! along_filled {
-    ($($(#[$doc:meta])* $name:ident, $neutral:expr;)*) => {
+    ($($(#[$doc:meta])* $name:ident, $checked:expr, $neutral:expr;)*) => {
         impl Masked {
             $($(#[$doc])*
             #[track_caller]
             #[must_use]
             pub fn $name(&self, axis: isize) -> Tensor {
+                let _called = Called::op(concat!("masked ", stringify!($name)));
+                let own = $checked(self, concat!("masked ", stringify!($name)));
                 let neutral: fn(&Masked) -> Scalar = $neutral;
-                self.filled(neutral(self)).$name(axis)
+                own.filled(neutral(&own)).$name(axis)
             })*
         }
     };
@@ -67,30 +72,30 @@ macro_rules! along_filled {
 
 of_filled! {
     /// Sum over axes; otherwise as [`Tensor::sum`].
-    sum, |_| Scalar::Int(0);
+    sum, Masked::countable, |_| Scalar::Int(0);
     /// Product over axes; otherwise as [`Tensor::prod`].
-    prod, |_| Scalar::Int(1);
+    prod, Masked::countable, |_| Scalar::Int(1);
     /// Largest element; otherwise as [`Tensor::max`]. PyTorch: `masked.amax`.
-    max, Masked::least;
+    max, Masked::numbers, Masked::least;
     /// Smallest element; otherwise as [`Tensor::min`]. PyTorch: `masked.amin`.
-    min, Masked::greatest;
+    min, Masked::numbers, Masked::greatest;
     /// `ln(sum(e^x))`; otherwise as [`Tensor::logsumexp`].
-    logsumexp, |_| Scalar::Float(f64::NEG_INFINITY);
+    logsumexp, Masked::floats, |_| Scalar::Float(f64::NEG_INFINITY);
 }
 
 along_filled! {
     /// Index of the first largest element; otherwise as [`Tensor::argmax`].
-    argmax, Masked::least;
+    argmax, Masked::numbers, Masked::least;
     /// Index of the first smallest element; otherwise as [`Tensor::argmin`].
-    argmin, Masked::greatest;
+    argmin, Masked::numbers, Masked::greatest;
     /// Running sum, in which elements that are not kept count 0; otherwise as [`Tensor::cumsum`].
-    cumsum, |_| Scalar::Int(0);
+    cumsum, Masked::countable, |_| Scalar::Int(0);
     /// Running product, in which elements that are not kept count 1; otherwise as [`Tensor::cumprod`].
-    cumprod, |_| Scalar::Int(1);
+    cumprod, Masked::countable, |_| Scalar::Int(1);
     /// Shares of `e^x`, 0 of what is not kept and NaN where nothing is; otherwise as [`Tensor::softmax`].
-    softmax, |_| Scalar::Float(f64::NEG_INFINITY);
+    softmax, Masked::floats, |_| Scalar::Float(f64::NEG_INFINITY);
     /// Logarithms of those shares; otherwise as [`Tensor::log_softmax`].
-    log_softmax, |_| Scalar::Float(f64::NEG_INFINITY);
+    log_softmax, Masked::floats, |_| Scalar::Float(f64::NEG_INFINITY);
 }
 
 impl Masked {
@@ -113,6 +118,7 @@ impl Masked {
     #[track_caller]
     #[must_use]
     pub fn mean(&self, axes: impl IntoAxes) -> Tensor {
+        let _called = Called::op("masked mean");
         self.x.require_float("masked mean");
         let axes = self.x.axes("masked mean", axes);
         self.wide().sum(axes).div(self.count(axes)).cast(self.x.dtype())
@@ -123,6 +129,7 @@ impl Masked {
     #[track_caller]
     #[must_use]
     pub fn var(&self, axes: impl IntoAxes, correction: impl Into<Scalar>) -> Tensor {
+        let _called = Called::op("masked var");
         self.x.require_float("masked var");
         self.variance(self.x.axes("masked var", axes), correction.into()).cast(self.x.dtype())
     }
@@ -131,6 +138,7 @@ impl Masked {
     #[track_caller]
     #[must_use]
     pub fn std(&self, axes: impl IntoAxes, correction: impl Into<Scalar>) -> Tensor {
+        let _called = Called::op("masked std");
         self.x.require_float("masked std");
         let variance = self.variance(self.x.axes("masked std", axes), correction.into());
         variance.sqrt().cast(self.x.dtype())
@@ -153,6 +161,7 @@ impl Masked {
     #[track_caller]
     #[must_use]
     pub fn median(&self, axis: isize) -> Tensor {
+        let _called = Called::op("masked median");
         self.x.require_float("masked median");
         self.filled(f64::NAN).nanmedian(axis).0
     }
@@ -161,6 +170,9 @@ impl Masked {
     #[track_caller]
     #[must_use]
     pub fn logaddexp(&self, other: &Masked) -> Tensor {
+        let _called = Called::op("masked logaddexp");
+        self.x.require_float("masked logaddexp");
+        other.x.require_float("masked logaddexp");
         let least = f64::NEG_INFINITY;
         self.filled(least).logaddexp(other.filled(least))
     }
@@ -168,6 +180,27 @@ impl Masked {
     #[track_caller]
     fn wide(&self) -> Masked {
         Masked { x: self.x.wide(), mask: self.mask.clone() }
+    }
+
+    /// Truth values as numbers, whose sums and products are numbers, too.
+    #[track_caller]
+    fn countable(&self, _op: &str) -> Masked {
+        match self.x.dtype() {
+            DType::Bool => Masked { x: self.x.cast(DType::I32), mask: self.mask.clone() },
+            _ => self.clone(),
+        }
+    }
+
+    #[track_caller]
+    fn numbers(&self, op: &str) -> Masked {
+        shape_rules::number(op, self.x.dtype()).or_fail();
+        self.clone()
+    }
+
+    #[track_caller]
+    fn floats(&self, op: &str) -> Masked {
+        self.x.require_float(op);
+        self.clone()
     }
 
     /// What no element is below.

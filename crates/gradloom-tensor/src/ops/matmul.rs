@@ -7,6 +7,7 @@
 //! When every batch axis of the right operand has size one, the batch axes of the left one become
 //! rows, so that one large product does the work of many small ones.
 
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::op::Op;
 use crate::shape_rules::{self, structured};
@@ -38,7 +39,7 @@ impl Tensor {
         if (own, dtype) != (DType::I8, DType::I32) {
             shape_rules::float("matmul", own).or_fail();
         }
-        assert!(
+        demand!(
             dtype == own || dtype == own.compute(),
             "matmul_as: a product of {own} is summed in {}, and cannot be {dtype}; cast the result",
             own.compute()
@@ -66,8 +67,9 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn dot(&self, rhs: &Tensor) -> Tensor {
+        let _called = Called::op("dot");
         let (left, right) = (self.shape(), rhs.shape());
-        assert!(left.rank() == 1 && right.rank() == 1, "dot: needs two vectors: {left} x {right}");
+        demand!(left.rank() == 1 && right.rank() == 1, "dot: needs two vectors: {left} x {right}");
         self.matmul(rhs)
     }
 
@@ -77,8 +79,9 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn outer(&self, rhs: &Tensor) -> Tensor {
+        let _called = Called::op("outer");
         let (left, right) = (self.shape(), rhs.shape());
-        assert!(
+        demand!(
             left.rank() == 1 && right.rank() == 1,
             "outer: needs two vectors: {left} x {right}"
         );

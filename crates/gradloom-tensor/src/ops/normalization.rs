@@ -3,6 +3,7 @@
 //!
 //! Letters: N batch, C channels, T positions, D features.
 
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::op::Axes;
 use crate::{DType, Shape, Tensor, shape_rules};
@@ -59,7 +60,7 @@ impl Tensor {
         const OP: &str = "layer_norm";
         shape_rules::float(OP, self.dtype()).or_fail();
         let shape = self.shape();
-        assert!(
+        demand!(
             axes > 0 && axes <= shape.rank(),
             "{OP}: {axes} axes asked of an input of shape {shape}"
         );
@@ -100,11 +101,12 @@ impl Tensor {
         epsilon: f64,
     ) -> Tensor {
         const OP: &str = "group_norm";
+        let _called = Called::op(OP);
         shape_rules::float(OP, self.dtype()).or_fail();
         let shape = self.shape();
-        assert!(shape.rank() >= 2, "{OP}: needs an input [N, C, ..], got shape {shape}");
+        demand!(shape.rank() >= 2, "{OP}: needs an input [N, C, ..], got shape {shape}");
         let channels = shape[1];
-        assert!(
+        demand!(
             groups > 0 && channels.is_multiple_of(groups),
             "{OP}: {channels} channels do not divide into {groups} groups"
         );
@@ -153,6 +155,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn safe_softmax(&self, axis: isize) -> Tensor {
+        let _called = Called::op("safe_softmax");
         shape_rules::float("safe_softmax", self.dtype()).or_fail();
         let x = self.wide();
         let hidden = x.eq(f64::NEG_INFINITY).all_keepdim(axis);
@@ -168,9 +171,10 @@ impl Tensor {
     #[must_use]
     pub fn softmax_gradient(&self, result: &Tensor, axis: isize) -> Tensor {
         const OP: &str = "softmax_gradient";
+        let _called = Called::op(OP);
         shape_rules::same_dtype(OP, self.dtype(), result.dtype()).or_fail();
         let (own, other) = (self.shape(), result.shape());
-        assert!(own == other, "{OP}: a gradient {own} of a result {other}");
+        demand!(own == other, "{OP}: a gradient {own} of a result {other}");
         let (gradient, result) = (self.wide(), result.wide());
         let share = (&gradient * &result).sum_keepdim(axis);
         (result * (gradient - share)).cast(self.dtype())
@@ -207,7 +211,7 @@ fn affine(
 ) -> Tensor {
     let fit = |parameter: &Tensor, name: &str| {
         let shape = parameter.shape();
-        assert!(shape == expected, "{op}: the {name} has shape {shape}, not {expected}");
+        demand!(shape == expected, "{op}: the {name} has shape {shape}, not {expected}");
         shape_rules::same_dtype(op, dtype, parameter.dtype()).or_fail();
         parameter.wide().reshape(aligned)
     };

@@ -1,6 +1,7 @@
 //! Padding with elements of the tensor itself.
 
 use crate::Tensor;
+use crate::called::demand;
 
 /// What stands around a padded tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +24,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn pad_mode(&self, padding: &[[isize; 2]], mode: PadMode) -> Tensor {
-        assert!(
+        demand!(
             padding.len() == self.rank(),
             "pad_mode: {} pairs for shape {}",
             padding.len(),
@@ -44,7 +45,7 @@ impl Tensor {
         let [before, after] = sides.map(|side| side.max(0).unsigned_abs());
         let size = self.size(axis);
         let cut = cut_before.saturating_add(cut_after);
-        assert!(
+        demand!(
             cut <= size.saturating_add(before).saturating_add(after),
             "pad_mode: cuts {cut} elements off axis {axis} of shape {}",
             self.shape()
@@ -54,7 +55,7 @@ impl Tensor {
             PadMode::Replicate => (if size == 0 { 0 } else { usize::MAX }, "at least one"),
             PadMode::Circular => (size.saturating_sub(cut), "no more than it has"),
         };
-        assert!(
+        demand!(
             before.max(after) <= most,
             "pad_mode: {sides:?} around axis {axis} of shape {} in mode {mode:?}, which takes {what}",
             self.shape()

@@ -5,6 +5,7 @@
 //! it. Masks are no indices here: how many they keep is not known before they are evaluated
 //! ([`Tensor::masked_scatter`] and [`Tensor::select`] do without that).
 
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::{DType, Shape, Tensor, shape_rules};
 
@@ -29,6 +30,7 @@ impl Tensor {
     #[must_use]
     pub fn index_by(&self, indices: &[Option<&Tensor>]) -> Tensor {
         const OP: &str = "index_by";
+        let _called = Called::op(OP);
         let Some(named) = Named::new(OP, self, indices) else { return self.clone() };
         named.restored(&named.rows(self).gather_rows(&named.flat()))
     }
@@ -46,6 +48,7 @@ impl Tensor {
         accumulate: bool,
     ) -> Tensor {
         const OP: &str = "index_put";
+        let _called = Called::op(OP);
         shape_rules::same_dtype(OP, self.dtype(), values.dtype()).or_fail();
         let Some(named) = Named::new(OP, self, indices) else {
             let values = values.broadcast_to(*self.shape());
@@ -70,8 +73,9 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn put(&self, index: &Tensor, source: &Tensor, accumulate: bool) -> Tensor {
+        let _called = Called::op("put");
         let (count, given) = (index.count(), source.count());
-        assert!(count == given, "put: {count} indices for {given} elements");
+        demand!(count == given, "put: {count} indices for {given} elements");
         let line = |x: &Tensor| x.reshape_to(Shape::new(&[x.count()]));
         let written = line(self).index_put(&[Some(&line(index))], &line(source), accumulate);
         written.reshape_to(*self.shape())
@@ -91,7 +95,7 @@ impl Tensor {
         let shape = shape_rules::broadcast(OP, self.shape(), mask.shape()).or_fail();
         let (own, mask) = (self.expand_to(shape), mask.expand_to(shape));
         let (count, given) = (shape.count(), source.count());
-        assert!(
+        demand!(
             i32::try_from(count).is_ok(),
             "{OP}: a mask of {shape} has more elements than i32 counts"
         );
@@ -114,6 +118,20 @@ impl Tensor {
             }
         };
         mask.select(source.reshape_to(shape), own)
+    }
+
+    /// An index of integers whose negative ones count from the end of an axis as what they mean; those that are
+    /// out of range stay so.
+    #[track_caller]
+    pub(super) fn counted_from_end(&self, size: usize) -> Tensor {
+        match self.dtype() {
+            DType::U8 | DType::U32 => self.clone(),
+            DType::I64 => self.lt(0).select(self.add(size as i64), self),
+            _ => {
+                let index = self.cast(DType::I32);
+                index.lt(0).select(index.add(size as i64), &index)
+            }
+        }
     }
 
     /// Rows `[P, R]` at a checked index `[M]`.
@@ -140,7 +158,7 @@ impl Named {
     #[track_caller]
     fn new(op: &'static str, x: &Tensor, indices: &[Option<&Tensor>]) -> Option<Named> {
         let shape = *x.shape();
-        assert!(
+        demand!(
             indices.len() <= shape.rank(),
             "{op}: {} indices for a tensor of shape {shape}",
             indices.len()
@@ -160,7 +178,7 @@ impl Named {
             (0..shape.rank() as isize).filter(|axis| !order.contains(axis)).collect();
         order.extend(others);
         let places: usize = given.iter().map(|&(axis, _)| shape[axis]).product();
-        assert!(
+        demand!(
             i32::try_from(places).is_ok(),
             "{op}: the axes that are named have {places} places, more than i32 counts"
         );
@@ -200,16 +218,7 @@ impl Named {
         let mut flat: Option<Tensor> = None;
         for (axis, index) in &self.indices {
             let size = self.shape[*axis];
-            // Negative indices become what they mean; others that are out of range stay so.
-            let place = match index.dtype() {
-                DType::U8 | DType::U32 => index.clone(),
-                DType::I64 => index.lt(0).select(index.add(size as i64), index),
-                _ => {
-                    let index = index.cast(DType::I32);
-                    index.lt(0).select(index.add(size as i64), &index)
-                }
-            };
-            let place = place.checked_index(size, self.op);
+            let place = index.counted_from_end(size).checked_index(size, self.op);
             flat = Some(match flat {
                 None => place,
                 Some(before) => before.mul(before.constant_like(size as i64)).add(place),

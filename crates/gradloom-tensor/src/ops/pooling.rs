@@ -2,6 +2,7 @@
 //!
 //! Letters: N batch, C channels, D, H and W (or L) sizes; OD, OH and OW numbers of windows.
 
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::op::{Op, Window};
 use crate::ops::per_axis::{Padding, PerAxis};
@@ -188,7 +189,7 @@ const EXACT_MAX: usize = 1 << 24;
 pub(crate) fn indices(op: &str, x: &Tensor, window: Window) -> Tensor {
     let sizes = window.of(x.shape());
     let count: usize = sizes.iter().product();
-    assert!(
+    demand!(
         i32::try_from(count).is_ok(),
         "{op}: a plane of {} has more elements than i32 counts",
         x.shape()
@@ -210,7 +211,7 @@ pub(crate) fn indices(op: &str, x: &Tensor, window: Window) -> Tensor {
     let flat = coordinates.reduce(|(_, before), (size, place)| {
         (size, &before * &before.constant_like(size as i32) + &place)
     });
-    flat.map_or_else(|| panic!("{op}: a window without axes"), |(_, flat)| flat)
+    flat.map_or_else(|| Called::fail(format_args!("{op}: a window without axes")), |(_, flat)| flat)
 }
 
 /// Means in the compute type.
@@ -221,7 +222,7 @@ pub(crate) fn mean<const N: usize>(op: &str, x: &Tensor, options: &PoolOptions<N
     let sum = x.wide().pool_sum(window);
     let scaled = |divisor: f64| &sum * &sum.constant_like(1.0 / divisor);
     if let Some(divisor) = options.divisor {
-        assert!(divisor != 0, "{op}: a divisor of zero");
+        demand!(divisor != 0, "{op}: a divisor of zero");
         return scaled(divisor as f64);
     }
     let padding = options.padding.added();
@@ -246,7 +247,7 @@ pub(crate) fn mean<const N: usize>(op: &str, x: &Tensor, options: &PoolOptions<N
 
 #[track_caller]
 fn norm<const N: usize>(op: &str, x: &Tensor, power: f64, options: &PoolOptions<N>) -> Tensor {
-    assert!(
+    demand!(
         power > 0.0 && power.is_finite(),
         "{op}: the power {power} must be positive and finite"
     );
@@ -267,6 +268,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn global_avg_pool2d(&self) -> Tensor {
+        let _called = Called::op("global_avg_pool2d");
         windows::input("global_avg_pool2d", self.shape(), 2).or_fail();
         self.mean([2, 3])
     }
@@ -300,7 +302,7 @@ impl Tensor {
     #[must_use]
     pub fn pool_max_gather(input: &Tensor, source: &Tensor, window: Window) -> Tensor {
         let (shape, other) = (input.shape(), source.shape());
-        assert!(shape == other, "pool_max_gather: input {shape} and source {other} differ");
+        demand!(shape == other, "pool_max_gather: input {shape} and source {other} differ");
         let shape = windows::pooling("pool_max_gather", shape, &window).or_fail();
         node(Op::PoolMaxGather(window), &[input, source], shape)
     }
@@ -337,7 +339,7 @@ impl Tensor {
 fn check_values(op: &Op, input: &Shape, values: &Shape, window: Window) {
     let name = op.name();
     let output = windows::pooling(name, input, &window).or_fail();
-    assert!(output == *values, "{name}: values of input {input} have shape {output}, not {values}");
+    demand!(output == *values, "{name}: values of input {input} have shape {output}, not {values}");
 }
 
 #[track_caller]

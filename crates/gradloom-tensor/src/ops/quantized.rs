@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::blocks::{BlockFormat, interleave};
+use crate::called::demand;
 use crate::op::Op;
 use crate::outside::BytesSource;
 use crate::shape_rules::{self, structured};
@@ -59,7 +60,7 @@ impl Tensor {
     #[track_caller]
     pub(crate) fn dequantize(&self, format: BlockFormat, [rows, columns]: [usize; 2]) -> Tensor {
         let expected = interleave::bytes(format, rows, columns) / 4;
-        assert!(
+        demand!(
             self.dtype() == DType::U32 && self.count() == expected,
             "dequantize: {} {} is no [{rows}, {columns}] in {format}",
             self.dtype(),

@@ -2,6 +2,7 @@
 //!
 //! There is no hidden generator: to draw twice, split or fold the key.
 
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::op::Op;
 use crate::{DType, Device, Key, Scalar, Shape, Tensor, shape_rules};
@@ -11,7 +12,7 @@ impl Tensor {
     #[track_caller]
     pub fn random_bits(key: Key, shape: impl Into<Shape>, device: &Device) -> Tensor {
         let shape = shape.into();
-        assert!(
+        demand!(
             shape.checked_count().is_some_and(|count| count as u64 <= 1 << 32),
             "random_bits: shape {shape} has more than 2^32 elements; draw parts with folded keys"
         );
@@ -36,6 +37,7 @@ impl Tensor {
         high: impl Into<Scalar>,
         device: &Device,
     ) -> Tensor {
+        let _called = Called::op("uniform");
         let (low, high) = (low.into().as_f64(), high.into().as_f64());
         let unit = Tensor::unit(key, shape.into(), device);
         if (low, high) == (0.0, 1.0) { unit } else { unit.mul(high - low).add(low) }
@@ -52,6 +54,7 @@ impl Tensor {
         std: impl Into<Scalar>,
         device: &Device,
     ) -> Tensor {
+        let _called = Called::op("normal");
         let shape = shape.into();
         let (mean, std) = (mean.into().as_f64(), std.into().as_f64());
         // 1 - u is in (0, 1], so the logarithm is finite.
@@ -73,8 +76,9 @@ impl Tensor {
         shape: impl Into<Shape>,
         device: &Device,
     ) -> Tensor {
+        let _called = Called::op("bernoulli");
         let p = p.into().as_f64();
-        assert!((0.0..=1.0).contains(&p), "bernoulli: {p} is no probability; give one in 0..=1");
+        demand!((0.0..=1.0).contains(&p), "bernoulli: {p} is no probability; give one in 0..=1");
         Tensor::unit(key, shape.into(), device).lt(p)
     }
 
@@ -91,8 +95,9 @@ impl Tensor {
         high: i32,
         device: &Device,
     ) -> Tensor {
+        let _called = Called::op("randint");
         let span = i64::from(high) - i64::from(low);
-        assert!(
+        demand!(
             (1..=i64::from(i32::MAX)).contains(&span),
             "randint: {low}..{high} has {span} values; it must have 1 to {}",
             i32::MAX
@@ -145,7 +150,7 @@ impl Tensor {
         shape_rules::number("randint_like", dtype).or_fail();
         if let Some((least, most)) = dtype.int_range() {
             let fits = i64::from(low) >= least && i64::from(high) <= most.saturating_add(1);
-            assert!(fits, "randint_like: {low}..{high} does not fit {dtype}");
+            demand!(fits, "randint_like: {low}..{high} does not fit {dtype}");
         }
         Tensor::randint(key, *self.shape(), low, high, self.device()).cast(dtype)
     }
@@ -183,6 +188,7 @@ impl Tensor {
         std: impl Into<Scalar>,
         device: &Device,
     ) -> Tensor {
+        let _called = Called::op("log_normal");
         Tensor::normal(key, shape, mean, std, device).exp()
     }
 
@@ -197,8 +203,9 @@ impl Tensor {
         rate: impl Into<Scalar>,
         device: &Device,
     ) -> Tensor {
+        let _called = Called::op("exponential");
         let rate = rate.into().as_f64();
-        assert!(rate > 0.0, "exponential: the rate {rate} is not positive");
+        demand!(rate > 0.0, "exponential: the rate {rate} is not positive");
         // 1 - u is in (0, 1], so the logarithm is finite.
         let above_zero = Tensor::unit(key, shape.into(), device).neg().plus(1.0);
         above_zero.log().mul(-1.0 / rate)
@@ -216,8 +223,9 @@ impl Tensor {
         scale: impl Into<Scalar>,
         device: &Device,
     ) -> Tensor {
+        let _called = Called::op("cauchy");
         let (median, scale) = (median.into().as_f64(), scale.into().as_f64());
-        assert!(scale > 0.0, "cauchy: the scale {scale} is not positive");
+        demand!(scale > 0.0, "cauchy: the scale {scale} is not positive");
         // In the middle of its interval, so that none is at a pole.
         let unit = Tensor::unit(key, shape.into(), device).plus(2f64.powi(-25) - 0.5);
         unit.times(std::f64::consts::PI).tan().mul(scale).add(median)
@@ -235,8 +243,9 @@ impl Tensor {
         shape: impl Into<Shape>,
         device: &Device,
     ) -> Tensor {
+        let _called = Called::op("geometric");
         let p = p.into().as_f64();
-        assert!(p > 0.0 && p <= 1.0, "geometric: {p} is no probability above 0");
+        demand!(p > 0.0 && p <= 1.0, "geometric: {p} is no probability above 0");
         let above_zero = Tensor::unit(key, shape.into(), device).neg().plus(1.0);
         // The least k with (1 - p)^k <= u; none fails if p is 1.
         let steps = above_zero.log().mul(1.0 / (-p).ln_1p());
@@ -246,8 +255,9 @@ impl Tensor {
     /// Draws `count` columns of each row of weights `[.., C]`, i32: `[.., count]`. Weights need not sum to 1;
     /// those that are zero are never drawn. Without `replacement` no column is drawn twice. No gradient.
     ///
-    /// Negative weights and rows without a positive one give any column, and without replacement a row is to
-    /// have `count` that are not zero. PyTorch: `multinomial`.
+    /// Weights that are negative or not finite fail the evaluation, and so does a row without a positive one
+    /// or, without replacement, with fewer than `count`. PyTorch: `multinomial`, which goes on with columns of
+    /// weight zero.
     ///
     /// # Panics
     /// If the weights are no floats, there are no columns, or fewer than `count` of them without replacement.
@@ -255,15 +265,23 @@ impl Tensor {
     #[must_use]
     pub fn multinomial(&self, key: Key, count: usize, replacement: bool) -> Tensor {
         let op = "multinomial";
+        let _called = Called::op(op);
         self.require_float(op);
-        assert!(self.rank() > 0, "{op}: needs weights [.., C], not a single number");
+        demand!(self.rank() > 0, "{op}: needs weights [.., C], not a single number");
         let columns = self.size(-1);
-        assert!(columns > 0, "{op}: there are no columns to draw from");
-        assert!(
+        demand!(columns > 0, "{op}: there are no columns to draw from");
+        demand!(
             replacement || count <= columns,
             "{op}: {count} of {columns} columns cannot be drawn without replacement"
         );
         let weights = self.detach().cast(DType::F32);
+        let possible = weights.ge(0.0).logical_and(weights.is_finite());
+        let drawn = if replacement { count.min(1) } else { count };
+        let enough = weights.gt(0.0).count_nonzero_keepdim(-1).ge(drawn as i64);
+        let nothing = possible.zero_if_true("multinomial: a weight is negative or not finite").add(
+            enough.zero_if_true("multinomial: a row has fewer positive weights than are drawn"),
+        );
+        let weights = weights.add(nothing.cast(DType::F32));
         // The smallest of exponential waits, each as much shorter as its weight is larger: column i with
         // probability w_i, and the k smallest are a draw without replacement.
         let speed = |weights: &Tensor, shape: Shape| {

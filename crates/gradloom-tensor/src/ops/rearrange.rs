@@ -1,5 +1,6 @@
 //! Views by which axes are moved, split, cut along a diagonal, and repeated.
 
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::{Shape, Tensor, shape_rules};
 
@@ -49,6 +50,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn unbind(&self, axis: isize) -> Vec<Tensor> {
+        let _called = Called::op("unbind");
         (0..self.size(axis)).map(|at| self.narrow(axis, at, 1).squeeze(axis)).collect()
     }
 
@@ -58,6 +60,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn unflatten(&self, axis: isize, sizes: &[isize]) -> Tensor {
+        let _called = Called::op("unflatten");
         let axis = self.axis("unflatten", axis);
         let own = shape_rules::reshape(&Shape::new(&[self.shape()[axis]]), sizes).or_fail();
         let (before, after) = (&self.shape()[..axis], &self.shape()[axis + 1..]);
@@ -72,7 +75,7 @@ impl Tensor {
     #[must_use]
     pub fn rot90(&self, turns: isize, from: isize, to: isize) -> Tensor {
         let (a, b) = (self.axis("rot90", from), self.axis("rot90", to));
-        assert!(a != b, "rot90: one axis, {from}, has no plane");
+        demand!(a != b, "rot90: one axis, {from}, has no plane");
         let (a, b) = (a as isize, b as isize);
         match turns.rem_euclid(4) {
             0 => self.clone(),
@@ -90,7 +93,7 @@ impl Tensor {
     #[must_use]
     pub fn diagonal(&self, offset: isize, first: isize, second: isize) -> Tensor {
         let (a, b) = (self.axis("diagonal", first), self.axis("diagonal", second));
-        assert!(a != b, "diagonal: one axis, {first}, has none");
+        demand!(a != b, "diagonal: one axis, {first}, has none");
         let mut order: Vec<isize> = (0..self.rank() as isize).collect();
         order.retain(|&axis| axis != a as isize && axis != b as isize);
         let outer: Vec<usize> = order.iter().map(|&axis| self.shape()[axis as usize]).collect();
@@ -121,6 +124,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn diag_embed(&self, offset: isize) -> Tensor {
+        let _called = Called::op("diag_embed");
         let last = self.axis("diag_embed", -1);
         let (length, away) = (self.shape()[last], offset.unsigned_abs());
         let size = length + away;
@@ -152,7 +156,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn trace(&self) -> Tensor {
-        assert!(self.rank() == 2, "trace: {} is no matrix", self.shape());
+        demand!(self.rank() == 2, "trace: {} is no matrix", self.shape());
         self.diagonal(0, 0, 1).sum(-1)
     }
 
@@ -162,6 +166,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn repeat_interleave(&self, count: usize, axis: isize) -> Tensor {
+        let _called = Called::op("repeat_interleave");
         let axis = self.axis("repeat_interleave", axis);
         let (before, after) = self.shape().split_at(axis + 1);
         let sizes: Vec<usize> = [before, &[count], after].concat();
@@ -177,10 +182,11 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn sliding_windows(&self, axis: isize, size: usize, step: usize) -> Tensor {
+        let _called = Called::op("sliding_windows");
         let axis = self.axis("sliding_windows", axis);
         let length = self.shape()[axis];
-        assert!(step > 0, "sliding_windows: a step of 0");
-        assert!(size <= length, "sliding_windows: windows of {size} in an axis of {length}");
+        demand!(step > 0, "sliding_windows: a step of 0");
+        demand!(size <= length, "sliding_windows: windows of {size} in an axis of {length}");
         let count = (length - size) / step + 1;
         let start = Tensor::arange(count, self.device()).mul(step as i64).unsqueeze(1);
         let places = start.add(Tensor::arange(size, self.device()));
@@ -194,9 +200,9 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn meshgrid(axes: &[Tensor]) -> Vec<Tensor> {
-        assert!(!axes.is_empty(), "meshgrid: of no tensors");
+        demand!(!axes.is_empty(), "meshgrid: of no tensors");
         for axis in axes {
-            assert!(axis.rank() < 2, "meshgrid: {} is no line", axis.shape());
+            demand!(axis.rank() < 2, "meshgrid: {} is no line", axis.shape());
         }
         let sizes: Vec<usize> = axes.iter().map(Tensor::count).collect();
         let grid = |(at, axis): (usize, &Tensor)| {

@@ -5,6 +5,7 @@
 
 use std::ops::RangeFull;
 
+use crate::called::demand;
 use crate::error::OrFail;
 use crate::op::{ArgReduction, Axes, Op, Reduction};
 use crate::{DType, Result, Scalar, Shape, Tensor, shape_rules};
@@ -136,7 +137,7 @@ reductions! {
     /// counts. PyTorch: `count_nonzero`.
     count_nonzero, count_nonzero_keepdim => |x, axes| {
         let count = x.count_along(axes);
-        assert!(
+        demand!(
             i32::try_from(count).is_ok(),
             "count_nonzero: {count} elements are more than i32 counts; count over fewer axes"
         );

@@ -3,6 +3,7 @@
 
 use std::borrow::Borrow;
 
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::{DType, Device, Scalar, Shape, Tensor, shape_rules};
 
@@ -15,7 +16,7 @@ impl Tensor {
     #[must_use]
     pub fn movedims(&self, from: &[isize], to: &[isize]) -> Tensor {
         const OP: &str = "movedims";
-        assert!(from.len() == to.len(), "{OP}: {} axes to {} places", from.len(), to.len());
+        demand!(from.len() == to.len(), "{OP}: {} axes to {} places", from.len(), to.len());
         let rank = self.rank();
         shape_rules::axes(OP, from, rank).and_then(|_| shape_rules::axes(OP, to, rank)).or_fail();
         let mut order: Vec<Option<isize>> = vec![None; rank];
@@ -38,6 +39,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn diag_embed_axes(&self, offset: isize, first: isize, second: isize) -> Tensor {
+        let _called = Called::op("diag_embed_axes");
         self.diag_embed(offset).movedims(&[-2, -1], &[first, second])
     }
 
@@ -48,9 +50,15 @@ impl Tensor {
     #[must_use]
     pub fn repeat_interleave_each(&self, counts: &[usize], axis: isize) -> Tensor {
         const OP: &str = "repeat_interleave_each";
+        let _called = Called::op(OP);
         let at = self.axis(OP, axis);
         let size = self.shape()[at];
-        assert!(counts.len() == size, "{OP}: {} counts for an axis of {size}", counts.len());
+        demand!(counts.len() == size, "{OP}: {} counts for an axis of {size}", counts.len());
+        let total = counts.iter().try_fold(0usize, |sum, &count| sum.checked_add(count));
+        demand!(
+            total.is_some_and(|total| i32::try_from(total).is_ok()),
+            "{OP}: counts of more elements than i32 counts"
+        );
         let places = counts
             .iter()
             .enumerate()
@@ -68,9 +76,9 @@ impl Tensor {
     pub fn narrow_at(&self, axis: isize, start: &Tensor, length: usize) -> Tensor {
         const OP: &str = "narrow_at";
         let size = self.shape()[self.axis(OP, axis)];
-        assert!(length <= size, "{OP}: {length} elements of axis {axis} of size {size}");
+        demand!(length <= size, "{OP}: {length} elements of axis {axis} of size {size}");
         shape_rules::int(OP, start.dtype()).or_fail();
-        assert!(start.count() == 1, "{OP}: a start of shape {}, not one", start.shape());
+        demand!(start.count() == 1, "{OP}: a start of shape {}, not one", start.shape());
         // Those that i32 does not hold keep their bits until they are checked.
         let start = match start.dtype() {
             DType::I64 | DType::U32 => start.clone(),
@@ -96,7 +104,8 @@ impl Tensor {
         let size = self.shape()[self.axis("tensor_split_at", axis)];
         let mut first = 0;
         let end = size as isize;
-        let ends = places.iter().map(|&place| if place < 0 { place + end } else { place });
+        let ends =
+            places.iter().map(|&place| if place < 0 { place.saturating_add(end) } else { place });
         let parts = ends.chain([end]).map(|place| {
             let place = place.clamp(0, end) as usize;
             let start = std::mem::replace(&mut first, place).min(place);
@@ -112,7 +121,11 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn tensor_split(&self, count: usize, axis: isize) -> Vec<Tensor> {
-        assert!(count > 0, "tensor_split: the number of parts is 0");
+        demand!(count > 0, "tensor_split: the number of parts is 0");
+        demand!(
+            i32::try_from(count).is_ok(),
+            "tensor_split: {count} parts are more than i32 counts"
+        );
         let size = self.shape()[self.axis("tensor_split", axis)];
         let cut = |at: usize| (at * (size / count) + at.min(size % count)) as isize;
         self.tensor_split_at(&(1..count).map(cut).collect::<Vec<_>>(), axis)
@@ -121,24 +134,41 @@ impl Tensor {
     /// All ways to take `count` elements of a line, in their order: `[N] -> [ways, count]`; with
     /// `replacement` an element may be taken again. PyTorch: `torch.combinations`.
     ///
-    /// Panics unless there is one axis and `count` is positive.
+    /// Panics unless there is one axis, `count` is positive, and i32 counts the elements of the result.
     #[track_caller]
     #[must_use]
     pub fn combinations(&self, count: usize, replacement: bool) -> Tensor {
         const OP: &str = "combinations";
-        assert!(self.rank() == 1, "{OP}: of a tensor of shape {}, not of a line", self.shape());
-        assert!(count > 0, "{OP}: of 0 elements");
+        demand!(self.rank() == 1, "{OP}: of a tensor of shape {}, not of a line", self.shape());
+        demand!(count > 0, "{OP}: of 0 elements");
         let size = self.count();
-        let mut ways: Vec<Vec<i32>> = vec![Vec::new()];
-        for _ in 0..count {
-            let longer = ways.iter().flat_map(|way| {
-                let next = way.last().map_or(0, |&last| last + i32::from(!replacement));
-                (next..size as i32).map(move |place| [&way[..], &[place]].concat())
-            });
-            ways = longer.collect();
+        let number = ways(size, count, replacement);
+        let places = number.and_then(|number| number.checked_mul(count));
+        let (Some(number), Some(places)) =
+            (number, places.filter(|&all| i32::try_from(all).is_ok()))
+        else {
+            Called::fail(format_args!(
+                "{OP}: {count} of {size} elements in all ways are more than i32 counts"
+            ));
+        };
+        let mut all = Vec::with_capacity(places);
+        let mut way: Vec<usize> = match number {
+            0 => Vec::new(),
+            _ => (0..count).map(|place| if replacement { 0 } else { place }).collect(),
+        };
+        for _ in 0..number {
+            all.extend(way.iter().map(|&place| place as i32));
+            // The last place that can go further does, and those after it follow.
+            let end = |at: usize| if replacement { size } else { size - count + at + 1 };
+            let Some(at) = (0..count).rev().find(|&at| way[at] + 1 < end(at)) else { break };
+            let next = way[at] + 1;
+            for (further, place) in way[at..].iter_mut().enumerate() {
+                *place = if replacement { next } else { next + further };
+            }
         }
-        let number = ways.len();
-        self.taken_at(OP, 0, ways.concat()).reshape_to(Shape::new(&[number, count]))
+        let shape = shape_rules::addressable(OP, &Shape::new(&[1, count]));
+        shape.or_fail();
+        self.taken_at(OP, 0, all).reshape_to(Shape::new(&[number, count]))
     }
 
     /// [`Tensor::meshgrid`] with the first two axes of the results exchanged: rows vary with the second
@@ -158,6 +188,7 @@ impl Tensor {
     /// `[rows, columns]` with ones on the diagonal, zeros elsewhere. PyTorch: `eye(n, m)`.
     #[track_caller]
     pub fn eye_matrix(rows: usize, columns: usize, dtype: DType, device: &Device) -> Tensor {
+        let _called = Called::op("eye_matrix");
         let shape = [rows, columns];
         Tensor::iota(shape, 0, device).eq(Tensor::iota(shape, 1, device)).cast(dtype)
     }
@@ -171,7 +202,8 @@ impl Tensor {
     #[must_use]
     pub fn pad_or_cut(&self, padding: &[(isize, isize)], value: impl Into<Scalar>) -> Tensor {
         const OP: &str = "pad_or_cut";
-        assert!(
+        let _called = Called::op(OP);
+        demand!(
             padding.len() == self.rank(),
             "{OP}: {} pairs for shape {}",
             padding.len(),
@@ -181,7 +213,7 @@ impl Tensor {
         for (axis, &(before, after)) in padding.iter().enumerate() {
             let (front, back) = (before.min(0).unsigned_abs(), after.min(0).unsigned_abs());
             let size = self.shape()[axis];
-            assert!(
+            demand!(
                 front.checked_add(back).is_some_and(|cut| cut <= size),
                 "{OP}: ({before}, {after}) cuts more off axis {axis} than its {size} elements"
             );
@@ -199,7 +231,9 @@ impl Tensor {
     #[must_use]
     pub fn resize(&self, shape: impl Into<Shape>) -> Tensor {
         let shape = shape.into();
+        let _called = Called::op("resize");
         let (count, own) = (shape.count(), self.count());
+        shape_rules::addressable("resize", &shape).or_fail();
         let line = self.reshape_to(Shape::new(&[own])).narrow(0, 0, own.min(count));
         line.pad(&[(0, count - own.min(count))]).reshape_to(shape)
     }
@@ -213,13 +247,18 @@ impl Tensor {
     #[must_use]
     pub fn chunk_concat<T: Borrow<Tensor>>(tensors: &[T], axis: isize, count: usize) -> Tensor {
         const OP: &str = "chunk_concat";
-        assert!(count > 0, "{OP}: the number of chunks is 0");
+        let _called = Called::op(OP);
+        demand!(count > 0, "{OP}: the number of chunks is 0");
         let lines = tensors.iter().map(|tensor| {
             let tensor = tensor.borrow();
             let axis = tensor.axis(OP, axis);
             let size = tensor.shape()[axis];
             let mut padding = vec![(0, 0); tensor.rank()];
-            padding[axis] = (0, size.next_multiple_of(count) - size);
+            let filled = size.checked_next_multiple_of(count).map(|filled| filled - size);
+            let Some(filled) = filled else {
+                Called::fail(format_args!("{OP}: {count} chunks of axis {axis} of size {size}"))
+            };
+            padding[axis] = (0, filled);
             let padded = tensor.pad(&padding);
             let each = padded.shape()[axis..].iter().product::<usize>() / count;
             let outer = &tensor.shape()[..axis];
@@ -237,7 +276,30 @@ impl Tensor {
         }
         match Tensor::from_vec(places, [count], self.device()) {
             Ok(index) => self.take(axis, &index),
-            Err(error) => panic!("{op}: {error}"),
+            Err(error) => Called::fail(format_args!("{op}: {error}")),
         }
     }
+}
+
+/// How many ways there are to take some of so many elements, if a `usize` counts them.
+fn ways(size: usize, count: usize, replacement: bool) -> Option<usize> {
+    // With replacement as many as without of `size + count - 1` elements, unless there are none.
+    let of = match replacement {
+        false => size,
+        true if size == 0 => return Some(0),
+        true => size.checked_add(count - 1)?,
+    };
+    let fewer = count.min(of.saturating_sub(count));
+    if count > of {
+        return Some(0);
+    }
+    let mut number: u128 = 1;
+    for taken in 0..fewer {
+        // What was taken so far divides without a rest.
+        number = number.checked_mul((of - taken) as u128)? / (taken as u128 + 1);
+        if number > usize::MAX as u128 {
+            return None;
+        }
+    }
+    usize::try_from(number).ok()
 }

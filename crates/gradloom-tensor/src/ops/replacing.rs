@@ -1,6 +1,7 @@
 //! Parts of a tensor replaced by other elements: what a slice, an index or a diagonal would give; and views
 //! by strides, and writing through them.
 
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::{Shape, Tensor, shape_rules};
 
@@ -25,14 +26,16 @@ impl Tensor {
         let at = self.axis(OP, axis);
         shape_rules::same_dtype(OP, self.dtype(), source.dtype()).or_fail();
         let SliceRange::Range { start, end, step } = range.into() else {
-            panic!("{OP}: needs a range; for one index there is `select_scatter`");
+            Called::fail(format_args!(
+                "{OP}: needs a range; for one index there is `select_scatter`"
+            ));
         };
         let size = self.shape()[at];
-        assert!(step != 0, "{OP}: a step of 0");
+        demand!(step != 0, "{OP}: a step of 0");
         let taken = super::slice::Taken::new(start, end, step, size);
         let expected = self.shape().with(at, taken.count);
         let given = source.shape();
-        assert!(*given == expected, "{OP}: the source has shape {given}, not {expected}");
+        demand!(*given == expected, "{OP}: the source has shape {given}, not {expected}");
         if taken.count == 0 {
             return self.clone();
         }
@@ -64,16 +67,17 @@ impl Tensor {
     #[must_use]
     pub fn select_scatter(&self, source: &Tensor, axis: isize, index: isize) -> Tensor {
         const OP: &str = "select_scatter";
+        let _called = Called::op(OP);
         let at = self.axis(OP, axis);
         let size = self.shape()[at];
         let place = if index < 0 { index.saturating_add(size as isize) } else { index };
-        assert!(
+        demand!(
             (0..size as isize).contains(&place),
             "{OP}: index {index} out of range for axis {axis} of size {size}"
         );
         let expected = shape_rules::without(self.shape(), [at].into_iter().collect());
         let given = source.shape();
-        assert!(*given == expected, "{OP}: the source has shape {given}, not {expected}");
+        demand!(*given == expected, "{OP}: the source has shape {given}, not {expected}");
         let column = source.reshape_to(self.shape().with(at, 1));
         self.slice_scatter(&column, axis, place..place + 1)
     }
@@ -93,11 +97,11 @@ impl Tensor {
     ) -> Tensor {
         const OP: &str = "diagonal_scatter";
         let (a, b) = (self.axis(OP, first), self.axis(OP, second));
-        assert!(a != b, "{OP}: one axis, {first}, has no diagonal");
+        demand!(a != b, "{OP}: one axis, {first}, has no diagonal");
         shape_rules::same_dtype(OP, self.dtype(), source.dtype()).or_fail();
         let expected = *self.diagonal(offset, first, second).shape();
         let given = source.shape();
-        assert!(*given == expected, "{OP}: the source has shape {given}, not {expected}");
+        demand!(*given == expected, "{OP}: the source has shape {given}, not {expected}");
         let length = expected[expected.rank() - 1];
         if length == 0 {
             return self.clone();
@@ -130,6 +134,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn as_strided(&self, sizes: &[usize], strides: &[usize], offset: usize) -> Tensor {
+        let _called = Called::op("as_strided");
         let place = self.strided("as_strided", sizes, strides, offset);
         let line = self.reshape_to(Shape::new(&[self.count()]));
         if place.count() == 0 {
@@ -145,13 +150,14 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn as_strided_scatter(&self, source: &Tensor, strides: &[usize], offset: usize) -> Tensor {
+        let _called = Called::op("as_strided_scatter");
         let place = self.strided("as_strided_scatter", source.shape(), strides, offset);
         self.put(&place, source, false)
     }
 
     #[track_caller]
     fn strided(&self, op: &str, sizes: &[usize], strides: &[usize], offset: usize) -> Tensor {
-        assert!(
+        demand!(
             sizes.len() == strides.len(),
             "{op}: {} strides for {} sizes",
             strides.len(),
@@ -161,14 +167,14 @@ impl Tensor {
         let reach = sizes.iter().zip(strides).try_fold(offset, |reach, (&size, &stride)| {
             stride.checked_mul(size.saturating_sub(1)).and_then(|far| reach.checked_add(far))
         });
-        assert!(
+        demand!(
             shape.count() == 0 || reach.is_some_and(|reach| reach < self.count()),
             "{op}: sizes {sizes:?} by strides {strides:?} from {offset} reach beyond the {} elements \
              of shape {}",
             self.count(),
             self.shape()
         );
-        assert!(
+        demand!(
             i32::try_from(self.count()).is_ok(),
             "{op}: shape {} has more elements than i32 counts",
             self.shape()

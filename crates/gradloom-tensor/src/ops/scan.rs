@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::called::{Called, demand};
 use crate::capture::{LoopParts, stacked_shape};
 use crate::op::{Loop, LoopOutput, LoopResult, Op};
 use crate::{DType, Device, Shape, Tensor, Tensors};
@@ -133,7 +134,7 @@ impl Scan {
         let mut operands = inits;
         operands.extend(sequences);
         for value in &stacked {
-            assert!(
+            demand!(
                 value.rank() < crate::RANK_MAX,
                 "scan: a value of shape {} has no axis left to be stacked along; reshape it",
                 value.shape()
@@ -150,10 +151,12 @@ impl Scan {
     fn device(&self, inits: &[Tensor], sequences: &[Tensor]) -> Device {
         let operands: Vec<&Tensor> = inits.iter().chain(sequences).chain(&self.lengths).collect();
         let Some(&one) = operands.first() else {
-            panic!("scan: there is neither a carry nor a sequence; give one to loop over");
+            Called::fail(format_args!(
+                "scan: there is neither a carry nor a sequence; give one to loop over"
+            ));
         };
         for operand in operands {
-            assert!(
+            demand!(
                 operand.device() == one.device(),
                 "scan: operands are on different devices: {} and {}; move one with `to_device`",
                 one.device().name(),
@@ -167,23 +170,25 @@ impl Scan {
     #[track_caller]
     fn steps(&self, sequences: &[Tensor]) -> usize {
         for sequence in sequences {
-            assert!(
+            demand!(
                 sequence.rank() > 0,
                 "scan: a sequence is a single number; it needs a first axis of steps"
             );
         }
         let length = self.length.or_else(|| Some(sequences.first()?.shape()[0]));
         let Some(length) = length else {
-            panic!("scan: there is no sequence; give the number of steps with `length`");
+            Called::fail(format_args!(
+                "scan: there is no sequence; give the number of steps with `length`"
+            ));
         };
         for sequence in sequences {
-            assert!(
+            demand!(
                 sequence.shape()[0] == length,
                 "scan: a sequence of shape {} for {length} steps; all have one length",
                 sequence.shape()
             );
         }
-        assert!(
+        demand!(
             length <= i32::MAX as usize,
             "scan: {length} steps are more than i32 counts; loop over parts"
         );
@@ -193,7 +198,7 @@ impl Scan {
     /// For each sample whether this step is one of its own: `[B]`.
     #[track_caller]
     fn runs(&self, index: &Tensor, lengths: &Tensor) -> Tensor {
-        assert!(
+        demand!(
             lengths.rank() == 1 && lengths.dtype().is_int(),
             "scan: lengths are {} {}; they are integers [B]",
             lengths.dtype(),
@@ -240,14 +245,14 @@ fn replace(structure: &mut impl Tensors, others: Vec<Tensor>) {
 
 #[track_caller]
 fn check_carries(inits: &[Tensor], next: &[Tensor]) {
-    assert!(
+    demand!(
         inits.len() == next.len(),
         "scan: {} carries before the body and {} after it; the body keeps their number",
         inits.len(),
         next.len()
     );
     for (position, (init, next)) in inits.iter().zip(next).enumerate() {
-        assert!(
+        demand!(
             init.shape() == next.shape() && init.dtype() == next.dtype(),
             "scan: carry {position} is {} {} before the body and {} {} after it; it keeps shape and dtype",
             init.dtype(),
@@ -262,7 +267,7 @@ fn check_carries(inits: &[Tensor], next: &[Tensor]) {
 #[track_caller]
 fn along(runs: &Tensor, value: &Tensor) -> Tensor {
     let samples = runs.shape()[0];
-    assert!(
+    demand!(
         value.rank() > 0 && value.shape()[0] == samples,
         "scan: lengths of {samples} samples for a value of shape {}; its first axis has one of each",
         value.shape()
@@ -298,7 +303,7 @@ impl Tensor {
 fn check_operands(body: &Loop, operands: &[Tensor]) {
     let slices = body.carries.len()..body.carries.len() + body.slices.len();
     let parameters: Vec<&Tensor> = body.carries.iter().chain(&body.slices).collect();
-    assert!(
+    demand!(
         operands.len() == parameters.len(),
         "scan: {} inits and sequences for a loop of {}",
         operands.len(),
@@ -313,7 +318,7 @@ fn check_operands(body: &Loop, operands: &[Tensor]) {
             }
             false => operand.shape() == parameter.shape(),
         };
-        assert!(
+        demand!(
             fits && operand.dtype() == parameter.dtype(),
             "scan: operand {position} is {} {}, its parameter {} {} of {} steps",
             operand.dtype(),

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::op::{CustomGrad, Op};
 use crate::{DType, Shape, Tensor, shape_rules};
@@ -51,6 +52,7 @@ impl Tensor {
     #[must_use]
     pub fn scatter(&self, axis: isize, index: &Tensor, updates: impl Into<Operand>) -> Tensor {
         const OP: &str = "scatter";
+        let _called = Called::op(OP);
         if self.rank() == 0 && index.rank() < 2 {
             let updates = match updates.into() {
                 Operand::Tensor(updates) => Operand::Tensor(updates.atleast_1d()),
@@ -90,6 +92,7 @@ impl Tensor {
         include_self: bool,
     ) -> Tensor {
         const OP: &str = "scatter_reduce";
+        let _called = Called::op(OP);
         if self.rank() == 0 && index.rank() < 2 {
             let (index, updates) = (index.atleast_1d(), updates.atleast_1d());
             let line = self.atleast_1d();
@@ -217,7 +220,7 @@ impl Places {
         let (shape, of) = (*x.shape(), *index.shape());
         let fits = of.rank() == shape.rank()
             && (0..shape.rank()).all(|other| other == axis || of[other] <= shape[other]);
-        assert!(
+        demand!(
             fits,
             "{op}: an index {of} for {shape}; it may be longer than that along axis {axis} only"
         );
@@ -225,7 +228,7 @@ impl Places {
             let given = updates.shape();
             let enough =
                 given.rank() == of.rank() && given.iter().zip(&of[..]).all(|(a, b)| a >= b);
-            assert!(enough, "{op}: updates {given} are fewer than the index {of} names");
+            demand!(enough, "{op}: updates {given} are fewer than the index {of} names");
         }
         shape_rules::countable(op, &of, axis).or_fail();
         let mut part = shape;

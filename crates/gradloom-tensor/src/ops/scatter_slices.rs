@@ -1,5 +1,6 @@
 //! Writing whole slices of an axis, which an index of one axis names.
 
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::{DType, Shape, Tensor, shape_rules};
 
@@ -38,6 +39,7 @@ impl Tensor {
         let dtype = shape_rules::same_dtype(OP, self.dtype(), updates.dtype()).or_fail();
         shape_rules::number(OP, dtype).or_fail();
         let (line, places, updates) = slices(OP, self, axis, index, updates);
+        let _called = Called::op(OP);
         let updates = if alpha == 1.0 { updates } else { updates.mul(updates.full_like(alpha)) };
         line.add(places.sums(&updates)).reshape_to(*self.shape())
     }
@@ -56,26 +58,28 @@ impl Tensor {
     }
 
     /// This tensor with `value`, a number or a tensor of no axes, in the slices along `axis` that an index of
-    /// one axis names. PyTorch: `torch.index_fill`.
+    /// one axis names; negative ones count from the end. PyTorch: `torch.index_fill`.
     ///
     /// Panics if shapes or dtypes do not fit; an index out of range fails the evaluation.
     #[track_caller]
     #[must_use]
     pub fn index_fill(&self, axis: isize, index: &Tensor, value: impl Into<Operand>) -> Tensor {
         const OP: &str = "index_fill";
+        let _called = Called::op(OP);
         let line = self.atleast_1d();
         let at = line.axis(OP, axis);
         let index = index.atleast_1d();
-        assert!(index.rank() == 1, "{OP}: the index has shape {}, not one axis", index.shape());
+        demand!(index.rank() == 1, "{OP}: the index has shape {}, not one axis", index.shape());
         let named = Tensor::ones([index.count()], DType::I32, self.device());
         let size = line.shape()[at];
-        let counts = Tensor::scatter_add_zeros([size], 0, &index, &named);
+        shape_rules::int(OP, index.dtype()).or_fail();
+        let counts = Tensor::scatter_add_zeros([size], 0, &index.counted_from_end(size), &named);
         let mut aligned = vec![1; line.rank()];
         aligned[at] = size;
         let there = counts.gt(0).reshape_to(Shape::new(&aligned)).expand_to(*line.shape());
         let value = match value.into() {
             Operand::Tensor(value) => {
-                assert!(value.rank() == 0, "{OP}: the value has shape {}, not []", value.shape());
+                demand!(value.rank() == 0, "{OP}: the value has shape {}, not []", value.shape());
                 Operand::Tensor(value)
             }
             number => number,
@@ -96,7 +100,7 @@ fn slices(
     let (line, index, updates) = (x.atleast_1d(), index.atleast_1d(), updates.atleast_1d());
     let at = line.axis(op, axis);
     let expected = line.shape().with(at, index.count());
-    assert!(
+    demand!(
         index.rank() == 1 && *updates.shape() == expected,
         "{op}: updates of an index {} along axis {axis} of {} have shape {expected}, not {}",
         index.shape(),

@@ -1,5 +1,6 @@
 //! Places in sorted sequences: an op that comes in by the door for ops, see [`CustomOp`].
 
+use crate::called::{Called, demand};
 use crate::custom_op::{CustomOp, HostOperand, HostResult, TensorType, Wgsl, custom_op};
 use crate::error::OrFail;
 use crate::{DType, Element, Error, Result, Shape, Tensor, bf16, f16, shape_rules};
@@ -43,8 +44,9 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn searchsorted_by(&self, order: &Tensor, values: &Tensor, right: bool) -> Tensor {
+        let _called = Called::op("searchsorted_by");
         let (own, other) = (self.shape(), order.shape());
-        assert!(own == other, "searchsorted_by: an order {other} of sequences {own}");
+        demand!(own == other, "searchsorted_by: an order {other} of sequences {own}");
         self.gather(-1, order).searchsorted(values, right)
     }
 
@@ -55,8 +57,9 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn bucketize(&self, boundaries: &Tensor, right: bool) -> Tensor {
+        let _called = Called::op("bucketize");
         let rank = boundaries.rank();
-        assert!(rank == 1, "bucketize: the boundaries have {rank} axes, not one");
+        demand!(rank == 1, "bucketize: the boundaries have {rank} axes, not one");
         boundaries.searchsorted(self, right)
     }
 }

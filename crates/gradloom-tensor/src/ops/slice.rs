@@ -2,6 +2,7 @@
 
 use std::ops::{Range, RangeFrom, RangeFull, RangeTo};
 
+use crate::called::{Called, demand};
 use crate::op::{Axes, Op};
 use crate::shape::RANK_MAX;
 use crate::{Shape, Tensor};
@@ -48,10 +49,10 @@ impl SliceRange {
     #[track_caller]
     #[must_use]
     pub fn with_step(self, step: isize) -> Self {
-        assert!(step != 0, "slice: the step is 0");
+        demand!(step != 0, "slice: the step is 0");
         match self {
             SliceRange::Range { start, end, .. } => SliceRange::Range { start, end, step },
-            other => panic!("slice: a step needs a range, not {other:?}"),
+            other => Called::fail(format_args!("slice: a step needs a range, not {other:?}")),
         }
     }
 }
@@ -186,7 +187,7 @@ impl Tensor {
                 sizes.push(1);
                 continue;
             }
-            assert!(axis < self.rank(), "slice: more entries than axes of shape {}", self.shape());
+            demand!(axis < self.rank(), "slice: more entries than axes of shape {}", self.shape());
             let size = self.shape()[axis];
             let part = match entry {
                 SliceRange::Range { start, end, step } => Taken::new(start, end, step, size),
@@ -216,7 +217,7 @@ impl Tensor {
     pub fn narrow(&self, axis: isize, start: usize, length: usize) -> Tensor {
         let index = self.axis("narrow", axis);
         let size = self.shape()[index];
-        assert!(
+        demand!(
             start.checked_add(length).is_some_and(|end| end <= size),
             "narrow: {length} elements from {start} do not fit axis {axis} of size {size}"
         );
@@ -244,7 +245,7 @@ impl Tensor {
     pub fn split(&self, sizes: &[usize], axis: isize) -> Vec<Tensor> {
         let size = self.shape()[self.axis("split", axis)];
         let total = sizes.iter().fold(0, |total: usize, &size| total.saturating_add(size));
-        assert!(total == size, "split: {sizes:?} add up to {total}, but axis {axis} has {size}");
+        demand!(total == size, "split: {sizes:?} add up to {total}, but axis {axis} has {size}");
         let mut parts = Vec::with_capacity(sizes.len());
         let mut start = 0;
         for &length in sizes {
@@ -261,7 +262,9 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn chunk(&self, count: usize, axis: isize) -> Vec<Tensor> {
-        assert!(count > 0, "chunk: the number of parts is 0");
+        let _called = Called::op("chunk");
+        demand!(count > 0, "chunk: the number of parts is 0");
+        demand!(i32::try_from(count).is_ok(), "chunk: {count} parts are more than i32 counts");
         let size = self.shape()[self.axis("chunk", axis)];
         if size == 0 {
             return vec![self.clone(); count];
@@ -276,7 +279,7 @@ impl Tensor {
     fn single(&self, op: &str, index: isize, axis: usize) -> Taken {
         let size = self.shape()[axis];
         let place = if index < 0 { index.saturating_add(size as isize) } else { index };
-        assert!(
+        demand!(
             place >= 0 && (place as usize) < size,
             "{op}: index {index} out of range for axis {axis} of size {size}"
         );

@@ -1,5 +1,6 @@
 //! Sorting along an axis.
 
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::op::Op;
 use crate::{DType, Shape, Tensor, shape_rules};
@@ -26,6 +27,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn sort(&self, axis: isize, descending: bool) -> (Tensor, Tensor) {
+        let _called = Called::op("sort");
         let indices = self.argsort(axis, descending);
         (self.gather_checked(self.axis("sort", axis), &indices), indices)
     }
@@ -37,13 +39,14 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn topk(&self, count: usize, axis: isize, largest: bool) -> (Tensor, Tensor) {
+        let _called = Called::op("topk");
         if self.rank() == 0 && count == 1 {
             let (line, index) = self.atleast_1d().topk(count, axis, largest);
             return (line.reshape_to(Shape::SCALAR), index.reshape_to(Shape::SCALAR));
         }
         let index = self.axis("topk", axis);
         let size = self.shape()[index];
-        assert!(count <= size, "topk: {count} elements asked of axis {axis} of size {size}");
+        demand!(count <= size, "topk: {count} elements asked of axis {axis} of size {size}");
         let indices = self.argsort(axis, largest).narrow(axis, 0, count);
         (self.gather_checked(index, &indices), indices)
     }

@@ -1,6 +1,7 @@
 //! Covariances, medians and quantiles, the most frequent elements, and slopes of sampled functions.
 
 use super::elementwise::Operand;
+use crate::called::{Called, demand};
 use crate::{DType, Shape, Tensor, shape_rules};
 
 /// Between which neighbours a quantile lies, and where.
@@ -65,7 +66,7 @@ impl Tensor {
         let [variables, observations] = [rows.size(0), rows.size(1)];
         for weights in [&options.frequencies, &options.importances].into_iter().flatten() {
             let shape = weights.shape();
-            assert!(
+            demand!(
                 weights.count() == observations && shape.rank() <= 1,
                 "cov: weights {shape} for {observations} observations"
             );
@@ -128,7 +129,7 @@ impl Tensor {
     fn variables(&self, op: &str) -> Tensor {
         self.require_float(op);
         let rank = self.rank();
-        assert!(rank <= 2, "{op}: needs variables [V, N], not shape {}", self.shape());
+        demand!(rank <= 2, "{op}: needs variables [V, N], not shape {}", self.shape());
         let x = self.wide();
         if rank == 2 { x } else { x.reshape_to([1, self.count()].into()) }
     }
@@ -140,7 +141,8 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn nanmedian(&self, axis: isize) -> (Tensor, Tensor) {
-        assert!(self.size(axis) > 0, "nanmedian: axis {axis} has no elements");
+        let _called = Called::op("nanmedian");
+        demand!(self.size(axis) > 0, "nanmedian: axis {axis} has no elements");
         let order = self.argsort(axis, false);
         // NaN come last.
         let count = self.is_nan().logical_not().cast(DType::I32).sum_keepdim(axis);
@@ -193,15 +195,16 @@ impl Tensor {
     #[track_caller]
     fn quantiles_at(
         &self,
-        op: &str,
+        op: &'static str,
         q: Vec<Operand>,
         axis: isize,
         interpolation: Interpolation,
         without_nan: bool,
     ) -> Tensor {
+        let _called = Called::op(op);
         self.require_float(op);
         let size = self.size(axis);
-        assert!(size > 0, "{op}: axis {axis} has no elements");
+        demand!(size > 0, "{op}: axis {axis} has no elements");
         let sorted = self.wide().movedim(axis, -1).sort(-1, false).0;
         let greatest = sorted.narrow(-1, size - 1, 1).squeeze(-1).unsqueeze(0);
         let last = match without_nan {
@@ -253,8 +256,9 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn mode(&self, axis: isize) -> (Tensor, Tensor) {
+        let _called = Called::op("mode");
         let size = self.size(axis);
-        assert!(size > 0, "mode: axis {axis} has no elements");
+        demand!(size > 0, "mode: axis {axis} has no elements");
         let (sorted, order) = self.detach().sort(axis, false);
         let place = Tensor::iota(*self.shape(), axis, self.device());
         let before = sorted.narrow(axis, 0, size - 1);
@@ -278,10 +282,11 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn gradient(&self, axis: isize, spacing: impl Into<Operand>, edge_order: usize) -> Tensor {
+        let _called = Called::op("gradient");
         self.require_float("gradient");
         let size = self.size(axis);
-        assert!(matches!(edge_order, 1 | 2), "gradient: edge order {edge_order} is not 1 or 2");
-        assert!(
+        demand!(matches!(edge_order, 1 | 2), "gradient: edge order {edge_order} is not 1 or 2");
+        demand!(
             size > edge_order,
             "gradient: {size} elements along axis {axis}; edge order {edge_order} needs {}",
             edge_order + 1
@@ -327,7 +332,7 @@ impl Tensor {
                 distance.cast(dtype).expand_to(line)
             }
             Operand::Tensor(points) => {
-                assert!(
+                demand!(
                     points.shape()[..] == [size],
                     "gradient: coordinates {} of {size} elements along axis {axis}",
                     points.shape()
@@ -344,7 +349,7 @@ impl Tensor {
 #[track_caller]
 fn numbers(op: &str, q: &[f64]) -> Vec<Operand> {
     for q in q {
-        assert!((0.0..=1.0).contains(q), "{op}: {q} is not between 0 and 1");
+        demand!((0.0..=1.0).contains(q), "{op}: {q} is not between 0 and 1");
     }
     q.iter().map(|&q| Operand::from(q)).collect()
 }
@@ -353,7 +358,7 @@ fn numbers(op: &str, q: &[f64]) -> Vec<Operand> {
 #[track_caller]
 fn computed(op: &str, q: &Tensor) -> Vec<Operand> {
     q.require_float(op);
-    assert!(q.rank() == 1, "{op}: the parts are a line [Q], not {}", q.shape());
+    demand!(q.rank() == 1, "{op}: the parts are a line [Q], not {}", q.shape());
     let q = q.wide().clamp(0.0, 1.0);
     (0..q.count()).map(|index| Operand::from(q.index(0, index as isize))).collect()
 }

@@ -6,6 +6,7 @@
 //!
 //! Letters: N batch, C channels, D, H and W (or L) sizes, K elements of a window, L number of windows.
 
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::op::Window;
 use crate::ops::per_axis::{Padding, PerAxis};
@@ -57,7 +58,7 @@ impl<const N: usize> UnfoldOptions<N> {
 
     #[track_caller]
     fn window(&self, op: &str, shape: &Shape) -> Window {
-        assert!((1..=3).contains(&N), "{op}: windows of {N} axes; there are those of one to three");
+        demand!((1..=3).contains(&N), "{op}: windows of {N} axes; there are those of one to three");
         let place = Covering {
             kernel: self.kernel,
             stride: self.stride,
@@ -78,6 +79,7 @@ impl Tensor {
     #[must_use]
     pub fn unfold<const N: usize>(&self, options: &UnfoldOptions<N>) -> Tensor {
         const OP: &str = "unfold";
+        let _called = Called::op(OP);
         let window = options.window(OP, self.shape());
         let shape = windows::pooling(OP, self.shape(), &window).or_fail();
         let around = options.padding.added().map(|[before, after]| (before, after));
@@ -101,10 +103,12 @@ impl Tensor {
     #[must_use]
     pub fn fold<const N: usize>(&self, output: [usize; N], options: &UnfoldOptions<N>) -> Tensor {
         const OP: &str = "fold";
+        let _called = Called::op(OP);
         let from = *self.shape();
         structured::rank(OP, "columns [N, C K, L]", &from, 3).or_fail();
         let result =
             |channels: usize| -> Shape { [from[0], channels].into_iter().chain(output).collect() };
+        crate::shape_rules::addressable(OP, &result(from[1])).or_fail();
         let window = options.window(OP, &result(1));
         let shape = windows::pooling(OP, &result(1), &window).or_fail();
         let taps = window
@@ -114,7 +118,7 @@ impl Tensor {
             .ok_or_else(|| too_large(OP, format_args!("windows of {:?}", options.kernel)))
             .or_fail();
         let count: usize = shape[2..].iter().product();
-        assert!(
+        demand!(
             from[1].is_multiple_of(taps) && from[2] == count,
             "{OP}: {from} is not [N, C x {taps}, {count}], as windows of {:?} over {output:?} are",
             options.kernel
@@ -146,12 +150,17 @@ struct Taps {
 
 impl Taps {
     fn new(window: &Window, axis: usize, count: usize) -> Taps {
-        Taps {
+        let mut taps = Taps {
             kernel: window.kernel[axis],
             stride: window.stride[axis],
             dilation: window.dilation[axis],
             count,
+        };
+        // To a single window no other is at a distance, however large it is.
+        if count == 1 {
+            taps.stride = taps.extent();
         }
+        taps
     }
 
     /// Elements from the first to the last of a window.

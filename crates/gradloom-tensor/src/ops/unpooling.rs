@@ -1,5 +1,6 @@
 //! Unpooling: values go back to the places that maximum pooling took them from.
 
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::ops::pooling::PoolOptions;
 use crate::shape_rules::{self, windows};
@@ -49,11 +50,11 @@ fn unpool<const N: usize>(
     let sizes = windows::sizes::<N>(op, &shape).or_fail();
     shape_rules::number(op, values.dtype()).or_fail();
     let other = indices.shape();
-    assert!(shape == *other, "{op}: values {shape} and indices {other} must have one shape");
+    demand!(shape == *other, "{op}: values {shape} and indices {other} must have one shape");
     let usual = usual_sizes(op, sizes, options);
     let output = output.unwrap_or(usual);
     let near = |axis: usize| output[axis].abs_diff(usual[axis]) < options.stride[axis].max(1);
-    assert!(
+    demand!(
         (0..N).all(near),
         "{op}: output {output:?} is not within one stride {:?} of {usual:?}",
         options.stride
@@ -83,7 +84,7 @@ fn usual_sizes<const N: usize>(
         let padding: i128 = options.padding.0[axis].iter().map(|&size| size as i128).sum();
         let size = between + options.kernel[axis] as i128 - padding;
         usize::try_from(size).unwrap_or_else(|_| {
-            panic!("{op}: {options:?} leaves nothing of {sizes:?}");
+            Called::fail(format_args!("{op}: {options:?} leaves nothing of {sizes:?}"));
         })
     })
 }

@@ -3,6 +3,7 @@
 //! A reshape of a reshape stays two nodes: a gradient may be asked at the inner one. Planners see
 //! through both.
 
+use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::op::{Axes, Op, Permutation};
 use crate::shape::RANK_MAX;
@@ -84,7 +85,7 @@ impl Tensor {
         }
         let first = self.axis("flatten", from);
         let last = self.axis("flatten", to);
-        assert!(first <= last, "flatten: axis {from} comes after axis {to} in {}", self.shape());
+        demand!(first <= last, "flatten: axis {from} comes after axis {to} in {}", self.shape());
         let shape = self.shape();
         let middle = shape[first..=last].iter().product();
         let sizes = shape[..first].iter().copied().chain([middle]);
@@ -100,7 +101,7 @@ impl Tensor {
     pub fn squeeze(&self, axis: isize) -> Tensor {
         let index = self.axis("squeeze", axis);
         let shape = self.shape();
-        assert!(
+        demand!(
             shape[index] == 1,
             "squeeze: axis {axis} of {shape} has size {}, not 1",
             shape[index]
@@ -148,7 +149,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn t(&self) -> Tensor {
-        assert!(self.rank() == 2, "t: needs a matrix, got shape {}; use `transpose`", self.shape());
+        demand!(self.rank() == 2, "t: needs a matrix, got shape {}; use `transpose`", self.shape());
         self.permute(&[1, 0])
     }
 
@@ -158,6 +159,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Tensor {
+        let _called = Called::op("broadcast_to");
         let shape = shape.into();
         shape_rules::broadcast_to("broadcast_to", self.shape(), &shape).or_fail();
         self.expand_to(shape)
@@ -200,6 +202,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn pad_value(&self, padding: &[(usize, usize)], value: impl Into<Scalar>) -> Tensor {
+        let _called = Called::op("pad_value");
         let padded = self.pad(padding);
         if padded.shape() == self.shape() {
             return padded;
@@ -231,7 +234,8 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn repeat(&self, counts: &[usize]) -> Tensor {
-        assert!(
+        let _called = Called::op("repeat");
+        demand!(
             counts.len() >= self.rank(),
             "repeat: {} counts for shape {}; give at least one per axis",
             counts.len(),
@@ -249,7 +253,7 @@ impl Tensor {
             let inner: usize = shape[axis..].iter().product();
             let repeated = Shape::new(&shape);
             shape[axis] = shape[axis].saturating_mul(count);
-            assert!(
+            demand!(
                 Shape::new(&shape).is_addressable(),
                 "repeat: {counts:?} times shape {repeated} has more elements than memory has addresses"
             );

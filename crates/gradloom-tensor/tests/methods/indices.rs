@@ -48,8 +48,8 @@ fn scatters_that_do_not_fit() {
     let ints = index(&[4, 3]);
     assert_eq!(ints.scatter(0, &index(&[2, 3]), 7).dtype(), DType::I32);
     assert_eq!(ints.index_add(0, &index(&[2]), &index(&[2, 3]), -2.0).dtype(), DType::I32);
-    refused("full: 0.5", || ints.index_add(0, &index(&[2]), &index(&[2, 3]), 0.5));
-    refused("masked_fill: 0.5", || ints.scatter(0, &index(&[2, 3]), 0.5));
+    refused("index_add: 0.5", || ints.index_add(0, &index(&[2]), &index(&[2, 3]), 0.5));
+    refused("scatter: 0.5", || ints.scatter(0, &index(&[2, 3]), 0.5));
     refused("index_copy: ", || x.index_copy(0, &index(&[2]), &index(&[2, 3])));
     refused("index_by: 3 indices", || x.index_by(&[None, None, Some(&index(&[2]))]));
     refused("index_by: ", || x.index_by(&[Some(&float(&[2]))]));
@@ -149,7 +149,7 @@ fn steps_windows_and_sizes_that_no_number_counts() {
         plane.fractional_max_pool2d([1, 1], [usize::MAX, 1], &draws)
     });
     refused("histc: ", || x.histc(usize::MAX, 0.0, 1.0));
-    refused("histogramdd: ", || x.histogram(usize::MAX, None, false));
+    refused("histogram: ", || x.histogram(usize::MAX, None, false));
     let line = leaf(&[1, 1, 4], DType::F32, &on);
     for mode in [Interpolation::Nearest, Interpolation::Linear, Interpolation::Area] {
         let options = InterpolateOptions::new(mode);

@@ -18,6 +18,7 @@ mod narrow;
 mod optional;
 mod programs;
 mod random_graphs;
+mod refused_values;
 mod regressions;
 mod sums;
 mod table;

@@ -289,7 +289,7 @@ fn what_does_not_fit_is_refused_by_name() {
     begins("histc", message(|| x.histc(2, 1.0, 0.0)));
     begins("histogram", message(|| x.histogram(2, Some(&x.index(0, 0)), false)));
     begins("histogramdd", message(|| x.histogramdd(&[Bins::Count(2)], None, false)));
-    begins("histogramdd", message(|| x.histogram(&x, None, false)));
+    begins("histogram", message(|| x.histogram(&x, None, false)));
     begins("multinomial", message(|| x.multinomial(Key::new(1), 4, false)));
     begins("multinomial", message(|| none.multinomial(Key::new(1), 0, true)));
     begins("geometric", message(|| Tensor::geometric(Key::new(1), 0.0, 2, &device)));

@@ -50,8 +50,12 @@ impl Tensor {
     #[track_caller]
     pub(super) fn truncated_quotient(&self, other: Operand) -> Tensor {
         let (lhs, rhs) = self.meet_as_numbers("trunc_divide", other);
-        let quotient = Tensor::binary_node(Binary::Div, lhs, rhs);
-        if quotient.dtype().is_float() { quotient.trunc() } else { quotient }
+        if !lhs.dtype().is_float() {
+            return Tensor::binary_node(Binary::Div, lhs, rhs);
+        }
+        // A quotient of halves that was rounded up to a whole number would keep it.
+        let dtype = lhs.dtype();
+        Tensor::binary_node(Binary::Div, lhs.wide(), rhs.wide()).trunc().cast(dtype)
     }
 
     /// See [`Tensor::floor_divide`].

@@ -5,6 +5,7 @@
 
 use super::operand::beside;
 use super::{Operand, fit};
+use crate::called::Called;
 use crate::error::OrFail;
 use crate::op::{Binary, Op};
 use crate::promotion::{Typed, result_type};
@@ -51,6 +52,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn square(&self) -> Tensor {
+        let _called = Called::op("square");
         self.mul(self)
     }
 
@@ -149,6 +151,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn clamp(&self, low: impl Into<Operand>, high: impl Into<Operand>) -> Tensor {
+        let _called = Called::op("clamp");
         let raised = match low.into() {
             low @ Operand::Scalar(scalar) if !scalar.as_f64().is_nan() => {
                 let (x, low) = self.meet_as_numbers("clamp", low);
@@ -169,6 +172,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn lerp(&self, end: &Tensor, weight: impl Into<Operand>) -> Tensor {
+        let _called = Called::op("lerp");
         self.require_float("lerp");
         let weight = weight.into();
         for dtype in [Some(end.dtype()), weight.dtype()].into_iter().flatten() {

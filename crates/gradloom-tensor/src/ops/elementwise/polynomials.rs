@@ -3,6 +3,7 @@
 //! Derivatives follow from the recurrence. It is stable where the polynomials are used, between the ends of
 //! their interval; far outside of it the powers of x grow.
 
+use crate::called::demand;
 use crate::error::OrFail;
 use crate::{DType, Tensor, shape_rules};
 
@@ -57,7 +58,10 @@ impl Family {
 impl Tensor {
     #[track_caller]
     fn polynomial(&self, op: &str, family: Family, degree: Degree) -> Tensor {
+        const DEGREE_MAX: usize = 4096;
         self.require_float(op);
+        let (Degree::All(most) | Degree::Each { most, .. }) = &degree;
+        demand!(*most <= DEGREE_MAX, "{op}: degree {most} is above {DEGREE_MAX}");
         let (most, degrees) = match degree {
             Degree::All(degree) => (degree, None),
             Degree::Each { degrees, most } => {
@@ -102,6 +106,7 @@ macro_rules! polynomials {
             $($(#[$doc])*
             ///
             /// The degree is a number, or a tensor and the highest degree in it, which broadcast; floats only.
+            /// Panics if it is above 4096: there is a step for each.
             #[doc = concat!("PyTorch: `special.", $torch, "`, which takes the degree as a tensor.")]
             #[track_caller]
             #[must_use]

@@ -1,6 +1,7 @@
 //! Special functions composed of the table's.
 
 use super::Operand;
+use crate::called::{Called, demand};
 use crate::{DType, Tensor};
 use std::f64::consts::{FRAC_1_SQRT_2, LN_2, PI, SQRT_2};
 
@@ -19,12 +20,23 @@ fn slopes_of_cotangent(n: usize) -> Vec<f64> {
     polynomial
 }
 
+/// A number, or infinity where the dtype of a tensor does not hold it.
+#[track_caller]
+fn held(number: f64, like: &Tensor) -> Tensor {
+    let beyond = like.dtype() != DType::F64 && (number as f32).is_infinite();
+    like.constant_like(if beyond { f64::INFINITY * number.signum() } else { number })
+}
+
 impl Tensor {
     /// The derivative of order `n` of [`Tensor::digamma`]; floats only. PyTorch: `polygamma`.
+    ///
+    /// Panics if the order is above 100, whose factors no number holds.
     #[track_caller]
     #[must_use]
     pub fn polygamma(&self, n: usize) -> Tensor {
+        const ORDER_MAX: usize = 100;
         self.require_float("polygamma");
+        demand!(n <= ORDER_MAX, "polygamma: order {n} is above {ORDER_MAX}");
         match n {
             0 => self.digamma(),
             1 => self.trigamma(),
@@ -43,8 +55,11 @@ impl Tensor {
         let angle = safe.times(PI);
         let cotangent = angle.cos().div(angle.sin());
         let slopes = slopes_of_cotangent(n);
-        let last = self.constant_like(slopes[slopes.len() - 1]);
-        let slope = slopes.iter().rev().skip(1).fold(last, |sum, &c| sum.mul(&cotangent).plus(c));
+        // Its factors are beyond f32 before their quotients are.
+        let factor = slopes[slopes.len() - 1];
+        let one = self.constant_like(1.0);
+        let terms = slopes.iter().rev().skip(1).map(|slope| slope / factor);
+        let slope = terms.fold(one, |sum, c| sum.mul(&cotangent).plus(c)).mul(held(factor, self));
         below.select(value.times(-sign).sub(slope), value)
     }
 
@@ -52,10 +67,10 @@ impl Tensor {
     /// Euler-Maclaurin sum of the rest.
     fn hurwitz(&self, n: usize) -> Tensor {
         const TERMS: usize = 6;
-        let factorial = (1..=n).map(|k| k as f64).product::<f64>();
+        // With the factorial in it factor by factor, which alone is soon beyond f32.
         let power = |z: &Tensor| {
             let inverse = z.reciprocal();
-            (0..n).fold(inverse.clone(), |power, _| power.mul(&inverse))
+            (1..=n).fold(inverse.clone(), |power, k| power.mul(inverse.times(k as f64)))
         };
         let head = (0..TERMS).map(|k| power(&self.plus(k as f64)));
         let head = head.reduce(|sum, term| sum.add(term)).expect("TERMS is not zero");
@@ -68,20 +83,34 @@ impl Tensor {
         let square = inverse.square();
         let bends = square.times(third).plus(second).mul(&square).plus(first).mul(&inverse);
         let tail = z.times(1.0 / (s - 1.0)).add(bends.plus(0.5)).mul(power(&z));
-        head.add(tail).times(factorial)
+        head.add(tail)
     }
 
     /// Logarithm of the gamma function of `p` by `p` matrices; floats above `(p - 1) / 2` only. PyTorch:
     /// `mvlgamma`.
+    ///
+    /// Panics if `p` is 0 or more than i32 counts.
     #[track_caller]
     #[must_use]
     pub fn mvlgamma(&self, p: usize) -> Tensor {
+        let _called = Called::op("mvlgamma");
         self.require_float("mvlgamma");
+        demand!(p > 0, "mvlgamma: matrices of 0 rows; p is at least 1");
         let x = self.wide();
         let count = p as f64;
-        let terms = (0..p).map(|k| x.plus(-0.5 * k as f64).lgamma());
-        let start = x.constant_like(count * (count - 1.0) / 4.0 * PI.ln());
-        terms.fold(start, |sum, term| sum.add(term)).cast(self.dtype())
+        let start = count * (count - 1.0) / 4.0 * PI.ln();
+        let sum = match p {
+            // Short sums are no reduction.
+            0..=8 => {
+                let terms = (0..p).map(|k| x.plus(-0.5 * k as f64).lgamma());
+                terms.fold(x.constant_like(0.0), |sum, term| sum.add(term))
+            }
+            _ => {
+                let below = Tensor::arange(p, self.device()).cast(x.dtype()).times(-0.5);
+                x.unsqueeze(-1).add(below).lgamma().sum(-1)
+            }
+        };
+        sum.plus(start).cast(self.dtype())
     }
 
     /// Share of a standard normal distribution below x; floats only. PyTorch: `special.ndtr`.
