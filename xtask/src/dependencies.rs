@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gradloom-fft", &["gradloom-tensor"]),
     ("gradloom-linalg", &["gradloom-tensor"]),
     ("gradloom-macros", &[]),
+    ("gradloom-metrics", &["gradloom-error"]),
     ("gradloom-weights", &["gradloom-tensor"]),
     ("gradloom-text", &["gradloom-error"]),
     (
@@ -42,6 +43,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "gradloom-data",
             "gradloom-fft",
             "gradloom-linalg",
+            "gradloom-metrics",
             "gradloom-nn",
             "gradloom-tensor",
             "gradloom-text",

@@ -28,7 +28,6 @@ pub mod lora;
 pub mod optimizers;
 
 mod check;
-pub mod metrics;
 mod plateau;
 mod quantize;
 mod schedule;

@@ -16,6 +16,7 @@ pub use gradloom_data as data;
 pub use gradloom_fft as fft;
 #[cfg(feature = "linalg")]
 pub use gradloom_linalg as linalg;
+pub use gradloom_metrics as metrics;
 pub use gradloom_nn as nn;
 pub use gradloom_tensor::*;
 #[cfg(feature = "text")]
