@@ -33,6 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "gradloom-weights",
         ],
     ),
+    ("gradloom-track", &["gradloom-metrics", "gradloom-nn", "gradloom-tensor"]),
     ("gradloom-data", &["gradloom-tensor"]),
     ("gradloom-testkit", &["gradloom-autodiff", "gradloom-tensor"]),
     (
@@ -47,6 +48,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "gradloom-nn",
             "gradloom-tensor",
             "gradloom-text",
+            "gradloom-track",
             "gradloom-weights",
             "gradloom-wgpu",
             "gradloom-zoo",

@@ -21,6 +21,8 @@ pub use gradloom_nn as nn;
 pub use gradloom_tensor::*;
 #[cfg(feature = "text")]
 pub use gradloom_text as text;
+#[cfg(feature = "track")]
+pub use gradloom_track as track;
 pub use gradloom_weights as weights;
 pub use gradloom_zoo as zoo;
 
