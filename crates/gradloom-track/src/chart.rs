@@ -87,29 +87,29 @@ pub(crate) fn svg(curve: &Curve) -> String {
     );
     for &tick in &x.ticks {
         let (at, label) = (x.place(tick, LEFT, RIGHT), x.label(tick));
-        let _ = write!(
+        let _ = writeln!(
             svg,
             "<path class=\"grid\" d=\"M{at:.1} {TOP}V{BOTTOM}\"/>\
-             <text x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{label}</text>\n",
+             <text x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{label}</text>",
             BOTTOM + 16.0
         );
     }
     for &tick in &y.ticks {
         let (at, label) = (y.place(tick, BOTTOM, TOP), y.label(tick));
-        let _ = write!(
+        let _ = writeln!(
             svg,
             "<path class=\"grid\" d=\"M{LEFT} {at:.1}H{RIGHT}\"/>\
-             <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>\n",
+             <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>",
             LEFT - 6.0,
             at + 4.0
         );
     }
     let (middle, centre) = ((LEFT + RIGHT) / 2.0, (TOP + BOTTOM) / 2.0);
-    let _ = write!(
+    let _ = writeln!(
         svg,
         "<path class=\"axis\" d=\"M{LEFT} {TOP}V{BOTTOM}H{RIGHT}\"/>\
          <text x=\"{middle}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\
-         <text transform=\"translate(16 {centre}) rotate(-90)\" text-anchor=\"middle\">{}</text>\n",
+         <text transform=\"translate(16 {centre}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
         BOTTOM + 34.0,
         escaped(&curve.x),
         escaped(&curve.y)
@@ -119,10 +119,10 @@ pub(crate) fn svg(curve: &Curve) -> String {
         line(&mut svg, points, &x, &y, colour);
         let at = LEFT + 150.0 * (index % 3) as f64;
         let row = 14.0 + 14.0 * (index / 3) as f64;
-        let _ = write!(
+        let _ = writeln!(
             svg,
             "<path d=\"M{at} {row}h22\" stroke=\"{colour}\" stroke-width=\"2\"/>\
-             <text x=\"{:.1}\" y=\"{:.1}\">{}</text>\n",
+             <text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
             at + 28.0,
             row + 4.0,
             escaped(name)
@@ -141,14 +141,14 @@ fn line(svg: &mut String, points: &[(f64, f64)], x: &Axis, y: &Axis, colour: &st
         if let [point] = part {
             let (x, y) = at(point);
             let _ =
-                write!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{colour}\"/>\n");
+                writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{colour}\"/>");
             continue;
         }
         let path: Vec<String> =
             part.iter().map(|point| format!("{:.1} {:.1}", at(point).0, at(point).1)).collect();
-        let _ = write!(
+        let _ = writeln!(
             svg,
-            "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>\n",
+            "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>",
             path.join(" ")
         );
     }

@@ -126,8 +126,8 @@ impl Tracker for JsonLines {
 /// # Errors
 /// If the file cannot be read, or a line is no JSON object.
 pub fn read_json_lines(path: impl AsRef<Path>) -> Result<Vec<Value>> {
-    let path = path.as_ref().display().to_string();
-    let text = std::fs::read(&path).map_err(|error| Error::from(error).context(path.clone()))?;
+    let name = path.as_ref().display().to_string();
+    let text = std::fs::read(path).map_err(|error| Error::from(error).context(name.clone()))?;
     let end = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |place| place + 1);
     let lines = text[..end].split(|&byte| byte == b'\n').enumerate();
     let lines = lines.filter(|(_, line)| !line.is_empty());
@@ -135,7 +135,7 @@ pub fn read_json_lines(path: impl AsRef<Path>) -> Result<Vec<Value>> {
         Ok(object) if object.is_object() => Ok(object),
         _ => Err(Error::new(
             ErrorKind::Malformed,
-            format!("{path}: line {} is no JSON object", index + 1),
+            format!("{name}: line {} is no JSON object", index + 1),
         )),
     };
     lines.map(read).collect()

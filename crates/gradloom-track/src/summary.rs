@@ -125,6 +125,11 @@ impl Summary {
             parameter_bytes: all.map(|size| size.bytes).sum(),
         }
     }
+
+    /// The table as Markdown that keeps its lines: for [`Tracker::text`](crate::Tracker::text).
+    pub fn markdown(&self) -> String {
+        self.to_string().lines().map(|line| format!("    {line}\n")).collect()
+    }
 }
 
 /// How often a parameter meets an input.

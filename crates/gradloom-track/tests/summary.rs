@@ -279,7 +279,9 @@ fn five_nets_are_summed_up_as_torchinfo_does() {
 fn the_table_names_layers_shapes_and_sums() {
     let (device, mut init) = parts();
     let net = Perceptron::new(&mut init);
-    let table = summary(&net, &Tensor::zeros([5, 20], DType::F32, &device)).to_string();
+    let told = summary(&net, &Tensor::zeros([5, 20], DType::F32, &device));
+    let table = told.to_string();
+    assert_eq!(told.markdown().replace("\n    ", "\n").trim_start(), format!("{table}\n"));
     let lines: Vec<&str> = table.lines().collect();
     assert!(lines[2].starts_with("Linear (inner)") && lines[2].contains("(640)"), "{table}");
     assert!(lines[4].contains("(again)") && lines[4].contains("[5, 32]"), "{table}");

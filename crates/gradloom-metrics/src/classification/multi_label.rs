@@ -90,7 +90,7 @@ impl MultiLabel {
     pub fn update<A: Label, P: Label>(&mut self, actual: &[A], predicted: &[P]) -> Result<()> {
         let (name, labels) = ("multi-label", self.counts.len());
         same_length(name, ("true entries", actual.len()), ("predicted", predicted.len()))?;
-        if actual.len() % labels != 0 {
+        if !actual.len().is_multiple_of(labels) {
             let len = actual.len();
             return Err(Error::invalid(format!(
                 "{name}: {len} entries are no whole number of samples of {labels} labels"

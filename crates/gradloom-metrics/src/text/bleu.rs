@@ -103,10 +103,12 @@ impl Bleu {
     /// The figures of the counts; all 0 if nothing is shared.
     fn report(&self) -> BleuReport {
         let (len, reference_len) = (self.len as f64, self.reference_len as f64);
-        let brevity_penalty = match () {
-            () if self.len >= self.reference_len => 1.0,
-            () if self.len == 0 => 0.0,
-            () => (1.0 - reference_len / len).exp(),
+        let brevity_penalty = if self.len >= self.reference_len {
+            1.0
+        } else if self.len == 0 {
+            0.0
+        } else {
+            (1.0 - reference_len / len).exp()
         };
         let mut report = BleuReport {
             score: 0.0,

@@ -158,7 +158,7 @@ fn text(bytes: &[u8]) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::super::{Content, Histogram, Value, encode, framed};
-    use super::read_events;
+    use super::{read_event, read_events, records};
 
     /// Written by TensorBoard's own classes, see `make_events.py`.
     const GOLDEN: &[u8] = include_bytes!("../../tests/golden.tfevents");
@@ -207,6 +207,25 @@ mod tests {
             changed[place] ^= 1;
             assert!(read_events(&changed).unwrap_err().is_malformed(), "byte {place}");
         }
+    }
+
+    #[test]
+    fn damaged_events_are_events_or_errors() {
+        let (mut read, mut refused) = (0, 0);
+        for event in records(GOLDEN).unwrap() {
+            for place in 0..event.len() {
+                for byte in 0..=u8::MAX {
+                    let mut damaged = event.to_vec();
+                    damaged[place] = byte;
+                    match read_event(&damaged) {
+                        Ok(_) => read += 1,
+                        Err(error) => refused += u32::from(error.is_malformed()),
+                    }
+                }
+                drop(read_event(&event[..place]));
+            }
+        }
+        assert!(read > 10_000 && refused > 10_000, "{read} read, {refused} refused");
     }
 
     #[test]
