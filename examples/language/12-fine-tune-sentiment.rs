@@ -14,9 +14,9 @@ use std::time::Instant;
 use examples::options::{Options, Program};
 use examples::{Failure, picture};
 use gradloom::data::text::{LengthGroups, TokenBatch};
+use gradloom::metrics::ConfusionMatrix;
 use gradloom::nn::layers::{Dropout, Linear};
 use gradloom::nn::lora::Lora;
-use gradloom::nn::metrics::ConfusionMatrix;
 use gradloom::nn::optimizers::layer_wise_rates;
 use gradloom::prelude::*;
 use gradloom::text::{EncodeOptions, Tokenizer};
@@ -153,7 +153,7 @@ fn main() -> Result<(), Failure> {
     println!(
         "test accuracy {:.2}%, F1 of positive {:.4}, mean F1 {:.4}",
         100.0 * confusion.accuracy(),
-        confusion.class(1).f1,
+        confusion.class(1).f,
         confusion.macro_f1()
     );
     Ok(())
@@ -219,7 +219,7 @@ fn measure(
     for batch in LengthGroups::new(LENGTHS, batch_size).batches(&samples.lengths(), None) {
         let input = samples.input(&batch.texts, batch_size, batch.length, device)?;
         let predicted = model.forward(&input, &mut Context::eval()).argmax(-1).to_vec::<i32>()?;
-        confusion.add(&samples.classes(&batch.texts), &predicted[..batch.texts.len()]);
+        confusion.update(&samples.classes(&batch.texts), &predicted[..batch.texts.len()])?;
     }
     Ok(confusion)
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use gradloom::data::transform::Transform;
 use gradloom::data::{Dataset, Image, Labelled, Loader};
-use gradloom::nn::metrics::ConfusionMatrix;
+use gradloom::metrics::ConfusionMatrix;
 use gradloom::prelude::*;
 use gradloom::train::metrics::Accuracy;
 use gradloom::train::{Callback, Run};
@@ -132,7 +132,7 @@ where
         let (confidence, predicted) = (probabilities.max(-1), probabilities.argmax(-1));
         eval([&confidence, &predicted])?;
         let (actual, predicted) = (labels.to_vec::<i32>()?, predicted.to_vec::<i32>()?);
-        confusion.add(&actual, &predicted);
+        confusion.update(&actual, &predicted)?;
         size = [batch.shape[1], batch.shape[2], batch.shape[3]];
         let pixels: usize = size.iter().product();
         for (index, confidence) in confidence.to_vec::<f32>()?.into_iter().enumerate() {

@@ -1,6 +1,6 @@
 //! [`Evaluation`]: what measuring a classifier of images found.
 
-use gradloom::nn::metrics::ConfusionMatrix;
+use gradloom::metrics::ConfusionMatrix;
 
 /// A sample that the model got wrong.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use gradloom::nn::metrics::ConfusionMatrix;
+use gradloom::metrics::ConfusionMatrix;
 
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};

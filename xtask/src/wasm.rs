@@ -16,7 +16,7 @@ const STEPS: &str = "10";
 const TOLERANCE: f64 = 1e-5;
 
 /// The crates that a browser may use. Ops on the host and threads come with them, mapped files do not.
-const CRATES: [&str; 14] = [
+const CRATES: [&str; 15] = [
     "gradloom-tensor",
     "gradloom-plan",
     "gradloom-cpu",
@@ -26,6 +26,7 @@ const CRATES: [&str; 14] = [
     "gradloom-fft",
     "gradloom-linalg",
     "gradloom-weights",
+    "gradloom-metrics",
     "gradloom-nn",
     "gradloom-text",
     "gradloom-zoo",

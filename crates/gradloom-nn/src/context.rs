@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::layer_runs::{self, LayerRun, Run};
 use crate::{Module, ModuleExt, Parameter, Path};
 use gradloom_tensor::{Key, Tensor};
 
@@ -47,6 +48,7 @@ pub struct Context {
     taps: Vec<(String, Tensor)>,
     patch: Option<Patch>,
     path: Path,
+    runs: Option<Vec<Run>>,
 }
 
 impl Context {
@@ -71,6 +73,7 @@ impl Context {
             taps: Vec::new(),
             patch: None,
             path: Path::root(),
+            runs: None,
         }
     }
 
@@ -178,6 +181,41 @@ impl Context {
             );
         }
         count
+    }
+
+    /// Notes which layers run from now on, for [`layer_runs`](Context::layer_runs).
+    #[must_use]
+    pub fn with_layer_runs(mut self) -> Self {
+        self.runs = Some(Vec::new());
+        self
+    }
+
+    /// Notes that a layer has run. Layers of your own that hold parameters themselves call it with their
+    /// output; it costs nothing unless [`with_layer_runs`](Context::with_layer_runs) asked.
+    pub fn ran(&mut self, kind: &'static str, layer: &(impl Module + ?Sized), output: &Tensor) {
+        if let Some(runs) = &mut self.runs {
+            runs.push(Run::new(kind, layer, output));
+        }
+    }
+
+    /// The layers of a model that ran, in their order; one that ran twice is there twice. Layers without
+    /// weights and layers of other models are not.
+    ///
+    /// ```
+    /// use gradloom_nn::layers::Linear;
+    /// use gradloom_nn::{Context, Init, Layer};
+    /// use gradloom_tensor::{DType, Key, Tensor};
+    ///
+    /// # let device = gradloom_testkit::reference::device();
+    /// let layer = Linear::new(3, 2, &mut Init::new(Key::new(0), &device));
+    /// let mut ctx = Context::eval().with_layer_runs();
+    /// layer.forward(&Tensor::zeros([4, 3], DType::F32, &device), &mut ctx);
+    /// let runs = ctx.layer_runs(&layer);
+    /// assert_eq!((runs[0].kind, &runs[0].output[..]), ("Linear", &[4, 2][..]));
+    /// assert_eq!(runs[0].parameters, ["weight", "bias"]);
+    /// ```
+    pub fn layer_runs(&self, model: &(impl Module + ?Sized)) -> Vec<LayerRun> {
+        layer_runs::named(self.runs.as_deref().unwrap_or_default(), model)
     }
 
     /// Collects the activations that layers show with [`tap`](Context::tap) from now on.

@@ -15,6 +15,7 @@ pub mod weights;
 mod module_ext;
 mod stateless;
 
+mod layer_runs;
 mod context;
 pub mod init;
 pub mod layers;
@@ -28,7 +29,6 @@ pub mod lora;
 pub mod optimizers;
 
 mod check;
-pub mod metrics;
 mod plateau;
 mod quantize;
 mod schedule;
@@ -39,6 +39,7 @@ pub use error::{Error, Result};
 pub use gradients::{Gradients, gradients};
 pub use gradloom_macros::Module;
 pub use init::Init;
+pub use layer_runs::LayerRun;
 pub use layers::{Activation, Layer, Sequential};
 pub use module::Module;
 pub use module_ext::ModuleExt;

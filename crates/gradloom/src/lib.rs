@@ -16,10 +16,13 @@ pub use gradloom_data as data;
 pub use gradloom_fft as fft;
 #[cfg(feature = "linalg")]
 pub use gradloom_linalg as linalg;
+pub use gradloom_metrics as metrics;
 pub use gradloom_nn as nn;
 pub use gradloom_tensor::*;
 #[cfg(feature = "text")]
 pub use gradloom_text as text;
+#[cfg(feature = "track")]
+pub use gradloom_track as track;
 #[cfg(feature = "train")]
 pub use gradloom_train as train;
 pub use gradloom_weights as weights;

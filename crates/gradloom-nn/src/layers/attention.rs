@@ -293,7 +293,9 @@ impl MultiHeadAttention {
         } else {
             (Tensor::attention(&query, &key, &value, &options), None)
         };
-        (self.out_proj.forward(&heads.transpose(1, 2).flatten(2, 3), ctx), weights)
+        let y = self.out_proj.forward(&heads.transpose(1, 2).flatten(2, 3), ctx);
+        ctx.ran("MultiheadAttention", self, &y);
+        (y, weights)
     }
 
     /// Keys that all queries see besides those that are given.

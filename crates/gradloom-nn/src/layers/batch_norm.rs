@@ -104,7 +104,9 @@ impl Layer for BatchNorm {
             }
         };
         let affine = [self.weight.as_ref(), self.bias.as_ref()];
-        normalized(wide, mean, variance, self.epsilon, affine).cast(x.dtype())
+        let y = normalized(wide, mean, variance, self.epsilon, affine).cast(x.dtype());
+        ctx.ran("BatchNorm", self, &y);
+        y
     }
 }
 
@@ -185,7 +187,9 @@ impl Layer for InstanceNorm {
             }
         };
         let affine = [self.weight.as_ref(), self.bias.as_ref()];
-        normalized(wide, mean, variance, self.epsilon, affine).cast(x.dtype())
+        let y = normalized(wide, mean, variance, self.epsilon, affine).cast(x.dtype());
+        ctx.ran("InstanceNorm", self, &y);
+        y
     }
 }
 

@@ -99,17 +99,20 @@ pub(super) fn grouped(layer: &str, inputs: usize, outputs: usize, groups: usize)
 }
 
 macro_rules! layer {
-    ($axes:literal, $method:ident) => {
+    ($axes:literal, $method:ident, $kind:literal) => {
         impl Layer for Conv<$axes> {
             #[track_caller]
-            fn forward(&self, x: &Tensor, _ctx: &mut Context) -> Tensor {
+            fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
                 let (x, options) = self.padded(x);
-                add_channel_bias(&x.$method(&self.weight, &options), self.bias.as_ref())
+                let y = x.$method(&self.weight, &options);
+                let y = add_channel_bias(&y, self.bias.as_ref());
+                ctx.ran($kind, self, &y);
+                y
             }
         }
     };
 }
 
-layer!(1, conv1d);
-layer!(2, conv2d);
-layer!(3, conv3d);
+layer!(1, conv1d, "Conv1d");
+layer!(2, conv2d, "Conv2d");
+layer!(3, conv3d, "Conv3d");

@@ -59,16 +59,19 @@ impl<const N: usize> ConvTranspose<N> {
 }
 
 macro_rules! layer {
-    ($axes:literal, $method:ident) => {
+    ($axes:literal, $method:ident, $kind:literal) => {
         impl Layer for ConvTranspose<$axes> {
             #[track_caller]
-            fn forward(&self, x: &Tensor, _ctx: &mut Context) -> Tensor {
-                add_channel_bias(&x.$method(&self.weight, &self.options), self.bias.as_ref())
+            fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
+                let y = x.$method(&self.weight, &self.options);
+                let y = add_channel_bias(&y, self.bias.as_ref());
+                ctx.ran($kind, self, &y);
+                y
             }
         }
     };
 }
 
-layer!(1, conv_transpose1d);
-layer!(2, conv_transpose2d);
-layer!(3, conv_transpose3d);
+layer!(1, conv_transpose1d, "ConvTranspose1d");
+layer!(2, conv_transpose2d, "ConvTranspose2d");
+layer!(3, conv_transpose3d, "ConvTranspose3d");

@@ -59,16 +59,17 @@ impl Layer for Embedding {
     /// # Panics
     /// If the input is no integer tensor. An index out of range fails the evaluation.
     #[track_caller]
-    fn forward(&self, x: &Tensor, _ctx: &mut Context) -> Tensor {
+    fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
         let mut rows = self.weight.embedding(x);
         if let Some(longest) = self.max_norm {
             let length = rows.wide().square().sum_keepdim(-1).sqrt();
             let factor = (longest / (length + NORM_MARGIN)).minimum(1.0).cast(rows.dtype());
             rows = &rows + (&rows * factor - &rows).detach();
         }
-        match self.padding {
-            Some(index) => x.ne(index as i32).unsqueeze(-1).select(&rows, rows.detach()),
-            None => rows,
+        if let Some(index) = self.padding {
+            rows = x.ne(index as i32).unsqueeze(-1).select(&rows, rows.detach());
         }
+        ctx.ran("Embedding", self, &rows);
+        rows
     }
 }

@@ -50,7 +50,10 @@ impl GroupNorm {
 
 impl Layer for GroupNorm {
     #[track_caller]
-    fn forward(&self, x: &Tensor, _ctx: &mut Context) -> Tensor {
-        x.group_norm(self.groups, self.weight.as_deref(), self.bias.as_deref(), self.epsilon)
+    fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
+        let y =
+            x.group_norm(self.groups, self.weight.as_deref(), self.bias.as_deref(), self.epsilon);
+        ctx.ran("GroupNorm", self, &y);
+        y
     }
 }

@@ -74,7 +74,10 @@ impl Gru {
         ctx: &mut Context,
     ) -> (Tensor, Tensor) {
         let prepare = RecurrentWeights::input_part;
-        self.stack.run_single(input, state, ctx, prepare, RecurrentWeights::gru_step)
+        let step = RecurrentWeights::gru_step;
+        let (outputs, last) = self.stack.run_single(input, state, ctx, prepare, step);
+        ctx.ran("GRU", self, &outputs);
+        (outputs, last)
     }
 }
 

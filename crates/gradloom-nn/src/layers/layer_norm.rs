@@ -50,7 +50,9 @@ impl LayerNorm {
 
 impl Layer for LayerNorm {
     #[track_caller]
-    fn forward(&self, x: &Tensor, _ctx: &mut Context) -> Tensor {
-        x.layer_norm(self.axes, self.weight.as_deref(), self.bias.as_deref(), self.epsilon)
+    fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
+        let y = x.layer_norm(self.axes, self.weight.as_deref(), self.bias.as_deref(), self.epsilon);
+        ctx.ran("LayerNorm", self, &y);
+        y
     }
 }

@@ -53,7 +53,9 @@ impl Linear {
 impl Layer for Linear {
     #[track_caller]
     fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
-        self.adapter.add_to(project(x, &self.weight, self.bias.as_deref()), x, ctx)
+        let y = self.adapter.add_to(project(x, &self.weight, self.bias.as_deref()), x, ctx);
+        ctx.ran("Linear", self, &y);
+        y
     }
 }
 

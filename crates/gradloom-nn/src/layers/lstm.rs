@@ -113,6 +113,7 @@ impl Lstm {
             RecurrentWeights::input_part_with_biases,
             RecurrentWeights::lstm_step,
         );
+        ctx.ran("LSTM", self, &outputs);
         let (hidden, cells): (Vec<Tensor>, Vec<Tensor>) =
             last.into_iter().map(|[hidden, cell]| (hidden, cell)).unzip();
         let state = LstmState { hidden: Tensor::stack(&hidden, 0), cell: Tensor::stack(&cells, 0) };

@@ -25,7 +25,9 @@ impl Layer for Prelu {
     /// # Panics
     /// If there are several slopes and not as many channels.
     #[track_caller]
-    fn forward(&self, x: &Tensor, _ctx: &mut Context) -> Tensor {
-        x.prelu(&self.weight)
+    fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
+        let y = x.prelu(&self.weight);
+        ctx.ran("PReLU", self, &y);
+        y
     }
 }

@@ -31,7 +31,9 @@ impl RmsNorm {
 
 impl Layer for RmsNorm {
     #[track_caller]
-    fn forward(&self, x: &Tensor, _ctx: &mut Context) -> Tensor {
-        x.rms_norm(Some(&self.weight), self.epsilon)
+    fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
+        let y = x.rms_norm(Some(&self.weight), self.epsilon);
+        ctx.ran("RMSNorm", self, &y);
+        y
     }
 }

@@ -95,7 +95,10 @@ impl Rnn {
         let step = |cell: &RecurrentWeights, inputs: &Tensor, hidden: &Tensor| {
             cell.rnn_step(inputs, hidden, |gates| self.nonlinearity.apply(gates))
         };
-        self.stack.run_single(input, state, ctx, RecurrentWeights::input_part_with_biases, step)
+        let prepare = RecurrentWeights::input_part_with_biases;
+        let (outputs, last) = self.stack.run_single(input, state, ctx, prepare, step);
+        ctx.ran("RNN", self, &outputs);
+        (outputs, last)
     }
 }
 
