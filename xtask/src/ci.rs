@@ -20,9 +20,10 @@ fn all() -> Result<(), String> {
     tidy::run()?;
     circles::run()?;
     dependencies::run()?;
-    step(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
     // With what is off unless asked for and has tests of its own.
-    let features = ["--features", "gradloom-train/ctrlc"];
+    let features = ["--features", "gradloom-train/ctrlc,gradloom-train/track"];
+    let clippy = ["clippy", "--workspace", "--all-targets"];
+    step(cargo().args(clippy).args(features).args(["--", "-D", "warnings"]))?;
     step(cargo().args(["test", "--workspace"]).args(features))?;
     // Always of the whole workspace: of one package alone libraries have other features, and are built again.
     step(cargo().args(["test", "--workspace", "--bench", "planning"]).args(features))?;

@@ -35,7 +35,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("gradloom-track", &["gradloom-metrics", "gradloom-nn", "gradloom-tensor"]),
     ("gradloom-data", &["gradloom-tensor"]),
-    ("gradloom-train", &["gradloom-data", "gradloom-nn", "gradloom-tensor", "gradloom-weights"]),
+    (
+        "gradloom-train",
+        &[
+            "gradloom-data",
+            "gradloom-metrics",
+            "gradloom-nn",
+            "gradloom-tensor",
+            "gradloom-track",
+            "gradloom-weights",
+        ],
+    ),
     ("gradloom-testkit", &["gradloom-autodiff", "gradloom-tensor"]),
     (
         "gradloom",

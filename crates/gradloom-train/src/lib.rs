@@ -22,6 +22,8 @@ pub mod metrics;
 mod evaluate;
 
 mod history;
+#[cfg(feature = "track")]
+mod charts;
 mod monitor;
 mod bar;
 mod progress;

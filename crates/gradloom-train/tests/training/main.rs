@@ -2,7 +2,10 @@
 
 mod callbacks;
 mod faults;
+mod figures;
 mod numbers;
 mod progress;
 mod sets;
 mod steps;
+#[cfg(feature = "track")]
+mod tracking;
