@@ -5,11 +5,13 @@
 mod csv_classifier;
 mod image_classifier;
 mod multi_label;
+mod own_gradient;
 mod regression;
+mod text_classifier;
 mod everywhere;
 
 use gradloom::data::random::RandomStream;
-use gradloom::data::{ImageDataset, TensorDataset};
+use gradloom::data::{ImageDataset, Labelled, TensorDataset};
 use gradloom::prelude::*;
 
 #[test]
@@ -98,11 +100,43 @@ fn a_regression_learns() {
 }
 
 #[test]
+fn an_lstm_reads_texts_of_many_lengths() {
+    // The word in the middle says the class; what padding holds must not count.
+    let texts = |count: usize, seed| {
+        let mut random = RandomStream::new(Key::new(seed));
+        let text = |_| {
+            let words = 2 + random.below(9) as usize;
+            let mut input: Vec<i32> = (0..words).map(|_| 3 + random.below(17) as i32).collect();
+            let label = random.below(2) as i32;
+            input[words / 2] = 1 + label;
+            Labelled { input, label }
+        };
+        (0..count).map(text).collect()
+    };
+    let device = gradloom_cpu::device();
+    let fit = text_classifier::train(texts(400, 1), texts(100, 2), &device).unwrap();
+    let accuracy = fit.history.last("val_accuracy").unwrap();
+    assert!(accuracy > 0.95, "{accuracy}");
+}
+
+#[test]
+fn a_layer_has_a_gradient_of_its_own() {
+    let device = gradloom_cpu::device();
+    let x = Tensor::new([-2.0f32, -0.5, 0.25, 3.0], &device).unwrap().tracked();
+    let y = own_gradient::Binarize.forward(&x, &mut Context::eval());
+    assert_eq!(y.to_vec::<f32>().unwrap(), [-1.0, -1.0, 1.0, 1.0]);
+    let [slope] = &grad(&(y * 3.0).sum(..), &[&x])[..] else { panic!("one operand") };
+    assert_eq!(slope.to_vec::<f32>().unwrap(), [0.0, 3.0, 3.0, 0.0]);
+}
+
+#[test]
 fn the_programs_have_at_most_a_fifth_more_lines_than_in_pytorch() {
     // Lines of the same programs in PyTorch, without blank lines and comments, which a user wrote from its documentation.
     let programs = [
         (include_str!("csv_classifier.rs"), 41),
         (include_str!("image_classifier.rs"), 23),
+        (include_str!("text_classifier.rs"), 40),
+        (include_str!("own_gradient.rs"), 17),
         (include_str!("multi_label.rs"), 15),
         (include_str!("regression.rs"), 23),
     ];
