@@ -72,17 +72,24 @@ fn scattered() -> Vec<Case> {
         .float(&[3, 5])
         .index(&[2], 5),
         Case::new("segment_reduce", |x| {
-            let lengths = &x[1] + 1;
+            let lengths = filled(&(&x[1] + 1), 12);
             x[0].segment_reduce(&lengths, ScatterReduction::Mean, None)
         })
         .float(&[12, 2])
         .index(&[4], 3),
         Case::new("segment_reduce of rows to a maximum", |x| {
-            x[0].segment_reduce(&x[1], ScatterReduction::Max, Some(-0.5)).exp()
+            let lengths = filled(&x[1], 6);
+            x[0].segment_reduce(&lengths, ScatterReduction::Max, Some(-0.5)).exp()
         })
         .float(&[2, 6])
         .index(&[2, 3], 3),
     ]
+}
+
+/// Lengths of segments along the last axis, with one more for what is left of `size`.
+fn filled(lengths: &Tensor, size: i32) -> Tensor {
+    let rest = size - lengths.sum_keepdim(-1);
+    Tensor::concat(&[lengths.clone(), rest], -1)
 }
 
 fn picked() -> Vec<Case> {
