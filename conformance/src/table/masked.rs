@@ -102,12 +102,7 @@ fn norm(s: &Sample) -> Result<Tensor, Skip> {
 fn normalized(s: &Sample) -> Result<Tensor, Skip> {
     s.only(2, &["ord", "dim", "eps", "mask"])?;
     let (order, axis) = (s.arg(0, "ord").float()?, s.arg(1, "dim").int()?);
-    let x = kept(s)?.1.filled(0.0);
-    let norm = match x.rank() {
-        0 => linalg::vector_norm(&x, order, ..),
-        _ => linalg::vector_norm(&x, order, axis).unsqueeze(axis),
-    };
-    Ok(x / norm.maximum(s.named("eps").float_or(1e-12)?))
+    Ok(kept(s)?.1.filled(0.0).normalize_by(order, axis, s.named("eps").float_or(1e-12)?))
 }
 
 fn logaddexp(s: &Sample) -> Result<Tensor, Skip> {

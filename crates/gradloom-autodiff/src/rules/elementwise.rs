@@ -4,6 +4,8 @@
 use gradloom_tensor::Tensor;
 use gradloom_tensor::op::{Binary, Unary};
 
+use crate::custom::custom_grad;
+
 /// `g * constant`, the constant being part of the formula.
 fn scaled(g: &Tensor, constant: f64) -> Tensor {
     g * &g.constant_like(constant)
@@ -62,10 +64,14 @@ fn by_order(x: &Tensor, y: &Tensor) -> Tensor {
     at_zero.select(x.constant_like(0.5), y / &safe)
 }
 
-/// `1 / sqrt(1 - x^2)`, accurate near one.
+/// `1 / sqrt(1 - x^2)`, accurate near one. Its slope is written out: that of the product is zero times
+/// infinity at one.
 fn slope_of_arc(x: &Tensor) -> Tensor {
     let one = &x.constant_like(1.0);
-    ((one - x) * (one + x)).rsqrt()
+    let slope = ((one - x) * (one + x)).rsqrt();
+    custom_grad(&slope, std::slice::from_ref(x), |operands, y, g| {
+        vec![Some(g * &operands[0] * (y * y * y))]
+    })
 }
 
 pub(super) fn binary(

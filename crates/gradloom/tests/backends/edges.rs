@@ -228,6 +228,17 @@ fn slopes_of_powers_and_exponentials_are_right_at_their_ends() {
         near(&slope(&far, &|x| x.sinh()), &exact.map(f64::cosh));
         let powers = Tensor::new([100.0f32, -0.5, 127.5], &device).unwrap();
         near(&powers.exp2().to_vec::<f32>().unwrap(), &[100f64, -0.5, 127.5].map(f64::exp2));
+        // The second derivatives of arcs: x (1 - x^2)^(-3/2), and its negative.
+        let ends = Tensor::new([1.0f32, -1.0, 0.5, 0.0], &device).unwrap().tracked();
+        let second = |f: &dyn Fn(&Tensor) -> Tensor| {
+            let first = &grad(&f(&ends).sum(..), &[&ends])[0];
+            grad(&first.sum(..), &[&ends])[0].to_vec::<f32>().unwrap()
+        };
+        for (found, sign) in [(second(&|x| x.asin()), 1.0), (second(&|x| x.acos()), -1.0)] {
+            assert_eq!(found[..2], [sign * f32::INFINITY, -sign * f32::INFINITY], "{name}");
+            assert!((sign * found[2] - 0.769_800_36).abs() < 1e-6, "{name}: {found:?}");
+            assert_eq!(found[3], 0.0, "{name}");
+        }
     }
 }
 

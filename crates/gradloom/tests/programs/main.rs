@@ -105,7 +105,7 @@ fn an_lstm_reads_texts_of_many_lengths() {
     let texts = |count: usize, seed| {
         let mut random = RandomStream::new(Key::new(seed));
         let text = |_| {
-            let words = 2 + random.below(9) as usize;
+            let words = 2 + random.below(9);
             let mut input: Vec<i32> = (0..words).map(|_| 3 + random.below(17) as i32).collect();
             let label = random.below(2) as i32;
             input[words / 2] = 1 + label;
