@@ -149,6 +149,9 @@ impl Tensor {
         if power == f64::INFINITY {
             return if size.size(-1) == 0 { size.sum(-1) } else { size.max(-1) };
         }
+        if power == f64::NEG_INFINITY {
+            return size.min(-1);
+        }
         let powers = if power == 2.0 { self.square() } else { size.root_free_power(power) };
         let sum = powers.sum(-1);
         // The root has no slope at zero; one in its place does not matter there.

@@ -93,6 +93,11 @@ fn distances_of_negative_powers_have_finite_slopes() {
         let slope = &grad(&distance.sum(..), &[&x])[0];
         assert_eq!(distance.to_vec::<f32>().unwrap(), [0.0]);
         assert_eq!(slope.to_vec::<f32>().unwrap(), [0.0; 3]);
+        // The least of the magnitudes.
+        let least = pairwise_distance(&x, &(&y + 2.0), f64::NEG_INFINITY, 0.0);
+        assert_eq!(least.to_vec::<f32>().unwrap(), [2.0]);
+        let unit = x.normalize_by(f64::NEG_INFINITY, 1, 1e-12);
+        assert_eq!(unit.to_vec::<f32>().unwrap(), [1.0, 2.0, 3.0]);
         let half = pairwise_distance(&x, &y, 0.5, 0.0);
         assert_eq!(grad(&half.sum(..), &[&x])[0].to_vec::<f32>().unwrap(), [0.0, -1.0, 0.0]);
     }
