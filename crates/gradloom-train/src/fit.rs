@@ -133,7 +133,8 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
         let mut next = first;
         while session.batch_count.is_none_or(|count| next < count) {
             let Some(batch) = batches.next() else { break };
-            let batch = batch?;
+            let batch = batch
+                .map_err(|error| error.context(format!("fit: epoch {epoch}, batch {next}")))?;
             next += 1;
             // Looking ahead waits for the next batch, so it is only done where nothing else is known.
             let last =
@@ -236,7 +237,10 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
     {
         let mut scalars = self.metrics.values("");
         if let Some(valid) = valid {
-            self.measure(valid, &session.setting)?;
+            let measured = self.measure(valid, &session.setting);
+            measured.map_err(|error| {
+                error.context(format!("fit: validation of epoch {}", self.position.epoch))
+            })?;
             scalars.extend(self.valid_metrics.values("val_"));
         }
         scalars.push(("learning_rate".into(), self.optimizer.learning_rate()));

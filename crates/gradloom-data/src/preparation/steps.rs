@@ -4,8 +4,8 @@ use super::clipper::{Clipper, FittedClipper};
 use super::encoder::{Encoder, FittedEncoder};
 use super::imputer::{FittedImputer, Imputer};
 use super::scaler::{FittedScaler, Scaler};
-use crate::{Error, Result};
 use crate::table::{Column, ColumnKind, Table};
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 const OP: &str = "preparation";
