@@ -8,6 +8,7 @@ use gradloom_data::cifar::Cifar;
 use gradloom_data::format::csv::CsvReader;
 use gradloom_data::format::idx::{IdxArray, IdxElements, read_images};
 use gradloom_data::format::json_lines::JsonLinesReader;
+use gradloom_data::preparation::{Preparation, Scaler};
 use gradloom_data::table::{ColumnKind, Table, Value};
 use gradloom_data::{Dataset, Error, FashionMnist, Result, Source, Split, mnist};
 use proptest::prelude::*;
@@ -340,4 +341,24 @@ fn mutated_files_never_panic() {
         drop(Cifar::Cifar10.read(Source::from_bytes("c", bytes)));
         drop(Cifar::Cifar100Fine.read(Source::from_bytes("c", bytes)));
     });
+}
+
+#[test]
+fn tables_may_have_very_many_columns() {
+    const COLUMNS: usize = 6_000;
+    let names: Vec<String> = (0..COLUMNS).map(|column| format!("gene{column}")).collect();
+    let row = |of: usize| (0..COLUMNS).map(move |column| (column * of).to_string());
+    let text = [names.clone(), row(1).collect(), row(3).collect()].map(|cells| cells.join(","));
+    let read =
+        |reader: CsvReader| reader.read(Source::from_bytes("genes", text.join("\n").as_bytes()));
+    let table = read(CsvReader::new()).unwrap();
+    assert_eq!((table.len(), table.names()), (2, &names[..]));
+    let scaled =
+        Preparation::new().scale(names.clone(), Scaler::min_max(0.0, 1.0)).fit(&table).unwrap();
+    let table = scaled.transform(&table).unwrap();
+    assert_eq!((table.names(), table.numbers("gene7").unwrap()), (&names[..], &[0.0, 1.0][..]));
+    let back = scaled.inverse(&table).unwrap();
+    assert_eq!(back.numbers("gene5999").unwrap(), [5999.0, 17997.0]);
+    let twice = read(CsvReader::new().select(["gene1", "gene1"])).unwrap_err().to_string();
+    assert_eq!(twice, "csv: two columns are called \"gene1\"");
 }

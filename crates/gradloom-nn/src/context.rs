@@ -19,6 +19,8 @@ struct Update {
     old: u64,
     parameter: u64,
     value: Tensor,
+    /// How often it was recorded: a layer may run several times.
+    times: u32,
 }
 
 /// The state of one run of a model: mode, randomness, updates of running statistics, taps.
@@ -44,6 +46,8 @@ pub struct Context {
     key: Key,
     drawn: u32,
     updates: Vec<Update>,
+    /// Batches seen so far, where running statistics are measured anew.
+    measured: Option<u64>,
     collecting: bool,
     taps: Vec<(String, Tensor)>,
     patch: Option<Patch>,
@@ -69,12 +73,53 @@ impl Context {
             key,
             drawn: 0,
             updates: Vec::new(),
+            measured: None,
             collecting: false,
             taps: Vec::new(),
             patch: None,
             path: Path::root(),
             runs: None,
         }
+    }
+
+    /// Running statistics forget what they were and become the plain means over all batches that are run with
+    /// this context, however far they move in training. [`Context::apply_updates`] ends a batch.
+    ///
+    /// PyTorch: `torch.optim.swa_utils.update_bn`.
+    ///
+    /// ```
+    /// use gradloom_nn::layers::BatchNorm;
+    /// use gradloom_nn::{Context, Init, Layer};
+    /// use gradloom_tensor::{DType, Key, Tensor, commit};
+    ///
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let mut norm = BatchNorm::new(2, &mut Init::new(Key::new(0), &device));
+    /// let mut ctx = Context::train(Key::new(1)).measuring_statistics();
+    /// for mean in [1.0, 4.0] {
+    ///     norm.forward(&Tensor::full([3, 2], mean, DType::F32, &device), &mut ctx);
+    ///     ctx.apply_updates(&mut norm);
+    ///     commit(&mut norm)?;
+    /// }
+    /// assert_eq!(norm.running.unwrap().running_mean.to_vec::<f32>()?, [2.5, 2.5]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn measuring_statistics(mut self) -> Self {
+        self.measured = Some(0);
+        self
+    }
+
+    /// Batches before this one, if running statistics are measured anew.
+    pub(crate) fn batches_measured(&self) -> Option<u64> {
+        self.measured
+    }
+
+    /// How often a value was recorded for a parameter since the last [`Context::apply_updates`].
+    pub(crate) fn times_recorded(&self, parameter: &Parameter) -> u32 {
+        let old = parameter.id();
+        self.updates.iter().find(|update| update.old == old).map_or(0, |update| update.times)
     }
 
     /// True while learning.
@@ -132,8 +177,10 @@ impl Context {
         assert!(new == old, "record: a value of shape {new} for a parameter of shape {old}");
         let old = parameter.id();
         match self.updates.iter_mut().find(|update| update.old == old) {
-            Some(waiting) => waiting.value = value,
-            None => self.updates.push(Update { old, parameter: parameter.identity(), value }),
+            Some(waiting) => (waiting.value, waiting.times) = (value, waiting.times + 1),
+            None => {
+                self.updates.push(Update { old, parameter: parameter.identity(), value, times: 1 });
+            }
         }
     }
 
@@ -154,6 +201,7 @@ impl Context {
     /// once more, from the weights before.
     #[track_caller]
     pub fn apply_updates(&mut self, model: &mut (impl Module + ?Sized)) -> usize {
+        self.measured = self.measured.map(|batches| batches + 1);
         if self.updates.is_empty() {
             return 0;
         }

@@ -3,6 +3,8 @@
 use gradloom_nn::Gradients;
 use gradloom_tensor::{Tensor, Tensors};
 
+use crate::{Result, error};
+
 /// The sum of gradients, each times the weight of its batch, so that the mean is that of one large batch,
 /// also if the last one is short.
 #[derive(Debug, Default)]
@@ -25,9 +27,18 @@ impl Accumulation {
     }
 
     /// The gradients of the mean loss over all batches, and begins anew. `None` without batches.
-    pub(crate) fn take(&mut self) -> Option<Gradients> {
-        let Accumulation { sum, weight, .. } = std::mem::take(self);
-        Some(sum?.scale(1.0 / weight))
+    ///
+    /// # Errors
+    /// If the batches together weigh nothing, which no mean is over.
+    pub(crate) fn take(&mut self) -> Result<Option<Gradients>> {
+        let Accumulation { sum, weight, batches } = std::mem::take(self);
+        if batches > 0 && weight == 0.0 {
+            return Err(error::invalid(format!(
+                "train step: the losses of {batches} batches are means over nothing, as their weights are 0; \
+                 leave such batches out"
+            )));
+        }
+        Ok(sum.map(|sum| sum.scale(1.0 / weight)))
     }
 }
 

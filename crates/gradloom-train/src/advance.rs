@@ -49,6 +49,10 @@ impl TrainStep {
         let Learner { model, ctx, .. } = learner;
         let drawn = ctx.keys_drawn();
         let mut outcome = self.forward(*model, ctx, forward)?;
+        if !(outcome.weight >= 0.0 && outcome.weight.is_finite()) {
+            let message = format!("train step: a loss that is a mean over {}", outcome.weight);
+            return Err(error::invalid(message + "; give the weight of the batch, not negative"));
+        }
         // Held over the commit, outputs would keep all activations from being given back.
         outcome.pair = None;
         let of_batch = match &self.scaler {
@@ -74,7 +78,7 @@ impl TrainStep {
             Some(of_batch)
         } else {
             self.accumulation.add(of_batch, outcome.weight);
-            if ends { self.accumulation.take() } else { None }
+            if ends { self.accumulation.take()? } else { None }
         };
         let complete = match (complete, self.scaler.is_some()) {
             (Some(scaled), true) => self.unscaled(scaled, &mut loss, &mut report)?,

@@ -33,6 +33,15 @@ impl Averages {
         });
     }
 
+    /// Takes other values for the means that there are.
+    pub(crate) fn put(&mut self, weights: &StateDict) {
+        for (name, mean) in &mut self.tensors {
+            if let Some(weight) = weights.get(name) {
+                *mean = weight.detach();
+            }
+        }
+    }
+
     /// A copy of the model with the means for weights.
     pub(crate) fn model<M: Module + Clone>(&self, model: &M) -> M {
         let mut copy = model.clone();
@@ -124,6 +133,11 @@ impl Ema {
         self.updates += 1;
     }
 
+    /// Forgets all means.
+    pub(crate) fn restart(&mut self) {
+        (self.updates, self.averages) = (0, Averages::default());
+    }
+
     /// A copy of the model with the means for weights.
     pub fn model<M: Module + Clone>(&self, model: &M) -> M {
         self.averages.model(model)
@@ -165,6 +179,11 @@ impl Swa {
         self.count += 1;
         self.averages.move_by(model, 1.0 / self.count as f64);
         commit(&mut self.averages)
+    }
+
+    /// Forgets all means.
+    pub(crate) fn restart(&mut self) {
+        (self.count, self.averages) = (0, Averages::default());
     }
 
     /// How many epochs the mean is of.

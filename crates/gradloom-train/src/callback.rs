@@ -1,6 +1,6 @@
 //! [`Callback`]: what looks into a run, and may change or stop it.
 
-use gradloom_nn::{Module, Optimizer, StateDict};
+use gradloom_nn::{Module, ModuleExt, Optimizer, StateDict};
 use serde_json::Value;
 
 use crate::average::Averages;
@@ -22,7 +22,7 @@ pub struct Run<'a, M> {
     pub names: &'a [String],
     /// True if the run goes on from a checkpoint.
     pub resumed: bool,
-    pub(crate) averages: Option<&'a Averages>,
+    pub(crate) averages: Option<&'a mut Averages>,
     pub(crate) stop: &'a mut Option<String>,
 }
 
@@ -54,10 +54,26 @@ impl<M> Run<'_, M> {
     }
 }
 
+impl<M: Module> Run<'_, M> {
+    /// Gives the model these weights, and averages too, if there are: they are what is measured from then on.
+    /// Weights of other names stay.
+    #[track_caller]
+    pub fn put_weights(&mut self, weights: &StateDict) {
+        self.model.for_each_parameter(|name, parameter| {
+            if let Some(weight) = weights.get(name) {
+                parameter.set(weight);
+            }
+        });
+        if let Some(averages) = &mut self.averages {
+            averages.put(weights);
+        }
+    }
+}
+
 impl<M: Module + Clone> Run<'_, M> {
     /// The model that validation measures: with averaged weights, if there are.
     pub fn measured_model(&self) -> M {
-        match self.averages {
+        match &self.averages {
             Some(averages) => averages.model(self.model),
             None => self.model.clone(),
         }

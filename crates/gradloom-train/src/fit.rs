@@ -110,8 +110,8 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
                 self.end_epoch(session, valid)?;
             }
         }
-        if self.stop.is_some() {
-            // What epochs have saved already is written again: a run may stop in the middle of one.
+        if self.stop.is_some() || self.position.batch > 0 {
+            // What epochs have saved already is written again: a run may end in the middle of one.
             self.save(session, vec![LAST.to_owned()], Vec::new())?;
         }
         if self.swa.as_ref().is_some_and(|swa| swa.count > 0) {
@@ -133,13 +133,12 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
         let mut next = first;
         while session.batch_count.is_none_or(|count| next < count) {
             let Some(batch) = batches.next() else { break };
-            let batch = batch?;
+            let batch = batch
+                .map_err(|error| error.context(format!("fit: epoch {epoch}, batch {next}")))?;
             next += 1;
             // Looking ahead waits for the next batch, so it is only done where nothing else is known.
-            let last = match session.batch_count {
-                Some(count) => next == count,
-                None => batches.peek().is_none(),
-            };
+            let last =
+                session.batch_count == Some(next) || (!session.counted && batches.peek().is_none());
             if !self.callbacks.is_empty() {
                 self.call(session, &[], |callback, run| callback.on_batch_begin(run))?;
             }
@@ -162,7 +161,13 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
                 session.order
             )));
         }
-        Ok(true)
+        match session.batch_count.filter(|&count| session.counted && next < count) {
+            Some(count) => Err(error::invalid(format!(
+                "fit: epoch {epoch} of the training set ({}) ended after {next} of its {count} batches",
+                session.order
+            ))),
+            None => Ok(true),
+        }
     }
 
     /// One batch.
@@ -232,7 +237,10 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
     {
         let mut scalars = self.metrics.values("");
         if let Some(valid) = valid {
-            self.measure(valid, &session.setting)?;
+            let measured = self.measure(valid, &session.setting);
+            measured.map_err(|error| {
+                error.context(format!("fit: validation of epoch {}", self.position.epoch))
+            })?;
             scalars.extend(self.valid_metrics.values("val_"));
         }
         scalars.push(("learning_rate".into(), self.optimizer.learning_rate()));
@@ -315,11 +323,14 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
     {
         let Some(swa) = &self.swa else { return Ok(()) };
         self.model = swa.model(&self.model);
+        if let Some(ema) = &mut self.step.ema {
+            ema.averages.put(&self.model.state_dict());
+        }
         let measures = |role| self.model.parameters().iter().any(|(_, p)| p.role() == role);
         if !measures(Role::State) {
             return Ok(());
         }
-        let mut ctx = Context::train(self.key.fold(u32::MAX));
+        let mut ctx = Context::train(self.key.fold(u32::MAX)).measuring_statistics();
         for batch in train.batches(0, 0).take(session.batch_count.unwrap_or(usize::MAX)) {
             let narrow = self.step.narrow(&self.model);
             let model = narrow.as_ref().unwrap_or(&self.model);
@@ -346,7 +357,7 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
             scalars,
             names: &session.names,
             resumed: session.resumed,
-            averages: step.ema.as_ref().map(|ema| &ema.averages),
+            averages: step.ema.as_mut().map(|ema| &mut ema.averages),
             stop,
         };
         callbacks.iter_mut().try_for_each(|callback| event(&mut **callback, &mut run))

@@ -23,22 +23,38 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Of a figure by name: less is better if it is called a loss, an error or a perplexity, else more.
+    /// Of a figure by name: less is better if it is called a loss, an error, a distance or a perplexity, as
+    /// `val_loss`, `MAE`, `nll` and `cross_entropy` are, else more. [`mode`](Monitor::mode) says it outright.
     pub fn new(name: impl Into<String>) -> Self {
-        const LESS: [&str; 10] = [
+        const LESS: [&str; 24] = [
             "loss",
+            "losses",
             "error",
             "mse",
             "mae",
             "rmse",
+            "mape",
+            "msle",
+            "rmsle",
+            "nll",
+            "bce",
+            "ce",
+            "entropy",
+            "kl",
+            "divergence",
+            "distance",
+            "deviation",
             "perplexity",
+            "ppl",
+            "brier",
+            "ece",
             "wer",
             "cer",
-            "deviation",
-            "rate",
+            "fid",
         ];
         let name = name.into();
-        let falls = name.split('_').any(|word| LESS.contains(&word));
+        let lower = name.to_lowercase();
+        let falls = lower.split(|c: char| !c.is_alphanumeric()).any(|word| LESS.contains(&word));
         let mode = if falls { Mode::Min } else { Mode::Max };
         Monitor { name, mode, min_delta: 0.0 }
     }

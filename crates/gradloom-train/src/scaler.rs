@@ -55,29 +55,49 @@ impl Default for LossScaler {
 
 impl LossScaler {
     /// Sets the first scale. PyTorch: `init_scale`.
+    ///
+    /// # Panics
+    /// If it is not positive, or more or less than f32 holds.
     #[must_use]
+    #[track_caller]
     pub fn initial(mut self, scale: f64) -> Self {
+        assert!(usable(scale), "loss scaler: a scale of {scale}");
         self.scale = scale;
         self
     }
 
     /// Sets the factor of growth. PyTorch: `growth_factor`.
+    ///
+    /// # Panics
+    /// If it is not above 1 and finite.
     #[must_use]
+    #[track_caller]
     pub fn growth(mut self, factor: f64) -> Self {
+        assert!(factor > 1.0 && factor.is_finite(), "loss scaler: growth by {factor}");
         self.growth = factor;
         self
     }
 
     /// Sets the factor after an overflow. PyTorch: `backoff_factor`.
+    ///
+    /// # Panics
+    /// If it is not between 0 and 1.
     #[must_use]
+    #[track_caller]
     pub fn backoff(mut self, factor: f64) -> Self {
+        assert!(0.0 < factor && factor < 1.0, "loss scaler: after an overflow times {factor}");
         self.backoff = factor;
         self
     }
 
     /// Sets the number of steps without overflow after which the scale grows. PyTorch: `growth_interval`.
+    ///
+    /// # Panics
+    /// If it is zero.
     #[must_use]
+    #[track_caller]
     pub fn growth_interval(mut self, steps: u64) -> Self {
+        assert!(steps > 0, "loss scaler: growth after 0 steps");
         self.interval = steps;
         self
     }
@@ -116,9 +136,9 @@ impl LossScaler {
         }
     }
 
-    /// An error if so many steps in a row overflowed that no scale helps.
+    /// An error if so many steps in a row overflowed that no scale helps, or the scale has left f32.
     pub(crate) fn check(&self) -> Result<()> {
-        if self.skipped < SKIPPED_MAX {
+        if self.skipped < SKIPPED_MAX && usable(self.scale) {
             return Ok(());
         }
         Err(error::not_finite(format!(
@@ -134,9 +154,17 @@ impl LossScaler {
 
     pub(crate) fn load_state(&mut self, state: Entries) -> Result<()> {
         self.scale = state.number("scale")?;
+        if !usable(self.scale) {
+            return Err(state.wrong("scale", "is no scale"));
+        }
         (self.steady, self.skipped) = (state.count("steady")?, state.count("skipped")?);
         Ok(())
     }
+}
+
+/// True if gradients in f32 can be scaled so and back: the inverse of less is infinite.
+fn usable(scale: f64) -> bool {
+    scale >= f64::from(f32::MIN_POSITIVE) && scale <= f64::from(f32::MAX)
 }
 
 /// As PyTorch, which keeps the scale as f32.
@@ -152,4 +180,27 @@ pub(crate) fn all_finite(gradients: &Gradients) -> Option<Tensor> {
         count.eq(gradient.count() as i64)
     });
     each.reduce(|all, finite| all.logical_and(finite.to_device(all.device())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LossScaler;
+    use std::panic::catch_unwind;
+
+    #[test]
+    fn scales_that_would_make_gradients_of_nothing_are_refused() {
+        for scale in [0.0, -8.0, f64::NAN, f64::INFINITY, 1e-44] {
+            assert!(catch_unwind(|| LossScaler::default().initial(scale)).is_err(), "{scale}");
+        }
+        assert!(catch_unwind(|| LossScaler::default().backoff(2.0)).is_err());
+        assert!(catch_unwind(|| LossScaler::default().growth(0.5)).is_err());
+        assert!(catch_unwind(|| LossScaler::default().growth_interval(0)).is_err());
+        // A factor that leaves f32 after few overflows ends the run before the inverse is infinite.
+        let mut scaler = LossScaler::default().backoff(1e-30);
+        scaler.update(true);
+        assert!(scaler.check().is_ok());
+        scaler.update(true);
+        let message = scaler.check().unwrap_err().to_string();
+        assert!(message.contains("2 steps in a row"), "{message}");
+    }
 }

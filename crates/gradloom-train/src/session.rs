@@ -1,12 +1,14 @@
 //! How a fit begins: what it holds, what is checked before the first step, and a checkpoint that it goes on from.
 
+use std::path::Path;
+
 use gradloom_nn::{Context, Module, Optimizer, Schedule};
 
 use crate::checkpoint::{Folder, Writer};
 use crate::clock::Clock;
 use crate::progress::Reporter;
 use crate::trainer::Rates;
-use crate::{Batches, Result, Setting, Trainer, error, interrupt};
+use crate::{Batches, Ema, Result, Setting, Swa, Trainer, error, interrupt};
 
 /// What a fit holds beside the trainer.
 pub(crate) struct Session {
@@ -18,6 +20,8 @@ pub(crate) struct Session {
     pub(crate) files: Option<(Folder, Writer)>,
     /// Batches of an epoch and steps of the run, as far as known.
     pub(crate) batch_count: Option<usize>,
+    /// True if an epoch has as many batches as that; otherwise it has so many at most.
+    pub(crate) counted: bool,
     pub(crate) epochs: Option<u32>,
     pub(crate) resumed: bool,
     pub(crate) start: Clock,
@@ -50,6 +54,7 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
             names.extend(self.valid_metrics.names("val_"));
         }
         names.push("learning_rate".into());
+        check_names(&names)?;
         for monitor in self.plateau.iter().map(|(_, monitor)| monitor) {
             monitor.check("plateau", &names)?;
         }
@@ -68,11 +73,16 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
         (self.ctx, self.stop) = (Context::train(self.key), None);
         self.metrics.reset();
         self.step.restart();
+        self.step.ema.iter_mut().for_each(Ema::restart);
+        self.swa.iter_mut().for_each(Swa::restart);
         let order = train.order();
         let resumed = self.resume(&order, &setting)?;
-        if let Some((folder, _)) = files.as_ref().filter(|_| resumed && self.resume_from.is_none())
-        {
-            folder.keep_best(&self.best)?;
+        if let Some((folder, _)) = &files {
+            // Of a file that is elsewhere or gone, another epoch's takes the place.
+            self.best.entries.retain(|(_, _, file)| folder.file(file).is_file());
+            if resumed && self.resume_from.is_none() {
+                folder.keep_best(&self.best)?;
+            }
         }
         Ok(Session {
             setting,
@@ -82,6 +92,7 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
             reporter: Reporter::new(self.progress, total),
             files,
             batch_count,
+            counted: train.batch_count().is_some(),
             epochs,
             resumed,
             start: Clock::start(),
@@ -125,9 +136,32 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
     /// Goes on from a checkpoint if that was asked for and there is one.
     fn resume(&mut self, order: &str, setting: &Setting) -> Result<bool> {
         let of_folder = self.checkpoints.as_ref().filter(|files| files.resumes);
-        let of_folder = of_folder.map(|files| files.last_file()).filter(|file| file.exists());
-        let Some(path) = self.resume_from.clone().or(of_folder) else { return Ok(false) };
+        let of_folder = of_folder.map(|files| files.last_file());
+        let path = match (&self.resume_from, of_folder) {
+            (Some(path), _) => path.clone(),
+            (None, Some(file)) if is_there(&file)? => file,
+            (None, _) => return Ok(false),
+        };
         self.restore(&path, order, setting)?;
         Ok(true)
+    }
+}
+
+/// Whether there is a file. One that cannot be looked at is an error: a run that began anew would write over it.
+fn is_there(file: &Path) -> Result<bool> {
+    let there = file.try_exists();
+    there.map_err(|cause| error::io(format!("checkpoint: {}", file.display()), cause))
+}
+
+/// An error if two figures have one name: whoever asks for it would get the first of them.
+fn check_names(names: &[String]) -> Result<()> {
+    let mut sorted: Vec<&String> = names.iter().collect();
+    sorted.sort();
+    match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(twice) => Err(error::invalid(format!(
+            "fit: two figures are called {:?}; give one of the metrics another name",
+            twice[0]
+        ))),
+        None => Ok(()),
     }
 }

@@ -99,16 +99,26 @@ impl TrainStep {
     }
 
     /// Scales gradients down so that the norm of all together is at most this. PyTorch: `clip_grad_norm_`.
+    ///
+    /// # Panics
+    /// If it is negative, which would turn gradients round, or NaN.
     #[must_use]
+    #[track_caller]
     pub fn clip_norm(mut self, norm_max: f64) -> Self {
+        assert!(norm_max >= 0.0, "clip norm: gradients of norm {norm_max} at most");
         self.norm_max = Some(norm_max);
         self
     }
 
     /// Holds each element of the gradients within `-bound..=bound`, before the norm. PyTorch:
     /// `clip_grad_value_`.
+    ///
+    /// # Panics
+    /// If it is negative or NaN.
     #[must_use]
+    #[track_caller]
     pub fn clip_value(mut self, bound: f64) -> Self {
+        assert!(bound >= 0.0, "clip value: elements of gradients within {bound}");
         self.bound = Some(bound);
         self
     }

@@ -261,15 +261,25 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
     }
 
     /// Scales gradients down so that the norm of all together is at most this.
+    ///
+    /// # Panics
+    /// If it is negative, which would turn gradients round, or NaN.
     #[must_use]
-    pub fn clip_norm(self, norm_max: f64) -> Self {
-        self.with_step(|step| step.clip_norm(norm_max))
+    #[track_caller]
+    pub fn clip_norm(mut self, norm_max: f64) -> Self {
+        self.step = std::mem::take(&mut self.step).clip_norm(norm_max);
+        self
     }
 
     /// Holds each element of the gradients within `-bound..=bound`.
+    ///
+    /// # Panics
+    /// If it is negative or NaN.
     #[must_use]
-    pub fn clip_value(self, bound: f64) -> Self {
-        self.with_step(|step| step.clip_value(bound))
+    #[track_caller]
+    pub fn clip_value(mut self, bound: f64) -> Self {
+        self.step = std::mem::take(&mut self.step).clip_value(bound);
+        self
     }
 
     /// Computes in halves, on rounded copies of the f32 weights.
@@ -285,7 +295,7 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
     }
 
     /// Averages the weights; validation measures the averages. After a fit they are in
-    /// [`measured_model`](Trainer::measured_model).
+    /// [`measured_model`](Trainer::measured_model). Every fit begins them anew.
     #[must_use]
     pub fn ema(self, ema: Ema) -> Self {
         self.with_step(|step| step.ema(ema))

@@ -23,6 +23,10 @@ impl Cells {
         self.lines.push(line);
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
     fn cells(&self) -> impl Iterator<Item = Option<&str>> {
         let mut start = 0;
         self.ends.iter().map(move |end| {

@@ -219,16 +219,17 @@ impl CsvChunks<'_> {
     }
 
     fn table(&mut self, columns: Vec<Cells>) -> Result<Table> {
-        let mut table = Table::new();
+        let mut named = Vec::with_capacity(columns.len());
+        let rows = columns.first().map_or(0, Cells::len);
         for (cells, &place) in columns.into_iter().zip(&self.chosen) {
             let name = &self.header[place];
             let kind = *self.kinds[place].get_or_insert_with(|| cells.kind());
             let column = cells
                 .column(kind)
                 .map_err(|(line, message)| error::table(&self.file, line, Some(name), message))?;
-            table = table.with(name.clone(), column)?;
+            named.push((name.clone(), column));
         }
-        Ok(table)
+        Table::of_columns("csv", named, rows)
     }
 
     /// The table of a file with a header and nothing else.

@@ -92,8 +92,11 @@ impl JsonLinesReader {
                 continue;
             }
             let number = index as u64 + 1;
-            for (key, value) in pairs(file, number, line)? {
-                let mut place = columns.iter().position(|column| column.name == key);
+            for (order, (key, value)) in pairs(file, number, line)?.into_iter().enumerate() {
+                // Lines of one file mostly have their keys in one order.
+                let usual = columns.get(order).filter(|column| column.name == key).map(|_| order);
+                let mut place =
+                    usual.or_else(|| columns.iter().position(|column| column.name == key));
                 if place.is_none() && self.selected.is_none() {
                     place = Some(columns.len());
                     columns.push(Values { name: key.clone(), ..Values::default() });
@@ -111,7 +114,7 @@ impl JsonLinesReader {
             }
             rows += 1;
         }
-        let mut table = Table::new();
+        let mut named = Vec::with_capacity(columns.len());
         for mut column in columns {
             column.fill(rows);
             if rows > 0 && column.lines.iter().all(|&line| line == 0) {
@@ -120,9 +123,9 @@ impl JsonLinesReader {
             }
             let kind = self.kinds.iter().find(|(name, _)| *name == column.name);
             let built = column.build(file, kind.map(|(_, kind)| *kind))?;
-            table = table.with(column.name, built)?;
+            named.push((column.name, built));
         }
-        Ok(table)
+        Table::of_columns("json lines", named, rows)
     }
 }
 

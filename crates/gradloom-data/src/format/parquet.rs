@@ -81,12 +81,13 @@ impl ParquetReader {
                 cells[column].push(cell);
             }
         }
-        let mut table = Table::new();
+        let mut named = Vec::with_capacity(names.len());
+        let rows = cells.first().map_or(0, Vec::len);
         for (name, cells) in names.into_iter().zip(cells) {
             let column = column(&cells, self.categories.contains(&name));
-            table = table.with(name, column)?;
+            named.push((name, column));
         }
-        Ok(table)
+        Table::of_columns("parquet", named, rows)
     }
 }
 

@@ -8,6 +8,8 @@ use crate::table::{Column, ColumnKind, Table};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+const OP: &str = "preparation";
+
 #[derive(Clone, Debug, PartialEq)]
 enum Kind {
     Impute(Imputer),
@@ -123,7 +125,7 @@ impl Preparation {
                 inputs.push((column.clone(), input.kind()));
             }
             let step = Step { column: column.clone(), fitted };
-            table = step.transform(&table)?;
+            table = step.transform(table)?;
             steps.push(step);
         }
         Ok(FittedPreparation { inputs, steps, outputs: table.names().to_vec() })
@@ -131,7 +133,7 @@ impl Preparation {
 }
 
 fn fit(kind: &Kind, table: &Table, name: &str) -> Result<Fitted> {
-    table.place("preparation", name)?;
+    table.place(OP, name)?;
     Ok(match kind {
         Kind::Impute(imputer) => Fitted::Impute(imputer.fit(table.column(name)?)?),
         Kind::Clip(clipper) => Fitted::Clip(clipper.fit(table.numbers(name)?)?),
@@ -156,32 +158,12 @@ pub(super) struct Step {
     fitted: Fitted,
 }
 
-/// The table without a column, and other columns in its place.
-fn replaced(table: &Table, name: &str, new: Vec<(String, Column)>) -> Result<Table> {
-    let mut result = Table::new();
-    let mut new = Some(new);
-    for (other, column) in table.names().iter().zip(table.columns()) {
-        let columns = match new.take_if(|_| other == name) {
-            Some(columns) => columns,
-            None => vec![(other.clone(), column.clone())],
-        };
-        for (name, column) in columns {
-            if result.names().contains(&name) {
-                return Err(Error::invalid(format!(
-                    "preparation: two columns are called {name:?}"
-                )));
-            }
-            result = result.with(name, column)?;
-        }
-    }
-    // A table without columns would have forgotten its rows.
-    if result.names().is_empty() { table.select::<&str>(&[]) } else { Ok(result) }
-}
-
 impl Step {
-    fn transform(&self, table: &Table) -> Result<Table> {
+    /// Takes the table over: what the step does not change is not copied.
+    fn transform(&self, mut table: Table) -> Result<Table> {
         let name = &self.column;
-        let column = &table.columns()[table.place("preparation", name)?];
+        let place = table.place(OP, name)?;
+        let column = &table.columns()[place];
         let new = match &self.fitted {
             Fitted::Impute(imputer) => vec![(name.clone(), imputer.transform(column)?)],
             Fitted::Clip(clipper) => {
@@ -197,29 +179,34 @@ impl Step {
             }
             Fitted::Drop => Vec::new(),
         };
-        replaced(table, name, new)
+        table.replace(OP, place, new)?;
+        Ok(table)
     }
 
-    fn inverse(&self, table: &Table) -> Result<Table> {
+    fn inverse(&self, mut table: Table) -> Result<Table> {
         match &self.fitted {
-            Fitted::Impute(_) | Fitted::Clip(_) | Fitted::Drop => Ok(table.clone()),
+            Fitted::Impute(_) | Fitted::Clip(_) | Fitted::Drop => Ok(table),
             Fitted::Scale(scaler) if table.names().contains(&self.column) => {
                 let values = table.numbers(&self.column)?;
                 let values = values.iter().map(|&value| scaler.inverse(value)).collect();
-                replaced(table, &self.column, vec![(self.column.clone(), Column::Number(values))])
+                let place = table.place(OP, &self.column)?;
+                table.replace(OP, place, vec![(self.column.clone(), Column::Number(values))])?;
+                Ok(table)
             }
             Fitted::Encode(encoder) => {
                 let names = encoder.names(&self.column);
                 if !names.iter().any(|name| table.names().contains(name)) {
-                    return Ok(table.clone());
+                    return Ok(table);
                 }
                 let columns: Result<Vec<&[f64]>> =
                     names.iter().map(|name| table.numbers(name)).collect();
                 let column = encoder.inverse(&columns?)?;
-                let rest = table.without(&names[1..])?;
-                replaced(&rest, &names[0], vec![(self.column.clone(), column)])
+                let mut rest = table.without(&names[1..])?;
+                let place = rest.place(OP, &names[0])?;
+                rest.replace(OP, place, vec![(self.column.clone(), column)])?;
+                Ok(rest)
             }
-            Fitted::Scale(_) => Ok(table.clone()),
+            Fitted::Scale(_) => Ok(table),
         }
     }
 }
@@ -245,7 +232,7 @@ impl FittedPreparation {
     /// refuses.
     pub fn transform(&self, table: &Table) -> Result<Table> {
         for (name, kind) in &self.inputs {
-            let found = table.columns()[table.place("preparation", name)?].kind();
+            let found = table.columns()[table.place(OP, name)?].kind();
             if found != *kind {
                 return Err(Error::invalid(format!(
                     "preparation: column {name:?} is {found}, in the training part it was {kind}; \
@@ -256,7 +243,7 @@ impl FittedPreparation {
         let mut table = table.clone();
         for step in &self.steps {
             table = step
-                .transform(&table)
+                .transform(table)
                 .map_err(|error| error.context(format!("preparation: column {:?}", step.column)))?;
         }
         Ok(table)
@@ -270,7 +257,7 @@ impl FittedPreparation {
     pub fn inverse(&self, table: &Table) -> Result<Table> {
         let mut table = table.clone();
         for step in self.steps.iter().rev() {
-            table = step.inverse(&table)?;
+            table = step.inverse(table)?;
         }
         Ok(table)
     }

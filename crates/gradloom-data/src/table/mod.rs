@@ -70,6 +70,33 @@ impl Table {
         Ok(self)
     }
 
+    /// A table of columns that all have `rows` rows, in time that grows with their number alone: files may have a
+    /// hundred thousand of them. Two of one name are an error of `op`.
+    pub(crate) fn of_columns(
+        op: &str,
+        columns: Vec<(String, Column)>,
+        rows: usize,
+    ) -> Result<Self> {
+        let (names, columns): (Vec<String>, Vec<Column>) = columns.into_iter().unzip();
+        distinct_names(op, &names)?;
+        debug_assert!(columns.iter().all(|column| column.len() == rows), "columns of {rows} rows");
+        Ok(Table { names, columns, rows })
+    }
+
+    /// Others, of as many rows, in the place of one column; none of the rest is copied.
+    pub(crate) fn replace(
+        &mut self,
+        op: &str,
+        place: usize,
+        new: Vec<(String, Column)>,
+    ) -> Result<()> {
+        let renames = new.len() != 1 || new[0].0 != self.names[place];
+        let (names, columns): (Vec<String>, Vec<Column>) = new.into_iter().unzip();
+        self.names.splice(place..=place, names);
+        self.columns.splice(place..=place, columns);
+        if renames { distinct_names(op, &self.names) } else { Ok(()) }
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.rows
@@ -223,5 +250,13 @@ impl Table {
             self = self.with(name.clone(), column.clone())?;
         }
         Ok(self)
+    }
+}
+
+fn distinct_names(op: &str, names: &[String]) -> Result<()> {
+    let mut seen = std::collections::HashSet::with_capacity(names.len());
+    match names.iter().find(|name| !seen.insert(*name)) {
+        Some(name) => Err(Error::invalid(format!("{op}: two columns are called {name:?}"))),
+        None => Ok(()),
     }
 }

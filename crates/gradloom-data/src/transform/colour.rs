@@ -16,7 +16,7 @@ fn grey<T: Pixel>(red: T, green: T, blue: T) -> T {
 }
 
 fn planes<'a, T: Pixel>(op: &str, image: &'a Image<T>) -> Result<[&'a [T]; 3]> {
-    let plane = image.plane_len();
+    let plane = image.height() * image.width();
     match image.channels() {
         3 => {
             let (red, rest) = image.pixels().split_at(plane);
@@ -261,5 +261,15 @@ mod tests {
         assert_eq!(message, "greyscale: 2 channels; colours are three");
         assert!(adjust_hue(&two, 0.1).is_err());
         assert!(adjust_hue(&image(), 0.6).is_err());
+    }
+
+    #[test]
+    fn pictures_without_pixels_stay_so() {
+        for size in [[3, 0, 5], [3, 5, 0]] {
+            let empty = Image::<u8>::new(Vec::new(), size).unwrap();
+            let jitter = ColorJitter::new(0.4, 0.4, 0.9, 0.5);
+            assert_eq!(jitter.apply(empty.clone(), Key::new(1)).unwrap(), empty);
+            assert_eq!(greyscale(&empty, 1).unwrap().size(), [1, size[1], size[2]]);
+        }
     }
 }

@@ -10,6 +10,10 @@ use crate::interpolation::{Interpolation, Weights};
 use crate::{Error, Image, Pixel, Result, Transform};
 use gradloom_tensor::Key;
 
+/// Values of a resized picture, at most. A strip of one pixel by thousands would be larger than any memory
+/// when its shorter side becomes that of other pictures.
+const VALUES_MAX: usize = 1 << 29;
+
 /// A picture at another size. Pillow: `image.resize((width, height), resample)`.
 ///
 /// ```
@@ -23,7 +27,7 @@ use gradloom_tensor::Key;
 /// ```
 ///
 /// # Errors
-/// If the picture or the size has no pixels.
+/// If the picture or the size has no pixels, or the result more than 2^29 values.
 pub fn resize<T: Pixel>(
     image: &Image<T>,
     height: usize,
@@ -35,6 +39,12 @@ pub fn resize<T: Pixel>(
     if count.is_none_or(|count| count == 0) || image.pixels().is_empty() {
         return Err(Error::invalid(format!(
             "resize: {from_height} x {from_width} to {height} x {width} pixels"
+        )));
+    }
+    if count.is_none_or(|count| count > VALUES_MAX) {
+        return Err(Error::invalid(format!(
+            "resize: {from_height} x {from_width} to {height} x {width} pixels, which are more than {VALUES_MAX} \
+             values; crop the picture first, or leave it out"
         )));
     }
     if interpolation == Interpolation::Nearest {
@@ -212,6 +222,9 @@ mod tests {
         assert!(resize(&empty, 2, 2, Interpolation::Nearest).is_err());
         assert!(Resize::shorter_side(2).apply(empty, Key::new(0)).is_err());
         assert!(resize(&image, usize::MAX, 3, Interpolation::Box).is_err());
+        let strip = Image::new(vec![1u8; 3 * 60_000], [3, 1, 60_000]).unwrap();
+        let message = Resize::shorter_side(256).apply(strip, Key::new(0)).unwrap_err().to_string();
+        assert!(message.contains("to 256 x 15360000 pixels, which are more than"), "{message}");
     }
 
     #[test]

@@ -43,8 +43,12 @@ impl RunningStatistics {
     #[track_caller]
     pub(super) fn record(&self, mean: &Tensor, variance: &Tensor, count: usize, ctx: &mut Context) {
         let unbiased = count as f64 / (count - 1) as f64;
+        let measured = ctx.batches_measured();
         let share = self.num_batches_tracked.as_ref().map(|tracked| {
-            let count = ctx.recorded(tracked) + 1.0;
+            let count = match measured {
+                Some(batches) => tracked.constant_like((batches + 1) as f64),
+                None => ctx.recorded(tracked) + 1.0,
+            };
             ctx.record(tracked, count.clone());
             count.reciprocal()
         });
@@ -52,11 +56,31 @@ impl RunningStatistics {
         for (running, batch, factor) in pairs {
             let batch = batch.detach() * factor;
             let old = ctx.recorded(running).wide();
-            let moved = match &share {
-                Some(share) => &old + (batch - &old) * share,
-                None => old * (1.0 - self.momentum) + batch * self.momentum,
+            let moved = match (measured, &share) {
+                (Some(batches), _) => measured_anew(running, batches, batch, ctx),
+                (None, Some(share)) => &old + (batch - &old) * share,
+                (None, None) => old * (1.0 - self.momentum) + batch * self.momentum,
             };
             ctx.record(running, moved.cast(running.dtype()));
+        }
+    }
+}
+
+/// The mean over the batches before, which the parameter holds, and over all runs of this one, of which `latest`
+/// is the last.
+#[track_caller]
+fn measured_anew(running: &Parameter, batches: u64, latest: Tensor, ctx: &Context) -> Tensor {
+    let share = 1.0 / (batches + 1) as f64;
+    // What there was before the first batch may be anything, also NaN.
+    let with_latest = match batches {
+        0 => latest,
+        _ => running.wide() * (1.0 - share) + latest * share,
+    };
+    match ctx.times_recorded(running) {
+        0 => with_latest,
+        times => {
+            let each = 1.0 / f64::from(times + 1);
+            ctx.recorded(running).wide() * (1.0 - each) + with_latest * each
         }
     }
 }

@@ -72,11 +72,13 @@ impl EarlyStopping {
 
     fn stop_if_waited<M>(&self, run: &mut Run<M>) {
         if self.waited > 0 && self.waited >= self.patience {
-            let best = self.best.unwrap_or(f64::NAN);
-            run.stop(format!(
-                "early stopping: {} has not become better than {best:.6} for {} epochs",
-                self.monitor.name, self.waited
-            ));
+            let (name, waited) = (&self.monitor.name, self.waited);
+            run.stop(match self.best {
+                Some(best) => format!(
+                    "early stopping: {name} has not become better than {best:.6} for {waited} epochs"
+                ),
+                None => format!("early stopping: {name} was NaN for all {waited} epochs"),
+            });
         }
     }
 
@@ -116,11 +118,7 @@ impl<M: Module + Clone> Callback<M> for EarlyStopping {
     }
 
     fn on_fit_end(&mut self, run: &mut Run<M>) -> Result<()> {
-        run.model.for_each_parameter(|name, parameter| {
-            if let Some(best) = self.weights.get(name) {
-                parameter.set(best);
-            }
-        });
+        run.put_weights(&self.weights);
         Ok(())
     }
 

@@ -65,16 +65,18 @@ impl Writer {
     /// # Errors
     /// If something could not be written.
     pub(crate) fn finish(mut self) -> Result<()> {
-        self.join();
+        if !self.join() {
+            return Err(error::invalid(
+                "checkpoint: the thread that writes panicked; the last state was not saved",
+            ));
+        }
         self.failure()
     }
 
-    fn join(&mut self) {
+    /// False if the thread panicked, as a backend may; the files are whole or absent even then.
+    fn join(&mut self) -> bool {
         drop(self.jobs.take());
-        if let Some(thread) = self.thread.take() {
-            // A panic of the thread would have been one of the backend's; the files are whole or absent.
-            let _ = thread.join();
-        }
+        self.thread.take().is_none_or(|thread| thread.join().is_ok())
     }
 }
 

@@ -7,6 +7,8 @@ use crate::exact::Entries;
 use crate::{Metric, Result};
 
 /// The share of targets that have the largest output: outputs `[.., C]`, integer targets `[..]`.
+///
+/// Panics if the shapes do not go together, or there is only one class.
 #[derive(Clone, Debug, Default)]
 pub struct Accuracy {
     right: u64,
@@ -25,7 +27,19 @@ impl Metric for Accuracy {
         "accuracy".into()
     }
 
+    #[track_caller]
     fn observe(&self, outputs: &Tensor, targets: &Tensor) -> Vec<Tensor> {
+        let (of_outputs, of_targets) = (outputs.shape(), targets.shape());
+        let fits = outputs.rank() > 0
+            && outputs.size(-1) > 1
+            && of_outputs[..outputs.rank() - 1] == of_targets[..]
+            && targets.dtype().is_int();
+        assert!(
+            fits,
+            "accuracy: outputs {of_outputs} with targets {} {of_targets}; needs [.., C] of at least two classes \
+             with integers [..]. A single logit is measured by MultilabelF1 or a Mean of your own",
+            targets.dtype()
+        );
         // The targets only for their number: a batch may have several for each sample.
         vec![outputs.argmax(-1).eq(targets).sum(..), targets.clone()]
     }

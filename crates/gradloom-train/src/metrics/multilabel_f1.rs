@@ -19,7 +19,7 @@ pub enum F1Average {
 }
 
 /// F1, `2 tp / (2 tp + fp + fn)`, of labels whose logit is above zero: outputs `[N, L]`, targets `[N, L]` of 0 and
-/// 1 in any dtype. A label without any positives counts as 0.
+/// 1 in any dtype. A label without any positives counts as 0. Panics if the shapes differ.
 ///
 /// scikit-learn: `f1_score` of a matrix of labels.
 #[derive(Clone, Debug, Default)]
@@ -49,7 +49,14 @@ impl Metric for MultilabelF1 {
         }
     }
 
+    #[track_caller]
     fn observe(&self, outputs: &Tensor, targets: &Tensor) -> Vec<Tensor> {
+        assert!(
+            outputs.rank() == 2 && outputs.shape() == targets.shape(),
+            "f1: outputs {} with targets {}; needs [N, L] of both",
+            outputs.shape(),
+            targets.shape()
+        );
         let (said, is) = (outputs.gt(0.0), targets.gt(0.5));
         let each = [said.logical_and(&is), said, is];
         each.map(|flags| flags.sum(0)).to_vec()

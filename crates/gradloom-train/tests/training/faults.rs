@@ -50,6 +50,22 @@ fn figures_that_do_not_exist_are_refused_before_the_first_step() {
 }
 
 #[test]
+fn errors_say_of_which_set_and_batch_they_are() {
+    let labelled = |wrong: usize| {
+        let labels =
+            (0..16).map(|sample| if sample == wrong { 9 } else { 0 }).collect::<Vec<i32>>();
+        let dataset = TensorDataset::from_rows([16, 3], vec![0.5f32; 48], [16], labels);
+        Loader::rows(dataset.unwrap()).batch_size(8)
+    };
+    let fit = || trainer(plain(), Sgd::new(0.1));
+    says(fit().fit(&rows(16), &labelled(3)), &["fit: validation of epoch 0", "index 9"]);
+    says(fit().fit(&labelled(12), &rows(16)), &["fit: epoch 0, batch 1, step 1", "index 9"]);
+    let texts = gradloom_data::sampler::WeightedSampler::new(&[1.0; 15]).unwrap();
+    let unfit = rows(16).sampler(texts, Key::new(1));
+    says(fit().fit_train(&unfit), &["fit: epoch 0, batch 0: ", "15 weights for a dataset of 16"]);
+}
+
+#[test]
 fn labels_outside_the_classes_are_named() {
     let dataset = TensorDataset::from_rows([4, 3], vec![0.5f32; 12], [4], vec![0, 1, 2, 1]);
     let loader = Loader::rows(dataset.unwrap()).batch_size(4);

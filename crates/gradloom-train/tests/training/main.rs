@@ -1,6 +1,7 @@
 //! What a trainer computes: the same as a loop by hand, as one large batch, as PyTorch's formulas.
 
 mod callbacks;
+mod ends;
 mod faults;
 mod figures;
 mod numbers;

@@ -66,9 +66,21 @@ pub(crate) async fn examined(gpu: Gpu, adapter: wgpu::Adapter, wait: Wait) -> Re
         return Ok(Examined { gpu, verdict, report: Some(report) });
     }
     match wait {
-        Wait::Blocking => tested(gpu, adapter, None),
-        Wait::Awaiting => in_a_thread(move || tested(gpu, adapter, None)).await,
+        Wait::Blocking => tested_once(gpu, adapter, when),
+        Wait::Awaiting => in_a_thread(move || tested_once(gpu, adapter, when)).await,
     }
+}
+
+/// Tests a device unless another thread has done so meanwhile.
+fn tested_once(gpu: Arc<Gpu>, adapter: wgpu::Adapter, when: When) -> Result<Examined> {
+    static TESTING: Mutex<()> = Mutex::new(());
+    let _testing = TESTING.lock().unwrap_or_else(PoisonError::into_inner);
+    if when == When::Unknown
+        && let Some((verdict, report)) = kept::read(&gpu)
+    {
+        return Ok(Examined { gpu, verdict, report: Some(report) });
+    }
+    tested(gpu, adapter, None)
 }
 
 /// Tests a device and keeps the outcome, unless a fault is feigned.
