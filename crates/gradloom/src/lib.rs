@@ -77,3 +77,8 @@ struct PageAboutWaiting;
 #[cfg(all(doctest, feature = "train", feature = "mnist"))]
 #[doc = include_str!("../../../docs/training.md")]
 struct PageAboutTraining;
+
+/// Runs the code of the page for users of PyTorch as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/from-pytorch.md")]
+struct PageForUsersOfPyTorch;
