@@ -103,7 +103,7 @@ fn draw_losses(area: &Area, caption: &str, losses: &[f64]) -> Result<(), Failure
         .x_label_area_size(32)
         .y_label_area_size(48)
         .build_cartesian_2d(0..losses.len().max(1), 0.0..highest * 1.05)?;
-    chart.configure_mesh().x_desc("step").light_line_style(WHITE).draw()?;
+    chart.configure_mesh().x_desc("step").y_desc("loss").light_line_style(WHITE).draw()?;
     let points = losses.iter().copied().enumerate();
     chart.draw_series(LineSeries::new(points, RGBColor(190, 205, 235)))?;
     let mut mean = losses.first().copied().unwrap_or(0.0);
