@@ -30,6 +30,19 @@ impl Label for bool {
     }
 }
 
+/// Probabilities of yes with whether it was: as many labels, each 0 or 1.
+pub(crate) fn yes_or_no<S: Copy + Into<f64>>(
+    metric: &str,
+    actual: &[impl Label],
+    yes: &[S],
+) -> Result<Vec<(f64, bool)>> {
+    same_length(metric, ("labels", actual.len()), ("probabilities", yes.len()))?;
+    let numbers = probabilities(metric, yes)?;
+    let labels = actual.iter().enumerate().map(|(at, &label)| class(metric, at, label, 2));
+    let labels = labels.collect::<Result<Vec<usize>>>()?;
+    Ok(numbers.into_iter().zip(labels).map(|(p, label)| (p, label == 1)).collect())
+}
+
 pub(crate) fn same_length(metric: &str, left: (&str, usize), right: (&str, usize)) -> Result<()> {
     if left.1 == right.1 {
         return Ok(());

@@ -4,7 +4,7 @@ use gradloom_error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::Accumulator;
-use crate::inputs::{Label, class, classes_of, distributions, probabilities, rows, same_length};
+use crate::inputs::{Label, classes_of, distributions, rows, yes_or_no};
 
 /// Samples by confidence, in bins of equal width. A probability on the edge of two bins belongs to the lower
 /// one, as in `sklearn.calibration.calibration_curve`.
@@ -70,13 +70,8 @@ impl Calibration {
     /// # Errors
     /// If the lengths differ, a label is neither 0 nor 1, or a number is no probability.
     pub fn update<S: Copy + Into<f64>>(&mut self, actual: &[impl Label], yes: &[S]) -> Result<()> {
-        let name = "calibration";
-        same_length(name, ("labels", actual.len()), ("probabilities", yes.len()))?;
-        let numbers = probabilities(name, yes)?;
-        let labels = actual.iter().enumerate().map(|(index, &label)| class(name, index, label, 2));
-        let labels = labels.collect::<Result<Vec<usize>>>()?;
-        for (p, label) in numbers.into_iter().zip(labels) {
-            self.add(p, label == 1);
+        for (p, is) in yes_or_no("calibration", actual, yes)? {
+            self.add(p, is);
         }
         Ok(())
     }

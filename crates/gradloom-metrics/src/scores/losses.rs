@@ -3,7 +3,7 @@
 use gradloom_error::Result;
 use serde::{Deserialize, Serialize};
 
-use crate::inputs::{Label, class, classes_of, distributions, probabilities, rows, same_length};
+use crate::inputs::{Label, classes_of, distributions, rows, yes_or_no};
 use crate::{Accumulator, Mean};
 
 /// Mean of `-log p` of the true class, with probabilities kept 2.2e-16 from 0 and 1. As
@@ -89,13 +89,8 @@ impl Brier {
     /// # Errors
     /// If the lengths differ, a label is neither 0 nor 1, or a number is no probability.
     pub fn update<S: Copy + Into<f64>>(&mut self, actual: &[impl Label], yes: &[S]) -> Result<()> {
-        same_length("brier", ("labels", actual.len()), ("probabilities", yes.len()))?;
-        let numbers = probabilities("brier", yes)?;
-        let labels = actual.iter().enumerate();
-        let labels = labels.map(|(index, &label)| class("brier", index, label, 2));
-        let labels = labels.collect::<Result<Vec<usize>>>()?;
-        for (p, label) in numbers.into_iter().zip(labels) {
-            self.squares.update((p - label as f64).powi(2), 1.0)?;
+        for (p, is) in yes_or_no("brier", actual, yes)? {
+            self.squares.update((p - f64::from(u8::from(is))).powi(2), 1.0)?;
         }
         Ok(())
     }
