@@ -3,8 +3,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use gradloom_tensor::blocks::interleave::{self, interleave};
 use gradloom_tensor::op::{Binary, Reduction, Unary};
-use gradloom_tensor::{DType, Scalar, Shape};
+use gradloom_tensor::{BlockFormat, DType, Scalar, Shape, f16};
 
 use crate::interpret::{self, Fault};
 use crate::kernel::{BufferRef, Kernel, KernelInput, KernelKind, KernelOutput, Plan, PlanOutput};
@@ -228,6 +229,32 @@ pub fn integers(count: usize, low: i64, high: i64, seed: u64) -> Vec<f64> {
         .into_iter()
         .map(|value| (low as f64 + ((value + 1.0) / 2.0 * span).floor()).min(high as f64 - 1.0))
         .collect()
+}
+
+/// Words of interleaved blocks whose integers are random and whose scales are small, one of 13 zero and one
+/// subnormal in f16.
+pub fn block_words(format: BlockFormat, rows: usize, columns: usize, seed: u64) -> Vec<f64> {
+    let count = rows * columns / format.elements();
+    // Super-blocks have scales of scales: their numbers are larger.
+    let unit = if format.elements() == 32 { 1e-3 } else { 2e-5 };
+    let mut bytes: Vec<u8> =
+        integers(count * format.bytes(), 0, 256, seed).into_iter().map(|byte| byte as u8).collect();
+    for (index, block) in bytes.chunks_exact_mut(format.bytes()).enumerate() {
+        let mut at = 0;
+        for &field in format.fields() {
+            if field == 2 {
+                let scale = match index % 13 {
+                    7 => f16::from_bits(37),
+                    other => f16::from_f32((other as f32 - 5.0) * unit),
+                };
+                block[at..at + 2].copy_from_slice(&scale.to_le_bytes());
+            }
+            at += field;
+        }
+    }
+    let words = interleave(format, rows, columns, &bytes);
+    debug_assert_eq!(words.len(), interleave::bytes(format, rows, columns));
+    interpret::numbers(DType::U32, &words)
 }
 
 /// Where a value differs by more than `tolerance` from what is expected: the element and both.

@@ -1,10 +1,10 @@
 //! Writes at places, matrices in blocks, attention.
 
 use gradloom_plan::kernel::PlanOutput;
+use gradloom_plan::trial::block_words;
 use gradloom_plan::{BufferRef, KernelKind, KernelOutput, Plan, Space, View};
-use gradloom_tensor::blocks::interleave::{self, interleave};
 use gradloom_tensor::op::{Attention, Binary};
-use gradloom_tensor::{BlockFormat, Buffer, DType, Scalar, Shape, f16};
+use gradloom_tensor::{BlockFormat, Buffer, DType, Scalar, Shape};
 
 use crate::harness::{Case, backend, compare, devices, from_bytes, integers, numbers, share, site};
 
@@ -21,35 +21,6 @@ pub(crate) fn finish(case: &mut Case) {
     case.output(sum);
 }
 
-/// Words of interleaved blocks whose integers are random and whose scales are small, one of 13 zero
-/// and one subnormal in f16.
-fn words(format: BlockFormat, rows: usize, columns: usize, seed: u64) -> Vec<f64> {
-    let count = rows * columns / format.elements();
-    // Super-blocks have scales of scales: their numbers are larger.
-    let unit = if format.elements() == 32 { 1e-3 } else { 2e-5 };
-    let mut bytes: Vec<u8> =
-        integers(count * format.bytes(), 0, 256, seed).into_iter().map(|byte| byte as u8).collect();
-    for (index, block) in bytes.chunks_exact_mut(format.bytes()).enumerate() {
-        let mut at = 0;
-        for &field in format.fields() {
-            if field == 2 {
-                let scale = match index % 13 {
-                    7 => f16::from_bits(37),
-                    other => f16::from_f32((other as f32 - 5.0) * unit),
-                };
-                block[at..at + 2].copy_from_slice(&scale.to_le_bytes());
-            }
-            at += field;
-        }
-    }
-    let words = interleave(format, rows, columns, &bytes);
-    assert_eq!(words.len(), interleave::bytes(format, rows, columns));
-    words
-        .chunks_exact(4)
-        .map(|word| f64::from(u32::from_ne_bytes(word.try_into().unwrap())))
-        .collect()
-}
-
 #[test]
 fn blocks_of_every_format_are_their_numbers() {
     for format in BlockFormat::ALL {
@@ -57,7 +28,7 @@ fn blocks_of_every_format_are_their_numbers() {
             let shape = Shape::new(&[rows, blocks * format.elements()]);
             let kind = KernelKind::Dequantize(format);
             let mut case = Case::new(kind, Space::elements(shape));
-            case.input(DType::U32, words(format, rows, shape[1], 1));
+            case.input(DType::U32, block_words(format, rows, shape[1], 1));
             finish(&mut case);
             case.check();
         }
@@ -77,7 +48,7 @@ fn picked_rows_of_every_format() {
         };
         let kind = KernelKind::QuantizedRows { format, rows, index };
         let mut case = Case::new(kind, Space::elements(Shape::new(&[7, columns])));
-        case.input(DType::U32, words(format, rows, columns, 2));
+        case.input(DType::U32, block_words(format, rows, columns, 2));
         case.input(DType::I32, integers(13, 0, rows as i64, 3));
         finish(&mut case);
         case.check();
@@ -92,7 +63,7 @@ fn product(m: usize, inner: usize, lhs: View, parts: &[(BlockFormat, usize)]) ->
     let len = lhs.shape.iter().product::<usize>() * 2 + 8;
     case.input(DType::F32, numbers(len, 4));
     for (seed, &(format, rows)) in parts.iter().enumerate() {
-        case.input(DType::U32, words(format, rows, inner, seed as u64 + 5));
+        case.input(DType::U32, block_words(format, rows, inner, seed as u64 + 5));
     }
     finish(&mut case);
     case.tolerance(1e-4)

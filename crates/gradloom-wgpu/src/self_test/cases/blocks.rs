@@ -1,9 +1,8 @@
 //! Matrices in blocks: numbers, rows and products of every format.
 
-use gradloom_plan::trial::{Trial, integers, numbers};
+use gradloom_plan::trial::{Trial, block_words, integers, numbers};
 use gradloom_plan::{KernelKind, Space, View};
-use gradloom_tensor::blocks::interleave::interleave;
-use gradloom_tensor::{BlockFormat, DType, Shape, f16};
+use gradloom_tensor::{BlockFormat, DType, Shape};
 
 use super::epilogue::finish;
 use crate::self_test::case::Case;
@@ -14,14 +13,14 @@ pub(super) fn cases() -> Vec<Case> {
         let (rows, columns) = (19, 2 * format.elements());
         let shape = Shape::new(&[rows, columns]);
         let mut trial = Trial::new(KernelKind::Dequantize(format), Space::elements(shape));
-        trial.input(DType::U32, words(format, rows, columns, 1));
+        trial.input(DType::U32, block_words(format, rows, columns, 1));
         finish(&mut trial, DType::F32);
         cases.push(Case::of(format!("numbers of {format}"), trial));
 
         let index = View::contiguous(Shape::new(&[7]));
         let kind = KernelKind::QuantizedRows { format, rows, index };
         let mut trial = Trial::new(kind, Space::elements(Shape::new(&[7, columns])));
-        trial.input(DType::U32, words(format, rows, columns, 2));
+        trial.input(DType::U32, block_words(format, rows, columns, 2));
         trial.input(DType::I32, integers(7, 0, rows as i64, 3));
         finish(&mut trial, DType::F32);
         cases.push(Case::of(format!("rows of {format}"), trial));
@@ -45,29 +44,8 @@ fn product(m: usize, inner: usize, parts: &[(BlockFormat, usize)]) -> Trial {
     let mut trial = Trial::new(kind, Space::elements(Shape::new(&[m, columns]))).tolerance(1e-4);
     trial.input(DType::F32, numbers(m * inner, 4));
     for (&(format, rows), seed) in parts.iter().zip(5..) {
-        trial.input(DType::U32, words(format, rows, inner, seed));
+        trial.input(DType::U32, block_words(format, rows, inner, seed));
     }
     finish(&mut trial, DType::F32);
     trial
-}
-
-/// Words of interleaved blocks whose integers are random and whose scales are small, some zero.
-fn words(format: BlockFormat, rows: usize, columns: usize, seed: u64) -> Vec<f64> {
-    let count = rows * columns / format.elements();
-    // Super-blocks have scales of scales: their numbers are larger.
-    let unit = if format.elements() == 32 { 1e-3 } else { 2e-5 };
-    let mut bytes: Vec<u8> =
-        integers(count * format.bytes(), 0, 256, seed).into_iter().map(|byte| byte as u8).collect();
-    for (index, block) in bytes.chunks_exact_mut(format.bytes()).enumerate() {
-        let mut at = 0;
-        for &field in format.fields() {
-            if field == 2 {
-                let scale = f16::from_f32(((index % 13) as f32 - 5.0) * unit);
-                block[at..at + 2].copy_from_slice(&scale.to_le_bytes());
-            }
-            at += field;
-        }
-    }
-    let words = interleave(format, rows, columns, &bytes);
-    gradloom_plan::interpret::numbers(DType::U32, &words)
 }
