@@ -9,6 +9,7 @@ use gradloom_tensor::{Buffer, DType, Error, Result, Scalar};
 
 use crate::arena::Arena;
 use crate::codegen::Target;
+use crate::codegen::unit::PARTS_MAX;
 use crate::codegen::variant::Verdict;
 use crate::compiled::{Compiled, Piece};
 use crate::gpu::Gpu;
@@ -356,7 +357,7 @@ pub(crate) fn target_of(gpu: &Gpu, verdict: Arc<Verdict>) -> Target {
         busy_workgroups: if software { 16 } else { 512 },
         // llvmpipe stops at 65,535.
         turns_max: if software { 60_000 } else { usize::MAX },
-        parts_max: 1 << 24,
+        parts_max: PARTS_MAX,
         packed_dot: gpu.info.packed_dot,
         verdict,
         fault: None,

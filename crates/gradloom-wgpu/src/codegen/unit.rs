@@ -11,6 +11,9 @@ use super::packed;
 use super::variant::{Variant, Verdict};
 use super::words::Words;
 
+/// Words of the parts of a split product at most, where there is a choice.
+pub(crate) const PARTS_MAX: usize = 1 << 24;
+
 /// What code is generated for.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
@@ -29,7 +32,7 @@ pub(crate) struct Target {
     /// Turns of all its loops that a thread may take: some drivers end loops early after so many, and say
     /// nothing.
     pub(crate) turns_max: usize,
-    /// Words of the parts of a split product at most, where there is a choice.
+    /// As [`PARTS_MAX`], but for self-tests of long products.
     pub(crate) parts_max: usize,
     /// What the device computes wrongly.
     pub(crate) verdict: Arc<Verdict>,
@@ -66,7 +69,7 @@ impl Target {
             busy_workgroups: 512,
             packed_dot: false,
             turns_max: 60_000,
-            parts_max: 1 << 24,
+            parts_max: PARTS_MAX,
             verdict: Arc::default(),
             fault: None,
         }

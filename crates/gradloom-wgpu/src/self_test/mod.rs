@@ -59,11 +59,8 @@ pub(crate) async fn examined(gpu: Gpu, adapter: wgpu::Adapter, wait: Wait) -> Re
     if cfg!(target_family = "wasm") || when == When::Never {
         return Ok(Examined { gpu, verdict: Verdict::default(), report: None });
     }
-    if when == When::Unknown
-        && let Some((verdict, report)) = kept::read(&gpu)
-    {
-        announce(&gpu, &report);
-        return Ok(Examined { gpu, verdict, report: Some(report) });
+    if let Some(examined) = known(&gpu, when) {
+        return Ok(examined);
     }
     match wait {
         Wait::Blocking => tested_once(gpu, adapter, when),
@@ -75,12 +72,17 @@ pub(crate) async fn examined(gpu: Gpu, adapter: wgpu::Adapter, wait: Wait) -> Re
 fn tested_once(gpu: Arc<Gpu>, adapter: wgpu::Adapter, when: When) -> Result<Examined> {
     static TESTING: Mutex<()> = Mutex::new(());
     let _testing = TESTING.lock().unwrap_or_else(PoisonError::into_inner);
-    if when == When::Unknown
-        && let Some((verdict, report)) = kept::read(&gpu)
-    {
-        return Ok(Examined { gpu, verdict, report: Some(report) });
+    match known(&gpu, when) {
+        Some(examined) => Ok(examined),
+        None => tested(gpu, adapter, None),
     }
-    tested(gpu, adapter, None)
+}
+
+/// A device whose outcome is kept, unless it is to be tested in any case.
+fn known(gpu: &Arc<Gpu>, when: When) -> Option<Examined> {
+    let (verdict, report) = (when == When::Unknown).then(|| kept::read(gpu))??;
+    announce(gpu, &report);
+    Some(Examined { gpu: Arc::clone(gpu), verdict, report: Some(report) })
 }
 
 /// Tests a device and keeps the outcome, unless a fault is feigned.
@@ -103,17 +105,26 @@ fn announce(gpu: &Gpu, report: &SelfTest) {
     }
 }
 
+/// Tells who awaits a thread that it has ended, by a panic too.
+struct Done(Arc<Signal>);
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        self.0.set(Ok(()));
+    }
+}
+
 /// What `work` gives, from a thread of its own: whoever awaits it is not blocked.
 async fn in_a_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let signal = Arc::new(Signal::default());
     let place = Arc::new(Mutex::new(None));
-    let (done, result) = (Arc::clone(&signal), Arc::clone(&place));
+    let (done, result) = (Done(Arc::clone(&signal)), Arc::clone(&place));
     let run = move || {
+        let _done = done;
         let made = work();
         *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(made);
-        done.set(Ok(()));
     };
     let thread = std::thread::Builder::new().name("gradloom self-test".to_owned());
     thread.spawn(run).map_err(|error| Error::backend(format!("self-test: no thread: {error}")))?;
