@@ -88,11 +88,11 @@ fn run() -> Result<(), Failure> {
     suite::run(&options)
 }
 
-/// The time of each kernel on the processor, if the process was started with `GRADLOOM_PROFILE=1`.
+/// The time of each kernel, if the process was started with `GRADLOOM_PROFILE`.
 fn print_profile() {
-    let device = gradloom_cpu::device();
-    let backend = device.backend().as_any().downcast_ref::<gradloom_cpu::CpuBackend>();
-    eprint!("{}", backend.map(|backend| backend.profile_report()).unwrap_or_default());
+    if let Some(profile) = gradloom_plan::profile::active() {
+        eprint!("{}", profile.table(gradloom_plan::profile::By::Kernel));
+    }
 }
 
 /// The figures under a peer's case name.

@@ -11,6 +11,7 @@ mod modules;
 mod new_op;
 mod packages;
 mod process;
+mod profile;
 mod rust_tokens;
 mod tidy;
 mod wasm;
@@ -23,6 +24,8 @@ usage: cargo xtask COMMAND
   ci                 everything CI runs: fmt, clippy, tidy, test, docs, examples
   test               the same
   bench [ARGS]       measures every device of this machine; --help lists the options
+  profile TRACE [--by op|layer|line|kernel]
+                     tables of what GRADLOOM_PROFILE=trace.json has written
   graphs [ARGS]      random graphs against the reference: --count N, --seed S, --device D, --level L
   tidy               file lengths, headers, names, circles of imports, dependency arrows
   assets NAME        fetches a data set or model into assets/; without a name, lists them
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
     let done = match words[..] {
         ["ci" | "test"] => ci::run(),
         ["bench", ref rest @ ..] => ci::bench(rest),
+        ["profile", ref rest @ ..] => profile::run(rest),
         ["graphs", ref rest @ ..] => graphs::run(rest),
         ["conformance", ref rest @ ..] => conformance::run(rest),
         ["tidy"] => tidy::run().and_then(|()| circles::run()).and_then(|()| dependencies::run()),

@@ -14,6 +14,7 @@ use gradloom_tensor::{
 use crate::executor::Executor;
 use crate::kernels::transposed::COPIES;
 use crate::memory::{Finder, adopt};
+use crate::profile::Watch;
 use crate::simd::Level;
 
 /// The processor: SIMD loops on all cores, memory from a caching allocator.
@@ -114,12 +115,6 @@ impl CpuBackend {
         self
     }
 
-    /// The time of each kernel so far, the most expensive first; empty unless the process started with
-    /// `GRADLOOM_PROFILE=1`.
-    pub fn profile_report(&self) -> String {
-        self.executor.profile.as_ref().map(|profile| profile.report()).unwrap_or_default()
-    }
-
     fn execute(&self, prepared: &Prepared) -> Result<()> {
         let large = self.threads > 1 && self.executor.is_large(prepared)?;
         if !large {
@@ -151,9 +146,13 @@ impl Backend for CpuBackend {
     }
 
     fn upload(&self, dtype: DType, bytes: &[u8]) -> Result<Buffer> {
+        let watch = Watch::of(&self.executor.name, self.executor.level);
         let storage = self.executor.pool.allocate(bytes.len())?;
         // SAFETY: the storage was just made, so this is its only use.
         unsafe { storage.memory().write(bytes.len()) }.copy_from_slice(bytes);
+        if let Some(watch) = watch {
+            watch.transfer("upload", bytes.len());
+        }
         Ok(Buffer::new(Arc::new(storage), dtype, bytes.len() / dtype.size()))
     }
 
@@ -162,10 +161,15 @@ impl Backend for CpuBackend {
     }
 
     fn download(&self, buffer: &Buffer) -> Result<Vec<u8>> {
+        let watch = Watch::of(&self.executor.name, self.executor.level);
         let memory = Finder::new(&self.executor.pool).memory_of(buffer)?;
         // SAFETY: the caller holds the buffer, and evaluations write only to memory that they alone
         // hold.
-        Ok(unsafe { memory.read(buffer.len() * buffer.dtype().size()) }.to_vec())
+        let bytes = unsafe { memory.read(buffer.len() * buffer.dtype().size()) }.to_vec();
+        if let Some(watch) = watch {
+            watch.transfer("download", bytes.len());
+        }
+        Ok(bytes)
     }
 
     fn evaluate(&self, roots: &[Tensor], retention: Retention) -> Result<()> {

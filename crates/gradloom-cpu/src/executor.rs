@@ -2,8 +2,8 @@
 #![expect(unsafe_code, reason = "says which memory a kernel reads and which it alone writes")]
 
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use gradloom_plan::{
@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use crate::kernels::{Context, Executable, InPlace, prepare};
 use crate::memory::{Finder, Memory, Storage};
 use crate::pool::Pool;
-use crate::profile::Profile;
+use crate::profile::Watch;
 use crate::simd::Level;
 use crate::tile::Failures;
 
@@ -41,7 +41,8 @@ pub(crate) struct Executor {
     pub(crate) pool: Arc<Pool>,
     pub(crate) level: Level,
     pub(crate) check_nan: bool,
-    pub(crate) profile: Option<Profile>,
+    /// What profiles call the device.
+    pub(crate) name: String,
     pub(crate) bytes_moved: AtomicU64,
     owner: Owner,
 }
@@ -65,12 +66,11 @@ impl Bindings {
 
 impl Executor {
     pub(crate) fn new(level: Level) -> Executor {
-        let profiles = std::env::var("GRADLOOM_PROFILE").is_ok_and(|value| value == "1");
         Executor {
             pool: Arc::new(Pool::default()),
             level,
             check_nan: Checks::from_environment().nan,
-            profile: profiles.then(Profile::default),
+            name: format!("cpu: {}", level.name()),
             bytes_moved: AtomicU64::new(0),
             owner: Owner::new(),
         }
@@ -112,13 +112,15 @@ impl Executor {
             slots: slots.iter().map(Storage::memory).collect(),
         };
         let failures = Failures::default();
+        let profile = Watch::of(&self.name, self.level);
+        let times = Mutex::new(vec![None; if profile.is_some() { plan.kernels.len() } else { 0 }]);
         let context = Context {
             level: self.level,
             threads,
             pool: &self.pool,
             arguments: &prepared.arguments,
             failures: &failures,
-            profile: self.profile.as_ref(),
+            profile: profile.as_ref(),
         };
         let run = |index: usize, context: &Context<'_>| -> Result<()> {
             let kernel = &plan.kernels[index];
@@ -127,14 +129,15 @@ impl Executor {
                 return Ok(());
             }
             let (executable, in_place) = &executables.kernels[index];
-            let start = self.profile.as_ref().map(|_| Instant::now());
+            let start = profile.as_ref().map(|_| Instant::now());
             let memory = kernel_memory(kernel, in_place, &bindings)
                 .map_err(|reason| prepared.fault(&PlanFault { kernel: index, reason }))?;
             self.run_kernel(kernel, &**executable, memory, context)
                 .map_err(|error| prepared.error_of(Some(kernel.node), error))?;
-            if let (Some(profile), Some(start)) = (&self.profile, start) {
-                let op = prepared.nodes.get(kernel.node).map_or("", |node| node.op().name());
-                profile.record(plan.id, index, kernel, op, start.elapsed());
+            if let (Some(profile), Some(start)) = (&profile, start) {
+                let sites = |node: usize| (prepared.op_name(node), prepared.nodes[node].origin());
+                let time = profile.kernel(Some(&sites), plan, index, start);
+                times.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(time);
             }
             Ok(())
         };
@@ -152,8 +155,8 @@ impl Executor {
             }
         }
         prepared.complete(values);
-        if let Some(profile) = &self.profile {
-            eprint!("{}", profile.last(plan));
+        if let Some(profile) = &profile {
+            profile.evaluated(plan, &times.into_inner().unwrap_or_else(PoisonError::into_inner));
         }
         Ok(())
     }

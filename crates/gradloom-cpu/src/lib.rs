@@ -18,6 +18,7 @@ mod epilogue;
 mod executor;
 mod kernels;
 mod parallel;
+mod ceilings;
 mod profile;
 
 #[cfg(test)]

@@ -1,80 +1,62 @@
-//! [`Profile`]: the time of each kernel, printed after each evaluation and collected when
-//! `GRADLOOM_PROFILE=1`.
+//! [`Watch`]: a profile that somebody records, for one evaluation of this device.
 
-use std::collections::HashMap;
-use std::fmt::Write;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
-use gradloom_plan::{Kernel, Plan};
+use gradloom_plan::profile::{Ceilings, KernelRun, Profile, Sites, active};
+use gradloom_plan::{KernelKind, Plan};
 
-/// Times by kernel.
-#[derive(Debug, Default)]
-pub(crate) struct Profile {
-    entries: Mutex<HashMap<(u64, usize), Entry>>,
+use crate::ceilings;
+use crate::simd::Level;
+
+/// A profile, and what it calls the device.
+pub(crate) struct Watch<'a> {
+    profile: Arc<Profile>,
+    device: &'a str,
+    /// When the transfer or evaluation began.
+    since: Instant,
 }
 
-#[derive(Debug)]
-struct Entry {
-    label: String,
-    runs: u64,
-    total: Duration,
-    least: Duration,
-    last: Duration,
-}
+impl<'a> Watch<'a> {
+    /// What is recorded now, if anything.
+    pub(crate) fn of(device: &'a str, level: Level) -> Option<Watch<'a>> {
+        let profile = active()?;
+        if profile.lacks_ceilings(device) {
+            profile.set_ceilings(device, ceilings_of(level));
+        }
+        Some(Watch { profile, device, since: Instant::now() })
+    }
 
-impl Profile {
-    /// Adds one run of a kernel of a plan.
-    pub(crate) fn record(
+    /// Notes a kernel that has just run; gives its time.
+    pub(crate) fn kernel(
         &self,
-        plan: u64,
+        sites: Option<Sites<'_>>,
+        plan: &Plan,
         index: usize,
-        kernel: &Kernel,
-        op: &str,
-        time: Duration,
-    ) {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = entries.entry((plan, index)).or_insert_with(|| Entry {
-            label: format!("{} {} {op}", kernel.kind.name(), kernel.space.shape),
-            runs: 0,
-            total: Duration::ZERO,
-            least: Duration::MAX,
-            last: time,
-        });
-        entry.runs += 1;
-        entry.total += time;
-        entry.last = time;
-        entry.least = entry.least.min(time);
+        start: Instant,
+    ) -> Duration {
+        let time = start.elapsed();
+        let in_parts = matches!(plan.kernels[index].kind, KernelKind::Loop(_));
+        let device = self.device;
+        let run = KernelRun { device, plan, index, start, time, track: None, in_parts };
+        self.profile.kernel(sites, run);
+        time
     }
 
-    /// The times of a plan's kernels in its last run, one line each.
-    pub(crate) fn last(&self, plan: &Plan) -> String {
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut report = format!("gradloom: plan {} on the CPU\n", plan.id);
-        for index in 0..plan.kernels.len() {
-            let Some(entry) = entries.get(&(plan.id, index)) else { continue };
-            let time = entry.last.as_secs_f64() * 1e6;
-            // Writing to a string does not fail.
-            let _ = writeln!(report, "{time:11.1} us  kernel {index}: {}", entry.label);
-        }
-        report
+    /// Notes that elements came from or went to the program.
+    pub(crate) fn transfer(&self, what: &'static str, bytes: usize) {
+        self.profile.other(self.device, what, "", self.since, bytes as u64);
     }
 
-    /// One line per kernel, the most expensive first.
-    pub(crate) fn report(&self) -> String {
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut lines: Vec<_> = entries.iter().collect();
-        lines.sort_by_key(|(_, entry)| std::cmp::Reverse(entry.total));
-        let mut report = String::from("   total ms     runs   least us  kernel\n");
-        for ((plan, index), entry) in lines {
-            let (total, least) = (entry.total.as_secs_f64() * 1e3, entry.least.as_secs_f64() * 1e6);
-            // Writing to a string does not fail.
-            let _ = writeln!(
-                report,
-                "{total:11.3} {:8} {least:10.1}  plan {plan} kernel {index}: {}",
-                entry.runs, entry.label
-            );
-        }
-        report
+    /// Ends an evaluation.
+    pub(crate) fn evaluated(&self, plan: &Plan, times: &[Option<Duration>]) {
+        self.profile.evaluated(self.device, plan, 0..plan.kernels.len(), times);
     }
+}
+
+/// What the processor can do with a level's instructions, measured once.
+fn ceilings_of(level: Level) -> Ceilings {
+    static MEASURED: OnceLock<(Level, Ceilings)> = OnceLock::new();
+    let (measured, ceilings) = MEASURED.get_or_init(|| (level, ceilings::measure(level)));
+    if *measured == level { *ceilings } else { ceilings::measure(level) }
 }

@@ -89,8 +89,8 @@ fn images_per_second() {
             first.unwrap_or_default()
         );
         println!("{:?}", device.statistics());
-        if let Some(backend) = device.backend().as_any().downcast_ref::<CpuBackend>() {
-            println!("{}", backend.profile_report());
+        if let Some(profile) = gradloom_plan::profile::active() {
+            println!("{}", profile.table(gradloom_plan::profile::By::Kernel));
         }
     }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::layer_runs::{self, LayerRun, Run};
 use crate::{Module, ModuleExt, Parameter, Path};
-use gradloom_tensor::{Key, Tensor};
+use gradloom_tensor::{Key, LayerScope, LayerTag, Tensor};
 
 /// A function that may put another activation in the place of a named one.
 type Patch = Box<dyn Fn(&str, &Tensor) -> Option<Tensor> + Send>;
@@ -236,6 +236,13 @@ impl Context {
     pub fn with_layer_runs(mut self) -> Self {
         self.runs = Some(Vec::new());
         self
+    }
+
+    /// Enters a layer, until what this gives is dropped: profiles count what is computed meanwhile as the
+    /// layer's. Layers of your own that hold parameters themselves call it first; it costs nothing while
+    /// nobody profiles.
+    pub fn enter(&self, kind: &'static str, layer: &(impl Module + ?Sized)) -> Option<LayerScope> {
+        LayerTag::noting().then(|| layer_runs::scope(kind, layer)).flatten()
     }
 
     /// Notes that a layer has run. Layers of your own that hold parameters themselves call it with their

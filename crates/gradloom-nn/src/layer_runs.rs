@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{Module, Path, Role};
-use gradloom_tensor::{DType, Shape, Tensor};
+use gradloom_tensor::{DType, LayerScope, LayerTag, Shape, Tensor};
 
 /// A run of a layer that has weights.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,24 @@ impl Run {
         });
         Run { kind, parameters, output: *output.shape(), dtype: output.dtype() }
     }
+}
+
+/// The scope of a layer that has parameters, for profiles.
+pub(crate) fn scope(kind: &'static str, layer: &(impl Module + ?Sized)) -> Option<LayerScope> {
+    let mut first: Option<(String, u64)> = None;
+    layer.visit(&mut Path::root(), &mut |name, parameter| {
+        if first.is_none() {
+            first = Some((name.to_owned(), parameter.identity()));
+        }
+    });
+    first.map(|(own, identity)| LayerTag::enter(kind, identity, &own))
+}
+
+/// Tells profiles the names of a model's layers. A trainer does it itself.
+pub fn name_layers(model: &(impl Module + ?Sized)) {
+    model.visit(&mut Path::root(), &mut |name, parameter| {
+        LayerTag::name_parameter(parameter.identity(), name);
+    });
 }
 
 /// Runs by the names of a model's places; those of other models and of layers without weights are left out.

@@ -50,6 +50,7 @@ mod schedule;
 mod transposed;
 
 mod display;
+pub mod profile;
 pub mod interpret;
 pub mod trial;
 mod verify;

@@ -1,6 +1,7 @@
 //! [`Planner`]: from roots to a [`Plan`] and the values it needs, with a cache by structure.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use gradloom_tensor::{Buffer, Error, Op, Result, Retention, Scalar, Tensor};
 use rustc_hash::FxHashSet;
@@ -10,6 +11,7 @@ use crate::cache::Cache;
 use crate::kernel::Plan;
 use crate::limits::Limits;
 use crate::linear::{Linear, address};
+use crate::profile;
 use crate::verify::PlanFault;
 
 /// Makes plans and remembers them by the structure of the graph.
@@ -141,6 +143,8 @@ impl Planner {
         let nodes = linear.all_nodes();
         let known = self.cache().find(&key);
         let cached = known.is_some();
+        let watched =
+            profile::active().filter(|_| !cached).map(|profile| (profile, Instant::now()));
         let (plan, outputs) = match known {
             Some(known) => known,
             None => {
@@ -152,6 +156,11 @@ impl Planner {
                 known
             }
         };
+        if let Some((profile, start)) = watched {
+            let detail =
+                format!("plan {}: {} nodes, {} kernels", plan.id, nodes.len(), plan.kernels.len());
+            profile.other("host", "planning", &detail, start, 0);
+        }
         Ok(Prepared {
             plan,
             outputs: outputs.iter().map(|&node| linear.nodes[node].clone()).collect(),

@@ -4,6 +4,8 @@ use std::cell::Cell;
 use std::fmt;
 use std::panic::Location;
 
+use crate::layer_tag::LayerTag;
+
 /// Where a node was made: at the caller's line, or, if a derivative rule has made it, for the op of that
 /// line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,6 +14,8 @@ pub struct Origin {
     pub location: &'static Location<'static>,
     /// The op of that line in whose gradient the node is, if it is in one.
     pub gradient_of: Option<&'static str>,
+    /// The layer that it is of, if layers are noted: see [`LayerTag`].
+    pub layer: Option<LayerTag>,
 }
 
 thread_local! {
@@ -25,7 +29,11 @@ impl Origin {
     #[inline]
     pub(crate) fn of_caller() -> Origin {
         let location = Location::caller();
-        SCOPE.get().unwrap_or(Origin { location, gradient_of: None })
+        SCOPE.get().unwrap_or_else(|| Origin {
+            location,
+            gradient_of: None,
+            layer: LayerTag::current(),
+        })
     }
 
     /// Runs a function whose nodes are all of this origin; `None` gives each its caller's line. What held
@@ -46,7 +54,7 @@ impl Origin {
 
 impl From<&'static Location<'static>> for Origin {
     fn from(location: &'static Location<'static>) -> Self {
-        Origin { location, gradient_of: None }
+        Origin { location, gradient_of: None, layer: None }
     }
 }
 

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use gradloom_plan::{Checks, Limits, Plan, Planner};
+use gradloom_plan::{Checks, Limits, Plan, Planner, profile};
 use gradloom_tensor::{
     Backend, BoxFuture, Buffer, BytesSource, Capabilities, DType, Error, Result, Retention, Scalar,
     Statistics, Tensor,
@@ -194,6 +195,7 @@ impl WgpuBackend {
     }
 
     async fn downloaded(&self, buffer: &Buffer, wait: Wait) -> Result<Vec<u8>> {
+        let watched = profile::active().map(|profile| (profile, Instant::now()));
         self.gpu.check()?;
         let buffer = &self.adoption.in_memory(buffer, wait).await?;
         let memory = buffer.storage::<Memory>().ok_or_else(|| {
@@ -204,6 +206,10 @@ impl WgpuBackend {
         let (host, submissions) = self.staging.download(&memory.raw, dtype, len, wait).await?;
         self.gpu.reports().await?;
         self.counters().downloads += submissions;
+        if let Some((profile, start)) = watched {
+            // From the moment it was asked for: the wait for what is computed before is in it.
+            profile.other(&self.name(), "download", "", start, host.len() as u64);
+        }
         Ok(host)
     }
 
@@ -296,7 +302,7 @@ impl WgpuBackend {
 
 impl Backend for WgpuBackend {
     fn name(&self) -> String {
-        format!("{}: {}", self.gpu.info.backend, self.gpu.info.name)
+        self.gpu.name()
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -85,6 +85,16 @@ impl Compiled {
         calls
     }
 
+    /// The kernel that each of [`calls`](Compiled::calls) is of.
+    pub(crate) fn kernels_of_calls(&self, kernels: Range<usize>) -> Vec<usize> {
+        let mut owners = Vec::with_capacity(self.steps.len());
+        for kernel in kernels {
+            let calls = self.calls(kernel..kernel + 1).len();
+            owners.extend(std::iter::repeat_n(kernel, calls));
+        }
+        owners
+    }
+
     /// About how many bytes of the host it takes, with the driver's share.
     pub(crate) fn footprint(&self) -> usize {
         let steps = self.steps.iter().map(|step| STEP_BYTES + step.label.len());

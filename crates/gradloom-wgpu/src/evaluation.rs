@@ -46,7 +46,7 @@ impl Runner<'_> {
         let Run { plan, inputs, arguments, sites, check_finite } = run;
         let mut begun = self.begin(run).await?;
         for piece in begun.pieces(check_finite) {
-            let outcome = self.executor().submit_piece(plan, &mut begun, inputs, &piece)?;
+            let outcome = self.executor().submit_piece(plan, &mut begun, inputs, sites, &piece)?;
             if let Some(outcome) = outcome {
                 let look = |bytes: &[u8]| status::outcome(bytes, sites);
                 let (copied, after) = (outcome.staging, outcome.after);

@@ -4,7 +4,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use gradloom_plan::{KernelKind, Owner, Plan};
+use gradloom_plan::{KernelKind, Owner, Plan, profile};
 use gradloom_tensor::{Buffer, DType, Error, Result, Scalar};
 
 use crate::arena::Arena;
@@ -15,8 +15,8 @@ use crate::compiled::{Compiled, Piece};
 use crate::gpu::Gpu;
 use crate::pipeline::Pipelines;
 use crate::pool::{Memory, Pool};
-use crate::profile::Profile;
-use crate::status::{self, CheckSite, Status};
+use crate::profile::Timestamps;
+use crate::status::{self, CheckSite, Sites, Status};
 use crate::step::{Memories, Shared, Step};
 use crate::transfer::{self, Staging};
 use crate::turns::{self, Turns};
@@ -39,7 +39,7 @@ pub(crate) struct Executor {
     /// How often the pool had given memory back when bind groups were dropped for it.
     trims: u64,
     status: Status,
-    profile: Option<Profile>,
+    timestamps: Timestamps,
     pub(crate) kernels: u64,
     pub(crate) submissions: u64,
 }
@@ -102,7 +102,7 @@ impl Executor {
             turns: Turns::new(Arc::clone(&gpu)),
             trims: 0,
             status: Status::new(&gpu),
-            profile: Profile::from_environment(&gpu),
+            timestamps: Timestamps::default(),
             kernels: 0,
             submissions: 0,
             gpu,
@@ -186,6 +186,7 @@ impl Executor {
         plan: &Plan,
         begun: &mut Begun,
         inputs: &[Buffer],
+        sites: Sites<'_>,
         piece: &Piece,
     ) -> Result<Option<Outcome>> {
         // Another evaluation may have been here since the last piece.
@@ -196,8 +197,15 @@ impl Executor {
         let staging = piece.checks.then(|| self.staging.take(status::BYTES)).transpose()?;
         let compiled = lock(&begun.compiled);
         let calls = compiled.calls(piece.kernels.clone());
-        let after =
-            self.submit(plan.id, &compiled.steps, &begun.groups, &calls, staging.as_ref())?;
+        let profile = profile::active();
+        let timed = profile.is_some();
+        let after = self.submit(timed, &compiled.steps, &begun.groups, &calls, staging.as_ref())?;
+        if let Some(profile) = profile {
+            let kernels = compiled.kernels_of_calls(piece.kernels.clone());
+            let named = (plan, sites);
+            let times = self.timestamps.note(&self.gpu, &profile, named, &kernels)?;
+            profile.evaluated(&self.gpu.name(), plan, piece.kernels.clone(), &times);
+        }
         Ok(staging.map(|staging| Outcome { staging, after }))
     }
 
@@ -254,7 +262,7 @@ impl Executor {
     /// Nothing is submitted if there is nothing to do.
     fn submit(
         &mut self,
-        plan: u64,
+        timed: bool,
         steps: &[Step],
         groups: &[wgpu::BindGroup],
         calls: &[Call],
@@ -263,25 +271,25 @@ impl Executor {
         if calls.is_empty() && know.is_none() {
             return Ok(None);
         }
-        let Executor { gpu, status, profile, .. } = self;
+        let Executor { gpu, status, timestamps, .. } = self;
         let stride = turns::stride(gpu) as u32;
         let record = |pass: &mut wgpu::ComputePass<'_>, call: &Call| {
             steps[call.step].record(pass, &groups[call.step], call.turn * stride);
         };
         let after = gpu.scoped("running a plan", || {
             let mut encoder = gpu.device.create_command_encoder(&Default::default());
-            match profile {
-                None => {
+            match timed {
+                false => {
                     let mut pass = encoder.begin_compute_pass(&Default::default());
                     calls.iter().for_each(|call| record(&mut pass, call));
                 }
-                Some(profile) => {
-                    profile.begin(gpu, calls.len());
+                true => {
+                    timestamps.begin(gpu, calls.len());
                     for (position, call) in calls.iter().enumerate() {
-                        let mut pass = encoder.begin_compute_pass(&profile.pass(position));
+                        let mut pass = encoder.begin_compute_pass(&timestamps.pass(position));
                         record(&mut pass, call);
                     }
-                    profile.resolve(&mut encoder, calls.len());
+                    timestamps.resolve(&mut encoder, calls.len());
                 }
             }
             if let Some(staging) = know {
@@ -291,11 +299,6 @@ impl Executor {
         })?;
         self.kernels += calls.len() as u64;
         self.submissions += 1;
-        if let Some(profile) = &self.profile {
-            let label = |call: &Call| (steps[call.step].label.clone(), steps[call.step].grid);
-            let labels: Vec<(String, [u32; 2])> = calls.iter().map(label).collect();
-            profile.report(&self.gpu, plan, &labels)?;
-        }
         self.gpu.check()?;
         Ok(Some(after))
     }

@@ -36,6 +36,11 @@ struct Faults {
 }
 
 impl Gpu {
+    /// What the device is called.
+    pub(crate) fn name(&self) -> String {
+        format!("{}: {}", self.info.backend, self.info.name)
+    }
+
     /// Opens an adapter with all its limits and the optional features that kernels know to use.
     pub(crate) async fn open(adapter: &wgpu::Adapter, info: AdapterInfo) -> Result<Gpu> {
         let optional = wgpu::Features::SUBGROUP

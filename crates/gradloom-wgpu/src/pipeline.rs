@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
+use gradloom_plan::profile;
 use gradloom_tensor::Result;
 use rustc_hash::FxHashMap;
 
@@ -199,7 +201,8 @@ fn compile(
     layout: &wgpu::PipelineLayout,
     kept: Option<&wgpu::PipelineCache>,
 ) -> Result<wgpu::ComputePipeline> {
-    gpu.scoped(&dispatch.label, || {
+    let watched = profile::active().map(|profile| (profile, Instant::now()));
+    let compiled = gpu.scoped(&dispatch.label, || {
         let module = shader_module(gpu, dispatch);
         gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(&dispatch.label),
@@ -213,7 +216,11 @@ fn compile(
             },
             cache: kept,
         })
-    })
+    });
+    if let Some((profile, start)) = watched {
+        profile.other(&gpu.name(), "shader", &dispatch.label, start, 0);
+    }
+    compiled
 }
 
 /// The module, without run-time checks where its text is ours.

@@ -1,17 +1,23 @@
-//! [`Profile`]: with `GRADLOOM_PROFILE=1` every evaluation prints its dispatches, with times where the
-//! device has timestamps. Each dispatch then has a pass of its own, so totals are higher than without.
+//! [`Timestamps`]: when each dispatch of an evaluation ran, while somebody profiles and the device has
+//! timestamps. Each dispatch then has a pass of its own, so totals are higher than without.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use gradloom_plan::Plan;
+use gradloom_plan::profile::{KernelRun, Profile};
 use gradloom_tensor::Result;
 
 use crate::gpu::Gpu;
+use crate::status::Sites;
 use crate::wait::{Wait, finish};
 
-/// Prints the dispatches of evaluations.
-#[derive(Debug)]
-pub(crate) struct Profile {
-    timed: bool,
+/// What profiles call the place where dispatches run.
+const QUEUE: &str = "queue";
+
+/// Queries that are used again by every evaluation.
+#[derive(Debug, Default)]
+pub(crate) struct Timestamps {
     queries: Option<Queries>,
 }
 
@@ -26,19 +32,13 @@ struct Queries {
 /// Timestamps of a query set at most, by WebGPU.
 const QUERIES_MAX: usize = 4096;
 
-impl Profile {
-    /// A profile if the environment asks for one.
-    pub(crate) fn from_environment(gpu: &Gpu) -> Option<Profile> {
-        let asked = std::env::var("GRADLOOM_PROFILE").is_ok_and(|value| value == "1");
-        let timed = gpu.features.contains(wgpu::Features::TIMESTAMP_QUERY);
-        asked.then_some(Profile { timed, queries: None })
-    }
-
+impl Timestamps {
     /// Makes room for the timestamps of `count` dispatches.
     pub(crate) fn begin(&mut self, gpu: &Gpu, count: usize) {
         let capacity = (count * 2).next_power_of_two().min(QUERIES_MAX);
+        let timed = gpu.features.contains(wgpu::Features::TIMESTAMP_QUERY);
         let enough = self.queries.as_ref().is_some_and(|queries| queries.capacity >= capacity);
-        if !self.timed || enough {
+        if !timed || enough {
             return;
         }
         let bytes = capacity as u64 * 8;
@@ -85,42 +85,58 @@ impl Profile {
         }
     }
 
-    /// Prints the dispatches of a plan that was just submitted.
-    pub(crate) fn report(
+    /// Notes the kernels of a piece that was just submitted: `kernels` says of each dispatch whose it is.
+    /// Gives the time of each kernel of the plan that has one.
+    pub(crate) fn note(
         &self,
         gpu: &Arc<Gpu>,
-        plan: u64,
-        labels: &[(String, [u32; 2])],
-    ) -> Result<()> {
-        let times = self.times(gpu, labels.len())?;
-        eprintln!("plan {plan}: {} dispatches", labels.len());
-        let mut total = 0.0;
-        for (position, (label, grid)) in labels.iter().enumerate() {
-            match times.get(position) {
-                Some(microseconds) => {
-                    total += microseconds;
-                    eprintln!("  {microseconds:>10.2} us  {label}  grid {}x{}", grid[0], grid[1]);
+        profile: &Profile,
+        (plan, sites): (&Plan, Sites<'_>),
+        kernels: &[usize],
+    ) -> Result<Vec<Option<Duration>>> {
+        let device = &gpu.name();
+        let submitted = Instant::now();
+        let stamps = self.stamps(gpu, kernels.len())?;
+        let mut times = vec![None; plan.kernels.len()];
+        // A kernel is as long as its dispatches; those beyond the last timestamp have none.
+        let mut runs: Vec<(usize, Duration, Option<Duration>)> = Vec::new();
+        for (position, &index) in kernels.iter().enumerate() {
+            let stamp = stamps.get(position);
+            let time = stamp.map(|[begin, end]| end.saturating_sub(*begin));
+            match runs.last_mut().filter(|(last, ..)| *last == index) {
+                Some((_, _, total)) => {
+                    *total = total.and_then(|total| time.map(|time| total + time));
                 }
-                None => eprintln!("  {label}  grid {}x{}", grid[0], grid[1]),
+                None => runs.push((index, stamp.map_or(Duration::ZERO, |stamp| stamp[0]), time)),
             }
         }
-        if !times.is_empty() {
-            eprintln!("  {total:>10.2} us  in total");
+        let first = stamps.first().map_or(Duration::ZERO, |stamp| stamp[0]);
+        let named = |node: usize| {
+            let site = sites(node);
+            (site.op, site.origin)
+        };
+        for (index, begin, time) in runs {
+            let Some(time) = time else { continue };
+            times[index] = Some(time);
+            let start = submitted + begin.saturating_sub(first);
+            let track = Some(QUEUE);
+            let run = KernelRun { device, plan, index, start, time, track, in_parts: false };
+            profile.kernel(Some(&named), run);
         }
-        Ok(())
+        Ok(times)
     }
 
-    fn times(&self, gpu: &Arc<Gpu>, count: usize) -> Result<Vec<f64>> {
+    /// Begin and end of each dispatch, from an arbitrary moment on.
+    fn stamps(&self, gpu: &Arc<Gpu>, count: usize) -> Result<Vec<[Duration; 2]>> {
         let Some(queries) = &self.queries else { return Ok(Vec::new()) };
         let bytes = (count * 2).min(queries.capacity) as u64 * 8;
         let mapped = finish(gpu.mapped(&queries.readable, bytes, None, Wait::Blocking))?;
-        let period = f64::from(gpu.queue.get_timestamp_period()) / 1e3;
+        let period = f64::from(gpu.queue.get_timestamp_period());
         let stamps: Vec<u64> = mapped.chunks_exact(8).map(bytemuck::pod_read_unaligned).collect();
         drop(mapped);
         queries.readable.unmap();
-        Ok(stamps
-            .chunks_exact(2)
-            .map(|pair| pair[1].saturating_sub(pair[0]) as f64 * period)
-            .collect())
+        let zero = stamps.iter().copied().min().unwrap_or(0);
+        let since = |stamp: u64| Duration::from_nanos(((stamp - zero) as f64 * period) as u64);
+        Ok(stamps.chunks_exact(2).map(|pair| [since(pair[0]), since(pair[1])]).collect())
     }
 }

@@ -18,6 +18,7 @@ pub use gradloom_fft as fft;
 pub use gradloom_linalg as linalg;
 pub use gradloom_metrics as metrics;
 pub use gradloom_nn as nn;
+pub use gradloom_plan::profile;
 pub use gradloom_tensor::*;
 #[cfg(feature = "text")]
 pub use gradloom_text as text;

@@ -9,6 +9,7 @@ use gradloom::nn::layers::{
     AttentionMask, Conv2d, Flatten, LayerNorm, Linear, MaxPool2d, MultiHeadAttention,
 };
 use gradloom::prelude::*;
+use gradloom::profile::{By, Recording, Table};
 
 /// Held by each test: counters and pending index errors are the device's, whoever evaluates.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -252,4 +253,63 @@ fn a_gather_out_of_range_names_the_op_and_the_index() {
         let error = table.embedding(&index).sum(..).item().unwrap_err();
         assert!(error.to_string().contains("index -1 out of range"), "{error}");
     }
+}
+
+#[test]
+fn a_profile_names_ops_layers_and_lines() {
+    let _alone = alone();
+    for device in devices() {
+        let model = cnn(&device);
+        gradloom::nn::name_layers(&model);
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("trace.json");
+        let recording = Recording::to_file(&path).expect("nobody records");
+        let again = Recording::start().expect_err("it records already").to_string();
+        assert!(again.contains("records already"), "{again}");
+        let x = Tensor::normal(Key::new(1), [4, 1, 28, 28], 0.0, 1.0, &device);
+        let (loss, line) =
+            (model.forward(&x, &mut Context::train(Key::new(2))).square().mean(..), line!());
+        let gradients = gradients(&loss, &model);
+        eval(gradients.iter().map(|(_, gradient)| gradient).chain([&loss])).expect("a step");
+        let [ops, layers, lines] = [By::Op, By::Layer, By::Line].map(|by| recording.table(by));
+        recording.stop().expect("a file");
+        let timed = |table: &Table| !table.rows.is_empty();
+        if !timed(&ops) {
+            let gpu = !device.capabilities().host;
+            assert!(gpu, "the CPU has a clock");
+            eprintln!("SKIPPED: {} has no timestamps", device.name());
+            continue;
+        }
+        let has = |table: &Table, name: &str| table.rows.iter().any(|row| row.name.contains(name));
+        assert!(has(&ops, "matmul") && has(&ops, "convolution"), "{ops}");
+        assert!(has(&layers, "0 (Conv2d)") && has(&layers, "7 (Linear)"), "{layers}");
+        assert!(has(&lines, &format!("replay.rs:{line}")), "{lines}");
+        assert!(has(&lines, "in the gradient of its"), "{lines}");
+        let flops = |table: &Table| table.rows.iter().map(|row| row.flops).sum::<u64>();
+        assert!(flops(&ops) > 0 && flops(&ops) == flops(&layers), "{ops}");
+        let text = std::fs::read_to_string(&path).expect("a timeline");
+        let events: Vec<serde_json::Value> = serde_json::from_str(&text).expect("JSON");
+        let kernels = events.iter().filter(|event| event["cat"] == "kernel").count() as u64;
+        assert_eq!(kernels, ops.rows.iter().map(|row| row.runs).sum::<u64>());
+        assert!(events.iter().any(|event| event["name"] == "planning"), "{text}");
+    }
+}
+
+#[test]
+fn a_recording_that_has_ended_leaves_nothing_on() {
+    let _alone = alone();
+    let device = Device::cpu();
+    let step = || eval([&(Tensor::ones([8], DType::F32, &device) + 1.0)]).expect("a value");
+    let recording = Recording::start().expect("nobody records");
+    step();
+    let runs = |recording: &Recording| {
+        recording.table(By::Kernel).rows.iter().map(|row| row.runs).sum::<u64>()
+    };
+    assert_eq!(runs(&recording), 1);
+    drop(recording);
+    step();
+    let recording = Recording::start().expect("the other one has ended");
+    assert_eq!(runs(&recording), 0);
+    let missing = Recording::to_file("no/such/folder/trace.json").expect_err("no folder");
+    assert!(missing.to_string().contains("no/such/folder"), "{missing}");
 }

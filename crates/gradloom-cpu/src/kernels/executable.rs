@@ -8,7 +8,7 @@ use gradloom_tensor::{DType, Result, Scalar};
 use crate::convert::Lane;
 use crate::memory::Temporary;
 use crate::pool::Pool;
-use crate::profile::Profile;
+use crate::profile::Watch;
 use crate::simd::Level;
 use crate::tile::{Failures, Frame, Store, TileProgram};
 
@@ -26,7 +26,7 @@ pub(crate) struct Context<'a> {
     pub(crate) arguments: &'a [Scalar],
     pub(crate) failures: &'a Failures,
     /// Where the kernels of loops note their times, if that is asked for.
-    pub(crate) profile: Option<&'a Profile>,
+    pub(crate) profile: Option<&'a Watch<'a>>,
 }
 
 impl<'a> Context<'a> {

@@ -207,8 +207,7 @@ impl Loop {
             let start = context.profile.map(|_| Instant::now());
             work.run(context, table, settled[index].as_ref())?;
             if let (Some(profile), Some(start)) = (context.profile, start) {
-                let body = &self.own.body;
-                profile.record(body.id, index, &body.kernels[index], "step", start.elapsed());
+                profile.kernel(None, &self.own.body, index, start);
             }
         }
         Ok(())

@@ -211,6 +211,7 @@ impl MultiHeadAttention {
     /// If shapes do not fit.
     #[track_caller]
     pub fn self_attention(&self, x: &Tensor, mask: &AttentionMask, ctx: &mut Context) -> Tensor {
+        let _layer = ctx.enter("MultiheadAttention", self);
         let Some(weight) = &self.in_proj_weight else {
             return self.cross_attention(x, x, x, mask, ctx);
         };
@@ -232,6 +233,7 @@ impl MultiHeadAttention {
         mask: &AttentionMask,
         ctx: &mut Context,
     ) -> Tensor {
+        let _layer = ctx.enter("MultiheadAttention", self);
         let parts = self.project(query, key, value);
         self.attend(parts.each_ref(), mask, false, ctx).0
     }
@@ -278,6 +280,7 @@ impl MultiHeadAttention {
         weighted: bool,
         ctx: &mut Context,
     ) -> (Tensor, Option<Tensor>) {
+        let _layer = ctx.enter("MultiheadAttention", self);
         assert!(query.rank() == 3, "attention: needs [B, T, E], got shape {}", query.shape());
         let key = &self.with_added(key, self.bias_k.as_ref());
         let value = &self.with_added(value, self.bias_v.as_ref());

@@ -84,6 +84,7 @@ impl Layer for BatchNorm {
     #[track_caller]
     fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
         const OP: &str = "batch_norm";
+        let _layer = ctx.enter("BatchNorm", self);
         check(OP, x, 2, self.channels, self.weight.as_ref());
         // Once, so that gradients meet before they are narrow.
         let wide = &x.wide();
@@ -167,6 +168,7 @@ impl Layer for InstanceNorm {
     #[track_caller]
     fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
         const OP: &str = "instance_norm";
+        let _layer = ctx.enter("InstanceNorm", self);
         check(OP, x, 3, self.channels, self.weight.as_ref());
         // Once, so that gradients meet before they are narrow.
         let wide = &x.wide();

@@ -103,6 +103,7 @@ macro_rules! layer {
         impl Layer for Conv<$axes> {
             #[track_caller]
             fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
+                let _layer = ctx.enter($kind, self);
                 let (x, options) = self.padded(x);
                 let y = x.$method(&self.weight, &options);
                 let y = add_channel_bias(&y, self.bias.as_ref());

@@ -63,6 +63,7 @@ macro_rules! layer {
         impl Layer for ConvTranspose<$axes> {
             #[track_caller]
             fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
+                let _layer = ctx.enter($kind, self);
                 let y = x.$method(&self.weight, &self.options);
                 let y = add_channel_bias(&y, self.bias.as_ref());
                 ctx.ran($kind, self, &y);

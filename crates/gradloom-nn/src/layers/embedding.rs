@@ -60,6 +60,7 @@ impl Layer for Embedding {
     /// If the input is no integer tensor. An index out of range fails the evaluation.
     #[track_caller]
     fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
+        let _layer = ctx.enter("Embedding", self);
         let mut rows = self.weight.embedding(x);
         if let Some(longest) = self.max_norm {
             let length = rows.wide().square().sum_keepdim(-1).sqrt();

@@ -51,6 +51,7 @@ impl GroupNorm {
 impl Layer for GroupNorm {
     #[track_caller]
     fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
+        let _layer = ctx.enter("GroupNorm", self);
         let y =
             x.group_norm(self.groups, self.weight.as_deref(), self.bias.as_deref(), self.epsilon);
         ctx.ran("GroupNorm", self, &y);

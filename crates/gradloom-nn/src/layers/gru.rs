@@ -73,6 +73,7 @@ impl Gru {
         state: Option<&Tensor>,
         ctx: &mut Context,
     ) -> (Tensor, Tensor) {
+        let _layer = ctx.enter("GRU", self);
         let prepare = RecurrentWeights::input_part;
         let step = RecurrentWeights::gru_step;
         let (outputs, last) = self.stack.run_single(input, state, ctx, prepare, step);

@@ -51,6 +51,7 @@ impl LayerNorm {
 impl Layer for LayerNorm {
     #[track_caller]
     fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
+        let _layer = ctx.enter("LayerNorm", self);
         let y = x.layer_norm(self.axes, self.weight.as_deref(), self.bias.as_deref(), self.epsilon);
         ctx.ran("LayerNorm", self, &y);
         y

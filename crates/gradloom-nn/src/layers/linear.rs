@@ -53,6 +53,7 @@ impl Linear {
 impl Layer for Linear {
     #[track_caller]
     fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
+        let _layer = ctx.enter("Linear", self);
         let y = self.adapter.add_to(project(x, &self.weight, self.bias.as_deref()), x, ctx);
         ctx.ran("Linear", self, &y);
         y

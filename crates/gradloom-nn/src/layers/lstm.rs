@@ -101,6 +101,7 @@ impl Lstm {
         state: Option<&LstmState>,
         ctx: &mut Context,
     ) -> (Tensor, LstmState) {
+        let _layer = ctx.enter("LSTM", self);
         let (hidden_size, output_size) = (self.stack.hidden_size, self.stack.output_size());
         let hidden = state.map(|state| &state.hidden);
         let hidden = self.stack.split_state(hidden, input, output_size);

@@ -26,6 +26,7 @@ impl Layer for Prelu {
     /// If there are several slopes and not as many channels.
     #[track_caller]
     fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
+        let _layer = ctx.enter("PReLU", self);
         let y = x.prelu(&self.weight);
         ctx.ran("PReLU", self, &y);
         y

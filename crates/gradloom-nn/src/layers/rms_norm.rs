@@ -32,6 +32,7 @@ impl RmsNorm {
 impl Layer for RmsNorm {
     #[track_caller]
     fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
+        let _layer = ctx.enter("RMSNorm", self);
         let y = x.rms_norm(Some(&self.weight), self.epsilon);
         ctx.ran("RMSNorm", self, &y);
         y

@@ -92,6 +92,7 @@ impl Rnn {
         state: Option<&Tensor>,
         ctx: &mut Context,
     ) -> (Tensor, Tensor) {
+        let _layer = ctx.enter("RNN", self);
         let step = |cell: &RecurrentWeights, inputs: &Tensor, hidden: &Tensor| {
             cell.rnn_step(inputs, hidden, |gates| self.nonlinearity.apply(gates))
         };
