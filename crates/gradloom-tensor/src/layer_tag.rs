@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A layer that has run: a number for what the process knows of it.
@@ -34,7 +34,8 @@ struct Known {
     own: String,
 }
 
-static NOTING: AtomicBool = AtomicBool::new(false);
+/// Not looked at yet, off, on.
+static NOTING: AtomicU8 = AtomicU8::new(0);
 static REGISTRY: Mutex<Option<Registry>> = Mutex::new(None);
 
 thread_local! {
@@ -42,15 +43,26 @@ thread_local! {
 }
 
 impl LayerTag {
-    /// Whether layers are noted from now on, and whether they were.
-    pub fn note(on: bool) -> bool {
-        NOTING.swap(on, Ordering::Relaxed)
+    /// Whether layers are noted from now on.
+    pub fn note(on: bool) {
+        NOTING.store(if on { 2 } else { 1 }, Ordering::Relaxed);
     }
 
-    /// True if layers are noted.
+    /// True if layers are noted: from the start if the environment asks for a profile.
     #[inline]
     pub fn noting() -> bool {
-        NOTING.load(Ordering::Relaxed)
+        match NOTING.load(Ordering::Relaxed) {
+            0 => LayerTag::look(),
+            state => state == 2,
+        }
+    }
+
+    #[cold]
+    fn look() -> bool {
+        let asked = std::env::var_os("GRADLOOM_PROFILE");
+        let on = asked.is_some_and(|value| !value.is_empty() && value != "0");
+        LayerTag::note(on);
+        on
     }
 
     /// The layer whose nodes this thread makes now.

@@ -1,7 +1,7 @@
 //! The loop of [`Trainer::fit`]: epochs, steps, validation, what is saved, and how it ends.
 
-use gradloom_nn::{Context, Module, ModuleExt, Optimizer, Role};
-use gradloom_tensor::commit;
+use gradloom_nn::{Context, Module, ModuleExt, Optimizer, Role, name_layers};
+use gradloom_tensor::{LayerTag, commit};
 
 use crate::advance::ModelTensors;
 use crate::callback::Run;
@@ -72,6 +72,9 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
     where
         K: Task<M, T::Batch> + Task<M, V::Batch>,
     {
+        if LayerTag::noting() {
+            name_layers(&self.model);
+        }
         let mut session = self.begin(train, valid.is_some())?;
         let ended = self.epochs_of(&mut session, train, valid);
         session.reporter.finish();

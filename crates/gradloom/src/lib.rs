@@ -79,6 +79,11 @@ struct PageAboutWaiting;
 #[doc = include_str!("../../../docs/training.md")]
 struct PageAboutTraining;
 
+/// Runs the code of the page about profiles as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/profiling.md")]
+struct PageAboutProfiles;
+
 /// Runs the code of the page for users of PyTorch as a test.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/from-pytorch.md")]

@@ -1,9 +1,10 @@
 //! [`Described`]: what a kernel is, in words and numbers, for tables and timelines.
 
-use gradloom_tensor::Op;
+use gradloom_tensor::{LayerTag, Op};
 
 use super::{KernelRun, Sites};
 use crate::kernel::{Kernel, KernelKind};
+use crate::program::Operation;
 
 /// A kernel, once for all its runs.
 #[derive(Debug)]
@@ -13,8 +14,8 @@ pub(super) struct Described {
     pub(super) name: String,
     /// The op that most of the work is.
     pub(super) op: String,
-    /// The layer, empty where none is known.
-    pub(super) layer: String,
+    /// The layer, if one is known. It may get its name later.
+    pub(super) layer: Option<LayerTag>,
     /// The program's line, and whether it is of a gradient.
     pub(super) line: String,
     pub(super) flops: u64,
@@ -28,7 +29,7 @@ impl Described {
     pub(super) fn new(run: &KernelRun<'_>, sites: Option<Sites<'_>>) -> Described {
         let (plan, index) = (run.plan.id, run.index);
         let kernel = &run.plan.kernels[index];
-        let origin = sites.map(|sites| sites(kernel.node).1);
+        let origin = sites.map(|sites| sites(main_node(kernel)).1);
         let fused = sites.map(|sites| fused_ops(kernel, sites)).unwrap_or_default();
         let op = match &kernel.kind {
             KernelKind::Map | KernelKind::Reduce | KernelKind::Row if !fused.is_empty() => {
@@ -38,17 +39,31 @@ impl Described {
         };
         let (kind, shape) = (kernel.kind.name(), kernel.space.shape);
         let of = if fused.is_empty() { String::new() } else { format!(" of {fused}") };
-        let layer = origin.and_then(|origin| origin.layer).map(|layer| layer.label());
         Described {
             device: run.device.to_owned(),
             name: format!("plan {plan} kernel {index}: {kind} {shape}{of}"),
             op,
-            layer: layer.unwrap_or_default(),
+            layer: origin.and_then(|origin| origin.layer),
             line: origin.map(|origin| origin.to_string()).unwrap_or_default(),
             flops: kernel.flops() as u64,
             bytes: kernel.bytes() as u64,
         }
     }
+}
+
+impl Described {
+    /// What the layer is called by now, empty where none is known.
+    pub(super) fn layer(&self) -> String {
+        self.layer.map(LayerTag::label).unwrap_or_default()
+    }
+}
+
+/// The node that most of a kernel's work is for: what is multiplied, not what is done with the sums.
+pub(super) fn main_node(kernel: &Kernel) -> usize {
+    let mut instructions = kernel.program.instructions.iter().zip(&kernel.origins);
+    let accumulator = instructions
+        .find(|(instruction, _)| matches!(instruction.operation, Operation::Accumulator));
+    accumulator.map_or(kernel.node, |(_, &node)| node)
 }
 
 /// The ops that a kernel computes, each once, in the order of its program.

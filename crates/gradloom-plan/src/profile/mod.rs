@@ -183,7 +183,7 @@ impl Profile {
     /// Notes a kernel. In the body of a loop there are no `sites`: its nodes are known by the loop alone.
     pub fn kernel(&self, sites: Option<Sites<'_>>, run: KernelRun<'_>) {
         let kernel = &run.plan.kernels[run.index];
-        let origin = sites.map(|sites| sites(kernel.node).1);
+        let origin = sites.map(|sites| sites(described::main_node(kernel)).1);
         let key =
             Key { device: run.device.to_owned(), plan: run.plan.id, index: run.index, origin };
         let mut state = lock(&self.state);

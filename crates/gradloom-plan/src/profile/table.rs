@@ -58,14 +58,14 @@ struct Sum {
 }
 
 pub(super) fn table(state: &State, by: By) -> Table {
-    let mut sums: HashMap<(&str, &str), Sum> = HashMap::new();
+    let mut sums: HashMap<(String, &str), Sum> = HashMap::new();
     for entry in state.kernels.values() {
         let (kernel, totals) = (&entry.described, entry.totals);
         let name = match by {
-            By::Op => &kernel.op,
-            By::Layer => &kernel.layer,
-            By::Line => &kernel.line,
-            By::Kernel => &kernel.name,
+            By::Op => kernel.op.clone(),
+            By::Layer => kernel.layer(),
+            By::Line => kernel.line.clone(),
+            By::Kernel => kernel.name.clone(),
         };
         let sum = sums.entry((name, &kernel.device)).or_default();
         sum.totals.runs += totals.runs;
@@ -79,7 +79,7 @@ pub(super) fn table(state: &State, by: By) -> Table {
         }
     }
     let rows = sums.into_iter().map(|((name, device), sum)| Row {
-        name: name.to_owned(),
+        name,
         device: device.to_owned(),
         runs: sum.totals.runs,
         time: sum.totals.time,

@@ -71,7 +71,7 @@ impl Timeline {
             ",\"args\":{{\"kernel\":{},\"layer\":{},\"line\":{},\"flops\":{},\"bytes\":{},\
              \"GFLOP/s\":{:.3},\"GB/s\":{:.3},\"in_parts\":{in_parts}}}}},\n",
             quoted(&kernel.name),
-            quoted(&kernel.layer),
+            quoted(&kernel.layer()),
             quoted(&kernel.line),
             kernel.flops,
             kernel.bytes,
