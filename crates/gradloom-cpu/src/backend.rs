@@ -14,8 +14,8 @@ use gradloom_tensor::{
 use crate::executor::Executor;
 use crate::kernels::transposed::COPIES;
 use crate::memory::{Finder, adopt};
-use crate::profile::Watch;
 use crate::simd::Level;
+use crate::watch::Watch;
 
 /// The processor: SIMD loops on all cores, memory from a caching allocator.
 ///

@@ -15,9 +15,9 @@ use rayon::prelude::*;
 use crate::kernels::{Context, Executable, InPlace, prepare};
 use crate::memory::{Finder, Memory, Storage};
 use crate::pool::Pool;
-use crate::profile::Watch;
 use crate::simd::Level;
 use crate::tile::Failures;
+use crate::watch::Watch;
 
 /// Bytes that a prepared kernel takes, and what each of its instructions adds: about as measured.
 const KERNEL_BYTES: usize = 1024;

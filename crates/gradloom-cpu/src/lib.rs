@@ -19,10 +19,12 @@ mod executor;
 mod kernels;
 mod parallel;
 mod ceilings;
-mod profile;
+mod watch;
 
 #[cfg(test)]
 mod tests;
 
 pub use backend::{CpuBackend, device};
+/// Times of all devices of the process.
+pub use gradloom_plan::profile;
 pub use simd::Level;

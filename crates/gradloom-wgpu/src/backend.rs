@@ -5,9 +5,8 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
-use gradloom_plan::{Checks, Limits, Plan, Planner, profile};
+use gradloom_plan::{Checks, Limits, Plan, Planner};
 use gradloom_tensor::{
     Backend, BoxFuture, Buffer, BytesSource, Capabilities, DType, Error, Result, Retention, Scalar,
     Statistics, Tensor,
@@ -23,6 +22,7 @@ use crate::gpu::Gpu;
 use crate::info::AdapterInfo;
 use crate::pipeline::Shader;
 use crate::pool::{Memory, Pool};
+use crate::profile::Watched;
 use crate::self_test::report::{Examined, SelfTest};
 use crate::status::CheckSite;
 use crate::transfer::{self, Staging};
@@ -195,7 +195,7 @@ impl WgpuBackend {
     }
 
     async fn downloaded(&self, buffer: &Buffer, wait: Wait) -> Result<Vec<u8>> {
-        let watched = profile::active().map(|profile| (profile, Instant::now()));
+        let watched = Watched::begin();
         self.gpu.check()?;
         let buffer = &self.adoption.in_memory(buffer, wait).await?;
         let memory = buffer.storage::<Memory>().ok_or_else(|| {
@@ -206,10 +206,7 @@ impl WgpuBackend {
         let (host, submissions) = self.staging.download(&memory.raw, dtype, len, wait).await?;
         self.gpu.reports().await?;
         self.counters().downloads += submissions;
-        if let Some((profile, start)) = watched {
-            // From the moment it was asked for: the wait for what is computed before is in it.
-            profile.other(&self.name(), "download", "", start, host.len() as u64);
-        }
+        Watched::end(watched, &self.gpu, "download", "", host.len());
         Ok(host)
     }
 

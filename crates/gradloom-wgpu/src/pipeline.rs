@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
 
-use gradloom_plan::profile;
 use gradloom_tensor::Result;
 use rustc_hash::FxHashMap;
 
@@ -13,6 +11,7 @@ use crate::codegen::bindings::{Binding, Resource};
 use crate::codegen::variant::Variant;
 use crate::gpu::Gpu;
 use crate::pipeline_file::PipelineFile;
+use crate::profile::Watched;
 
 /// A compiled shader and the layout of what it binds.
 #[derive(Debug)]
@@ -201,7 +200,7 @@ fn compile(
     layout: &wgpu::PipelineLayout,
     kept: Option<&wgpu::PipelineCache>,
 ) -> Result<wgpu::ComputePipeline> {
-    let watched = profile::active().map(|profile| (profile, Instant::now()));
+    let watched = Watched::begin();
     let compiled = gpu.scoped(&dispatch.label, || {
         let module = shader_module(gpu, dispatch);
         gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
@@ -217,9 +216,7 @@ fn compile(
             cache: kept,
         })
     });
-    if let Some((profile, start)) = watched {
-        profile.other(&gpu.name(), "shader", &dispatch.label, start, 0);
-    }
+    Watched::end(watched, gpu, "shader", &dispatch.label, 0);
     compiled
 }
 

@@ -1,16 +1,44 @@
 //! [`Timestamps`]: when each dispatch of an evaluation ran, while somebody profiles and the device has
-//! timestamps. Each dispatch then has a pass of its own, so totals are higher than without.
+//! timestamps. Each dispatch then has a pass of its own, so totals are higher than without. And
+//! [`Watched`]: what else takes time.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gradloom_plan::Plan;
-use gradloom_plan::profile::{KernelRun, Profile};
+use gradloom_plan::profile::{self, KernelRun, Profile};
 use gradloom_tensor::Result;
 
 use crate::gpu::Gpu;
 use crate::status::Sites;
 use crate::wait::{Wait, finish};
+
+/// Something besides kernels that takes time, while somebody profiles.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    profile: Arc<Profile>,
+    start: Instant,
+}
+
+impl Watched {
+    pub(crate) fn begin() -> Option<Watched> {
+        let profile = profile::active()?;
+        Some(Watched { profile, start: Instant::now() })
+    }
+
+    /// Notes it, if it is watched. What waits for other work before it counts that too.
+    pub(crate) fn end(
+        watched: Option<Watched>,
+        gpu: &Gpu,
+        what: &'static str,
+        detail: &str,
+        bytes: usize,
+    ) {
+        if let Some(Watched { profile, start }) = watched {
+            profile.other(&gpu.name(), what, detail, start, bytes as u64);
+        }
+    }
+}
 
 /// What profiles call the place where dispatches run.
 const QUEUE: &str = "queue";

@@ -11,6 +11,7 @@ pub use gradloom_autodiff::{
     Randomness, checkpoint, custom_grad, grad, hessian, hvp, jacfwd, jacobian, jacrev, jvp,
     value_and_grad, vjp, vmap,
 };
+pub use gradloom_cpu::profile;
 pub use gradloom_data as data;
 #[cfg(feature = "fft")]
 pub use gradloom_fft as fft;
@@ -18,7 +19,6 @@ pub use gradloom_fft as fft;
 pub use gradloom_linalg as linalg;
 pub use gradloom_metrics as metrics;
 pub use gradloom_nn as nn;
-pub use gradloom_plan::profile;
 pub use gradloom_tensor::*;
 #[cfg(feature = "text")]
 pub use gradloom_text as text;

@@ -8,9 +8,9 @@ use gradloom_tensor::{DType, Result, Scalar};
 use crate::convert::Lane;
 use crate::memory::Temporary;
 use crate::pool::Pool;
-use crate::profile::Watch;
 use crate::simd::Level;
 use crate::tile::{Failures, Frame, Store, TileProgram};
+use crate::watch::Watch;
 
 /// Elements up to which a kernel stays on one thread.
 pub(crate) const SEQUENTIAL_MAX: usize = 32 * 1024;

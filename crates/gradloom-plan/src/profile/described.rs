@@ -2,7 +2,7 @@
 
 use gradloom_tensor::{LayerTag, Op};
 
-use super::{KernelRun, Sites};
+use super::run::{KernelRun, Sites};
 use crate::kernel::{Kernel, KernelKind};
 use crate::program::Operation;
 

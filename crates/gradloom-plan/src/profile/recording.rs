@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use gradloom_tensor::{Error, Result};
 
+use super::active::{ACTIVE, Profile, from_environment, lock, switch};
 use super::table::{By, Table, of_others};
 use super::timeline::Timeline;
-use super::{ACTIVE, Profile, from_environment, lock, switch};
 
 /// What runs from its beginning to its end is recorded, on every device and thread of the process.
 ///

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::{Ceilings, State, Totals};
+use super::run::Ceilings;
+use super::state::{State, Totals};
 
 /// What times are added up by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use std::thread::ThreadId;
 use std::time::Duration;
 
-use super::Ceilings;
 use super::described::Described;
+use super::run::Ceilings;
 
 /// A file of events.
 #[derive(Debug)]
@@ -66,10 +66,10 @@ impl Timeline {
         let track = self.track(&kernel.device, track);
         let seconds = time.as_secs_f64().max(1e-9);
         let mut line = begin(track, &kernel.op, "kernel", start, time);
-        let _ = write!(
+        let _ = writeln!(
             line,
             ",\"args\":{{\"kernel\":{},\"layer\":{},\"line\":{},\"flops\":{},\"bytes\":{},\
-             \"GFLOP/s\":{:.3},\"GB/s\":{:.3},\"in_parts\":{in_parts}}}}},\n",
+             \"GFLOP/s\":{:.3},\"GB/s\":{:.3},\"in_parts\":{in_parts}}}}},",
             quoted(&kernel.name),
             quoted(&kernel.layer()),
             quoted(&kernel.line),
@@ -95,7 +95,7 @@ impl Timeline {
         let track = self.track(event.device, None);
         let mut line = begin(track, event.name, event.kind, event.start, event.time);
         let (detail, bytes) = (quoted(event.detail), event.bytes);
-        let _ = write!(line, ",\"args\":{{\"detail\":{detail},\"bytes\":{bytes}}}}},\n");
+        let _ = writeln!(line, ",\"args\":{{\"detail\":{detail},\"bytes\":{bytes}}}}},");
         self.append(&line);
     }
 
