@@ -201,7 +201,7 @@ pub(super) fn table() -> Vec<Row> {
             filled(s, [1.0, 0.0], |shape, rate, _| Tensor::exponential(KEY, shape, rate, &s.device))?
         };
         "geometric" => |s| {
-            filled(s, [0.5, 0.0], |shape, p, _| Tensor::geometric(KEY, p, shape, &s.device))?
+            filled(s, [0.5, 0.0], |shape, p, _| Tensor::geometric(KEY, shape, p, &s.device))?
         };
         "bernoulli" => |s| { let x = s.x()?; x.bernoulli_of(KEY).cast(x.dtype()) };
         "multinomial" => |s| {

@@ -248,7 +248,7 @@ fn random_numbers_are_what_the_caller_says() {
     // A gradient uses the numbers that its value was computed with, also where they are drawn again.
     let dropped = |v: &[Tensor]| {
         let run = move |v: &[Tensor]| {
-            let keep = Tensor::bernoulli(key, 0.5, 4, v[0].device());
+            let keep = Tensor::bernoulli(key, 4, 0.5, v[0].device());
             keep.select(&v[0], v[0].zeros_like()).square()
         };
         let y = checkpoint(run, v);
@@ -385,7 +385,7 @@ fn hessians_of_several_inputs() {
 fn a_jacobian_of_a_checkpoint_draws_the_same_numbers_again() {
     let x = numbers([4], 1);
     let run = |v: &[Tensor]| {
-        let keep = Tensor::bernoulli(Key::new(3), 0.5, 4, v[0].device());
+        let keep = Tensor::bernoulli(Key::new(3), 4, 0.5, v[0].device());
         keep.select(&v[0], v[0].zeros_like()).square()
     };
     let (plain, saved) = (run(from_ref(&x)), checkpoint(run, from_ref(&x)));

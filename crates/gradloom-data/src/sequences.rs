@@ -1,7 +1,9 @@
 //! Sequences of different lengths in one batch: filled up to one length, with the lengths beside them.
 
 use crate::batch::Collate;
-use crate::dataset::Labelled;
+use crate::dataset::{InMemory, Labelled};
+use crate::loader::Loader;
+use crate::transform::Identity;
 use crate::{Error, Result};
 use gradloom_tensor::{Device, Element, Tensor};
 
@@ -122,6 +124,41 @@ impl<T: Copy + Send + Sync> Collate<Labelled<Vec<T>>> for PadSequences<T> {
         let shape = [samples.len(), length].into_iter().chain(self.step.iter().copied()).collect();
         let labels = samples.iter().map(|sample| sample.label).collect();
         Ok(Padded { values, shape, lengths, labels })
+    }
+}
+
+impl<T: Copy + Send + Sync> Loader<InMemory<Labelled<Vec<T>>>, Identity, PadSequences<T>> {
+    /// A loader of texts with their classes. Each becomes tokens once, here, by `encode`; those of a batch are filled
+    /// up with `padding` to the longest.
+    ///
+    /// ```
+    /// use gradloom_data::Loader;
+    ///
+    /// # fn main() -> gradloom_data::Result<()> {
+    /// let letters = |text: &str| Ok(text.bytes().collect::<Vec<u8>>());
+    /// let texts = [("good".to_owned(), 1), ("so bad".to_owned(), 0)];
+    /// let batch = Loader::texts(&texts, letters, 0)?.epoch(0).next().unwrap()?;
+    /// assert_eq!((&batch.shape[..], &batch.lengths[..]), (&[2, 6][..], &[4, 6][..]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// With a `Tokenizer` of `gradloom-text`: `Loader::texts(&texts, tokenizer.encoder(options), 0)`.
+    ///
+    /// # Errors
+    /// If `encode` refuses a text; the message has its number.
+    pub fn texts<S: AsRef<str>>(
+        texts: &[(S, i32)],
+        encode: impl Fn(&str) -> Result<Vec<T>>,
+        padding: T,
+    ) -> Result<Self> {
+        let sample = |(number, (text, label)): (usize, &(S, i32))| {
+            let input = encode(text.as_ref())
+                .map_err(|error| error.context(format!("loader: text {number}")))?;
+            Ok(Labelled { input, label: *label })
+        };
+        let samples = texts.iter().enumerate().map(sample).collect::<Result<_>>()?;
+        Ok(Loader::new(InMemory(samples), Identity, PadSequences::new(padding)))
     }
 }
 

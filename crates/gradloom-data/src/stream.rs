@@ -27,7 +27,7 @@ type Samples<T> = Box<dyn Iterator<Item = Result<T>> + Send>;
 /// use gradloom_data::stream::Stream;
 /// use gradloom_tensor::Key;
 ///
-/// let stream = Stream::lines(["part-0.jsonl.gz", "part-1.jsonl.gz"])?.shuffle(Key::new(1), 10_000);
+/// let stream = Stream::lines(["part-0.jsonl.gz", "part-1.jsonl.gz"])?.shuffle(10_000, Key::new(1));
 /// let mut epoch = stream.epoch(0);
 /// for batch in epoch.by_ref().take(3) {
 ///     println!("{}", batch?);
@@ -100,7 +100,7 @@ impl<T: Send + 'static> Stream<T> {
     /// If the buffer is empty.
     #[must_use]
     #[track_caller]
-    pub fn shuffle(mut self, key: Key, buffer: usize) -> Self {
+    pub fn shuffle(mut self, buffer: usize, key: Key) -> Self {
         assert!(buffer > 0, "stream: a buffer of no samples");
         self.shuffle = Some((key, buffer));
         self

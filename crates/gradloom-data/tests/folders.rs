@@ -113,7 +113,7 @@ fn a_stream_has_every_line_once_and_goes_on_anywhere() {
         (in_order.len(), in_order[0].as_str(), in_order[399].as_str()),
         (400, "1 0", "4 159")
     );
-    let stream = plain.shuffle(Key::new(3), 64);
+    let stream = plain.shuffle(64, Key::new(3));
     let all: Vec<String> = stream.epoch(2).collect::<Result<_>>().unwrap();
     let mut sorted = all.clone();
     sorted.sort();

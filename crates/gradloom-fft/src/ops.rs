@@ -176,7 +176,7 @@ impl CustomOp for RealInverse {
 #[track_caller]
 fn ends_and_others(like: &Tensor, n: usize, ends: f64, others: f64) -> Tensor {
     let shape = [n / 2 + 1, 1];
-    let constant = |value: f64| Tensor::constant(value, shape, like.dtype(), like.device());
+    let constant = |value: f64| Tensor::constant(shape, value, like.dtype(), like.device());
     is_end(n, like.device()).unsqueeze(-1).select(constant(ends), constant(others))
 }
 

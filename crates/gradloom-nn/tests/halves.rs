@@ -20,7 +20,7 @@ fn device() -> Device {
 /// Twice this is a value that both halves have: multiples of 2 from 256 to 510, half of them negative.
 fn base(shape: &[usize], dtype: DType, device: &Device) -> Tensor {
     let magnitude = Tensor::randint(Key::new(7), shape, 128, 256, device).cast(DType::F32);
-    let sign = Tensor::bernoulli(Key::new(8), 0.5, shape, device).cast(DType::F32) * 2.0 - 1.0;
+    let sign = Tensor::bernoulli(Key::new(8), shape, 0.5, device).cast(DType::F32) * 2.0 - 1.0;
     let values = (magnitude * sign).cast(dtype);
     values.eval().unwrap();
     values

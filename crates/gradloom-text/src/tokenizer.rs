@@ -96,6 +96,16 @@ impl Tokenizer {
         self.finish(vec![(self.encode_raw(text)?, None)], options).map(first)
     }
 
+    /// A function from a text to its ids, for what makes samples of texts, such as `Loader::texts` of
+    /// `gradloom-data`. Its errors are those of [`encode`](Self::encode).
+    pub fn encoder(
+        &self,
+        options: EncodeOptions,
+    ) -> impl Fn(&str) -> Result<Vec<u32>> + Clone + Send + Sync + use<> {
+        let tokenizer = self.clone();
+        move |text| Ok(tokenizer.encode(text, &options)?.ids)
+    }
+
     /// Encodes two texts that belong together, such as a question and a passage.
     ///
     /// # Errors

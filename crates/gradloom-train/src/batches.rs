@@ -1,9 +1,10 @@
 //! [`Batches`]: what a trainer reads epoch by epoch, and [`SupervisedBatch`]: a batch of inputs with targets.
 
+use gradloom_data::sequences::Padded;
 use gradloom_data::tensor_dataset::RowBatch;
 use gradloom_data::transform::Transform;
 use gradloom_data::{Batch, Collate, Dataset, Loader};
-use gradloom_tensor::{Device, Tensor};
+use gradloom_tensor::{Device, Element, Tensor};
 
 use crate::Result;
 
@@ -123,6 +124,19 @@ impl SupervisedBatch for RowBatch {
 
     fn to_tensors(&self, device: &Device) -> Result<(Tensor, Tensor)> {
         RowBatch::to_tensors(self, device)
+    }
+}
+
+/// Sequences filled up, and their classes. The model is not told the lengths: it knows padding by its value, or the
+/// task is a closure that reads [`Padded::lengths`].
+impl<T: Element> SupervisedBatch for Padded<T> {
+    fn sample_count(&self) -> usize {
+        self.labels.len()
+    }
+
+    fn to_tensors(&self, device: &Device) -> Result<(Tensor, Tensor)> {
+        let (values, _, labels) = Padded::to_tensors(self, device)?;
+        Ok((values, labels))
     }
 }
 

@@ -25,7 +25,7 @@ pub mod text;
 
 pub use bert::{
     BertConfig, BertForMaskedLanguageModel, BertForPreTraining, BertForSequenceClassification,
-    BertInput, BertModel,
+    BertInput, BertModel, SentenceEncoder,
 };
 pub use causal::{CausalInput, CausalLanguageModel, CausalOutput};
 pub use config::{Family, ModelConfig};

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use gradloom_nn::{Context, weights};
+use gradloom_nn::{Context, Layer, weights};
 use gradloom_tensor::Tensor;
-use gradloom_zoo::{BertInput, BertModel, Pretrained};
+use gradloom_zoo::{BertInput, BertModel, Pretrained, SentenceEncoder};
 
 #[test]
 fn minilm_is_pythons() {
@@ -22,8 +22,11 @@ fn minilm_is_pythons() {
         let error = (actual - get(what)).abs().max(..).item().unwrap();
         assert!(error < 1e-4, "{what}: {error} away from Python's");
     };
-    let model = BertModel::from_folder(folder, &device).unwrap();
+    let model = BertModel::from_folder(&folder, &device).unwrap();
     let input = BertInput::new(get("tokens")).mask(get("mask"));
     close("hidden", &model.forward(&input, &mut Context::eval()).last_hidden_state);
     close("sentences", &model.sentence_embeddings(&input, &mut Context::eval()));
+    // As a layer that finds the padding itself.
+    let layer = SentenceEncoder::from_folder(folder, &device).unwrap().normalized(true);
+    close("sentences", &layer.forward(get("tokens"), &mut Context::eval()));
 }

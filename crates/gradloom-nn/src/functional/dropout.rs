@@ -94,7 +94,7 @@ fn left_out(op: &str, x: &Tensor, p: f64, key: Option<Key>, drawn: Shape) -> Ten
     match key {
         Some(_) if p == 1.0 => x.zeros_like(),
         Some(key) if p > 0.0 => {
-            let kept = Tensor::bernoulli(key, 1.0 - p, drawn, x.device());
+            let kept = Tensor::bernoulli(key, drawn, 1.0 - p, x.device());
             let scaled = (x.wide() * (1.0 / (1.0 - p))).cast(x.dtype());
             kept.select(scaled, x.zeros_like())
         }
@@ -108,7 +108,7 @@ fn floored(op: &str, x: &Tensor, p: f64, key: Option<Key>, drawn: Shape) -> Tens
     match key {
         Some(_) if p == 1.0 => x.zeros_like(),
         Some(key) if p > 0.0 => {
-            let kept = Tensor::bernoulli(key, 1.0 - p, drawn, x.device());
+            let kept = Tensor::bernoulli(key, drawn, 1.0 - p, x.device());
             let scale = 1.0 / ((SELU_FLOOR * SELU_FLOOR * p + 1.0) * (1.0 - p)).sqrt();
             let shift = -scale * SELU_FLOOR * p;
             let wide = x.wide();

@@ -1,12 +1,15 @@
-//! [`Sequential`]: layers one after another.
+//! [`Sequential`]: layers one after another, each with a number or a name.
+
+use std::sync::Arc;
 
 use crate::layers::{Adapter, Layer};
 use crate::{Context, Module, Parameter, Path, derive_support};
 use gradloom_tensor::{Tensor, Tensors};
 
-/// Layers one after another; each output is the next one's input. Names begin with the layer's number.
+/// Layers one after another; each output is the next one's input. Names of weights begin with the layer's number, or
+/// with the name that it was added by ([`with_named`](Sequential::with_named)).
 ///
-/// PyTorch: `torch.nn.Sequential`.
+/// PyTorch: `torch.nn.Sequential`, also of an `OrderedDict`.
 ///
 /// ```
 /// use gradloom_nn::layers::Linear;
@@ -25,6 +28,8 @@ use gradloom_tensor::{Tensor, Tensors};
 #[derive(Clone, Default)]
 pub struct Sequential {
     layers: Vec<Box<dyn Layer>>,
+    /// One for each layer.
+    names: Vec<Arc<str>>,
 }
 
 impl Sequential {
@@ -40,9 +45,49 @@ impl Sequential {
         self
     }
 
+    /// Adds a layer at the end, whose weights are called `name.` and their own name: to freeze a part, or to give it a
+    /// learning rate of its own.
+    ///
+    /// ```
+    /// use gradloom_nn::layers::Linear;
+    /// use gradloom_nn::{AdamW, Init, ModuleExt, Optimizer, Sequential};
+    /// use gradloom_tensor::Key;
+    ///
+    /// # let device = gradloom_testkit::reference::device();
+    /// let init = &mut Init::new(Key::new(0), &device);
+    /// let mut model = Sequential::new()
+    ///     .with_named("body", Linear::new(8, 8, init))
+    ///     .with_named("head", Linear::new(8, 2, init));
+    /// model.set_trainable(false, |name| name.starts_with("body."));
+    /// assert_eq!(model.trainable()[0].0, "head.weight");
+    /// let optimizer = AdamW::new(1e-3)
+    ///     .rate_factor(|name| if name.starts_with("body.") { 0.1 } else { 1.0 });
+    /// # let _ = optimizer;
+    /// ```
+    ///
+    /// # Panics
+    /// If the name is empty, has a dot, or another layer has it.
+    #[must_use]
+    #[track_caller]
+    pub fn with_named(mut self, name: &str, layer: impl Layer + 'static) -> Self {
+        self.add(name.into(), Box::new(layer));
+        self
+    }
+
     /// Adds a layer at the end.
     pub fn push(&mut self, layer: impl Layer + 'static) {
-        self.layers.push(Box::new(layer));
+        self.add(self.layers.len().to_string().into(), Box::new(layer));
+    }
+
+    #[track_caller]
+    fn add(&mut self, name: Arc<str>, layer: Box<dyn Layer>) {
+        assert!(
+            !name.is_empty() && !name.contains('.'),
+            "sequential: {name:?} is no name of a layer; give one without dots"
+        );
+        assert!(!self.names.contains(&name), "sequential: two layers are called {name:?}");
+        self.names.push(name);
+        self.layers.push(layer);
     }
 
     /// The layers.
@@ -54,9 +99,9 @@ impl Sequential {
 impl Layer for Sequential {
     #[track_caller]
     fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
-        let layers = self.layers.iter().enumerate();
-        layers.fold(x.clone(), |x, (index, layer)| {
-            ctx.within_index(index, |ctx| {
+        let layers = self.names.iter().zip(&self.layers);
+        layers.fold(x.clone(), |x, (name, layer)| {
+            ctx.within(name, |ctx| {
                 let y = layer.forward(&x, ctx);
                 ctx.tap("output", &y)
             })
@@ -66,15 +111,21 @@ impl Layer for Sequential {
 
 impl Module for Sequential {
     fn visit<'a>(&'a self, path: &mut Path, visitor: &mut dyn FnMut(&str, &'a Parameter)) {
-        self.layers.visit(path, visitor);
+        for (name, layer) in self.names.iter().zip(&self.layers) {
+            path.within(name, |path| layer.visit(path, &mut *visitor));
+        }
     }
 
     fn visit_mut(&mut self, path: &mut Path, visitor: &mut dyn FnMut(&str, &mut Parameter)) {
-        self.layers.visit_mut(path, visitor);
+        for (name, layer) in self.names.iter().zip(&mut self.layers) {
+            path.within(name, |path| layer.visit_mut(path, &mut *visitor));
+        }
     }
 
     fn visit_adapters(&mut self, path: &mut Path, visitor: &mut dyn FnMut(&str, &mut Adapter)) {
-        self.layers.visit_adapters(path, visitor);
+        for (name, layer) in self.names.iter().zip(&mut self.layers) {
+            path.within(name, |path| layer.visit_adapters(path, &mut *visitor));
+        }
     }
 }
 

@@ -77,7 +77,7 @@ pub fn ctc(
     let all = spread.unsqueeze(0).broadcast_to([steps, batch, length]);
     let emitted = x.gather(2, &all);
     let first = Tensor::iota([batch, length], 1, x.device()).eq(0);
-    let nothing = Tensor::constant(NOTHING, [batch, length], x.dtype(), x.device());
+    let nothing = Tensor::constant([batch, length], NOTHING, x.dtype(), x.device());
     let start = first.select(nothing.constant_like(0.0), &nothing);
     let later = |x: &Tensor, by: usize| {
         let padding = [(0, 0), (by.min(length), 0)];
@@ -112,5 +112,5 @@ pub fn ctc(
 
 #[track_caller]
 fn blanks_column(batch: usize, x: &Tensor, blank: usize) -> Tensor {
-    Tensor::constant(blank as i64, [batch, 1], DType::I32, x.device())
+    Tensor::constant([batch, 1], blank as i64, DType::I32, x.device())
 }

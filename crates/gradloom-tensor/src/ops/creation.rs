@@ -17,8 +17,8 @@ impl Tensor {
     /// If the dtype cannot hold the value.
     #[track_caller]
     pub fn constant(
-        value: impl Into<Scalar>,
         shape: impl Into<Shape>,
+        value: impl Into<Scalar>,
         dtype: DType,
         device: &Device,
     ) -> Tensor {
@@ -52,7 +52,7 @@ impl Tensor {
     #[track_caller]
     pub fn zeros(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Tensor {
         let _called = Called::op("zeros");
-        Tensor::constant(Scalar::Int(0).cast(dtype), shape, dtype, device)
+        Tensor::constant(shape, Scalar::Int(0).cast(dtype), dtype, device)
     }
 
     /// A tensor whose elements are to be written: zeros, since memory that others used is never shown. PyTorch:
@@ -66,7 +66,7 @@ impl Tensor {
     #[track_caller]
     pub fn ones(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Tensor {
         let _called = Called::op("ones");
-        Tensor::constant(Scalar::Int(1).cast(dtype), shape, dtype, device)
+        Tensor::constant(shape, Scalar::Int(1).cast(dtype), dtype, device)
     }
 
     /// What stands for an operand while a function is traced: for crates that transform functions, such as
@@ -111,7 +111,7 @@ impl Tensor {
     #[track_caller]
     #[must_use]
     pub fn constant_like(&self, value: impl Into<Scalar>) -> Tensor {
-        Tensor::constant(value, *self.shape(), self.dtype(), self.device())
+        Tensor::constant(*self.shape(), value, self.dtype(), self.device())
     }
 
     /// The index along `axis`, as i32. Panics if the axis is out of range or longer than i32 counts.

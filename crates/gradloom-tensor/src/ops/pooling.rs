@@ -239,7 +239,7 @@ pub(crate) fn mean<const N: usize>(op: &str, x: &Tensor, options: &PoolOptions<N
             counted.padding[axis] = [0, window.padding[axis][1] - after];
         }
     }
-    let ones = Tensor::constant(1.0, window.shape(1, 1, sizes), sum.dtype(), x.device());
+    let ones = Tensor::constant(window.shape(1, 1, sizes), 1.0, sum.dtype(), x.device());
     let counts = ones.pool_sum(counted);
     // A window that meets nothing has the mean 0.
     sum / counts.maximum(counts.constant_like(1.0))

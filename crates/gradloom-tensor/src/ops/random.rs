@@ -1,6 +1,7 @@
 //! Random tensors: pure functions of a [`Key`], the same numbers on every backend.
 //!
-//! There is no hidden generator: to draw twice, split or fold the key.
+//! There is no hidden generator: to draw twice, split or fold the key. Arguments come in one order: the key, the
+//! shape, the parameters of the distribution, the device. Methods have the shape of their tensor.
 
 use crate::called::{Called, demand};
 use crate::error::OrFail;
@@ -72,8 +73,8 @@ impl Tensor {
     #[track_caller]
     pub fn bernoulli(
         key: Key,
-        p: impl Into<Scalar>,
         shape: impl Into<Shape>,
+        p: impl Into<Scalar>,
         device: &Device,
     ) -> Tensor {
         let _called = Called::op("bernoulli");
@@ -239,8 +240,8 @@ impl Tensor {
     #[track_caller]
     pub fn geometric(
         key: Key,
-        p: impl Into<Scalar>,
         shape: impl Into<Shape>,
+        p: impl Into<Scalar>,
         device: &Device,
     ) -> Tensor {
         let _called = Called::op("geometric");

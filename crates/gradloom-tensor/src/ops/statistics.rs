@@ -86,7 +86,7 @@ impl Tensor {
         };
         let total = match &weights {
             Some(weights) => weights.sum(..),
-            None => Tensor::constant(observations as f64, (), rows.dtype(), rows.device()),
+            None => Tensor::constant((), observations as f64, rows.dtype(), rows.device()),
         };
         // Reliability weights are corrected by their mean weight.
         let taken = match (&importances, &weights) {
@@ -209,7 +209,7 @@ impl Tensor {
         let greatest = sorted.narrow(-1, size - 1, 1).squeeze(-1).unsqueeze(0);
         let last = match without_nan {
             true => sorted.is_nan().logical_not().cast(sorted.dtype()).sum(-1).plus(-1.0),
-            false => Tensor::constant((size - 1) as f64, (), sorted.dtype(), self.device()),
+            false => Tensor::constant((), (size - 1) as f64, sorted.dtype(), self.device()),
         };
         let found = sorted.at_shares(q, &last.maximum(0.0).detach(), interpolation);
         match without_nan {

@@ -207,7 +207,7 @@ impl Tensor {
         if padded.shape() == self.shape() {
             return padded;
         }
-        let inside = Tensor::constant(true, *self.shape(), DType::Bool, self.device());
+        let inside = Tensor::constant(*self.shape(), true, DType::Bool, self.device());
         inside.pad(padding).select(&padded, padded.constant_like(value))
     }
 

@@ -51,7 +51,7 @@ fn random_tensors_have_their_dtypes() {
     assert_eq!(Tensor::random_bits(key, 3, &device).dtype(), DType::U32);
     assert_eq!(Tensor::uniform(key, [2, 3], -1.0, 1.0, &device).dtype(), DType::F32);
     assert_eq!(*Tensor::normal(key, [2, 3], 0, 1, &device).shape(), [2, 3]);
-    assert_eq!(Tensor::bernoulli(key, 0.5, [2], &device).dtype(), DType::Bool);
+    assert_eq!(Tensor::bernoulli(key, [2], 0.5, &device).dtype(), DType::Bool);
     assert_eq!(Tensor::randint(key, [2], -5, 5, &device).dtype(), DType::I32);
     assert_eq!(Tensor::permutation(key, 9, &device).dtype(), DType::I32);
 }
@@ -96,5 +96,5 @@ fn a_value_outside_the_dtype_panics() {
 #[test]
 #[should_panic(expected = "bernoulli: 1.5 is no probability")]
 fn a_probability_above_one_panics() {
-    let _ = Tensor::bernoulli(Key::new(0), 1.5, [2], &device());
+    let _ = Tensor::bernoulli(Key::new(0), [2], 1.5, &device());
 }

@@ -12,6 +12,7 @@ mod heads;
 mod input;
 mod model;
 mod names;
+mod sentences;
 
 pub use config::BertConfig;
 pub use embeddings::BertEmbeddings;
@@ -23,3 +24,4 @@ pub use heads::{
 };
 pub use input::BertInput;
 pub use model::{BertModel, BertOutput, mean_pooled};
+pub use sentences::SentenceEncoder;

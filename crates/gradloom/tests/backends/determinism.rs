@@ -70,7 +70,7 @@ fn random_numbers_are_the_same_everywhere() {
         assert_eq!(uniform(&device), uniform(&reference), "{name}: uniform");
         let whole = |device| Tensor::randint(key, [COUNT], -7, 1000, device).to_vec::<i32>();
         assert_eq!(whole(&device).unwrap(), whole(&reference).unwrap(), "{name}: randint");
-        let coins = |device| Tensor::bernoulli(key, 0.3, [COUNT], device).to_vec::<bool>();
+        let coins = |device| Tensor::bernoulli(key, [COUNT], 0.3, device).to_vec::<bool>();
         assert_eq!(coins(&device).unwrap(), coins(&reference).unwrap(), "{name}: bernoulli");
         let order = |device| Tensor::permutation(key, 5000, device).to_vec::<i32>();
         assert_eq!(order(&device).unwrap(), order(&reference).unwrap(), "{name}: permutation");

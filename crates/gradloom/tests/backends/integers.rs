@@ -322,7 +322,7 @@ fn wide_integers_keep_their_bits_through_every_kind_of_kernel() {
         assert_eq!(list(onto), [5, -2, far + 2, 0]);
         let full = Tensor::full([2], far + 5, DType::I64, device);
         assert_eq!(list(full.mul(3)), [(far + 5).wrapping_mul(3); 2]);
-        assert_eq!(list(Tensor::constant(far + 9, [1], DType::I64, device)), [far + 9]);
+        assert_eq!(list(Tensor::constant([1], far + 9, DType::I64, device)), [far + 9]);
         assert!(format!("{x}").contains(&(far + 1).to_string()));
     }
 }

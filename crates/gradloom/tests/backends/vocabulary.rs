@@ -57,12 +57,12 @@ fn discrete_samples_have_their_shares() {
             assert!((found - expected).abs() < bound, "{what} on {name}: {found} {expected}");
         };
         let mean = |x: &Tensor| x.cast(DType::F32).mean(..).item().unwrap();
-        let geometric = Tensor::geometric(Key::new(1), 0.3, COUNT, &device);
+        let geometric = Tensor::geometric(Key::new(1), COUNT, 0.3, &device);
         assert!(geometric.min(..).item().unwrap() == 1.0);
         near("geometric", mean(&geometric), 1.0 / 0.3, 0.7f64.sqrt() / 0.3);
         let once = geometric.eq(1.0);
         near("geometric", mean(&once), 0.3, 0.5);
-        let certain = Tensor::geometric(Key::new(1), 1.0, 100, &device);
+        let certain = Tensor::geometric(Key::new(1), 100, 1.0, &device);
         assert!(certain.eq(1.0).all(..).item().unwrap() == 1.0);
         let p = Tensor::full(COUNT, 0.2, DType::F32, &device);
         near("bernoulli_of", mean(&p.bernoulli_of(Key::new(2))), 0.2, 0.4);
@@ -292,7 +292,7 @@ fn what_does_not_fit_is_refused_by_name() {
     begins("histogram", message(|| x.histogram(&x, None, false)));
     begins("multinomial", message(|| x.multinomial(Key::new(1), 4, false)));
     begins("multinomial", message(|| none.multinomial(Key::new(1), 0, true)));
-    begins("geometric", message(|| Tensor::geometric(Key::new(1), 0.0, 2, &device)));
+    begins("geometric", message(|| Tensor::geometric(Key::new(1), 2, 0.0, &device)));
     begins("exponential", message(|| Tensor::exponential(Key::new(1), 2, 0.0, &device)));
     begins("cauchy", message(|| Tensor::cauchy(Key::new(1), 2, 0.0, -1.0, &device)));
     begins("rand_like", message(|| whole.rand_like(Key::new(1))));

@@ -7,6 +7,8 @@ mod image_classifier;
 mod multi_label;
 mod own_gradient;
 mod regression;
+#[cfg(feature = "text")]
+mod sentence_classifier;
 mod text_classifier;
 mod everywhere;
 
@@ -119,6 +121,79 @@ fn an_lstm_reads_texts_of_many_lengths() {
     assert!(accuracy > 0.95, "{accuracy}");
 }
 
+/// Sentences about a film or a person, whose adjective says whether they are kind.
+#[cfg(feature = "text")]
+fn sentences(count: usize, seed: u64) -> Vec<(String, i32)> {
+    const ADJECTIVES: [[&str; 6]; 2] = [
+        ["awful", "dull", "terrible", "boring", "bad", "disappointing"],
+        ["wonderful", "great", "delightful", "brilliant", "good", "charming"],
+    ];
+    const BEGINNINGS: [&str; 5] =
+        ["the film is", "i found the story", "a really", "what a", "her acting was"];
+    const ENDS: [&str; 4] = ["", "all in all", "and i have seen many of them this year", "indeed"];
+    let mut random = RandomStream::new(Key::new(seed));
+    let sentence = |_| {
+        let mut any = |words: &[&'static str]| words[random.below(words.len())];
+        let label = i32::from(any(&["no", "yes"]) == "yes");
+        let words = [any(&BEGINNINGS), any(&ADJECTIVES[label as usize]), any(&ENDS)];
+        (words.join(" ").trim().to_owned(), label)
+    };
+    (0..count).map(sentence).collect()
+}
+
+/// A model of random numbers in the files of the published one.
+#[cfg(feature = "text")]
+fn write_tiny_model(folder: &std::path::Path, texts: &[(String, i32)]) {
+    use gradloom::zoo::{BertModel, Pretrained, config_in};
+
+    let mut words: Vec<&str> = texts.iter().flat_map(|(text, _)| text.split(' ')).collect();
+    words.sort_unstable();
+    words.dedup();
+    words.splice(0..0, ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]);
+    std::fs::write(folder.join("vocab.txt"), words.join("\n")).unwrap();
+    let tokenizer = r#"{"tokenizer_class": "BertTokenizer", "do_lower_case": true}"#;
+    std::fs::write(folder.join("tokenizer_config.json"), tokenizer).unwrap();
+    let config = format!(
+        r#"{{"model_type": "bert", "vocab_size": {}, "hidden_size": 32, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 64}}"#,
+        words.len()
+    );
+    std::fs::write(folder.join("config.json"), config).unwrap();
+    let init = &mut Init::new(Key::new(9), &gradloom_cpu::device());
+    let model = BertModel::new(&config_in(folder).unwrap(), init).unwrap();
+    model.save(folder.join("model.safetensors")).unwrap();
+}
+
+#[cfg(feature = "text")]
+#[test]
+fn a_new_head_on_an_encoder_learns_sentences() {
+    let folder = tempfile::tempdir().unwrap();
+    let (train, valid) = (sentences(1200, 1), sentences(100, 2));
+    write_tiny_model(folder.path(), &train);
+    let device = gradloom_cpu::device();
+    let texts = [&train[..], &valid];
+    let fit = sentence_classifier::train(folder.path().to_str().unwrap(), texts, &device).unwrap();
+    // The first epochs are of the head alone, on random vectors; the last one is of all weights.
+    let accuracies = fit.history.curve("val_accuracy");
+    assert!(accuracies[0] < 0.9 && accuracies[2] > 0.95, "{accuracies:?}");
+}
+
+/// With what `cargo xtask assets minilm` fetches; without it the test says so and passes.
+#[cfg(feature = "text")]
+#[test]
+fn a_new_head_on_minilm_learns_sentences() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../assets/minilm");
+    if !folder.join("model.safetensors").is_file() {
+        println!("skipped: {} is missing; `cargo xtask assets minilm` gets it", folder.display());
+        return;
+    }
+    let texts = [&sentences(96, 1)[..], &sentences(48, 2)];
+    let device = gradloom_cpu::device();
+    let fit = sentence_classifier::train(folder.to_str().unwrap(), texts, &device).unwrap();
+    let accuracies = fit.history.curve("val_accuracy");
+    assert!(accuracies[2] > 0.95, "{accuracies:?}");
+}
+
 #[test]
 fn a_layer_has_a_gradient_of_its_own() {
     let device = gradloom_cpu::device();
@@ -137,6 +212,7 @@ fn the_programs_have_at_most_a_fifth_more_lines_than_in_pytorch() {
         (include_str!("image_classifier.rs"), 23),
         (include_str!("text_classifier.rs"), 40),
         (include_str!("own_gradient.rs"), 17),
+        (include_str!("sentence_classifier.rs"), 16),
         (include_str!("multi_label.rs"), 15),
         (include_str!("regression.rs"), 23),
     ];

@@ -449,7 +449,7 @@ fn products_and_losses() -> Vec<Row> {
 
 fn created() -> Vec<Row> {
     calls! { g;
-        constant = Tensor::constant(-1, [g.size, 2], g.x.dtype(), g.x.device());
+        constant = Tensor::constant([g.size, 2], -1, g.x.dtype(), g.x.device());
         full = Tensor::full([g.size, 2], 0.5, g.x.dtype(), g.x.device());
         scalar as "full" = Tensor::scalar(0.5, g.x.dtype(), g.x.device());
         zeros = Tensor::zeros([g.size, 2], g.x.dtype(), g.x.device());
@@ -466,13 +466,13 @@ fn created() -> Vec<Row> {
         random_bits = Tensor::random_bits(Key::new(1), [g.size, 2], g.x.device());
         uniform = Tensor::uniform(Key::new(1), [g.size, 2], 0.0, 1.0, g.x.device());
         normal = Tensor::normal(Key::new(1), [g.size, 2], 0.0, 1.0, g.x.device());
-        bernoulli = Tensor::bernoulli(Key::new(1), 0.5, [g.size, 2], g.x.device());
+        bernoulli = Tensor::bernoulli(Key::new(1), [g.size, 2], 0.5, g.x.device());
         randint = Tensor::randint(Key::new(1), [g.size, 2], 0, 3, g.x.device());
         permutation = Tensor::permutation(Key::new(1), g.size, g.x.device());
         log_normal = Tensor::log_normal(Key::new(1), [g.size, 2], 0.0, 1.0, g.x.device());
         exponential = Tensor::exponential(Key::new(1), [g.size, 2], 1.0, g.x.device());
         cauchy = Tensor::cauchy(Key::new(1), [g.size, 2], 0.0, 1.0, g.x.device());
-        geometric = Tensor::geometric(Key::new(1), 0.5, [g.size, 2], g.x.device());
+        geometric = Tensor::geometric(Key::new(1), [g.size, 2], 0.5, g.x.device());
     }
 }
 

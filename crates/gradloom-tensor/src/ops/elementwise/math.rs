@@ -45,7 +45,7 @@ impl Tensor {
     /// One truth value in the shape of this tensor.
     #[track_caller]
     pub(super) fn always(&self, value: bool) -> Tensor {
-        Tensor::constant(value, *self.shape(), DType::Bool, self.device())
+        Tensor::constant(*self.shape(), value, DType::Bool, self.device())
     }
 
     /// `x * x`; numbers. PyTorch: `square`.

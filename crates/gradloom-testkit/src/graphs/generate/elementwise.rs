@@ -249,13 +249,13 @@ pub(super) fn made(maker: &mut Maker<'_>) {
         call!(c => Tensor::iota(Shape::new(c.s), c.n[0], c.t)),
         call!(c => Tensor::iota(Shape::new(c.s), c.n[0], c.t).cast(DType::F32).mul(c.f)),
         call!(c => Tensor::full(Shape::new(c.s), c.f, DType::F32, c.t)),
-        call!(c => Tensor::constant(2, Shape::new(c.s), c.d, c.t)),
+        call!(c => Tensor::constant(Shape::new(c.s), 2, c.d, c.t)),
         call!(c => Tensor::zeros(Shape::new(c.s), c.d, c.t)),
         call!(c => Tensor::ones(Shape::new(c.s), c.d, c.t)),
         call!(c => Tensor::random_bits(Key::new(c.n[1] as u64), Shape::new(c.s), c.t)),
         call!(c => Tensor::uniform(Key::new(c.n[1] as u64), Shape::new(c.s), -1.0, c.f, c.t)),
         call!(c => Tensor::normal(Key::new(c.n[1] as u64), Shape::new(c.s), 0.0, 1.0, c.t)),
-        call!(c => Tensor::bernoulli(Key::new(c.n[1] as u64), 0.5, Shape::new(c.s), c.t)),
+        call!(c => Tensor::bernoulli(Key::new(c.n[1] as u64), Shape::new(c.s), 0.5, c.t)),
     ]);
     let key = maker.dice.below(1000) as isize;
     let dtype = maker.dtype();
