@@ -83,6 +83,7 @@ impl RowBatch {
 /// let dataset = TensorDataset::from_rows([3, 2], features, [3, 2], labels)?;
 /// assert_eq!(dataset.len(), 3);
 /// assert_eq!(dataset.get(1)?.target.shape, [2]);
+/// assert_eq!((dataset.input_shape(), dataset.target_shape()), (&[2][..], &[2][..]));
 /// # Ok(())
 /// # }
 /// ```
@@ -119,6 +120,16 @@ impl TensorDataset {
     ) -> Result<Self> {
         let inputs = rows("inputs", input_shape.into(), inputs.as_ref())?;
         TensorDataset::paired(inputs, rows("targets", target_shape.into(), targets.as_ref())?)
+    }
+
+    /// Sizes of one sample's input: what the first layer of a model takes.
+    pub fn input_shape(&self) -> &[usize] {
+        &self.inputs.shape[1..]
+    }
+
+    /// Sizes of one sample's target.
+    pub fn target_shape(&self) -> &[usize] {
+        &self.targets.shape[1..]
     }
 
     fn paired(inputs: Rows, targets: Rows) -> Result<Self> {

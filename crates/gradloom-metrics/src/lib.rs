@@ -21,8 +21,9 @@ pub use accumulator::{Accumulator, Mean};
 pub use bootstrap::{Bootstrap, Interval};
 pub use boxes::{Detection, GroundTruth, box_iou};
 pub use classification::{
-    Average, ClassReport, ConfusionMatrix, KappaWeights, MultiLabel, TopK, ZeroDivision, accuracy,
-    balanced_accuracy, cohen_kappa, dice, iou, matthews, precision_recall_f, top_k_accuracy,
+    Average, ClassReport, ConfusionMatrix, KappaWeights, LabelCounts, MultiLabel, TopK,
+    ZeroDivision, accuracy, balanced_accuracy, cohen_kappa, dice, iou, matthews,
+    precision_recall_f, top_k_accuracy,
 };
 pub use coco::CocoSummary;
 pub use detection::MeanAveragePrecision;

@@ -3,7 +3,8 @@
 use gradloom_error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use super::averages::{Average, ClassCounts, ClassReport, ZeroDivision, average};
+use super::averages::{Average, ClassCounts, ClassReport, ZeroDivision};
+use super::label_counts::LabelCounts;
 use crate::Accumulator;
 use crate::inputs::{Label, class, not_empty, same_length};
 
@@ -21,12 +22,16 @@ use crate::inputs::{Label, class, not_empty, same_length};
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "State")]
-pub struct MultiLabel {
+#[serde(try_from = "State", into = "State")]
+pub struct MultiLabel(State);
+
+/// What it knows, and what is saved of it; of a state that was read nothing is known yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct State {
     beta: f64,
     zero: ZeroDivision,
     /// Right, called and true samples of each label.
-    counts: Vec<[u64; 3]>,
+    counts: LabelCounts,
     samples: u64,
     exact: u64,
     wrong: u64,
@@ -35,31 +40,23 @@ pub struct MultiLabel {
     numbers: [u64; 3],
 }
 
-/// A saved state, of which nothing is known yet.
-#[derive(Deserialize)]
-struct State {
-    beta: f64,
-    zero: ZeroDivision,
-    counts: Vec<[u64; 3]>,
-    samples: u64,
-    exact: u64,
-    wrong: u64,
-    sums: [f64; 3],
-    numbers: [u64; 3],
+impl From<MultiLabel> for State {
+    fn from(own: MultiLabel) -> Self {
+        own.0
+    }
 }
 
 impl TryFrom<State> for MultiLabel {
     type Error = Error;
 
     fn try_from(state: State) -> Result<Self> {
-        let State { beta, zero, counts, samples, exact, wrong, sums, numbers } = state;
-        if counts.is_empty() || beta.is_nan() || beta < 0.0 {
-            let labels = counts.len();
+        let (labels, beta) = (state.counts.len(), state.beta);
+        if labels == 0 || beta.is_nan() || beta < 0.0 {
             return Err(Error::invalid(format!(
                 "multi-label: a state of {labels} labels and beta {beta}"
             )));
         }
-        Ok(MultiLabel { beta, zero, counts, samples, exact, wrong, sums, numbers })
+        Ok(MultiLabel(state))
     }
 }
 
@@ -71,16 +68,16 @@ impl MultiLabel {
     #[track_caller]
     pub fn new(labels: usize, beta: f64, zero: ZeroDivision) -> Self {
         assert!(labels > 0 && beta >= 0.0, "multi-label: {labels} labels and beta {beta}");
-        MultiLabel {
+        MultiLabel(State {
             beta,
             zero,
-            counts: vec![[0; 3]; labels],
+            counts: LabelCounts::new(labels),
             samples: 0,
             exact: 0,
             wrong: 0,
             sums: [0.0; 3],
             numbers: [0; 3],
-        }
+        })
     }
 
     /// Adds samples, row by row: 1 where a sample has the label, else 0.
@@ -88,7 +85,7 @@ impl MultiLabel {
     /// # Errors
     /// If the lengths differ, are no whole number of samples, or an entry is neither 0 nor 1.
     pub fn update<A: Label, P: Label>(&mut self, actual: &[A], predicted: &[P]) -> Result<()> {
-        let (name, labels) = ("multi-label", self.counts.len());
+        let (name, labels) = ("multi-label", self.0.counts.len());
         same_length(name, ("true entries", actual.len()), ("predicted", predicted.len()))?;
         if !actual.len().is_multiple_of(labels) {
             let len = actual.len();
@@ -108,53 +105,46 @@ impl MultiLabel {
     }
 
     fn add(&mut self, row: &[(u64, u64)]) {
+        let state = &mut self.0;
         let mut own = ClassCounts::default();
-        for (counts, &(actual, predicted)) in self.counts.iter_mut().zip(row) {
-            for (count, one) in counts.iter_mut().zip([actual * predicted, predicted, actual]) {
-                *count += one;
-            }
+        for (label, &(actual, predicted)) in row.iter().enumerate() {
+            state.counts.count(label, actual, predicted);
             own.right += actual * predicted;
             own.called += predicted;
             own.support += actual;
         }
         let wrong = own.called + own.support - 2 * own.right;
-        self.samples += 1;
-        self.exact += u64::from(wrong == 0);
-        self.wrong += wrong;
-        let report = own.report(self.beta, self.zero);
+        state.samples += 1;
+        state.exact += u64::from(wrong == 0);
+        state.wrong += wrong;
+        let report = own.report(state.beta, state.zero);
         let figures = [report.precision, report.recall, report.f];
         for (slot, figure) in figures.into_iter().enumerate() {
             if !figure.is_nan() {
-                self.sums[slot] += figure;
-                self.numbers[slot] += 1;
+                state.sums[slot] += figure;
+                state.numbers[slot] += 1;
             }
         }
     }
 
-    fn class_counts(&self) -> Vec<ClassCounts> {
-        let each = self.counts.iter();
-        each.map(|&[right, called, support]| ClassCounts { right, called, support }).collect()
-    }
-
     /// Figures of every label.
     pub fn each_label(&self) -> Vec<ClassReport> {
-        let each = self.class_counts().into_iter();
-        each.map(|counts| counts.report(self.beta, self.zero)).collect()
+        self.0.counts.each_label(self.0.beta, self.0.zero)
     }
 
     /// Figures of all labels as one.
     pub fn average(&self, kind: Average) -> ClassReport {
-        average(&self.class_counts(), kind, self.beta, self.zero)
+        self.0.counts.average(kind, self.0.beta, self.0.zero)
     }
 
     /// Means of the figures of each sample over its labels. As
     /// `sklearn.metrics.precision_recall_fscore_support(average="samples")`.
     pub fn average_of_samples(&self) -> ClassReport {
-        let mean = |slot: usize| match self.numbers[slot] {
+        let mean = |slot: usize| match self.0.numbers[slot] {
             0 => f64::NAN,
-            numbers => self.sums[slot] / numbers as f64,
+            numbers => self.0.sums[slot] / numbers as f64,
         };
-        let support = self.counts.iter().map(|counts| counts[2]).sum();
+        let support = self.0.counts.support();
         ClassReport { precision: mean(0), recall: mean(1), f: mean(2), support }
     }
 
@@ -163,8 +153,8 @@ impl MultiLabel {
     /// # Errors
     /// Without samples.
     pub fn subset_accuracy(&self) -> Result<f64> {
-        not_empty("multi-label", usize::from(self.samples > 0))?;
-        Ok(self.exact as f64 / self.samples as f64)
+        not_empty("multi-label", usize::from(self.0.samples > 0))?;
+        Ok(self.0.exact as f64 / self.0.samples as f64)
     }
 
     /// Share of entries that are wrong. As `sklearn.metrics.hamming_loss`.
@@ -172,8 +162,8 @@ impl MultiLabel {
     /// # Errors
     /// Without samples.
     pub fn hamming_loss(&self) -> Result<f64> {
-        not_empty("multi-label", usize::from(self.samples > 0))?;
-        Ok(self.wrong as f64 / (self.samples * self.counts.len() as u64) as f64)
+        not_empty("multi-label", usize::from(self.0.samples > 0))?;
+        Ok(self.0.wrong as f64 / (self.0.samples * self.0.counts.len() as u64) as f64)
     }
 }
 
@@ -182,16 +172,16 @@ impl Accumulator for MultiLabel {
     type Value = ClassReport;
 
     fn value(&self) -> Result<ClassReport> {
-        not_empty("multi-label", usize::from(self.samples > 0))?;
+        not_empty("multi-label", usize::from(self.0.samples > 0))?;
         Ok(self.average(Average::Micro))
     }
 
     fn reset(&mut self) {
-        *self = MultiLabel::new(self.counts.len(), self.beta, self.zero);
+        *self = MultiLabel::new(self.0.counts.len(), self.0.beta, self.0.zero);
     }
 
     fn merge(&mut self, other: &Self) -> Result<()> {
-        let settings = |state: &Self| (state.counts.len(), state.beta, state.zero);
+        let settings = |own: &Self| (own.0.counts.len(), own.0.beta, own.0.zero);
         if settings(self) != settings(other) {
             return Err(Error::invalid(format!(
                 "multi-label: merge of (labels, beta, zero division) {:?} with {:?}",
@@ -199,17 +189,14 @@ impl Accumulator for MultiLabel {
                 settings(other)
             )));
         }
-        for (own, other) in self.counts.iter_mut().zip(&other.counts) {
-            for (own, other) in own.iter_mut().zip(other) {
-                *own += other;
-            }
-        }
-        self.samples += other.samples;
-        self.exact += other.exact;
-        self.wrong += other.wrong;
+        let (own, other) = (&mut self.0, &other.0);
+        own.counts.merge(&other.counts)?;
+        own.samples += other.samples;
+        own.exact += other.exact;
+        own.wrong += other.wrong;
         for slot in 0..3 {
-            self.sums[slot] += other.sums[slot];
-            self.numbers[slot] += other.numbers[slot];
+            own.sums[slot] += other.sums[slot];
+            own.numbers[slot] += other.numbers[slot];
         }
         Ok(())
     }

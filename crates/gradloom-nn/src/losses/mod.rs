@@ -1,16 +1,20 @@
 //! Losses that need more than the methods of [`Tensor`] have: weights of classes or samples, another
-//! reduction, pairs and triplets, labels without places.
+//! reduction, pairs and triplets, labels without places; and penalties on scores that depend on a group of people
+//! and on what must not be said.
 //!
 //! The plain ones (`cross_entropy`, `mse_loss`, `bce_with_logits`...) are methods of [`Tensor`].
 //! All are computed wide ([`Tensor::wide`]). Letters: B batch, C classes, D features.
 
 mod classes;
 mod ctc;
+mod fairness;
 mod likelihoods;
 mod margins;
+mod unlikelihood;
 
 pub use classes::{ClassOptions, cross_entropy, linear_cross_entropy, nll};
 pub use ctc::{CtcOptions, ctc};
+pub use fairness::{demographic_parity, equalised_odds, squared_correlation};
 use gradloom_tensor::ops::loss::CrossEntropyOptions;
 pub use gradloom_tensor::ops::loss::LossReduction;
 use gradloom_tensor::{Called, Tensor, demand, shape_rules};
@@ -19,6 +23,7 @@ pub use margins::{
     MultiMarginOptions, cosine_embedding, hinge_embedding, margin_ranking, multi_margin,
     multilabel_margin, multilabel_soft_margin, soft_margin, triplet_with,
 };
+pub use unlikelihood::{banned_sequences, harm, repeated_tokens, unlikelihood};
 
 /// The losses of the elements as a mean, as a sum, or as they are.
 #[track_caller]

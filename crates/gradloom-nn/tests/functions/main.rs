@@ -2,4 +2,5 @@
 
 mod functional;
 mod losses;
+mod penalties;
 mod windows;

@@ -9,6 +9,22 @@ use crate::{Metric, Result};
 /// The share of targets that have the largest output: outputs `[.., C]`, integer targets `[..]`.
 ///
 /// Panics if the shapes do not go together, or there is only one class.
+///
+/// ```
+/// use gradloom_tensor::Tensor;
+/// use gradloom_train::Metric;
+/// use gradloom_train::metrics::Accuracy;
+///
+/// # fn main() -> gradloom_train::Result<()> {
+/// # let device = gradloom_testkit::reference::device();
+/// let mut accuracy = Accuracy::new(); // Trainer::metric takes it
+/// let logits = Tensor::new([[1.0f32, 3.0], [2.0, 0.0]], &device)?;
+/// let observed = accuracy.observe(&logits, &Tensor::new([1, 1], &device)?);
+/// accuracy.update(&observed, 2)?;
+/// assert_eq!(accuracy.value(), 0.5);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Accuracy {
     right: u64,

@@ -3,13 +3,13 @@
 //! Letters: N samples, C classes. Classes are integers.
 
 use gradloom_metrics::{
-    Accumulator as _, Average, BinaryScores, ConfusionMatrix, Regression, RegressionReport, TopK,
-    ZeroDivision,
+    Accumulator as _, Average, BinaryScores, ConfusionMatrix, GroupRates, Regression,
+    RegressionReport, TopK, ZeroDivision,
 };
 use gradloom_tensor::{DType, Tensor};
 
 use super::Of;
-use crate::Result;
+use crate::{Result, error};
 
 /// The share of samples whose class is among the `k` highest logits: outputs `[N, C]`, targets `[N]`.
 ///
@@ -91,6 +91,41 @@ fn of_numbers(name: &str, read: fn(RegressionReport) -> f64) -> Of<Regression> {
         sum.update(&floats(targets)?, &floats(outputs)?)
     };
     Of::reading(name, Regression::default(), update, move |sum| Ok(read(sum.value()?)))
+}
+
+/// By how much the groups of people differ in how often the answer is yes: outputs `[N]` or `[N, 1]`, yes above zero;
+/// targets `[N, 2]` of numbers, the true answer (0 or 1) and the number of the group.
+///
+/// fairlearn: `demographic_parity_difference`. [`demographic_parity`](gradloom_nn::losses::demographic_parity) is its
+/// penalty.
+pub fn demographic_parity_difference() -> Of<GroupRates> {
+    of_groups("demographic_parity_difference", GroupRates::demographic_parity_difference)
+}
+
+/// As [`demographic_parity_difference`]: in how often a true yes, or a true no, is answered with yes; the larger of
+/// the two. NaN while a group has no true yes or no true no.
+///
+/// fairlearn: `equalized_odds_difference`. [`equalised_odds`](gradloom_nn::losses::equalised_odds) is its penalty.
+pub fn equalised_odds_difference() -> Of<GroupRates> {
+    of_groups("equalised_odds_difference", GroupRates::equalised_odds_difference)
+}
+
+fn of_groups(name: &'static str, read: fn(&GroupRates) -> Result<f64>) -> Of<GroupRates> {
+    let update = move |rates: &mut GroupRates, [said, targets]: &[Tensor; 2]| {
+        let (said, rows) = (integers(said)?, integers(targets)?);
+        if targets.rank() != 2 || targets.size(1) != 2 || rows.len() != 2 * said.len() {
+            return Err(error::invalid(format!(
+                "{name}: {} answers with targets {}; needs [N, 2], the true answer and the group",
+                said.len(),
+                targets.shape()
+            )));
+        }
+        let column = |at: usize| rows.iter().skip(at).step_by(2).copied().collect::<Vec<i32>>();
+        let groups: Vec<String> = column(1).iter().map(i32::to_string).collect();
+        rates.update(&column(0), &said, &groups)
+    };
+    Of::reading(name, GroupRates::default(), update, read)
+        .observe(|logits, targets| [logits.gt(0.0), targets.clone()])
 }
 
 fn floats(tensor: &Tensor) -> Result<Vec<f32>> {

@@ -9,8 +9,11 @@ mod of;
 mod figures;
 
 pub use accuracy::Accuracy;
-pub use figures::{f1, mean_absolute_error, precision, r2, recall, roc_auc, top_k_accuracy};
+pub use figures::{
+    demographic_parity_difference, equalised_odds_difference, f1, mean_absolute_error, precision,
+    r2, recall, roc_auc, top_k_accuracy,
+};
 pub use gradloom_metrics::Average;
 pub use mean::Mean;
-pub use multilabel_f1::{F1Average, MultilabelF1};
+pub use multilabel_f1::MultilabelF1;
 pub use of::Of;

@@ -2,50 +2,52 @@
 //!
 //! Letters: N samples, L labels.
 
+use gradloom_metrics::{Accumulator as _, Average, LabelCounts, ZeroDivision};
 use gradloom_tensor::Tensor;
 use serde_json::{Value, json};
 
 use crate::exact::Entries;
 use crate::{Metric, Result, error};
 
-/// How the figures of labels become one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum F1Average {
-    /// From the counts of all labels together.
-    #[default]
-    Micro,
-    /// The mean of the labels' own.
-    Macro,
-}
-
 /// F1, `2 tp / (2 tp + fp + fn)`, of labels whose logit is above zero: outputs `[N, L]`, targets `[N, L]` of 0 and
 /// 1 in any dtype. A label without any positives counts as 0. Panics if the shapes differ.
 ///
+/// Counts are summed on the device, with the step; `gradloom_metrics::MultiLabel` has more figures, of samples.
+///
 /// scikit-learn: `f1_score` of a matrix of labels.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct MultilabelF1 {
-    average: F1Average,
-    /// True positives, what was said, and what is, of each label.
-    counts: Vec<[u64; 3]>,
+    average: Average,
+    counts: LabelCounts,
 }
 
 impl MultilabelF1 {
+    fn new(average: Average) -> Self {
+        MultilabelF1 { average, counts: LabelCounts::default() }
+    }
+
     /// From the counts of all labels together.
     pub fn micro() -> Self {
-        MultilabelF1::default()
+        MultilabelF1::new(Average::Micro)
     }
 
     /// The mean of the labels' own.
     pub fn macro_average() -> Self {
-        MultilabelF1 { average: F1Average::Macro, counts: Vec::new() }
+        MultilabelF1::new(Average::Macro)
+    }
+
+    /// The mean of the labels' own, by how many samples have them.
+    pub fn weighted() -> Self {
+        MultilabelF1::new(Average::Weighted)
     }
 }
 
 impl Metric for MultilabelF1 {
     fn name(&self) -> String {
         match self.average {
-            F1Average::Micro => "f1".into(),
-            F1Average::Macro => "macro_f1".into(),
+            Average::Micro => "f1".into(),
+            Average::Macro => "macro_f1".into(),
+            Average::Weighted => "weighted_f1".into(),
         }
     }
 
@@ -63,34 +65,28 @@ impl Metric for MultilabelF1 {
     }
 
     fn update(&mut self, observed: &[Tensor], _samples: usize) -> Result<()> {
-        for (place, counts) in observed.iter().enumerate() {
-            let counts = counts.to_vec::<i32>()?;
-            self.counts.resize(counts.len(), [0; 3]);
-            for (own, count) in self.counts.iter_mut().zip(counts) {
-                own[place] += count as u64;
-            }
-        }
-        Ok(())
+        let column = |tensor: &Tensor| -> Result<Vec<u64>> {
+            Ok(tensor.to_vec::<i32>()?.into_iter().map(|count| count as u64).collect())
+        };
+        let columns = observed.iter().map(column).collect::<Result<Vec<_>>>()?;
+        let [right, called, support] = &columns[..] else {
+            return Err(error::invalid(format!(
+                "f1: {} counts were observed, not 3",
+                columns.len()
+            )));
+        };
+        self.counts.update(right, called, support)
     }
 
     fn value(&self) -> f64 {
-        let f1 = |[right, said, is]: [u64; 3]| {
-            let all = said + is;
-            if all == 0 { 0.0 } else { 2.0 * right as f64 / all as f64 }
-        };
-        match self.average {
-            F1Average::Micro => f1(self.counts.iter().fold([0; 3], |sum, counts| {
-                [sum[0] + counts[0], sum[1] + counts[1], sum[2] + counts[2]]
-            })),
-            F1Average::Macro => {
-                let each = self.counts.iter().map(|&counts| f1(counts));
-                each.sum::<f64>() / self.counts.len() as f64
-            }
+        if self.counts.is_empty() {
+            return f64::NAN;
         }
+        self.counts.average(self.average, 1.0, ZeroDivision::Zero).f
     }
 
     fn reset(&mut self) {
-        self.counts.clear();
+        self.counts.reset();
     }
 
     fn state(&self) -> Value {
@@ -98,13 +94,9 @@ impl Metric for MultilabelF1 {
     }
 
     fn load_state(&mut self, state: &Value) -> Result<()> {
-        let triple = |triple: &Value| {
-            let count = |place: usize| triple.get(place)?.as_u64();
-            Some([count(0)?, count(1)?, count(2)?])
-        };
-        let counts = Entries::new("f1", state)?.array("counts")?.iter().map(triple).collect();
-        let counts: Option<Vec<[u64; 3]>> = counts;
-        self.counts = counts.ok_or_else(|| error::malformed("checkpoint: counts of f1"))?;
+        let counts = Value::Array(Entries::new("f1", state)?.array("counts")?.to_vec());
+        self.counts = serde_json::from_value(counts)
+            .map_err(|cause| error::malformed(format!("checkpoint: counts of f1: {cause}")))?;
         Ok(())
     }
 }
