@@ -106,6 +106,19 @@ impl RandomStream {
         (1.0 / (1.0 + (second - first).exp())) as f32
     }
 
+    /// Weights that add up to one, from the symmetric Dirichlet distribution with this parameter.
+    ///
+    /// # Panics
+    /// If the parameter is not positive.
+    #[track_caller]
+    pub fn dirichlet(&mut self, alpha: f32, count: usize) -> Vec<f32> {
+        assert!(alpha > 0.0 && alpha.is_finite(), "dirichlet: a parameter of {alpha}");
+        let logs: Vec<f64> = (0..count).map(|_| self.log_gamma(alpha)).collect();
+        let most = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = logs.iter().map(|log| (log - most).exp()).sum();
+        logs.iter().map(|log| ((log - most).exp() / sum) as f32).collect()
+    }
+
     /// Puts the values in a random order (Fisher and Yates).
     pub fn shuffle<T>(&mut self, values: &mut [T]) {
         for last in (1..values.len()).rev() {

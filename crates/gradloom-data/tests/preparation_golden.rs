@@ -1,9 +1,9 @@
 //! Scaling, filling, encoding, folds and weights against scikit-learn (`golden/make_preparation.py`).
 
 use gradloom_data::Table;
-use gradloom_data::preparation::{Encoder, Imputer, Scaler};
+use gradloom_data::preparation::{Encoder, Imputer, Scaler, TargetEncoder};
 use gradloom_data::split::{
-    TimeSeriesSplit, class_weights, group_k_fold, k_fold, stratified_k_fold,
+    Fold, TimeSeriesSplit, class_weights, group_k_fold, k_fold, stratified_k_fold,
 };
 use gradloom_data::table::Column;
 use serde_json::Value;
@@ -152,4 +152,37 @@ fn folds_and_weights_are_those_of_scikit_learn() {
     let weights = class_weights(&labels(&golden["dense"])).unwrap();
     let expected: Vec<f32> = numbers(&golden["weights"]).iter().map(|&w| w as f32).collect();
     assert_eq!(weights, expected);
+}
+
+#[test]
+fn means_of_targets_are_those_of_scikit_learn() {
+    let golden = &golden()["targets"];
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let values: Vec<String> = golden["values"].as_array().unwrap().iter().map(text).collect();
+    let later: Vec<String> = values[..6].iter().cloned().chain(["nowhere".to_owned()]).collect();
+    let table = Table::new().with("city", values).unwrap();
+    let close = |actual: &[f64], expected: &[f64]| {
+        assert_eq!(actual.len(), expected.len());
+        for (actual, expected) in actual.iter().zip(expected) {
+            assert!(
+                (actual - expected).abs() <= 1e-12 * (1.0 + expected.abs()),
+                "{actual} {expected}"
+            );
+        }
+    };
+    let cases = golden["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 9);
+    for case in cases {
+        let encoder = TargetEncoder::new();
+        let encoder = case["smooth"].as_f64().map_or(encoder, |rows| encoder.smooth(rows));
+        let tests = case["folds"].as_array().unwrap().iter().map(indices);
+        let folds: Vec<Fold> = tests
+            .map(|test| Fold { train: (0..60).filter(|row| !test.contains(row)).collect(), test })
+            .collect();
+        let targets = numbers(&case["targets"]);
+        let (fitted, across) = encoder.fit_transform(&table, "city", &targets, &folds).unwrap();
+        close(&across, &numbers(&case["across"]));
+        let later = Column::from(later.clone());
+        close(&fitted.transform("city", &later).unwrap(), &numbers(&case["later"]));
+    }
 }

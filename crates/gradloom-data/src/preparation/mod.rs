@@ -13,6 +13,7 @@ mod saved;
 mod scaler;
 pub mod statistics;
 mod steps;
+mod target_encoder;
 
 pub use clipper::{Clipper, FittedClipper};
 pub use encoder::{Encoder, FittedEncoder, Unknown};
@@ -20,3 +21,4 @@ pub use imputer::{FittedImputer, Imputer};
 pub use label_encoder::LabelEncoder;
 pub use scaler::{FittedScaler, Scaler};
 pub use steps::{FittedPreparation, Preparation};
+pub use target_encoder::{FittedTargetEncoder, TargetEncoder};

@@ -6,6 +6,9 @@
 //! [`rotate`], [`adjust_hue`]), which name what they equal. Transforms of whole batches on the device are
 //! ordinary tensor ops and absent here.
 
+mod aug_mix;
+mod auto_augment;
+mod change;
 mod colour;
 mod crop;
 mod erase;
@@ -21,6 +24,8 @@ mod spectrogram;
 mod warp;
 
 pub use crate::interpolation::Interpolation;
+pub use aug_mix::AugMix;
+pub use auto_augment::AutoAugment;
 pub use colour::{
     ColorJitter, Grayscale, adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation,
     greyscale,
@@ -33,7 +38,7 @@ pub use filters::{
 pub use flip::{RandomFlip, RandomVerticalFlip};
 pub use mix::{Mix, Mixing, SoftBatch, one_hot};
 pub use normalize::{Normalize, Scale};
-pub use rand_augment::RandAugment;
+pub use rand_augment::{RandAugment, TrivialAugmentWide};
 pub use resize::{Resize, resize};
 pub use resized_crop::{CenterCrop, RandomResizedCrop, crop};
 pub use rotate::{RandomAffine, RandomPerspective, RandomRotation};

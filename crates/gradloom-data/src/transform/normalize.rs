@@ -21,6 +21,17 @@ impl Transform<Image<u8>> for Scale {
 /// `(x - mean) / deviation` per channel, of bytes scaled to `0..=1` first, of floats as they are.
 ///
 /// PyTorch: `torchvision.transforms.Normalize(mean, std)` after `ToTensor()`.
+///
+/// ```
+/// use gradloom_data::transform::{Normalize, Scale};
+/// use gradloom_data::{Image, Transform};
+/// use gradloom_tensor::Key;
+///
+/// let image = Image::new(vec![255u8, 0, 255, 0], [1, 2, 2])?;
+/// let chain = (Scale, Normalize::new([0.5], [0.5]));
+/// assert_eq!(chain.apply(image, Key::new(0))?.pixels(), [1.0, -1.0, 1.0, -1.0]);
+/// # Ok::<(), gradloom_data::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Normalize {
     mean: Vec<f32>,

@@ -125,6 +125,17 @@ fn nearest<T: Pixel>(image: &Image<T>, height: usize, width: usize) -> Result<Im
 /// Resizes pictures to one size, or their shorter side to one length.
 ///
 /// torchvision: `Resize((height, width), interpolation)` or `Resize(shorter)` on images of Pillow.
+///
+/// ```
+/// use gradloom_data::transform::Resize;
+/// use gradloom_data::{Image, Transform};
+/// use gradloom_tensor::Key;
+///
+/// let image = Image::new(vec![100u8; 3 * 40 * 60], [3, 40, 60])?;
+/// let small = Resize::shorter_side(20).apply(image, Key::new(0))?;
+/// assert_eq!(small.size(), [3, 20, 30]);
+/// # Ok::<(), gradloom_data::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resize {
     size: Size,

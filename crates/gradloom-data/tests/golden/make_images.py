@@ -18,7 +18,7 @@ import PIL
 import torch
 import torchvision
 from PIL import Image
-from torchvision.transforms import RandAugment, functional
+from torchvision.transforms import AugMix, AutoAugment, AutoAugmentPolicy, RandAugment, TrivialAugmentWide, functional
 from torchvision.transforms.autoaugment import _apply_op
 from torchvision.transforms.functional import InterpolationMode
 
@@ -129,11 +129,10 @@ def coloured(tensor):
     return cases
 
 
-def augmented(image, tensor):
-    """The changes of RandAugment: geometry on Pillow's image, colours on the tensor; CRC-32 of pixels."""
+def augmented(image, tensor, space, magnitudes):
+    """The changes of a policy: geometry on Pillow's image, colours on the tensor; CRC-32 of pixels."""
     cases = []
-    for magnitude in (0, 9, 30):
-        space = RandAugment()._augmentation_space(31, (23, 31))
+    for magnitude in magnitudes:
         for op, (strengths, signed) in space.items():
             strength = float(strengths[magnitude].item()) if strengths.ndim > 0 else 0.0
             geometric = op.startswith(("Shear", "Translate", "Rotate"))
@@ -145,6 +144,15 @@ def augmented(image, tensor):
                     "op": op, "magnitude": magnitude, "negative": sign < 0, "crc": zlib.crc32(pixels),
                 })
     return cases
+
+
+def mixed(tensor):
+    """What AugMix does with its weights and the results of two chains."""
+    weights = [float(numpy.float32(weight)) for weight in (0.3, 0.45, 0.25)]
+    mix = torch.tensor(weights[0]) * tensor
+    for weight, chain in zip(weights[1:], (255 - tensor, tensor)):
+        mix.add_(torch.tensor(weight) * chain)
+    return {"weights": weights, "crc": zlib.crc32(bytes.fromhex(encoded(mix.to(torch.uint8))["pixels"]))}
 
 
 def main():
@@ -162,7 +170,12 @@ def main():
         "warp": warped(image),
         "colour": coloured(tensor),
         "centre_crop": sizes,
-        "rand_augment": augmented(image, tensor),
+        "rand_augment": augmented(image, tensor, RandAugment()._augmentation_space(31, (23, 31)), (0, 9, 30)),
+        "trivial_augment_wide": augmented(image, tensor, TrivialAugmentWide()._augmentation_space(31), (0, 7, 19, 30)),
+        "auto_augment": augmented(image, tensor, AutoAugment()._augmentation_space(10, (23, 31)), (0, 4, 9)),
+        "aug_mix": augmented(image, tensor, AugMix()._augmentation_space(10, (23, 31)), (0, 2)),
+        "mixed": mixed(tensor),
+        "policies": {policy.value: AutoAugment(policy).policies for policy in AutoAugmentPolicy},
     }
     text = json.dumps(data, separators=(",", ":")).encode()
     (HERE / "images.json.gz").write_bytes(gzip.compress(text, mtime=0))

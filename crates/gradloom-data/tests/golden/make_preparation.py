@@ -122,12 +122,40 @@ def splits():
     }
 
 
+def targets():
+    """Categories as means of targets, across folds and of all rows."""
+    own = numpy.random.default_rng(11)
+    # Many, few and single rows of a category; the last two are in no training part of some fold.
+    cities = own.choice(["b", "a", "ä", "Z"], size=58, p=[0.5, 0.3, 0.15, 0.05]).tolist() + ["once", "twice"]
+    values = numpy.array(cities, dtype=object).reshape(-1, 1)
+    prices = own.normal(size=60) * 4 + numpy.array([len(city) + ord(city[0]) % 7 for city in cities])
+    bought = (prices > numpy.median(prices)).astype(int)
+    cases = []
+    for kind, wanted in (("continuous", prices), ("binary", bought), ("continuous", numpy.full(60, 2.5))):
+        for smooth in ("auto", 0.0, 7.5):
+            cross = model_selection.StratifiedKFold if kind == "binary" else model_selection.KFold
+            cross = cross(5, shuffle=True, random_state=3)
+            encoder = preprocessing.TargetEncoder(smooth=smooth, target_type=kind, cv=cross)
+            across = encoder.fit_transform(values, wanted)
+            folds = tests(cross, values, wanted)
+            unseen = numpy.array(cities[:6] + ["nowhere"], dtype=object).reshape(-1, 1)
+            cases.append({
+                "smooth": None if smooth == "auto" else smooth,
+                "targets": numbers(wanted.astype(float)),
+                "folds": folds,
+                "across": numbers(across),
+                "later": numbers(encoder.transform(unseen)),
+            })
+    return {"values": cities, "cases": cases}
+
+
 def main():
     data = {
         "made_with": f"scikit-learn {sklearn.__version__}, numpy {numpy.__version__}",
         "columns": scalers(),
         "encoders": encoders(),
         "splits": splits(),
+        "targets": targets(),
     }
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
     (HERE / "preparation.json").write_text(text + "\n", encoding="utf-8")
