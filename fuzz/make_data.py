@@ -29,6 +29,7 @@ def tables():
     write("csv", "semicolons", b"1;true;007\n2;false;\n")
     write("csv", "open-quote", b'a\n"b\n')
     write("csv", "lines", b'{"a": 1, "b": "x", "c": null}\n{"c": true, "a": -2.5e3}\n')
+    write("csv", "mark-of-byte-order", b"\xef\xbb\xbf\xef\xbb\xbf\n1\n")
     write("csv", "nested", b'{"a": [{}]}\n')
 
 

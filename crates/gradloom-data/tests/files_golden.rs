@@ -196,6 +196,37 @@ fn parquet_columns_are_those_of_pyarrow() {
 }
 
 #[test]
+fn parquet_files_that_claim_too_much_are_refused_before_anything_is_taken() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds/parquet");
+    let read = |name: &str, reader: ParquetReader| {
+        reader.read(folder.join(name).as_path()).map_err(|error| error.to_string())
+    };
+    let default = ParquetReader::new;
+    assert_eq!(read("by-hand", default()).unwrap().numbers("x").unwrap(), [7.0, 8.0]);
+    for (name, expected) in [
+        ("large-dictionary", "a dictionary of 2147483647 values in 8 bytes"),
+        ("gzip-bomb", "a page that is larger than the 4 bytes it says"),
+        ("large-list", "a list of 2147483647 elements in 20 bytes"),
+        ("differences", "texts encoded as differences"),
+    ] {
+        let message = read(name, default()).unwrap_err();
+        assert!(message.contains(expected) && message.contains(name), "{message}");
+    }
+    assert!(read("many-values", default()).is_err());
+    let small = default().bytes_max(1 << 20);
+    let message = read("large-page", small.clone()).unwrap_err();
+    assert!(
+        message.contains("a page of 2147483647 bytes") && message.contains("bytes_max"),
+        "{message}"
+    );
+    assert_eq!(read("snappy", small).unwrap().len(), 4);
+    let message = read("snappy", default().bytes_max(300)).unwrap_err();
+    assert!(message.contains("beyond the 300 bytes of memory"), "{message}");
+    let trusted = read("differences", default().trusted(true)).unwrap();
+    assert_eq!(trusted.texts("word").unwrap()[0].as_deref(), Some("b"));
+}
+
+#[test]
 fn mutated_files_never_panic() {
     let golden = golden();
     let mut stream = RandomStream::new(Key::new(11));

@@ -7,6 +7,7 @@ use gradloom_data::cifar::Cifar;
 use gradloom_data::format::csv::CsvReader;
 use gradloom_data::format::idx::IdxArray;
 use gradloom_data::format::json_lines::JsonLinesReader;
+use gradloom_data::format::parquet::ParquetReader;
 use gradloom_data::format::picture::PictureReader;
 use gradloom_data::format::wav::read_wav;
 use gradloom_data::preparation::FittedPreparation;
@@ -40,6 +41,7 @@ fn read(target: &str, bytes: &[u8]) -> bool {
             drop(Cifar::Cifar10.read(source()));
             IdxArray::read(source()).is_ok()
         }
+        "parquet" => ParquetReader::new().bytes_max(1 << 26).read(source()).is_ok(),
         "picture" => PictureReader::new().pixels_max(1 << 22).read(source()).is_ok(),
         "preparation" => {
             let Ok(text) = std::str::from_utf8(bytes) else { return false };
@@ -55,28 +57,54 @@ fn read(target: &str, bytes: &[u8]) -> bool {
     }
 }
 
+/// The targets, and how many of their seeds are read.
+const TARGETS: [(&str, usize); 6] =
+    [("csv", 5), ("idx", 3), ("parquet", 6), ("picture", 10), ("preparation", 2), ("wav", 7)];
+
+fn damaged(target: &str, seed: &[u8], stream: &mut RandomStream) -> Vec<u8> {
+    let mut bytes = seed.to_vec();
+    for _ in 0..=stream.below(4) {
+        let at = stream.below(bytes.len().max(1));
+        // What is found from the end of a file would not be found any more if it were moved.
+        let kinds = if target == "parquet" { 2 } else { 5 };
+        match stream.below(kinds) {
+            0 if at < bytes.len() => bytes[at] = stream.next_u32() as u8,
+            1 if at < bytes.len() => bytes[at] = b"\0\xff\x7f\x80"[stream.below(4)],
+            2 if at < bytes.len() => drop(bytes.remove(at)),
+            3 => bytes.insert(at, b"\0\xff\",\n\r:0"[stream.below(8)]),
+            _ => bytes.truncate(at.max(1)),
+        }
+    }
+    bytes
+}
+
 #[test]
 fn seeds_whole_and_damaged_never_panic() {
     let mut stream = RandomStream::new(Key::new(21));
-    for (target, whole) in [("csv", 5), ("idx", 3), ("picture", 10), ("preparation", 2), ("wav", 7)]
-    {
+    for (target, whole) in TARGETS {
         let seeds = seeds(target);
         let good = seeds.iter().filter(|seed| read(target, seed)).count();
         assert!(good >= whole, "{target}: {good} seeds are read");
         for seed in &seeds {
             for _ in 0..300 {
-                let mut bytes = seed.clone();
-                for _ in 0..=stream.below(4) {
-                    let at = stream.below(bytes.len().max(1));
-                    match stream.below(4) {
-                        0 if at < bytes.len() => bytes[at] = stream.next_u32() as u8,
-                        1 if at < bytes.len() => drop(bytes.remove(at)),
-                        2 => bytes.insert(at, b"\0\xff\",\n\r:0"[stream.below(8)]),
-                        _ => bytes.truncate(at.max(1)),
-                    }
-                }
-                read(target, &bytes);
+                read(target, &damaged(target, seed, &mut stream));
             }
         }
+    }
+}
+
+/// The same for a minute for each target, without a fuzzer: `cargo test -p gradloom-data --test seeds -- --ignored`.
+#[test]
+#[ignore = "takes a minute for each target"]
+fn seeds_damaged_for_a_minute_never_panic() {
+    for (target, _) in TARGETS {
+        let (seeds, mut stream) = (seeds(target), RandomStream::new(Key::new(22)));
+        let (start, mut count, mut good) = (std::time::Instant::now(), 0_u64, 0_u64);
+        while start.elapsed().as_secs() < 60 {
+            let bytes = damaged(target, &seeds[stream.below(seeds.len())], &mut stream);
+            good += u64::from(read(target, &bytes));
+            count += 1;
+        }
+        println!("{target}: {count} inputs, {good} read");
     }
 }

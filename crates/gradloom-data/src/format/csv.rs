@@ -267,8 +267,9 @@ impl Table {
     /// If writing fails.
     pub fn write_csv(&self, mut writer: impl Write) -> Result<()> {
         let cell = |text: &str| {
-            let bare =
-                !text.contains(['"', ',', '\r', '\n']) && text.trim() == text && !text.is_empty();
+            // At the beginning of a file a mark of the order of bytes would be no part of the name.
+            let plain = !text.contains(['"', ',', '\r', '\n', '\u{feff}']);
+            let bare = plain && text.trim() == text && !text.is_empty();
             if bare { text.to_owned() } else { format!("\"{}\"", text.replace('"', "\"\"")) }
         };
         let mut line = |cells: Vec<String>| {

@@ -12,6 +12,8 @@ pub mod idx;
 pub mod json_lines;
 #[cfg(feature = "parquet")]
 pub mod parquet;
+#[cfg(feature = "parquet")]
+mod parquet_bounds;
 #[cfg(feature = "pictures")]
 pub mod picture;
 pub mod text;

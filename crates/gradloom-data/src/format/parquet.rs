@@ -1,21 +1,32 @@
 //! Parquet: columns of a file to a [`Table`], by the `parquet` crate without Arrow.
 //!
 //! Compressed with Snappy or gzip, or not at all; nested columns are absent on purpose. The crate behind
-//! this is not built for hostile files: what it panics on is an error here, but what it asks memory for is
-//! not bounded, so read files of people you know.
+//! this is not built for hostile files: what it panics on is an error here, and what it would take memory for
+//! is looked at before ([`parquet_bounds`](super::parquet_bounds)).
 
 use bytes::Bytes;
+use parquet::basic::Compression;
+use parquet::file::metadata::ParquetMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 
+use super::parquet_bounds::{Chunk, Fault, check_footer, check_pages};
 use crate::table::{Categories, Column, ColumnKind, Table};
 use crate::{Result, Source, error};
 
 /// How to read a Parquet file. pandas: `read_parquet`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ParquetReader {
     categories: Vec<String>,
     selected: Option<Vec<String>>,
+    bytes_max: u64,
+    trusted: bool,
+}
+
+impl Default for ParquetReader {
+    fn default() -> Self {
+        ParquetReader { categories: Vec::new(), selected: None, bytes_max: 4 << 30, trusted: false }
+    }
 }
 
 impl ParquetReader {
@@ -39,11 +50,27 @@ impl ParquetReader {
         self
     }
 
+    /// How much memory what is read may take, about; 4 GiB unless said otherwise. A small file may hold
+    /// very many equal rows.
+    #[must_use]
+    pub fn bytes_max(mut self, bytes: u64) -> Self {
+        self.bytes_max = bytes;
+        self
+    }
+
+    /// Whether the file is of people you know: then claims of its headers are not looked at, and texts that
+    /// are encoded as differences are read.
+    #[must_use]
+    pub fn trusted(mut self, trusted: bool) -> Self {
+        self.trusted = trusted;
+        self
+    }
+
     /// Reads a table.
     ///
     /// # Errors
     /// If it is no Parquet file, is damaged, is compressed otherwise, a column is nested or does not exist,
-    /// or the file is larger than the source's limit.
+    /// or the file is larger than the source's limit or becomes larger than this reader's.
     pub fn read<'a>(&self, source: impl Into<Source<'a>>) -> Result<Table> {
         let mut input = source.into().open()?;
         let bytes = Bytes::from(input.rest()?);
@@ -56,7 +83,21 @@ impl ParquetReader {
         let fault = |fault: parquet::errors::ParquetError| {
             error::malformed(file, 0, format!("no Parquet file that can be read: {fault}"))
         };
-        let reader = SerializedFileReader::new(bytes).map_err(fault)?;
+        let refused = |fault: Fault| match fault {
+            Fault::Damaged(message) => {
+                error::malformed(file, 0, format!("no Parquet file that can be read: {message}"))
+            }
+            Fault::TooLarge(message) => self.too_large(file, &message),
+        };
+        if !self.trusted {
+            check_footer(&bytes, self.bytes_max).map_err(refused)?;
+        }
+        let reader = SerializedFileReader::new(bytes.clone()).map_err(fault)?;
+        if !self.trusted {
+            for chunk in chunks(reader.metadata()) {
+                check_pages(&bytes, &chunk, self.bytes_max).map_err(refused)?;
+            }
+        }
         let schema = reader.metadata().file_metadata().schema();
         let all: Vec<String> =
             schema.get_fields().iter().map(|field| field.name().to_owned()).collect();
@@ -70,15 +111,23 @@ impl ParquetReader {
             })?;
             places.push(place);
         }
+        let mut taken = 0;
         for (row, record) in reader.get_row_iter(None).map_err(fault)?.enumerate() {
             let record = record.map_err(fault)?;
             let fields: Vec<&Field> = record.get_column_iter().map(|(_, field)| field).collect();
+            taken += ROW_BYTES + (names.len() * size_of::<Cell>()) as u64;
             for (column, &place) in places.iter().take(names.len()).enumerate() {
                 let cell = fields.get(place).map_or(Ok(Cell::Missing), |field| cell(field));
                 let cell = cell.map_err(|message| {
                     error::table(file, row as u64 + 1, Some(&names[column]), message)
                 })?;
+                if let Cell::Text(text) = &cell {
+                    taken += text.len() as u64;
+                }
                 cells[column].push(cell);
+            }
+            if taken > self.bytes_max {
+                return Err(self.too_large(file, &format!("more than {row} rows")));
             }
         }
         let mut named = Vec::with_capacity(names.len());
@@ -89,6 +138,34 @@ impl ParquetReader {
         }
         Table::of_columns("parquet", named, rows)
     }
+}
+
+/// What a row takes beside its cells, at least: a file without columns may still claim rows.
+const ROW_BYTES: u64 = 32;
+
+impl ParquetReader {
+    fn too_large(&self, file: &str, what: &str) -> crate::Error {
+        let limit = self.bytes_max;
+        error::too_large(
+            file,
+            format!(
+                "{what}, beyond the {limit} bytes of memory; ParquetReader::bytes_max allows more"
+            ),
+        )
+    }
+}
+
+/// The columns of all row groups, as their pages are found. Offsets that make no sense begin beyond the file.
+fn chunks(metadata: &ParquetMetaData) -> impl Iterator<Item = Chunk> {
+    let columns = metadata.row_groups().iter().flat_map(|group| group.columns());
+    columns.map(|column| {
+        let start = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
+        Chunk {
+            start: u64::try_from(start).unwrap_or(u64::MAX),
+            len: u64::try_from(column.compressed_size()).unwrap_or(u64::MAX),
+            gzip: matches!(column.compression(), Compression::GZIP(_)),
+        }
+    })
 }
 
 enum Cell {
