@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::layer_runs::{self, LayerRun, Run};
+use crate::layer_runs::{self, LayerRun, Runs};
 use crate::{Module, ModuleExt, Parameter, Path};
 use gradloom_tensor::{Key, LayerScope, LayerTag, Tensor};
 
@@ -52,7 +52,7 @@ pub struct Context {
     taps: Vec<(String, Tensor)>,
     patch: Option<Patch>,
     path: Path,
-    runs: Option<Vec<Run>>,
+    runs: Option<Runs>,
 }
 
 impl Context {
@@ -234,7 +234,7 @@ impl Context {
     /// Notes which layers run from now on, for [`layer_runs`](Context::layer_runs).
     #[must_use]
     pub fn with_layer_runs(mut self) -> Self {
-        self.runs = Some(Vec::new());
+        self.runs = Some(Runs::begin());
         self
     }
 
@@ -249,12 +249,12 @@ impl Context {
     /// output; it costs nothing unless [`with_layer_runs`](Context::with_layer_runs) asked.
     pub fn ran(&mut self, kind: &'static str, layer: &(impl Module + ?Sized), output: &Tensor) {
         if let Some(runs) = &mut self.runs {
-            runs.push(Run::new(kind, layer, output));
+            runs.push(kind, layer, output);
         }
     }
 
-    /// The layers of a model that ran, in their order; one that ran twice is there twice. Layers without
-    /// weights and layers of other models are not.
+    /// The layers of a model that ran, in their order, and what each reads; one that ran twice is there twice. Layers
+    /// without weights and layers of other models are not.
     ///
     /// ```
     /// use gradloom_nn::layers::Linear;
@@ -270,7 +270,7 @@ impl Context {
     /// assert_eq!(runs[0].parameters, ["weight", "bias"]);
     /// ```
     pub fn layer_runs(&self, model: &(impl Module + ?Sized)) -> Vec<LayerRun> {
-        layer_runs::named(self.runs.as_deref().unwrap_or_default(), model)
+        self.runs.as_ref().map_or_else(Vec::new, |runs| runs.named(model))
     }
 
     /// Collects the activations that layers show with [`tap`](Context::tap) from now on.

@@ -39,7 +39,7 @@ pub use error::{Error, Result};
 pub use gradients::{Gradients, gradients};
 pub use gradloom_macros::Module;
 pub use init::Init;
-pub use layer_runs::{LayerRun, name_layers};
+pub use layer_runs::{LayerRun, LayerSource, name_layers};
 pub use layers::{Activation, Layer, Sequential};
 pub use module::Module;
 pub use module_ext::ModuleExt;

@@ -4,8 +4,13 @@
 use std::path::Path;
 
 use gradloom_metrics::ConfusionMatrix;
+use gradloom_nn::layers::{Conv2d, Flatten, Linear, MaxPool2d};
+use gradloom_nn::{Activation, Init, Sequential};
+use gradloom_tensor::ops::convolution::ConvOptions;
+use gradloom_tensor::{DType, Key, Tensor};
 use gradloom_track::{
-    Curve, EventWriter, JsonLines, Mistake, Picture, Report, Result, Settings, Tracker,
+    Curve, EventWriter, JsonLines, Mistake, Picture, Report, Result, Settings, Summary, Tracker,
+    summary,
 };
 
 fn main() -> Result<()> {
@@ -55,6 +60,7 @@ fn log(trackers: &mut dyn Tracker, rate: f64) -> Result<()> {
     ]
     .into();
     trackers.hyper_parameters(&settings, &["loss/valid"])?;
+    trackers.graph(&network())?;
     for step in 0..600 {
         let t = step as f64;
         trackers.scalar("loss/train", step, (-t * rate / 50.0).exp())?;
@@ -71,6 +77,22 @@ fn log(trackers: &mut dyn Tracker, rate: f64) -> Result<()> {
     trackers.image("samples/ramp", 3, &ramp()?)?;
     trackers.text("samples/text", 3, "# Once <upon> a time\n\n    indented & escaped")?;
     trackers.finish(true)
+}
+
+/// A small network for pictures, whose layers become a graph.
+fn network() -> Summary {
+    let device = gradloom_testkit::reference::device();
+    let init = &mut Init::new(Key::new(0), &device);
+    let body = Sequential::new()
+        .with_named("conv", Conv2d::new(1, 4, [3, 3], ConvOptions::default().padding(1), init))
+        .with_named("relu", Activation::Relu)
+        .with_named("pool", MaxPool2d::new(4));
+    let model = Sequential::new()
+        .with_named("body", body)
+        .with_named("flatten", Flatten)
+        .with_named("hidden", Linear::new(4 * 7 * 7, 16, init))
+        .with_named("head", Linear::new(16, 10, init));
+    summary(&model, &Tensor::zeros([8, 1, 28, 28], DType::F32, &device))
 }
 
 fn ramp() -> Result<Picture> {

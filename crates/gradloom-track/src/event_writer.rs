@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::clock::seconds;
 use crate::event::{Content, Event, Histogram, Value, encode, framed};
-use crate::{Error, Picture, Result, Settings, Tracker, hyper_parameters};
+use crate::{Error, Picture, Result, Settings, Summary, Tracker, hyper_parameters, model_graph};
 
 /// Writes a run's events into a file of its folder, which `tensorboard --logdir` of the folder above shows.
 /// Each run has a folder of its own; a run that is resumed may go on in the same folder, with a new writer.
@@ -125,6 +125,13 @@ impl Tracker for EventWriter {
     /// TensorBoard reads it as Markdown, so indent by four spaces what must keep its lines.
     fn text(&mut self, tag: &str, step: u64, text: &str) -> Result<()> {
         self.summary(step, vec![(format!("{tag}/text_summary"), Value::Text(text.to_owned()))])
+    }
+
+    /// Shown on the page of graphs. PyTorch: `SummaryWriter.add_graph`.
+    fn graph(&mut self, summary: &Summary) -> Result<()> {
+        let content = Content::Graph(model_graph::encoded(summary));
+        self.put(&Event { wall_time: seconds(), step: 0, content })?;
+        self.flush()
     }
 
     fn hyper_parameters(&mut self, settings: &Settings, figures: &[&str]) -> Result<()> {

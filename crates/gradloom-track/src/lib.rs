@@ -7,6 +7,7 @@ mod picture;
 mod clock;
 
 pub mod event;
+mod model_graph;
 mod event_writer;
 mod hyper_parameters;
 mod json_lines;

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use gradloom_nn::{Context, Layer, LayerRun, Module, ModuleExt};
-use gradloom_tensor::Tensor;
+use gradloom_nn::{Context, Layer, LayerRun, LayerSource, Module, ModuleExt};
+use gradloom_tensor::{DType, Tensor};
 
 /// A layer of a [`Summary`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,10 @@ pub struct LayerSummary {
     pub kind: String,
     /// Shape of its output.
     pub output: Vec<usize>,
+    /// Dtype of its output.
+    pub dtype: DType,
+    /// What it reads, through ops that have no weights.
+    pub sources: Vec<LayerSource>,
     /// Numbers in its parameters, without those of layers inside it and without running statistics.
     pub parameters: usize,
     /// Of them, those that are learnt.
@@ -102,6 +106,8 @@ impl Summary {
                 name: run.name.clone(),
                 kind: run.kind.to_owned(),
                 output: run.output.to_vec(),
+                dtype: run.dtype,
+                sources: run.sources.clone(),
                 parameters: sizes.clone().map(|size| size.count).sum(),
                 trainable: trainable.sum(),
                 mult_adds: own
@@ -126,7 +132,8 @@ impl Summary {
         }
     }
 
-    /// The table as Markdown that keeps its lines: for [`Tracker::text`](crate::Tracker::text).
+    /// The table as Markdown that keeps its lines: for [`Tracker::text`](crate::Tracker::text). The layers as a picture
+    /// are for [`Tracker::graph`](crate::Tracker::graph).
     pub fn markdown(&self) -> String {
         self.to_string().lines().map(|line| format!("    {line}\n")).collect()
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Picture, Result};
+use crate::{Picture, Result, Summary};
 
 /// A value of a hyper-parameter.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,6 +80,14 @@ pub trait Tracker: Send {
     /// If it cannot be written.
     fn text(&mut self, tag: &str, step: u64, text: &str) -> Result<()>;
 
+    /// The layers of a model, what each reads and what comes out, once at the start of the run.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    fn graph(&mut self, _summary: &Summary) -> Result<()> {
+        Ok(())
+    }
+
     /// Settings of the run, once at its start, and the tags of the figures by which runs are compared.
     ///
     /// # Errors
@@ -115,6 +123,10 @@ impl Tracker for Vec<Box<dyn Tracker>> {
 
     fn text(&mut self, tag: &str, step: u64, text: &str) -> Result<()> {
         self.iter_mut().try_for_each(|tracker| tracker.text(tag, step, text))
+    }
+
+    fn graph(&mut self, summary: &Summary) -> Result<()> {
+        self.iter_mut().try_for_each(|tracker| tracker.graph(summary))
     }
 
     fn hyper_parameters(&mut self, settings: &Settings, figures: &[&str]) -> Result<()> {

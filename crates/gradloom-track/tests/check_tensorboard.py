@@ -66,6 +66,13 @@ def check_file(run, rate):
     assert start.hparams["optimizer"].string_value == "AdamW"
     assert start.hparams["augment"].bool_value == (rate > 0.2)
     assert start.hparams["warm_up"].WhichOneof("kind") == "number_value"
+    graph = {node.name: node for node in events.Graph().node}
+    assert set(graph) == {"input", "body/conv", "hidden", "head"}, set(graph)
+    assert [list(graph[name].input) for name in ("body/conv", "hidden", "head")] == [
+        ["input"], ["body/conv"], ["hidden"]]
+    shapes = {name: [d.size for d in node.attr["_output_shapes"].list.shape[0].dim] for name, node in graph.items()}
+    assert shapes == {"input": [8, 1, 28, 28], "body/conv": [8, 4, 28, 28], "hidden": [8, 16], "head": [8, 10]}, shapes
+    assert graph["hidden"].op == "Linear" and graph["hidden"].attr["parameters"].i == 3152
     end = plugin_data_pb2.HParamsPluginData.FromString(data["_hparams_/session_end_info"]).session_end_info
     assert end.status == 1, end
     print(f"{run}: every value is right")
@@ -103,6 +110,10 @@ def check_server():
         assert len(histograms) == 6
         texts = json.loads(fetch("/data/plugin/text/text?run=first&tag=samples%2Ftext%2Ftext_summary"))
         assert "<h1>Once &lt;upon&gt; a time</h1>" in texts[0]["text"], texts
+        assert json.loads(fetch("/data/plugin/graphs/info"))["first"]["run_graph"]
+        pbtxt = fetch("/data/plugin/graphs/graph?run=first&conceptual=false&limit_attr_size=1024"
+                      "&large_attrs_key=_too_large_attrs").decode()
+        assert 'name: "body/conv"' in pbtxt and 'input: "body/conv"' in pbtxt, pbtxt
         request = json.dumps({"experimentName": "", "colParams": [], "startIndex": 0, "sliceSize": 10,
                               "allowedStatuses": ["STATUS_SUCCESS", "STATUS_RUNNING", "STATUS_UNKNOWN"]})
         groups = json.loads(fetch("/data/plugin/hparams/session_groups", request.encode()))
@@ -111,7 +122,7 @@ def check_server():
         assert found[0.3]["hparams"]["augment"] is True and found[0.1]["hparams"]["optimizer"] == "AdamW"
         value = found[0.1]["metricValues"][0]
         assert value["name"]["tag"] == "loss/valid" and value["trainingStep"] == 500, value
-        print("the server's scalars, images, histograms, texts and hyper-parameters are right")
+        print("the server's scalars, images, histograms, texts, graph and hyper-parameters are right")
         if len(sys.argv) > 2:
             input("http://127.0.0.1:6117 is there; Enter ends it ")
     finally:

@@ -1,7 +1,11 @@
 //! Files of `EventWriter`, read back. `check_tensorboard.py` reads them with TensorBoard.
 
+use gradloom_nn::layers::Linear;
+use gradloom_nn::{Context, Init, Layer, Module};
+use gradloom_tensor::{DType, Key, Tensor};
+use gradloom_testkit::reference;
 use gradloom_track::event::{Content, Event, Value, read_events};
-use gradloom_track::{EventWriter, Picture, Tracker};
+use gradloom_track::{EventWriter, Picture, Tracker, summary};
 
 fn events(writer: &EventWriter) -> Vec<Event> {
     read_events(&std::fs::read(writer.path()).unwrap()).unwrap()
@@ -78,4 +82,39 @@ fn a_picture_of_another_size_is_refused() {
         let error = Picture::new(width, height, channels, vec![0; len]).unwrap_err();
         assert!(error.to_string().starts_with("picture: "), "{error}");
     }
+}
+
+/// A layer whose output two others read, one of which runs twice.
+#[derive(Module, Clone)]
+struct Residual {
+    first: Linear,
+    body: Vec<Linear>,
+    head: Linear,
+}
+
+impl Layer for Residual {
+    fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
+        let x = self.first.forward(x, ctx);
+        let y = self.body[0].forward(&x.relu(), ctx);
+        let y = self.body[0].forward(&y.detach(), ctx);
+        self.head.forward(&(x + y), ctx)
+    }
+}
+
+#[test]
+fn a_graph_has_the_bytes_of_tensorboards_own_classes() {
+    let device = reference::device();
+    let init = &mut Init::new(Key::new(1), &device);
+    let mut linear = |inputs, outputs| Linear::new(inputs, outputs, init);
+    let model = Residual { first: linear(3, 4), body: vec![linear(4, 4)], head: linear(4, 2) };
+    let summary = summary(&model, &Tensor::zeros([2, 3], DType::F32, &device));
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = EventWriter::new(folder.path()).unwrap();
+    let mut trackers: Vec<Box<dyn Tracker>> =
+        vec![Box::new(EventWriter::new(folder.path().join("other")).unwrap())];
+    trackers.graph(&summary).unwrap();
+    writer.graph(&summary).unwrap();
+    // `make_events.py` writes the same four layers.
+    let golden = include_bytes!("golden.graph").to_vec();
+    assert_eq!(events(&writer)[1].content, Content::Graph(golden));
 }

@@ -6,7 +6,7 @@
 
 import pathlib
 
-from tensorboard.compat.proto import event_pb2, summary_pb2
+from tensorboard.compat.proto import event_pb2, graph_pb2, summary_pb2
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.plugins.hparams import plugin_data_pb2
@@ -43,4 +43,25 @@ with open(path, "wb") as file:
     for event in events:
         writer.write(event.SerializeToString(deterministic=True))
     writer.flush()
+
+# The graph that `event_writer.rs` writes: name, inputs, shape, parameters.
+graph = graph_pb2.GraphDef()
+graph.versions.producer = 22
+for name, op, inputs, shape, parameters in [
+    ("input", "Placeholder", [], (2, 3), None),
+    ("first", "Linear", ["input"], (2, 4), 16),
+    ("body/0", "Linear", ["first"], (2, 4), 20),
+    ("body/0_1", "Linear", ["body/0"], (2, 4), 20),
+    ("head", "Linear", ["first", "body/0_1"], (2, 2), 10),
+]:
+    node = graph.node.add(name=name, op=op, input=inputs)
+    dims = node.attr["_output_shapes"].list.shape.add().dim
+    for size in shape:
+        dims.add(size=size)
+    node.attr["dtype"].type = 1
+    if parameters is not None:
+        node.attr["mult_adds"].i = 2 * parameters
+        node.attr["parameters"].i = parameters
+        node.attr["trainable"].i = parameters
+path.with_name("golden.graph").write_bytes(graph.SerializeToString(deterministic=True))
 print(f"{len(events)} events, {path.stat().st_size} bytes")

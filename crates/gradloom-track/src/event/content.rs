@@ -21,7 +21,9 @@ pub enum Content {
     FileVersion(String),
     /// Values by tag.
     Summary(Vec<(String, Value)>),
-    /// Something that is not read here, as a graph.
+    /// A graph, as TensorFlow's `GraphDef`.
+    Graph(Vec<u8>),
+    /// Something that is not read here, as the end of a session.
     Other,
 }
 

@@ -43,6 +43,7 @@ pub fn read_event(bytes: &[u8]) -> Result<Event> {
             (1, Field::Double(time)) => event.wall_time = time,
             (2, Field::Integer(step)) => event.step = step as i64,
             (3, Field::Bytes(version)) => event.content = Content::FileVersion(text(version)?),
+            (4, Field::Bytes(graph)) => event.content = Content::Graph(graph.to_vec()),
             (5, Field::Bytes(summary)) => event.content = Content::Summary(values(summary)?),
             _ => {}
         }

@@ -18,6 +18,7 @@ pub(crate) fn encode(event: &Event) -> Vec<u8> {
             });
             head.message(5, &summary)
         }
+        Content::Graph(graph) => head.slice(4, graph),
         Content::Other => head,
     };
     message.bytes
