@@ -11,6 +11,19 @@ use crate::reverse::{grad, vjp};
 ///
 /// # Panics
 /// If a tangent's shape or dtype is not its input's.
+///
+/// ```
+/// # use gradloom_tensor::Tensor;
+/// # use gradloom_autodiff::jvp;
+/// # fn main() -> gradloom_tensor::Result<()> {
+/// # let device = gradloom_testkit::reference::device();
+/// let x = Tensor::new([1.0f32, 2.0], &device)?.tracked();
+/// let tangent = Tensor::new([1.0f32, 0.0], &device)?;
+/// let moved = jvp(&x.square(), &[&x], &[&tangent]); // J v
+/// assert_eq!(moved.to_vec::<f32>()?, [2.0, 0.0]);
+/// # Ok(())
+/// # }
+/// ```
 #[track_caller]
 pub fn jvp(output: &Tensor, inputs: &[&Tensor], tangents: &[&Tensor]) -> Tensor {
     assert_eq!(inputs.len(), tangents.len(), "jvp: inputs against tangents");
@@ -45,6 +58,19 @@ pub fn jvp(output: &Tensor, inputs: &[&Tensor], tangents: &[&Tensor]) -> Tensor 
 ///
 /// # Panics
 /// As [`grad`], and if the vector's shape or dtype is not the input's.
+///
+/// ```
+/// # use gradloom_tensor::Tensor;
+/// # use gradloom_autodiff::hvp;
+/// # fn main() -> gradloom_tensor::Result<()> {
+/// # let device = gradloom_testkit::reference::device();
+/// let x = Tensor::new([1.0f32, 2.0], &device)?.tracked();
+/// let vector = Tensor::new([1.0f32, 1.0], &device)?;
+/// let product = hvp(&x.powi(3).sum(..), &x, &vector); // 6 x times the vector
+/// assert_eq!(product.to_vec::<f32>()?, [6.0, 12.0]);
+/// # Ok(())
+/// # }
+/// ```
 #[track_caller]
 pub fn hvp(output: &Tensor, input: &Tensor, vector: &Tensor) -> Tensor {
     let gradient = grad(output, &[input]).swap_remove(0);

@@ -19,6 +19,18 @@ use crate::vmap::vmap;
 ///
 /// # Panics
 /// As [`vjp`], and if a Jacobian has more than 8 axes.
+///
+/// ```
+/// # use gradloom_tensor::Tensor;
+/// # use gradloom_autodiff::jacobian;
+/// # fn main() -> gradloom_tensor::Result<()> {
+/// # let device = gradloom_testkit::reference::device();
+/// let x = Tensor::new([1.0f32, 2.0], &device)?.tracked();
+/// let rows = jacobian(&x.square(), &[&x]).remove(0);
+/// assert_eq!(rows.to_vec::<f32>()?, [2.0, 0.0, 0.0, 4.0]);
+/// # Ok(())
+/// # }
+/// ```
 #[track_caller]
 pub fn jacobian(output: &Tensor, inputs: &[&Tensor]) -> Vec<Tensor> {
     let columns = inputs.iter().fold(0usize, |sum, input| sum.saturating_add(input.count()));
@@ -80,6 +92,18 @@ pub fn jacfwd(output: &Tensor, inputs: &[&Tensor]) -> Vec<Tensor> {
 ///
 /// # Panics
 /// As [`grad`], and if a Hessian has more than 8 axes.
+///
+/// ```
+/// # use gradloom_tensor::Tensor;
+/// # use gradloom_autodiff::hessian;
+/// # fn main() -> gradloom_tensor::Result<()> {
+/// # let device = gradloom_testkit::reference::device();
+/// let x = Tensor::new([1.0f32, 2.0], &device)?.tracked();
+/// let second = hessian(&x.powi(3).sum(..), &[&x]).remove(0).remove(0);
+/// assert_eq!(second.to_vec::<f32>()?, [6.0, 0.0, 0.0, 12.0]);
+/// # Ok(())
+/// # }
+/// ```
 #[track_caller]
 pub fn hessian(output: &Tensor, inputs: &[&Tensor]) -> Vec<Vec<Tensor>> {
     let gradients = grad(output, inputs);

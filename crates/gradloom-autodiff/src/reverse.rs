@@ -17,6 +17,20 @@ use crate::rules;
 ///
 /// # Panics
 /// If the output has more than one element (use [`vjp`]) or is not of a floating-point dtype.
+///
+/// ```
+/// # use gradloom_tensor::Tensor;
+/// # use gradloom_autodiff::grad;
+/// # fn main() -> gradloom_tensor::Result<()> {
+/// # let device = gradloom_testkit::reference::device();
+/// let x = Tensor::new([1.0f32, 2.0], &device)?.tracked();
+/// let first = grad(&x.powi(3).sum(..), &[&x]).remove(0);
+/// let second = grad(&first.sum(..), &[&x]).remove(0); // gradients have gradients
+/// assert_eq!(first.to_vec::<f32>()?, [3.0, 12.0]);
+/// assert_eq!(second.to_vec::<f32>()?, [6.0, 12.0]);
+/// # Ok(())
+/// # }
+/// ```
 #[track_caller]
 pub fn grad(output: &Tensor, inputs: &[&Tensor]) -> Vec<Tensor> {
     assert!(
@@ -49,6 +63,19 @@ pub fn value_and_grad(
 ///
 /// # Panics
 /// If the cotangent's shape or dtype is not the output's, or the output is not floating-point.
+///
+/// ```
+/// # use gradloom_tensor::Tensor;
+/// # use gradloom_autodiff::vjp;
+/// # fn main() -> gradloom_tensor::Result<()> {
+/// # let device = gradloom_testkit::reference::device();
+/// let x = Tensor::new([1.0f32, 2.0], &device)?.tracked();
+/// let cotangent = Tensor::new([1.0f32, 10.0], &device)?;
+/// let back = vjp(&x.square(), &cotangent, &[&x]).remove(0); // v J
+/// assert_eq!(back.to_vec::<f32>()?, [2.0, 40.0]);
+/// # Ok(())
+/// # }
+/// ```
 #[track_caller]
 pub fn vjp(output: &Tensor, cotangent: &Tensor, inputs: &[&Tensor]) -> Vec<Tensor> {
     products(output, cotangent, inputs, Through::Inputs)

@@ -9,6 +9,16 @@ use crate::{Error, Result};
 use gradloom_tensor::Key;
 
 /// Samples by index. Loaders call [`get`](Dataset::get) from several threads.
+///
+/// ```
+/// use gradloom_data::{Dataset, InMemory};
+///
+/// let squares = InMemory(vec![1, 2, 3, 4]).map(|number| Ok(number * number));
+/// assert_eq!((squares.len(), squares.get(2)?), (4, 9));
+/// let some = squares.subset(vec![3, 0])?;
+/// assert_eq!(some.get(0)?, 16);
+/// # Ok::<(), gradloom_data::Error>(())
+/// ```
 pub trait Dataset: Send + Sync {
     /// One sample.
     type Item;

@@ -9,6 +9,26 @@ use gradloom_tensor::{Tensor, Tensors};
 ///
 /// # Panics
 /// If the loss has more than one element or is not floating-point.
+///
+/// ```
+/// use gradloom_nn::layers::Linear;
+/// use gradloom_nn::{Context, Init, Layer, Optimizer, Sgd, gradients};
+/// use gradloom_tensor::{DType, Key, Tensor, commit};
+///
+/// # fn main() -> gradloom_tensor::Result<()> {
+/// # let device = gradloom_testkit::reference::device();
+/// let init = &mut Init::new(Key::new(0), &device);
+/// let mut model = Linear::new(3, 1, init);
+/// let mut optimizer = Sgd::new(0.1);
+/// let x = Tensor::ones([4, 3], DType::F32, &device);
+/// let loss = model.forward(&x, &mut Context::eval()).square().mean(..);
+/// let (gradients, _norm) = gradients(&loss, &model).clip_norm(1.0);
+/// optimizer.step(&gradients, &mut model);
+/// commit((&mut model, &mut optimizer))?; // loss, gradients and update in one plan
+/// assert!(loss.item()?.is_finite());
+/// # Ok(())
+/// # }
+/// ```
 #[track_caller]
 pub fn gradients(loss: &Tensor, model: &(impl Module + ?Sized)) -> Gradients {
     let (names, weights): (Vec<String>, Vec<&Tensor>) =

@@ -4,6 +4,26 @@ use crate::{LoadOptions, LoadReport, Module, Parameter, Path, Result, Role, Stat
 use gradloom_tensor::{Device, Tensor};
 
 /// What every module can do. Names are dotted: `encoder.layer.0.weight`.
+///
+/// ```
+/// use gradloom_nn::layers::Linear;
+/// use gradloom_nn::{Init, LoadOptions, ModuleExt};
+/// use gradloom_tensor::Key;
+///
+/// # fn main() -> gradloom_tensor::Result<()> {
+/// # let device = gradloom_testkit::reference::device();
+/// let init = &mut Init::new(Key::new(0), &device);
+/// let mut model = Linear::new(3, 8, init);
+/// assert_eq!((model.parameter_count(), &model.parameters()[0].0[..]), (32, "weight"));
+/// model.set_trainable(false, |name| name == "bias");
+/// assert_eq!(model.trainable().len(), 1);
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("model.safetensors");
+/// model.save(&path)?;
+/// model.load(&path, &LoadOptions::strict())?;
+/// # Ok(())
+/// # }
+/// ```
 pub trait ModuleExt: Module {
     /// All parameters with their names, in the order of the fields.
     fn parameters(&self) -> Vec<(String, &Parameter)> {

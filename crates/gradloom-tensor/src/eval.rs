@@ -149,6 +149,18 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`eval`].
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::new([1.0f32, 2.0], &device)?;
+    /// let (sum, largest) = (x.sum(..), x.max(..));
+    /// sum.eval()?; // now, alone
+    /// gradloom_tensor::eval([&sum, &largest])?; // several in one plan
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     pub fn eval(&self) -> Result<()> {
         evaluate(std::slice::from_ref(self), Retention::Keep)
@@ -166,6 +178,17 @@ impl Tensor {
     ///
     /// # Errors
     /// As [`eval`], and if `T` is not this tensor's dtype.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::new([[1, 2], [3, 4]], &device)?;
+    /// assert_eq!(x.t().to_vec::<i32>()?, [1, 3, 2, 4]); // row-major
+    /// assert!(x.to_vec::<f32>().is_err()); // of another dtype
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     pub fn to_vec<T: Element>(&self) -> Result<Vec<T>> {
         self.check_elements::<T>()?;
@@ -246,6 +269,16 @@ impl Tensor {
     ///
     /// # Panics
     /// If there is not exactly one element.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::new([1.0f32, 2.0], &device)?;
+    /// assert_eq!(x.sum(..).item()?, 3.0); // computes what is needed for it
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     pub fn item(&self) -> Result<f64> {
         self.check_single();

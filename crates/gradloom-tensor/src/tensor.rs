@@ -261,6 +261,17 @@ impl Tensor {
     }
 
     /// The same value without history: gradients stop here.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::new([2.0f32], &device)?;
+    /// let y = &x * x.detach(); // its derivative is 2, not 4
+    /// assert_eq!(y.to_vec::<f32>()?, [4.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     pub fn detach(&self) -> Tensor {
         if self.is_quantized() {
@@ -282,6 +293,16 @@ impl Tensor {
     /// when they are evaluated. `gradloom-nn` marks trainable weights with it.
     ///
     /// Gradients can be taken with respect to any tensor; tracking only decides what is stored.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::new([2.0f32], &device)?.tracked();
+    /// assert_eq!(x.square().to_vec::<f32>()?, [4.0]); // a gradient taken later finds what it needs
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     pub fn tracked(&self) -> Tensor {
         if let Some(value) = self.value() {

@@ -88,3 +88,13 @@ struct PageAboutProfiles;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/from-pytorch.md")]
 struct PageForUsersOfPyTorch;
+
+/// Runs the code of the page for users of Burn as a test.
+#[cfg(all(doctest, feature = "train"))]
+#[doc = include_str!("../../../docs/from-burn.md")]
+struct PageForUsersOfBurn;
+
+/// Runs the code of the page for users of candle as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/from-candle.md")]
+struct PageForUsersOfCandle;

@@ -2,7 +2,7 @@
 //!
 //! Compressed with Snappy or gzip, or not at all; nested columns are absent on purpose. The crate behind
 //! this is not built for hostile files: what it panics on is an error here, and what it would take memory for
-//! is looked at before ([`parquet_bounds`](super::parquet_bounds)).
+//! is looked at before.
 
 use bytes::Bytes;
 use parquet::basic::Compression;

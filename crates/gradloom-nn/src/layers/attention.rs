@@ -93,6 +93,18 @@ impl AttentionMask {
 ///
 /// The weights of the heads are tapped as `attention`. PyTorch:
 /// `torch.nn.MultiheadAttention(batch_first=True)`. Vaswani et al., "Attention is all you need", 2017.
+///
+/// ```
+/// use gradloom_nn::layers::MultiHeadAttention;
+/// use gradloom_nn::{Context, Init, Layer};
+/// use gradloom_tensor::{DType, Key, Tensor};
+///
+/// # let device = gradloom_testkit::reference::device();
+/// let init = &mut Init::new(Key::new(0), &device);
+/// let layer = MultiHeadAttention::new(16, 4, init); // 16 features, 4 heads
+/// let x = Tensor::zeros([2, 5, 16], DType::F32, &device);
+/// assert_eq!(layer.forward(&x, &mut Context::eval()).shape(), &[2, 5, 16]);
+/// ```
 #[derive(Module, Clone, Debug)]
 pub struct MultiHeadAttention {
     /// Projections of queries, keys and values, one below the other: `[3 E, E]`.

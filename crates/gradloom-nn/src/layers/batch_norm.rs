@@ -17,6 +17,23 @@ use gradloom_tensor::Tensor;
 ///
 /// PyTorch: `torch.nn.BatchNorm1d` to `BatchNorm3d`, whose `num_batches_tracked` is kept only where it is used,
 /// for a [`cumulative`](BatchNorm::cumulative) mean. Ioffe, Szegedy, "Batch normalization", 2015.
+///
+/// ```
+/// use gradloom_nn::layers::BatchNorm;
+/// use gradloom_nn::{Context, Init, Layer};
+/// use gradloom_tensor::{DType, Key, Tensor, commit};
+///
+/// # fn main() -> gradloom_tensor::Result<()> {
+/// # let device = gradloom_testkit::reference::device();
+/// let init = &mut Init::new(Key::new(0), &device);
+/// let mut norm = BatchNorm::new(4, init);
+/// let mut ctx = Context::train(Key::new(1));
+/// norm.forward(&Tensor::ones([8, 4, 6, 6], DType::F32, &device), &mut ctx);
+/// ctx.apply_updates(&mut norm); // running statistics; a trainer does it
+/// commit(&mut norm)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Module, Clone, Debug)]
 pub struct BatchNorm {
     /// `[C]`

@@ -12,6 +12,19 @@ use gradloom_tensor::ops::per_axis::PerAxis;
 /// `W [O, C / groups, K..]` and `b [O]`; `*` is cross-correlation.
 ///
 /// PyTorch: `torch.nn.Conv1d`, `Conv2d` and `Conv3d`.
+///
+/// ```
+/// use gradloom_nn::layers::Conv2d;
+/// use gradloom_nn::{Context, Init, Layer};
+/// use gradloom_tensor::{DType, Key, Tensor};
+///
+/// use gradloom_tensor::ops::convolution::Conv2dOptions;
+/// # let device = gradloom_testkit::reference::device();
+/// let init = &mut Init::new(Key::new(0), &device);
+/// let layer = Conv2d::new(3, 8, [3, 3], Conv2dOptions::default().padding(1), init);
+/// let x = Tensor::zeros([2, 3, 32, 32], DType::F32, &device);
+/// assert_eq!(layer.forward(&x, &mut Context::eval()).shape(), &[2, 8, 32, 32]);
+/// ```
 #[derive(Module, Clone, Debug)]
 pub struct Conv<const N: usize> {
     /// `[O, C / groups, K..]`

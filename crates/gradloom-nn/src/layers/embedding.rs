@@ -10,6 +10,21 @@ const NORM_MARGIN: f64 = 1e-7;
 /// Row `i` of a table for each index `i`: integers `[..] -> [.., D]` with a table `[V, D]`.
 ///
 /// PyTorch: `torch.nn.Embedding`.
+///
+/// ```
+/// use gradloom_nn::layers::Embedding;
+/// use gradloom_nn::{Context, Init, Layer};
+/// use gradloom_tensor::{Key, Tensor};
+///
+/// # fn main() -> gradloom_tensor::Result<()> {
+/// # let device = gradloom_testkit::reference::device();
+/// let init = &mut Init::new(Key::new(0), &device);
+/// let words = Embedding::new(100, 16, init);
+/// let tokens = Tensor::new([[5, 6, 7], [8, 9, 0]], &device)?;
+/// assert_eq!(words.forward(&tokens, &mut Context::eval()).shape(), &[2, 3, 16]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Module, Clone, Debug)]
 pub struct Embedding {
     /// `[V, D]`

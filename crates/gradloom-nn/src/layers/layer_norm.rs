@@ -7,6 +7,22 @@ use gradloom_tensor::{Shape, Tensor};
 /// `y = (x - mean) / sqrt(variance + epsilon) * weight + bias` over the last axes.
 ///
 /// PyTorch: `torch.nn.LayerNorm`. Ba, Kiros, Hinton, "Layer normalization", 2016.
+///
+/// ```
+/// use gradloom_nn::layers::LayerNorm;
+/// use gradloom_nn::{Context, Init, Layer};
+/// use gradloom_tensor::{Key, Tensor};
+///
+/// # fn main() -> gradloom_tensor::Result<()> {
+/// # let device = gradloom_testkit::reference::device();
+/// let init = &mut Init::new(Key::new(0), &device);
+/// let norm = LayerNorm::new(2, init);
+/// let x = Tensor::new([[1.0f32, 3.0]], &device)?;
+/// let y = norm.forward(&x, &mut Context::eval()).to_vec::<f32>()?;
+/// assert!((y[0] + 1.0).abs() < 1e-4 && (y[1] - 1.0).abs() < 1e-4);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Module, Clone, Debug)]
 pub struct LayerNorm {
     /// The shape of the last axes.

@@ -7,6 +7,18 @@ use gradloom_tensor::Tensor;
 /// `y = x W^T + b`: `[.., I] -> [.., O]` with `W [O, I]` and `b [O]`.
 ///
 /// PyTorch: `torch.nn.Linear`.
+///
+/// ```
+/// use gradloom_nn::layers::Linear;
+/// use gradloom_nn::{Context, Init, Layer};
+/// use gradloom_tensor::{DType, Key, Tensor};
+///
+/// # let device = gradloom_testkit::reference::device();
+/// let init = &mut Init::new(Key::new(0), &device);
+/// let layer = Linear::new(3, 8, init); // .without_bias()
+/// let x = Tensor::zeros([5, 3], DType::F32, &device);
+/// assert_eq!(layer.forward(&x, &mut Context::eval()).shape(), &[5, 8]);
+/// ```
 #[derive(Module, Clone, Debug)]
 pub struct Linear {
     /// `[O, I]`

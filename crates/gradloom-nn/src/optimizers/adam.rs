@@ -24,6 +24,15 @@ pub type Adam = AdamOf<false>;
 ///
 /// PyTorch: `torch.optim.AdamW`. Loshchilov, Hutter, "Decoupled weight decay
 /// regularization", 2017.
+///
+/// ```
+/// use gradloom_nn::{AdamW, Optimizer};
+///
+/// let optimizer = AdamW::new(1e-3)
+///     .weight_decay(0.1)
+///     .decay_only(|_, weight| weight.rank() > 1); // no biases, no norms
+/// # let _ = optimizer;
+/// ```
 pub type AdamW = AdamOf<true>;
 
 /// [`Adam`], or with decoupled weight decay [`AdamW`].

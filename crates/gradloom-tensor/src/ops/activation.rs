@@ -41,6 +41,16 @@ impl Tensor {
     }
 
     /// `x / 2 * (1 + erf(x / sqrt(2)))` (Hendrycks and Gimpel, 2016). PyTorch: `gelu`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::new([0.0f32, 100.0, -100.0], &device)?;
+    /// assert_eq!(x.gelu().to_vec::<f32>()?, [0.0, 100.0, 0.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn gelu(&self) -> Tensor {

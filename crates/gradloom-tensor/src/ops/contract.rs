@@ -83,6 +83,17 @@ impl Tensor {
     /// are multiplied from the left to the right. PyTorch: `einsum`.
     ///
     /// Panics if the equation does not fit the operands.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::new([[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]], &device)?;
+    /// let products = Tensor::einsum("ij,kj->ik", &[x.clone(), x.clone()]);
+    /// assert_eq!(products.to_vec::<f32>()?, [14.0, 32.0, 32.0, 77.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn einsum(equation: &str, operands: &[Tensor]) -> Tensor {

@@ -121,6 +121,21 @@ impl Tensor {
     /// Cross-correlation `[N, C, H, W]`, weight `[O, C / groups, KH, KW]` -> `[N, O, OH, OW]`.
     ///
     /// Float dtypes, equal. Panics if shapes do not fit. PyTorch: `F.conv2d` without bias.
+    ///
+    /// ```
+    /// # use gradloom_tensor::{DType, Tensor};
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// use gradloom_tensor::ops::convolution::Conv2dOptions;
+    ///
+    /// let x = Tensor::ones([1, 1, 4, 4], DType::F32, &device);
+    /// let weight = Tensor::ones([8, 1, 3, 3], DType::F32, &device);
+    /// let y = x.conv2d(&weight, &Conv2dOptions::default().padding(1));
+    /// assert_eq!(y.shape()[..], [1, 8, 4, 4]);
+    /// assert_eq!(y.max(..).item()?, 9.0);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn conv2d(&self, weight: &Tensor, options: &Conv2dOptions) -> Tensor {

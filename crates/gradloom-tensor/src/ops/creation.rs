@@ -30,6 +30,15 @@ impl Tensor {
     ///
     /// # Panics
     /// If the dtype cannot hold the value.
+    ///
+    /// ```
+    /// # use gradloom_tensor::{DType, Tensor};
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// assert_eq!(Tensor::full([2], 0.5, DType::F32, &device).to_vec::<f32>()?, [0.5, 0.5]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     pub fn full(
         shape: impl Into<Shape>,
@@ -49,6 +58,15 @@ impl Tensor {
     }
 
     /// Zeros (false). PyTorch: `zeros`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::{DType, Tensor};
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// assert_eq!(Tensor::zeros([2], DType::F32, &device).to_vec::<f32>()?, [0.0, 0.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     pub fn zeros(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Tensor {
         let _called = Called::op("zeros");
@@ -63,6 +81,15 @@ impl Tensor {
     }
 
     /// Ones (true). PyTorch: `ones`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::{DType, Tensor};
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// assert_eq!(Tensor::ones([2], DType::I32, &device).to_vec::<i32>()?, [1, 1]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     pub fn ones(shape: impl Into<Shape>, dtype: DType, device: &Device) -> Tensor {
         let _called = Called::op("ones");
@@ -124,6 +151,15 @@ impl Tensor {
     }
 
     /// `0, 1, .., n - 1` as i32. PyTorch: `arange(n)`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// assert_eq!(Tensor::arange(3, &device).to_vec::<i32>()?, [0, 1, 2]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     pub fn arange(n: usize, device: &Device) -> Tensor {
         let _called = Called::op("arange");
@@ -176,6 +212,15 @@ impl Tensor {
     }
 
     /// `[n, n]` with ones on the diagonal, zeros elsewhere. PyTorch: `eye`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::{DType, Tensor};
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// assert_eq!(Tensor::eye(2, DType::F32, &device).to_vec::<f32>()?, [1.0, 0.0, 0.0, 1.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     pub fn eye(n: usize, dtype: DType, device: &Device) -> Tensor {
         let _called = Called::op("eye");
@@ -215,6 +260,16 @@ impl Tensor {
 
     /// `[..] -> [.., classes]` in f32: one at the index, zeros elsewhere. Integers; an index outside
     /// `0..classes` fails the evaluation. PyTorch: `one_hot(..).float()`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let classes = Tensor::new([2, 0], &device)?;
+    /// assert_eq!(classes.one_hot(3).to_vec::<f32>()?, [0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn one_hot(&self, classes: usize) -> Tensor {

@@ -346,6 +346,14 @@ impl Tensor {
     /// The elements converted to `dtype`; floats to integers truncate towards zero and saturate, NaN
     /// gives 0, integers to narrower ones keep their lowest bits, numbers to bool are true unless zero,
     /// and what becomes a float is rounded once. The same dtype makes no node. PyTorch: `to`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::{DType, Tensor};
+    /// # fn main() -> gradloom_tensor::Result<()> { let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::new([1.7f32, -1.7], &device)?;
+    /// assert_eq!(x.cast(DType::I32).to_vec::<i32>()?, [1, -1]);
+    /// # Ok(()) }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn cast(&self, dtype: DType) -> Tensor {

@@ -96,6 +96,17 @@ impl Tensor {
     ///
     /// # Panics
     /// If rows have different lengths.
+    ///
+    /// ```
+    /// # use gradloom_tensor::{DType, Tensor};
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::new([[1.0f32, 2.0], [3.0, 4.0]], &device)?; // nested arrays give shape and dtype
+    /// assert_eq!((x.shape()[..].to_vec(), x.dtype()), (vec![2, 2], DType::F32));
+    /// assert_eq!(Tensor::new([1, 2, 3], &device)?.dtype(), DType::I32);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     pub fn new(values: impl Nested, device: &Device) -> Result<Tensor> {
         let shape = values.shape();
@@ -111,6 +122,16 @@ impl Tensor {
     ///
     /// # Panics
     /// If the number of elements is not the shape's.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::from_vec(vec![1.0f32, 2.0, 3.0, 4.0], [2, 2], &device)?;
+    /// assert_eq!(x.index(0, 1).to_vec::<f32>()?, [3.0, 4.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     pub fn from_vec<T: Element>(
         elements: Vec<T>,
@@ -127,6 +148,16 @@ impl Tensor {
     ///
     /// # Panics
     /// If the number of elements is not the shape's.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::from_slice(&[1, 2, 3, 4, 5, 6], [2, 3], &device)?;
+    /// assert_eq!(x.size(1), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     pub fn from_slice<T: Element>(
         elements: &[T],

@@ -16,6 +16,17 @@ impl Tensor {
     /// without axes counts as one of one element.
     ///
     /// Panics if shapes do not fit or the index is no integer tensor. PyTorch: `torch.gather`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::new([[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]], &device)?;
+    /// let places = Tensor::new([[2], [0]], &device)?;
+    /// assert_eq!(x.gather(1, &places).to_vec::<f32>()?, [3.0, 4.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn gather(&self, axis: isize, index: &Tensor) -> Tensor {
@@ -48,6 +59,17 @@ impl Tensor {
     /// up in their order.
     ///
     /// Panics if shapes or dtypes do not fit. PyTorch: `torch.scatter_add`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::{DType, Tensor};
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::zeros([3], DType::F32, &device);
+    /// let (places, updates) = (Tensor::new([0, 2, 0], &device)?, Tensor::new([1.0f32, 5.0, 2.0], &device)?);
+    /// assert_eq!(x.scatter_add(0, &places, &updates).to_vec::<f32>()?, [3.0, 0.0, 5.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn scatter_add(&self, axis: isize, index: &Tensor, updates: &Tensor) -> Tensor {
@@ -105,6 +127,17 @@ impl Tensor {
     /// [`Tensor::take`] with a 1-D index. Of a tensor without axes it is that tensor.
     ///
     /// Panics if the index is not 1-D, or does not name the one element of a tensor without axes. PyTorch: `torch.index_select`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::new([[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]], &device)?;
+    /// let rows = x.index_select(0, &Tensor::new([1, 1, 0], &device)?);
+    /// assert_eq!(rows.index(1, 0).to_vec::<f32>()?, [4.0, 4.0, 1.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn index_select(&self, axis: isize, index: &Tensor) -> Tensor {

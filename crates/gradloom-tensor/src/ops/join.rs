@@ -14,6 +14,17 @@ impl Tensor {
     /// `[0]` among tensors of more axes does not count, as in PyTorch.
     ///
     /// Panics without tensors or if they do not fit. PyTorch: `torch.cat(tensors, dim=axis)`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::new([[1, 2]], &device)?;
+    /// assert_eq!(Tensor::concat(&[&x, &x], 0).to_vec::<i32>()?, [1, 2, 1, 2]);
+    /// assert_eq!(Tensor::concat(&[&x, &x], 1).shape()[..], [1, 4]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn concat<T: Borrow<Tensor>>(tensors: &[T], axis: isize) -> Tensor {
@@ -39,6 +50,16 @@ impl Tensor {
     /// The tensors, all of one shape, one after another along a new axis at `axis`.
     ///
     /// Panics without tensors or if shapes differ. PyTorch: `torch.stack(tensors, dim=axis)`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::new([1, 2], &device)?;
+    /// assert_eq!(Tensor::stack(&[&x, &x], 1).to_vec::<i32>()?, [1, 1, 2, 2]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn stack<T: Borrow<Tensor>>(tensors: &[T], axis: isize) -> Tensor {

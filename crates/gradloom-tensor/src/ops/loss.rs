@@ -56,6 +56,18 @@ impl Tensor {
     ///
     /// Float logits. Panics if shapes do not fit; a target outside `0..C` fails the evaluation.
     /// PyTorch: `F.cross_entropy`, which has classes on axis 1.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let logits = Tensor::new([[0.0f32, 3f32.ln()], [0.0, 0.0]], &device)?;
+    /// let classes = Tensor::new([1, 0], &device)?;
+    /// let loss = logits.cross_entropy(&classes).item()?; // of probabilities 3/4 and 1/2
+    /// assert!((loss - (4.0f64 / 3.0 * 2.0).ln() / 2.0).abs() < 1e-6);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn cross_entropy(&self, targets: &Tensor) -> Tensor {
@@ -90,6 +102,16 @@ impl Tensor {
     /// Mean of `(x - target)^2`.
     ///
     /// Panics if shapes or dtypes differ. PyTorch: `F.mse_loss`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let (x, y) = (Tensor::new([1.0f32, 2.0], &device)?, Tensor::new([1.0f32, 4.0], &device)?);
+    /// assert_eq!(x.mse_loss(&y).item()?, 2.0);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn mse_loss(&self, target: &Tensor) -> Tensor {
@@ -99,6 +121,16 @@ impl Tensor {
     /// Mean of `|x - target|`.
     ///
     /// Panics if shapes or dtypes differ. PyTorch: `F.l1_loss`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let (x, y) = (Tensor::new([1.0f32, 2.0], &device)?, Tensor::new([1.0f32, 4.0], &device)?);
+    /// assert_eq!(x.l1_loss(&y).item()?, 1.0);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn l1_loss(&self, target: &Tensor) -> Tensor {
@@ -131,6 +163,18 @@ impl Tensor {
     /// binary cross-entropy of `sigmoid(x)` without its overflow.
     ///
     /// Panics if shapes or dtypes differ. PyTorch: `F.binary_cross_entropy_with_logits`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let logits = Tensor::new([0.0f32, 3f32.ln()], &device)?; // probabilities 1/2 and 3/4
+    /// let targets = Tensor::new([1.0f32, 1.0], &device)?;
+    /// let loss = logits.bce_with_logits(&targets).item()?;
+    /// assert!((loss - (8.0f64 / 3.0).ln() / 2.0).abs() < 1e-6);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn bce_with_logits(&self, target: &Tensor) -> Tensor {

@@ -19,6 +19,18 @@ impl Tensor {
     ///
     /// Float dtypes, equal. Panics if inner dimensions or batch axes do not fit. PyTorch:
     /// `torch.matmul`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::{DType, Tensor};
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::new([[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]], &device)?;
+    /// assert_eq!(x.matmul(&x.t()).to_vec::<f32>()?, [14.0, 32.0, 32.0, 77.0]);
+    /// let batch = Tensor::ones([5, 3, 4], DType::F32, &device);
+    /// assert_eq!(x.matmul(&batch).shape()[..], [5, 2, 4]); // batch axes are broadcast
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn matmul(&self, rhs: &Tensor) -> Tensor {

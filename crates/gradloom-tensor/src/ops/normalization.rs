@@ -12,6 +12,17 @@ impl Tensor {
     /// `exp(x - max) / sum(exp(x - max))` along an axis.
     ///
     /// Float dtypes. Panics if the axis is out of range. PyTorch: `F.softmax`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::new([0.0f32, 0.0, 3f32.ln()], &device)?;
+    /// let p = x.softmax(-1).to_vec::<f32>()?;
+    /// assert!((p[2] - 0.6).abs() < 1e-6);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn softmax(&self, axis: isize) -> Tensor {
@@ -24,6 +35,16 @@ impl Tensor {
     /// `(x - max) - log(sum(exp(x - max)))` along an axis.
     ///
     /// Float dtypes. Panics if the axis is out of range. PyTorch: `F.log_softmax`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::new([1000.0f32, 0.0], &device)?;
+    /// assert_eq!(x.log_softmax(-1).to_vec::<f32>()?, [0.0, -1000.0]); // no overflow
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn log_softmax(&self, axis: isize) -> Tensor {

@@ -30,6 +30,18 @@ impl Tensor {
 
     /// `low + u * (high - low)` with u uniform in `[0, 1)`, f32. Rounding may give `high` itself.
     /// PyTorch: `uniform_`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::{Key, Tensor};
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let draw = |key| Tensor::uniform(key, [100], -1.0, 1.0, &device).to_vec::<f32>();
+    /// let key = Key::new(7);
+    /// assert_eq!(draw(key)?, draw(key)?); // the same key, the same numbers
+    /// assert_ne!(draw(key.fold(0))?, draw(key.fold(1))?);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     pub fn uniform(
         key: Key,
@@ -47,6 +59,16 @@ impl Tensor {
     /// Normally distributed numbers, f32, by Box and Muller: `mean + std * sqrt(-2 ln u) cos(2 pi v)`.
     /// None is more than 5.8 standard deviations from the mean. Devices differ in the last places of a logarithm
     /// and a cosine, by two floats at most. PyTorch: `normal_`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::{Key, Tensor};
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::normal(Key::new(1), [10_000], 3.0, 0.5, &device);
+    /// assert!((x.mean(..).item()? - 3.0).abs() < 0.05);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     pub fn normal(
         key: Key,
@@ -70,6 +92,16 @@ impl Tensor {
     ///
     /// # Panics
     /// If `p` is not in `0..=1`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::{DType, Key, Tensor};
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let kept = Tensor::bernoulli(Key::new(1), [10_000], 0.8, &device);
+    /// assert!((kept.cast(DType::F32).mean(..).item()? - 0.8).abs() < 0.05);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     pub fn bernoulli(
         key: Key,
@@ -88,6 +120,16 @@ impl Tensor {
     ///
     /// # Panics
     /// If the range is empty or has more than `i32::MAX` values.
+    ///
+    /// ```
+    /// # use gradloom_tensor::{Key, Tensor};
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let dice = Tensor::randint(Key::new(1), [1000], 1, 7, &device);
+    /// assert_eq!((dice.min(..).item()?, dice.max(..).item()?), (1.0, 6.0));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     pub fn randint(
         key: Key,

@@ -94,9 +94,31 @@ macro_rules! reductions {
 
 reductions! {
     /// Sum over axes; 0 of nothing. bool, u8 and i8 are summed as i32, i64 as i64. PyTorch: `sum`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::new([[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]], &device)?;
+    /// assert_eq!(x.sum(..).item()?, 21.0); // over all axes
+    /// assert_eq!(x.sum(0).to_vec::<f32>()?, [5.0, 7.0, 9.0]);
+    /// assert_eq!(x.sum_keepdim(-1).shape()[..], [2, 1]);
+    /// # Ok(())
+    /// # }
+    /// ```
     sum, sum_keepdim => |x, axes| x.countable().reduced(Reduction::Sum, axes);
 
     /// Sum divided by the number of elements; NaN of nothing. Floats only. PyTorch: `mean`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::new([[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]], &device)?;
+    /// assert_eq!(x.mean(1).to_vec::<f32>()?, [2.0, 5.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
     mean, mean_keepdim => |x, axes| {
         x.require_float("mean");
         x.wide().mean_along(axes).cast(x.dtype())
@@ -166,6 +188,16 @@ reductions! {
 impl Tensor {
     /// Index of the first largest element along `axis`, i32; NaN wins. The axis is dropped. Panics on
     /// bool and on an axis without elements or with more than i32 counts. PyTorch: `argmax`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::new([[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]], &device)?;
+    /// assert_eq!(x.argmax(1).to_vec::<i32>()?, [2, 2]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn argmax(&self, axis: isize) -> Tensor {
@@ -196,6 +228,16 @@ impl Tensor {
 
     /// Running sum along `axis`, the element itself included, each as accurate as a sum (see
     /// [`summation`](crate::summation)). bool, u8 and i8 are summed as i32, i64 as i64. PyTorch: `cumsum`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::new([[1.0f32, 2.0, 3.0], [4.0, 5.0, 6.0]], &device)?;
+    /// assert_eq!(x.cumsum(1).to_vec::<f32>()?, [1.0, 3.0, 6.0, 4.0, 9.0, 15.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn cumsum(&self, axis: isize) -> Tensor {

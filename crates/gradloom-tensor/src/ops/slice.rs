@@ -173,6 +173,19 @@ impl Tensor {
     ///
     /// Panics if more axes are named than there are, or a single index is out of range. PyTorch:
     /// `x[...]`, with NumPy's negative steps.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// use gradloom_tensor::s;
+    ///
+    /// let x = Tensor::arange(6, &device).reshape([2, 3]);
+    /// assert_eq!(x.slice(s![.., 1..]).to_vec::<i32>()?, [1, 2, 4, 5]);
+    /// assert_eq!(x.slice(s![1, ..2]).to_vec::<i32>()?, [3, 4]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn slice(&self, slice: Slice) -> Tensor {
@@ -212,6 +225,16 @@ impl Tensor {
     /// `length` elements of an axis from `start` on.
     ///
     /// Panics if they are not all there. PyTorch: `torch.narrow`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::arange(5, &device);
+    /// assert_eq!(x.narrow(0, 1, 3).to_vec::<i32>()?, [1, 2, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn narrow(&self, axis: isize, start: usize, length: usize) -> Tensor {
@@ -229,6 +252,17 @@ impl Tensor {
     /// One index of an axis, which disappears; negative indices count from the end.
     ///
     /// Panics if the index is out of range. PyTorch: `torch.select`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::arange(6, &device).reshape([2, 3]);
+    /// assert_eq!(x.index(0, -1).to_vec::<i32>()?, [3, 4, 5]);
+    /// assert_eq!(x.index(1, 0).to_vec::<i32>()?, [0, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn index(&self, axis: isize, index: isize) -> Tensor {
@@ -240,6 +274,16 @@ impl Tensor {
     /// Consecutive parts of the given sizes along an axis.
     ///
     /// Panics if the sizes do not add up to the axis. PyTorch: `torch.split` with a list.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let parts = Tensor::arange(5, &device).split(&[2, 3], 0);
+    /// assert_eq!(parts[1].to_vec::<i32>()?, [2, 3, 4]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn split(&self, sizes: &[usize], axis: isize) -> Vec<Tensor> {
@@ -259,6 +303,16 @@ impl Tensor {
     /// gives `count` parts without elements.
     ///
     /// Panics if `count` is 0 or the axis is out of range. PyTorch: `torch.chunk`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let parts = Tensor::arange(6, &device).chunk(3, 0);
+    /// assert_eq!((parts.len(), parts[2].to_vec::<i32>()?), (3, vec![4, 5]));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn chunk(&self, count: usize, axis: isize) -> Vec<Tensor> {

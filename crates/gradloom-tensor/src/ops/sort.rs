@@ -24,6 +24,16 @@ impl Tensor {
     /// Gradients flow through the elements.
     ///
     /// Panics if the axis is out of range or the tensor is bool. PyTorch: `torch.sort(stable=True)`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let (sorted, order) = Tensor::new([3.0f32, 1.0, 2.0], &device)?.sort(0, false);
+    /// assert_eq!((sorted.to_vec::<f32>()?, order.to_vec::<i32>()?), (vec![1.0, 2.0, 3.0], vec![1, 2, 0]));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn sort(&self, axis: isize, descending: bool) -> (Tensor, Tensor) {
@@ -36,6 +46,17 @@ impl Tensor {
     /// without axes is its own largest element.
     ///
     /// Panics if the axis is out of range or shorter than `count`. PyTorch: `torch.topk`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::new([3.0f32, 1.0, 4.0, 1.5], &device)?;
+    /// let (values, places) = x.topk(2, 0, true);
+    /// assert_eq!((values.to_vec::<f32>()?, places.to_vec::<i32>()?), (vec![4.0, 3.0], vec![2, 0]));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn topk(&self, count: usize, axis: isize, largest: bool) -> (Tensor, Tensor) {

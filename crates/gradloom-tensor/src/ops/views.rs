@@ -67,6 +67,16 @@ impl Tensor {
     /// The same elements in row-major order under another shape; one size may be -1.
     ///
     /// Panics if the number of elements changes. PyTorch: `torch.reshape`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::arange(6, &device).reshape([2, 3]);
+    /// assert_eq!(x.index(0, 1).to_vec::<i32>()?, [3, 4, 5]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn reshape(&self, shape: impl IntoShape) -> Tensor {
@@ -77,6 +87,16 @@ impl Tensor {
     /// Axes `from` to `to`, both included, as one.
     ///
     /// Panics if they are out of range or in the wrong order. PyTorch: `torch.flatten`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::{DType, Tensor};
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::zeros([2, 3, 4], DType::F32, &device);
+    /// assert_eq!(x.flatten(1, -1).shape()[..], [2, 12]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn flatten(&self, from: isize, to: isize) -> Tensor {
@@ -96,6 +116,16 @@ impl Tensor {
     ///
     /// Panics if the axis is out of range or has another size. PyTorch: `torch.squeeze`, which
     /// ignores axes of other sizes.
+    ///
+    /// ```
+    /// # use gradloom_tensor::{DType, Tensor};
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::zeros([2, 1, 3], DType::F32, &device);
+    /// assert_eq!(x.squeeze(1).shape()[..], [2, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn squeeze(&self, axis: isize) -> Tensor {
@@ -112,6 +142,16 @@ impl Tensor {
     /// With a new axis of size one at `axis`; -1 is after the last.
     ///
     /// Panics if the axis is out of range. PyTorch: `torch.unsqueeze`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::arange(3, &device);
+    /// assert_eq!((x.unsqueeze(0).shape()[0], x.unsqueeze(-1).shape()[1]), (1, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn unsqueeze(&self, axis: isize) -> Tensor {
@@ -124,6 +164,16 @@ impl Tensor {
     /// Axis `i` of the result is axis `order[i]` of this tensor.
     ///
     /// Panics if `order` does not name each axis once. PyTorch: `torch.permute`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::{DType, Tensor};
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::zeros([2, 3, 4], DType::F32, &device);
+    /// assert_eq!(x.permute(&[2, 0, 1]).shape()[..], [4, 2, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn permute(&self, order: &[isize]) -> Tensor {
@@ -135,6 +185,16 @@ impl Tensor {
     /// With two axes exchanged.
     ///
     /// Panics if one is out of range. PyTorch: `torch.transpose`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::arange(6, &device).reshape([2, 3]);
+    /// assert_eq!(x.transpose(0, 1).to_vec::<i32>()?, [0, 3, 1, 4, 2, 5]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn transpose(&self, a: isize, b: isize) -> Tensor {
@@ -156,6 +216,16 @@ impl Tensor {
     /// Axes of size one repeated, and new ones in front, to `shape`.
     ///
     /// Panics if another axis would change. PyTorch: `torch.broadcast_to`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::new([1, 2], &device)?;
+    /// assert_eq!(x.broadcast_to([2, 2]).to_vec::<i32>()?, [1, 2, 1, 2]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Tensor {

@@ -148,6 +148,16 @@ impl Tensor {
 
     /// `min(max(x, low), high)`, broadcast; NaN if one of them is. At a bound that is a number the slope is
     /// 0, at one that is a tensor half of it is each's. PyTorch: `clamp`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::new([-3.0f32, 0.5, 3.0], &device)?;
+    /// assert_eq!(x.clamp(-1.0, 1.0).to_vec::<f32>()?, [-1.0, 0.5, 1.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn clamp(&self, low: impl Into<Operand>, high: impl Into<Operand>) -> Tensor {
@@ -208,6 +218,16 @@ impl Tensor {
     /// `on_true` where this bool tensor is true, `on_false` elsewhere; all three broadcast, and the two
     /// meet in one dtype. The branch that is not chosen does not matter, even if it is NaN.
     /// PyTorch: `where`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::new([-1.0f32, 2.0], &device)?;
+    /// assert_eq!(x.gt(0.0).select(&x, 0.0).to_vec::<f32>()?, [0.0, 2.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn select(&self, on_true: impl Into<Operand>, on_false: impl Into<Operand>) -> Tensor {
@@ -236,6 +256,16 @@ impl Tensor {
 
     /// `value` where the bool `mask` is true, this tensor, whose dtype stays, elsewhere; broadcast. Panics
     /// if the dtype cannot hold the value. PyTorch: `masked_fill`.
+    ///
+    /// ```
+    /// # use gradloom_tensor::Tensor;
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let x = Tensor::new([-1.0f32, 2.0], &device)?;
+    /// assert_eq!(x.masked_fill(&x.lt(0.0), 9.0).to_vec::<f32>()?, [9.0, 2.0]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[track_caller]
     #[must_use]
     pub fn masked_fill(&self, mask: &Tensor, value: impl Into<Operand>) -> Tensor {
