@@ -94,6 +94,16 @@ impl Level {
         }
     }
 
+    /// The level of half as wide vectors where this one has the widest: for loops that read a row per lane,
+    /// of which the first-level cache holds only some if their distance is a power of two.
+    pub(crate) fn narrow(self) -> Level {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Features::Avx512 => Level(Features::Avx2),
+            _ => self,
+        }
+    }
+
     /// Runs the copy of the loop that was compiled for this level.
     #[inline]
     pub(crate) fn run<K: Vectorized>(self, kernel: K) -> K::Output {
