@@ -32,8 +32,8 @@ const BATCHES_MIN: usize = 16;
 const THIN_ROWS: usize = 64;
 /// Elements of the result that one task makes while it reads all panels once.
 const BLOCK_ELEMENTS: usize = 64 * 1024;
-/// What it costs to move an element across rows, in elements moved along them.
-const ACROSS_COST: usize = 6;
+/// What it costs to transpose an element of a result, which needs memory of its own, in elements packed.
+const ACROSS_COST: usize = 8;
 
 pub(crate) struct Matmul {
     lhs: View,
@@ -209,10 +209,8 @@ impl<'a, T: Number> Product<'a, T> {
     ) -> Result<Product<'a, T>> {
         let panels = T::uses_panels([m, n, k]);
         let transposed = if panels {
-            // Packing reads all of one operand; transposing it or the result costs several times more.
-            let along = |stride: isize| if stride == 1 { 1 } else { ACROSS_COST };
-            let straight = k * n * along(rhs.strides[1]);
-            k * m * along(lhs.strides[0]) + m * n * ACROSS_COST < straight
+            // What is packed goes through memory once more than what is not, which is copied block by block.
+            k * m + m * n * ACROSS_COST < k * n
         } else {
             m < n
         };

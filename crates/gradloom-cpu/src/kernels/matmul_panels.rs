@@ -1,5 +1,5 @@
-//! Products with a right matrix that is packed in panels: how it is packed, and rows of the result made of
-//! it.
+//! Products with a right matrix that is packed in panels: how threads share the packing, and the rows of the
+//! result.
 
 use gradloom_tensor::Result;
 
@@ -19,6 +19,7 @@ const TASKS_PER_THREAD: [usize; 5] = [4, 3, 5, 6, 2];
 /// it is not worth reading all panels once more for fewer.
 const EPILOGUE_ELEMENTS: usize = 64 * 1024;
 const EPILOGUE_ROWS: usize = 64;
+
 /// Packs a right matrix of so many rows and columns in panels.
 pub(super) fn pack<T: Number>(
     context: &Context<'_>,

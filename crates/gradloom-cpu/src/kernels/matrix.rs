@@ -2,6 +2,7 @@
 
 use bytemuck::Pod;
 
+use crate::scratch::Scratch;
 use crate::simd::Level;
 use crate::transpose::transpose;
 
@@ -46,7 +47,7 @@ impl<'a, T> Matrix<'a, T> {
     }
 }
 
-impl<T: Pod> Matrix<'_, T> {
+impl<'a, T: Pod> Matrix<'a, T> {
     /// Copies some rows and columns to rows that are `step` apart.
     pub(crate) fn copy(
         self,
@@ -82,6 +83,28 @@ impl<T: Pod> Matrix<'_, T> {
                 }
             }
         }
+    }
+
+    /// All elements row by row without gaps: as they lie, or copied.
+    pub(crate) fn contiguous<'b>(
+        self,
+        level: Level,
+        [rows, columns]: [usize; 2],
+        copy: &'b mut Scratch,
+    ) -> &'b [T]
+    where
+        'a: 'b,
+    {
+        let [row_step, column_step] = self.strides;
+        if (column_step == 1 || columns == 1) && (row_step == columns as isize || rows == 1) {
+            self.check(rows, columns);
+            return match rows * columns {
+                0 => &[],
+                count => &self.values[self.offset as usize..][..count],
+            };
+        }
+        self.copy(level, [rows, columns], copy.get_mut(), columns);
+        copy.get()
     }
 }
 

@@ -207,12 +207,15 @@ number_without_panels!(u32, |level, out, out_stride, size, lhs, rhs| {
 
 /// What [`multiply_small`] needs of a number.
 trait Ring: Pod {
+    /// See [`Vectorized::WIDE`](crate::simd::Vectorized::WIDE).
+    const WIDE: bool;
     fn multiply_add<const FMA: bool>(a: Self, b: Self, c: Self) -> Self;
 }
 
 macro_rules! ring {
-    ($($type:ty => |$a:ident, $b:ident, $c:ident| $body:expr;)*) => {
+    ($($type:ty, wide $wide:literal => |$a:ident, $b:ident, $c:ident| $body:expr;)*) => {
         $(impl Ring for $type {
+            const WIDE: bool = $wide;
             #[inline(always)]
             fn multiply_add<const FMA: bool>($a: Self, $b: Self, $c: Self) -> Self {
                 $body
@@ -222,16 +225,16 @@ macro_rules! ring {
 }
 
 ring! {
-    f32 => |a, b, c| if FMA { a.mul_add(b, c) } else { a * b + c };
-    f64 => |a, b, c| if FMA { a.mul_add(b, c) } else { a * b + c };
-    i32 => |a, b, c| a.wrapping_mul(b).wrapping_add(c);
-    i64 => |a, b, c| a.wrapping_mul(b).wrapping_add(c);
-    u32 => |a, b, c| a.wrapping_mul(b).wrapping_add(c);
+    f32, wide true => |a, b, c| if FMA { a.mul_add(b, c) } else { a * b + c };
+    f64, wide false => |a, b, c| if FMA { a.mul_add(b, c) } else { a * b + c };
+    i32, wide false => |a, b, c| a.wrapping_mul(b).wrapping_add(c);
+    i64, wide false => |a, b, c| a.wrapping_mul(b).wrapping_add(c);
+    u32, wide false => |a, b, c| a.wrapping_mul(b).wrapping_add(c);
 }
 
 vectorized! {
     /// Row by row: adds multiples of the right matrix's rows.
-    fn multiply_small['a][T: Ring](
+    fn multiply_small['a][T: Ring] wide(T::WIDE) (
         out: &'a mut [T],
         out_stride: usize,
         size: [usize; 3],
@@ -261,3 +264,6 @@ vectorized! {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
