@@ -42,7 +42,12 @@ macro_rules! vector {
             #[inline(always)]
             unsafe fn load_columns(pointer: *const $scalar, step: usize) -> [Self; 8] {
                 // SAFETY: as above.
-                unsafe { $columns(pointer, step) }.map($name)
+                let loaded = unsafe { $columns(pointer, step) };
+                let mut columns = [$name(loaded[0]); 8];
+                for index in 1..8 {
+                    columns[index] = $name(loaded[index]);
+                }
+                columns
             }
 
             #[inline(always)]
@@ -99,105 +104,114 @@ vector!(
     columns_of_4_f64
 );
 
-#[target_feature(enable = "avx2")]
-#[inline]
+// These are no functions with target features, because such a one is only inlined if LLVM likes to.
+
+/// # Safety
+/// As [`Vector::load_columns`], in a function with AVX2.
+#[inline(always)]
 unsafe fn columns_of_8_f32(pointer: *const f32, step: usize) -> [__m256; 8] {
-    // SAFETY: the caller vouches for eight values of each row.
+    // SAFETY: the caller vouches for all rows.
     unsafe { square_f32(pointer, step) }
 }
 
-#[target_feature(enable = "avx512f,avx512dq,avx2")]
-#[inline]
+/// # Safety
+/// As [`Vector::load_columns`], in a function with AVX-512.
+#[inline(always)]
 unsafe fn columns_of_16_f32(pointer: *const f32, step: usize) -> [__m512; 8] {
-    // SAFETY: as above.
-    let (low, high) =
-        unsafe { (square_f32(pointer, step), square_f32(pointer.add(8 * step), step)) };
-    let mut columns = [_mm512_setzero_ps(); 8];
-    for index in 0..8 {
-        columns[index] = _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low[index]), high[index]);
+    // SAFETY: the caller vouches for all rows.
+    unsafe {
+        let (low, high) = (square_f32(pointer, step), square_f32(pointer.add(8 * step), step));
+        let mut columns = [_mm512_setzero_ps(); 8];
+        for index in 0..8 {
+            columns[index] =
+                _mm512_insertf32x8::<1>(_mm512_castps256_ps512(low[index]), high[index]);
+        }
+        columns
     }
-    columns
 }
 
-#[target_feature(enable = "avx2")]
-#[inline]
+/// # Safety
+/// As [`Vector::load_columns`], in a function with AVX2.
+#[inline(always)]
 unsafe fn columns_of_4_f64(pointer: *const f64, step: usize) -> [__m256d; 8] {
-    // SAFETY: as above.
+    // SAFETY: the caller vouches for all rows.
     let [[a, b, c, d], [e, f, g, h]] =
         unsafe { [square_f64(pointer, step), square_f64(pointer.add(4), step)] };
     [a, b, c, d, e, f, g, h]
 }
 
-#[target_feature(enable = "avx512f,avx2")]
-#[inline]
+/// # Safety
+/// As [`Vector::load_columns`], in a function with AVX-512.
+#[inline(always)]
 unsafe fn columns_of_8_f64(pointer: *const f64, step: usize) -> [__m512d; 8] {
-    // SAFETY: as above.
-    let (low, high) =
-        unsafe { (columns_of_4_f64(pointer, step), columns_of_4_f64(pointer.add(4 * step), step)) };
-    let mut columns = [_mm512_setzero_pd(); 8];
-    for index in 0..8 {
-        columns[index] = _mm512_insertf64x4::<1>(_mm512_castpd256_pd512(low[index]), high[index]);
+    // SAFETY: the caller vouches for all rows.
+    unsafe {
+        let (low, high) =
+            (columns_of_4_f64(pointer, step), columns_of_4_f64(pointer.add(4 * step), step));
+        let mut columns = [_mm512_setzero_pd(); 8];
+        for index in 0..8 {
+            columns[index] =
+                _mm512_insertf64x4::<1>(_mm512_castpd256_pd512(low[index]), high[index]);
+        }
+        columns
     }
-    columns
 }
 
 /// Eight by eight values, transposed.
 ///
 /// # Safety
-/// Eight values can be read at each of eight rows `step` apart.
-#[target_feature(enable = "avx2")]
-#[inline]
+/// Eight values can be read at each of eight rows `step` apart, and the caller has AVX2.
+#[inline(always)]
 pub(crate) unsafe fn square_f32(pointer: *const f32, step: usize) -> [__m256; 8] {
-    // Halves of rows four apart come together as they are loaded.
-    let mut halves = [[_mm256_setzero_ps(); 2]; 4];
-    for row in 0..4 {
-        for half in 0..2 {
-            // SAFETY: the caller vouches for the rows.
-            unsafe {
+    // SAFETY: the caller vouches for the rows and for AVX2.
+    unsafe {
+        // Halves of rows four apart come together as they are loaded.
+        let mut halves = [[_mm256_setzero_ps(); 2]; 4];
+        for row in 0..4 {
+            for half in 0..2 {
                 let low = _mm_loadu_ps(pointer.add(row * step + 4 * half));
                 let high = _mm_loadu_ps(pointer.add((row + 4) * step + 4 * half));
                 halves[row][half] = _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high);
             }
         }
+        let mut columns = [_mm256_setzero_ps(); 8];
+        for half in 0..2 {
+            let [a, b, c, d] = [halves[0][half], halves[1][half], halves[2][half], halves[3][half]];
+            let (ab_low, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+            let (cd_low, cd_high) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+            columns[4 * half] = _mm256_shuffle_ps::<0x44>(ab_low, cd_low);
+            columns[4 * half + 1] = _mm256_shuffle_ps::<0xee>(ab_low, cd_low);
+            columns[4 * half + 2] = _mm256_shuffle_ps::<0x44>(ab_high, cd_high);
+            columns[4 * half + 3] = _mm256_shuffle_ps::<0xee>(ab_high, cd_high);
+        }
+        columns
     }
-    let mut columns = [_mm256_setzero_ps(); 8];
-    for half in 0..2 {
-        let [a, b, c, d] = [halves[0][half], halves[1][half], halves[2][half], halves[3][half]];
-        let (ab_low, ab_high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
-        let (cd_low, cd_high) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
-        columns[4 * half] = _mm256_shuffle_ps::<0x44>(ab_low, cd_low);
-        columns[4 * half + 1] = _mm256_shuffle_ps::<0xee>(ab_low, cd_low);
-        columns[4 * half + 2] = _mm256_shuffle_ps::<0x44>(ab_high, cd_high);
-        columns[4 * half + 3] = _mm256_shuffle_ps::<0xee>(ab_high, cd_high);
-    }
-    columns
 }
 
 /// Four by four values, transposed.
 ///
 /// # Safety
-/// Four values can be read at each of four rows `step` apart.
-#[target_feature(enable = "avx2")]
-#[inline]
+/// Four values can be read at each of four rows `step` apart, and the caller has AVX2.
+#[inline(always)]
 pub(crate) unsafe fn square_f64(pointer: *const f64, step: usize) -> [__m256d; 4] {
-    let mut halves = [[_mm256_setzero_pd(); 2]; 2];
-    for row in 0..2 {
-        for half in 0..2 {
-            // SAFETY: the caller vouches for the rows.
-            unsafe {
+    // SAFETY: the caller vouches for the rows and for AVX2.
+    unsafe {
+        let mut halves = [[_mm256_setzero_pd(); 2]; 2];
+        for row in 0..2 {
+            for half in 0..2 {
                 let low = _mm_loadu_pd(pointer.add(row * step + 2 * half));
                 let high = _mm_loadu_pd(pointer.add((row + 2) * step + 2 * half));
                 halves[row][half] = _mm256_insertf128_pd::<1>(_mm256_castpd128_pd256(low), high);
             }
         }
+        let [[a, c], [b, d]] = halves;
+        [
+            _mm256_unpacklo_pd(a, b),
+            _mm256_unpackhi_pd(a, b),
+            _mm256_unpacklo_pd(c, d),
+            _mm256_unpackhi_pd(c, d),
+        ]
     }
-    let [[a, c], [b, d]] = halves;
-    [
-        _mm256_unpacklo_pd(a, b),
-        _mm256_unpackhi_pd(a, b),
-        _mm256_unpacklo_pd(c, d),
-        _mm256_unpackhi_pd(c, d),
-    ]
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
