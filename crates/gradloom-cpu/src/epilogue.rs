@@ -85,6 +85,17 @@ impl Epilogue {
         division: Division,
         produce: impl Fn(Range<usize>, &mut [u8]) + Sync,
     ) {
+        self.run_units(context, inputs, outputs, division, &produce);
+    }
+
+    fn run_units(
+        &self,
+        context: &Context<'_>,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+        division: Division,
+        produce: &(dyn Fn(Range<usize>, &mut [u8]) + Sync),
+    ) {
         let frame = context.frame(&self.program, inputs);
         let Division { units, unit_elements, per_task, threads } = division;
         let unit_bytes: Vec<usize> =
@@ -133,6 +144,18 @@ impl Epilogue {
             return Ok(());
         }
         let result = temporary.as_ref().map_or(&[][..], |temporary| temporary.get());
+        self.finish_whole(context, inputs, outputs, elements, result);
+        Ok(())
+    }
+
+    fn finish_whole(
+        &self,
+        context: &Context<'_>,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+        elements: usize,
+        result: &[u8],
+    ) {
         let frame = context.frame(&self.program, inputs);
         let threads = context.threads_for(elements);
         let per_task = parallel::grain(threads, elements, 1, crate::kernels::executable::TASK_MIN);
@@ -152,7 +175,6 @@ impl Epilogue {
                 self.finish(&frame, range, result, parts);
             },
         );
-        Ok(())
     }
 
     fn finish(

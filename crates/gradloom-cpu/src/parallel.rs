@@ -23,6 +23,7 @@ unsafe impl Sync for Shared<'_> {}
 /// `u * unit_bytes[k]..(u + 1) * unit_bytes[k]` of output `k`; a task gets those of its units.
 ///
 /// With `threads <= 1` everything runs here, in order.
+#[inline]
 pub(crate) fn split(
     threads: usize,
     outputs: &mut [&mut [u8]],
@@ -30,6 +31,21 @@ pub(crate) fn split(
     units: usize,
     per_task: usize,
     work: impl Fn(Range<usize>, &mut [&mut [u8]]) + Sync,
+) {
+    split_tasks(threads, outputs, unit_bytes, units, per_task, &work);
+}
+
+/// What a task does with its units and its parts of the outputs.
+type Work<'a> = &'a (dyn Fn(Range<usize>, &mut [&mut [u8]]) + Sync);
+
+/// Compiled once for all kernels: what threads do to share tasks is much code.
+fn split_tasks(
+    threads: usize,
+    outputs: &mut [&mut [u8]],
+    unit_bytes: &[usize],
+    units: usize,
+    per_task: usize,
+    work: Work<'_>,
 ) {
     assert_eq!(outputs.len(), unit_bytes.len(), "split: one size per output");
     let shared: Vec<Shared<'_>> = outputs

@@ -1,8 +1,8 @@
 //! [`Level`]: which vector instructions the processor has, found once at run time.
 //!
 //! Inner loops are ordinary Rust over slices in `#[inline(always)]` functions. [`Level::run`] compiles
-//! each of them three times, under other target features, and LLVM vectorises every copy for its own.
-//! There is no intrinsic here; `vector.rs` holds the few that the convolution needs.
+//! each of them for every level, under other target features, and LLVM vectorises every copy for its own.
+//! There is no intrinsic here; `vector` holds the few that products and convolutions need.
 #![cfg_attr(
     target_arch = "x86_64",
     expect(unsafe_code, reason = "a function with target features may only run where they exist")
@@ -31,6 +31,9 @@ pub(crate) const BASELINE_FMA: bool = cfg!(any(target_arch = "aarch64", target_f
 /// and so must all it calls, or the copies lose their features.
 pub(crate) trait Vectorized {
     type Output;
+    /// False if the widest vectors would gain nothing that is worth one more copy to compile: the loop waits
+    /// for memory, or is rarely what a program waits for.
+    const WIDE: bool;
     /// `FMA` says whether `mul_add` is one instruction; without it `mul_add` calls the C library.
     fn run<const FMA: bool>(self) -> Self::Output;
 }
@@ -94,6 +97,16 @@ impl Level {
         }
     }
 
+    /// The level of half as wide vectors where this one has the widest: for loops that read a row per lane,
+    /// of which the first-level cache holds only some if their distance is a power of two.
+    pub(crate) fn narrow(self) -> Level {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Features::Avx512 => Level(Features::Avx2),
+            _ => self,
+        }
+    }
+
     /// Runs the copy of the loop that was compiled for this level.
     #[inline]
     pub(crate) fn run<K: Vectorized>(self, kernel: K) -> K::Output {
@@ -104,7 +117,10 @@ impl Level {
             Features::Avx2 => unsafe { run_avx2(kernel) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: as above.
-            Features::Avx512 => unsafe { run_avx512(kernel) },
+            Features::Avx512 if K::WIDE => unsafe { run_avx512(kernel) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above; AVX-512 comes with AVX2.
+            Features::Avx512 => unsafe { run_avx2(kernel) },
         }
     }
 }
@@ -124,11 +140,13 @@ fn run_avx512<K: Vectorized>(kernel: K) -> K::Output {
 /// Declares a function whose body is compiled for every [`Level`]; callers pass the level first. In
 /// the body `FMA` is the constant of [`Vectorized::run`].
 ///
-/// Lifetimes and type parameters stand in brackets: `fn name['a][T: Bound](x: &'a [T]) -> T { .. }`.
+/// Lifetimes and type parameters stand in brackets: `fn name['a][T: Bound](x: &'a [T]) -> T { .. }`. After
+/// them `wide(constant)` may give [`Vectorized::WIDE`], which is true otherwise.
 macro_rules! vectorized {
     ($(
         $(#[$meta:meta])*
         $visibility:vis fn $name:ident [$($life:lifetime),*] [$($generic:ident : $bound:path),*]
+            $(wide($wide:expr))?
             ($($argument:ident : $type:ty),* $(,)?) $(-> $result:ty)? $body:block
     )*) => {$(
         $(#[$meta])*
@@ -143,6 +161,7 @@ macro_rules! vectorized {
                 for Kernel<$($life,)* $($generic),*>
             {
                 type Output = vectorized!(@result $($result)?);
+                const WIDE: bool = vectorized!(@wide $($wide)?);
                 #[inline(always)]
                 fn run<const FMA: bool>(self) -> Self::Output {
                     let Kernel { $($argument),* } = self;
@@ -154,5 +173,7 @@ macro_rules! vectorized {
     )*};
     (@result $result:ty) => { $result };
     (@result) => { () };
+    (@wide $wide:expr) => { $wide };
+    (@wide) => { true };
 }
 pub(crate) use vectorized;

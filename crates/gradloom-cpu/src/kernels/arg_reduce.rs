@@ -109,11 +109,11 @@ macro_rules! search {
 }
 
 vectorized! {
-    fn largest['a][T: Ordered](input: &'a [T], best: &'a mut [T], out: &'a mut [i32]) {
+    fn largest['a][T: Ordered] wide(T::WIDE) (input: &'a [T], best: &'a mut [T], out: &'a mut [i32]) {
         search!(input, best, out, |value: T, best: T| value.above(best));
     }
 
-    fn smallest['a][T: Ordered](input: &'a [T], best: &'a mut [T], out: &'a mut [i32]) {
+    fn smallest['a][T: Ordered] wide(T::WIDE) (input: &'a [T], best: &'a mut [T], out: &'a mut [i32]) {
         search!(input, best, out, |value: T, best: T| below(value, best));
     }
 }

@@ -109,6 +109,8 @@ pub(super) trait Ordered: Pod + Send + Sync {
     const LEAST: Self;
     /// Zero.
     const ZERO: Self;
+    /// See [`Vectorized::WIDE`](crate::simd::Vectorized::WIDE).
+    const WIDE: bool;
 
     /// True if this comes after `other` where NaN comes last; false for equals.
     fn above(self, other: Self) -> bool;
@@ -143,6 +145,7 @@ pub(super) trait Ordered: Pod + Send + Sync {
 macro_rules! ordered_float {
     ($($type:ty: $bits:ty),*) => {$(
         impl Ordered for $type {
+            const WIDE: bool = size_of::<$type>() == 4;
             const LEAST: Self = <$type>::NEG_INFINITY;
             const ZERO: Self = 0.0;
 
@@ -201,6 +204,7 @@ macro_rules! ordered_float {
 macro_rules! ordered_integer {
     ($($type:ty),*) => {$(
         impl Ordered for $type {
+            const WIDE: bool = false;
             const LEAST: Self = <$type>::MIN;
             const ZERO: Self = 0;
 

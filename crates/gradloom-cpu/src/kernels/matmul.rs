@@ -1,7 +1,8 @@
 //! `Matmul`: batched products of matrices that lie anywhere strides can reach, with the epilogue run
 //! on each block of rows while it is in the cache.
 //!
-//! The sum over the inner axis is never split, and blocks depend on the shapes alone. Products of f16 and
+//! The sum over the inner axis is never split among threads, and its order is the same however a product is
+//! made. Products of f16 and
 //! bf16 are summed in f32; their operands become f32 block by block, where they are packed or read, and are
 //! cast there too where other floats are stored.
 
@@ -12,7 +13,7 @@ use gradloom_tensor::{DType, Result};
 
 use super::executable::{Context, Executable, InPlace, TASK_MIN, lane_dtype};
 use super::lanes::with_lane;
-use super::matmul_panels::{TASK_ROWS, TASK_WORK, multiply_panels, pack, rows_per_task};
+use super::matmul_panels::{TASK_ROWS, TASK_WORK, pack, rows_per_task};
 use super::matrix::Matrix;
 use super::product::Number;
 use super::reading::Reading;
@@ -25,13 +26,14 @@ use crate::transpose::transpose;
 
 /// Multiplications below which a product stays on one thread.
 const SEQUENTIAL_WORK: usize = 512 * 1024;
-/// Rows of a block of the `gemm` crate, and the most blocks of one product.
-const BLOCK: usize = 96;
-const BLOCKS_MAX: usize = 16;
+/// Products of a batch from which on each is one unit of work.
+const BATCHES_MIN: usize = 16;
+/// Rows of a thin product that a task has at least: they are read side by side.
+const THIN_ROWS: usize = 64;
 /// Elements of the result that one task makes while it reads all panels once.
 const BLOCK_ELEMENTS: usize = 64 * 1024;
-/// What it costs to move an element across rows, in elements moved along them.
-const ACROSS_COST: usize = 6;
+/// What it costs to transpose an element of a result, which needs memory of its own, in elements packed.
+const ACROSS_COST: usize = 8;
 
 pub(crate) struct Matmul {
     lhs: View,
@@ -114,7 +116,10 @@ impl Matmul {
         let per_task = match threads {
             // Panels are read once for all rows whose results fit the cache.
             1 => (BLOCK_ELEMENTS / n.max(1)).max(1).next_multiple_of(TASK_ROWS),
-            _ => rows_per_task([m, n, k], threads, !self.epilogue.is_identity()),
+            _ => {
+                let height = f32::tile_height(context.level);
+                rows_per_task([m, n, k], threads, height, !self.epilogue.is_identity())
+            }
         };
         let packed: &[f32] = bytemuck::cast_slice(packed.get());
         let division = Division { units: m, unit_elements: n, per_task, threads };
@@ -122,7 +127,7 @@ impl Matmul {
             let size = [rows.len(), n, k];
             let (out, left) = (bytemuck::cast_slice_mut(out), left.from(rows.start, 0));
             multiply_rows(context.level, out, size, left, |out, size, left| {
-                multiply_panels(context, out, size, left, packed);
+                f32::multiply_packed(context.level, out, size, left, packed);
             });
         });
         Ok(())
@@ -138,7 +143,7 @@ impl Matmul {
         let batches: usize = self.batch.iter().product();
         let work = m * n * k.max(1);
         let threads = if batches * work <= SEQUENTIAL_WORK { 1 } else { context.threads };
-        if work <= SEQUENTIAL_WORK || batches >= BLOCKS_MAX {
+        if work <= SEQUENTIAL_WORK || batches >= BATCHES_MIN {
             // Whole products are the units.
             let per_task = TASK_WORK.div_ceil(work.max(1)).clamp(1, batches.max(1));
             let division = Division { units: batches, unit_elements: m * n, per_task, threads };
@@ -156,7 +161,7 @@ impl Matmul {
             let product = Product::<T>::new(context, self.size, self.matrices(0, inputs))?;
             if !product.transposed || m == 1 {
                 let (units, unit_elements) = if product.transposed { (n, 1) } else { (m, n) };
-                let per_task = product.rows_per_task(context.threads, !self.epilogue.is_identity());
+                let per_task = product.rows_per_task(context, !self.epilogue.is_identity());
                 let division = Division { units, unit_elements, per_task, threads };
                 self.epilogue.run(context, inputs, outputs, division, |rows, out| {
                     product.rows(context, rows, bytemuck::cast_slice_mut(out));
@@ -204,10 +209,8 @@ impl<'a, T: Number> Product<'a, T> {
     ) -> Result<Product<'a, T>> {
         let panels = T::uses_panels([m, n, k]);
         let transposed = if panels {
-            // Packing reads all of one operand; transposing it or the result costs several times more.
-            let along = |stride: isize| if stride == 1 { 1 } else { ACROSS_COST };
-            let straight = k * n * along(rhs.strides[1]);
-            k * m * along(lhs.strides[0]) + m * n * ACROSS_COST < straight
+            // What is packed goes through memory once more than what is not, which is copied block by block.
+            k * m + m * n * ACROSS_COST < k * n
         } else {
             m < n
         };
@@ -233,11 +236,18 @@ impl<'a, T: Number> Product<'a, T> {
         Ok(Product { size, lhs, rhs, transposed })
     }
 
-    /// Rows of a task. The bits of panels do not depend on it; otherwise the shape alone decides.
-    fn rows_per_task(&self, threads: usize, epilogue: bool) -> usize {
+    /// Rows of a task.
+    fn rows_per_task(&self, context: &Context<'_>, epilogue: bool) -> usize {
+        let threads = context.threads;
         match self.rhs {
-            Right::Panels(_) => rows_per_task(self.size, threads, epilogue),
-            _ => self.size[0].div_ceil(BLOCKS_MAX).next_multiple_of(BLOCK),
+            Right::Panels(_) => {
+                rows_per_task(self.size, threads, T::tile_height(context.level), epilogue)
+            }
+            _ => {
+                let [rows, columns, inner] = self.size;
+                let enough = TASK_WORK.div_ceil((columns * inner).max(1));
+                rows.div_ceil(threads * 2).max(enough).next_multiple_of(THIN_ROWS)
+            }
         }
     }
 
@@ -248,7 +258,7 @@ impl<'a, T: Number> Product<'a, T> {
         let lhs = self.lhs.from(rows.start, 0);
         multiply_rows(level, out, size, lhs, |out, size, lhs| match &self.rhs {
             Right::Panels(packed) => {
-                multiply_panels(context, out, size, lhs, bytemuck::cast_slice(packed.get()));
+                T::multiply_packed(level, out, size, lhs, bytemuck::cast_slice(packed.get()));
             }
             Right::Lanes(lanes) => {
                 let values = bytemuck::cast_slice(lanes.get());
@@ -285,7 +295,7 @@ impl<'a, T: Number> Product<'a, T> {
     fn all_rows(&self, context: &Context<'_>, out: &mut [T]) {
         let [rows, columns, _] = self.size;
         let bytes = columns * size_of::<T>();
-        let per_task = self.rows_per_task(context.threads, false);
+        let per_task = self.rows_per_task(context, false);
         let out: &mut [u8] = bytemuck::cast_slice_mut(out);
         parallel::split(context.threads, &mut [out], &[bytes], rows, per_task, |range, parts| {
             self.rows(context, range, bytemuck::cast_slice_mut(parts[0]));

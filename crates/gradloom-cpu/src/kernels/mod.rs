@@ -23,6 +23,8 @@ mod panel;
 mod product;
 mod reading;
 mod stored;
+mod thin;
+mod tiles;
 
 mod convolution;
 

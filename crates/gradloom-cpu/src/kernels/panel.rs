@@ -1,88 +1,57 @@
-//! Products of f32 matrices: one operand is packed in panels a few vectors wide, the other is read
-//! where it lies, one number at a time for a whole tile of accumulators in registers.
+//! Products of f32 and f64 matrices: the right one is packed in panels a few vectors wide, the left one is
+//! copied block by block to rows that lie close together, and tiles of accumulators in registers go through
+//! both (Goto and van de Geijn, "Anatomy of high-performance matrix multiplication", 2008).
 //!
 //! Each sum runs over the inner axis in blocks of fixed size, so its bits depend on nothing else; parts of
 //! many blocks are added pairwise.
-#![expect(unsafe_code, reason = "the loop reads by pointer; bounds are checked once before it")]
+#![expect(unsafe_code, reason = "tiles read by pointer; bounds are checked before them")]
 
 use std::ops::Range;
 
 use super::cascade::Cascade;
 use super::matrix::Matrix;
+use super::tiles::{DEPTH, LEFT_STEP, Tile, TileFunction, Tiled, Tiles};
 use crate::scratch::Scratch;
-use crate::simd::{Level, vectorized};
-use crate::transpose::transpose;
-use crate::vector::{Real, Vector, VectorTask, tiling};
+use crate::simd::Level;
+use crate::vector::Real;
 
-/// Inner elements of a block: a block of a panel stays in the second-level cache.
-pub(super) const DEPTH: usize = 1024;
 /// Blocks that are added one after another.
-const BLOCKS_MAX: usize = 64;
+const BLOCKS_MAX: usize = 256;
+/// Rows of a left block, which stays in the second-level cache: a multiple of the height of every tile.
+const ROWS_MAX: usize = 144;
+/// Elements of a tile at most.
+const TILE_MAX: usize = 12 * 64;
 
 /// Columns of a panel on a level.
-pub(super) fn panel_width<T: Real>(level: Level) -> usize {
-    let tiling = tiling::<T>(level);
-    tiling.lanes * if tiling.rows * tiling.columns >= 24 { 4 } else { 2 }
+pub(super) fn panel_width<T: Tiled>(level: Level) -> usize {
+    T::tiles(level).width()
 }
 
 /// Elements that some columns take when packed: whole panels, and at the end as many vectors as needed.
-pub(super) fn packed_len<T: Real>(level: Level, columns: usize, depth: usize) -> usize {
-    columns.next_multiple_of(tiling::<T>(level).lanes) * depth
+pub(super) fn packed_len<T: Tiled>(level: Level, columns: usize, depth: usize) -> usize {
+    columns.next_multiple_of(T::tiles(level).lanes) * depth
 }
 
 /// Packs columns of a matrix of `depth` rows into `[panel][row][width]`, zero beyond the last column.
 /// `packed` holds the panels of `columns`, which begin at a multiple of the width; the last panel is
 /// only as wide as it must be.
-pub(super) fn pack<T: Real>(
+pub(super) fn pack<T: Tiled>(
     level: Level,
     matrix: Matrix<'_, T>,
     depth: usize,
     columns: Range<usize>,
     packed: &mut [T],
 ) {
-    let (whole, lanes) = (panel_width::<T>(level), tiling::<T>(level).lanes);
+    let (whole, lanes) = (panel_width::<T>(level), T::tiles(level).lanes);
     for (index, panel) in packed.chunks_mut((depth * whole).max(1)).enumerate() {
         let first = columns.start + index * whole;
         let count = whole.min(columns.end.saturating_sub(first));
         let width = count.next_multiple_of(lanes);
         let panel = &mut panel[..depth * width];
-        let matrix = matrix.from(0, first);
-        matrix.check(depth, count);
         if count < width {
             panel.fill(T::zeroed());
         }
-        let offset = matrix.offset as usize;
-        match matrix.strides {
-            _ if count == 0 => {}
-            [row_step, 1] if row_step >= 0 => {
-                let values = &matrix.values[offset..];
-                copy_rows(level, values, row_step as usize, count, width, panel);
-            }
-            [1, column_step] if column_step >= 0 => {
-                let values = &matrix.values[offset..];
-                transpose(level, values, column_step as usize, [count, depth], panel, width);
-            }
-            [row_step, column_step] => {
-                for (row, panel) in panel.chunks_exact_mut(width).enumerate() {
-                    let mut at = matrix.offset + row as isize * row_step;
-                    for slot in &mut panel[..count] {
-                        *slot = matrix.values[at as usize];
-                        at += column_step;
-                    }
-                }
-            }
-        }
-    }
-}
-
-vectorized! {
-    fn copy_rows['a][T: Real](
-        values: &'a [T], step: usize, count: usize, width: usize, panel: &'a mut [T]
-    ) {
-        for (row, panel) in panel.chunks_exact_mut(width).enumerate() {
-            let values = &values[row * step..row * step + count];
-            panel[..count].copy_from_slice(values);
-        }
+        matrix.from(0, first).copy(level, [depth, count], panel, width);
     }
 }
 
@@ -98,29 +67,37 @@ pub(super) struct PanelProduct<'a, T> {
     pub(super) out_stride: usize,
 }
 
-impl<T: Real> PanelProduct<'_, T> {
+impl<T: Tiled> PanelProduct<'_, T> {
     /// Computes all rows and columns on the calling thread.
     pub(super) fn run(self, level: Level) {
-        let [rows, columns, inner] = self.size;
-        let blocks = inner.div_ceil(DEPTH).max(1);
-        if blocks <= BLOCKS_MAX || rows * columns == 0 {
-            return T::dispatch(level, PartProduct { whole: self, blocks: 0..blocks });
-        }
         let PanelProduct { source, packed, size, out, out_stride } = self;
-        let mut parts = Cascade::default();
-        for first in (0..blocks).step_by(BLOCKS_MAX) {
-            let mut part = Scratch::take::<T>(rows * columns);
-            let out = part.get_mut();
-            let whole = PanelProduct { source, packed, size, out, out_stride: columns };
-            let blocks = first..blocks.min(first + BLOCKS_MAX);
-            T::dispatch(level, PartProduct { whole, blocks });
-            parts.push(part, add_parts::<T>);
-        }
-        if let Some(total) = parts.total(add_parts::<T>) {
-            for (out, row) in out.chunks_mut(out_stride).zip(total.get::<T>().chunks_exact(columns))
-            {
-                out[..columns].copy_from_slice(row);
-            }
+        in_parts(size, out, out_stride, |out, out_stride, blocks| {
+            multiply_blocks(level, source, packed, size, out, out_stride, blocks);
+        });
+    }
+}
+
+/// A product whose inner axis is taken in parts of many blocks, each by a call of `product` with where its
+/// result goes and its blocks of [`DEPTH`]; parts are added pairwise.
+pub(super) fn in_parts<T: Real>(
+    [rows, columns, inner]: [usize; 3],
+    out: &mut [T],
+    out_stride: usize,
+    mut product: impl FnMut(&mut [T], usize, Range<usize>),
+) {
+    let blocks = inner.div_ceil(DEPTH).max(1);
+    if blocks <= BLOCKS_MAX || rows * columns == 0 {
+        return product(out, out_stride, 0..blocks);
+    }
+    let mut parts = Cascade::default();
+    for first in (0..blocks).step_by(BLOCKS_MAX) {
+        let mut part = Scratch::take::<T>(rows * columns);
+        product(part.get_mut(), columns, first..blocks.min(first + BLOCKS_MAX));
+        parts.push(part, add_parts::<T>);
+    }
+    if let Some(total) = parts.total(add_parts::<T>) {
+        for (out, row) in out.chunks_mut(out_stride).zip(total.get::<T>().chunks_exact(columns)) {
+            out[..columns].copy_from_slice(row);
         }
     }
 }
@@ -134,143 +111,86 @@ pub(super) fn add_parts<T: Real>(earlier: Scratch, mut part: Scratch) -> Scratch
 }
 
 /// Some blocks of the inner axis of a product.
-struct PartProduct<'a, T> {
-    whole: PanelProduct<'a, T>,
+fn multiply_blocks<T: Tiled>(
+    level: Level,
+    source: Matrix<'_, T>,
+    packed: &[T],
+    [rows, columns, inner]: [usize; 3],
+    out: &mut [T],
+    out_stride: usize,
     blocks: Range<usize>,
-}
-
-impl<T: Real> VectorTask<T> for PartProduct<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<V: Vector<Scalar = T>, const ROWS: usize, const COLUMNS: usize>(self) {
-        let PartProduct { whole, blocks } = self;
-        let PanelProduct { source, packed, size: [rows, columns, inner], out, out_stride } = whole;
-        let wide = ROWS * COLUMNS >= 24;
-        let width = V::LANES * if wide { 4 } else { 2 };
-        let panels = columns.div_ceil(width);
-        assert!(packed.len() >= columns.next_multiple_of(V::LANES) * inner);
-        assert!(rows == 0 || columns == 0 || out.len() >= (rows - 1) * out_stride + columns);
-        source.check(rows, inner);
-        // The whole vectors of a last panel that is not full go here first.
-        let mut overhang = [T::zeroed(); 12 * 64];
-        for index in 0..panels * blocks.len() {
-            // Panel after panel within a block, so that the source's part of the block stays in the cache.
-            let (panel, block) = (index % panels, blocks.start + index / panels);
+) {
+    let tiles = T::tiles(level);
+    let width = tiles.width();
+    assert!(packed.len() >= packed_len::<T>(level, columns, inner), "product: panels are missing");
+    // Groups of rows are about equally large, so that the last one is not much work for few rows.
+    let groups = rows.div_ceil(ROWS_MAX).max(1);
+    let group = rows.div_ceil(groups).next_multiple_of(tiles.height());
+    let mut left = Scratch::take::<T>(group.min(rows) * LEFT_STEP);
+    let left: &mut [T] = left.get_mut();
+    for first in (0..rows).step_by(group.max(1)) {
+        let count = group.min(rows - first);
+        for block in blocks.clone() {
             let depth = DEPTH.min(inner - block * DEPTH);
-            let count = width.min(columns - panel * width);
-            let vectors = count.div_ceil(V::LANES);
-            let packed_row = vectors * V::LANES;
-            let added = block > blocks.start;
-            let mut row = 0;
-            while row < rows {
-                let at = row * out_stride + panel * width;
-                let taken = rows_of_tile(rows - row, vectors, wide);
-                let direct = count == packed_row;
-                if !direct && added {
-                    for index in 0..taken {
-                        overhang[index * packed_row..index * packed_row + count]
-                            .copy_from_slice(&out[at + index * out_stride..][..count]);
-                    }
-                }
-                // SAFETY: the checks above: the source has these rows and inner elements, the packed
-                // panels this block, and the target `taken` rows of `count` columns, or of whole
-                // vectors where they are in the result or in `overhang`.
-                unsafe {
-                    let panel = panel * inner * width + block * DEPTH * packed_row;
-                    let packed = packed.as_ptr().add(panel);
-                    let first = source.from(row, block * DEPTH);
-                    let values = source.values.as_ptr().offset(first.offset);
-                    let (target, stride) = match direct {
-                        true => (out.as_mut_ptr().add(at), out_stride),
-                        false => (overhang.as_mut_ptr(), packed_row),
-                    };
-                    let steps = source.strides;
-                    let tile = Tile { values, steps, packed, depth, target, stride, added };
-                    match (vectors, taken) {
-                        (4, 6) => tile.run::<V, 6, 4>(),
-                        (4, 3) => tile.run::<V, 3, 4>(),
-                        (4, _) => tile.run::<V, 1, 4>(),
-                        (3, 6) => tile.run::<V, 6, 3>(),
-                        (3, _) => tile.run::<V, 1, 3>(),
-                        (2, 12) => tile.run::<V, 12, 2>(),
-                        (2, 4) => tile.run::<V, 4, 2>(),
-                        (2, _) => tile.run::<V, 1, 2>(),
-                        (_, 12) => tile.run::<V, 12, 1>(),
-                        (_, 4) => tile.run::<V, 4, 1>(),
-                        _ => tile.run::<V, 1, 1>(),
-                    }
-                }
-                if !direct {
-                    for index in 0..taken {
-                        out[at + index * out_stride..][..count].copy_from_slice(
-                            &overhang[index * packed_row..index * packed_row + count],
-                        );
-                    }
-                }
-                row += taken;
+            source.from(first, block * DEPTH).copy(level, [count, depth], left, LEFT_STEP);
+            for panel in 0..columns.div_ceil(width) {
+                let own = width.min(columns - panel * width);
+                let packed_row = own.next_multiple_of(tiles.lanes);
+                let from = panel * inner * width + block * DEPTH * packed_row;
+                let packed = &packed[from..from + depth * packed_row];
+                let out = &mut out[first * out_stride + panel * width..];
+                let added = block > blocks.start;
+                multiply_panel(tiles, left, packed, [count, own, depth], out, out_stride, added);
             }
         }
     }
 }
 
-/// Rows of the next tile: as many as have registers.
-#[inline(always)]
-fn rows_of_tile(left: usize, vectors: usize, wide: bool) -> usize {
-    match (vectors, wide) {
-        (4, _) if left >= 6 => 6,
-        (4, _) if left >= 3 => 3,
-        (3, _) if left >= 6 => 6,
-        (1 | 2, true) if left >= 12 => 12,
-        (1 | 2, _) if left >= 4 => 4,
-        _ => 1,
-    }
-}
-
-/// One tile of a product.
-struct Tile<T> {
-    /// The first row's first number, and the steps to the next row and the next inner element.
-    values: *const T,
-    steps: [isize; 2],
-    packed: *const T,
-    depth: usize,
-    target: *mut T,
-    stride: usize,
+/// All rows of a left block times a block of a panel.
+pub(super) fn multiply_panel<T: Tiled>(
+    tiles: &Tiles<T>,
+    left: &[T],
+    packed: &[T],
+    [rows, columns, depth]: [usize; 3],
+    out: &mut [T],
+    out_stride: usize,
     added: bool,
-}
-
-impl<T: Real> Tile<T> {
-    /// # Safety
-    /// All numbers that the fields describe for `ROWS` rows and `COLUMNS` vectors are in bounds.
-    #[inline(always)]
-    unsafe fn run<V: Vector<Scalar = T>, const ROWS: usize, const COLUMNS: usize>(self) {
-        let mut sums = [[V::splat(T::zeroed()); COLUMNS]; ROWS];
-        let (mut packed, mut inner) = (self.packed, 0);
-        // SAFETY: the caller vouches for all numbers.
-        unsafe {
-            for _ in 0..self.depth {
-                let mut vectors = [V::splat(T::zeroed()); COLUMNS];
-                for column in 0..COLUMNS {
-                    vectors[column] = V::load(packed.add(column * V::LANES));
-                }
-                for row in 0..ROWS {
-                    let at = row as isize * self.steps[0] + inner;
-                    let value = V::splat(*self.values.offset(at));
-                    for column in 0..COLUMNS {
-                        sums[row][column] = sums[row][column].multiply_add(value, vectors[column]);
-                    }
-                }
-                packed = packed.add(COLUMNS * V::LANES);
-                inner += self.steps[1];
-            }
-            for row in 0..ROWS {
-                for column in 0..COLUMNS {
-                    let target = self.target.add(row * self.stride + column * V::LANES);
-                    let sum = sums[row][column];
-                    let sum = if self.added { sum.plus(V::load(target)) } else { sum };
-                    sum.store(target);
-                }
+) {
+    let vectors = columns.div_ceil(tiles.lanes);
+    let packed_row = vectors * tiles.lanes;
+    assert!(rows > 0 && columns > 0 && depth <= DEPTH, "product: an empty tile");
+    assert!(left.len() >= (rows - 1) * LEFT_STEP + depth && packed.len() >= depth * packed_row);
+    assert!(out.len() >= (rows - 1) * out_stride + columns, "product: the result is too small");
+    // The whole vectors of a last panel that is not full go here first.
+    let mut overhang = [T::zeroed(); TILE_MAX];
+    let mut row = 0;
+    while row < rows {
+        let (taken, function): (usize, TileFunction<T>) = tiles.next(rows - row, vectors);
+        let at = row * out_stride;
+        let direct = columns == packed_row;
+        if !direct && added {
+            for index in 0..taken {
+                overhang[index * packed_row..index * packed_row + columns]
+                    .copy_from_slice(&out[at + index * out_stride..][..columns]);
             }
         }
+        // SAFETY: the assertions above: the left block has these rows of `depth` elements, the panel
+        // `depth` rows of whole vectors, and the target `taken` rows of `columns`, or of whole vectors
+        // where they are in the result or in `overhang`; the tiles are those of a level that exists.
+        unsafe {
+            let (target, step) = match direct {
+                true => (out.as_mut_ptr().add(at), out_stride),
+                false => (overhang.as_mut_ptr(), packed_row),
+            };
+            let left = left.as_ptr().add(row * LEFT_STEP);
+            function(&Tile { left, packed: packed.as_ptr(), depth, target, step, added });
+        }
+        if !direct {
+            for index in 0..taken {
+                out[at + index * out_stride..][..columns]
+                    .copy_from_slice(&overhang[index * packed_row..index * packed_row + columns]);
+            }
+        }
+        row += taken;
     }
 }

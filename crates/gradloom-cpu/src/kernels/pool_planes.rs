@@ -175,7 +175,7 @@ fn scatter_values<T: Ordered>(row: &WindowRow, values: &[T], out: &mut [T]) {
 }
 
 vectorized! {
-    pub(super) fn max_plane['a][T: Ordered](
+    pub(super) fn max_plane['a][T: Ordered] wide(T::WIDE) (
         pool: &'a Pool, rows: &'a WindowRows, input: &'a [T], out: &'a mut [T]
     ) {
         let (width, out_width) = (pool.input_size[2], pool.output_size[2]);
@@ -200,7 +200,7 @@ vectorized! {
         }
     }
 
-    pub(super) fn sum_plane['a][T: Ordered](
+    pub(super) fn sum_plane['a][T: Ordered] wide(T::WIDE) (
         pool: &'a Pool, rows: &'a WindowRows, input: &'a [T], out: &'a mut [T]
     ) {
         out.fill(T::ZERO);
@@ -228,7 +228,7 @@ vectorized! {
         lost.settle(out);
     }
 
-    pub(super) fn sum_scatter_plane['a][T: Ordered](
+    pub(super) fn sum_scatter_plane['a][T: Ordered] wide(T::WIDE) (
         pool: &'a Pool, rows: &'a WindowRows, values: &'a [T], out: &'a mut [T]
     ) {
         out.fill(T::ZERO);
@@ -257,7 +257,7 @@ vectorized! {
         lost.settle(out);
     }
 
-    pub(super) fn max_scatter_plane['a][T: Ordered](
+    pub(super) fn max_scatter_plane['a][T: Ordered] wide(T::WIDE) (
         pool: &'a Pool, input: &'a [T], values: &'a [T], out: &'a mut [T]
     ) {
         let (width, out_width) = (pool.input_size[2], pool.output_size[2]);
@@ -302,7 +302,7 @@ vectorized! {
         lost.settle(out);
     }
 
-    pub(super) fn max_gather_plane['a][T: Ordered](
+    pub(super) fn max_gather_plane['a][T: Ordered] wide(T::WIDE) (
         pool: &'a Pool, input: &'a [T], source: &'a [T], out: &'a mut [T]
     ) {
         for (output, slot) in out.iter_mut().enumerate() {

@@ -1,16 +1,16 @@
-//! Products of two matrices that lie anywhere strides can reach: panels for f32 (`panel.rs`), the
-//! `gemm` crate for f64 and for single rows or columns, simple loops for integers and where packing
-//! would not pay.
-#![expect(unsafe_code, reason = "the gemm crate takes pointers and strides")]
+//! Products of two matrices that lie anywhere strides can reach: panels (`panel.rs`), rows added where one
+//! matrix is thin (`thin.rs`), simple loops for integers and where neither would pay.
+
+use std::ops::Range;
 
 use bytemuck::Pod;
 
-use super::cascade::Cascade;
 use super::matrix::Matrix;
-use super::panel::{DEPTH, PanelProduct, add_parts, pack, packed_len, panel_width};
+use super::panel::{PanelProduct, pack, packed_len, panel_width};
+use super::thin::multiply_thin;
+use super::tiles::{DEPTH, Tiled};
 use crate::scratch::Scratch;
 use crate::simd::{Level, vectorized};
-use crate::vector::Real;
 
 /// Numbers that can be multiplied.
 pub(crate) trait Number: Pod + Send + Sync {
@@ -33,7 +33,7 @@ pub(crate) trait Number: Pod + Send + Sync {
         level: Level,
         rhs: Matrix<'_, Self>,
         inner: usize,
-        columns: std::ops::Range<usize>,
+        columns: Range<usize>,
         packed: &mut [Self],
     );
 
@@ -51,76 +51,95 @@ pub(crate) trait Number: Pod + Send + Sync {
 
     /// Elements that some columns take when packed.
     fn packed_len(level: Level, columns: usize, inner: usize) -> usize;
+
+    /// Rows of a left matrix that are multiplied together.
+    fn tile_height(level: Level) -> usize;
 }
 
 /// Products of fewer multiplications than this are not worth packing.
 const SMALL: usize = 4 * 1024;
-/// Rows or columns below which a vector of accumulators would be mostly empty.
+/// Rows or columns below which a panel would be packed for too little work.
 const NARROW: usize = 4;
 
-impl Number for f32 {
-    fn uses_panels([m, n, k]: [usize; 3]) -> bool {
-        m >= NARROW && n >= NARROW && m * n * k >= SMALL
-    }
+/// A number whose products are made of panels.
+macro_rules! number_with_panels {
+    ($($type:ty),*) => {$(
+        impl Number for $type {
+            fn uses_panels([m, n, k]: [usize; 3]) -> bool {
+                m >= NARROW && n >= NARROW && m * n * k >= SMALL
+            }
 
-    fn multiply(
-        level: Level,
-        out: &mut [f32],
-        out_stride: usize,
-        size: [usize; 3],
-        lhs: Matrix<'_, f32>,
-        rhs: Matrix<'_, f32>,
-    ) {
-        let [_, n, k] = size;
-        if !f32::uses_panels(size) {
-            return multiply_in_parts(
-                out,
-                out_stride,
-                size,
-                lhs,
-                rhs,
-                |out, stride, size, a, b| {
-                    if size.iter().product::<usize>() < SMALL {
-                        multiply_small(level, out, stride, size, a, b);
-                    } else {
-                        multiply_gemm(out, stride, size, a, b, 1.0, gemm::gemm);
-                    }
-                },
-            );
+            fn multiply(
+                level: Level,
+                out: &mut [Self],
+                out_stride: usize,
+                size: [usize; 3],
+                lhs: Matrix<'_, Self>,
+                rhs: Matrix<'_, Self>,
+            ) {
+                multiply_real(level, out, out_stride, size, lhs, rhs);
+            }
+
+            fn pack_columns(
+                level: Level,
+                rhs: Matrix<'_, Self>,
+                inner: usize,
+                columns: Range<usize>,
+                packed: &mut [Self],
+            ) {
+                pack(level, rhs, inner, columns, packed);
+            }
+
+            fn multiply_packed(
+                level: Level,
+                out: &mut [Self],
+                size: [usize; 3],
+                lhs: Matrix<'_, Self>,
+                packed: &[Self],
+            ) {
+                let out_stride = size[1];
+                PanelProduct { source: lhs, packed, size, out, out_stride }.run(level);
+            }
+
+            fn panel_width(level: Level) -> usize {
+                panel_width::<Self>(level)
+            }
+
+            fn packed_len(level: Level, columns: usize, inner: usize) -> usize {
+                packed_len::<Self>(level, columns, inner)
+            }
+
+            fn tile_height(level: Level) -> usize {
+                Self::tiles(level).height()
+            }
         }
-        let mut packed = Scratch::take::<f32>(packed_len::<f32>(level, n, k));
+    )*};
+}
+
+number_with_panels!(f32, f64);
+
+/// A product by loops, rows or panels, whichever its size asks for. All of them add in the same order.
+fn multiply_real<T: Number + Tiled + Ring>(
+    level: Level,
+    out: &mut [T],
+    out_stride: usize,
+    size: [usize; 3],
+    lhs: Matrix<'_, T>,
+    rhs: Matrix<'_, T>,
+) {
+    let [m, n, k] = size;
+    if m == 0 || n == 0 {
+        return;
+    }
+    if T::uses_panels(size) {
+        let mut packed = Scratch::take::<T>(packed_len::<T>(level, n, k));
         pack(level, rhs, k, 0..n, packed.get_mut());
         let packed = packed.get();
         PanelProduct { source: lhs, packed, size, out, out_stride }.run(level);
-    }
-
-    fn pack_columns(
-        level: Level,
-        rhs: Matrix<'_, f32>,
-        inner: usize,
-        columns: std::ops::Range<usize>,
-        packed: &mut [f32],
-    ) {
-        pack(level, rhs, inner, columns, packed);
-    }
-
-    fn multiply_packed(
-        level: Level,
-        out: &mut [f32],
-        size: [usize; 3],
-        lhs: Matrix<'_, f32>,
-        packed: &[f32],
-    ) {
-        let out_stride = size[1];
-        PanelProduct { source: lhs, packed, size, out, out_stride }.run(level);
-    }
-
-    fn panel_width(level: Level) -> usize {
-        panel_width::<f32>(level)
-    }
-
-    fn packed_len(level: Level, columns: usize, inner: usize) -> usize {
-        packed_len::<f32>(level, columns, inner)
+    } else if m * n * k < SMALL && k <= DEPTH {
+        multiply_small(level, out, out_stride, size, lhs, rhs);
+    } else {
+        multiply_thin(level, out, out_stride, size, lhs, rhs);
     }
 }
 
@@ -147,7 +166,7 @@ macro_rules! number_without_panels {
                 _: Level,
                 _: Matrix<'_, Self>,
                 _: usize,
-                _: std::ops::Range<usize>,
+                _: Range<usize>,
                 _: &mut [Self],
             ) {
             }
@@ -168,19 +187,14 @@ macro_rules! number_without_panels {
             fn packed_len(_: Level, _: usize, _: usize) -> usize {
                 0
             }
+
+            fn tile_height(_: Level) -> usize {
+                1
+            }
         }
     };
 }
 
-number_without_panels!(f64, |level, out, out_stride, size, lhs, rhs| {
-    multiply_in_parts(out, out_stride, size, lhs, rhs, |out, stride, size, a, b| {
-        if size.iter().product::<usize>() < SMALL {
-            multiply_small(level, out, stride, size, a, b);
-        } else {
-            multiply_gemm(out, stride, size, a, b, 1.0, gemm::gemm);
-        }
-    });
-});
 number_without_panels!(i32, |level, out, out_stride, size, lhs, rhs| {
     multiply_small(level, out, out_stride, size, lhs, rhs)
 });
@@ -191,103 +205,17 @@ number_without_panels!(u32, |level, out, out_stride, size, lhs, rhs| {
     multiply_small(level, out, out_stride, size, lhs, rhs)
 });
 
-/// A product whose inner axis is taken in parts of [`DEPTH`], each a product of its own; parts are added
-/// pairwise.
-fn multiply_in_parts<T: Real>(
-    out: &mut [T],
-    out_stride: usize,
-    [m, n, k]: [usize; 3],
-    lhs: Matrix<'_, T>,
-    rhs: Matrix<'_, T>,
-    product: impl Fn(&mut [T], usize, [usize; 3], Matrix<'_, T>, Matrix<'_, T>),
-) {
-    if k <= DEPTH || m * n == 0 {
-        return product(out, out_stride, [m, n, k], lhs, rhs);
-    }
-    let mut parts = Cascade::default();
-    for first in (0..k).step_by(DEPTH) {
-        let mut part = Scratch::take::<T>(m * n);
-        let size = [m, n, DEPTH.min(k - first)];
-        product(part.get_mut(), n, size, lhs.from(0, first), rhs.from(first, 0));
-        parts.push(part, add_parts::<T>);
-    }
-    if let Some(total) = parts.total(add_parts::<T>) {
-        for (out, row) in out.chunks_mut(out_stride).zip(total.get::<T>().chunks_exact(n)) {
-            out[..n].copy_from_slice(row);
-        }
-    }
-}
-
-/// The signature of `gemm::gemm` for one type.
-type Gemm<T> = unsafe fn(
-    usize,
-    usize,
-    usize,
-    *mut T,
-    isize,
-    isize,
-    bool,
-    *const T,
-    isize,
-    isize,
-    *const T,
-    isize,
-    isize,
-    T,
-    T,
-    bool,
-    bool,
-    bool,
-    gemm::Parallelism,
-);
-
-fn multiply_gemm<T: Pod>(
-    out: &mut [T],
-    out_stride: usize,
-    [m, n, k]: [usize; 3],
-    lhs: Matrix<'_, T>,
-    rhs: Matrix<'_, T>,
-    one: T,
-    gemm: Gemm<T>,
-) {
-    let fits = m == 0 || n == 0 || (m - 1) * out_stride + n <= out.len();
-    assert!(fits && (out_stride >= n || m <= 1), "product: {m} x {n} do not fit the result");
-    lhs.check(m, k);
-    rhs.check(k, n);
-    // SAFETY: the three checks above keep every access of the product in its slice.
-    unsafe {
-        gemm(
-            m,
-            n,
-            k,
-            out.as_mut_ptr(),
-            1,
-            out_stride as isize,
-            false,
-            lhs.values.as_ptr().offset(lhs.offset),
-            lhs.strides[1],
-            lhs.strides[0],
-            rhs.values.as_ptr().offset(rhs.offset),
-            rhs.strides[1],
-            rhs.strides[0],
-            one,
-            one,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
-    }
-}
-
 /// What [`multiply_small`] needs of a number.
 trait Ring: Pod {
+    /// See [`Vectorized::WIDE`](crate::simd::Vectorized::WIDE).
+    const WIDE: bool;
     fn multiply_add<const FMA: bool>(a: Self, b: Self, c: Self) -> Self;
 }
 
 macro_rules! ring {
-    ($($type:ty => |$a:ident, $b:ident, $c:ident| $body:expr;)*) => {
+    ($($type:ty, wide $wide:literal => |$a:ident, $b:ident, $c:ident| $body:expr;)*) => {
         $(impl Ring for $type {
+            const WIDE: bool = $wide;
             #[inline(always)]
             fn multiply_add<const FMA: bool>($a: Self, $b: Self, $c: Self) -> Self {
                 $body
@@ -297,16 +225,16 @@ macro_rules! ring {
 }
 
 ring! {
-    f32 => |a, b, c| if FMA { a.mul_add(b, c) } else { a * b + c };
-    f64 => |a, b, c| if FMA { a.mul_add(b, c) } else { a * b + c };
-    i32 => |a, b, c| a.wrapping_mul(b).wrapping_add(c);
-    i64 => |a, b, c| a.wrapping_mul(b).wrapping_add(c);
-    u32 => |a, b, c| a.wrapping_mul(b).wrapping_add(c);
+    f32, wide true => |a, b, c| if FMA { a.mul_add(b, c) } else { a * b + c };
+    f64, wide false => |a, b, c| if FMA { a.mul_add(b, c) } else { a * b + c };
+    i32, wide false => |a, b, c| a.wrapping_mul(b).wrapping_add(c);
+    i64, wide false => |a, b, c| a.wrapping_mul(b).wrapping_add(c);
+    u32, wide false => |a, b, c| a.wrapping_mul(b).wrapping_add(c);
 }
 
 vectorized! {
     /// Row by row: adds multiples of the right matrix's rows.
-    fn multiply_small['a][T: Ring](
+    fn multiply_small['a][T: Ring] wide(T::WIDE) (
         out: &'a mut [T],
         out_stride: usize,
         size: [usize; 3],
@@ -336,3 +264,6 @@ vectorized! {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,8 @@ const LANES: usize = 16;
 pub(crate) trait Combine<T>: Copy {
     /// What changes nothing.
     const IDENTITY: T;
+    /// See [`Vectorized::WIDE`](crate::simd::Vectorized::WIDE).
+    const WIDE: bool;
     /// Both in one.
     fn combine(a: T, b: T) -> T;
 }
@@ -33,9 +35,10 @@ pub(crate) struct Max;
 pub(crate) struct Min;
 
 macro_rules! combine_float {
-    ($($lane:ty),*) => {$(
+    ($($lane:ty: $wide:literal),*) => {$(
         impl Combine<$lane> for Sum {
             const IDENTITY: $lane = 0.0;
+            const WIDE: bool = $wide;
             #[inline(always)]
             fn combine(a: $lane, b: $lane) -> $lane {
                 a + b
@@ -43,6 +46,7 @@ macro_rules! combine_float {
         }
         impl Combine<$lane> for Max {
             const IDENTITY: $lane = <$lane>::NEG_INFINITY;
+            const WIDE: bool = $wide;
             #[inline(always)]
             fn combine(a: $lane, b: $lane) -> $lane {
                 if (b > a) | b.is_nan() { b } else { a }
@@ -50,6 +54,7 @@ macro_rules! combine_float {
         }
         impl Combine<$lane> for Min {
             const IDENTITY: $lane = <$lane>::INFINITY;
+            const WIDE: bool = $wide;
             #[inline(always)]
             fn combine(a: $lane, b: $lane) -> $lane {
                 if (b < a) | b.is_nan() { b } else { a }
@@ -62,6 +67,7 @@ macro_rules! combine_integer {
     ($($lane:ty),*) => {$(
         impl Combine<$lane> for Sum {
             const IDENTITY: $lane = 0;
+            const WIDE: bool = false;
             #[inline(always)]
             fn combine(a: $lane, b: $lane) -> $lane {
                 a.wrapping_add(b)
@@ -69,6 +75,7 @@ macro_rules! combine_integer {
         }
         impl Combine<$lane> for Max {
             const IDENTITY: $lane = <$lane>::MIN;
+            const WIDE: bool = false;
             #[inline(always)]
             fn combine(a: $lane, b: $lane) -> $lane {
                 a.max(b)
@@ -76,6 +83,7 @@ macro_rules! combine_integer {
         }
         impl Combine<$lane> for Min {
             const IDENTITY: $lane = <$lane>::MAX;
+            const WIDE: bool = false;
             #[inline(always)]
             fn combine(a: $lane, b: $lane) -> $lane {
                 a.min(b)
@@ -84,7 +92,7 @@ macro_rules! combine_integer {
     )*};
 }
 
-combine_float!(f32, f64);
+combine_float!(f32: true, f64: false);
 combine_integer!(i32, i64, u32);
 
 /// All values in one.
@@ -129,7 +137,7 @@ fn combine_lanes<T: Pod, C: Combine<T>>(sums: &mut [T; LANES], values: &[T]) {
 
 vectorized! {
     /// One result per row of `columns` values.
-    fn rows['a][T: Pod, C: Combine<T>](
+    fn rows['a][T: Pod, C: Combine<T>] wide(C::WIDE) (
         combine: C, values: &'a [T], columns: usize, out: &'a mut [T]
     ) {
         let _ = combine;
@@ -142,7 +150,7 @@ vectorized! {
     }
 
     /// Combines every row of `sums.len()` values into `sums`, column by column.
-    fn columns['a][T: Pod, C: Combine<T>](combine: C, values: &'a [T], sums: &'a mut [T]) {
+    fn columns['a][T: Pod, C: Combine<T>] wide(C::WIDE) (combine: C, values: &'a [T], sums: &'a mut [T]) {
         let _ = combine;
         if values.len() <= TILE && values.len() >= FOLDED_MIN * sums.len() {
             return fold_columns::<T, C>(values, sums);

@@ -60,7 +60,7 @@ const TERMS_KEPT: usize = 64;
 
 vectorized! {
     /// Running sums keep what rounding cuts off, so each is as good as if it had been added up alone.
-    fn running_sums['a][T: Ordered](
+    fn running_sums['a][T: Ordered] wide(T::WIDE) (
         reverse: bool, inner: usize, input: &'a [T], out: &'a mut [T]
     ) {
         let rows = out.len() / inner.max(1);

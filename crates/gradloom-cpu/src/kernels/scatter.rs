@@ -149,7 +149,7 @@ fn add_rows<T: Ordered>(row: &[T], sums: &mut [T]) {
 }
 
 vectorized! {
-    fn add_updates['a][T: Ordered](
+    fn add_updates['a][T: Ordered] wide(false) (
         layout: Layout,
         rows: std::ops::Range<usize>,
         indices: &'a [i32],

@@ -11,8 +11,9 @@ use crate::scratch::Scratch;
 use crate::simd::Level;
 use crate::transpose::transpose;
 
-/// Rows of a left matrix that become lanes at a time.
-const LANE_ROWS: usize = 48;
+/// Rows of a left matrix that become lanes at a time: whole tiles of every height, and whole panels of
+/// most widths.
+const LANE_ROWS: usize = 96;
 /// Rows of a panel that become lanes at a time, so that they are in the cache when they are packed.
 const PACKED_ROWS: usize = 128;
 

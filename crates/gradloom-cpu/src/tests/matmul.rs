@@ -5,6 +5,7 @@ use gradloom_tensor::op::{Binary, Permutation, Unary};
 use gradloom_tensor::{DType, Shape};
 
 use super::{Case, integers, numbers, wide};
+use crate::simd::Level;
 
 /// A case over views of inputs with these numbers of elements.
 fn case(dtype: DType, lhs: (View, usize), rhs: (View, usize)) -> Case {
@@ -42,6 +43,11 @@ fn transposed(shape: &[usize]) -> (View, usize) {
 
 #[test]
 fn shapes_and_transpositions() {
+    shapes_and_transpositions_of(DType::F32);
+    shapes_and_transpositions_of(DType::F64);
+}
+
+fn shapes_and_transpositions_of(dtype: DType) {
     for [m, n, k] in [
         [1, 1, 1],
         [3, 4, 5],
@@ -59,10 +65,44 @@ fn shapes_and_transpositions() {
             (contiguous(&[m, k]), transposed(&[k, n])),
             (transposed(&[m, k]), transposed(&[k, n])),
         ] {
-            let mut case = case(DType::F32, lhs, rhs);
-            let value = case.accumulator(DType::F32);
+            let mut case = case(dtype, lhs, rhs);
+            let value = case.accumulator(dtype);
             case.output(value);
             case.check();
+        }
+    }
+}
+
+/// Large thin products are split among threads, by rows or columns of the matrix that is not thin.
+#[test]
+fn thin_products_have_the_same_bits_in_every_layout() {
+    for dtype in [DType::F32, DType::F64] {
+        for [m, n, k] in [[1, 700, 1500], [3, 1500, 700], [2, 5000, 130], [1, 3, 300_000]] {
+            let mut first: Option<Vec<(&str, Vec<Vec<u8>>)>> = None;
+            for (lhs, rhs, swapped) in [
+                (contiguous(&[m, k]), contiguous(&[k, n]), false),
+                (transposed(&[m, k]), transposed(&[k, n]), true),
+            ] {
+                let mut case = case(dtype, lhs, rhs);
+                if swapped {
+                    for (input, [rows, columns]) in case.inputs.iter_mut().zip([[m, k], [k, n]]) {
+                        let row_by_row = input.clone();
+                        for index in 0..rows * columns {
+                            let (row, column) = (index / columns, index % columns);
+                            input[column * rows + row] = row_by_row[index];
+                        }
+                    }
+                }
+                let value = case.accumulator(dtype);
+                case.output(value);
+                case.tolerance = 2e-6;
+                case.check();
+                let runs: Vec<_> = Level::available()
+                    .into_iter()
+                    .map(|level| (level.name(), case.run(level, 2)))
+                    .collect();
+                assert!(*first.get_or_insert_with(|| runs.clone()) == runs, "{m} x {n} x {k}");
+            }
         }
     }
 }

@@ -10,11 +10,13 @@ use crate::simd::{Level, vectorized};
 
 /// An op as a type without size.
 trait Apply<A, B>: Copy {
+    /// See [`Vectorized::WIDE`](crate::simd::Vectorized::WIDE).
+    const WIDE: bool;
     fn apply<const FMA: bool>(a: A, b: A) -> B;
 }
 
 vectorized! {
-    fn zip['a][A: Pod, B: Pod, F: Apply<A, B>](
+    fn zip['a][A: Pod, B: Pod, F: Apply<A, B>] wide(F::WIDE) (
         function: F, lhs: Operand<'a, A>, rhs: Operand<'a, A>, out: &'a mut [B]
     ) {
         let _ = function;
@@ -39,7 +41,7 @@ vectorized! {
     }
 
     /// Lanes are chosen as bits, so one loop serves every 32-bit type and one f64.
-    fn choose['a][T: Pod](
+    fn choose['a][T: Pod] wide(size_of::<T>() == 4) (
         condition: Operand<'a, u32>,
         on_true: Operand<'a, T>,
         on_false: Operand<'a, T>,
@@ -82,13 +84,14 @@ vectorized! {
 
 /// One arm per op: defines its type and runs the loop.
 macro_rules! table {
-    ($op:expr, $level:expr, $lhs:expr, $rhs:expr, $out:expr, $lane:ty;
+    ($op:expr, $level:expr, $lhs:expr, $rhs:expr, $out:expr, $lane:ty, wide $wide:literal;
      $($variant:ident($a:ident, $b:ident) -> $result:ty = $body:expr;)*) => {
         match $op {
             $(Binary::$variant => {
                 #[derive(Clone, Copy)]
                 struct Function;
                 impl Apply<$lane, $result> for Function {
+                    const WIDE: bool = $wide;
                     #[inline(always)]
                     fn apply<const FMA: bool>($a: $lane, $b: $lane) -> $result {
                         $body
@@ -152,7 +155,7 @@ fn binary_f32(
     if let (Binary::Pow, Operand::Scalar(2.0)) = (op, rhs) {
         return binary_f32(level, Binary::Mul, lhs, lhs, out);
     }
-    table! { op, level, lhs, rhs, out, f32;
+    table! { op, level, lhs, rhs, out, f32, wide true;
         Add(a, b) -> f32 = a + b;
         Sub(a, b) -> f32 = a - b;
         Mul(a, b) -> f32 = a * b;
@@ -186,7 +189,7 @@ fn binary_f64(
     rhs: Operand<'_, f64>,
     out: &mut [u8],
 ) {
-    table! { op, level, lhs, rhs, out, f64;
+    table! { op, level, lhs, rhs, out, f64, wide false;
         Add(a, b) -> f64 = a + b;
         Sub(a, b) -> f64 = a - b;
         Mul(a, b) -> f64 = a * b;
@@ -225,7 +228,7 @@ macro_rules! binary_integer {
             rhs: Operand<'_, $lane>,
             out: &mut [u8],
         ) {
-            table! { op, level, lhs, rhs, out, $lane;
+            table! { op, level, lhs, rhs, out, $lane, wide false;
                 Add(a, b) -> $lane = a.wrapping_add(b);
                 Sub(a, b) -> $lane = a.wrapping_sub(b);
                 Mul(a, b) -> $lane = a.wrapping_mul(b);

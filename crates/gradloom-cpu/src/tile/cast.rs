@@ -11,11 +11,13 @@ use crate::simd::{Level, vectorized};
 
 /// A conversion as a type without size.
 trait Apply<A, B>: Copy {
+    /// See [`Vectorized::WIDE`](crate::simd::Vectorized::WIDE).
+    const WIDE: bool;
     fn apply(a: A) -> B;
 }
 
 vectorized! {
-    fn map['a][A: Pod, B: Pod, F: Apply<A, B>](
+    fn map['a][A: Pod, B: Pod, F: Apply<A, B>] wide(F::WIDE) (
         function: F, value: Operand<'a, A>, out: &'a mut [B]
     ) {
         let _ = function;
@@ -73,13 +75,14 @@ pub(super) fn random(level: Level, key: [u32; 2], index: Operand<'_, i32>, out: 
 
 /// One arm per dtype: defines its conversion and runs the loop.
 macro_rules! table {
-    ($to:expr, $level:expr, $value:expr, $out:expr, $lane:ty;
+    ($to:expr, $level:expr, $value:expr, $out:expr, $lane:ty, wide $wide:literal;
      $($variant:ident($a:ident) -> $result:ty = $body:expr;)*) => {
         match $to {
             $(DType::$variant => {
                 #[derive(Clone, Copy)]
                 struct Function;
                 impl Apply<$lane, $result> for Function {
+                    const WIDE: bool = $wide;
                     #[inline(always)]
                     fn apply($a: $lane) -> $result {
                         $body
@@ -105,7 +108,7 @@ fn round_brain(value: f32) -> f32 {
 /// zero. Wider integers wrap.
 pub(super) fn cast(level: Level, value: Lanes<'_>, to: DType, out: &mut [u8]) {
     match value {
-        Lanes::F32(value) => table! { to, level, value, out, f32;
+        Lanes::F32(value) => table! { to, level, value, out, f32, wide true;
             F32(a) -> f32 = a;
             F64(a) -> f64 = f64::from(a);
             F16(a) -> f32 = round_half(a);
@@ -117,7 +120,7 @@ pub(super) fn cast(level: Level, value: Lanes<'_>, to: DType, out: &mut [u8]) {
             U8(a) -> u32 = (a as u32).min(255);
             Bool(a) -> u32 = u32::from(a != 0.0);
         },
-        Lanes::F64(value) => table! { to, level, value, out, f64;
+        Lanes::F64(value) => table! { to, level, value, out, f64, wide false;
             F32(a) -> f32 = a as f32;
             F64(a) -> f64 = a;
             F16(a) -> f32 = round_half(to_odd(a));
@@ -129,7 +132,7 @@ pub(super) fn cast(level: Level, value: Lanes<'_>, to: DType, out: &mut [u8]) {
             U8(a) -> u32 = (a as u32).min(255);
             Bool(a) -> u32 = u32::from(a != 0.0);
         },
-        Lanes::I32(value) => table! { to, level, value, out, i32;
+        Lanes::I32(value) => table! { to, level, value, out, i32, wide false;
             F32(a) -> f32 = a as f32;
             F64(a) -> f64 = f64::from(a);
             F16(a) -> f32 = round_half(a as f32);
@@ -141,7 +144,7 @@ pub(super) fn cast(level: Level, value: Lanes<'_>, to: DType, out: &mut [u8]) {
             U8(a) -> u32 = u32::from(a as u8);
             Bool(a) -> u32 = u32::from(a != 0);
         },
-        Lanes::I64(value) => table! { to, level, value, out, i64;
+        Lanes::I64(value) => table! { to, level, value, out, i64, wide false;
             F32(a) -> f32 = a as f32;
             F64(a) -> f64 = a as f64;
             F16(a) -> f32 = round_half(a as f32);
@@ -153,7 +156,7 @@ pub(super) fn cast(level: Level, value: Lanes<'_>, to: DType, out: &mut [u8]) {
             U8(a) -> u32 = u32::from(a as u8);
             Bool(a) -> u32 = u32::from(a != 0);
         },
-        Lanes::U32(value) => table! { to, level, value, out, u32;
+        Lanes::U32(value) => table! { to, level, value, out, u32, wide false;
             F32(a) -> f32 = a as f32;
             F64(a) -> f64 = f64::from(a);
             F16(a) -> f32 = round_half(a as f32);

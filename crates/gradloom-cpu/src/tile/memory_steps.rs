@@ -10,7 +10,7 @@ use crate::simd::{Level, vectorized};
 
 vectorized! {
     /// Reads elements `start..` of a space through its access; what the mask excludes is zero.
-    fn gather['a][S: Pod, L: Pod, C: Convert<S, L>](
+    fn gather['a][S: Pod, L: Pod, C: Convert<S, L>] wide(false) (
         convert: C, source: &'a [S], access: &'a Access, start: usize, out: &'a mut [L]
     ) {
         let _ = convert;

@@ -10,11 +10,13 @@ use crate::simd::{Level, vectorized};
 
 /// An op as a type without size.
 trait Apply<A, B>: Copy {
+    /// See [`Vectorized::WIDE`](crate::simd::Vectorized::WIDE).
+    const WIDE: bool;
     fn apply<const FMA: bool>(a: A) -> B;
 }
 
 vectorized! {
-    fn map['a][A: Pod, B: Pod, F: Apply<A, B>](
+    fn map['a][A: Pod, B: Pod, F: Apply<A, B>] wide(F::WIDE) (
         function: F, value: Operand<'a, A>, out: &'a mut [B]
     ) {
         let _ = function;
@@ -31,13 +33,14 @@ vectorized! {
 
 /// One arm per op: defines its type and runs the loop.
 macro_rules! table {
-    ($op:expr, $level:expr, $value:expr, $out:expr, $lane:ty, { $rest:pat => $other:expr },
+    ($op:expr, $level:expr, $value:expr, $out:expr, $lane:ty, wide $wide:literal, { $rest:pat => $other:expr },
      $($variant:ident($a:ident) -> $result:ty = $body:expr;)*) => {
         match $op {
             $(Unary::$variant => {
                 #[derive(Clone, Copy)]
                 struct Function;
                 impl Apply<$lane, $result> for Function {
+                    const WIDE: bool = $wide;
                     #[inline(always)]
                     fn apply<const FMA: bool>($a: $lane) -> $result {
                         $body
@@ -96,7 +99,7 @@ fn unary_f32(level: Level, op: Unary, value: Operand<'_, f32>, out: &mut [u8]) {
     }
     macro_rules! functions {
         ($($variant:ident $name:ident;)*) => {
-            table! { op, level, value, out, f32, { Unary::Not => map_not(level, value, out) },
+            table! { op, level, value, out, f32, wide true, { Unary::Not => map_not(level, value, out) },
                 Neg(a) -> f32 = -a;
                 Abs(a) -> f32 = a.abs();
                 Sign(a) -> f32 = {
@@ -130,6 +133,7 @@ fn map_not(level: Level, value: Operand<'_, f32>, out: &mut [u8]) {
     #[derive(Clone, Copy)]
     struct Function;
     impl Apply<f32, u32> for Function {
+        const WIDE: bool = false;
         #[inline(always)]
         fn apply<const FMA: bool>(a: f32) -> u32 {
             u32::from(a == 0.0)
@@ -140,7 +144,7 @@ fn map_not(level: Level, value: Operand<'_, f32>, out: &mut [u8]) {
 
 /// f64 serves gradient checks: accuracy before speed.
 fn unary_f64(level: Level, op: Unary, value: Operand<'_, f64>, out: &mut [u8]) {
-    table! { op, level, value, out, f64, { other => call_each(other.reference(), value, out) },
+    table! { op, level, value, out, f64, wide false, { other => call_each(other.reference(), value, out) },
         Neg(a) -> f64 = -a;
         Abs(a) -> f64 = a.abs();
         Sqrt(a) -> f64 = a.sqrt();
@@ -167,7 +171,7 @@ fn call_each(function: fn(f64) -> f64, value: Operand<'_, f64>, out: &mut [u8]) 
 macro_rules! unary_signed {
     ($name:ident, $lane:ty) => {
         fn $name(level: Level, op: Unary, value: Operand<'_, $lane>, out: &mut [u8]) {
-            table! { op, level, value, out, $lane, { _ => $name(level, Unary::Floor, value, out) },
+            table! { op, level, value, out, $lane, wide false, { _ => $name(level, Unary::Floor, value, out) },
                 Neg(a) -> $lane = a.wrapping_neg();
                 Abs(a) -> $lane = a.wrapping_abs();
                 Sign(a) -> $lane = a.signum();
@@ -184,7 +188,7 @@ unary_signed!(unary_i32, i32);
 unary_signed!(unary_i64, i64);
 
 fn unary_u32(level: Level, op: Unary, value: Operand<'_, u32>, out: &mut [u8]) {
-    table! { op, level, value, out, u32, { _ => unary_u32(level, Unary::Floor, value, out) },
+    table! { op, level, value, out, u32, wide false, { _ => unary_u32(level, Unary::Floor, value, out) },
         Neg(a) -> u32 = a.wrapping_neg();
         Sign(a) -> u32 = u32::from(a != 0);
         IsNan(a) -> u32 = { let _ = a; 0 };

@@ -62,13 +62,21 @@ pub(super) trait Lanes: Copy {
 pub(super) struct Portable;
 
 #[inline(always)]
-fn each<T: Copy, U>(values: [T; 16], change: impl Fn(T) -> U) -> [U; 16] {
-    values.map(change)
+fn each<T: Copy, U: Copy + Default>(values: [T; 16], change: impl Fn(T) -> U) -> [U; 16] {
+    let mut changed = [U::default(); 16];
+    for lane in 0..16 {
+        changed[lane] = change(values[lane]);
+    }
+    changed
 }
 
 #[inline(always)]
 fn both(a: [u32; 16], b: [u32; 16], change: impl Fn(u32, u32) -> u32) -> [u32; 16] {
-    std::array::from_fn(|lane| change(a[lane], b[lane]))
+    let mut changed = [0; 16];
+    for lane in 0..16 {
+        changed[lane] = change(a[lane], b[lane]);
+    }
+    changed
 }
 
 #[inline(always)]

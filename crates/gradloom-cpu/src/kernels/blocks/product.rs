@@ -282,11 +282,17 @@ impl Task<'_> {
     unsafe fn tile<F: Format, L: Lanes, const M: usize>(self) {
         let elements = 4 * F::WORDS;
         let mut sums = [L::splat_float(0.0); M];
-        let high: [*const i8; M] = std::array::from_fn(|row| self.rows[row].high.as_ptr());
-        let low: [*const i8; M] = std::array::from_fn(|row| self.rows[row].low.as_ptr());
-        let scales: [*const f32; M] = std::array::from_fn(|row| self.rows[row].scales.as_ptr());
-        let totals: [*const f32; M] = std::array::from_fn(|row| self.rows[row].sums.as_ptr());
-        let biases: [*const i32; M] = std::array::from_fn(|row| self.rows[row].biases.as_ptr());
+        let (mut high, mut low) = ([std::ptr::null::<i8>(); M], [std::ptr::null::<i8>(); M]);
+        let (mut scales, mut totals) = ([std::ptr::null::<f32>(); M], [std::ptr::null::<f32>(); M]);
+        let mut biases = [std::ptr::null::<i32>(); M];
+        for row in 0..M {
+            let activations = &self.rows[row];
+            high[row] = activations.high.as_ptr();
+            low[row] = activations.low.as_ptr();
+            scales[row] = activations.scales.as_ptr();
+            totals[row] = activations.sums.as_ptr();
+            biases[row] = activations.biases.as_ptr();
+        }
         for block in 0..self.inner / F::FORMAT.elements() {
             // Blocks, numbers, scales, sums and biases of this block exist: the caller vouches for it.
             let pointer =

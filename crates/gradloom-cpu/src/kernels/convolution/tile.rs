@@ -249,8 +249,6 @@ impl<T: Real> VectorTask<T> for Correlation<'_, T> {
             let mut first = 0;
             while first < offsets.len() {
                 let left = offsets.len() - first;
-                // Accumulators stay below the number of registers: sixteen below AVX-512.
-                let wide = ROWS * COLUMNS >= 24;
                 macro_rules! tile {
                     ($rows:literal, $columns:literal) => {{
                         // SAFETY: the assertions above cover all offsets, positions and channels.
@@ -266,18 +264,30 @@ impl<T: Real> VectorTask<T> for Correlation<'_, T> {
                         $rows
                     }};
                 }
-                first += match (vectors, wide) {
-                    (4.., true) if left >= 6 => tile!(6, 4),
-                    (4.., true) if left >= 3 => tile!(3, 4),
-                    (4.., true) => tile!(1, 4),
-                    (2.., true) if left >= 12 => tile!(12, 2),
-                    (2.., true) if left >= 9 => tile!(9, 2),
-                    (2.., _) if left >= 4 => tile!(4, 2),
-                    (2.., _) => tile!(1, 2),
-                    (_, true) if left >= 16 => tile!(16, 1),
-                    _ if left >= 9 => tile!(9, 1),
-                    _ if left >= 3 => tile!(3, 1),
-                    _ => tile!(1, 1),
+                // Accumulators stay below the number of registers: sixteen below AVX-512. What a level does
+                // not use is not compiled for it.
+                first += if const { ROWS * COLUMNS >= 24 } {
+                    match vectors {
+                        4.. if left >= 6 => tile!(6, 4),
+                        4.. if left >= 3 => tile!(3, 4),
+                        4.. => tile!(1, 4),
+                        2.. if left >= 12 => tile!(12, 2),
+                        2.. if left >= 9 => tile!(9, 2),
+                        2.. if left >= 4 => tile!(4, 2),
+                        2.. => tile!(1, 2),
+                        _ if left >= 16 => tile!(16, 1),
+                        _ if left >= 9 => tile!(9, 1),
+                        _ if left >= 3 => tile!(3, 1),
+                        _ => tile!(1, 1),
+                    }
+                } else {
+                    match vectors {
+                        2.. if left >= 4 => tile!(4, 2),
+                        2.. => tile!(1, 2),
+                        _ if left >= 9 => tile!(9, 1),
+                        _ if left >= 3 => tile!(3, 1),
+                        _ => tile!(1, 1),
+                    }
                 };
             }
             channel += V::LANES

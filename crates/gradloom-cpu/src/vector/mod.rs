@@ -1,7 +1,7 @@
 //! [`Vector`]: lanes in one register, for the few loops whose registers must be assigned by hand: the
-//! tiles of convolutions. Everything else leaves vectors to LLVM.
+//! tiles of products and convolutions. Everything else leaves vectors to LLVM.
 //!
-//! f32 has intrinsics on x86; other types and processors use arrays, which LLVM keeps in registers.
+//! x86 has intrinsics; other processors use arrays, which LLVM keeps in registers.
 #![expect(unsafe_code, reason = "loads and stores by pointer; intrinsics need their features")]
 
 use bytemuck::Pod;
@@ -32,6 +32,16 @@ pub(crate) trait Vector: Copy {
 
     /// `self + a * b`
     fn multiply_add(self, a: Self, b: Self) -> Self;
+
+    /// Elements `0..8` of `LANES` rows that are `step` apart: vector `i` has element `i` of each row.
+    ///
+    /// # Safety
+    /// Eight values can be read at each row.
+    unsafe fn load_columns(pointer: *const Self::Scalar, step: usize) -> [Self; 8];
+
+    /// Asks for the cache line of a value, which is soon written.
+    #[inline(always)]
+    fn prefetch(_pointer: *const Self::Scalar) {}
 
     /// `self + other`
     #[inline(always)]
@@ -106,6 +116,19 @@ impl<T: Real, const N: usize, const FMA: bool> Vector for Array<T, N, FMA> {
     }
 
     #[inline(always)]
+    unsafe fn load_columns(pointer: *const T, step: usize) -> [Self; 8] {
+        let mut columns = [Array([T::zeroed(); N]); 8];
+        for lane in 0..N {
+            // SAFETY: the caller vouches for eight values of each row.
+            let row = unsafe { pointer.add(lane * step).cast::<[T; 8]>().read() };
+            for (column, value) in columns.iter_mut().zip(row) {
+                column.0[lane] = value;
+            }
+        }
+        columns
+    }
+
+    #[inline(always)]
     fn multiply_add(self, a: Self, b: Self) -> Self {
         let mut result = self;
         for lane in 0..N {
@@ -116,86 +139,10 @@ impl<T: Real, const N: usize, const FMA: bool> Vector for Array<T, N, FMA> {
 }
 
 #[cfg(target_arch = "x86_64")]
-mod x86 {
-    //! Vectors of intrinsics. Only tasks that run under the level's features use them.
-    use super::{Array, Level, Vector, VectorTask};
-    use std::arch::x86_64::*;
+mod x86;
 
-    macro_rules! vector {
-        ($name:ident, $register:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident,
-         $fused:ident) => {
-            #[derive(Clone, Copy)]
-            pub(super) struct $name($register);
-
-            impl Vector for $name {
-                type Scalar = f32;
-                const LANES: usize = $lanes;
-
-                #[inline(always)]
-                fn splat(value: f32) -> Self {
-                    // SAFETY: the type is only used in functions with its features.
-                    $name(unsafe { $splat(value) })
-                }
-
-                #[inline(always)]
-                unsafe fn load(pointer: *const f32) -> Self {
-                    // SAFETY: as above, and the caller vouches for the pointer.
-                    $name(unsafe { $load(pointer) })
-                }
-
-                #[inline(always)]
-                unsafe fn store(self, pointer: *mut f32) {
-                    // SAFETY: as above, and the caller vouches for the pointer.
-                    unsafe { $store(pointer, self.0) }
-                }
-
-                #[inline(always)]
-                fn multiply_add(self, a: Self, b: Self) -> Self {
-                    // SAFETY: the type is only used in functions with its features.
-                    $name(unsafe { $fused(a.0, b.0, self.0) })
-                }
-            }
-        };
-    }
-
-    vector!(F32x16, __m512, 16, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_fmadd_ps);
-    vector!(F32x8, __m256, 8, _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_fmadd_ps);
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-    pub(super) fn f32_avx512<K: VectorTask<f32>>(task: K) -> K::Output {
-        task.run::<F32x16, 8, 3>()
-    }
-
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) fn f32_avx2<K: VectorTask<f32>>(task: K) -> K::Output {
-        task.run::<F32x8, 6, 2>()
-    }
-
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) fn f64_avx2<K: VectorTask<f64>>(task: K) -> K::Output {
-        task.run::<Array<f64, 4, true>, 4, 2>()
-    }
-
-    /// The task under the best features of the level, or itself if the level has none.
-    pub(super) fn f32_dispatch<K: VectorTask<f32>>(level: Level, task: K) -> Result<K::Output, K> {
-        match level.name() {
-            // SAFETY: a level is only made where its features exist.
-            "avx512" => Ok(unsafe { f32_avx512(task) }),
-            // SAFETY: as above.
-            "avx2" => Ok(unsafe { f32_avx2(task) }),
-            _ => Err(task),
-        }
-    }
-
-    /// As [`f32_dispatch`].
-    pub(super) fn f64_dispatch<K: VectorTask<f64>>(level: Level, task: K) -> Result<K::Output, K> {
-        match level.name() {
-            // SAFETY: as above.
-            "avx512" | "avx2" => Ok(unsafe { f64_avx2(task) }),
-            _ => Err(task),
-        }
-    }
-}
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{F32x8, F32x16, F64x4, F64x8, square_f32, square_f64};
 
 impl Real for f32 {
     const ONE: f32 = 1.0;
