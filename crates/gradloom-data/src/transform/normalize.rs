@@ -1,5 +1,6 @@
 //! [`Scale`] and [`Normalize`]: bytes to the floats that models read.
 
+use crate::transform::described;
 use crate::{Error, Image, Pixel, Result, Transform};
 use gradloom_tensor::Key;
 
@@ -11,6 +12,8 @@ pub struct Scale;
 
 impl Transform<Image<u8>> for Scale {
     type Output = Image<f32>;
+
+    described!();
 
     fn apply(&self, image: Image<u8>, _key: Key) -> Result<Image<f32>> {
         let size = image.size();
@@ -62,6 +65,8 @@ impl Normalize {
 impl Transform<Image<u8>> for Normalize {
     type Output = Image<f32>;
 
+    described!();
+
     fn apply(&self, image: Image<u8>, _key: Key) -> Result<Image<f32>> {
         self.run(&image, 1.0 / 255.0)
     }
@@ -69,6 +74,8 @@ impl Transform<Image<u8>> for Normalize {
 
 impl Transform<Image<f32>> for Normalize {
     type Output = Image<f32>;
+
+    described!();
 
     fn apply(&self, image: Image<f32>, _key: Key) -> Result<Image<f32>> {
         self.run(&image, 1.0)

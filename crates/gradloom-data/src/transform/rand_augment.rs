@@ -5,6 +5,7 @@ use super::filters::{adjust_sharpness, autocontrast, equalize, posterize, solari
 use super::warp::{Affine, affine, rotate};
 use crate::interpolation::Interpolation;
 use crate::random::RandomStream;
+use crate::transform::described;
 use crate::{Image, Result, Transform};
 use gradloom_tensor::Key;
 
@@ -122,6 +123,8 @@ impl RandAugment {
 
 impl Transform<Image> for RandAugment {
     type Output = Image;
+
+    described!();
 
     fn apply(&self, mut image: Image, key: Key) -> Result<Image> {
         let mut stream = RandomStream::new(key);
