@@ -16,7 +16,8 @@ const pointer = exports.losses(Number(steps));
 if (pointer === 0) {
     throw new Error("training failed");
 }
-const losses = new Float64Array(exports.memory.buffer, pointer, Number(steps));
+// One for each step, then training and validation of each of the two epochs of the training kit.
+const losses = new Float64Array(exports.memory.buffer, pointer, Number(steps) + 4);
 console.log([...losses].join("\n"));
 const seconds = ((performance.now() - start) / 1000).toFixed(1);
 const megabytes = (exports.memory.buffer.byteLength / 2 ** 20).toFixed(0);

@@ -16,7 +16,7 @@ const STEPS: &str = "10";
 const TOLERANCE: f64 = 1e-5;
 
 /// The crates that a browser may use. Ops on the host and threads come with them, mapped files do not.
-const CRATES: [&str; 15] = [
+const CRATES: [&str; 16] = [
     "gradloom-tensor",
     "gradloom-plan",
     "gradloom-cpu",
@@ -31,6 +31,7 @@ const CRATES: [&str; 15] = [
     "gradloom-text",
     "gradloom-zoo",
     "gradloom-data",
+    "gradloom-track",
     "gradloom-train",
 ];
 
@@ -96,7 +97,7 @@ impl Toolchain {
             check.args(["--package", name]);
         }
         check.args(["--package", "gradloom", "--features", "gradloom/fft"]);
-        check.args(["--features", "gradloom/linalg,gradloom/text"]);
+        check.args(["--features", "gradloom/linalg,gradloom/text,gradloom/track"]);
         step(&mut check)
     }
 

@@ -139,6 +139,12 @@ pub trait Collate<S>: Send + Sync {
     fn collate_with(&self, samples: Vec<S>, _key: Key) -> Result<Self::Batch> {
         self.collate(samples)
     }
+
+    /// What it is, with its settings, as text: a run that goes on from a checkpoint compares it. One of your own
+    /// that does not say is known by the name of its type alone.
+    fn describe(&self) -> String {
+        std::any::type_name::<Self>().to_owned()
+    }
 }
 
 impl<S, B: Send, F: Fn(Vec<S>) -> Result<B> + Send + Sync> Collate<S> for F {

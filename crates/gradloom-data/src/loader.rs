@@ -189,6 +189,17 @@ where
         )
     }
 
+    /// What is done to the samples of a batch, as text: the transform and what puts samples side by side, with
+    /// their settings. Runs that go on compare it.
+    pub fn preparation(&self) -> String {
+        format!("{}; {}", self.transform.describe(), self.collate.describe())
+    }
+
+    /// Samples of the last batch of an epoch, if that is known before: the others are full.
+    pub fn last_batch_size(&self) -> Option<usize> {
+        self.order.last_batch_size(self.dataset.len(), self.batch_size, self.drop_last)
+    }
+
     /// Starts the workers of epoch number `epoch`, which also seeds its order and its transforms.
     pub fn epoch(&self, epoch: u32) -> Epoch<C::Batch> {
         self.epoch_from(epoch, 0)

@@ -250,6 +250,24 @@ impl Order {
         if drop_last { count / size } else { count.div_ceil(size) }
     }
 
+    /// Samples of the last batch; `None` without batches, and where a sampler makes the batches itself.
+    pub(crate) fn last_batch_size(
+        &self,
+        samples: usize,
+        size: usize,
+        drop_last: bool,
+    ) -> Option<usize> {
+        let count = match self {
+            Order::Given | Order::Shuffled => samples,
+            Order::Samples(sampler) => sampler.len(samples),
+            Order::Batches(_) => return None,
+        };
+        match count % size {
+            rest if rest > 0 && !drop_last => Some(rest),
+            _ => (count >= size).then_some(size),
+        }
+    }
+
     /// The samples of an epoch. What a sampler says is held against the dataset.
     pub(crate) fn plan(&self, samples: usize, key: Key, epoch: u32) -> Result<Plan> {
         let inside = |indices: &[usize]| match indices.iter().find(|&&index| index >= samples) {

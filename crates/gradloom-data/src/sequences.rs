@@ -89,6 +89,10 @@ impl<T> PadSequences<T> {
 impl<T: Copy + Send + Sync> Collate<Labelled<Vec<T>>> for PadSequences<T> {
     type Batch = Padded<T>;
 
+    fn describe(&self) -> String {
+        format!("PadSequences to {:?} of steps {:?}", self.lengths, self.step)
+    }
+
     fn collate(&self, samples: Vec<Labelled<Vec<T>>>) -> Result<Padded<T>> {
         let width: usize = self.step.iter().product();
         let mut longest = 0;

@@ -4,24 +4,13 @@
 //! There are no globals and nothing inside a model changes while it runs, so one model can serve many
 //! threads, each with a context of its own.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::layer_runs::{self, LayerRun, Runs};
-use crate::{Module, ModuleExt, Parameter, Path};
+use crate::updates::Updates;
+use crate::{Compute, Module, Parameter, Path};
 use gradloom_tensor::{Key, LayerScope, LayerTag, Tensor};
 
 /// A function that may put another activation in the place of a named one.
 type Patch = Box<dyn Fn(&str, &Tensor) -> Option<Tensor> + Send>;
-
-/// A new value of a parameter.
-struct Update {
-    /// The value that it was made from: clones of a layer have values of their own after the first step.
-    old: u64,
-    parameter: u64,
-    value: Tensor,
-    /// How often it was recorded: a layer may run several times.
-    times: u32,
-}
 
 /// The state of one run of a model: mode, randomness, updates of running statistics, taps.
 ///
@@ -45,7 +34,7 @@ pub struct Context {
     training: bool,
     key: Key,
     drawn: u32,
-    updates: Vec<Update>,
+    updates: Updates,
     /// Batches seen so far, where running statistics are measured anew.
     measured: Option<u64>,
     collecting: bool,
@@ -53,6 +42,10 @@ pub struct Context {
     patch: Option<Patch>,
     path: Path,
     runs: Option<Runs>,
+    compute: Compute,
+    /// Whether batches that do not suit a layer are told instead of panicking, and the first of them.
+    tells: bool,
+    unsuited: Option<String>,
 }
 
 impl Context {
@@ -72,19 +65,21 @@ impl Context {
             training,
             key,
             drawn: 0,
-            updates: Vec::new(),
+            updates: Updates::default(),
             measured: None,
             collecting: false,
             taps: Vec::new(),
             patch: None,
             path: Path::root(),
             runs: None,
+            compute: Compute::full(),
+            tells: false,
+            unsuited: None,
         }
     }
 
     /// Running statistics forget what they were and become the plain means over all batches that are run with
     /// this context, however far they move in training. [`Context::apply_updates`] ends a batch.
-    ///
     /// PyTorch: `torch.optim.swa_utils.update_bn`.
     ///
     /// ```
@@ -111,6 +106,46 @@ impl Context {
         self
     }
 
+    /// Products read their operands in this dtype: mixed precision.
+    #[must_use]
+    pub fn with_compute(mut self, compute: Compute) -> Self {
+        self.compute = compute;
+        self
+    }
+
+    /// In which dtype products read their operands.
+    pub fn compute(&self) -> Compute {
+        self.compute
+    }
+
+    /// Runs a part of a model whose products read their operands so: `Compute::full()` leaves it out of mixed
+    /// precision. PyTorch: `autocast(enabled=False)` around a layer.
+    pub fn computing<R>(&mut self, compute: Compute, run: impl FnOnce(&mut Context) -> R) -> R {
+        let outer = std::mem::replace(&mut self.compute, compute);
+        let result = run(self);
+        self.compute = outer;
+        result
+    }
+
+    /// Runs a model whose layers tell of a batch that does not suit them instead of panicking. What the first of
+    /// them said comes beside the result, which is of no use then.
+    pub fn telling<R>(&mut self, run: impl FnOnce(&mut Context) -> R) -> (R, Option<String>) {
+        self.tells = true;
+        let result = run(self);
+        self.tells = false;
+        (result, self.unsuited.take())
+    }
+
+    /// Says that a batch does not suit a layer, as one sample does not suit batch norm.
+    ///
+    /// # Panics
+    /// Unless it is [told](Context::telling), as a trainer is, which knows which batch it was.
+    #[track_caller]
+    pub fn unsuited(&mut self, message: String) {
+        assert!(self.tells, "{message}");
+        self.unsuited.get_or_insert(message);
+    }
+
     /// Batches before this one, if running statistics are measured anew.
     pub(crate) fn batches_measured(&self) -> Option<u64> {
         self.measured
@@ -118,8 +153,7 @@ impl Context {
 
     /// How often a value was recorded for a parameter since the last [`Context::apply_updates`].
     pub(crate) fn times_recorded(&self, parameter: &Parameter) -> u32 {
-        let old = parameter.id();
-        self.updates.iter().find(|update| update.old == old).map_or(0, |update| update.times)
+        self.updates.times(parameter)
     }
 
     /// True while learning.
@@ -175,21 +209,13 @@ impl Context {
     pub fn record(&mut self, parameter: &Parameter, value: Tensor) {
         let (new, old) = (value.shape(), parameter.shape());
         assert!(new == old, "record: a value of shape {new} for a parameter of shape {old}");
-        let old = parameter.id();
-        match self.updates.iter_mut().find(|update| update.old == old) {
-            Some(waiting) => (waiting.value, waiting.times) = (value, waiting.times + 1),
-            None => {
-                self.updates.push(Update { old, parameter: parameter.identity(), value, times: 1 });
-            }
-        }
+        self.updates.note(parameter, value);
     }
 
     /// The value that waits for a parameter, or the parameter itself: what a layer that runs twice
     /// updates further.
     pub fn recorded<'a>(&'a self, parameter: &'a Parameter) -> &'a Tensor {
-        let old = parameter.id();
-        let waiting = self.updates.iter().find(|update| update.old == old);
-        waiting.map_or(parameter.tensor(), |update| &update.value)
+        self.updates.waiting(parameter).unwrap_or(parameter.tensor())
     }
 
     /// Stores the recorded values of this model's parameters in them, and returns how many there were.
@@ -202,26 +228,7 @@ impl Context {
     #[track_caller]
     pub fn apply_updates(&mut self, model: &mut (impl Module + ?Sized)) -> usize {
         self.measured = self.measured.map(|batches| batches + 1);
-        if self.updates.is_empty() {
-            return 0;
-        }
-        let (mut applied, mut count) = (BTreeSet::new(), 0);
-        let (mut own, mut unchanged) = (BTreeMap::new(), BTreeSet::new());
-        model.for_each_parameter(|name, parameter| {
-            let (identity, old) = (parameter.identity(), parameter.id());
-            own.insert(identity, name.to_owned());
-            if let Some(update) = self.updates.iter().find(|update| update.old == old) {
-                parameter.update(update.value.clone());
-                applied.insert(old);
-                unchanged.insert(identity);
-                count += 1;
-            }
-        });
-        self.updates.retain(|update| !applied.contains(&update.old));
-        let late = |update: &&Update| !unchanged.contains(&update.parameter);
-        let late = self.updates.iter().filter(late).find_map(|update| own.get(&update.parameter));
-        let late = late.cloned();
-        self.updates.retain(|update| !own.contains_key(&update.parameter));
+        let (count, late) = self.updates.apply(model);
         if let Some(name) = late {
             panic!(
                 "apply_updates: {name} has got another value since the run that recorded its update; call \

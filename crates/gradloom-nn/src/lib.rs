@@ -16,6 +16,8 @@ mod module_ext;
 mod stateless;
 
 mod layer_runs;
+mod compute;
+mod updates;
 mod context;
 pub mod init;
 pub mod layers;
@@ -34,6 +36,7 @@ mod quantize;
 mod schedule;
 
 pub use check::check_finite;
+pub use compute::Compute;
 pub use context::Context;
 pub use error::{Error, Result};
 pub use gradients::{Gradients, gradients};

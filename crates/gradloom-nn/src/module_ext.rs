@@ -92,6 +92,22 @@ pub trait ModuleExt: Module {
         chosen
     }
 
+    /// Leaves the weights whose names `choose` is true for out of mixed precision, or lets them take part: their
+    /// layers multiply in f32. Returns their number.
+    ///
+    /// `model.set_full_precision(true, |name| name.starts_with("head."))` keeps the head in f32. PyTorch:
+    /// `autocast(enabled=False)` around a layer.
+    fn set_full_precision(&mut self, full: bool, choose: impl Fn(&str) -> bool) -> usize {
+        let mut chosen = 0;
+        self.for_each_parameter(|name, parameter| {
+            if choose(name) {
+                parameter.set_full_precision(full);
+                chosen += 1;
+            }
+        });
+        chosen
+    }
+
     /// All parameters by name, without histories.
     fn state_dict(&self) -> StateDict {
         let mut dict = StateDict::new();

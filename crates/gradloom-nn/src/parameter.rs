@@ -23,6 +23,8 @@ pub struct Parameter {
     role: Role,
     /// Of this parameter and its clones, whatever their values become.
     identity: u64,
+    /// Left out of mixed precision.
+    full_precision: bool,
 }
 
 static NEXT_IDENTITY: AtomicU64 = AtomicU64::new(0);
@@ -46,7 +48,7 @@ impl Parameter {
         let role =
             if tensor.is_quantized() && role == Role::Trainable { Role::Frozen } else { role };
         let identity = NEXT_IDENTITY.fetch_add(1, Ordering::Relaxed);
-        Parameter { tensor: suited(&tensor, role), role, identity }
+        Parameter { tensor: suited(&tensor, role), role, identity, full_precision: false }
     }
 
     /// What the tensor is for.
@@ -124,7 +126,19 @@ impl Parameter {
 
     #[track_caller]
     fn put(&mut self, tensor: &Tensor, role: Role) {
-        *self = Parameter { identity: self.identity, ..Parameter::with_role(tensor.clone(), role) };
+        let Parameter { identity, full_precision, .. } = *self;
+        let other = Parameter::with_role(tensor.clone(), role);
+        *self = Parameter { identity, full_precision, ..other };
+    }
+
+    /// Leaves the weight out of mixed precision, or lets it take part: products with it read f32.
+    pub fn set_full_precision(&mut self, full: bool) {
+        self.full_precision = full;
+    }
+
+    /// True if the weight is left out of mixed precision.
+    pub fn is_full_precision(&self) -> bool {
+        self.full_precision
     }
 
     /// A number that only clones of this parameter have too.

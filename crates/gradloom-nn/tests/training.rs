@@ -397,3 +397,81 @@ fn counters_of_pytorchs_batch_norms_are_overlooked() {
     let report = norm.load_state_dict(&dict, &LoadOptions::strict()).unwrap();
     assert!(report.unexpected.is_empty());
 }
+
+/// What L-BFGS remembers, saved and read.
+mod lbfgs_state {
+    use gradloom_nn::layers::Linear;
+    use gradloom_nn::optimizers::Lbfgs;
+    use gradloom_nn::{Context, Init, Layer, Module, ModuleExt, StateDict};
+    use gradloom_tensor::{Key, Tensor};
+
+    /// A valley that is not round, whose bottom is not reached in few steps.
+    fn loss(model: &Linear) -> Tensor {
+        let x = Tensor::normal(Key::new(1), [8, 3], 0.0, 1.0, model.weight.device());
+        let y = (x.sum(1).unsqueeze(1) * 2.0).tanh();
+        model.forward(&x, &mut Context::eval()).tanh().mse_loss(&y)
+    }
+
+    fn model(inputs: usize) -> Linear {
+        let device = gradloom_testkit::reference::device();
+        Linear::new(inputs, 1, &mut Init::new(Key::new(0), &device))
+    }
+
+    fn values(model: &impl Module) -> Vec<f32> {
+        let all = model.parameters().into_iter();
+        all.flat_map(|(_, weight)| weight.to_vec::<f32>().unwrap()).collect()
+    }
+
+    #[test]
+    fn what_was_saved_goes_on_with_the_same_bits() {
+        for line_search in [false, true] {
+            let lbfgs = || Lbfgs::new(0.5).iterations(3).history(4).line_search(line_search);
+            let (mut whole, mut optimizer) = (model(3), lbfgs());
+            for step in 0..4 {
+                // Saved and read between any two steps, also before the first.
+                let mut other = lbfgs();
+                other.load_state_dict(&optimizer.state_dict(), &whole).unwrap();
+                let mut resumed = whole.clone();
+                optimizer.step(&mut whole, loss).unwrap();
+                other.step(&mut resumed, loss).unwrap();
+                assert_eq!(values(&whole), values(&resumed), "step {step}");
+            }
+            // Without its memory it goes elsewhere: the test can fail.
+            let mut anew = whole.clone();
+            optimizer.step(&mut whole, loss).unwrap();
+            lbfgs().step(&mut anew, loss).unwrap();
+            assert!(values(&whole) != values(&anew));
+        }
+    }
+
+    #[test]
+    fn a_state_that_does_not_fit_is_refused_by_name() {
+        let (mut trained, mut optimizer) = (model(3), Lbfgs::new(0.5).iterations(4));
+        optimizer.step(&mut trained, loss).unwrap();
+        let state = optimizer.state_dict();
+        let load = |state: &StateDict, inputs, history| {
+            let mut other = Lbfgs::new(0.5).history(history);
+            other.load_state_dict(state, &model(inputs)).unwrap_err().to_string()
+        };
+        let message = load(&state, 4, 9);
+        assert!(message.contains("is f32 [4]; the trainable weights are f32 [5]"), "{message}");
+        let message = load(&state, 3, 1);
+        assert!(message.contains("more than the 1 of history"), "{message}");
+        for (name, part) in [
+            ("pairs.0.change", "pairs.0.change is missing"),
+            ("length", "length is missing"),
+            ("optimizer:Lbfgs", "not of Lbfgs"),
+        ] {
+            let mut cut = state.clone();
+            cut.remove(name);
+            let message = load(&cut, 3, 9);
+            assert!(message.contains(part), "{message} lacks {part}");
+        }
+        let mut more = state.clone();
+        more.insert(
+            "other",
+            Tensor::scalar(1.0, gradloom_tensor::DType::F32, trained.weight.device()),
+        );
+        assert!(load(&more, 3, 9).contains("none of its own"));
+    }
+}

@@ -9,7 +9,12 @@ use gradloom_tensor::{Tensor, Tensors, commit};
 
 use crate::scaler::all_finite;
 use crate::step::TrainStep;
+use crate::task::run_in;
 use crate::{Outcome, Result, StepReport, error, hunt};
+
+/// Elements of a model up to which its weights are held over a step that may go wrong, in twice their memory. In
+/// larger ones each is chosen on the device, which costs two nodes of graph for each weight and no memory.
+const HELD_MAX: usize = 1 << 16;
 
 /// What a step changes.
 struct Learner<'a, M> {
@@ -28,22 +33,28 @@ impl TrainStep {
         ends: bool,
         forward: &dyn Fn(&M, &mut Context) -> Result<Outcome>,
     ) -> Result<StepReport> {
-        let (drawn, before) = (ctx.keys_drawn(), tensors_of(model));
-        let ids: Vec<u64> = before.iter().map(Tensor::id).collect();
+        let drawn = ctx.keys_drawn();
+        self.before.clear();
+        self.ids.clear();
+        for_each_tensor(model, &mut |tensor| {
+            self.before.push(tensor.clone());
+            self.ids.push(tensor.id());
+        });
         let mut learner = Learner { model, optimizer, ctx };
-        self.attempt(&mut learner, ends, before, forward).inspect_err(|_| {
+        let report = self.attempt(&mut learner, ends, forward).inspect_err(|_| {
             learner.ctx.set_keys_drawn(drawn);
             learner.ctx.discard_updates();
-            put_back(learner.model, &ids);
+            put_back(learner.model, &self.ids);
             self.restart();
-        })
+        });
+        self.before.clear();
+        report
     }
 
     fn attempt<M: Module + Clone>(
         &mut self,
         learner: &mut Learner<M>,
         ends: bool,
-        before: Vec<Tensor>,
         forward: &dyn Fn(&M, &mut Context) -> Result<Outcome>,
     ) -> Result<StepReport> {
         let Learner { model, ctx, .. } = learner;
@@ -86,10 +97,10 @@ impl TrainStep {
         };
         match complete {
             Some(complete) => {
-                sound = self.change(learner, complete, before, &loss, &mut report)?;
+                sound = self.change(learner, complete, &loss, &mut report)?;
             }
             None => {
-                drop(before);
+                self.before.clear();
                 ctx.apply_updates(*model);
                 let rest = (&mut report.observed, &mut loss);
                 commit((ModelTensors(*model), &mut self.accumulation, rest))?;
@@ -101,6 +112,14 @@ impl TrainStep {
                 sound.map(|sound| sound.item()).transpose()?.is_none_or(|sound| sound > 0.0);
             if !report.loss.is_finite() || !sound {
                 learner.ctx.set_keys_drawn(drawn);
+                // Where they are held, the step has written the new weights elsewhere.
+                let mut before = self.before.drain(..);
+                for_each_tensor(learner.model, &mut |tensor| {
+                    if let Some(held) = before.next() {
+                        *tensor = held;
+                    }
+                });
+                drop(before);
                 return Err(self.fault(learner, forward, report.loss)?);
             }
         }
@@ -113,10 +132,7 @@ impl TrainStep {
         ctx: &mut Context,
         forward: &dyn Fn(&M, &mut Context) -> Result<Outcome>,
     ) -> Result<Outcome> {
-        match self.precision.of_model(model) {
-            Some(narrow) => forward(&narrow, ctx),
-            None => forward(model, ctx),
-        }
+        run_in(self.precision.compute(), ctx, |ctx| forward(model, ctx))
     }
 
     /// Gradients of a scaled loss, computed, as those of the loss; `None` if they overflowed.
@@ -142,13 +158,14 @@ impl TrainStep {
         &mut self,
         learner: &mut Learner<M>,
         gradients: Gradients,
-        before: Vec<Tensor>,
         loss: &Tensor,
         report: &mut StepReport,
     ) -> Result<Option<Tensor>> {
         let Learner { model, optimizer, ctx } = learner;
         let mut gradients = gradients;
-        let guard = (self.checks_loss && self.scaler.is_none()).then(|| {
+        let checks = self.checks_loss && self.scaler.is_none();
+        let holds = checks && self.ema.is_none() && count_of(&self.before) <= HELD_MAX;
+        let guard = (checks && (self.checks_gradients || !holds)).then(|| {
             let finite = loss.detach().is_finite().reshape([0usize; 0]);
             let all = self.checks_gradients.then(|| all_finite(&gradients)).flatten();
             all.map_or(finite.clone(), |all| finite.logical_and(all.to_device(finite.device())))
@@ -163,17 +180,20 @@ impl TrainStep {
         }
         optimizer.step(&gradients, *model);
         ctx.apply_updates(*model);
-        // No handle on the old weights may be left, or they could not be updated in their memory.
-        match &guard {
-            Some(guard) => keep_unless(guard, *model, before),
-            None => drop(before),
+        if !holds {
+            // No handle on the old weights may be left, or they could not be updated in their memory.
+            match &guard {
+                Some(guard) => keep_unless(guard, *model, self.before.drain(..)),
+                None => self.before.clear(),
+            }
         }
         if let Some(ema) = &mut self.ema {
             ema.update(*model);
         }
         drop(gradients);
+        // Where nothing made of the loss is computed, it is asked for itself.
+        let mut loss = guard.is_none().then(|| loss.clone());
         let mut flag = guard.filter(|_| self.checks_gradients);
-        let mut loss = self.scaler.is_some().then(|| loss.clone());
         let rest = (&mut report.observed, &mut norm, &mut flag, &mut loss);
         commit((ModelTensors(*model), &mut **optimizer, &mut self.ema, rest))?;
         report.stepped = true;
@@ -220,10 +240,8 @@ impl<M: Module + ?Sized> Tensors for ModelTensors<'_, M> {
     }
 }
 
-fn tensors_of(model: &mut impl Module) -> Vec<Tensor> {
-    let mut tensors = Vec::new();
-    for_each_tensor(model, &mut |tensor| tensors.push(tensor.clone()));
-    tensors
+fn count_of(tensors: &[Tensor]) -> usize {
+    tensors.iter().map(|tensor| tensor.count()).sum()
 }
 
 /// Gives the weights back what they were, which they are made of while a step is not computed.
@@ -246,8 +264,7 @@ fn put_back(model: &mut impl Module, ids: &[u64]) {
 }
 
 /// Keeps the old values unless the flag is true. What was not changed is left alone.
-fn keep_unless(flag: &Tensor, model: &mut impl Module, old: Vec<Tensor>) {
-    let mut old = old.into_iter();
+fn keep_unless(flag: &Tensor, model: &mut impl Module, mut old: impl Iterator<Item = Tensor>) {
     model.for_each_parameter(|_, parameter| {
         let Some(before) = old.next() else { return };
         if before.id() != parameter.id() {

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use gradloom_nn::{Module, ModuleExt, Parameter, Path, StateDict};
 use gradloom_tensor::{Tensor, Tensors, commit};
+use serde_json::{Value, json};
 
-use crate::{Result, error};
+use crate::{Result, error, exact};
 
 /// Means of trainable weights by name. Whatever else a model has is the model's own.
 #[derive(Clone, Debug, Default)]
@@ -131,6 +132,10 @@ impl Ema {
         self.averages.begin(model);
         self.averages.move_by(model, 1.0 - self.decay());
         self.updates += 1;
+    }
+
+    pub(crate) fn settings(&self) -> Value {
+        json!({"decay": exact::number(self.decay), "warmup": self.warms_up})
     }
 
     /// Forgets all means.

@@ -25,6 +25,16 @@ pub trait Batches {
     /// What the batches depend on beside the samples themselves, as text. A run only goes on with batches of
     /// the same order.
     fn order(&self) -> String;
+
+    /// What is done to samples, augmentation above all, as text. A run only goes on with the same.
+    fn preparation(&self) -> String {
+        String::new()
+    }
+
+    /// Samples of the last batch of an epoch, if that is known before.
+    fn last_batch_size(&self) -> Option<usize> {
+        None
+    }
 }
 
 impl<D, T, C> Batches for Loader<D, T, C>
@@ -50,6 +60,14 @@ where
 
     fn order(&self) -> String {
         Loader::order(self)
+    }
+
+    fn preparation(&self) -> String {
+        Loader::preparation(self)
+    }
+
+    fn last_batch_size(&self) -> Option<usize> {
+        Loader::last_batch_size(self)
     }
 }
 

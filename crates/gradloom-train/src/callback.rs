@@ -162,6 +162,12 @@ pub trait Callback<M>: Send {
         Ok(())
     }
 
+    /// What decides what it does, if it changes a run: one that goes on from a checkpoint compares it. Null of one
+    /// that only looks.
+    fn settings(&self) -> Value {
+        Value::Null
+    }
+
     /// What it remembers, for a checkpoint.
     fn state(&self) -> CallbackState {
         CallbackState::default()

@@ -3,6 +3,7 @@
 use gradloom_nn::Context;
 use gradloom_tensor::eval;
 
+use crate::task::run_in;
 use crate::{Batches, Metrics, Result, Setting, Task, error};
 
 /// Runs the model over all batches of epoch 0, learns nothing, and leaves the figures in `metrics`, which is
@@ -19,7 +20,10 @@ pub fn evaluate<M, B: Batches>(
 ) -> Result<()> {
     metrics.reset();
     for batch in batches.batches(0, 0) {
-        let mut outcome = task.run(model, &batch?, &mut Context::eval(), setting)?;
+        let batch = batch?;
+        let mut outcome = run_in(setting.compute(), &mut Context::eval(), |ctx| {
+            task.run(model, &batch, ctx, setting)
+        })?;
         metrics.observe(&mut outcome)?;
         outcome.pair = None;
         eval(std::iter::once(&outcome.loss).chain(&outcome.observed))?;

@@ -36,10 +36,6 @@ impl<'a> Entries<'a> {
         }
     }
 
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &'a str> {
-        self.entries.keys().map(String::as_str)
-    }
-
     pub(crate) fn get(&self, key: &str) -> Result<&'a Value> {
         self.entries.get(key).ok_or_else(|| self.wrong(key, "is missing"))
     }

@@ -9,6 +9,7 @@ use crate::checkpoint::LAST;
 use crate::evaluate::{check_batches, evaluate};
 use crate::progress::{figures, time};
 use crate::session::Session;
+use crate::task::run_in;
 use crate::trainer::Position;
 use crate::{
     Batches, Callback, History, Metrics, Record, Result, Setting, StepReport, Task, Trainer, error,
@@ -72,6 +73,7 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
     where
         K: Task<M, T::Batch> + Task<M, V::Batch>,
     {
+        self.check_last_batch(train)?;
         if LayerTag::noting() {
             name_layers(&self.model);
         }
@@ -145,7 +147,7 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
             if !self.callbacks.is_empty() {
                 self.call(session, &[], |callback, run| callback.on_batch_begin(run))?;
             }
-            if let Some(schedule) = &session.schedule {
+            if let Some(schedule) = &session.course.schedule {
                 self.optimizer.set_learning_rate(schedule.at(self.position.step));
             }
             let report = self.learn(&session.setting, &batch, last)?;
@@ -161,13 +163,13 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
         if next == first {
             return Err(error::invalid(format!(
                 "fit: epoch {epoch} of the training set ({}) has no batch number {first}",
-                session.order
+                session.course.order
             )));
         }
         match session.batch_count.filter(|&count| session.counted && next < count) {
             Some(count) => Err(error::invalid(format!(
                 "fit: epoch {epoch} of the training set ({}) ended after {next} of its {count} batches",
-                session.order
+                session.course.order
             ))),
             None => Ok(true),
         }
@@ -248,9 +250,9 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
         }
         scalars.push(("learning_rate".into(), self.optimizer.learning_rate()));
         let Position { epoch, step, .. } = self.position;
-        if let Some((plateau, monitor)) = &mut self.plateau {
-            let rate = plateau.observe(monitor.of("plateau", &scalars)?);
-            self.optimizer.set_learning_rate(rate);
+        if let Some(plateau) = &mut self.plateau {
+            let value = plateau.monitor.of("plateau", &scalars)?;
+            self.optimizer.set_learning_rate(plateau.now.observe(value));
         }
         if let Some(swa) = self.swa.as_mut().filter(|swa| epoch >= swa.from_epoch) {
             swa.update(&self.model)?;
@@ -301,7 +303,7 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
     ) -> Result<()> {
         let Some((folder, writer)) = &session.files else { return Ok(()) };
         let paths = |names: Vec<String>| names.iter().map(|name| folder.file(name)).collect();
-        writer.write(self.snapshot(&session.order), paths(written), paths(gone))
+        writer.write(self.snapshot(&session.course), paths(written), paths(gone))
     }
 
     /// Measures the model, with averaged weights if there are, into the metrics of validation.
@@ -312,8 +314,6 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
         let mut metrics = std::mem::replace(&mut self.valid_metrics, Metrics::new());
         let averaged = self.averages().map(|averages| averages.model(&self.model));
         let model = averaged.as_ref().unwrap_or(&self.model);
-        let narrow = self.step.narrow(model);
-        let model = narrow.as_ref().unwrap_or(model);
         let measured = evaluate(model, &Borrowed(&self.task), valid, setting, &mut metrics);
         self.valid_metrics = metrics;
         measured
@@ -335,9 +335,10 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
         }
         let mut ctx = Context::train(self.key.fold(u32::MAX)).measuring_statistics();
         for batch in train.batches(0, 0).take(session.batch_count.unwrap_or(usize::MAX)) {
-            let narrow = self.step.narrow(&self.model);
-            let model = narrow.as_ref().unwrap_or(&self.model);
-            self.task.run(model, &batch?, &mut ctx, &session.setting)?;
+            let (batch, setting) = (batch?, &session.setting);
+            run_in(setting.compute(), &mut ctx, |ctx| {
+                self.task.run(&self.model, &batch, ctx, setting)
+            })?;
             ctx.apply_updates(&mut self.model);
             commit(ModelTensors(&mut self.model))?;
         }

@@ -121,10 +121,8 @@ impl History {
         };
         let (dtype, shape) = (found.dtype(), found.shape());
         if matches!(found.op(), Op::Buffer) {
-            let weights = model.parameters().into_iter();
-            let weight = weights.map(|(name, weight)| (name, weight.id()));
-            return match weight.into_iter().find(|(_, id)| *id == found.id()) {
-                Some((name, _)) => format!(
+            return match name_of(found, model) {
+                Some(name) => format!(
                     "the weight {name} was {what} before the step, so an earlier update was: clip the \
                      gradients, or find it with check_gradients"
                 ),
@@ -134,10 +132,21 @@ impl History {
             };
         }
         let infinite = self.sources(found).iter().find(|source| self.fault(source).is_some());
-        let of = infinite.and_then(|source| self.origin_of_fault(source)).map(|source| {
-            format!(", of an infinity that {} made at {}", source.op().name(), source.origin())
+        let infinite = infinite.and_then(|source| self.origin_of_fault(source));
+        let of = infinite.map(|source| match (source.op(), name_of(&source, model)) {
+            (Op::Buffer, Some(name)) => {
+                format!(", of an infinity in the weight {name}, which an earlier update made")
+            }
+            (Op::Buffer, None) => ", of an infinity in an input of the step: clean the data".into(),
+            (op, _) => format!(", of an infinity that {} made at {}", op.name(), source.origin()),
         });
         let (op, origin, of) = (found.op().name(), found.origin(), of.unwrap_or_default());
         format!("the first {what} was made by {op} at {origin}{of}")
     }
+}
+
+/// The name of the weight that a leaf is, if it is one.
+fn name_of(leaf: &Tensor, model: &dyn Module) -> Option<String> {
+    let mut weights = model.parameters().into_iter();
+    weights.find(|(_, weight)| weight.id() == leaf.id()).map(|(name, _)| name)
 }

@@ -33,7 +33,9 @@ pub mod callbacks;
 pub mod checkpoint;
 mod interrupt;
 
+mod plateau;
 mod trainer;
+mod settings;
 mod saving;
 mod session;
 mod fit;

@@ -95,6 +95,7 @@ impl Metrics {
                 "metrics: the task gives no outputs to compare; add Outcome::with_outputs to it",
             ));
         };
+        let (outputs, targets) = (&outputs.detach(), &targets.detach());
         let mut observed = Vec::new();
         for metric in &self.metrics {
             let seen = metric.observe(outputs, targets);

@@ -1,14 +1,17 @@
-//! [`Precision`]: in which dtype a model computes. Weights and optimizers stay in f32.
+//! [`Precision`]: in which dtype a model multiplies. Weights and optimizers stay in f32.
 
-use gradloom_nn::module::for_each_tensor;
-use gradloom_nn::{Module, Parameter, Path, Role};
-use gradloom_tensor::{DType, Tensor};
+use gradloom_nn::Compute;
+use gradloom_tensor::DType;
 
-/// In which dtype a model computes while it learns.
+/// In which dtype a model multiplies while it learns.
 ///
-/// With halves, the model runs on rounded copies of its f32 weights: products and convolutions read 16 bits
-/// and add in 32, norms compute in 32, running statistics and the loss stay in 32. Gradients, and what the
-/// optimizer remembers, are f32, so small steps are not lost.
+/// With halves, products, convolutions and attention read their operands as 16 bits, add in 32 and give results of
+/// 16 bits, as under PyTorch's autocast; everything else is f32: norms, softmax, losses, exponentials, sums, and
+/// what lies between layers. Weights, gradients, running statistics and what the optimizer remembers are f32, so
+/// small steps are not lost. What a model of one's own multiplies without a layer of
+/// [`nn`](gradloom_nn::layers) is f32 unless it asks [`Context::compute`](gradloom_nn::Context::compute).
+///
+/// Layers are left out by their weights: `model.set_full_precision(true, |name| name.starts_with("head."))`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
     /// In the dtype of the weights.
@@ -22,7 +25,7 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// The dtype of computations, if it is not that of the weights.
+    /// The dtype of products, if it is not that of the weights.
     pub fn dtype(self) -> Option<DType> {
         match self {
             Precision::Full => None,
@@ -31,18 +34,9 @@ impl Precision {
         }
     }
 
-    /// The model that computes: with weights of f32 rounded, through which gradients reach the weights. `None`
-    /// if that is the model itself.
-    #[track_caller]
-    pub fn of_model<M: Module + Clone>(self, model: &M) -> Option<M> {
-        let dtype = self.dtype()?;
-        let mut tensors = Vec::new();
-        model.visit(&mut Path::root(), &mut |_, parameter: &Parameter| {
-            let rounds = parameter.role() != Role::State && parameter.dtype() == DType::F32;
-            let rounds = rounds && !parameter.is_quantized();
-            tensors.push(if rounds { parameter.cast(dtype) } else { parameter.tensor().clone() });
-        });
-        Some(with_tensors(model, tensors))
+    /// What a [`Context`](gradloom_nn::Context) is told of it.
+    pub fn compute(self) -> Compute {
+        self.dtype().map_or(Compute::full(), Compute::narrow)
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -52,16 +46,4 @@ impl Precision {
             Precision::F16 => "f16",
         }
     }
-}
-
-/// A copy of a model with other tensors, in the order of its visit, of any dtype.
-pub(crate) fn with_tensors<M: Module + Clone>(model: &M, tensors: Vec<Tensor>) -> M {
-    let mut copy = model.clone();
-    let mut tensors = tensors.into_iter();
-    for_each_tensor(&mut copy, &mut |own| {
-        if let Some(tensor) = tensors.next() {
-            *own = tensor;
-        }
-    });
-    copy
 }

@@ -32,9 +32,15 @@ pub struct RateCurve {
     pub rates: Vec<f64>,
     /// Smoothed losses, one for each rate.
     pub losses: Vec<f64>,
-    /// Where the loss falls fastest: what to begin with. `None` if it never falls.
+    /// What to begin with: a place in the middle of the longest fall. `None` if the loss never falls. fastai:
+    /// `SuggestionMethod.Valley`, its own choice.
     pub suggestion: Option<f64>,
+    /// Where the loss falls fastest, which is often larger than what is safe. fastai: `SuggestionMethod.Steep`.
+    pub steepest: Option<f64>,
 }
+
+/// Losses at the end that are no part of the curve that is looked at.
+const LAST: usize = 5;
 
 /// The loss, as a multiple of the best, at which the test ends.
 const WORST: f64 = 4.0;
@@ -117,16 +123,42 @@ impl RateFinder {
             }
             epoch += 1;
         }
-        let suggestion = steepest(&losses).map(|place| rates[place]);
-        Ok(RateCurve { rates, losses, suggestion })
+        // The first losses are of almost no step, the last of a model that is lost.
+        let (first, last) = (self.steps / 10, losses.len().saturating_sub(LAST));
+        let middle = losses.get(first..last).unwrap_or_default();
+        let rate = |place: usize| rates[first + place];
+        let [suggestion, steepest] =
+            [valley(middle), steepest(middle)].map(|place| place.map(rate));
+        Ok(RateCurve { rates, losses, suggestion, steepest })
     }
 }
 
-/// Where a curve falls fastest between its neighbours, if it falls anywhere.
+/// Where a curve begins its fastest fall to the next point, if it falls anywhere. Points are equally far apart, as
+/// rates grow by the same factor.
 fn steepest(losses: &[f64]) -> Option<usize> {
-    let slope = |place: usize| (losses[place + 1] - losses[place - 1]) / 2.0;
-    let inner = 1..losses.len().saturating_sub(1);
-    inner.filter(|&place| slope(place) < 0.0).min_by(|&a, &b| slope(a).total_cmp(&slope(b)))
+    let slopes = losses.windows(2).map(|pair| pair[1] - pair[0]).enumerate();
+    let falls = slopes.filter(|(_, slope)| *slope < 0.0);
+    falls.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(place, _)| place)
+}
+
+/// A third and a half of one along the longest fall of a curve, which is its longest subsequence of ever smaller
+/// losses, as fastai has it. `None` if nothing falls.
+fn valley(losses: &[f64]) -> Option<usize> {
+    let mut longest = vec![1usize; losses.len()];
+    let (mut start, mut end) = (0usize, 0usize);
+    for place in 1..losses.len() {
+        for before in 0..place {
+            if losses[place] < losses[before] && longest[place] < longest[before] + 1 {
+                longest[place] = longest[before] + 1;
+            }
+            if longest[end] < longest[place] {
+                end = place;
+                start = end.saturating_sub(longest[end]);
+            }
+        }
+    }
+    let third = (end - start) as f64 / 3.0;
+    (end > 0).then_some(start + third as usize + (third / 2.0) as usize)
 }
 
 impl RateCurve {
@@ -134,7 +166,7 @@ impl RateCurve {
     pub fn to_svg(&self) -> String {
         const WIDTH: f64 = 640.0;
         const HEIGHT: f64 = 400.0;
-        const MARGIN: f64 = 60.0;
+        const MARGIN: f64 = 72.0;
         let ends = |values: &mut dyn Iterator<Item = f64>| {
             values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
                 (low.min(value), high.max(value))
@@ -208,11 +240,19 @@ impl RateCurve {
 
 #[cfg(test)]
 mod tests {
-    use super::{RateCurve, steepest};
+    use super::{RateCurve, steepest, valley};
 
     #[test]
     fn the_steepest_fall_is_found() {
         assert_eq!(steepest(&[5.0, 4.9, 4.0, 2.0, 1.9, 3.0]), Some(2));
+        // fastai 2.8.12: valley(range(30), losses, 0), of a curve with a plain, a fall and a rise.
+        let curve = |x: i32| match x {
+            0..8 => 2.3 + 0.01 * f64::from(x % 3),
+            8..20 => 2.3 - 0.15 * f64::from(x - 7) + 0.01 * f64::from(x % 2),
+            _ => 0.6 + 0.4 * f64::from(x - 19),
+        };
+        assert_eq!(valley(&(0..30).map(curve).collect::<Vec<_>>()), Some(11));
+        assert_eq!((valley(&[1.0, 2.0, 3.0]), valley(&[]), valley(&[1.0])), (None, None, None));
         assert_eq!(steepest(&[1.0, 2.0, 3.0]), None);
         assert_eq!(steepest(&[1.0]), None);
     }
@@ -223,6 +263,7 @@ mod tests {
             rates: vec![1e-3, 1e-2, 1e-1],
             losses: vec![2.0, 1.0, 3.0],
             suggestion: Some(1e-2),
+            steepest: None,
         };
         let svg = curve.to_svg();
         for part in ["<svg", "learning rate", "smoothed loss", "1e-3", "1.0e-2", "</svg>"] {

@@ -2,14 +2,16 @@
 
 use std::path::Path;
 
-use gradloom_nn::{Context, LoadOptions, Module, ModuleExt, Optimizer, PlateauState, Role};
+use gradloom_nn::{Context, LoadOptions, Module, ModuleExt, Optimizer, Role};
 use gradloom_tensor::Key;
 use serde_json::{Value, json};
 
-use crate::checkpoint::{Best, Parts, Snapshot, read};
+use crate::checkpoint::{Best, Parts, Snapshot, VERSION, read};
 use crate::exact::{self, Entries};
+use crate::plateau::WatchedPlateau;
+use crate::settings::Course;
 use crate::trainer::Position;
-use crate::{CallbackState, History, Result, Setting, Trainer, error};
+use crate::{CallbackState, History, Result, Setting, Trainer};
 
 const MODEL: &str = "model";
 const OPTIMIZER: &str = "optimizer";
@@ -17,8 +19,8 @@ const EMA: &str = "ema";
 const SWA: &str = "swa";
 
 impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
-    /// All that a run between two steps is. `order` is that of its batches.
-    pub(crate) fn snapshot(&self, order: &str) -> Snapshot {
+    /// All that a run between two steps is.
+    pub(crate) fn snapshot(&self, course: &Course) -> Snapshot {
         let mut parts = vec![
             (MODEL.to_owned(), self.model.state_dict()),
             (OPTIMIZER.to_owned(), self.optimizer.state_dict()),
@@ -46,9 +48,9 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
         let best: Vec<Value> =
             best.map(|(value, epoch, file)| json!([exact::number(*value), epoch, file])).collect();
         let values = json!({
-            "version": crate::checkpoint::VERSION,
+            "version": VERSION,
             "gradloom": env!("CARGO_PKG_VERSION"),
-            "settings": self.settings(order),
+            "settings": self.settings(course),
             "learning_rate": exact::number(self.optimizer.learning_rate()),
             "position": {
                 "epoch": self.position.epoch,
@@ -58,7 +60,7 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
             "context": {"key": self.ctx.run_key().words(), "drawn": self.ctx.keys_drawn()},
             "metrics": self.metrics.state(),
             "history": self.history.state(),
-            "plateau": self.plateau.as_ref().map(|(plateau, _)| plateau_state(plateau.state())),
+            "plateau": self.plateau.as_ref().map(WatchedPlateau::state),
             "scaler": self.step.scaler.as_ref().map(|scaler| scaler.state()),
             "ema": self.step.ema.as_ref().map(|ema| json!({"updates": ema.updates})),
             "swa": self.swa.as_ref().map(|swa| json!({"count": swa.count})),
@@ -69,32 +71,18 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
         Snapshot { parts, values }
     }
 
-    /// What another run must have in common with this one to go on with it.
-    fn settings(&self, order: &str) -> Value {
-        json!({
-            "optimizer": self.optimizer.kind(),
-            "batches": order,
-            "batches per epoch": self.batches_max,
-            "accumulated batches": self.step.accumulates(),
-            "precision": self.step.precision_name(),
-            "loss scaler": self.step.scaler.is_some(),
-            "ema": self.step.ema.is_some(),
-            "swa": self.swa.is_some(),
-            "plateau": self.plateau.is_some(),
-        })
-    }
-
     /// Goes on from a file. On an error the model and the optimizer are as before.
-    pub(crate) fn restore(&mut self, path: &Path, order: &str, setting: &Setting) -> Result<()> {
+    pub(crate) fn restore(&mut self, path: &Path, own: &Value, setting: &Setting) -> Result<()> {
         let mut file = read(path, &setting.device)?;
         let values = std::mem::take(&mut file.values);
-        self.apply(&mut file, &values, order)
+        self.apply(&mut file, &values, own)
             .map_err(|error| error.context(format!("{}", path.display())))
     }
 
-    fn apply(&mut self, file: &mut Parts, values: &Value, order: &str) -> Result<()> {
+    fn apply(&mut self, file: &mut Parts, values: &Value, own: &Value) -> Result<()> {
         let values = Entries::new("the checkpoint", values)?;
-        check_settings(values.get("settings")?, &self.settings(order))?;
+        let saved = values.get("settings")?;
+        self.check_settings(saved, own)?;
         let mut model = self.model.clone();
         let weights = file.take(MODEL).unwrap_or_default();
         model
@@ -120,15 +108,24 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
         ctx.set_keys_drawn(position.narrow("drawn")?);
         let history = History::from_state(values.get("history")?)?;
         let best = best(&values)?;
-        let rate = values.number("learning_rate")?;
+        // A first rate that was changed on purpose is the rate from now on.
+        let changed = saved.get("learning_rate") != own.get("learning_rate");
+        let rate = match self
+            .first_rate
+            .filter(|_| changed && own.get("schedule").is_none_or(Value::is_null))
+        {
+            Some(rate) => rate,
+            None => values.number("learning_rate")?,
+        };
         self.metrics.load_state(values.object("metrics")?)?;
         self.load_averages(file, &values, &model)?;
         let callbacks = values.object("callbacks")?;
         for callback in &mut self.callbacks {
             let name = callback.name();
+            // One that the other run did not have begins anew.
+            let Ok(values) = callbacks.get(&name) else { continue };
             let tensors = file.take(&part_of(&name)).unwrap_or_default();
-            let state = CallbackState { values: callbacks.get(&name)?.clone(), tensors };
-            callback.load_state(state)?;
+            callback.load_state(CallbackState { values: values.clone(), tensors })?;
         }
         let remembered = file.take(OPTIMIZER).unwrap_or_default();
         self.optimizer
@@ -153,14 +150,8 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
         if let Some(scaler) = &mut self.step.scaler {
             scaler.load_state(values.object("scaler")?)?;
         }
-        if let Some((plateau, _)) = &mut self.plateau {
-            let state = values.object("plateau")?;
-            plateau.set_state(PlateauState {
-                rate: state.number("rate")?,
-                best: state.optional("best")?,
-                waited: state.count("waited")?,
-                cooling: state.count("cooling")?,
-            });
+        if let Some(plateau) = &mut self.plateau {
+            plateau.load_state(values.object("plateau")?)?;
         }
         Ok(())
     }
@@ -168,15 +159,6 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
 
 fn part_of(callback: &str) -> String {
     format!("callback {callback}")
-}
-
-fn plateau_state(state: PlateauState) -> Value {
-    json!({
-        "rate": exact::number(state.rate),
-        "best": exact::optional(state.best),
-        "waited": state.waited,
-        "cooling": state.cooling,
-    })
 }
 
 fn best(values: &Entries) -> Result<Best> {
@@ -191,24 +173,4 @@ fn best(values: &Entries) -> Result<Best> {
         best.entries.push((value, epoch, file.to_owned()));
     }
     Ok(best)
-}
-
-/// An error that says in what a checkpoint differs from the run that shall go on with it.
-fn check_settings(saved: &Value, own: &Value) -> Result<()> {
-    let own = Entries::new("settings", own)?;
-    let saved = Entries::new("settings", saved)?;
-    let mut differ = Vec::new();
-    for key in own.keys() {
-        let (saved, own) = (saved.get(key)?, own.get(key)?);
-        if saved != own {
-            differ.push(format!("{key}: {saved} in the checkpoint, {own} in this run"));
-        }
-    }
-    if differ.is_empty() {
-        return Ok(());
-    }
-    Err(error::mismatch(format!(
-        "checkpoint: it is of another run, whose end would not be the same: {}",
-        differ.join("; ")
-    )))
 }

@@ -25,6 +25,7 @@ use crate::{Result, error};
 /// training", 2017.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LossScaler {
+    initial: f64,
     scale: f64,
     growth: f64,
     backoff: f64,
@@ -43,6 +44,7 @@ impl Default for LossScaler {
     /// From 65536, times 2 after 2000 steps, times 0.5 at an overflow.
     fn default() -> Self {
         LossScaler {
+            initial: 65536.0,
             scale: 65536.0,
             growth: 2.0,
             backoff: 0.5,
@@ -62,7 +64,7 @@ impl LossScaler {
     #[track_caller]
     pub fn initial(mut self, scale: f64) -> Self {
         assert!(usable(scale), "loss scaler: a scale of {scale}");
-        self.scale = scale;
+        (self.initial, self.scale) = (scale, scale);
         self
     }
 
@@ -146,6 +148,15 @@ impl LossScaler {
              loss itself overflows in f16: use Precision::Bf16",
             self.skipped, self.scale
         )))
+    }
+
+    pub(crate) fn settings(&self) -> Value {
+        json!({
+            "initial": exact::number(self.initial),
+            "growth": exact::number(self.growth),
+            "backoff": exact::number(self.backoff),
+            "growth_interval": self.interval,
+        })
     }
 
     pub(crate) fn state(&self) -> Value {

@@ -6,16 +6,18 @@ use gradloom_nn::{Context, Module, Optimizer, Schedule};
 
 use crate::checkpoint::{Folder, Writer};
 use crate::clock::Clock;
+use crate::plateau::WatchedPlateau;
 use crate::progress::Reporter;
+use crate::settings::Course;
+use crate::task::run_in;
 use crate::trainer::Rates;
-use crate::{Batches, Ema, Result, Setting, Swa, Trainer, error, interrupt};
+use crate::{Batches, Ema, Result, Setting, Swa, Task, Trainer, error, interrupt};
 
 /// What a fit holds beside the trainer.
 pub(crate) struct Session {
     pub(crate) setting: Setting,
-    pub(crate) order: String,
+    pub(crate) course: Course,
     pub(crate) names: Vec<String>,
-    pub(crate) schedule: Option<Schedule>,
     pub(crate) reporter: Reporter,
     pub(crate) files: Option<(Folder, Writer)>,
     /// Batches of an epoch and steps of the run, as far as known.
@@ -48,15 +50,15 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
             (Some(steps), Some(most)) => Some(steps.min(most)),
             (steps, most) => steps.or(most),
         };
-        let schedule = self.schedule_of(total)?;
+        let course = Course::new(train, self.schedule_of(total)?);
         let mut names = self.metrics.names("");
         if validates {
             names.extend(self.valid_metrics.names("val_"));
         }
         names.push("learning_rate".into());
         check_names(&names)?;
-        for monitor in self.plateau.iter().map(|(_, monitor)| monitor) {
-            monitor.check("plateau", &names)?;
+        if let Some(plateau) = &self.plateau {
+            plateau.monitor.check("plateau", &names)?;
         }
         if let Some(monitor) = self.checkpoints.as_ref().and_then(|files| files.best.as_ref()) {
             monitor.check("checkpoints", &names)?;
@@ -75,8 +77,8 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
         self.step.restart();
         self.step.ema.iter_mut().for_each(Ema::restart);
         self.swa.iter_mut().for_each(Swa::restart);
-        let order = train.order();
-        let resumed = self.resume(&order, &setting)?;
+        self.plateau.iter_mut().for_each(WatchedPlateau::restart);
+        let resumed = self.resume(&course, &setting)?;
         if let Some((folder, _)) = &files {
             // Of a file that is elsewhere or gone, another epoch's takes the place.
             self.best.entries.retain(|(_, _, file)| folder.file(file).is_file());
@@ -86,9 +88,8 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
         }
         Ok(Session {
             setting,
-            order,
+            course,
             names,
-            schedule,
             reporter: Reporter::new(self.progress, total),
             files,
             batch_count,
@@ -96,6 +97,28 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
             epochs,
             resumed,
             start: Clock::start(),
+        })
+    }
+
+    /// An error if every epoch would end with a batch of one sample that a layer cannot learn from: after hours, if
+    /// nobody looked. Only such a batch is tried, as graph.
+    pub(crate) fn check_last_batch<T: Batches>(&self, train: &T) -> Result<()>
+    where
+        K: Task<M, T::Batch>,
+    {
+        let cut = |count: usize| self.batches_max.is_some_and(|most| most < count);
+        let last = train.batch_count().filter(|&count| count > 0 && !cut(count));
+        let Some(last) = last.filter(|_| train.last_batch_size() == Some(1)) else { return Ok(()) };
+        let Some(batch) = train.batches(0, last - 1).next() else { return Ok(()) };
+        let (batch, setting) = (batch?, self.setting()?);
+        let ctx = &mut Context::train(self.key);
+        let tried =
+            run_in(setting.compute(), ctx, |ctx| self.task.run(&self.model, &batch, ctx, &setting));
+        tried.map(drop).map_err(|error| {
+            let (number, order) = (last - 1, train.order());
+            error.context(format!(
+                "fit: the last batch of each epoch, number {number}, has one sample ({order})"
+            ))
         })
     }
 
@@ -134,16 +157,26 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
     }
 
     /// Goes on from a checkpoint if that was asked for and there is one.
-    fn resume(&mut self, order: &str, setting: &Setting) -> Result<bool> {
+    fn resume(&mut self, course: &Course, setting: &Setting) -> Result<bool> {
         let of_folder = self.checkpoints.as_ref().filter(|files| files.resumes);
         let of_folder = of_folder.map(|files| files.last_file());
         let path = match (&self.resume_from, of_folder) {
-            (Some(path), _) => path.clone(),
-            (None, Some(file)) if is_there(&file)? => file,
-            (None, _) => return Ok(false),
+            (Some(path), _) => Some(path.clone()),
+            (None, Some(file)) => is_there(&file)?.then_some(file),
+            (None, None) => None,
         };
-        self.restore(&path, order, setting)?;
-        Ok(true)
+        // A run that goes on in the process in which it was stopped began with the rate of then.
+        if path.is_none() || self.first_rate.is_none() {
+            self.first_rate = Some(self.optimizer.learning_rate());
+        }
+        if path.is_some() || !self.accepted.is_empty() {
+            let settings = self.settings(course);
+            self.check_accepted(&settings)?;
+            if let Some(path) = &path {
+                self.restore(path, &settings, setting)?;
+            }
+        }
+        Ok(path.is_some())
     }
 }
 

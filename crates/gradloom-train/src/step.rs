@@ -43,6 +43,9 @@ pub struct TrainStep {
     pub(crate) checks_loss: bool,
     pub(crate) checks_gradients: bool,
     pub(crate) accumulation: Accumulation,
+    /// Kept, so that a step asks for no memory: the weights before it, and their numbers.
+    pub(crate) before: Vec<Tensor>,
+    pub(crate) ids: Vec<u64>,
 }
 
 /// What a step did.
@@ -83,6 +86,8 @@ impl TrainStep {
             checks_loss: true,
             checks_gradients: false,
             accumulation: Accumulation::default(),
+            before: Vec::new(),
+            ids: Vec::new(),
         }
     }
 
@@ -123,7 +128,7 @@ impl TrainStep {
         self
     }
 
-    /// Computes in halves, on rounded copies of the weights. f16 gets a [`LossScaler`].
+    /// Multiplies in halves; weights stay f32. f16 gets a [`LossScaler`].
     #[must_use]
     pub fn precision(mut self, precision: Precision) -> Self {
         self.precision = precision;
@@ -138,7 +143,8 @@ impl TrainStep {
         self
     }
 
-    /// Averages the weights.
+    /// Averages the weights. A trainer's validation measures the averages, which are in its
+    /// [`measured_model`](crate::Trainer::measured_model) after a fit; every fit begins them anew.
     #[must_use]
     pub fn ema(mut self, ema: Ema) -> Self {
         self.ema = Some(ema);
@@ -187,21 +193,8 @@ impl TrainStep {
         self.every
     }
 
-    pub(crate) fn set_every(&mut self, batches: usize) {
-        self.every = batches;
-    }
-
     pub(crate) fn dtype(&self) -> Option<DType> {
         self.precision.dtype()
-    }
-
-    /// The model that computes, if it is not the model itself.
-    pub(crate) fn narrow<M: Module + Clone>(&self, model: &M) -> Option<M> {
-        self.precision.of_model(model)
-    }
-
-    pub(crate) fn precision_name(&self) -> &'static str {
-        self.precision.name()
     }
 
     /// Forgets gradients that wait for more batches.

@@ -1,28 +1,44 @@
 //! [`Task`]: what a model does with a batch. [`Supervised`] is the usual one; a closure is any other.
 
-use gradloom_nn::{Context, Layer};
+use gradloom_nn::{Compute, Context, Layer};
 use gradloom_tensor::{DType, Device, Tensor};
 
-use crate::{Result, SupervisedBatch};
+use crate::{Result, SupervisedBatch, error};
 
 /// Where a task runs, and in which dtype.
 #[derive(Clone, Debug)]
 pub struct Setting {
     /// The model's device.
     pub device: Device,
-    /// The dtype that inputs of floats shall have, if not their own: of mixed precision.
+    /// The dtype in which products read their operands, if not their own: of mixed precision.
     pub dtype: Option<DType>,
 }
 
 impl Setting {
-    /// Floats in the dtype of this setting; anything else as it is.
-    #[track_caller]
-    #[must_use]
-    pub fn input(&self, x: Tensor) -> Tensor {
-        match self.dtype {
-            Some(dtype) if x.dtype().is_float() => x.cast(dtype),
-            _ => x,
-        }
+    /// In full precision.
+    pub fn on(device: &Device) -> Self {
+        Setting { device: device.clone(), dtype: None }
+    }
+
+    pub(crate) fn compute(&self) -> Compute {
+        self.dtype.map_or(Compute::full(), Compute::narrow)
+    }
+}
+
+/// Runs `forward`, whose products are computed so. A layer that a batch does not suit is an error, not a panic.
+pub(crate) fn run_in(
+    compute: Compute,
+    ctx: &mut Context,
+    forward: impl FnOnce(&mut Context) -> Result<Outcome>,
+) -> Result<Outcome> {
+    // A context of the caller's may compute in halves by itself.
+    let wanted = if compute == Compute::full() { ctx.compute() } else { compute };
+    let (outcome, unsuited) = ctx.telling(|ctx| ctx.computing(wanted, forward));
+    match unsuited {
+        Some(message) => Err(error::invalid(format!(
+            "{message}; Loader::drop_last(true) leaves out a last batch that is not full"
+        ))),
+        None => outcome,
     }
 }
 
@@ -60,7 +76,7 @@ impl Outcome {
     /// With what metrics compare.
     #[must_use]
     pub fn with_outputs(self, outputs: &Tensor, targets: &Tensor) -> Self {
-        Outcome { pair: Some((outputs.detach(), targets.detach())), ..self }
+        Outcome { pair: Some((outputs.clone(), targets.clone())), ..self }
     }
 
     /// Says what the loss is a mean over, if not samples: tokens, for instance.
@@ -111,9 +127,7 @@ where
 {
     fn run(&self, model: &M, batch: &B, ctx: &mut Context, setting: &Setting) -> Result<Outcome> {
         let (inputs, targets) = batch.to_tensors(&setting.device)?;
-        // A loss of halves would lose what sums of many samples need.
-        let outputs = model.forward(&setting.input(inputs), ctx);
-        let outputs = if setting.dtype.is_some() { outputs.wide() } else { outputs };
+        let outputs = model.forward(&inputs, ctx);
         let loss = (self.loss)(&outputs, &targets);
         Ok(Outcome::new(loss, batch.sample_count()).with_outputs(&outputs, &targets))
     }

@@ -9,6 +9,7 @@ use gradloom_tensor::{Key, Tensor};
 use crate::average::Averages;
 use crate::callbacks::TimeLimit;
 use crate::checkpoint::Best;
+use crate::plateau::WatchedPlateau;
 use crate::{
     Callback, Checkpoints, Ema, History, LossScaler, Metric, Metrics, Monitor, Outcome, Precision,
     Progress, Result, Setting, Supervised, Swa, TrainStep, error,
@@ -18,6 +19,19 @@ use crate::{
 pub(crate) enum Rates {
     Fixed(Schedule),
     Over(Box<dyn Fn(u64) -> Schedule + Send>),
+}
+
+/// Settings of the step, which has the checks and the words of each.
+macro_rules! delegate_to_step {
+    ($($(#[$meta:meta])* fn $name:ident($value:ident: $type:ty);)*) => {$(
+        $(#[$meta])*
+        #[must_use]
+        #[track_caller]
+        pub fn $name(mut self, $value: $type) -> Self {
+            self.step = std::mem::take(&mut self.step).$name($value);
+            self
+        }
+    )*};
 }
 
 /// Where a run is.
@@ -80,13 +94,17 @@ pub struct Trainer<M, O, K> {
     pub(crate) steps: Option<u64>,
     pub(crate) batches_max: Option<usize>,
     pub(crate) rates: Option<Rates>,
-    pub(crate) plateau: Option<(Plateau, Monitor)>,
+    pub(crate) plateau: Option<WatchedPlateau>,
+    /// The optimizer's learning rate when the run began.
+    pub(crate) first_rate: Option<f64>,
     pub(crate) swa: Option<Swa>,
     pub(crate) metrics: Metrics,
     pub(crate) valid_metrics: Metrics,
     pub(crate) callbacks: Vec<Box<dyn Callback<M>>>,
     pub(crate) checkpoints: Option<Checkpoints>,
     pub(crate) resume_from: Option<PathBuf>,
+    /// Settings that may be others than in the checkpoint.
+    pub(crate) accepted: Vec<String>,
     pub(crate) progress: Progress,
     pub(crate) saves_on_interrupt: bool,
     pub(crate) position: Position,
@@ -166,12 +184,14 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
             batches_max: None,
             rates: None,
             plateau: None,
+            first_rate: None,
             swa: None,
             metrics: Metrics::new(),
             valid_metrics: Metrics::new(),
             callbacks: Vec::new(),
             checkpoints: None,
             resume_from: None,
+            accepted: Vec::new(),
             progress: Progress::Auto,
             saves_on_interrupt: false,
             position: Position::default(),
@@ -235,83 +255,27 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
     /// A learning rate that falls when a figure of the epochs is no better any more.
     #[must_use]
     pub fn plateau(mut self, plateau: Plateau, monitor: impl Into<Monitor>) -> Self {
-        let monitor = monitor.into();
-        let plateau = if monitor.mode == crate::Mode::Max { plateau.rising() } else { plateau };
-        self.plateau = Some((plateau, monitor));
+        self.plateau = Some(WatchedPlateau::new(plateau, monitor.into()));
         self
     }
 
-    /// Changes the weights once for so many batches, by the gradients of one large batch of them all.
-    ///
-    /// # Panics
-    /// If it is zero.
-    #[must_use]
-    #[track_caller]
-    pub fn accumulate(mut self, batches: usize) -> Self {
-        assert!(batches > 0, "trainer: gradients of 0 batches");
-        self.step.set_every(batches);
-        self
-    }
-
-    /// Changes the step itself.
-    #[must_use]
-    fn with_step(mut self, change: impl FnOnce(TrainStep) -> TrainStep) -> Self {
-        self.step = change(std::mem::take(&mut self.step));
-        self
-    }
-
-    /// Scales gradients down so that the norm of all together is at most this.
-    ///
-    /// # Panics
-    /// If it is negative, which would turn gradients round, or NaN.
-    #[must_use]
-    #[track_caller]
-    pub fn clip_norm(mut self, norm_max: f64) -> Self {
-        self.step = std::mem::take(&mut self.step).clip_norm(norm_max);
-        self
-    }
-
-    /// Holds each element of the gradients within `-bound..=bound`.
-    ///
-    /// # Panics
-    /// If it is negative or NaN.
-    #[must_use]
-    #[track_caller]
-    pub fn clip_value(mut self, bound: f64) -> Self {
-        self.step = std::mem::take(&mut self.step).clip_value(bound);
-        self
-    }
-
-    /// Computes in halves, on rounded copies of the f32 weights.
-    #[must_use]
-    pub fn precision(self, precision: Precision) -> Self {
-        self.with_step(|step| step.precision(precision))
-    }
-
-    /// Scales the loss as this says.
-    #[must_use]
-    pub fn scaler(self, scaler: LossScaler) -> Self {
-        self.with_step(|step| step.scaler(scaler))
-    }
-
-    /// Averages the weights; validation measures the averages. After a fit they are in
-    /// [`measured_model`](Trainer::measured_model). Every fit begins them anew.
-    #[must_use]
-    pub fn ema(self, ema: Ema) -> Self {
-        self.with_step(|step| step.ema(ema))
-    }
-
-    /// Whether a loss that is not finite ends the run before it reaches the weights; it does unless said
-    /// otherwise.
-    #[must_use]
-    pub fn check_loss(self, checks: bool) -> Self {
-        self.with_step(|step| step.check_loss(checks))
-    }
-
-    /// Looks at every gradient, so that the first one that is not finite is found in its own step.
-    #[must_use]
-    pub fn check_gradients(self, checks: bool) -> Self {
-        self.with_step(|step| step.check_gradients(checks))
+    delegate_to_step! {
+        /// One step for several batches; as [`TrainStep::accumulate`].
+        fn accumulate(batches: usize);
+        /// Clips the norm of all gradients; as [`TrainStep::clip_norm`].
+        fn clip_norm(norm_max: f64);
+        /// Clips each element of the gradients; as [`TrainStep::clip_value`].
+        fn clip_value(bound: f64);
+        /// Mixed precision; as [`TrainStep::precision`].
+        fn precision(precision: Precision);
+        /// How the loss is scaled; as [`TrainStep::scaler`].
+        fn scaler(scaler: LossScaler);
+        /// Averages the weights; as [`TrainStep::ema`].
+        fn ema(ema: Ema);
+        /// Whether a loss that is not finite ends the run; as [`TrainStep::check_loss`].
+        fn check_loss(checks: bool);
+        /// Whether gradients are looked at, too; as [`TrainStep::check_gradients`].
+        fn check_gradients(checks: bool);
     }
 
     /// Averages the weights of the last epochs; the model ends with the average.
@@ -345,6 +309,16 @@ impl<M: Module + Clone, O: Optimizer, K> Trainer<M, O, K> {
     #[must_use]
     pub fn resume_from(mut self, path: impl Into<PathBuf>) -> Self {
         self.resume_from = Some(path.into());
+        self
+    }
+
+    /// Goes on from a checkpoint though these settings are others in it, and takes what this trainer says:
+    /// `.accept_changes(["schedule", "optimizer.weight_decay"])`. The error that refuses a checkpoint names them;
+    /// `"optimizer"` are all of the optimizer. Without it, a run that goes on ends as the one that was stopped
+    /// would have, or not at all.
+    #[must_use]
+    pub fn accept_changes<S: Into<String>>(mut self, names: impl IntoIterator<Item = S>) -> Self {
+        self.accepted.extend(names.into_iter().map(Into::into));
         self
     }
 

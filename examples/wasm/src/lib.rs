@@ -1,15 +1,20 @@
 //! Trains a small convolutional network on embedded digits with the async forms, as a browser's main thread
-//! would, on the CPU device, whose futures are ready at their first poll.
+//! would, on the CPU device, whose futures are ready at their first poll; then a network with the training kit.
 
 use std::pin::pin;
 use std::task::{Context as PollContext, Poll, Waker};
 
-use gradloom::data::transform::Scale;
-use gradloom::data::{Loader, mnist};
-use gradloom::nn::layers::{Conv2d, Flatten, Linear, MaxPool2d};
+use gradloom::data::transform::{RandomCrop, Scale};
+use gradloom::data::{Dataset, Loader, mnist};
+use gradloom::nn::layers::{BatchNorm, Conv2d, Flatten, Linear, MaxPool2d};
 use gradloom::ops::convolution::Conv2dOptions;
 use gradloom::prelude::*;
+use gradloom::train::Ema;
+use gradloom::train::metrics::Accuracy;
 use gradloom::{commit_async, scan};
+
+/// Epochs that are trained with the kit.
+pub const EPOCHS: u32 = 2;
 
 /// The losses of so many steps.
 ///
@@ -50,13 +55,53 @@ pub fn now<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// For the host of the module: trains, and gives where the losses are, or 0 if that failed. They stay.
+/// The losses of epochs that the training kit trains, with validation, augmentation and averages.
+///
+/// # Errors
+/// None is expected.
+pub fn fit(epochs: u32) -> std::result::Result<Vec<f64>, Box<dyn std::error::Error>> {
+    let (train, valid) = mnist::embedded_split()?;
+    let (train, valid) = (train.subset((0..256).collect())?, valid.subset((0..64).collect())?);
+    let augment = (RandomCrop::new(28, 28, 1), Scale);
+    let train = Loader::images(train, augment).batch_size(32).shuffle(Key::new(1)).workers(2);
+    let valid = Loader::images(valid, Scale).batch_size(64);
+    let init = &mut Init::new(Key::new(0), &Device::cpu());
+    let model = Sequential::new()
+        .with(Flatten)
+        .with(Linear::new(784, 32, init))
+        .with(BatchNorm::new(32, init))
+        .with(Activation::Relu)
+        .with(Linear::new(32, 10, init));
+    // Of halves and of Adam's first steps, another last bit of `exp` here than there would become large.
+    let optimizer = Sgd::new(0.05).momentum(0.9);
+    let mut trainer = Trainer::new(model, optimizer, Tensor::cross_entropy)
+        .epochs(epochs)
+        .ema(Ema::new(0.9))
+        .metric(Accuracy::new())
+        .callback(EarlyStopping::new("val_loss").restore_best(true));
+    let fit = trainer.fit(&train, &valid)?;
+    Ok([fit.history.curve("loss"), fit.history.curve("val_loss")].concat())
+}
+
+/// For the host of the module: trains step by step, then [`EPOCHS`] with the training kit, and gives where the
+/// losses are, one for each step and two for each epoch, or 0 if that failed. They stay.
 #[unsafe(no_mangle)]
 pub extern "C" fn losses(steps: u32) -> *const f64 {
-    match now(train(steps as usize)) {
+    match all_losses(steps, EPOCHS) {
         Ok(losses) => losses.leak().as_ptr(),
         Err(_) => std::ptr::null(),
     }
+}
+
+/// The losses of [`train`] and of [`fit`].
+///
+/// # Errors
+/// None is expected.
+pub fn all_losses(
+    steps: u32,
+    epochs: u32,
+) -> std::result::Result<Vec<f64>, Box<dyn std::error::Error>> {
+    Ok([now(train(steps as usize))?, fit(epochs)?].concat())
 }
 
 /// For the host of the module: 1 if [`sound`] is.

@@ -37,6 +37,11 @@ impl<T> TokenDropout<T> {
 impl<T: Copy + Send + Sync> Transform<Vec<T>> for TokenDropout<T> {
     type Output = Vec<T>;
 
+    fn describe(&self) -> String {
+        let replaces = if self.replacement.is_some() { " by another" } else { "" };
+        format!("TokenDropout {:?}{replaces}", self.probability)
+    }
+
     /// ```
     /// use gradloom_data::Transform;
     /// use gradloom_data::text::TokenDropout;

@@ -2,6 +2,7 @@
 //! not rounded to bytes.
 
 use crate::random::RandomStream;
+use crate::transform::described;
 use crate::{Error, Image, Pixel, Result, Transform};
 use gradloom_tensor::Key;
 
@@ -170,6 +171,8 @@ impl ColorJitter {
 impl<T: Pixel> Transform<Image<T>> for ColorJitter {
     type Output = Image<T>;
 
+    described!();
+
     fn apply(&self, mut image: Image<T>, key: Key) -> Result<Image<T>> {
         let mut stream = RandomStream::new(key);
         let mut order = [0, 1, 2, 3];
@@ -223,6 +226,8 @@ impl Grayscale {
 
 impl<T: Pixel> Transform<Image<T>> for Grayscale {
     type Output = Image<T>;
+
+    described!();
 
     fn apply(&self, image: Image<T>, key: Key) -> Result<Image<T>> {
         if self.channels.is_none() && !RandomStream::new(key).chance(self.probability) {

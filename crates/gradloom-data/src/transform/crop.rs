@@ -1,6 +1,7 @@
 //! [`RandomCrop`]: a window of a zero-padded image at a random place.
 
 use crate::random::RandomStream;
+use crate::transform::described;
 use crate::{Error, Image, Pixel, Result, Transform};
 use gradloom_tensor::Key;
 
@@ -28,6 +29,8 @@ impl RandomCrop {
 
 impl<T: Pixel> Transform<Image<T>> for RandomCrop {
     type Output = Image<T>;
+
+    described!();
 
     fn apply(&self, image: Image<T>, key: Key) -> Result<Image<T>> {
         let [channels, height, width] = image.size();

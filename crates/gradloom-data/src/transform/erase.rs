@@ -1,6 +1,7 @@
 //! [`RandomErasing`] and [`Cutout`]: a hole in the picture, so that no single part of it is relied on.
 
 use crate::random::RandomStream;
+use crate::transform::described;
 use crate::{Image, Pixel, Result, Transform};
 use gradloom_tensor::Key;
 
@@ -52,6 +53,8 @@ impl RandomErasing {
 impl<T: Pixel> Transform<Image<T>> for RandomErasing {
     type Output = Image<T>;
 
+    described!();
+
     fn apply(&self, mut image: Image<T>, key: Key) -> Result<Image<T>> {
         let mut stream = RandomStream::new(key);
         let [_, height, width] = image.size();
@@ -91,6 +94,8 @@ impl Cutout {
 
 impl<T: Pixel> Transform<Image<T>> for Cutout {
     type Output = Image<T>;
+
+    described!();
 
     fn apply(&self, mut image: Image<T>, key: Key) -> Result<Image<T>> {
         let mut stream = RandomStream::new(key);

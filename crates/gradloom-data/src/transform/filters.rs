@@ -3,6 +3,7 @@
 
 use super::colour::blend;
 use crate::random::RandomStream;
+use crate::transform::described;
 use crate::{Error, Image, Pixel, Result, Transform};
 use gradloom_tensor::Key;
 
@@ -83,6 +84,8 @@ impl GaussianBlur {
 
 impl<T: Pixel> Transform<Image<T>> for GaussianBlur {
     type Output = Image<T>;
+
+    described!();
 
     fn apply(&self, image: Image<T>, key: Key) -> Result<Image<T>> {
         let sigma = RandomStream::new(key).uniform(self.sigma.0, self.sigma.1);

@@ -1,6 +1,7 @@
 //! [`RandomFlip`] and [`RandomVerticalFlip`]: left and right, or top and bottom, exchanged now and then.
 
 use crate::random::RandomStream;
+use crate::transform::described;
 use crate::{Image, Pixel, Result, Transform};
 use gradloom_tensor::Key;
 
@@ -33,6 +34,8 @@ impl RandomFlip {
 
 impl<T: Pixel> Transform<Image<T>> for RandomFlip {
     type Output = Image<T>;
+
+    described!();
 
     fn apply(&self, mut image: Image<T>, key: Key) -> Result<Image<T>> {
         if RandomStream::new(key).chance(self.probability) {
@@ -73,6 +76,8 @@ impl RandomVerticalFlip {
 
 impl<T: Pixel> Transform<Image<T>> for RandomVerticalFlip {
     type Output = Image<T>;
+
+    described!();
 
     fn apply(&self, mut image: Image<T>, key: Key) -> Result<Image<T>> {
         if RandomStream::new(key).chance(self.probability) {

@@ -209,6 +209,11 @@ impl<C> Mix<C> {
 impl<S, C: Collate<S, Batch = Batch>> Collate<S> for Mix<C> {
     type Batch = SoftBatch;
 
+    fn describe(&self) -> String {
+        let Mix { collate, mixing, classes } = self;
+        format!("{mixing:?} of {classes} classes, {}", collate.describe())
+    }
+
     /// Without a key nothing is mixed.
     fn collate(&self, samples: Vec<S>) -> Result<SoftBatch> {
         let batch = self.collate.collate(samples)?;

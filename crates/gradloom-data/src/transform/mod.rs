@@ -63,7 +63,24 @@ pub trait Transform<I>: Send + Sync {
     /// # Errors
     /// If the sample does not suit, such as an image smaller than a crop.
     fn apply(&self, input: I, key: Key) -> Result<Self::Output>;
+
+    /// What it is, with its settings, as text: a run that goes on from a checkpoint compares it. One of your own
+    /// that does not say is known by the name of its type alone.
+    fn describe(&self) -> String {
+        std::any::type_name::<Self>().to_owned()
+    }
 }
+
+/// The description of a transform whose fields are its settings.
+macro_rules! described {
+    () => {
+        fn describe(&self) -> String {
+            format!("{self:?}")
+        }
+    };
+}
+
+pub(crate) use described;
 
 impl<I, O, F: Fn(I, Key) -> Result<O> + Send + Sync> Transform<I> for F {
     type Output = O;
@@ -79,6 +96,8 @@ pub struct Identity;
 
 impl<I> Transform<I> for Identity {
     type Output = I;
+
+    described!();
 
     fn apply(&self, input: I, _key: Key) -> Result<I> {
         Ok(input)
@@ -107,6 +126,12 @@ macro_rules! transform_of_tuple {
                 let _ = key;
                 Ok(value)
             }
+
+            #[expect(non_snake_case, reason = "the type's letter names its field")]
+            fn describe(&self) -> String {
+                let ($first, $($next),+) = self;
+                [$first.describe(), $($next.describe()),+].join(", ")
+            }
         }
     };
 }
@@ -128,6 +153,10 @@ impl<I, T: Transform<I>> Transform<Labelled<I>> for OnInput<T> {
 
     fn apply(&self, sample: Labelled<I>, key: Key) -> Result<Self::Output> {
         Ok(Labelled { input: self.0.apply(sample.input, key)?, label: sample.label })
+    }
+
+    fn describe(&self) -> String {
+        self.0.describe()
     }
 }
 

@@ -1,5 +1,6 @@
 //! [`Scale`] and [`Normalize`]: bytes to the floats that models read.
 
+use crate::transform::described;
 use crate::{Error, Image, Pixel, Result, Transform};
 use gradloom_tensor::Key;
 
@@ -11,6 +12,8 @@ pub struct Scale;
 
 impl Transform<Image<u8>> for Scale {
     type Output = Image<f32>;
+
+    described!();
 
     fn apply(&self, image: Image<u8>, _key: Key) -> Result<Image<f32>> {
         let size = image.size();
@@ -73,6 +76,8 @@ impl Normalize {
 impl Transform<Image<u8>> for Normalize {
     type Output = Image<f32>;
 
+    described!();
+
     fn apply(&self, image: Image<u8>, _key: Key) -> Result<Image<f32>> {
         self.run(&image, 1.0 / 255.0)
     }
@@ -80,6 +85,8 @@ impl Transform<Image<u8>> for Normalize {
 
 impl Transform<Image<f32>> for Normalize {
     type Output = Image<f32>;
+
+    described!();
 
     fn apply(&self, image: Image<f32>, _key: Key) -> Result<Image<f32>> {
         self.run(&image, 1.0)

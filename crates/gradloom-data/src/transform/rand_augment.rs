@@ -3,6 +3,7 @@
 use super::change::{Change, Strengths};
 use crate::interpolation::Interpolation;
 use crate::random::RandomStream;
+use crate::transform::described;
 use crate::{Image, Result, Transform};
 use gradloom_tensor::Key;
 
@@ -63,6 +64,8 @@ impl RandAugment {
 
 impl Transform<Image> for RandAugment {
     type Output = Image;
+
+    described!();
 
     fn apply(&self, mut image: Image, key: Key) -> Result<Image> {
         let mut stream = RandomStream::new(key);

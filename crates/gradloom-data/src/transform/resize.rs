@@ -7,6 +7,7 @@
 //! of Pillow 13; older versions always begin along rows, so where the order differs bytes may by one.
 
 use crate::interpolation::{Interpolation, Weights};
+use crate::transform::described;
 use crate::{Error, Image, Pixel, Result, Transform};
 use gradloom_tensor::Key;
 
@@ -179,6 +180,8 @@ impl Resize {
 
 impl<T: Pixel> Transform<Image<T>> for Resize {
     type Output = Image<T>;
+
+    described!();
 
     fn apply(&self, image: Image<T>, _key: Key) -> Result<Image<T>> {
         let [_, height, width] = image.size();

@@ -3,6 +3,7 @@
 use super::resize::resize;
 use crate::interpolation::Interpolation;
 use crate::random::RandomStream;
+use crate::transform::described;
 use crate::{Error, Image, Pixel, Result, Transform};
 use gradloom_tensor::Key;
 
@@ -56,6 +57,8 @@ impl CenterCrop {
 
 impl<T: Pixel> Transform<Image<T>> for CenterCrop {
     type Output = Image<T>;
+
+    described!();
 
     fn apply(&self, image: Image<T>, _key: Key) -> Result<Image<T>> {
         let [channels, height, width] = image.size();
@@ -181,6 +184,8 @@ impl RandomResizedCrop {
 
 impl<T: Pixel> Transform<Image<T>> for RandomResizedCrop {
     type Output = Image<T>;
+
+    described!();
 
     fn apply(&self, image: Image<T>, key: Key) -> Result<Image<T>> {
         let [_, height, width] = image.size();

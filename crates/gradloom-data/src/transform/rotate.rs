@@ -4,6 +4,7 @@
 use super::warp::{Affine, affine, perspective, rotate};
 use crate::interpolation::Interpolation;
 use crate::random::RandomStream;
+use crate::transform::described;
 use crate::{Image, Pixel, Result, Transform};
 use gradloom_tensor::Key;
 
@@ -38,6 +39,8 @@ impl RandomRotation {
 
 impl<T: Pixel> Transform<Image<T>> for RandomRotation {
     type Output = Image<T>;
+
+    described!();
 
     fn apply(&self, image: Image<T>, key: Key) -> Result<Image<T>> {
         let degrees = RandomStream::new(key).uniform(-self.degrees_max, self.degrees_max);
@@ -125,6 +128,8 @@ impl RandomAffine {
 impl<T: Pixel> Transform<Image<T>> for RandomAffine {
     type Output = Image<T>;
 
+    described!();
+
     fn apply(&self, image: Image<T>, key: Key) -> Result<Image<T>> {
         let mut stream = RandomStream::new(key);
         let mut within = |most: f32| f64::from(stream.uniform(-most, most));
@@ -163,6 +168,8 @@ impl RandomPerspective {
 
 impl<T: Pixel> Transform<Image<T>> for RandomPerspective {
     type Output = Image<T>;
+
+    described!();
 
     fn apply(&self, image: Image<T>, key: Key) -> Result<Image<T>> {
         let mut stream = RandomStream::new(key);

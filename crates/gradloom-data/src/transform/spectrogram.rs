@@ -1,6 +1,7 @@
 //! [`SpecAugment`]: bands of a spectrogram hidden, along frequencies and along time.
 
 use crate::random::RandomStream;
+use crate::transform::described;
 use crate::{Image, Pixel, Result, Transform};
 use gradloom_tensor::Key;
 
@@ -48,6 +49,8 @@ fn band(stream: &mut RandomStream, width: usize, len: usize) -> std::ops::Range<
 
 impl<T: Pixel> Transform<Image<T>> for SpecAugment {
     type Output = Image<T>;
+
+    described!();
 
     fn apply(&self, mut image: Image<T>, key: Key) -> Result<Image<T>> {
         let mut stream = RandomStream::new(key);

@@ -62,7 +62,10 @@ impl Layer for LowRank {
     #[track_caller]
     fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
         let x = self.dropout.forward(&x.cast(self.lora_a.dtype()), ctx);
-        x.matmul(&self.lora_a.t()).matmul(&self.lora_b.t()) * self.scale
+        let product = |x: &Tensor, weight: &Parameter| {
+            ctx.compute().multiply(weight, [x, weight], |[x, weight]| x.matmul(&weight.t()))
+        };
+        product(&product(&x, &self.lora_a), &self.lora_b) * self.scale
     }
 }
 

@@ -5,7 +5,7 @@
 use crate::init::Gain;
 use crate::layers::linear::project;
 use crate::layers::{Dropout, Layer, Linear};
-use crate::{Context, Init, Module, Parameter};
+use crate::{Compute, Context, Init, Module, Parameter};
 use gradloom_tensor::ops::attention::AttentionOptions;
 use gradloom_tensor::{DType, Tensor};
 
@@ -227,7 +227,7 @@ impl MultiHeadAttention {
         let Some(weight) = &self.in_proj_weight else {
             return self.cross_attention(x, x, x, mask, ctx);
         };
-        let projected = project(x, weight, self.in_proj_bias.as_deref());
+        let projected = project(x, weight, self.in_proj_bias.as_deref(), ctx.compute());
         let parts = projected.chunk(3, -1);
         self.attend([&parts[0], &parts[1], &parts[2]], mask, false, ctx).0
     }
@@ -246,7 +246,7 @@ impl MultiHeadAttention {
         ctx: &mut Context,
     ) -> Tensor {
         let _layer = ctx.enter("MultiheadAttention", self);
-        let parts = self.project(query, key, value);
+        let parts = self.project([query, key, value], ctx.compute());
         self.attend(parts.each_ref(), mask, false, ctx).0
     }
 
@@ -264,23 +264,26 @@ impl MultiHeadAttention {
         mask: &AttentionMask,
         ctx: &mut Context,
     ) -> (Tensor, Tensor) {
-        let parts = self.project(query, key, value);
+        let parts = self.project([query, key, value], ctx.compute());
         let (y, weights) = self.attend(parts.each_ref(), mask, true, ctx);
         (y.clone(), weights.unwrap_or(y))
     }
 
     #[track_caller]
-    fn project(&self, query: &Tensor, key: &Tensor, value: &Tensor) -> [Tensor; 3] {
+    fn project(&self, inputs: [&Tensor; 3], compute: Compute) -> [Tensor; 3] {
         let apart = [&self.q_proj_weight, &self.k_proj_weight, &self.v_proj_weight];
-        let weights = match &self.in_proj_weight {
-            Some(together) => together.chunk(3, 0),
-            None => apart.into_iter().flatten().map(|weight| weight.tensor().clone()).collect(),
+        // Each part with the weight that it is of, which says whether it is left out of mixed precision.
+        let weights: Vec<(&Parameter, Tensor)> = match &self.in_proj_weight {
+            Some(all) => all.chunk(3, 0).into_iter().map(|part| (all, part)).collect(),
+            None => apart.into_iter().flatten().map(|own| (own, own.tensor().clone())).collect(),
         };
         let biases = self.in_proj_bias.as_ref().map(|bias| bias.chunk(3, 0));
-        let part = |x: &Tensor, index: usize| {
-            project(x, &weights[index], biases.as_ref().map(|biases| &biases[index]))
-        };
-        [part(query, 0), part(key, 1), part(value, 2)]
+        std::array::from_fn(|index| {
+            let (of, weight) = &weights[index];
+            let product = |[x, weight]: [&Tensor; 2]| x.matmul(&weight.t());
+            let y = compute.multiply(of, [inputs[index], weight], product);
+            biases.as_ref().map_or(y.clone(), |biases| y + &biases[index])
+        })
     }
 
     /// The result, and the weights if they are wanted.
@@ -300,13 +303,16 @@ impl MultiHeadAttention {
         let [query, key, value] = [query, key, value].map(|x| self.split(x));
         let options =
             AttentionOptions { causal: mask.causal, mask: mask.mask.clone(), ..Default::default() };
+        let (compute, of) = (ctx.compute(), &self.out_proj.weight);
         let drops = ctx.is_training() && self.dropout.probability() > 0.0;
         let (heads, weights) = if drops || weighted || ctx.is_tapping() {
             let weights = Tensor::attention_with_weights(&query, &key, &value, &options).1;
             let weights = self.dropout.forward(&ctx.tap("attention", &weights), ctx);
-            (weights.matmul(&value), Some(weights))
+            let product = |[weights, value]: [&Tensor; 2]| weights.matmul(value);
+            (compute.multiply(of, [&weights, &value], product), Some(weights))
         } else {
-            (Tensor::attention(&query, &key, &value, &options), None)
+            let attention = |[q, k, v]: [&Tensor; 3]| Tensor::attention(q, k, v, &options);
+            (compute.multiply(of, [&query, &key, &value], attention), None)
         };
         let y = self.out_proj.forward(&heads.transpose(1, 2).flatten(2, 3), ctx);
         ctx.ran("MultiheadAttention", self, &y);

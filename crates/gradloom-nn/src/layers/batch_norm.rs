@@ -110,7 +110,7 @@ impl Layer for BatchNorm {
             Some(running) => running_of(running, x.rank()),
             None => {
                 let of_each = x.shape().with(1, 1).count();
-                check_variance(OP, of_each, x);
+                check_variance(OP, of_each, x, ctx);
                 let axes: Vec<isize> = (0..x.rank() as isize).filter(|&axis| axis != 1).collect();
                 let (mean, variance) = statistics(wide, &axes);
                 if let Some(running) = &self.running {
@@ -194,7 +194,7 @@ impl Layer for InstanceNorm {
             Some(running) => running_of(running, x.rank()),
             None => {
                 let of_each = x.shape()[2..].iter().product();
-                check_variance(OP, of_each, x);
+                check_variance(OP, of_each, x, ctx);
                 let axes: Vec<isize> = (2..x.rank() as isize).collect();
                 let (mean, variance) = statistics(wide, &axes);
                 if let Some(running) = &self.running {
@@ -229,13 +229,14 @@ fn check(op: &str, x: &Tensor, rank_min: usize, channels: usize, weight: Option<
 }
 
 #[track_caller]
-fn check_variance(op: &str, of_each: usize, x: &Tensor) {
-    assert!(
-        of_each > 1,
-        "{op}: needs more than one value of each channel for a variance, got shape {}; leave such a batch \
-         out, or make it larger",
-        x.shape()
-    );
+fn check_variance(op: &str, of_each: usize, x: &Tensor, ctx: &mut Context) {
+    if of_each < 2 {
+        ctx.unsuited(format!(
+            "{op}: needs more than one value of each channel for a variance, got shape {}; leave such a batch \
+             out, or make it larger",
+            x.shape()
+        ));
+    }
 }
 
 /// Mean and variance over axes, which stay with size one.

@@ -118,7 +118,10 @@ macro_rules! layer {
             fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
                 let _layer = ctx.enter($kind, self);
                 let (x, options) = self.padded(x);
-                let y = x.$method(&self.weight, &options);
+                let weight = &self.weight;
+                let y = ctx
+                    .compute()
+                    .multiply(weight, [&x, weight], |[x, weight]| x.$method(weight, &options));
                 let y = add_channel_bias(&y, self.bias.as_ref());
                 ctx.ran($kind, self, &y);
                 y

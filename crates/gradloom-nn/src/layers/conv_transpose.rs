@@ -64,7 +64,10 @@ macro_rules! layer {
             #[track_caller]
             fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
                 let _layer = ctx.enter($kind, self);
-                let y = x.$method(&self.weight, &self.options);
+                let weight = &self.weight;
+                let y = ctx
+                    .compute()
+                    .multiply(weight, [x, weight], |[x, weight]| x.$method(weight, &self.options));
                 let y = add_channel_bias(&y, self.bias.as_ref());
                 ctx.ran($kind, self, &y);
                 y

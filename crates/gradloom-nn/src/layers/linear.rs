@@ -1,7 +1,7 @@
 //! [`Linear`]: a matrix product and a bias.
 
 use crate::layers::{Adapter, Layer};
-use crate::{Context, Init, Module, Parameter};
+use crate::{Compute, Context, Init, Module, Parameter};
 use gradloom_tensor::Tensor;
 
 /// `y = x W^T + b`: `[.., I] -> [.., O]` with `W [O, I]` and `b [O]`.
@@ -66,7 +66,8 @@ impl Layer for Linear {
     #[track_caller]
     fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
         let _layer = ctx.enter("Linear", self);
-        let y = self.adapter.add_to(project(x, &self.weight, self.bias.as_deref()), x, ctx);
+        let y = project(x, &self.weight, self.bias.as_deref(), ctx.compute());
+        let y = self.adapter.add_to(y, x, ctx);
         ctx.ran("Linear", self, &y);
         y
     }
@@ -74,8 +75,13 @@ impl Layer for Linear {
 
 /// `x W^T + b`.
 #[track_caller]
-pub(super) fn project(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
-    let product = x.matmul(&weight.t());
+pub(super) fn project(
+    x: &Tensor,
+    weight: &Parameter,
+    bias: Option<&Tensor>,
+    compute: Compute,
+) -> Tensor {
+    let product = compute.multiply(weight, [x, weight], |[x, weight]| x.matmul(&weight.t()));
     match bias {
         Some(bias) => product + bias,
         None => product,

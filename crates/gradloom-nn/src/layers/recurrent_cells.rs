@@ -4,7 +4,7 @@
 
 use crate::layers::recurrent_weights::RecurrentWeights;
 use crate::layers::rnn::RnnNonlinearity;
-use crate::{Init, Module, Parameter, Path};
+use crate::{Compute, Init, Module, Parameter, Path};
 use gradloom_tensor::{Tensor, Tensors};
 
 /// A step of an RNN: `h' = tanh(W_ih x + b_ih + W_hh h + b_hh)`. PyTorch: `torch.nn.RNNCell`.
@@ -55,8 +55,10 @@ impl RnnCell {
     /// If shapes do not fit.
     #[track_caller]
     pub fn step(&self, x: &Tensor, hidden: &Tensor) -> Tensor {
-        let inputs = self.weights.input_part_with_biases(x);
-        self.weights.rnn_step(&inputs, hidden, |gates| self.nonlinearity.apply(gates))
+        let (compute, activation) =
+            (Compute::full(), |gates: &Tensor| self.nonlinearity.apply(gates));
+        let inputs = self.weights.input_part_with_biases(x, compute);
+        self.weights.rnn_step(&inputs, hidden, activation, compute)
     }
 }
 
@@ -76,7 +78,8 @@ impl LstmCell {
     /// If shapes do not fit.
     #[track_caller]
     pub fn step(&self, x: &Tensor, state: &[Tensor; 2]) -> [Tensor; 2] {
-        self.weights.lstm_step(&self.weights.input_part_with_biases(x), state)
+        let inputs = self.weights.input_part_with_biases(x, Compute::full());
+        self.weights.lstm_step(&inputs, state, Compute::full())
     }
 }
 
@@ -96,7 +99,8 @@ impl GruCell {
     /// If shapes do not fit.
     #[track_caller]
     pub fn step(&self, x: &Tensor, hidden: &Tensor) -> Tensor {
-        self.weights.gru_step(&self.weights.input_part(x), hidden)
+        let inputs = self.weights.input_part(x, Compute::full());
+        self.weights.gru_step(&inputs, hidden, Compute::full())
     }
 }
 

@@ -4,7 +4,7 @@
 //! RNN).
 
 use crate::layers::linear::project;
-use crate::{Init, Parameter, Path};
+use crate::{Compute, Init, Parameter, Path};
 use gradloom_tensor::Tensor;
 
 /// The weights of one layer in one direction, or of a cell.
@@ -41,22 +41,23 @@ impl RecurrentWeights {
 
     /// `x W_ih^T + b_ih`: what inputs `[.., I]` add to the gates, `[.., G H]`.
     #[track_caller]
-    pub(super) fn input_part(&self, x: &Tensor) -> Tensor {
-        project(x, &self.weight_ih, self.bias.as_ref().map(|[input, _]| input.tensor()))
+    pub(super) fn input_part(&self, x: &Tensor, compute: Compute) -> Tensor {
+        let bias = self.bias.as_ref().map(|[input, _]| input.tensor());
+        project(x, &self.weight_ih, bias, compute)
     }
 
     /// As [`input_part`](Self::input_part), with the bias of the state's part too.
     #[track_caller]
-    pub(super) fn input_part_with_biases(&self, x: &Tensor) -> Tensor {
+    pub(super) fn input_part_with_biases(&self, x: &Tensor, compute: Compute) -> Tensor {
         let bias = self.bias.as_ref();
         let both = bias.map(|[input, hidden]| (input.wide() + hidden.wide()).cast(input.dtype()));
-        project(x, &self.weight_ih, both.as_ref())
+        project(x, &self.weight_ih, both.as_ref(), compute)
     }
 
     /// `h W_hh^T`: what the state adds to the gates, `[B, G H]`, without its bias.
     #[track_caller]
-    fn hidden_part(&self, hidden: &Tensor) -> Tensor {
-        hidden.matmul(&self.weight_hh.t())
+    fn hidden_part(&self, hidden: &Tensor, compute: Compute) -> Tensor {
+        project(hidden, &self.weight_hh, None, compute)
     }
 
     /// `h' = activation(inputs + h W_hh^T)`; the inputs have both biases.
@@ -66,23 +67,29 @@ impl RecurrentWeights {
         inputs: &Tensor,
         hidden: &Tensor,
         activation: impl Fn(&Tensor) -> Tensor,
+        compute: Compute,
     ) -> Tensor {
-        let gates = inputs.wide() + self.hidden_part(hidden).wide();
+        let gates = inputs.wide() + self.hidden_part(hidden, compute).wide();
         activation(&gates).cast(inputs.dtype())
     }
 
     /// A step of an LSTM from `[h, c]`; the inputs have both biases.
     #[track_caller]
-    pub(super) fn lstm_step(&self, inputs: &Tensor, [hidden, memory]: &[Tensor; 2]) -> [Tensor; 2] {
+    pub(super) fn lstm_step(
+        &self,
+        inputs: &Tensor,
+        [hidden, memory]: &[Tensor; 2],
+        compute: Compute,
+    ) -> [Tensor; 2] {
         let dtype = inputs.dtype();
-        let gates = inputs.wide() + self.hidden_part(hidden).wide();
+        let gates = inputs.wide() + self.hidden_part(hidden, compute).wide();
         let size = gates.size(-1) / 4;
         let gate = |index: usize| gates.narrow(-1, index * size, size);
         let kept = gate(1).sigmoid() * memory.wide();
         let memory = kept + gate(0).sigmoid() * gate(2).tanh();
         let hidden = (gate(3).sigmoid() * memory.tanh()).cast(dtype);
         let hidden = match &self.weight_hr {
-            Some(weight) => project(&hidden, weight, None),
+            Some(weight) => project(&hidden, weight, None, compute),
             None => hidden,
         };
         [hidden, memory.cast(dtype)]
@@ -90,9 +97,9 @@ impl RecurrentWeights {
 
     /// A step of a GRU; the inputs have only their own bias.
     #[track_caller]
-    pub(super) fn gru_step(&self, inputs: &Tensor, hidden: &Tensor) -> Tensor {
+    pub(super) fn gru_step(&self, inputs: &Tensor, hidden: &Tensor, compute: Compute) -> Tensor {
         let dtype = inputs.dtype();
-        let mut recurrent = self.hidden_part(hidden).wide();
+        let mut recurrent = self.hidden_part(hidden, compute).wide();
         if let Some([_, bias]) = &self.bias {
             recurrent = recurrent + bias.wide();
         }

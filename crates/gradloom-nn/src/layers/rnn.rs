@@ -5,7 +5,7 @@
 use crate::layers::Layer;
 use crate::layers::recurrent::{Input, RecurrentOptions, Stack, module_of_stack};
 use crate::layers::recurrent_weights::RecurrentWeights;
-use crate::{Context, Init};
+use crate::{Compute, Context, Init};
 use gradloom_tensor::Tensor;
 
 /// What an [`Rnn`] applies at each step.
@@ -93,8 +93,9 @@ impl Rnn {
         ctx: &mut Context,
     ) -> (Tensor, Tensor) {
         let _layer = ctx.enter("RNN", self);
-        let step = |cell: &RecurrentWeights, inputs: &Tensor, hidden: &Tensor| {
-            cell.rnn_step(inputs, hidden, |gates| self.nonlinearity.apply(gates))
+        let activation = |gates: &Tensor| self.nonlinearity.apply(gates);
+        let step = |cell: &RecurrentWeights, inputs: &Tensor, hidden: &Tensor, compute: Compute| {
+            cell.rnn_step(inputs, hidden, activation, compute)
         };
         let prepare = RecurrentWeights::input_part_with_biases;
         let (outputs, last) = self.stack.run_single(input, state, ctx, prepare, step);

@@ -42,7 +42,7 @@ impl RunningStatistics {
     /// Notes statistics that moved towards a batch's, `[C]` each, of `count` values of each channel.
     #[track_caller]
     pub(super) fn record(&self, mean: &Tensor, variance: &Tensor, count: usize, ctx: &mut Context) {
-        let unbiased = count as f64 / (count - 1) as f64;
+        let unbiased = count as f64 / (count as f64 - 1.0);
         let measured = ctx.batches_measured();
         let share = self.num_batches_tracked.as_ref().map(|tracked| {
             let count = match measured {

@@ -84,7 +84,7 @@ impl Adafactor {
 }
 
 impl Optimizer for Adafactor {
-    core_methods!();
+    core_methods!(beta2_decay, epsilon, least, clip);
 
     fn update(
         &self,
@@ -140,7 +140,7 @@ impl Lamb {
 betas_and_epsilon!(Lamb, "mean square");
 
 impl Optimizer for Lamb {
-    core_methods!();
+    core_methods!(betas, epsilon);
 
     fn update(
         &self,

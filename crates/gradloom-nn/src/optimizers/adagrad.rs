@@ -51,7 +51,7 @@ impl Adagrad {
 }
 
 impl Optimizer for Adagrad {
-    core_methods!();
+    core_methods!(rate_decay, initial, epsilon);
 
     fn update(
         &self,
@@ -112,7 +112,7 @@ impl Adadelta {
 }
 
 impl Optimizer for Adadelta {
-    core_methods!();
+    core_methods!(rho, epsilon);
 
     fn update(
         &self,

@@ -102,7 +102,7 @@ impl<const DECOUPLED: bool> Optimizer for AdamOf<DECOUPLED> {
         if DECOUPLED { "AdamW".to_owned() } else { "Adam".to_owned() }
     }
 
-    core_methods!();
+    core_methods!(betas, epsilon, amsgrad);
 
     fn update(
         &self,

@@ -56,7 +56,7 @@ impl Asgd {
 }
 
 impl Optimizer for Asgd {
-    core_methods!();
+    core_methods!(lambda, alpha, start);
 
     fn update(
         &self,

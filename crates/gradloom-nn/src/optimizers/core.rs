@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::Parameter;
+use crate::{Module, ModuleExt, Parameter};
 use gradloom_tensor::Tensor;
 
 /// What an optimizer remembers of one weight: tensors by name, and the number of steps.
@@ -67,6 +67,29 @@ impl Core {
         (self.learning_rate * factor, if decays { self.weight_decay } else { 0.0 })
     }
 
+    /// What decides steps beside an optimizer's own options, of a model's weights: what functions of names say is
+    /// asked of each.
+    pub(super) fn settings(&self, model: &dyn Module) -> Vec<(String, String)> {
+        let weights = || model.parameters().into_iter();
+        let kept = |(name, parameter): &(String, &Parameter)| {
+            self.decays.as_ref().is_some_and(|decays| !decays(name, parameter))
+        };
+        let kept: Vec<String> = weights().filter(kept).map(|(name, _)| name).collect();
+        let factors = |(name, _): (String, &Parameter)| {
+            let factor = self.factor.as_ref()?(&name);
+            (factor != 1.0).then(|| format!("{name} {factor:?}"))
+        };
+        let factors: Vec<String> = weights().filter_map(factors).collect();
+        let decays = self.weight_decay != 0.0;
+        let mut settings = vec![
+            ("weight_decay".to_owned(), format!("{:?}", self.weight_decay)),
+            ("maximize".to_owned(), self.maximize.to_string()),
+        ];
+        settings.extend((decays && !kept.is_empty()).then(|| ("no_decay".into(), kept.join(", "))));
+        settings.extend((!factors.is_empty()).then(|| ("rate_factors".into(), factors.join(", "))));
+        settings
+    }
+
     /// What an optimizer's [`Tensors`](gradloom_tensor::Tensors) are.
     pub fn for_each_tensor(&mut self, visit: &mut dyn FnMut(&mut Tensor)) {
         for slots in self.slots.values_mut() {
@@ -86,15 +109,20 @@ impl std::fmt::Debug for Core {
     }
 }
 
-/// The [`Core`] of an optimizer that has it as `core`: what [`Optimizer`](super::Optimizer) asks for.
+/// The [`Core`] of an optimizer that has it as `core`, and its own options by the names of their fields: what
+/// [`Optimizer`](super::Optimizer) asks for.
 macro_rules! core_methods {
-    () => {
+    ($($option:ident),+) => {
         fn core(&self) -> &$crate::optimizers::Core {
             &self.core
         }
 
         fn core_mut(&mut self) -> &mut $crate::optimizers::Core {
             &mut self.core
+        }
+
+        fn options(&self) -> Vec<(&'static str, String)> {
+            vec![$((stringify!($option), format!("{:?}", self.$option))),+]
         }
     };
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::Parameter;
 use crate::optimizers::{Core, Optimizer, Slots};
+use crate::{Module, ModuleExt, Parameter};
 use gradloom_tensor::{Tensor, Tensors};
 
 type Belongs = Arc<dyn Fn(&str, &Parameter) -> bool + Send + Sync>;
@@ -83,6 +83,11 @@ impl<O: Optimizer> Grouped<O> {
         self.groups.push(Group { belongs, optimizer, share });
         self
     }
+
+    /// The first group that a weight belongs to, with its number.
+    fn group_of(&self, name: &str, parameter: &Parameter) -> Option<(usize, &Group)> {
+        self.groups.iter().enumerate().find(|(_, group)| (group.belongs)(name, parameter))
+    }
 }
 
 impl<O: Optimizer> Optimizer for Grouped<O> {
@@ -92,6 +97,28 @@ impl<O: Optimizer> Optimizer for Grouped<O> {
 
     fn core_mut(&mut self) -> &mut Core {
         self.others.core_mut()
+    }
+
+    fn options(&self) -> Vec<(&'static str, String)> {
+        self.others.options()
+    }
+
+    /// Those of the first, and of each group by its number, with its weights and its share of the learning rate.
+    fn settings(&self, model: &dyn Module) -> Vec<(String, String)> {
+        let mut settings = self.others.settings(model);
+        for (index, group) in self.groups.iter().enumerate() {
+            let weights = model.parameters().into_iter().filter(|(name, weight)| {
+                self.group_of(name, weight).is_some_and(|(first, _)| first == index)
+            });
+            let weights: Vec<String> = weights.map(|(name, _)| name).collect();
+            let own = group.optimizer.settings(model).into_iter();
+            let own = own
+                .chain([("weights".into(), weights.join(", "))])
+                .chain([("share_of_the_rate".into(), format!("{:?}", group.share))]);
+            settings
+                .extend(own.map(|(name, value)| (format!("group_{}.{name}", index + 1), value)));
+        }
+        settings
     }
 
     fn update(
@@ -112,8 +139,8 @@ impl<O: Optimizer> Optimizer for Grouped<O> {
         gradient: &Tensor,
         slots: &mut Slots,
     ) -> Tensor {
-        match self.groups.iter().find(|group| (group.belongs)(name, parameter)) {
-            Some(group) => group.optimizer.update_named(name, parameter, gradient, slots),
+        match self.group_of(name, parameter) {
+            Some((_, group)) => group.optimizer.update_named(name, parameter, gradient, slots),
             None => self.others.update_named(name, parameter, gradient, slots),
         }
     }

@@ -46,7 +46,7 @@ impl Adamax {
 betas_and_epsilon!(Adamax, "largest gradient");
 
 impl Optimizer for Adamax {
-    core_methods!();
+    core_methods!(betas, epsilon);
 
     fn update(
         &self,
@@ -118,7 +118,7 @@ betas_and_epsilon!(NAdam, "mean square");
 decoupled!(NAdam);
 
 impl Optimizer for NAdam {
-    core_methods!();
+    core_methods!(betas, epsilon, momentum_decay, decoupled);
 
     fn update(
         &self,
@@ -178,7 +178,7 @@ betas_and_epsilon!(RAdam, "mean square");
 decoupled!(RAdam);
 
 impl Optimizer for RAdam {
-    core_methods!();
+    core_methods!(betas, epsilon, decoupled);
 
     fn update(
         &self,

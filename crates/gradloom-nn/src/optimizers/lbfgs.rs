@@ -1,11 +1,18 @@
 //! [`Lbfgs`]: quasi-Newton steps for small models and whole batches.
 
 use crate::optimizers::line_search::{Line, Point, search};
-use crate::{Module, ModuleExt, Parameter, Path, Result, gradients};
-use gradloom_tensor::{Tensor, eval};
+use crate::{Module, ModuleExt, Parameter, Path, Result, StateDict, error, gradients};
+use gradloom_tensor::{DType, Tensor, eval};
 
 /// Curvature below which a pair of steps and changes of the gradient is not kept.
 const CURVATURE_MIN: f64 = 1e-10;
+
+/// The entry of a state that says of which optimizer it is, as those of the others do.
+const KIND: &str = "optimizer:Lbfgs";
+/// The names of a pair's parts.
+const PAIR: [&str; 3] = ["step", "change", "inverse"];
+/// Entries beside the pairs: the kind, the direction and its length, the gradient, the scale.
+const BESIDE_PAIRS: usize = 5;
 
 /// Newton's method with curvature from the last steps: the loss of a whole batch is computed several times in
 /// a step, so it is a function. For small models, fits and pictures, not for samples of a data set.
@@ -29,7 +36,7 @@ const CURVATURE_MIN: f64 = 1e-10;
 /// # }
 /// ```
 ///
-/// What it remembers is not saved: it begins anew, and soon knows the curvature again.
+/// [`state_dict`](Lbfgs::state_dict) saves what it remembers: it goes on with the same bits.
 ///
 /// PyTorch: `torch.optim.LBFGS`. Liu, Nocedal, "On the limited memory BFGS method for large scale
 /// optimization", 1989.
@@ -129,6 +136,79 @@ impl Lbfgs {
         let end = self.descend(start, first, &mut evaluate)?;
         set_weights(model, &end);
         Ok(loss)
+    }
+
+    /// What it remembers, to save it with the weights: the last direction and how far it was gone, the gradient
+    /// before, and the pairs of steps and changes of the gradient; nothing before the first step.
+    pub fn state_dict(&self) -> StateDict {
+        let mut dict = StateDict::new();
+        let Some(memory) = &self.memory else { return dict };
+        let device = memory.direction.device();
+        dict.insert(KIND, Tensor::scalar(1, DType::I32, device));
+        dict.insert("direction", memory.direction.detach());
+        dict.insert("gradient", memory.gradient.detach());
+        dict.insert("scale", memory.scale.detach());
+        // Bit by bit, as not every device has f64.
+        let bits = memory.length.to_bits();
+        let words =
+            [(bits >> 32) as i32, bits as i32].map(|word| Tensor::scalar(word, DType::I32, device));
+        dict.insert("length", Tensor::stack(&words, 0));
+        for (index, parts) in memory.pairs.iter().enumerate() {
+            for (name, part) in PAIR.into_iter().zip(parts) {
+                dict.insert(format!("pairs.{index}.{name}"), part.detach());
+            }
+        }
+        dict
+    }
+
+    /// Takes over what another remembered of this model. On an error it is as before.
+    ///
+    /// # Errors
+    /// If the state is of another optimizer or another model, something is missing or too much, or it remembers
+    /// more steps than this [`history`](Lbfgs::history) allows.
+    pub fn load_state_dict(&mut self, dict: &StateDict, model: &impl Module) -> Result<()> {
+        if dict.is_empty() {
+            self.memory = None;
+            return Ok(());
+        }
+        let mismatch = |fact: String| error::mismatch(format!("load: {fact}"));
+        if dict.get(KIND).is_none() {
+            return Err(mismatch("the state is not of Lbfgs".into()));
+        }
+        let like = weights(model);
+        let part = |name: &str, shape: &[usize], dtype: DType| {
+            let found = dict.get(name).ok_or_else(|| mismatch(format!("{name} is missing")))?;
+            if found.shape() == shape && found.dtype() == dtype {
+                return Ok(found.detach());
+            }
+            let (has, own) = (format!("{} {}", found.dtype(), found.shape()), like.shape());
+            Err(mismatch(format!(
+                "{name} is {has}; the trainable weights are {} {own}",
+                like.dtype()
+            )))
+        };
+        let (all, dtype) = (&like.shape()[..], like.dtype());
+        let words = part("length", &[2], DType::I32)?.to_vec::<i32>()?;
+        let length = f64::from_bits(u64::from(words[0] as u32) << 32 | u64::from(words[1] as u32));
+        let [direction, gradient] = [part("direction", all, dtype)?, part("gradient", all, dtype)?];
+        let scale = part("scale", &[], dtype)?;
+        let count = dict.len().saturating_sub(BESIDE_PAIRS) / PAIR.len();
+        if count > self.history {
+            let history = self.history;
+            return Err(mismatch(format!(
+                "it remembers {count} steps, more than the {history} of history"
+            )));
+        }
+        let pairs = (0..count).map(|index| {
+            let [step, change, inverse] = PAIR.map(|name| format!("pairs.{index}.{name}"));
+            Ok([part(&step, all, dtype)?, part(&change, all, dtype)?, part(&inverse, &[], dtype)?])
+        });
+        let pairs = pairs.collect::<Result<Vec<_>>>()?;
+        if dict.len() != BESIDE_PAIRS + pairs.len() * PAIR.len() {
+            return Err(mismatch("the state of Lbfgs has entries that are none of its own".into()));
+        }
+        self.memory = Some(Memory { direction, length, gradient, pairs, scale });
+        Ok(())
     }
 
     /// Iterations from weights and their loss on; gives the weights at the end.

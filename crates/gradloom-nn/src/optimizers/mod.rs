@@ -65,14 +65,25 @@ use gradloom_tensor::{Tensor, Tensors};
 /// # }
 /// ```
 ///
-/// An optimizer of your own gives its [`Core`] and the formula of one weight, and shows `commit` what it
-/// remembers with [`Core`]'s `for_each_tensor`.
+/// An optimizer of your own gives its [`Core`], its options and the formula of one weight, and shows `commit` what
+/// it remembers with [`Core`]'s `for_each_tensor`.
 pub trait Optimizer: Tensors {
     /// What all optimizers have.
     fn core(&self) -> &Core;
 
     /// What all optimizers have, to change.
     fn core_mut(&mut self) -> &mut Core;
+
+    /// What the formula depends on beside the core, by name, as text: `betas`, `epsilon`. A run that goes on from
+    /// a checkpoint compares it, so leave nothing out.
+    fn options(&self) -> Vec<(&'static str, String)>;
+
+    /// All that decides the steps of a model's weights, but for the learning rate and what is remembered: the
+    /// [`options`](Self::options), weight decay, and which weights are treated otherwise.
+    fn settings(&self, model: &dyn Module) -> Vec<(String, String)> {
+        let own = self.options().into_iter().map(|(name, value)| (name.to_owned(), value));
+        own.chain(self.core().settings(model)).collect()
+    }
 
     /// The new value of one weight. `weight_decay` is zero for weights that shall not decay; `slots`
     /// holds what the optimizer remembers of this weight, the same names from the first step on. All are f32
@@ -108,13 +119,16 @@ pub trait Optimizer: Tensors {
     /// If a gradient's shape is not its weight's.
     #[track_caller]
     fn step(&mut self, gradients: &Gradients, model: &mut dyn Module) {
-        let by_name: std::collections::HashMap<&str, &Tensor> = gradients.iter().collect();
+        // In the model's order, as `gradients` gives them, so that each is found at once.
+        let mut in_order = gradients.iter().peekable();
         // Taken out so that the formula can borrow the rest of the optimizer.
         let mut slots = std::mem::take(&mut self.core_mut().slots);
         model.visit_mut(&mut Path::root(), &mut |name, parameter: &mut Parameter| {
-            let Some(gradient) = by_name.get(name).filter(|_| parameter.is_trainable()) else {
+            if !parameter.is_trainable() {
                 return;
-            };
+            }
+            let next = in_order.next_if(|(own, _)| *own == name).map(|(_, gradient)| gradient);
+            let Some(gradient) = next.or_else(|| gradients.get(name)) else { return };
             assert!(
                 gradient.shape() == parameter.shape(),
                 "step: {name} has shape {}, its gradient {}",
@@ -122,7 +136,10 @@ pub trait Optimizer: Tensors {
                 gradient.shape()
             );
             uncommitted::warn(name, parameter);
-            let slots = slots.entry(name.to_owned()).or_default();
+            let slots = match slots.get_mut(name) {
+                Some(own) => own,
+                None => slots.entry(name.to_owned()).or_default(),
+            };
             slots.step += 1;
             let next = self.update_named(name, parameter, gradient, slots);
             parameter.update(next.cast(parameter.dtype()));

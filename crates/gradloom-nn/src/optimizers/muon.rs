@@ -98,7 +98,7 @@ impl Muon {
 }
 
 impl Optimizer for Muon {
-    core_methods!();
+    core_methods!(momentum, nesterov, scale, iterations);
 
     fn update(
         &self,

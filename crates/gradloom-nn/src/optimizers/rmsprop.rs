@@ -60,7 +60,7 @@ impl RmsProp {
 }
 
 impl Optimizer for RmsProp {
-    core_methods!();
+    core_methods!(alpha, epsilon, momentum, centered);
 
     fn update(
         &self,

@@ -51,7 +51,7 @@ impl Sgd {
 }
 
 impl Optimizer for Sgd {
-    core_methods!();
+    core_methods!(momentum, dampening, nesterov);
 
     fn update(
         &self,

@@ -39,7 +39,7 @@ impl Rprop {
 }
 
 impl Optimizer for Rprop {
-    core_methods!();
+    core_methods!(factors, steps);
 
     fn update(
         &self,
@@ -97,7 +97,7 @@ impl Lion {
 }
 
 impl Optimizer for Lion {
-    core_methods!();
+    core_methods!(betas);
 
     fn update(
         &self,

@@ -1,7 +1,7 @@
 //! [`EarlyStopping`]: ends a run that does not become better any more.
 
 use gradloom_nn::{Module, ModuleExt, StateDict};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::exact::{self, Entries};
 use crate::{Callback, CallbackState, Mode, Monitor, Result, Run};
@@ -120,6 +120,17 @@ impl<M: Module + Clone> Callback<M> for EarlyStopping {
     fn on_fit_end(&mut self, run: &mut Run<M>) -> Result<()> {
         run.put_weights(&self.weights);
         Ok(())
+    }
+
+    fn settings(&self) -> Value {
+        let Monitor { name, mode, min_delta } = &self.monitor;
+        json!({
+            "monitor": name,
+            "mode": format!("{mode:?}"),
+            "min_delta": exact::number(*min_delta),
+            "patience": self.patience,
+            "restore_best": self.restores,
+        })
     }
 
     fn state(&self) -> CallbackState {

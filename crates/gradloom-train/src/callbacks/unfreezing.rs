@@ -1,6 +1,7 @@
 //! [`Unfreezing`]: weights that learn from a later epoch on.
 
 use gradloom_nn::{Module, ModuleExt};
+use serde_json::{Value, json};
 
 use crate::{Callback, Result, Run, error};
 
@@ -43,6 +44,14 @@ impl Unfreezing {
 impl<M: Module> Callback<M> for Unfreezing {
     fn name(&self) -> String {
         "unfreezing".into()
+    }
+
+    fn settings(&self) -> Value {
+        let steps = self.steps.iter().map(|(epoch, prefix)| format!("{prefix:?} at {epoch}"));
+        json!({
+            "frozen": self.frozen.join(", "),
+            "steps": steps.collect::<Vec<_>>().join(", "),
+        })
     }
 
     fn on_fit_begin(&mut self, run: &mut Run<M>) -> Result<()> {

@@ -13,7 +13,7 @@ use crate::{Result, error};
 /// The entry of the header that makes a safetensors file a checkpoint of a run.
 const KEY: &str = "gradloom_training";
 /// Of the format that is written; others are refused.
-pub(crate) const VERSION: u64 = 1;
+pub(crate) const VERSION: u64 = 2;
 
 /// All that a run needs to go on.
 #[derive(Clone, Debug)]

@@ -3,14 +3,18 @@
 use std::path::Path;
 use std::process::Command;
 
+use gradloom_data::tensor_dataset::{CollateRows, TensorRow};
 use gradloom_data::{Loader, TensorDataset};
 use gradloom_nn::layers::Linear;
 use gradloom_nn::{
-    AdamW, Init, Layer, LoadOptions, ModuleExt, Optimizer, Sequential, Sgd, StateDict,
+    AdamW, Init, Layer, LoadOptions, ModuleExt, Optimizer, Schedule, Sequential, Sgd, StateDict,
 };
 use gradloom_tensor::{Key, Result, Tensor};
 use gradloom_train::metrics::Mean;
-use gradloom_train::{Checkpoints, Ema, Precision, Progress, Supervised, Trainer, checkpoint};
+use gradloom_train::{
+    Callback, Checkpoints, EarlyStopping, Ema, LossScaler, Precision, Progress, Supervised,
+    Trainer, checkpoint,
+};
 
 use crate::runs::files;
 
@@ -61,24 +65,14 @@ fn a_checkpoint_of_another_run_is_refused_by_name() {
         (fit(trainer(Sequential::new().with(model(2)), sgd(), at), 2, 5), "0.weight"),
         (
             fit(trainer(model(2), AdamW::new(0.1), at), 2, 5),
-            "optimizer: \"Sgd\" in the checkpoint, \"AdamW\" in this run",
+            "optimizer.kind: Sgd in the checkpoint, AdamW in this run; \"optimizer.kind\" cannot become another",
         ),
         (fit(trainer(model(2), sgd(), at), 2, 2), "in batches of 5"),
         (
             fit(trainer(model(2), sgd(), at).ema(Ema::new(0.9)), 2, 5),
-            "ema: false in the checkpoint, true in this run",
-        ),
-        (fit(trainer(model(2), sgd(), at).accumulate(2), 2, 5), "accumulated batches"),
-        (
-            fit(trainer(model(2), sgd(), at).precision(Precision::Bf16), 2, 5),
-            "precision: \"full precision\"",
+            "ema: none in the checkpoint, {\"decay\":\"0.9\",\"warmup\":true} in this run; \"ema\" cannot",
         ),
         (fit(trainer(model(2), sgd(), at).metric(Mean::new("mae", mse)), 2, 5), "the metrics []"),
-        (
-            // Another option of the same optimizer remembers other things.
-            fit(trainer(model(2), Sgd::new(0.1), at), 2, 5),
-            "unexpected bias.momentum_buffer",
-        ),
     ];
     for (going_on, part) in cases {
         let message = going_on.unwrap_err().to_string();
@@ -109,8 +103,8 @@ fn damaged_files_and_other_versions_are_refused() {
         std::fs::write(&last, bytes).unwrap();
         go_on().unwrap_err().to_string()
     };
-    let message = replaced("\\\"version\\\":1", "\\\"version\\\":2");
-    assert!(message.contains("version 2 of the format"), "{message}");
+    let message = replaced("\\\"version\\\":2", "\\\"version\\\":3");
+    assert!(message.contains("version 3 of the format"), "{message}");
     let message = replaced("gradloom_training", "gradloom_drainage");
     assert!(message.contains("no checkpoint of a training run"), "{message}");
     let message = replaced("\\\"drawn\\\"", "\\\"drown\\\"");
@@ -192,6 +186,131 @@ fn a_folder_that_becomes_read_only_keeps_its_checkpoint() {
     rights(0o755).unwrap();
     let _ = std::fs::remove_file(at.join("probe"));
     fit(trainer(model(2), Sgd::new(0.1), at).epochs(4), 2, 5).unwrap();
+}
+
+/// What the other run has, one setting after another, and how it is told.
+#[test]
+fn other_hyper_parameters_are_refused_by_name_unless_they_are_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let sgd = || Sgd::new(0.1).momentum(0.9);
+    let decays = |name: &str, _: &gradloom_nn::Parameter| name != "bias";
+    let schedule = || Schedule::cosine(0.1, 9);
+    let stopping = |epochs| EarlyStopping::new("loss").patience(epochs);
+    let scaler = || LossScaler::default().growth_interval(7);
+    let first = || {
+        trainer(model(2), sgd().weight_decay(0.01), at)
+            .schedule(schedule())
+            .ema(Ema::new(0.9))
+            .scaler(scaler())
+            .callback(stopping(4))
+    };
+    fit(first(), 2, 5).unwrap();
+    let before = files(at);
+    let with = |optimizer: Sgd| {
+        let mut run = first();
+        run.optimizer = optimizer;
+        run
+    };
+    let cases: Vec<(Trainer<Linear, Sgd, Mse>, &str, &str)> = vec![
+        (with(sgd()), "optimizer.weight_decay", "0.01 in the checkpoint, 0.0 in this run"),
+        (with(sgd().weight_decay(0.01).nesterov(true)), "optimizer.nesterov", "false in the"),
+        (with(sgd().weight_decay(0.01).dampening(0.5)), "optimizer.dampening", "0.5 in this run"),
+        (with(sgd().weight_decay(0.01).maximize(true)), "optimizer.maximize", "true in this run"),
+        (
+            with(sgd().weight_decay(0.01).decay_only(decays)),
+            "optimizer.no_decay",
+            "bias in this run",
+        ),
+        (
+            with(sgd().weight_decay(0.01).rate_factor(|_| 0.5)),
+            "optimizer.rate_factors",
+            "weight 0.5, bias 0.5 in this run",
+        ),
+        (first().schedule(Schedule::cosine(0.1, 10)), "schedule", "steps: 10"),
+        (first().ema(Ema::new(0.99)), "ema.decay", "0.9 in the checkpoint, 0.99 in this run"),
+        (first().ema(Ema::new(0.9).without_warmup()), "ema.warmup", "true in the checkpoint"),
+        (first().scaler(scaler().growth(4.0)), "scaler.growth", "2.0 in the checkpoint, 4.0"),
+        (first().scaler(scaler().initial(8.0)), "scaler.initial", "65536.0 in the checkpoint, 8.0"),
+        (first().accumulate(2), "accumulate", "1 in the checkpoint, 2 in this run"),
+        (first().clip_norm(1.0), "clip_norm", "none in the checkpoint, 1.0 in this run"),
+        (first().clip_value(1.0), "clip_value", "none in the checkpoint, 1.0 in this run"),
+        (first().precision(Precision::Bf16).scaler(scaler()), "precision", "full precision in the"),
+        (first().key(Key::new(5)), "key", "in the checkpoint"),
+        (first().batches_per_epoch(1), "batches_per_epoch", "none in the checkpoint, 1 in"),
+    ];
+    let mut seen = 0;
+    for (changed, name, part) in cases {
+        let message = fit(changed.epochs(3), 2, 5).unwrap_err().to_string();
+        assert!(message.contains(&format!("{name}: ")) && message.contains(part), "{message}");
+        let todo = format!("to go on with what this run says, call accept_changes([\"{name}\"])");
+        assert!(message.ends_with(&todo), "{message}");
+        seen += 1;
+    }
+    assert_eq!(seen, 17);
+    assert!(before == files(at));
+    let accepted = with(sgd().weight_decay(0.5))
+        .callback(Quiet)
+        .ema(Ema::new(0.99))
+        .accept_changes(["optimizer", "ema.decay"]);
+    fit(accepted.epochs(3), 2, 5).unwrap();
+    let message = fit(first().accept_changes(["optimiser"]), 2, 5).unwrap_err().to_string();
+    let said = "accept_changes: there is no setting \"optimiser\"; there are ";
+    assert!(
+        message.contains(said) && message.contains("optimizer.momentum, optimizer"),
+        "{message}"
+    );
+}
+
+/// Changes nothing, so it may come and go.
+struct Quiet;
+
+impl<M> Callback<M> for Quiet {
+    fn name(&self) -> String {
+        "quiet".into()
+    }
+}
+
+#[test]
+fn other_callbacks_augmentation_and_learning_rates_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let plain = || trainer(model(2), Sgd::new(0.1), at);
+    let rows =
+        || TensorDataset::from_rows([10, 3], vec![0.5f32; 30], [10, 2], vec![1f32; 20]).unwrap();
+    let kept = || {
+        let keep = |row: TensorRow, _: Key| -> Result<TensorRow> { Ok(row) };
+        Loader::new(rows(), keep, CollateRows).batch_size(5)
+    };
+    let mut run = plain().callback(EarlyStopping::new("loss").patience(4));
+    run.fit_train(&kept()).unwrap();
+    let go_on = |mut run: Trainer<Linear, Sgd, Mse>| {
+        run.fit_train(&kept()).map(drop).map_err(|error| error.to_string())
+    };
+    let message = go_on(plain()).unwrap_err();
+    assert!(
+        message.contains("callbacks.early stopping: {") && message.contains("none in this run"),
+        "{message}"
+    );
+    let message = go_on(plain().callback(EarlyStopping::new("loss").patience(5))).unwrap_err();
+    assert!(
+        message.contains("callbacks.early stopping.patience: 4 in the checkpoint, 5"),
+        "{message}"
+    );
+    let same = || EarlyStopping::new("loss").patience(4);
+    let slower = trainer(model(2), Sgd::new(0.01), at).callback(same());
+    let message = go_on(slower).unwrap_err();
+    assert!(
+        message.contains("learning_rate: 0.1 in the checkpoint, 0.01 in this run"),
+        "{message}"
+    );
+    let mut other = plain().callback(same());
+    let message = other.fit_train(&Loader::rows(rows()).batch_size(5)).unwrap_err().to_string();
+    assert!(message.contains("preparation: ") && message.contains("Identity"), "{message}");
+    let slower = trainer(model(2), Sgd::new(0.01), at).callback(same());
+    let mut slower = slower.accept_changes(["learning_rate"]).epochs(3);
+    slower.fit_train(&kept()).unwrap();
+    assert_eq!(slower.optimizer.learning_rate(), 0.01);
 }
 
 /// The folder of the run of the child process whose files may not grow.

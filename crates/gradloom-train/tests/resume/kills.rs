@@ -11,18 +11,24 @@ use crate::runs::{Kind, files, run};
 
 /// The folder of the run that a child process shall do.
 const FOLDER: &str = "GRADLOOM_TEST_RUN_FOLDER";
+/// Which run that is; the first kind unless said otherwise.
+const KIND: &str = "GRADLOOM_TEST_RUN_KIND";
+const KINDS: [Kind; 3] = [Kind::Bf16, Kind::F16, Kind::Swa];
 
 /// Not a test by itself: the run of a child process.
 #[test]
 fn the_run_of_a_child() {
     let Some(folder) = std::env::var_os(FOLDER) else { return };
-    run(Kind::Bf16, Path::new(&folder), None, 8).unwrap();
+    let wanted = std::env::var(KIND).unwrap_or_default();
+    let kind = KINDS.into_iter().find(|kind| format!("{kind:?}") == wanted).unwrap_or(Kind::Bf16);
+    run(kind, Path::new(&folder), None, 8).unwrap();
 }
 
-fn start(folder: &Path) -> Child {
+fn start(kind: Kind, folder: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "kills::the_run_of_a_child", "--nocapture"])
         .env(FOLDER, folder)
+        .env(KIND, format!("{kind:?}"))
         .stdout(Stdio::null())
         .stderr(Stdio::inherit())
         .spawn()
@@ -30,10 +36,10 @@ fn start(folder: &Path) -> Child {
 }
 
 /// Kills runs at random moments until one folder has seen so many kills in all, each folder to its end.
-fn killed(kills: usize) {
+fn killed(kind: Kind, kills: usize) {
     let whole = tempfile::tempdir().unwrap();
     let begin = Instant::now();
-    assert!(start(whole.path()).wait().unwrap().success());
+    assert!(start(kind, whole.path()).wait().unwrap().success());
     let length_ms = begin.elapsed().as_millis() as usize;
     let expected = files(whole.path());
     // The process's number, so that other runs of this test find other moments.
@@ -42,7 +48,7 @@ fn killed(kills: usize) {
     while done < kills {
         let folder = tempfile::tempdir().unwrap();
         loop {
-            let mut child = start(folder.path());
+            let mut child = start(kind, folder.path());
             if done < kills {
                 // Shorter than the run, so that most are killed several times.
                 std::thread::sleep(Duration::from_millis(random.below(length_ms / 2) as u64));
@@ -65,18 +71,18 @@ fn killed(kills: usize) {
         }
     }
     println!(
-        "{done} kills, {half_written} of them while a file was written, {ends} runs to the end, all with the \
+        "{kind:?}: {done} kills, {half_written} of them while a file was written, {ends} runs to the end, all with the \
          same bytes"
     );
 }
 
 #[test]
 fn a_run_that_is_killed_at_random_moments_ends_with_the_same_bytes() {
-    killed(10);
+    KINDS.into_iter().for_each(|kind| killed(kind, 4));
 }
 
 #[test]
 #[ignore = "takes minutes: --ignored"]
 fn a_hundred_kills_end_with_the_same_bytes() {
-    killed(100);
+    KINDS.into_iter().zip([40, 30, 30]).for_each(|(kind, kills)| killed(kind, kills));
 }

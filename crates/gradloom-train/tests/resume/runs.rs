@@ -6,14 +6,16 @@ use std::path::Path;
 use gradloom_data::transform::{Normalize, RandomCrop, RandomFlip, Scale};
 use gradloom_data::{ImageDataset, Loader};
 use gradloom_nn::layers::{BatchNorm, Conv2d, Dropout, Flatten, Linear, MaxPool2d};
-use gradloom_nn::{Activation, AdamW, Init, ModuleExt, Plateau, Schedule, Sequential, Sgd};
+use gradloom_nn::{
+    Activation, AdamW, Init, ModuleExt, Optimizer, Plateau, Schedule, Sequential, Sgd,
+};
 use gradloom_tensor::ops::convolution::Conv2dOptions;
 use gradloom_tensor::{Key, Tensor};
 use gradloom_train::callbacks::Unfreezing;
 use gradloom_train::metrics::Accuracy;
 use gradloom_train::{
     Callback, Checkpoints, EarlyStopping, Ema, Fit, LossScaler, Precision, Progress, Result, Run,
-    Swa, Trainer,
+    Supervised, Swa, Trainer,
 };
 
 /// Pictures of 8 x 8 whose class is the brighter half.
@@ -54,9 +56,9 @@ pub(crate) enum Kind {
 }
 
 /// Stops at a step, as Ctrl-C would; waits at each, so that kills find it at work.
-struct At {
-    stop: Option<u64>,
-    wait_ms: u64,
+pub(crate) struct At {
+    pub(crate) stop: Option<u64>,
+    pub(crate) wait_ms: u64,
 }
 
 impl<M> Callback<M> for At {
@@ -85,18 +87,10 @@ pub(crate) fn run_interruptible(kind: Kind, folder: &Path, wait_ms: u64) -> Resu
 }
 
 fn run_with(kind: Kind, folder: &Path, at: At, interruptible: bool) -> Result<Fit> {
-    let normalize = || Normalize::new([0.5], [0.25]);
-    let augment = (RandomCrop::new(8, 8, 1), RandomFlip::new(0.1), Scale, normalize());
-    let train =
-        Loader::images(pictures(37, 0), augment).batch_size(5).shuffle(Key::new(3)).workers(2);
-    let valid = Loader::images(pictures(16, 1), (Scale, normalize())).batch_size(8);
-    let checkpoints =
-        Checkpoints::in_folder(folder).best("val_loss").keep(2).every_steps(2).resume(true);
-    let files = checkpoints.clone().every_epochs(2);
-    let final_file = folder.join("final.safetensors");
+    let files = Checkpoints::in_folder(folder).best("val_loss").keep(2).every_epochs(2);
     match kind {
         Kind::Bf16 => {
-            let mut trainer = Trainer::new(model(), AdamW::new(0.01), Tensor::cross_entropy)
+            let trainer = trainer(AdamW::new(0.01))
                 .epochs(4)
                 .key(Key::new(9))
                 .accumulate(2)
@@ -106,43 +100,53 @@ fn run_with(kind: Kind, folder: &Path, at: At, interruptible: bool) -> Result<Fi
                 .schedule_over(|steps| Schedule::cosine(0.01, steps).warmup(3))
                 .metric(Accuracy::new())
                 .callback(EarlyStopping::new("val_loss").patience(2).restore_best(true))
-                .callback(at)
-                .checkpoints(files)
-                .save_on_interrupt(interruptible)
-                .progress(Progress::Silent);
-            let fit = trainer.fit(&train, &valid)?;
-            trainer.model.save(final_file)?;
-            Ok(fit)
+                .save_on_interrupt(interruptible);
+            fit(trainer, files, at)
         }
         Kind::F16 => {
             let scaler = LossScaler::default().initial(2f64.powi(24)).growth_interval(4);
-            let mut trainer =
-                Trainer::new(model(), Sgd::new(0.05).momentum(0.9), Tensor::cross_entropy)
-                    .epochs(3)
-                    .precision(Precision::F16)
-                    .scaler(scaler)
-                    .plateau(Plateau::new(0.05).patience(0).factor(0.5), "val_accuracy")
-                    .metric(Accuracy::new())
-                    .callback(at)
-                    .checkpoints(files)
-                    .progress(Progress::Silent);
-            let fit = trainer.fit(&train, &valid)?;
-            trainer.model.save(final_file)?;
-            Ok(fit)
+            let trainer = trainer(Sgd::new(0.05).momentum(0.9))
+                .epochs(3)
+                .precision(Precision::F16)
+                .scaler(scaler)
+                .plateau(Plateau::new(0.05).patience(0).factor(0.5), "val_accuracy")
+                .metric(Accuracy::new());
+            fit(trainer, files, at)
         }
         Kind::Swa => {
-            let mut trainer = Trainer::new(model(), Sgd::new(0.05), Tensor::cross_entropy)
+            let trainer = trainer(Sgd::new(0.05))
                 .epochs(3)
                 .swa(Swa::from_epoch(1))
-                .callback(Unfreezing::of("0.").and("1.").at(1, "0."))
-                .callback(at)
-                .checkpoints(files)
-                .progress(Progress::Silent);
-            let fit = trainer.fit(&train, &valid)?;
-            trainer.model.save(final_file)?;
-            Ok(fit)
+                .callback(Unfreezing::of("0.").and("1.").at(1, "0."));
+            fit(trainer, files, at)
         }
     }
+}
+
+type Loss = Supervised<fn(&Tensor, &Tensor) -> Tensor>;
+pub(crate) type Pictures<O> = Trainer<Sequential, O, Loss>;
+
+/// Of the model of all these runs.
+pub(crate) fn trainer<O: Optimizer>(optimizer: O) -> Pictures<O> {
+    let loss: fn(&Tensor, &Tensor) -> Tensor = Tensor::cross_entropy;
+    Trainer::new(model(), optimizer, loss)
+}
+
+/// Fits on augmented pictures that two workers read, saving after every second step.
+pub(crate) fn fit<O: Optimizer>(trainer: Pictures<O>, files: Checkpoints, at: At) -> Result<Fit> {
+    let normalize = || Normalize::new([0.5], [0.25]);
+    let augment = (RandomCrop::new(8, 8, 1), RandomFlip::new(0.1), Scale, normalize());
+    let train =
+        Loader::images(pictures(37, 0), augment).batch_size(5).shuffle(Key::new(3)).workers(2);
+    let valid = Loader::images(pictures(16, 1), (Scale, normalize())).batch_size(8);
+    let final_file = files.last_file().with_file_name("final.safetensors");
+    let mut trainer = trainer
+        .callback(at)
+        .checkpoints(files.every_steps(2).resume(true))
+        .progress(Progress::Silent);
+    let fit = trainer.fit(&train, &valid)?;
+    trainer.model.save(final_file)?;
+    Ok(fit)
 }
 
 /// All files that a run leaves, with their bytes; a temporary one would be among them.

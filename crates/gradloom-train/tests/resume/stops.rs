@@ -1,30 +1,44 @@
 //! Runs that stop at every step in turn.
 
-use gradloom_train::Result;
+use std::path::Path;
+
+use gradloom_train::{Fit, Result};
 
 use crate::runs::{Kind, files, run};
 
-/// Stops at each step in turn; what goes on from there leaves the same files, byte by byte.
+/// Stops at each step in turn.
 fn stopped_anywhere(kind: Kind, steps: u64) {
-    let whole = tempfile::tempdir().unwrap();
-    let fit = run(kind, whole.path(), None, 0).unwrap();
+    let what = format!("{kind:?}");
+    let fit = stopped(&what, 1..steps, &|folder, stop| run(kind, folder, stop, 0));
     assert_eq!(fit.steps, steps, "{kind:?}");
+}
+
+/// Stops at each of the steps; what goes on from there leaves the same files, byte by byte.
+pub(crate) fn stopped(
+    what: &str,
+    stops: impl IntoIterator<Item = u64>,
+    run: &dyn Fn(&Path, Option<u64>) -> Result<Fit>,
+) -> Fit {
+    let whole = tempfile::tempdir().unwrap();
+    let fit = run(whole.path(), None).unwrap();
     let expected = files(whole.path());
     assert!(
         expected.contains_key("last.safetensors") && expected.contains_key("final.safetensors")
     );
-    for stop in 1..steps {
+    for stop in stops {
         let folder = tempfile::tempdir().unwrap();
-        let first = run(kind, folder.path(), Some(stop), 0).unwrap();
+        let first = run(folder.path(), Some(stop)).unwrap();
         assert_eq!((first.steps, first.stopped.as_deref()), (stop, Some("here")));
-        let rest = run(kind, folder.path(), None, 0).unwrap();
-        assert_eq!((rest.history, rest.steps), (fit.history.clone(), steps), "stopped at {stop}");
+        let rest = run(folder.path(), None).unwrap();
+        let same = (rest.history, rest.steps) == (fit.history.clone(), fit.steps);
+        assert!(same, "{what} stopped at {stop}: another history");
         let found = files(folder.path());
         assert!(expected.keys().eq(found.keys()), "{:?}", found.keys());
         for (name, bytes) in &expected {
-            assert!(found[name] == *bytes, "{kind:?} stopped at {stop}: {name} differs");
+            assert!(found[name] == *bytes, "{what} stopped at {stop}: {name} differs");
         }
     }
+    fit
 }
 
 #[test]

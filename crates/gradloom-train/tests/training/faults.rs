@@ -7,7 +7,7 @@ use gradloom_tensor::{Key, Tensor};
 use gradloom_train::metrics::Accuracy;
 use gradloom_train::{Checkpoints, EarlyStopping, Outcome, Progress, TrainStep, Trainer};
 
-use crate::sets::{plain, rows, trainer, weights};
+use crate::sets::{network, plain, rows, trainer, weights};
 
 #[track_caller]
 fn says<T: std::fmt::Debug>(result: gradloom_train::Result<T>, parts: &[&str]) {
@@ -63,6 +63,43 @@ fn errors_say_of_which_set_and_batch_they_are() {
     let texts = gradloom_data::sampler::WeightedSampler::new(&[1.0; 15]).unwrap();
     let unfit = rows(16).sampler(texts, Key::new(1));
     says(fit().fit_train(&unfit), &["fit: epoch 0, batch 0: ", "15 weights for a dataset of 16"]);
+}
+
+#[test]
+fn a_last_batch_of_one_sample_is_refused_before_the_first_step_where_a_norm_needs_more() {
+    let drops = "Loader::drop_last(true) leaves out a last batch that is not full";
+    let fit = || trainer(network(), Sgd::new(0.1));
+    let mut refused = fit();
+    let before = weights(&refused.model);
+    says(
+        refused.fit(&rows(33), &rows(8)),
+        &[
+            "fit: the last batch of each epoch, number 4, has one sample (33 samples in batches of 8",
+            "batch_norm: needs more than one value of each channel",
+            drops,
+        ],
+    );
+    assert_eq!(weights(&refused.model), before);
+    assert_eq!(fit().fit_train(&rows(33).drop_last(true)).unwrap().steps, 4);
+    assert_eq!(fit().batches_per_epoch(3).fit_train(&rows(33)).unwrap().steps, 3);
+    assert_eq!(fit().fit(&rows(32), &rows(9)).unwrap().steps, 4);
+    assert_eq!(trainer(plain(), Sgd::new(0.1)).fit_train(&rows(33)).unwrap().steps, 5);
+    // Where nobody says how large the last batch is, it is named when it comes.
+    let one = |batch: usize| {
+        let size = if batch == 2 { 1 } else { 4 };
+        let x = Tensor::normal(Key::new(1), [size, 3], 0.0, 1.0, &gradloom_cpu::device());
+        (x, Tensor::zeros([size], gradloom_tensor::DType::I32, &gradloom_cpu::device()))
+    };
+    let batches: Vec<(Tensor, Tensor)> = (0..4).map(one).collect();
+    let mut late = fit();
+    says(
+        late.fit_train(&batches),
+        &["fit: epoch 0, batch 2, step 2: batch_norm: needs more", drops],
+    );
+    // A loop of one's own panics at its line, as any layer does.
+    let own =
+        std::panic::catch_unwind(|| network().forward(&one(2).0, &mut Context::train(Key::new(0))));
+    assert!(own.is_err());
 }
 
 #[test]

@@ -3,10 +3,13 @@
 mod callbacks;
 mod ends;
 mod faults;
+mod fashion;
 mod figures;
 mod numbers;
+mod precision;
 mod progress;
 mod sets;
 mod steps;
+mod strangers;
 #[cfg(feature = "track")]
 mod tracking;

@@ -70,7 +70,9 @@ impl Gpt2Projection {
 
     #[track_caller]
     fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
-        self.adapter.add_to(x.matmul(&self.weight) + self.bias.tensor(), x, ctx)
+        let product = |[x, weight]: [&Tensor; 2]| x.matmul(weight);
+        let y = ctx.compute().multiply(&self.weight, [x, &self.weight], product);
+        self.adapter.add_to(y + self.bias.tensor(), x, ctx)
     }
 }
 
