@@ -1,6 +1,6 @@
 //! Tensors: making them, computing lazily, looking at them, and what the planner makes of a graph.
 //!
-//! `cargo run --release --example 01-tensors`
+//! `cargo run --release --example 01-tensors`, which takes less than a second
 #![forbid(unsafe_code)]
 
 use examples::Failure;

@@ -1,11 +1,11 @@
 //! Derivatives: gradients, gradients of gradients, Jacobian- and Hessian-vector products, and a Newton
 //! step that uses them.
 //!
-//! `cargo run --release --example 02-derivatives`
+//! `cargo run --release --example 02-derivatives`, which takes less than a second
 #![forbid(unsafe_code)]
 
 use examples::Failure;
-use examples::options::only_help;
+use examples::options::Arguments;
 use gradloom::prelude::*;
 
 /// Rosenbrock's valley: its minimum 0 lies at (1, 1).
@@ -15,8 +15,8 @@ fn rosenbrock(p: &Tensor) -> Tensor {
 }
 
 fn main() -> Result<(), Failure> {
+    Arguments::read(include_str!("02-derivatives.rs"), &[])?;
     // f64 lives on the CPU.
-    only_help(include_str!("02-derivatives.rs"))?;
     let device = Device::cpu();
     let x = Tensor::new([0.5f64, 1.0, 1.5], &device)?;
 

@@ -2,8 +2,8 @@
 //!
 //! `cargo run --release --example 03-train-digits`, which takes 8 seconds on two cores of a Zen 5
 //!
-//! Prints progress, accuracy and per-class figures; writes the weights and a picture into
-//! `out/03-train-digits`.
+//! Prints progress, accuracy and per-class figures; writes the weights and a report with curves, confusion
+//! matrix and worst mistakes into `out/03-train-digits`.
 #![forbid(unsafe_code)]
 
 use examples::Failure;
@@ -20,10 +20,12 @@ fn main() -> Result<(), Failure> {
         name: "03-train-digits",
         source: include_str!("03-train-digits.rs"),
         epochs: 12,
+        epoch: "passes over the data",
+        batch_size: 64,
         data: "",
         own: &[],
     })?;
-    let device = options.device()?;
+    let device = options.arguments.device()?;
     let (train, test) = mnist::embedded_split()?;
     let normalize = || Normalize::new([0.1307], [0.3081]);
     let mut init = Init::new(Key::new(options.seed), &device);

@@ -1,7 +1,7 @@
 //! Model-agnostic meta-learning (Finn, Abbeel, Levine, 2017): learn weights from which one gradient
 //! step on ten points of an unknown sine wave gives the whole wave.
 //!
-//! `cargo run --release --example 06-maml-sine`, which takes 8 seconds
+//! `cargo run --release --example 06-maml-sine`, which takes 8 seconds on two cores
 //!
 //! The outer gradient goes through the inner step: a gradient of a gradient, and nothing special. So the
 //! size of the inner step can be learnt as well, one for each weight tensor (Li et al., "Meta-SGD", 2017).

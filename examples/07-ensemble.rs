@@ -2,7 +2,7 @@
 //! different beginnings, all in the same products, and disagree where they have seen nothing (Lakshminarayanan,
 //! Pritzel, Blundell, "Simple and scalable predictive uncertainty estimation using deep ensembles", 2017).
 //!
-//! `cargo run --release --example 07-ensemble`
+//! `cargo run --release --example 07-ensemble`, which takes a second
 //!
 //! `vmap` makes of one network, written as a function of its parameters, a network for each of many.
 #![forbid(unsafe_code)]

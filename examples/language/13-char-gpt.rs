@@ -1,24 +1,25 @@
 //! Trains a small GPT on the characters of Shakespeare's works, and lets it write.
 //!
-//! `cargo xtask assets shakespeare`, then `cargo run --release -p language-examples --example 13-char-gpt`
+//! `cargo xtask assets shakespeare`, then
+//! `cargo run --release -p language-examples --example 13-char-gpt`, a few minutes on two cores
 //!
-//! Ends with the loss on unseen text, a sample, and the curve of the loss.
+//! Ends with a sample, the loss on unseen text, and a report with the curves of both losses.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
-use std::time::Instant;
 
+use examples::Failure;
 use examples::options::{Options, Program};
-use examples::{Failure, picture};
+use examples::report::{self, StepLosses};
 use gradloom::data::text::TokenStream;
 use gradloom::prelude::*;
+use gradloom::train::{Batches, Outcome, Setting};
 use gradloom::zoo::generation::{Generator, Sampler, Stop};
 use gradloom::zoo::{CausalInput, Gpt2Config, Gpt2ForCausalLanguageModel, Pretrained};
-use indicatif::{ProgressBar, ProgressStyle};
 use language_examples::shakespeare;
 
-/// Windows of a batch.
-const BATCH: usize = 12;
+/// Inputs and targets, each `[B, T]`.
+type Windows = (Tensor, Tensor);
 
 /// The characters of a text; their places are their tokens.
 struct Alphabet(Vec<char>);
@@ -38,15 +39,48 @@ impl Alphabet {
     }
 }
 
+/// Windows of a text at random places; an epoch is a hundred batches.
+struct RandomWindows {
+    stream: TokenStream,
+    batch_size: usize,
+    batches: usize,
+    key: Key,
+    device: Device,
+}
+
+impl Batches for RandomWindows {
+    type Batch = Windows;
+
+    fn batch_count(&self) -> Option<usize> {
+        Some(self.batches)
+    }
+
+    fn sample_count(&self) -> Option<usize> {
+        Some(self.batches * self.batch_size)
+    }
+
+    fn batches(&self, epoch: u32, first: usize) -> impl Iterator<Item = Result<Windows>> {
+        let key = move |batch: usize| self.key.fold(epoch).fold(batch as u32);
+        (first..self.batches)
+            .map(move |batch| self.stream.random_batch(self.batch_size, key(batch), &self.device))
+    }
+
+    fn order(&self) -> String {
+        format!("{} x {} random windows, key {:?}", self.batches, self.batch_size, self.key)
+    }
+}
+
 fn main() -> Result<(), Failure> {
     let options = Options::read(&Program {
         name: "13-char-gpt",
         source: include_str!("13-char-gpt.rs"),
         epochs: 20,
+        epoch: "hundreds of steps",
+        batch_size: 12,
         data: "assets/shakespeare",
         own: &[],
     })?;
-    let device = options.device()?;
+    let device = options.arguments.device()?;
     let text = shakespeare::works(&options)?.join("\n\n");
     let alphabet = Alphabet::of(&text);
     let (length, layers, size) = if options.tiny { (32, 1, 32) } else { (128, 4, 128) };
@@ -61,76 +95,70 @@ fn main() -> Result<(), Failure> {
         attn_pdrop: 0.0,
         ..Gpt2Config::default()
     };
+    let key = |stream| Key::new(options.seed).fold(stream);
     let mut init = Init::new(Key::new(options.seed), &device);
-    let mut model = Gpt2ForCausalLanguageModel::new(&config, &mut init)?;
+    let model = Gpt2ForCausalLanguageModel::new(&config, &mut init)?;
     let mut tokens = alphabet.encode(&text);
     let unseen = TokenStream::new(tokens.split_off(tokens.len() / 20 * 19), length);
-    let stream = TokenStream::new(tokens, length);
+    let unseen = windows(&unseen, options.batch_size, &device)?;
+    let train = RandomWindows {
+        stream: TokenStream::new(tokens, length),
+        batch_size: options.batch_size,
+        batches: if options.tiny { 10 } else { 100 },
+        key: key(2),
+        device: device.clone(),
+    };
     println!(
         "{} parameters, {} characters of {} kinds, on {}",
         model.parameter_count(),
-        stream.tokens().len(),
+        train.stream.tokens().len(),
         alphabet.0.len(),
         device.name()
     );
 
-    let losses = learn(&mut model, &stream, &options, &device)?;
-    model.freeze();
-    let loss = measure(&model, &unseen, &device)?;
-
-    println!("{}", generate(&model, &alphabet, "To be, or not", length, options.seed)?);
-
-    std::fs::create_dir_all(&options.out)?;
-    let file = options.out.join("loss.png");
-    picture::curves(&file, &[("loss of each step, nats per character", &losses)])?;
-    println!("wrote {}", file.display());
-    println!(
-        "loss on unseen text {loss:.3} nats per character, {:.3} bits",
-        loss / std::f64::consts::LN_2
-    );
-    Ok(())
-}
-
-/// Trains, a hundred steps for each epoch that was asked for, and returns the loss of every step.
-fn learn(
-    model: &mut Gpt2ForCausalLanguageModel,
-    stream: &TokenStream,
-    options: &Options,
-    device: &Device,
-) -> Result<Vec<f64>, Failure> {
-    let steps = if options.tiny { 20 } else { 100 * u64::from(options.epochs) };
-    let schedule = Schedule::cosine_to(2e-3, 1e-4, steps - steps / 10).warmup(steps / 10);
-    let mut optimizer = AdamW::new(0.0)
+    let optimizer = AdamW::new(0.0)
         .betas([0.9, 0.99])
         .weight_decay(0.1)
         .decay_only(|_, weight| weight.rank() > 1);
-    let bar = ProgressBar::new(steps);
-    bar.set_style(ProgressStyle::with_template(
-        "{elapsed_precise} [{bar:30}] {pos}/{len} {msg} eta {eta}",
-    )?);
-    let mut ctx = Context::train(Key::new(options.seed).fold(1));
-    let mut losses = Vec::new();
-    let start = Instant::now();
-    for step in 0..steps {
-        let key = Key::new(options.seed).fold(2).fold(step as u32);
-        let (inputs, targets) = stream.random_batch(BATCH, key, device)?;
-        let logits = model.forward(&CausalInput::new(&inputs), &mut ctx).logits;
-        let loss = logits.cross_entropy(&targets);
-        optimizer.set_learning_rate(schedule.at(step));
-        let (gradients, _) = gradients(&loss, model).clip_norm(1.0);
-        optimizer.step(&gradients, model);
-        drop((logits, gradients));
-        commit((&mut *model, &mut optimizer))?;
-        losses.push(check_finite(loss.item()?, step)?);
-        let characters_per_s =
-            ((step + 1) as usize * inputs.count()) as f64 / start.elapsed().as_secs_f64();
-        let loss = losses[losses.len() - 1];
-        bar.set_message(format!("loss {loss:.3}, {characters_per_s:.0} characters/s"));
-        bar.inc(1);
-    }
-    bar.finish();
-    println!("trained in {:.1} s", start.elapsed().as_secs_f64());
-    Ok(losses)
+    let task = |model: &Gpt2ForCausalLanguageModel,
+                (inputs, targets): &Windows,
+                ctx: &mut Context,
+                _: &Setting| {
+        let logits = model.forward(&CausalInput::new(inputs), ctx).logits;
+        Ok(Outcome::new(logits.cross_entropy(targets), inputs.size(0)))
+    };
+    let steps = StepLosses::default();
+    let mut trainer = Trainer::with_task(model, optimizer, task)
+        .epochs(if options.tiny { 2 } else { options.epochs })
+        .key(key(1))
+        .schedule_over(|steps| {
+            Schedule::cosine_to(2e-3, 1e-4, steps - steps / 10).warmup(steps / 10)
+        })
+        .clip_norm(1.0)
+        .callback(steps.clone());
+    // A part of the unseen text after every epoch, all of it at the end.
+    let fit = trainer.fit(&train, &unseen[..unseen.len().min(10)].to_vec())?;
+    trainer.model.freeze();
+    let loss = trainer.evaluate(&unseen)?[0].1;
+
+    let sample = generate(&trainer.model, &alphabet, "To be, or not", length, options.seed)?;
+    println!("{sample}");
+    let figure = format!(
+        "loss on unseen text {loss:.3} nats per character, {:.3} bits",
+        loss / std::f64::consts::LN_2
+    );
+    let mut page = report::page(&options, &fit.history, &steps, &device);
+    page.figures = vec![("at the end".into(), figure.clone()), ("it writes".into(), sample)];
+    report::save(&options, &trainer.model, &page)?;
+    println!("{figure}");
+    Ok(())
+}
+
+/// At most a hundred batches of a text, one window after another.
+fn windows(stream: &TokenStream, batch_size: usize, device: &Device) -> Result<Vec<Windows>> {
+    let count = stream.windows().min(batch_size);
+    let batches = (stream.windows() / count).min(100);
+    (0..batches).map(|batch| stream.batch_of_windows(batch * count, count, device)).collect()
 }
 
 /// Generates text, four windows long: when a window is full, its second half begins the next.
@@ -153,21 +181,4 @@ fn generate(
         }
     }
     Ok(alphabet.decode(&text))
-}
-
-/// The mean loss over at most a hundred batches of unseen text.
-fn measure(
-    model: &Gpt2ForCausalLanguageModel,
-    unseen: &TokenStream,
-    device: &Device,
-) -> Result<f64, Failure> {
-    let count = unseen.windows().min(BATCH);
-    let batches = (unseen.windows() / count).min(100);
-    let mut sum = 0.0;
-    for batch in 0..batches {
-        let (inputs, targets) = unseen.batch_of_windows(batch * count, count, device)?;
-        let output = model.forward(&CausalInput::new(&inputs), &mut Context::eval());
-        sum += output.logits.cross_entropy(&targets).item()?;
-    }
-    Ok(sum / batches as f64)
 }

@@ -1,29 +1,27 @@
 //! Trains a small BERT from nothing on Shakespeare's plays, as the large one was: it says which words
 //! were hidden, and whether one speech follows another.
 //!
-//! `cargo xtask assets shakespeare`, then `cargo run --release -p language-examples --example 14-pretrain-bert`
+//! `cargo xtask assets shakespeare`, then
+//! `cargo run --release -p language-examples --example 14-pretrain-bert`, a few minutes on two cores
 //!
-//! Learns its vocabulary of word pieces, too. Ends with the accuracies on unseen plays.
+//! Learns its vocabulary of word pieces, too. Ends with the accuracies on unseen plays, and a report.
 #![forbid(unsafe_code)]
 
-use std::time::Instant;
-
+use examples::Failure;
 use examples::options::{Options, Program};
-use examples::{Failure, picture};
+use examples::report::{self, StepLosses};
 use gradloom::data::random::permutation;
 use gradloom::data::text::{IGNORED, MaskedText, MaskedTokens, SentencePairs, TokenBatch};
 use gradloom::ops::loss::CrossEntropyOptions;
 use gradloom::prelude::*;
 use gradloom::text::{EncodeOptions, Tokenizer};
+use gradloom::train::{Batches, Outcome, Setting};
 use gradloom::zoo::{BertConfig, BertForPreTraining, BertInput, Pretrained};
-use indicatif::{ProgressBar, ProgressStyle};
 use language_examples::shakespeare;
 use language_examples::vocabulary::{self, SPECIAL};
 
 /// Tokens of a pair of speeches.
 const LENGTH: usize = 64;
-/// Pairs of a batch.
-const BATCH: usize = 32;
 /// Hidden tokens of a pair, on average and at most: a few more than the share that is hidden.
 const HIDDEN: usize = LENGTH / 5;
 
@@ -88,10 +86,43 @@ impl Questions {
     }
 }
 
-/// Shares of right answers.
-struct Accuracy {
-    tokens: f64,
-    relations: f64,
+/// Pairs in random order, a hundred batches an epoch, or fewer that are always the same.
+struct Asked {
+    questions: Questions,
+    batch_size: usize,
+    batches: usize,
+    key: Key,
+    is_fixed: bool,
+    device: Device,
+}
+
+impl Batches for Asked {
+    type Batch = Question;
+
+    fn batch_count(&self) -> Option<usize> {
+        Some(self.batches)
+    }
+
+    fn sample_count(&self) -> Option<usize> {
+        Some(self.batches * self.batch_size)
+    }
+
+    fn batches(&self, epoch: u32, first: usize) -> impl Iterator<Item = Result<Question>> {
+        let pairs = self.questions.pairs.len();
+        let key = self.key.fold(if self.is_fixed { 0 } else { epoch });
+        // As often through the pairs as an epoch needs.
+        let rounds = (self.batches * self.batch_size).div_ceil(pairs) as u32;
+        let order: Vec<usize> =
+            (0..rounds).flat_map(|round| permutation(pairs, key.fold(0).fold(round))).collect();
+        (first..self.batches).map(move |batch| {
+            let chosen = &order[batch * self.batch_size..][..self.batch_size];
+            self.questions.ask(chosen, key.fold(1).fold(batch as u32), &self.device)
+        })
+    }
+
+    fn order(&self) -> String {
+        format!("{} x {} of {} pairs", self.batches, self.batch_size, self.questions.pairs.len())
+    }
 }
 
 fn main() -> Result<(), Failure> {
@@ -99,17 +130,31 @@ fn main() -> Result<(), Failure> {
         name: "14-pretrain-bert",
         source: include_str!("14-pretrain-bert.rs"),
         epochs: 20,
+        epoch: "hundreds of steps",
+        batch_size: 32,
         data: "assets/shakespeare",
         own: &[],
     })?;
-    let device = options.device()?;
+    let device = options.arguments.device()?;
     let works = shakespeare::works(&options)?;
     let (size, words) = if options.tiny { (32, 150) } else { (128, 2000) };
     let texts: Vec<&str> = works.iter().flat_map(|work| work.lines()).collect();
     let tokenizer = vocabulary::train(&texts, words)?;
-    let unseen = works.len().div_ceil(10);
-    let train = Questions::new(&works[..works.len() - unseen], &tokenizer)?;
-    let test = Questions::new(&works[works.len() - unseen..], &tokenizer)?;
+    let (train, test) = works.split_at(works.len() - works.len().div_ceil(10));
+    let asked = |works: &[String], stream: u32, is_fixed: bool| -> Result<Asked, Failure> {
+        let questions = Questions::new(works, &tokenizer)?;
+        let batch_size = options.batch_size.min(questions.pairs.len());
+        let batches = if is_fixed { (questions.pairs.len() / batch_size).min(60) } else { 100 };
+        Ok(Asked {
+            batch_size,
+            batches: if options.tiny { 10 } else { batches },
+            key: Key::new(options.seed).fold(stream),
+            is_fixed,
+            device: device.clone(),
+            questions,
+        })
+    };
+    let (train, test) = (asked(train, 2, false)?, asked(test, 3, true)?);
     let config = BertConfig {
         vocab_size: tokenizer.vocabulary_len(),
         hidden_size: size,
@@ -122,100 +167,60 @@ fn main() -> Result<(), Failure> {
         ..BertConfig::default()
     };
     let mut init = Init::new(Key::new(options.seed), &device);
-    let mut model = BertForPreTraining::new(&config, &mut init)?;
+    let model = BertForPreTraining::new(&config, &mut init)?;
     println!(
         "{} parameters, {} word pieces, {} + {} pairs of speeches, on {}",
         model.parameter_count(),
         tokenizer.vocabulary_len(),
-        train.pairs.len(),
-        test.pairs.len(),
+        train.questions.pairs.len(),
+        test.questions.pairs.len(),
         device.name()
     );
 
-    let before = measure(&model, &test, &options, &device)?;
-    let [tokens, relations] = learn(&mut model, &train, &options, &device)?;
-    let after = measure(&model, &test, &options, &device)?;
+    let before = measure(&model, &test)?;
+    let optimizer = AdamW::new(0.0).decay_only(|_, weight| weight.rank() > 1);
+    let ignoring = CrossEntropyOptions::default().ignore_index(IGNORED);
+    let task = |model: &BertForPreTraining, asked: &Question, ctx: &mut Context, _: &Setting| {
+        let output = model.forward_at(&asked.input, &asked.places, ctx);
+        let of_words = output.logits.cross_entropy_with(&asked.targets, &ignoring);
+        let of_pairs = output.relation_logits.cross_entropy(&asked.relations);
+        Ok(Outcome::new(of_words + of_pairs, asked.relations.count()))
+    };
+    let steps = StepLosses::default();
+    let mut trainer = Trainer::with_task(model, optimizer, task)
+        .epochs(if options.tiny { 1 } else { options.epochs })
+        .key(Key::new(options.seed).fold(1))
+        .schedule_over(|steps| Schedule::linear(1e-3, 0.0, steps - steps / 10).warmup(steps / 10))
+        .clip_norm(1.0)
+        .callback(steps.clone());
+    let fit = trainer.fit(&train, &test)?;
+    let after = measure(&trainer.model, &test)?;
 
-    std::fs::create_dir_all(&options.out)?;
-    let file = options.out.join("loss.png");
-    picture::curves(&file, &[("loss of hidden words", &tokens), ("loss of pairs", &relations)])?;
-    model.save(options.out.join("model.safetensors"))?;
-    println!("wrote {}", file.display());
-    println!(
+    let figure = format!(
         "hidden words named: {:.1}% before, {:.1}% after; pairs told apart: {:.1}% before, {:.1}% after",
-        100.0 * before.tokens,
-        100.0 * after.tokens,
+        100.0 * before.words,
+        100.0 * after.words,
         100.0 * before.relations,
         100.0 * after.relations
     );
+    let mut page = report::page(&options, &fit.history, &steps, &device);
+    page.figures = vec![("at the end".into(), figure.clone())];
+    report::save(&options, &trainer.model, &page)?;
+    println!("{figure}");
     Ok(())
 }
 
-/// Trains, a hundred steps for each epoch that was asked for, and returns both losses of every step.
-fn learn(
-    model: &mut BertForPreTraining,
-    questions: &Questions,
-    options: &Options,
-    device: &Device,
-) -> Result<[Vec<f64>; 2], Failure> {
-    let batch = BATCH.min(questions.pairs.len());
-    let steps = if options.tiny { 10 } else { 100 * u64::from(options.epochs) };
-    let schedule = Schedule::linear(1e-3, 0.0, steps - steps / 10).warmup(steps / 10);
-    let mut optimizer = AdamW::new(0.0).decay_only(|_, weight| weight.rank() > 1);
-    let bar = ProgressBar::new(steps);
-    bar.set_style(ProgressStyle::with_template(
-        "{elapsed_precise} [{bar:30}] {pos}/{len} {msg} eta {eta}",
-    )?);
-    let mut ctx = Context::train(Key::new(options.seed).fold(1));
-    let ignoring = CrossEntropyOptions::default().ignore_index(IGNORED);
-    let (mut of_tokens, mut of_relations) = (Vec::new(), Vec::new());
-    let mut order = Vec::new();
-    let start = Instant::now();
-    for step in 0..steps {
-        let key = Key::new(options.seed).fold(2).fold(step as u32);
-        if order.len() < batch {
-            order = permutation(questions.pairs.len(), key.fold(2));
-        }
-        let chosen = order.split_off(order.len() - batch);
-        let Question { input, places, targets, relations } = questions.ask(&chosen, key, device)?;
-        let output = model.forward_at(&input, &places, &mut ctx);
-        let mut token_loss = output.logits.cross_entropy_with(&targets, &ignoring);
-        let mut relation_loss = output.relation_logits.cross_entropy(&relations);
-        optimizer.set_learning_rate(schedule.at(step));
-        let sum = &token_loss + &relation_loss;
-        let (gradients, _) = gradients(&sum, model).clip_norm(1.0);
-        optimizer.step(&gradients, model);
-        drop((output, gradients, sum));
-        commit((&mut *model, &mut optimizer, &mut token_loss, &mut relation_loss))?;
-        of_tokens.push(check_finite(token_loss.item()?, step)?);
-        of_relations.push(check_finite(relation_loss.item()?, step)?);
-        let pairs_per_s = ((step + 1) as usize * batch) as f64 / start.elapsed().as_secs_f64();
-        bar.set_message(format!(
-            "words {:.3} pairs {:.3}, {pairs_per_s:.0} pairs/s",
-            of_tokens[of_tokens.len() - 1],
-            of_relations[of_relations.len() - 1]
-        ));
-        bar.inc(1);
-    }
-    bar.finish();
-    println!("trained in {:.1} s", start.elapsed().as_secs_f64());
-    Ok([of_tokens, of_relations])
+/// Shares of right answers.
+struct Accuracy {
+    words: f64,
+    relations: f64,
 }
 
-/// Shares of hidden words that are named and of pairs that are told apart, in at most 2,000 pairs.
-fn measure(
-    model: &BertForPreTraining,
-    questions: &Questions,
-    options: &Options,
-    device: &Device,
-) -> Result<Accuracy, Failure> {
-    let key = Key::new(options.seed).fold(3);
-    let mut order = permutation(questions.pairs.len(), key);
-    order.truncate(2000.min(order.len() / BATCH * BATCH).max(BATCH.min(order.len())));
+/// Shares of hidden words that are named and of pairs that are told apart.
+fn measure(model: &BertForPreTraining, test: &Asked) -> Result<Accuracy> {
     let [mut named, mut hidden, mut apart] = [0.0; 3];
-    for (number, chosen) in order.chunks(BATCH).enumerate() {
-        let Question { input, places, targets, relations } =
-            questions.ask(chosen, key.fold(number as u32), device)?;
+    for question in test.batches(0, 0) {
+        let Question { input, places, targets, relations } = question?;
         let output = model.forward_at(&input, &places, &mut Context::eval());
         let right = output.logits.argmax(-1).eq(&targets).sum(..);
         let asked = targets.ne(targets.constant_like(i64::from(IGNORED))).sum(..);
@@ -225,5 +230,6 @@ fn measure(
         hidden += asked.item()?;
         apart += told.item()?;
     }
-    Ok(Accuracy { tokens: named / hidden, relations: apart / order.len() as f64 })
+    let pairs = (test.batches * test.batch_size) as f64;
+    Ok(Accuracy { words: named / hidden, relations: apart / pairs })
 }

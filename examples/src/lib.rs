@@ -1,10 +1,9 @@
-//! What the examples share: the command line, a training loop for image classifiers, pictures of results.
+//! What the examples share: the command line, the training of image classifiers, the page that a run leaves.
 #![forbid(unsafe_code)]
 
 pub mod options;
-pub mod evaluation;
+pub mod report;
 pub mod classifier;
-pub mod picture;
 
 /// Any failure, for `main`: prints as its message and what caused it.
 pub struct Failure(String);
@@ -21,10 +20,7 @@ impl<E: Into<Box<dyn std::error::Error>>> From<E> for Failure {
         let mut message = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
-            let cause_text = cause.to_string();
-            if !message.contains(&cause_text) {
-                message += &format!(": {cause_text}");
-            }
+            message += &format!(": {cause}");
             source = cause.source();
         }
         Failure(message)

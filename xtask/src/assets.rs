@@ -125,17 +125,27 @@ pub(crate) fn list() -> Result<(), String> {
     Ok(())
 }
 
-/// Fetches one asset unless it is there and whole.
-pub(crate) fn fetch(name: &str) -> Result<(), String> {
-    let asset = ASSETS.iter().find(|asset| asset.name == name).ok_or_else(|| {
-        let known: Vec<&str> = ASSETS.iter().map(|asset| asset.name).collect();
-        format!("assets: no {name:?}; known: {}", known.join(", "))
-    })?;
+/// Fetches assets that are not there and whole. All names are looked up before anything is fetched.
+pub(crate) fn fetch(names: &[&str]) -> Result<(), String> {
+    let found = names.iter().map(|name| {
+        ASSETS.iter().find(|asset| asset.name == *name).ok_or_else(|| {
+            let known: Vec<&str> = ASSETS.iter().map(|asset| asset.name).collect();
+            format!("assets: no {name:?}; known: {}", known.join(", "))
+        })
+    });
+    let assets: Vec<&Asset> = found.collect::<Result<_, _>>()?;
+    assets.into_iter().try_for_each(fetch_one)
+}
+
+fn fetch_one(asset: &Asset) -> Result<(), String> {
+    let name = asset.name;
+    println!("{name}: {}", asset.what);
     let folder = root().join("assets").join(name);
     if verify(asset, &folder).is_ok() {
-        println!("{}: already there", folder.display());
+        println!("{}: already there, and whole", folder.display());
         return Ok(());
     }
+    println!("fetching it into {}", folder.display());
     let partial = root().join("assets").join(format!("{name}.partial"));
     let _ = fs::remove_dir_all(&partial);
     fs::create_dir_all(&partial).map_err(|error| format!("{}: {error}", partial.display()))?;
@@ -143,7 +153,7 @@ pub(crate) fn fetch(name: &str) -> Result<(), String> {
     verify(asset, &partial)?;
     let _ = fs::remove_dir_all(&folder);
     fs::rename(&partial, &folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    println!("{}: fetched and checked", folder.display());
+    println!("{}: fetched, and whole", folder.display());
     Ok(())
 }
 

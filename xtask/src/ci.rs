@@ -38,20 +38,27 @@ fn all() -> Result<(), String> {
     // The tests have built them.
     for example in EXAMPLES {
         let program = target().join("debug/examples").join(example);
-        step(Command::new(program).current_dir(root()).env("GRADLOOM_TINY", "1"))?;
+        step(Command::new(&program).current_dir(root()).env("GRADLOOM_TINY", "1"))?;
+    }
+    for example in EXAMPLES.iter().chain(&EXAMPLES_OF_DATA) {
+        let program = target().join("debug/examples").join(example);
+        step(Command::new(program).current_dir(root()).arg("--help"))?;
     }
     Ok(())
 }
 
-/// Examples that need no downloaded data in tiny mode; the others say what they need and are run by
-/// hand.
-const EXAMPLES: [&str; 9] = [
+/// Examples that need data in any case: they say which, and are run by hand.
+const EXAMPLES_OF_DATA: [&str; 2] = ["04-fashion-mnist", "05-cifar-cnn"];
+
+/// Examples that need no downloaded data in tiny mode.
+const EXAMPLES: [&str; 10] = [
     "01-tensors",
     "02-derivatives",
     "03-train-digits",
     "06-maml-sine",
     "07-ensemble",
     "10-sentence-embeddings",
+    "11-chat",
     "12-fine-tune-sentiment",
     "13-char-gpt",
     "14-pretrain-bert",

@@ -28,7 +28,7 @@ usage: cargo xtask COMMAND
                      tables of what GRADLOOM_PROFILE=trace.json has written
   graphs [ARGS]      random graphs against the reference: --count N, --seed S, --device D, --level L
   tidy               file lengths, headers, names, circles of imports, dependency arrows
-  assets NAME        fetches a data set or model into assets/; without a name, lists them
+  assets [NAME]...   fetches data sets and models into assets/; without a name, lists them
   conformance [--data FOLDER] [--device cpu|gpus] [--op NAME] [--write]
                      runs PyTorch's operator samples; --write writes docs/conformance.md
   wasm               compiles all crates for wasm32 and trains there, in Node
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         ["conformance", ref rest @ ..] => conformance::run(rest),
         ["tidy"] => tidy::run().and_then(|()| circles::run()).and_then(|()| dependencies::run()),
         ["assets"] => assets::list(),
-        ["assets", name] => assets::fetch(name),
+        ["assets", ref names @ ..] => assets::fetch(names),
         ["wasm"] => wasm::run(false),
         ["wasm", "--if-installed"] => wasm::run(true),
         ["new-op", "--structured", name] => new_op::structured(name),

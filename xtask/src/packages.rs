@@ -71,7 +71,7 @@ fn pip_download(
         .map_err(|error| format!("{}: {error}", list.display()))?;
     let kind = if wheel { "--only-binary" } else { "--no-binary" };
     let done = run(Command::new("python3")
-        .args(["-m", "pip", "--disable-pip-version-check", "download", "--quiet"])
+        .args(["-m", "pip", "--disable-pip-version-check", "download"])
         .args(["--no-deps", "--require-hashes", kind, ":all:", "--requirement"])
         .arg(&list)
         .arg("--dest")

@@ -166,9 +166,8 @@ impl Image {
     /// # Errors
     /// If it has neither one nor three channels, or the file cannot be written.
     pub fn save_png(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
         let mut bytes = Vec::new();
         crate::format::picture::write_png(self, &mut bytes)?;
-        crate::whole_file::write("save png", path, &bytes)
+        gradloom_files::write(path, &bytes).map_err(|error| error.context("save png"))
     }
 }

@@ -25,7 +25,6 @@ pub mod fashion_mnist;
 pub mod format;
 pub mod mnist;
 mod source;
-mod whole_file;
 
 pub mod cached;
 pub mod stream;

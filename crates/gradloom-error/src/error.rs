@@ -11,6 +11,9 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 ///
 /// What is wrong with the world (devices, memory, files, foreign text) is an error. A contract broken in the
 /// caller's own program panics at the call instead.
+///
+/// The message says every cause once. So [`source`](std::error::Error::source) is `None`: reports that print
+/// an error and then its sources would say them again. [`cause`](Error::cause) is what to look into.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -25,10 +28,11 @@ impl Error {
         Error(Box::new(Inner { kind, message: message.into(), cause: None }))
     }
 
-    /// An error whose message is the context and its cause's message.
+    /// An error whose message is the context, its cause's message, and those of the cause's own sources that
+    /// it does not say itself.
     pub fn caused(kind: ErrorKind, context: impl Into<String>, cause: impl Into<Cause>) -> Self {
         let cause = cause.into();
-        let message = format!("{}: {cause}", context.into());
+        let message = format!("{}: {}", context.into(), whole(&*cause));
         Error(Box::new(Inner { kind, message, cause: Some(cause) }))
     }
 
@@ -60,6 +64,19 @@ impl Error {
         self.0.kind
     }
 
+    /// The error that caused this one, for `downcast_ref`. The message says it already.
+    ///
+    /// ```
+    /// use gradloom_error::Error;
+    ///
+    /// let error = Error::from(std::io::Error::other("no disk")).context("report.html");
+    /// assert_eq!(error.to_string(), "report.html: no disk");
+    /// assert!(error.cause().is_some_and(|cause| cause.is::<std::io::Error>()));
+    /// ```
+    pub fn cause(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
+        self.0.cause.as_deref()
+    }
+
     /// True if this error or one that caused it is of such a kind.
     pub fn any(&self, holds: impl Fn(ErrorKind) -> bool) -> bool {
         let mut error = self;
@@ -87,15 +104,75 @@ impl std::fmt::Debug for Error {
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.cause.as_ref().map(|cause| &**cause as _)
-    }
-}
+/// Without sources: the message says all of them.
+impl std::error::Error for Error {}
 
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
-        let (kind, message) = (ErrorKind::of_io(&error), error.to_string());
+        let (kind, message) = (ErrorKind::of_io(&error), whole(&error));
         Error(Box::new(Inner { kind, message, cause: Some(Box::new(error)) }))
+    }
+}
+
+/// An error with all that its sources add.
+fn whole(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !message.contains(&text) {
+            message = format!("{message}: {text}");
+        }
+        source = cause.source();
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+    use std::io;
+
+    use super::Error;
+    use crate::ErrorKind;
+
+    /// An error that leaves what caused it to those who ask for its source.
+    #[derive(Debug)]
+    struct Parse(io::Error);
+
+    impl std::fmt::Display for Parse {
+        fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            formatter.write_str("line 3 cannot be read")
+        }
+    }
+
+    impl std::error::Error for Parse {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn every_cause_is_said_once_by_the_message_and_by_a_report_of_sources() {
+        let full = || io::Error::from_raw_os_error(28);
+        let text = full().to_string();
+        let errors = [
+            Error::caused(ErrorKind::Io, "weights", full()),
+            Error::caused(ErrorKind::Other, "table", Parse(full())),
+            Error::from(full()).context("log"),
+            Error::other("run", Error::caused(ErrorKind::Io, "weights", full())),
+            Error::from(io::Error::other(Parse(full()))).context("run"),
+        ];
+        for error in errors {
+            let mut report = error.to_string();
+            let mut source = error.source();
+            while let Some(cause) = source {
+                report = format!("{report}: {cause}");
+                source = cause.source();
+            }
+            assert_eq!(report, error.to_string());
+            assert_eq!(report.matches(&text).count(), 1, "{report}");
+            assert!(error.cause().is_some(), "{report}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! [`Report`]: a run on one page that needs nothing else.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use gradloom_metrics::ConfusionMatrix;
 
@@ -120,6 +121,15 @@ impl Report {
         pairs(&mut page, "Versions", self.versions.iter().cloned());
         page.push_str("</body>\n</html>\n");
         Ok(page)
+    }
+
+    /// Writes the page into a file, whole or not at all.
+    ///
+    /// # Errors
+    /// As [`html`](Report::html), and if the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        gradloom_files::write(path, self.html()?.as_bytes())
+            .map_err(|error| error.context("report"))
     }
 
     /// Cells are as dark as the share of their row.

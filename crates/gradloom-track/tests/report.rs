@@ -53,3 +53,16 @@ fn an_empty_report_and_an_empty_curve_are_pages() {
     assert!(page.starts_with("<!doctype html>") && !page.contains("NaN"));
     assert!(Report::default().html().unwrap().ends_with("</html>\n"));
 }
+
+#[test]
+fn a_page_is_saved_whole_and_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.html");
+    let report = Report { title: "digits".into(), ..Report::default() };
+    report.save(&path).unwrap();
+    report.save(&path).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), report.html().unwrap());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    let error = report.save(folder.path().join("none/report.html")).unwrap_err();
+    assert!(error.is_not_found() && error.to_string().starts_with("report: "), "{error}");
+}

@@ -22,7 +22,6 @@ mod contents;
 mod deflated;
 mod zip;
 mod reader;
-mod replace;
 
 pub use checkpoint::Checkpoint;
 pub use convert::WideIntegers;

@@ -2,14 +2,13 @@
 //!
 //! The header of a file that is read is checked against the file's length before anything is allocated.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
 
 use crate::contents::{self, Contents, Located, TENSORS_MAX};
 use crate::convert::little_endian;
 use crate::error::Fault;
-use crate::replace::replace;
 use crate::{Entry, Result, Stored, Value, error};
 use ::safetensors::Dtype;
 use ::safetensors::tensor::{Metadata, TensorInfo};
@@ -17,26 +16,31 @@ use gradloom_tensor::{DType, Element, Tensor};
 
 /// The format's own limit on headers.
 const HEADER_BYTES_MAX: u64 = 100_000_000;
+/// The key of the header that no tensor has.
+const METADATA: &str = "__metadata__";
 
 /// Writes tensors with their names to a file, and replaces an older one only when the new one is
 /// complete. Quantised tensors are written as the numbers that they stand for: the format has no blocks.
 ///
+/// Equal tensors and metadata are equal bytes, in whatever order they are given.
+///
 /// # Errors
-/// If a tensor cannot be computed, or the file cannot be written; the old file is then unchanged and
-/// nothing else is left behind.
+/// If a name is there twice, a tensor cannot be computed, or the file cannot be written; the old file is then
+/// unchanged and nothing else is left behind.
 pub fn save<'a>(
     path: impl AsRef<Path>,
     tensors: impl IntoIterator<Item = (&'a str, &'a Tensor)>,
     metadata: &BTreeMap<String, String>,
 ) -> Result<()> {
-    let tensors: Vec<_> = tensors.into_iter().collect();
-    replace(path.as_ref(), |writer, name| write(writer, name, tensors, metadata))
+    let (path, tensors) = (path.as_ref(), tensors.into_iter().collect());
+    let name = path.display().to_string();
+    gradloom_files::replace(path, |writer| write(writer, &name, tensors, metadata))
 }
 
 /// The bytes of a file of these tensors.
 ///
 /// # Errors
-/// If a tensor cannot be computed.
+/// If a name is there twice, or a tensor cannot be computed.
 pub fn to_bytes<'a>(
     tensors: impl IntoIterator<Item = (&'a str, &'a Tensor)>,
     metadata: &BTreeMap<String, String>,
@@ -54,7 +58,7 @@ fn write(
 ) -> Result<()> {
     let failed = |error| error::io(name, "writing", error);
     // Widest elements first, so that every tensor is aligned.
-    tensors.sort_by_key(|(_, tensor)| std::cmp::Reverse(dtype_of(tensor.dtype())));
+    tensors.sort_by_key(|(name, tensor)| (std::cmp::Reverse(dtype_of(tensor.dtype())), *name));
     let header = header(name, &tensors, metadata)?;
     writer.write_all(&(header.len() as u64).to_le_bytes()).map_err(failed)?;
     writer.write_all(&header).map_err(failed)?;
@@ -75,17 +79,28 @@ fn numbers(tensor: &Tensor) -> gradloom_tensor::Result<Vec<u8>> {
     Ok(f32::to_bytes(&values).into_owned())
 }
 
-/// The header, padded to a multiple of eight bytes.
+/// The header, padded to a multiple of eight bytes. The library's own has its texts in another order each
+/// time.
 fn header(
     name: &str,
     tensors: &[(&str, &Tensor)],
     metadata: &BTreeMap<String, String>,
 ) -> Result<Vec<u8>> {
+    let damaged = |error: serde_json::Error| error::malformed(name, error.to_string());
+    let mut header = String::from("{");
+    let mut separator = "";
+    if !metadata.is_empty() {
+        header += &format!("{METADATA:?}:{}", serde_json::to_string(metadata).map_err(damaged)?);
+        separator = ",";
+    }
+    let mut names = BTreeSet::new();
     let mut offset = 0;
-    let mut infos = Vec::with_capacity(tensors.len());
     for (tensor_name, tensor) in tensors {
-        if *tensor_name == "__metadata__" {
+        if *tensor_name == METADATA {
             return Err(error::unsupported(name, "a tensor cannot be named __metadata__"));
+        }
+        if !names.insert(*tensor_name) {
+            return Err(error::unsupported(name, format!("two tensors are named {tensor_name}")));
         }
         let end = offset + tensor.count() * tensor.dtype().size();
         let info = TensorInfo {
@@ -93,18 +108,13 @@ fn header(
             shape: tensor.shape().to_vec(),
             data_offsets: (offset, end),
         };
-        infos.push(((*tensor_name).to_owned(), info));
-        offset = end;
+        let key = serde_json::to_string(tensor_name).map_err(damaged)?;
+        let info = serde_json::to_string(&info).map_err(damaged)?;
+        header += &format!("{separator}{key}:{info}");
+        (separator, offset) = (",", end);
     }
-    let texts: HashMap<String, String> =
-        metadata.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
-    let texts = (!texts.is_empty()).then_some(texts);
-    let header = Metadata::new(texts, infos)
-        .map_err(|error| error::malformed(name, error.to_string()))
-        .and_then(|metadata| {
-            serde_json::to_vec(&metadata).map_err(|error| error::malformed(name, error.to_string()))
-        });
-    let mut header = header?;
+    header.push('}');
+    let mut header = header.into_bytes();
     header.resize(header.len().next_multiple_of(8), b' ');
     Ok(header)
 }

@@ -177,3 +177,58 @@ fn a_failed_save_leaves_the_old_file_and_nothing_else() {
     assert_eq!(std::fs::read(&path).unwrap(), b"old");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
+
+/// The file that a child process shall write.
+const FILE: &str = "GRADLOOM_TEST_WEIGHTS_FILE";
+
+/// Twelve tensors with metadata; names come in one order or in the other.
+fn save_many(path: &std::path::Path, reversed: bool) {
+    let device = device();
+    let mut tensors: Vec<(String, Tensor)> = (0..12)
+        .map(|number| (format!("layer.{number}"), counting(&device, &[2, 3], number as f32)))
+        .collect();
+    tensors.push(("count".to_owned(), tensor(&device, &[7i64])));
+    tensors.push(("half \"quoted\"".to_owned(), tensor(&device, &[f16::ONE])));
+    if reversed {
+        tensors.reverse();
+    }
+    let metadata =
+        (0..12).map(|number| (format!("key {number}"), format!("\u{1}\"{number}"))).collect();
+    safetensors::save(path, tensors.iter().map(|(name, tensor)| (&name[..], tensor)), &metadata)
+        .unwrap();
+}
+
+/// Not a test by itself: a child process, whose maps have seeds of their own.
+#[test]
+fn the_file_of_a_child() {
+    if let Some(path) = std::env::var_os(FILE) {
+        save_many(path.as_ref(), true);
+    }
+}
+
+#[test]
+fn equal_weights_are_equal_bytes_in_any_order_and_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let [own, child] = ["own", "child"].map(|name| folder.path().join(name));
+    save_many(&own, false);
+    let bytes = std::fs::read(&own).unwrap();
+    for _ in 0..3 {
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "the_file_of_a_child"]).env(FILE, &child);
+        assert!(command.output().unwrap().status.success());
+        assert_eq!(std::fs::read(&child).unwrap(), bytes);
+    }
+    let read = Checkpoint::open(&own).unwrap();
+    assert_eq!(read.metadata()["key 7"], Value::String("\u{1}\"7".to_owned()));
+    let half = read.tensor("half \"quoted\"", &device()).unwrap();
+    assert_eq!(half.to_vec::<f16>().unwrap(), [f16::ONE]);
+    assert_eq!((read.names().len(), read.metadata().len()), (14, 12));
+}
+
+#[test]
+fn two_tensors_of_one_name_are_refused() {
+    let device = device();
+    let one = counting(&device, &[2], 0.0);
+    let error = safetensors::to_bytes([("a", &one), ("a", &one)], &Default::default()).unwrap_err();
+    assert!(error.to_string().contains("two tensors are named a"), "{error}");
+}

@@ -67,7 +67,8 @@ impl FittedPreparation {
     /// # Errors
     /// If the folder or the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        crate::whole_file::write("save preparation", path.as_ref(), self.to_json().as_bytes())
+        gradloom_files::write(path, self.to_json().as_bytes())
+            .map_err(|error| error.context("save preparation"))
     }
 
     /// Reads what [`save`](FittedPreparation::save) wrote.

@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use crate::checkpoint::best::Best;
 use crate::{Result, error};
 
-/// What temporary files of `gradloom-weights` begin with.
-const TEMPORARY: &str = ".gradloom-";
 const LOCK: &str = ".training-lock";
 
 /// A folder of checkpoints, held for one run. The system lets it go when the process ends, however it does.
@@ -34,13 +32,7 @@ impl Folder {
             // Where there are no locks, nobody is kept out.
             Err(TryLockError::Error(_)) | Ok(()) => {}
         }
-        let entries = std::fs::read_dir(path).map_err(|cause| failed("cannot be listed", cause))?;
-        for entry in entries.flatten() {
-            if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
-                // What cannot be removed is only in the way of nothing.
-                let _ = std::fs::remove_file(entry.path());
-            }
-        }
+        gradloom_files::remove_stale(path).map_err(|error| error.context("checkpoint"))?;
         Ok(Folder { path: path.to_owned(), _lock: lock })
     }
 

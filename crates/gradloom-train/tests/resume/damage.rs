@@ -145,7 +145,7 @@ fn the_weights_of_a_checkpoint_are_read_alone() {
 #[test]
 fn what_killed_runs_left_half_written_is_removed_and_a_second_run_is_kept_out() {
     let folder = tempfile::tempdir().unwrap();
-    let left = folder.path().join(".gradloom-x1y2z3");
+    let left = folder.path().join(".gradloom-0123456789abcdef");
     std::fs::write(&left, b"half").unwrap();
     fit(trainer(model(2), Sgd::new(0.1), folder.path()), 2, 5).unwrap();
     assert!(!left.exists());

@@ -7,7 +7,6 @@ use std::path::Path;
 use super::{ALIGNMENT, ALIGNMENT_KEY, VERSION, types};
 use crate::contents;
 use crate::convert::little_endian;
-use crate::replace::replace;
 use crate::{Array, Error, Result, Stored, Value, error};
 use gradloom_tensor::{DType, Element, Tensor, bf16, f16};
 
@@ -98,7 +97,9 @@ impl Writer {
     /// If a name is there twice, a tensor cannot be stored as asked or computed, or the file cannot be
     /// written; the old file is then unchanged and nothing else is left behind.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        replace(path.as_ref(), |writer, name| self.write(writer, name))
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        gradloom_files::replace(path, |writer| self.write(writer, &name))
     }
 
     /// The bytes of the file.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::adapters::config::LoraConfig;
 use crate::adapters::{CONFIG_FILE, WEIGHT_FILES};
 use crate::pretrained::config_at;
-use crate::{ModelConfig, Result, error};
+use crate::{Error, ModelConfig, Result, error};
 use gradloom_nn::layers::{Dropout, LowRank};
 use gradloom_nn::lora::{self, Lora};
 use gradloom_nn::{LoadOptions, Module, ModuleExt, Parameter, StateDict, weights};
@@ -68,18 +68,18 @@ pub fn save_lora(
         "rank_pattern": rank_pattern,
         "alpha_pattern": lora.alphas(),
     });
-    std::fs::create_dir_all(folder).map_err(|error| error::io(folder, error))?;
+    made(folder)?;
     weights::save(folder.join(WEIGHT_FILES[0]), &dict)
         .map_err(|error| error::weights("saving updates", error))?;
-    write_whole(&folder.join(CONFIG_FILE), &format!("{config:#}\n"))
+    gradloom_files::write(folder.join(CONFIG_FILE), format!("{config:#}\n").as_bytes())
 }
 
-/// Writes a file beside its place and renames it into it.
-pub(super) fn write_whole(path: &Path, text: &str) -> Result<()> {
-    let partial = path.with_extension("partial");
-    std::fs::write(&partial, text)
-        .and_then(|()| std::fs::rename(&partial, path))
-        .map_err(|error| error::io(path, error))
+/// Makes a folder if it is not there.
+pub(super) fn made(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|cause| {
+        let kind = gradloom_tensor::ErrorKind::of_io(&cause);
+        Error::caused(kind, format!("{}: no folder can be made", folder.display()), cause)
+    })
 }
 
 /// Reads updates from a folder into a model, and freezes all else but the parts that learnt as a whole.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::adapters::lora_files::{weight_file, write_whole};
+use crate::adapters::lora_files::{made, weight_file};
 use crate::adapters::{CONFIG_FILE, SoftPrompt, WEIGHT_FILES};
 use crate::config::Checker;
 use crate::pretrained::config_at;
@@ -73,10 +73,10 @@ pub fn save_soft_prompt(
         "prompt_tuning_init": "RANDOM",
         "modules_to_save": if train_also.is_empty() { json!(null) } else { json!(train_also) },
     });
-    std::fs::create_dir_all(folder).map_err(|error| error::io(folder, error))?;
+    made(folder)?;
     weights::save(folder.join(WEIGHT_FILES[0]), &dict)
         .map_err(|error| error::weights("saving a prompt", error))?;
-    write_whole(&folder.join(CONFIG_FILE), &format!("{config:#}\n"))
+    gradloom_files::write(folder.join(CONFIG_FILE), format!("{config:#}\n").as_bytes())
 }
 
 /// Reads a prompt from a folder, puts the parts that were saved with it into the model, and freezes the
