@@ -34,6 +34,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("gradloom-track", &["gradloom-metrics", "gradloom-nn", "gradloom-tensor"]),
+    ("gradloom-explain", &["gradloom-autodiff", "gradloom-nn", "gradloom-tensor"]),
     ("gradloom-data", &["gradloom-tensor"]),
     (
         "gradloom-train",
@@ -53,6 +54,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "gradloom-autodiff",
             "gradloom-cpu",
             "gradloom-data",
+            "gradloom-explain",
             "gradloom-fft",
             "gradloom-linalg",
             "gradloom-metrics",

@@ -13,6 +13,8 @@ pub use gradloom_autodiff::{
 };
 pub use gradloom_cpu::profile;
 pub use gradloom_data as data;
+#[cfg(feature = "explain")]
+pub use gradloom_explain as explain;
 #[cfg(feature = "fft")]
 pub use gradloom_fft as fft;
 #[cfg(feature = "linalg")]
