@@ -34,7 +34,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("gradloom-track", &["gradloom-metrics", "gradloom-nn", "gradloom-tensor"]),
-    ("gradloom-explain", &["gradloom-autodiff", "gradloom-nn", "gradloom-tensor"]),
+    (
+        "gradloom-explain",
+        &["gradloom-autodiff", "gradloom-nn", "gradloom-tensor", "gradloom-track"],
+    ),
     ("gradloom-data", &["gradloom-tensor"]),
     (
         "gradloom-train",

@@ -37,10 +37,4 @@ impl Draws {
         }
         order
     }
-
-    /// Normally distributed, by Box and Muller.
-    pub(crate) fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.unit()).cos()
-    }
 }

@@ -52,7 +52,9 @@ impl Target {
         }
         if !output.dtype().is_float() {
             let dtype = output.dtype();
-            return Err(Error::invalid(format!("target: the output is {dtype}, not floating-point")));
+            return Err(Error::invalid(format!(
+                "target: the output is {dtype}, not floating-point"
+            )));
         }
         match self {
             Target::Output if output.count() == shape[0] => Ok(output.reshape([shape[0]])),
@@ -67,7 +69,9 @@ impl Target {
             Target::Classes(classes) => {
                 if classes.len() != batch {
                     let count = classes.len();
-                    return Err(Error::shape(format!("target: {count} classes for {batch} samples")));
+                    return Err(Error::shape(format!(
+                        "target: {count} classes for {batch} samples"
+                    )));
                 }
                 classes_of(&shape, classes)?;
                 let index: Vec<i32> = classes.iter().map(|&class| class as i32).collect();

@@ -32,7 +32,10 @@ pub fn continuation_log_probabilities(
 ) -> Result<Tensor> {
     let op = "continuation_log_probabilities";
     let [batch, length, vocabulary] = logits.shape()[..] else {
-        return Err(Error::shape(format!("{op}: logits of shape {}, not [B, T, V]", logits.shape())));
+        return Err(Error::shape(format!(
+            "{op}: logits of shape {}, not [B, T, V]",
+            logits.shape()
+        )));
     };
     let count = continuation.len();
     if prompt == 0 || count == 0 || prompt + count - 1 > length {

@@ -15,7 +15,7 @@ mod http;
 #[cfg(feature = "mlflow")]
 mod mlflow;
 mod summary;
-mod html;
+pub mod html;
 mod chart;
 mod report;
 

@@ -90,3 +90,8 @@ struct PageAboutProfiles;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/from-pytorch.md")]
 struct PageForUsersOfPyTorch;
+
+/// Runs the code of the page about explanations as a test.
+#[cfg(all(doctest, feature = "explain"))]
+#[doc = include_str!("../../../docs/explaining.md")]
+struct PageAboutExplanations;

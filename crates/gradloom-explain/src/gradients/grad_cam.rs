@@ -55,7 +55,9 @@ impl Method for GradCam {
             )));
         }
         let selected = target.select(&run.output, inputs.batch())?;
-        let [gradient] = &vjp(&selected, &selected.ones_like(), &[maps])[..] else { unreachable!() };
+        let [gradient] = &vjp(&selected, &selected.ones_like(), &[maps])[..] else {
+            unreachable!()
+        };
         let axes: Vec<isize> = (2..shape.rank() as isize).collect();
         let weights = gradient.mean_keepdim(&axes[..]);
         let mut map = maps.mul(weights).sum_keepdim(1);

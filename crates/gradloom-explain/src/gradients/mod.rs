@@ -9,11 +9,11 @@ mod noise_tunnel;
 mod grad_cam;
 mod conductance;
 
-pub(crate) use grad::{difference, gradients, total};
 pub use conductance::{InternalInfluence, LayerConductance};
+pub(crate) use grad::{difference, gradients, total};
 pub use grad_cam::{GradCam, GuidedGradCam};
-pub(crate) use gradient_shap::distribution_size;
 pub use gradient_shap::GradientShap;
+pub(crate) use gradient_shap::distribution_size;
 pub use integrated_gradients::IntegratedGradients;
 pub use noise_tunnel::{NoiseTunnel, Smoothing};
 pub use quadrature::Quadrature;

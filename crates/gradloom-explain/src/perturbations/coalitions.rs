@@ -12,7 +12,9 @@ pub(crate) fn checked(op: &str, coalitions: &[Coalition], count: usize) -> Resul
     let wrong = coalitions.iter().find(|coalition| coalition.len() != count);
     if let Some(wrong) = wrong {
         let len = wrong.len();
-        return Err(Error::invalid(format!("{op}: a coalition of {len} features; there are {count}")));
+        return Err(Error::invalid(format!(
+            "{op}: a coalition of {len} features; there are {count}"
+        )));
     }
     if coalitions.is_empty() {
         return Err(Error::invalid(format!("{op}: no coalitions; one is the fewest")));

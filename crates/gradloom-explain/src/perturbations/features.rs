@@ -37,7 +37,9 @@ impl Features {
         let mut numbers: BTreeMap<usize, usize> =
             labels.iter().flatten().map(|&label| (label, 0)).collect();
         if numbers.is_empty() {
-            return Err(Error::invalid("features: no labels; give one for each element of a sample"));
+            return Err(Error::invalid(
+                "features: no labels; give one for each element of a sample",
+            ));
         }
         for (number, (_, place)) in numbers.iter_mut().enumerate() {
             *place = number;
@@ -67,12 +69,16 @@ impl Features {
     /// If there is no such axis, or a size is zero.
     pub fn along(sample: &[usize], axis: usize) -> Result<Self> {
         let Some(&size) = sample.get(axis) else {
-            return Err(Error::invalid(format!("features: no axis {axis} in samples of {sample:?}")));
+            return Err(Error::invalid(format!(
+                "features: no axis {axis} in samples of {sample:?}"
+            )));
         };
         let inner: usize = sample[axis + 1..].iter().product();
         let count: usize = sample.iter().product();
         if count == 0 {
-            return Err(Error::invalid(format!("features: samples of {sample:?} have no elements")));
+            return Err(Error::invalid(format!(
+                "features: samples of {sample:?} have no elements"
+            )));
         }
         Features::new([(0..count).map(|element| element / inner % size).collect()])
     }
@@ -87,7 +93,9 @@ impl Features {
             return Err(Error::invalid(format!("features: a grid over samples of {sample:?}")));
         };
         if sample.contains(&0) || cell.contains(&0) {
-            return Err(Error::invalid(format!("features: cells of {cell:?} of samples {sample:?}")));
+            return Err(Error::invalid(format!(
+                "features: cells of {cell:?} of samples {sample:?}"
+            )));
         }
         let count: usize = sample.iter().product();
         let columns = width.div_ceil(cell[1]);
@@ -118,7 +126,8 @@ impl Features {
         if given != wanted {
             return Err(Error::invalid(format!("{op}: labels of {given} tensors for {wanted}")));
         }
-        for (number, (labels, feature)) in features.labels.iter().zip(&inputs.features).enumerate() {
+        for (number, (labels, feature)) in features.labels.iter().zip(&inputs.features).enumerate()
+        {
             let elements = feature.count() / inputs.batch();
             if labels.len() != elements {
                 return Err(Error::shape(format!(

@@ -95,7 +95,9 @@ impl Lime {
     fn fitted(&self, game: &Game) -> Result<Vec<LinearModel>> {
         if !(self.kernel_width > 0.0) {
             let width = self.kernel_width;
-            return Err(Error::invalid(format!("lime: a kernel of width {width}; it must be above 0")));
+            return Err(Error::invalid(format!(
+                "lime: a kernel of width {width}; it must be above 0"
+            )));
         }
         let count = game.features.count();
         let coalitions = match &self.coalitions {

@@ -51,7 +51,8 @@ impl Centred {
         let mean_of = |of: &dyn Fn(usize) -> f64| {
             weights.iter().enumerate().map(|(row, weight)| weight * of(row)).sum::<f64>() / total
         };
-        let means: Vec<f64> = (0..columns).map(|column| mean_of(&|row| rows[row][column])).collect();
+        let means: Vec<f64> =
+            (0..columns).map(|column| mean_of(&|row| rows[row][column])).collect();
         let mean = mean_of(&|row| answers[row]);
         let roots = weights.iter().map(|weight| (weight * count as f64 / total).sqrt());
         let scaled = rows.iter().zip(answers).zip(roots).map(|((row, answer), root)| {
@@ -100,13 +101,14 @@ impl LinearModel {
     /// As [`least_squares`](LinearModel::least_squares), or if alpha is negative or not finite.
     pub fn lasso(rows: &[Vec<f64>], answers: &[f64], weights: &[f64], alpha: f64) -> Result<Self> {
         if !(alpha >= 0.0 && alpha.is_finite()) {
-            return Err(Error::invalid(format!("lasso: alpha is {alpha}; it must not be negative")));
+            return Err(Error::invalid(format!(
+                "lasso: alpha is {alpha}; it must not be negative"
+            )));
         }
         let centred = Centred::new("lasso", rows, answers, weights)?;
         let (count, columns) = (centred.rows.len(), centred.means.len());
-        let column = |column: usize| -> Vec<f64> {
-            centred.rows.iter().map(|row| row[column]).collect()
-        };
+        let column =
+            |column: usize| -> Vec<f64> { centred.rows.iter().map(|row| row[column]).collect() };
         let by_column: Vec<Vec<f64>> = (0..columns).map(column).collect();
         let squares: Vec<f64> =
             by_column.iter().map(|column| column.iter().map(|x| x * x).sum()).collect();

@@ -91,7 +91,10 @@ impl Method for Occlusion {
             return Err(Error::invalid(format!("{op}: {given} windows for {wanted} features")));
         }
         let whole = variants.values(1, &|_, tensor, kept| {
-            kept.extend(std::iter::repeat_n(true, inputs.features[tensor].count() / inputs.batch()));
+            kept.extend(std::iter::repeat_n(
+                true,
+                inputs.features[tensor].count() / inputs.batch(),
+            ));
         })?;
         let mut features = Vec::with_capacity(wanted);
         for (number, x) in inputs.features.iter().enumerate() {

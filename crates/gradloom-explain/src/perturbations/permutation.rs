@@ -47,7 +47,9 @@ impl Method for FeaturePermutation {
         let game = Game::new(&setting, forward, inputs, target)?;
         let (batch, count) = (inputs.batch(), game.features.count());
         if batch < 2 {
-            return Err(Error::invalid(format!("{op}: {batch} sample; it needs others to take from")));
+            return Err(Error::invalid(format!(
+                "{op}: {batch} sample; it needs others to take from"
+            )));
         }
         let mut draws = Draws::new(self.key);
         let mut order: Vec<Vec<usize>> = vec![(0..batch).collect()];

@@ -21,7 +21,9 @@ impl Features {
     pub fn segments(picture: &Tensor, count: usize, compactness: f64) -> Result<Features> {
         let [channels, height, width] = picture.shape()[..] else {
             let shape = picture.shape();
-            return Err(Error::shape(format!("segments: a picture of shape {shape}, not [C, H, W]")));
+            return Err(Error::shape(format!(
+                "segments: a picture of shape {shape}, not [C, H, W]"
+            )));
         };
         let pixels = height * width;
         if pixels == 0 || channels == 0 || count == 0 || !(compactness > 0.0) {
@@ -174,7 +176,8 @@ mod tests {
         let device = gradloom_testkit::reference::device();
         let (height, width) = (12, 16);
         let bright = |pixel: usize| pixel % width >= 7;
-        let picture: Vec<f32> = (0..height * width).map(|at| f32::from(u8::from(bright(at)))).collect();
+        let picture: Vec<f32> =
+            (0..height * width).map(|at| f32::from(u8::from(bright(at)))).collect();
         let picture = Tensor::from_vec(picture, [1, height, width], &device).unwrap();
         let features = Features::segments(&picture, 12, 0.1).unwrap();
         assert!((4..=16).contains(&features.count()), "{} segments", features.count());

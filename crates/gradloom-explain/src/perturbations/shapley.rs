@@ -167,9 +167,8 @@ impl ShapleySampling {
             sums.iter().map(|row| row.iter().map(|&sums| of(sums)).collect()).collect()
         };
         let means = each(&|[sum, _]| sum / n);
-        let errors = each(&|[sum, squares]| {
-            ((squares - sum * sum / n).max(0.0) / (n - 1.0) / n).sqrt()
-        });
+        let errors =
+            each(&|[sum, squares]| ((squares - sum * sum / n).max(0.0) / (n - 1.0) / n).sqrt());
         let standard_errors = game.attribution(&errors)?.features;
         Ok(Estimate { attribution: game.attribution(&means)?, standard_errors })
     }

@@ -28,8 +28,7 @@ impl Graph {
     pub(crate) fn between(features: &[Tensor], output: &Tensor, transparent: bool) -> Graph {
         let ends: FxHashSet<u64> = features.iter().map(Tensor::id).collect();
         let first = ends.iter().min().copied().unwrap_or(u64::MAX);
-        let mut graph =
-            Graph { nodes: Vec::new(), varying: ends.clone(), ends, transparent };
+        let mut graph = Graph { nodes: Vec::new(), varying: ends.clone(), ends, transparent };
         let mut visited: FxHashSet<u64> = FxHashSet::default();
         let mut stack = vec![Visit::Reach(output.clone())];
         while let Some(visit) = stack.pop() {

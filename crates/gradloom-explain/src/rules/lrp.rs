@@ -144,7 +144,9 @@ fn parts(
         Op::Binary(Binary::Div) if !varies(1) => Ok(graph.derivative(node, multiplier)),
         Op::Select if !varies(0) => Ok(graph.derivative(node, multiplier)),
         Op::Gather { .. } if !varies(1) => Ok(graph.derivative(node, multiplier)),
-        Op::Matmul | Op::Convolution(..) | Op::ConvolutionInput(..) if !(varies(0) && varies(1)) => {
+        Op::Matmul | Op::Convolution(..) | Op::ConvolutionInput(..)
+            if !(varies(0) && varies(1)) =>
+        {
             Ok(pulled_back(placed.product(node), multiplier, graph.receivers(node)))
         }
         _ => match sources.source(node) {

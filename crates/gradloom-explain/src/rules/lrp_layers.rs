@@ -131,7 +131,8 @@ impl Placed {
         // Through views to the bias, as long as nobody else reads what lies between.
         let (end, output) = loop {
             let [user] = users.get(&end.id()).map_or(&[][..], Vec::as_slice) else { break bare };
-            let one = |operand: &Tensor| if graph.varies(operand) { &changed } else { operand }.clone();
+            let one =
+                |operand: &Tensor| if graph.varies(operand) { &changed } else { operand }.clone();
             if user.op().is_view() {
                 changed = remade(user, vec![changed.clone()]);
                 end = (*user).clone();
@@ -152,9 +153,12 @@ impl Placed {
 
     /// What stands at a node, per unit of its value, after the rule of the layer that it ends.
     pub(crate) fn at_output(&self, node: &Tensor, multiplier: &Tensor) -> Tensor {
-        let Some((output, epsilon)) = self.outputs.get(&node.id()) else { return multiplier.clone() };
+        let Some((output, epsilon)) = self.outputs.get(&node.id()) else {
+            return multiplier.clone();
+        };
         let zero = output.constant_like(0.0);
-        let added = output.lt(&zero).select(output.constant_like(-epsilon), output.constant_like(*epsilon));
+        let added =
+            output.lt(&zero).select(output.constant_like(-epsilon), output.constant_like(*epsilon));
         multiplier.mul(node).div(output.add(added))
     }
 

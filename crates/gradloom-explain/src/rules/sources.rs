@@ -20,10 +20,7 @@ impl Sources {
         let mut sources = Sources(FxHashMap::default());
         for node in &graph.nodes {
             let elementwise = graph.same_as(node).is_some()
-                || matches!(
-                    node.op(),
-                    Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast
-                );
+                || matches!(node.op(), Op::Unary(_) | Op::Binary(_) | Op::Select | Op::Cast);
             if !elementwise || graph.is_feature(node) || apart.contains(&node.id()) {
                 continue;
             }

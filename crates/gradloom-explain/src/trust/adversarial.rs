@@ -79,7 +79,9 @@ impl Fgsm {
         let logits = forward.run(&inputs.with_features(leaves.clone()).all())?;
         if logits.rank() != 2 {
             let shape = logits.shape();
-            return Err(Error::shape(format!("fgsm: an output of shape {shape}, not logits [B, C]")));
+            return Err(Error::shape(format!(
+                "fgsm: an output of shape {shape}, not logits [B, C]"
+            )));
         }
         let loss = target.select(&logits.log_softmax(1), inputs.batch())?.neg().sum(..);
         let asked: Vec<&Tensor> = leaves.iter().collect();

@@ -33,7 +33,10 @@ pub struct RemovalCurve {
 /// # Errors
 /// If attributions have other shapes than the features, are not finite, or `steps` is not between 1 and the
 /// number of features.
-#[expect(clippy::too_many_arguments, reason = "each is a part of the question, and none has a default")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is a part of the question, and none has a default"
+)]
 pub fn removal_curve(
     order: CurveOrder,
     forward: &Forward,
@@ -88,7 +91,9 @@ fn ranks(
         }
     }
     if sums.iter().flatten().any(|sum| !sum.is_finite()) {
-        return Err(Error::invalid(format!("{op}: attributions that are not finite have no order")));
+        return Err(Error::invalid(format!(
+            "{op}: attributions that are not finite have no order"
+        )));
     }
     let ranks = sums.iter().map(|sums| {
         let mut order: Vec<usize> = (0..sums.len()).collect();

@@ -72,6 +72,26 @@ impl Golden {
         cnn
     }
 
+    pub(super) fn bert(&self) -> BertForSequenceClassification {
+        let config = BertConfig {
+            vocab_size: 40,
+            hidden_size: 16,
+            num_hidden_layers: 2,
+            num_attention_heads: 2,
+            intermediate_size: 24,
+            max_position_embeddings: 16,
+            num_labels: Some(3),
+            ..BertConfig::default()
+        };
+        let weights = self.part("net.bert.");
+        BertForSequenceClassification::from_weights(&config, &weights, &self.device).unwrap()
+    }
+
+    /// The classifier of tokens and the mask that is given with them.
+    pub(super) fn forward_of(bert: &BertForSequenceClassification) -> Forward<'_> {
+        Forward::new(|x, ctx| bert.forward(&BertInput::new(&x[0]).mask(&x[1]), ctx))
+    }
+
     pub(super) fn mlp(&self) -> Sequential {
         let init = &mut Init::new(Key::new(0), &self.device);
         let activations = [
@@ -262,7 +282,8 @@ fn games_are_captums() {
     };
     let found = lime.attribute(&forward, &inputs, &Target::Class(1)).unwrap();
     golden.within(1e-4, "mlp.lime", found.first());
-    let shap = KernelShap { baseline, coalitions: Some(coalitions), ..KernelShap::new(Key::new(0)) };
+    let shap =
+        KernelShap { baseline, coalitions: Some(coalitions), ..KernelShap::new(Key::new(0)) };
     let found = shap.attribute(&forward, &inputs, &Target::Class(1)).unwrap();
     golden.within(1e-3, "mlp.kernel_shap", found.first());
 }
@@ -273,9 +294,8 @@ fn layers_and_neurons_are_captums() {
     let cnn = golden.cnn();
     let (forward, inputs) = (Forward::of(&cnn), Inputs::from(golden.get("in.cnn.x")));
     let x0 = golden.get("in.cnn.x0");
-    let at_baseline = |layer: &str| {
-        Baseline::from(forward.activation(layer, &Inputs::from(&x0)).unwrap())
-    };
+    let at_baseline =
+        |layer: &str| Baseline::from(forward.activation(layer, &Inputs::from(&x0)).unwrap());
     let behind = |layer: &str, method: &dyn Method| {
         let hidden = forward.layer_inputs(layer, &inputs).unwrap();
         method.attribute(&forward.from_layer(layer), &hidden, &classes()).unwrap()
@@ -334,9 +354,8 @@ fn checks_of_trust_are_captums() {
             infidelity.measure(&forward, &inputs, &signed.features, &classes(), perturb).unwrap();
         golden.equal(&format!("cnn.infidelity.{name}"), &found);
     }
-    let moved = |sample: usize, features: &[Tensor]| {
-        vec![features[0].add(noise.index(0, sample as isize))]
-    };
+    let moved =
+        |sample: usize, features: &[Tensor]| vec![features[0].add(noise.index(0, sample as isize))];
     let found = SensitivityMax::new(Key::new(0))
         .measure_moved(&Saliency::default(), &forward, &inputs, &classes(), moved)
         .unwrap();
@@ -357,24 +376,14 @@ fn checks_of_trust_are_captums() {
 #[test]
 fn tokens_are_explained_through_embeddings_as_by_captum() {
     let golden = Golden::new();
-    let config = BertConfig {
-        vocab_size: 40,
-        hidden_size: 16,
-        num_hidden_layers: 2,
-        num_attention_heads: 2,
-        intermediate_size: 24,
-        max_position_embeddings: 16,
-        num_labels: Some(3),
-        ..BertConfig::default()
-    };
-    let weights = golden.part("net.bert.");
-    let bert = BertForSequenceClassification::from_weights(&config, &weights, &golden.device);
-    let bert = bert.unwrap();
-    let forward =
-        Forward::new(|x, ctx| bert.forward(&BertInput::new(&x[0]).mask(&x[1]), ctx));
+    let bert = golden.bert();
+    let forward = Golden::forward_of(&bert);
     let with = |tokens: &str| Inputs::from(golden.get(tokens)).given([golden.get("in.bert.mask")]);
     let inputs = with("in.bert.tokens");
-    golden.equal("bert.output", &forward.run(&[inputs.features.clone(), inputs.given.clone()].concat()).unwrap());
+    golden.equal(
+        "bert.output",
+        &forward.run(&[inputs.features.clone(), inputs.given.clone()].concat()).unwrap(),
+    );
 
     let layer = "bert.embeddings";
     let embedded = forward.layer_inputs(layer, &inputs).unwrap();

@@ -59,10 +59,13 @@ fn deep_lift_keeps_the_sum_through_every_kind_of_function() {
         ("power", Box::new(|x, w| (x.matmul(w).square() + 1.0).sqrt().powf(1.5))),
         ("clamp", Box::new(|x, w| x.matmul(w).clamp(-0.5, 0.7))),
         ("detached", Box::new(|x, w| x.matmul(w).tanh().detach() * x)),
-        ("picked", Box::new(|x, w| {
-            let index = Tensor::new([4i32, 1], x.device()).unwrap();
-            x.matmul(w).sigmoid().index_select(1, &index)
-        })),
+        (
+            "picked",
+            Box::new(|x, w| {
+                let index = Tensor::new([4i32, 1], x.device()).unwrap();
+                x.matmul(w).sigmoid().index_select(1, &index)
+            }),
+        ),
     ];
     for (name, function) in functions {
         let weights = weights.clone();
@@ -242,7 +245,10 @@ fn random_weights_change_what_gradients_say() {
     )
     .unwrap();
     assert_eq!(found.len(), cnn.parameters().len() - 2);
-    assert_eq!((&found[0].parameter[..], &found.last().unwrap().parameter[..]), ("9.bias", "0.weight"));
+    assert_eq!(
+        (&found[0].parameter[..], &found.last().unwrap().parameter[..]),
+        ("9.bias", "0.weight")
+    );
     assert!(found.last().unwrap().correlation < 0.5, "{found:?}");
     // The model itself is as it was.
     let output = Forward::of(&cnn).run(&inputs.features).unwrap();
@@ -259,8 +265,17 @@ fn curves_fall_faster_in_the_order_of_the_truth() {
     let inputs = Inputs::from(Tensor::ones([1, 4], DType::F32, &device));
     let found = InputXGradient.attribute(&forward, &inputs, &Target::Output).unwrap();
     let curve = |order, attributions: &[Tensor]| {
-        removal_curve(order, &forward, &inputs, attributions, &Target::Output, &Baseline::Zero, None, 4)
-            .unwrap()
+        removal_curve(
+            order,
+            &forward,
+            &inputs,
+            attributions,
+            &Target::Output,
+            &Baseline::Zero,
+            None,
+            4,
+        )
+        .unwrap()
     };
     let deletion = curve(CurveOrder::Deletion, &found.features);
     assert_eq!(deletion.values, [[15.0, 7.0, 3.0, 1.0, 0.0]]);

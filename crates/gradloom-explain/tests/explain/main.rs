@@ -3,3 +3,5 @@
 mod golden;
 mod laws;
 mod refusals;
+mod inside;
+mod tables_and_maps;

@@ -23,9 +23,8 @@ fn inputs_that_do_not_fit_are_refused() {
     let x = Tensor::ones([2, 4], DType::F32, &device);
     let inputs = Inputs::from(&x);
     let class = Target::Class(1);
-    let saliency = |inputs: &Inputs, target: &Target| {
-        Saliency::default().attribute(&forward, inputs, target)
-    };
+    let saliency =
+        |inputs: &Inputs, target: &Target| Saliency::default().attribute(&forward, inputs, target);
     refused(saliency(&inputs, &Target::Class(3)), "target: class 3 of an output with 3");
     refused(saliency(&inputs, &Target::Output), "more than one number for each sample");
     refused(saliency(&inputs, &Target::Classes(vec![1])), "1 classes for 2 samples");
@@ -50,10 +49,16 @@ fn inputs_that_do_not_fit_are_refused() {
     let none = IntegratedGradients { steps: 0, ..Default::default() };
     refused(none.attribute(&forward, &inputs, &class), "0 steps");
 
-    refused(forward.activation("3.output", &inputs), "taps nothing named 3.output; it taps 0.output, ");
+    refused(
+        forward.activation("3.output", &inputs),
+        "taps nothing named 3.output; it taps 0.output, ",
+    );
     let lost = forward.from_layer("7");
     refused(Saliency::default().attribute(&lost, &inputs, &class), "taps nothing named 7");
-    refused(GradCam::new("1.output").attribute(&forward, &inputs, &class), "it needs maps [B, C, ..]");
+    refused(
+        GradCam::new("1.output").attribute(&forward, &inputs, &class),
+        "it needs maps [B, C, ..]",
+    );
 }
 
 #[test]
@@ -77,7 +82,10 @@ fn perturbations_that_do_not_fit_are_refused() {
     refused(of(&lime), "a coalition of 5 features; there are 18");
     let broken = Forward::new(|x, _| x[0].flatten(1, -1).sum(1).log().sqrt() * f64::NAN);
     let lime = Lime::new(Key::new(0));
-    refused(lime.attribute(&broken, &inputs, &Target::Output), "gives NaN or infinity for a variant");
+    refused(
+        lime.attribute(&broken, &inputs, &Target::Output),
+        "gives NaN or infinity for a variant",
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-"""Writes golden.safetensors: networks, inputs, and what captum 0.9 attributes to them.
+"""Writes golden.safetensors: networks, inputs, and what captum 0.9 and scikit-learn say about them.
 
     pip install torch captum==0.9.0 transformers scikit-learn safetensors
     python make_golden.py
@@ -13,6 +13,12 @@ import torch
 from captum import attr, metrics, robust
 from captum._utils.models.linear_model import SkLearnLasso
 from safetensors.torch import save_file
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from sklearn.inspection import partial_dependence, permutation_importance
+from sklearn.manifold import TSNE, trustworthiness
+from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 from transformers import BertConfig, BertForSequenceClassification
 
@@ -269,6 +275,52 @@ value = attr.LayerGradientXActivation(run, bert.bert.embeddings).attribute(
 out("bert.layer_gradient_x_activation", value)
 for number, weights in enumerate(bert(input_ids=tokens.long(), attention_mask=kept, output_attentions=True).attentions):
     out(f"bert.attention.{number}", weights)
+
+# Tables and maps, against scikit-learn.
+digits = load_digits()
+points = given("digits", torch.tensor(digits.data[:400], dtype=torch.uint8))
+points = points.double().numpy()
+pca = PCA(3).fit(points)
+out("digits.pca.explained", torch.tensor(pca.explained_variance_ratio_))
+out("digits.pca.projected", torch.tensor(pca.transform(points)).abs())
+flat = pca.transform(points)[:, :2]
+out("digits.pca.trustworthiness", torch.tensor([trustworthiness(points, flat, n_neighbors=k) for k in (5, 12)]))
+tsne = TSNE(method="exact", init="pca", random_state=0).fit_transform(points)
+out("digits.tsne.trustworthiness", torch.tensor([trustworthiness(points, tsne, n_neighbors=k) for k in (5, 12)]))
+
+table = given("table", torch.randn(400, 10))
+answers = mlp(table).argmax(1).numpy()
+fidelity = []
+for depth, leaf, cost in [(3, 1, 0.0), (5, 5, 0.0), (8, 1, 0.004), (20, 1, 0.0)]:
+    tree = DecisionTreeClassifier(max_depth=depth, min_samples_leaf=leaf, ccp_alpha=cost, random_state=0)
+    tree.fit(table.double().numpy(), answers)
+    fidelity.append([tree.score(table.double().numpy(), answers), tree.get_n_leaves()])
+out("table.trees", torch.tensor(fidelity))
+
+
+class Column(RegressorMixin, BaseEstimator):
+    """One logit of the network."""
+
+    def fit(self, x, y):
+        self.fitted_ = True
+        return self
+
+    def predict(self, x):
+        with torch.no_grad():
+            return mlp(torch.tensor(x, dtype=torch.float32))[:, 1].numpy()
+
+
+column = Column().fit(None, None)
+found = partial_dependence(column, table.numpy(), [2], kind="both", grid_resolution=12, method="brute")
+out("table.dependence.grid", torch.tensor(found["grid_values"][0]))
+out("table.dependence.mean", torch.tensor(found["average"][0]))
+out("table.dependence.each", torch.tensor(found["individual"][0]))
+truth = given("table.truth", mlp(table)[:, 1] + 0.05 * torch.randn(400))
+found = permutation_importance(
+    column, table.numpy(), truth.detach().numpy(), scoring="neg_mean_squared_error", n_repeats=200, random_state=0
+)
+out("table.importance", torch.tensor(found.importances_mean))
+out("table.importance.deviation", torch.tensor(found.importances_std))
 
 path = pathlib.Path(__file__).parent / "golden.safetensors"
 golden = {name: value.to(torch.float32) if value.is_floating_point() else value for name, value in golden.items()}
