@@ -45,7 +45,7 @@ fn all() -> Result<(), String> {
 
 /// Examples that need no downloaded data in tiny mode; the others say what they need and are run by
 /// hand.
-const EXAMPLES: [&str; 9] = [
+const EXAMPLES: [&str; 11] = [
     "01-tensors",
     "02-derivatives",
     "03-train-digits",
@@ -55,6 +55,8 @@ const EXAMPLES: [&str; 9] = [
     "12-fine-tune-sentiment",
     "13-char-gpt",
     "14-pretrain-bert",
+    "34-explain-digits",
+    "37-embedding-map",
 ];
 
 /// Where cargo builds.

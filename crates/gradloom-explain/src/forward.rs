@@ -149,6 +149,11 @@ impl<'a> Forward<'a> {
                 let [activation, inputs @ ..] = inputs else {
                     return Err(Error::invalid(format!("forward: no activation of {layer}")));
                 };
+                if inputs.is_empty() {
+                    return Err(Error::invalid(format!(
+                        "forward: no inputs after the activation of {layer}; Forward::layer_inputs gives both"
+                    )));
+                }
                 let (layer, activation) = (layer.clone(), activation.clone());
                 let patched = Arc::clone(&patched);
                 ctx = ctx.with_patch(move |name, _| {

@@ -45,6 +45,12 @@ impl Inputs {
         first.and_then(|first| first.shape().first().copied()).unwrap_or(0)
     }
 
+    /// One sample.
+    pub(crate) fn row(&self, sample: usize) -> Inputs {
+        let row = |tensors: &[Tensor]| tensors.iter().map(|x| x.narrow(0, sample, 1)).collect();
+        Inputs { features: row(&self.features), given: row(&self.given) }
+    }
+
     /// The same with other features.
     pub(crate) fn with_features(&self, features: Vec<Tensor>) -> Inputs {
         Inputs { features, given: self.given.clone() }
@@ -64,7 +70,7 @@ impl Inputs {
     ///
     /// # Errors
     /// If there are no features, a tensor has no rows or another number of rows, or a feature is not
-    /// floating-point or not finite in kind.
+    /// floating-point.
     pub(crate) fn check(&self, op: &str) -> Result<()> {
         let batch = self.batch();
         if self.features.is_empty() {

@@ -24,7 +24,7 @@ pub use embedding::{Pca, Tsne, trustworthiness};
 pub use forward::Forward;
 pub use gradients::{
     GradCam, GradientShap, GuidedGradCam, InputXGradient, IntegratedGradients, InternalInfluence,
-    LayerConductance, NoiseTunnel, Quadrature, Saliency, Smoothing,
+    LayerConductance, NeuronConductance, NoiseTunnel, Quadrature, Saliency, Smoothing,
 };
 pub use inputs::{Baseline, Inputs};
 pub use inside::{

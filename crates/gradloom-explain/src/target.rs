@@ -39,6 +39,16 @@ impl Target {
         }
     }
 
+    /// For one sample of the batch.
+    pub(crate) fn row(&self, sample: usize) -> Target {
+        match self {
+            Target::Classes(classes) => {
+                Target::Classes(classes[sample..].iter().take(1).copied().collect())
+            }
+            other => other.clone(),
+        }
+    }
+
     /// The number of each row: `[rows, ..] -> [rows]`, where the rows are variants of `batch` samples.
     ///
     /// # Errors

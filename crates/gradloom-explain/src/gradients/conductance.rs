@@ -1,4 +1,4 @@
-//! [`LayerConductance`] and [`InternalInfluence`]: a layer while the features go from a baseline to where
+//! [`LayerConductance`], [`NeuronConductance`] and [`InternalInfluence`]: a layer while the features go from a baseline to where
 //! they are.
 
 use gradloom_autodiff::vjp;
@@ -99,10 +99,65 @@ impl Method for InternalInfluence {
     }
 }
 
+/// The part of integrated gradients of each feature that goes through one neuron of a layer.
+///
+/// As `captum.attr.NeuronConductance`.
+#[derive(Clone, Debug)]
+pub struct NeuronConductance {
+    /// The name that the layer is tapped under.
+    pub layer: String,
+    /// The neuron, as a target of the layer's activation.
+    pub neuron: Target,
+    /// Where the way begins.
+    pub baseline: Baseline,
+    /// Gradients on the way.
+    pub steps: usize,
+    /// Where they are taken.
+    pub quadrature: Quadrature,
+}
+
+impl NeuronConductance {
+    /// With captum's defaults: 50 steps of Gauss and Legendre from zero.
+    pub fn new(layer: impl Into<String>, neuron: Target) -> Self {
+        let LayerConductance { layer, baseline, steps, quadrature } = LayerConductance::new(layer);
+        NeuronConductance { layer, neuron, baseline, steps, quadrature }
+    }
+}
+
+impl Method for NeuronConductance {
+    fn attribute(
+        &self,
+        forward: &Forward,
+        inputs: &Inputs,
+        target: &Target,
+    ) -> Result<Attribution> {
+        let op = "neuron_conductance";
+        inputs.check(op)?;
+        let baselines = self.baseline.resolve(op, &inputs.features)?;
+        let points = self.quadrature.points(self.steps)?;
+        let way = Way::along(forward, inputs, &baselines, target, &self.layer, &points)?;
+        let (copies, batch) = (points.len(), inputs.batch());
+        let neuron = self.neuron.select(&rows::merged(&way.values), batch)?;
+        let slope = self.neuron.select(&rows::merged(&way.gradients), batch)?;
+        let asked: Vec<&Tensor> = way.features.iter().collect();
+        let gradients = vjp(&neuron, &slope, &asked);
+        let weights: Vec<f64> = points.iter().map(|(_, weight)| *weight).collect();
+        let ends = inputs.features.iter().zip(&baselines);
+        let parts = gradients.iter().zip(ends).map(|(gradient, (x, x0))| {
+            let apart = rows::apart(gradient, copies);
+            let weights = rows::tensor_like(&weights, copies.into(), gradient)?;
+            Ok(apart.mul(rows::beside(&weights, apart.rank())).sum(0).mul(x.sub(x0)))
+        });
+        Ok(Attribution { features: parts.collect::<Result<_>>()?, delta: None })
+    }
+}
+
 /// A layer along the way: `[steps, B, ..]`.
 struct Way {
     values: Tensor,
     gradients: Tensor,
+    /// What it is a function of, `[steps * B, ..]` each.
+    features: Vec<Tensor>,
 }
 
 impl Way {
@@ -120,8 +175,9 @@ impl Way {
         for (x, x0) in inputs.features.iter().zip(baselines) {
             let places = rows::tensor_like(&places, copies.into(), x)?;
             let way = rows::beside(&places, x.rank() + 1).mul(x.sub(x0).unsqueeze(0));
-            all.push(rows::merged(&way.add(x0.unsqueeze(0))));
+            all.push(rows::merged(&way.add(x0.unsqueeze(0))).detach());
         }
+        let features = all.clone();
         all.extend(inputs.given_tiled(copies));
         let run = forward.run_tapped(&all)?;
         let values = run.layer(layer)?;
@@ -135,6 +191,6 @@ impl Way {
         let selected = target.select(&run.output, inputs.batch())?;
         let gradients = vjp(&selected, &selected.ones_like(), &[values]).remove(0);
         let (values, gradients) = (rows::apart(values, copies), rows::apart(&gradients, copies));
-        Ok(Way { values, gradients })
+        Ok(Way { values, gradients, features })
     }
 }

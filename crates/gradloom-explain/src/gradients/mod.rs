@@ -9,7 +9,7 @@ mod noise_tunnel;
 mod grad_cam;
 mod conductance;
 
-pub use conductance::{InternalInfluence, LayerConductance};
+pub use conductance::{InternalInfluence, LayerConductance, NeuronConductance};
 pub(crate) use grad::{difference, gradients, total};
 pub use grad_cam::{GradCam, GuidedGradCam};
 pub use gradient_shap::GradientShap;

@@ -70,10 +70,12 @@ pub fn quantile_grid(inputs: &Inputs, column: usize, count: usize) -> Result<Vec
     if distinct.len() < count {
         return Ok(distinct);
     }
+    // The quantiles of Cunnane, with both plotting positions at 0.4.
     let quantile = |q: f64| {
-        let place = q * (values.len() - 1) as f64;
-        let (low, share) = (place.floor() as usize, place.fract());
-        values[low] + share * (values[(low + 1).min(values.len() - 1)] - values[low])
+        let place = values.len() as f64 * q + 0.4 + q * 0.2;
+        let low = place.clamp(1.0, (values.len() - 1).max(1) as f64).floor();
+        let (at, share) = (low as usize, (place - low).clamp(0.0, 1.0));
+        values[at - 1] + share * (values[at.min(values.len() - 1)] - values[at - 1])
     };
     let (low, high) = (quantile(0.05), quantile(0.95));
     let step = (high - low) / (count - 1) as f64;

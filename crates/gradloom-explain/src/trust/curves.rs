@@ -48,24 +48,32 @@ pub fn removal_curve(
     steps: usize,
 ) -> Result<RemovalCurve> {
     let op = "removal_curve";
-    let variants = Variants::new(op, forward, inputs, target, baseline, None)?;
+    inputs.check(op)?;
+    let baselines = baseline.resolve(op, &inputs.features)?;
     let features = Features::or_each(features, op, inputs)?;
     super::infidelity::same_shapes(op, "attribution", attributions, &inputs.features)?;
     let (count, batch) = (features.count(), inputs.batch());
     if !(1..=count).contains(&steps) {
         return Err(Error::invalid(format!("{op}: {steps} steps of {count} features")));
     }
+    if matches!(target, Target::Classes(classes) if classes.len() != batch) {
+        return Err(Error::invalid(format!("{op}: {target:?} for {batch} samples")));
+    }
     let ranks = ranks(op, &features, attributions, batch)?;
     let gone = |step: usize| step * count / steps;
     let mut values = vec![Vec::with_capacity(steps + 1); batch];
     // Samples have orders of their own, so each is a question of its own.
     for (sample, values) in values.iter_mut().enumerate() {
+        let (own, target) = (inputs.row(sample), target.row(sample));
+        let baseline = baselines.iter().map(|x0| x0.narrow(0, sample, 1)).collect();
+        let baseline = Baseline::Tensors(baseline);
+        let variants = Variants::new(op, forward, &own, &target, &baseline, None)?;
         let found = variants.values(steps + 1, &|step, tensor, kept| {
             let first = |label: usize| ranks[sample][label] < gone(step);
             let labels = features.labels()[tensor].iter();
             kept.extend(labels.map(|&label| first(label) == (order == CurveOrder::Insertion)));
         })?;
-        values.extend(found.iter().map(|row| row[sample]));
+        values.extend(found.iter().map(|row| row[0]));
     }
     let shares: Vec<f64> = (0..=steps).map(|step| gone(step) as f64 / count as f64).collect();
     let area = |values: &Vec<f64>| {

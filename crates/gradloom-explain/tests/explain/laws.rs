@@ -51,7 +51,13 @@ fn deep_lift_keeps_the_sum_through_every_kind_of_function() {
         ("log softmax", Box::new(|x, w| x.matmul(w).log_softmax(1))),
         ("layer norm", Box::new(|x, w| x.matmul(w).layer_norm(1, None, None, 1e-5))),
         ("gate", Box::new(|x, w| x.matmul(w).glu(1))),
-        ("product of products", Box::new(|x, w| x.matmul(&x.t()).matmul(&x.matmul(w)))),
+        (
+            "product of products",
+            Box::new(|x, w| {
+                let outer = x.unsqueeze(2).matmul(&x.unsqueeze(1));
+                outer.matmul(&x.matmul(w).unsqueeze(2)).squeeze(2)
+            }),
+        ),
         ("quotient", Box::new(|x, w| x.matmul(w) / (x.square().sum_keepdim(1) + 1.0))),
         ("maximum", Box::new(|x, w| x.matmul(w).maximum(x))),
         ("minimum along rows", Box::new(|x, w| x.matmul(w).min_keepdim(1) * x)),
@@ -69,7 +75,11 @@ fn deep_lift_keeps_the_sum_through_every_kind_of_function() {
     ];
     for (name, function) in functions {
         let weights = weights.clone();
-        let forward = Forward::new(move |x, _| function(&x[0], &weights).sum(1));
+        let forward = Forward::new(move |x, _| {
+            let y = function(&x[0], &weights);
+            let factors = Tensor::arange(y.size(1), y.device()).cast(DType::F32) - 1.3;
+            y.mul(factors).sum(1)
+        });
         let x = Tensor::normal(Key::new(1), [3, 6], 0.0, 1.0, &device);
         let x0 = Tensor::normal(Key::new(2), [3, 6], 0.0, 0.5, &device);
         let method = DeepLift { baseline: x0.into(), ..DeepLift::default() };

@@ -4,4 +4,6 @@ mod golden;
 mod laws;
 mod refusals;
 mod inside;
+mod reports;
+mod speed;
 mod tables_and_maps;

@@ -54,7 +54,11 @@ fn inputs_that_do_not_fit_are_refused() {
         "taps nothing named 3.output; it taps 0.output, ",
     );
     let lost = forward.from_layer("7");
-    refused(Saliency::default().attribute(&lost, &inputs, &class), "taps nothing named 7");
+    let lone = Saliency::default().attribute(&lost, &inputs, &class);
+    refused(lone, "no inputs after the activation of 7");
+    let with_inputs = Inputs::from(&x).given([x.clone()]);
+    let found = Saliency::default().attribute(&lost, &with_inputs, &class);
+    refused(found, "taps nothing named 7");
     refused(
         GradCam::new("1.output").attribute(&forward, &inputs, &class),
         "it needs maps [B, C, ..]",

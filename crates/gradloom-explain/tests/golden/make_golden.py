@@ -87,10 +87,31 @@ for method in ["gausslegendre", "riemann_left", "riemann_middle", "riemann_right
     )
     out(f"cnn.integrated_gradients.{method}", value)
     out(f"cnn.integrated_gradients.{method}.delta", delta)
+# captum's DeepLIFT does not keep the sum where max-pooling stands beside another nonlinear layer.
 value, delta = attr.DeepLift(cnn).attribute(x, x0, target=target, return_convergence_delta=True)
-out("cnn.deep_lift", value)
+print("captum, max-pooling after ReLU: delta", delta.tolist(), "of", value.abs().max().item())
 out("cnn.deep_lift.delta", delta)
-out("cnn.deep_lift_shap", attr.DeepLiftShap(cnn).attribute(x, rows, target=target))
+plain = network(
+    "plain",
+    nn.Sequential(
+        nn.Conv2d(2, 4, 3, padding=1),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Conv2d(4, 3, 3, stride=2),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(27, 10),
+        nn.ReLU(),
+        nn.Linear(10, 3),
+    ),
+)
+out("plain.deep_lift", attr.DeepLift(plain).attribute(x, x0, target=target))
+out("plain.deep_lift_shap", attr.DeepLiftShap(plain).attribute(x, rows, target=target))
+out("plain.neuron_deep_lift", attr.NeuronDeepLift(plain, plain[6]).attribute(x, 4, x0))
+pooled = network(
+    "pooled", nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64, 3))
+)
+out("pooled.deep_lift", attr.DeepLift(pooled).attribute(x, x0, target=target))
 out("cnn.guided_backprop", attr.GuidedBackprop(cnn).attribute(x, target=target))
 out("cnn.deconvolution", attr.Deconvolution(cnn).attribute(x, target=target))
 cam = attr.LayerGradCam(cnn, cnn[4]).attribute(x, target=target)
@@ -111,7 +132,6 @@ out("cnn.layer_deep_lift", attr.LayerDeepLift(cnn, cnn[4]).attribute(x, x0, targ
 out("cnn.layer_feature_ablation", attr.LayerFeatureAblation(cnn, cnn[8]).attribute(x, target=target))
 out("cnn.neuron_gradient", attr.NeuronGradient(cnn, cnn[7]).attribute(x, 4))
 out("cnn.neuron_integrated_gradients", attr.NeuronIntegratedGradients(cnn, cnn[7]).attribute(x, 4, x0))
-out("cnn.neuron_deep_lift", attr.NeuronDeepLift(cnn, cnn[7]).attribute(x, 4, x0))
 out("cnn.neuron_guided_backprop", attr.NeuronGuidedBackprop(cnn, cnn[7]).attribute(x, 4))
 out("cnn.neuron_conductance", attr.NeuronConductance(cnn, cnn[7]).attribute(x, 4, x0, target=target))
 
