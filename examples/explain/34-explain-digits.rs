@@ -20,65 +20,31 @@ fn main() -> Result<(), Failure> {
     let model = trained(&device, tiny)?;
     let (digits, labels) = unseen(&device, 8)?;
     let answers = model.forward(&digits, &mut Context::eval()).argmax(1).to_vec::<i32>()?;
-    let forward = Forward::new(|x, ctx| model.forward(&x[0], ctx).softmax(1));
+    let said = labels.iter().zip(&answers).map(|(is, said)| format!("{is} read as {said}"));
+    let said: Vec<String> = said.collect();
+    let mut page = Page::new("Why these digits");
+    page.paragraph(&format!("Digits that the network has not seen: {}.", said.join(", ")));
+
     // Black is what is not there.
     let baseline = Baseline::Value(-0.1307 / 0.3081);
-    let (inputs, target) = (Inputs::from(&digits), Target::Classes(labels.clone()));
-    let squares = Features::grid(&[1, 28, 28], [4, 4])?;
-
-    let integrated = IntegratedGradients { baseline: baseline.clone(), ..Default::default() };
-    let smooth =
-        NoiseTunnel { deviations: vec![0.3], ..NoiseTunnel::new(InputXGradient, Key::new(0)) };
-    let lift = DeepLift { baseline: baseline.clone(), ..DeepLift::default() };
-    let cam =
-        GradCam { relu: true, ..GradCam::new(MAPS) }.resized(&[28, 28], Interpolation::Linear);
-    let occlusion =
-        Occlusion { baseline: baseline.clone(), ..Occlusion::new(&[1, 4, 4], &[1, 2, 2]) };
-    let shap = KernelShap {
+    let question = Question {
+        forward: Forward::new(|x, ctx| model.forward(&x[0], ctx).softmax(1)),
+        inputs: Inputs::from(&digits),
+        target: Target::Classes(labels),
         baseline: baseline.clone(),
-        features: Some(squares),
-        samples: if tiny { 60 } else { 600 },
-        ..KernelShap::new(Key::new(0))
     };
-    let methods: [(&str, &dyn Method); 8] = [
-        ("saliency", &Saliency::default()),
-        ("input x gradient", &InputXGradient),
-        ("the same, smoothed", &smooth),
-        ("integrated gradients", &integrated),
-        ("DeepLIFT", &lift),
-        ("Grad-CAM", &cam),
-        ("occlusion", &occlusion),
-        ("KernelSHAP of squares", &shap),
-    ];
-    let mut page = Page::new("Why these digits");
-    let said: Vec<String> =
-        labels.iter().zip(&answers).map(|(is, said)| format!("{is} read as {said}")).collect();
-    page.paragraph(&format!("Digits that the network has not seen: {}.", said.join(", ")));
-    let mut curves = Vec::new();
-    let mut first: Option<Picture> = None;
-    let mut best = ("", f64::INFINITY);
-    for (name, method) in methods {
-        let attribution = method.attribute(&forward, &inputs, &target)?;
-        let features = [attribution.first().clone()];
-        let order = CurveOrder::Deletion;
-        let curve =
-            removal_curve(order, &forward, &inputs, &features, &target, &baseline, None, 28)?;
-        let area = curve.areas.iter().sum::<f64>() / labels.len() as f64;
+    let (mut curves, mut first, mut best) = (Vec::new(), None, ("", f64::INFINITY));
+    let samples = if tiny { 60 } else { 600 };
+    for (name, method) in methods(&baseline, samples)? {
+        let attribution =
+            method.attribute(&question.forward, &question.inputs, &question.target)?;
+        let (area, curve) = question.deletion(&attribution)?;
         println!("{name:<22} area under the deletion curve {area:.3}");
         if area < best.1 {
             best = (name, area);
         }
-        let mean =
-            |at: usize| curve.values.iter().map(|row| row[at]).sum::<f64>() / labels.len() as f64;
-        let points = curve.shares.iter().enumerate().map(|(at, share)| (*share, mean(at)));
-        curves.push((name.to_owned(), points.collect()));
-        let mut pictures = Vec::new();
-        for (at, digit) in labels.iter().enumerate() {
-            let at = at as isize;
-            let map = HeatMap { scale: 4, ..HeatMap::signed() };
-            let picture = map.over(&features[0].index(0, at), Some(&digits.index(0, at)))?;
-            pictures.push((digit.to_string(), picture));
-        }
+        curves.push((name.to_owned(), curve));
+        let mut pictures = question.heat_maps(&attribution)?;
         page.heading(name);
         page.pictures(&pictures)?;
         if name == "DeepLIFT" {
@@ -101,4 +67,74 @@ fn main() -> Result<(), Failure> {
     println!("{} names the pixels best: {:.3}", best.0, best.1);
     println!("wrote {}", out.display());
     Ok(())
+}
+
+type Named = (&'static str, Box<dyn Method>);
+
+/// The methods that are compared.
+fn methods(baseline: &Baseline, samples: usize) -> Result<Vec<Named>> {
+    let baseline = || baseline.clone();
+    let smooth = NoiseTunnel::new(InputXGradient, Key::new(0));
+    let cam = GradCam { relu: true, ..GradCam::new(MAPS) };
+    let occlusion = Occlusion::new(&[1, 4, 4], &[1, 2, 2]);
+    let squares = Features::grid(&[1, 28, 28], [4, 4])?;
+    let shap = KernelShap {
+        baseline: baseline(),
+        features: Some(squares),
+        samples,
+        ..KernelShap::new(Key::new(0))
+    };
+    Ok(vec![
+        ("saliency", Box::new(Saliency::default())),
+        ("input x gradient", Box::new(InputXGradient)),
+        ("the same, smoothed", Box::new(NoiseTunnel { deviations: vec![0.3], ..smooth })),
+        (
+            "integrated gradients",
+            Box::new(IntegratedGradients { baseline: baseline(), ..Default::default() }),
+        ),
+        ("DeepLIFT", Box::new(DeepLift { baseline: baseline(), ..DeepLift::default() })),
+        ("Grad-CAM", Box::new(cam.resized(&[28, 28], Interpolation::Linear))),
+        ("occlusion", Box::new(Occlusion { baseline: baseline(), ..occlusion })),
+        ("KernelSHAP of squares", Box::new(shap)),
+    ])
+}
+
+/// What is asked about.
+struct Question<'q> {
+    forward: Forward<'q>,
+    inputs: Inputs,
+    target: Target,
+    baseline: Baseline,
+}
+
+impl Question<'_> {
+    /// The mean area under the curves of deletion, and the mean curve.
+    fn deletion(&self, attribution: &Attribution) -> Result<(f64, Vec<(f64, f64)>)> {
+        let curve = removal_curve(
+            CurveOrder::Deletion,
+            &self.forward,
+            &self.inputs,
+            &attribution.features,
+            &self.target,
+            &self.baseline,
+            None,
+            28,
+        )?;
+        let count = curve.values.len() as f64;
+        let mean = |at: usize| curve.values.iter().map(|row| row[at]).sum::<f64>() / count;
+        let points = curve.shares.iter().enumerate().map(|(at, share)| (*share, mean(at)));
+        Ok((curve.areas.iter().sum::<f64>() / count, points.collect()))
+    }
+
+    /// The attributions of each digit over the digit.
+    fn heat_maps(&self, attribution: &Attribution) -> Result<Vec<(String, Picture)>> {
+        let digits = &self.inputs.features[0];
+        let map = HeatMap { scale: 4, ..HeatMap::signed() };
+        let one = |at: usize| {
+            let at = at as isize;
+            let own = attribution.first().index(0, at);
+            Ok((String::new(), map.over(&own, Some(&digits.index(0, at)))?))
+        };
+        (0..digits.size(0)).map(one).collect()
+    }
 }

@@ -1,5 +1,5 @@
-//! [`LayerConductance`], [`NeuronConductance`] and [`InternalInfluence`]: a layer while the features go from a baseline to where
-//! they are.
+//! [`LayerConductance`], [`NeuronConductance`] and [`InternalInfluence`]: a layer while the features go from
+//! a baseline to where they are.
 
 use gradloom_autodiff::vjp;
 use gradloom_tensor::{Error, Result, Tensor};
