@@ -72,7 +72,7 @@ fn main() -> Result<(), Failure> {
 type Named = (&'static str, Box<dyn Method>);
 
 /// The methods that are compared.
-fn methods(baseline: &Baseline, samples: usize) -> Result<Vec<Named>> {
+fn methods(baseline: &Baseline, samples: usize) -> Result<[Named; 8]> {
     let baseline = || baseline.clone();
     let smooth = NoiseTunnel::new(InputXGradient, Key::new(0));
     let cam = GradCam { relu: true, ..GradCam::new(MAPS) };
@@ -84,7 +84,7 @@ fn methods(baseline: &Baseline, samples: usize) -> Result<Vec<Named>> {
         samples,
         ..KernelShap::new(Key::new(0))
     };
-    Ok(vec![
+    let methods: [Named; 8] = [
         ("saliency", Box::new(Saliency::default())),
         ("input x gradient", Box::new(InputXGradient)),
         ("the same, smoothed", Box::new(NoiseTunnel { deviations: vec![0.3], ..smooth })),
@@ -96,7 +96,8 @@ fn methods(baseline: &Baseline, samples: usize) -> Result<Vec<Named>> {
         ("Grad-CAM", Box::new(cam.resized(&[28, 28], Interpolation::Linear))),
         ("occlusion", Box::new(Occlusion { baseline: baseline(), ..occlusion })),
         ("KernelSHAP of squares", Box::new(shap)),
-    ])
+    ];
+    Ok(methods)
 }
 
 /// What is asked about.
@@ -130,7 +131,7 @@ impl Question<'_> {
     fn heat_maps(&self, attribution: &Attribution) -> Result<Vec<(String, Picture)>> {
         let digits = &self.inputs.features[0];
         let map = HeatMap { scale: 4, ..HeatMap::signed() };
-        let one = |at: usize| {
+        let one = |at: usize| -> Result<(String, Picture)> {
             let at = at as isize;
             let own = attribution.first().index(0, at);
             Ok((String::new(), map.over(&own, Some(&digits.index(0, at)))?))

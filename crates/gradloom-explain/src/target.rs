@@ -55,7 +55,7 @@ impl Target {
     /// If the output does not fit, or there is no such place in it.
     pub(crate) fn select(&self, output: &Tensor, batch: usize) -> Result<Tensor> {
         let shape = *output.shape();
-        if shape.rank() == 0 || shape[0] == 0 || shape[0] % batch.max(1) != 0 {
+        if shape.rank() == 0 || shape[0] == 0 || !shape[0].is_multiple_of(batch.max(1)) {
             return Err(Error::shape(format!(
                 "target: an output of shape {shape} for {batch} samples; the model must give one row for each"
             )));

@@ -143,7 +143,7 @@ impl Method for NeuronConductance {
         let gradients = vjp(&neuron, &slope, &asked);
         let weights: Vec<f64> = points.iter().map(|(_, weight)| *weight).collect();
         let ends = inputs.features.iter().zip(&baselines);
-        let parts = gradients.iter().zip(ends).map(|(gradient, (x, x0))| {
+        let parts = gradients.iter().zip(ends).map(|(gradient, (x, x0))| -> Result<Tensor> {
             let apart = rows::apart(gradient, copies);
             let weights = rows::tensor_like(&weights, copies.into(), gradient)?;
             Ok(apart.mul(rows::beside(&weights, apart.rank())).sum(0).mul(x.sub(x0)))

@@ -32,7 +32,12 @@ impl Probe {
     ) -> Result<Probe> {
         let count = activations.shape().first().copied().unwrap_or(0);
         let wrong = labels.iter().find(|&&label| label >= classes);
-        if count == 0 || labels.len() != count || classes < 2 || wrong.is_some() || !(penalty > 0.0)
+        if count == 0
+            || labels.len() != count
+            || classes < 2
+            || wrong.is_some()
+            || penalty.is_nan()
+            || penalty <= 0.0
         {
             return Err(Error::invalid(format!(
                 "probe: {} labels of {classes} classes for activations of shape {}, penalty {penalty}; it \

@@ -93,7 +93,7 @@ impl Lime {
     }
 
     fn fitted(&self, game: &Game) -> Result<Vec<LinearModel>> {
-        if !(self.kernel_width > 0.0) {
+        if self.kernel_width.is_nan() || self.kernel_width <= 0.0 {
             let width = self.kernel_width;
             return Err(Error::invalid(format!(
                 "lime: a kernel of width {width}; it must be above 0"

@@ -34,7 +34,10 @@ impl Centred {
             && weights.len() == count
             && rows.iter().all(|row| row.len() == columns);
         let total: f64 = weights.iter().sum();
-        if !fits || !(total > 0.0 && total.is_finite()) || weights.iter().any(|w| !(*w >= 0.0)) {
+        if !fits
+            || !(total > 0.0 && total.is_finite())
+            || weights.iter().any(|w| w.is_nan() || *w < 0.0)
+        {
             return Err(Error::invalid(format!(
                 "{op}: {count} rows of {columns} columns with {} answers and {} weights of sum {total}; it \
                  needs rows of one length, an answer and a weight for each, not all of them 0",

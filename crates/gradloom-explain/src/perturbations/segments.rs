@@ -26,7 +26,8 @@ impl Features {
             )));
         };
         let pixels = height * width;
-        if pixels == 0 || channels == 0 || count == 0 || !(compactness > 0.0) {
+        if pixels == 0 || channels == 0 || count == 0 || compactness.is_nan() || compactness <= 0.0
+        {
             return Err(Error::invalid(format!(
                 "segments: {count} segments of compactness {compactness} of {height} x {width} pixels of \
                  {channels} channels; all must be above 0"

@@ -12,7 +12,7 @@ pub enum ColourMap {
 
 type Colour = [u8; 3];
 
-/// Every ninth of viridis.
+/// Viridis at steps of a ninth.
 const VIRIDIS: [Colour; 10] = [
     [68, 1, 84],
     [72, 40, 120],
@@ -25,7 +25,7 @@ const VIRIDIS: [Colour; 10] = [
     [181, 222, 43],
     [253, 231, 37],
 ];
-/// Every eighth of coolwarm.
+/// Coolwarm at steps of an eighth.
 const COOLWARM: [Colour; 9] = [
     [59, 76, 192],
     [98, 130, 234],

@@ -133,7 +133,7 @@ pub fn summary_plot(
         for (row, value) in attributions.iter().zip(values) {
             let at = x(row[column]);
             let level = taken.entry((at / 4.0).round() as i64).or_insert(0);
-            let side = if *level % 2 == 0 { 1.0 } else { -1.0 };
+            let side = if level.is_multiple_of(2) { 1.0 } else { -1.0 };
             let offset = (side * f64::from(level.div_ceil(2)) * 2.2).clamp(-9.0, 9.0);
             *level += 1;
             let colour = ColourMap::Coolwarm.hex((value[column] - low) / range);

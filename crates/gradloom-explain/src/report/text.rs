@@ -28,7 +28,7 @@ pub fn coloured_text(tokens: &[&str], attributions: &[f64]) -> Result<String> {
         // Ends of the map are dark.
         let ink = if relative.abs() > 0.8 { "#fff" } else { "#222" };
         // What speaks neither way stays white.
-        let background = if relative.abs() < 0.02 { "#fff" } else { &colour };
+        let background: &str = if relative.abs() < 0.02 { "#fff" } else { &colour };
         let _ = write!(
             html,
             "<span style=\"background:{background};color:{ink}\" title=\"{number:+.4}\">{}</span> ",

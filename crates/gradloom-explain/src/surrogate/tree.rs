@@ -98,7 +98,7 @@ impl DecisionTree {
             && labels.len() == rows.len()
             && labels.iter().all(|&label| label < classes)
             && rows.iter().all(|row| row.len() == columns && row.iter().all(|x| x.is_finite()));
-        if !fits || options.leaf_min == 0 || !(options.leaf_cost >= 0.0) {
+        if !fits || options.leaf_min == 0 || options.leaf_cost.is_nan() || options.leaf_cost < 0.0 {
             return Err(Error::invalid(format!(
                 "tree: {} rows of {columns} columns, {} labels of {classes} classes, {options:?}; it needs \
                  finite rows of one length, a label below the number of classes for each, and leaves of at \

@@ -67,7 +67,7 @@ impl SensitivityMax {
     ) -> Result<Tensor> {
         let op = "sensitivity_max";
         inputs.check(op)?;
-        if self.samples == 0 || !(self.radius >= 0.0) {
+        if self.samples == 0 || self.radius.is_nan() || self.radius < 0.0 {
             let (samples, radius) = (self.samples, self.radius);
             return Err(Error::invalid(format!("{op}: {samples} samples within {radius}")));
         }

@@ -53,13 +53,17 @@ fn a_page_of_all_pieces_needs_nothing_else() {
         std::fs::write(path, &html).unwrap();
     }
     assert!(!html.contains("<script") && !html.contains("<b>"));
-    let outside = html.replace("http://www.w3.org/2000/svg", "");
-    assert!(!outside.contains("http"), "a page asks for nothing");
+    // Without the name of the language and the bytes of pictures, which may spell anything.
+    let text = html.replace("http://www.w3.org/2000/svg", "");
+    let parts =
+        text.split("base64,").map(|part| part.split_once('"').map_or(part, |(_, rest)| rest));
+    let text: String = parts.collect();
+    assert!(!text.contains("http"), "a page asks for nothing");
     assert_eq!(html.matches("<svg").count(), html.matches("</svg>").count());
     assert_eq!(html.matches("<svg").count(), 6);
     assert_eq!(html.matches("data:image/png;base64,iVBORw0KGgo").count(), 2);
     assert!(html.contains(">great</span>") && html.contains("5 &lt; 6"));
-    assert!(!html.contains("NaN") && !html.contains("inf"));
+    assert!(!text.contains("NaN") && !text.contains("inf"));
 }
 
 #[test]
