@@ -137,7 +137,8 @@ fn shapley_values_of_ten_features() {
         }
     }
 
-    // Means over draws lie within three standard errors, but for one in 370.
+    // Means over draws lie within three standard errors, but for one in 370: of thirty one may not, and all
+    // together are as far as their errors say.
     let sampling = ShapleySampling {
         baseline: baseline.clone(),
         samples: 400,
@@ -146,9 +147,17 @@ fn shapley_values_of_ten_features() {
     let found = sampling.estimate(&forward, &inputs, &target).unwrap();
     let means = found.attribution.first().to_vec::<f32>().unwrap();
     let errors = found.standard_errors[0].to_vec::<f32>().unwrap();
-    for ((mean, exact), error) in means.iter().zip(&exact_values).zip(&errors) {
-        assert!((mean - exact).abs() <= 3.0 * error + 1e-6, "{mean} {exact} {error}");
-    }
+    let distances: Vec<f32> = means
+        .iter()
+        .zip(&exact_values)
+        .zip(&errors)
+        .map(|((mean, exact), error)| (mean - exact).abs() / error)
+        .collect();
+    let mean_square = distances.iter().map(|z| z * z).sum::<f32>() / distances.len() as f32;
+    println!("sampled: root mean square of {:.2} standard errors", mean_square.sqrt());
+    assert!(distances.iter().filter(|z| **z > 3.0).count() <= 1, "{distances:?}");
+    assert!(distances.iter().all(|z| *z < 4.5), "{distances:?}");
+    assert!((0.25..2.5).contains(&mean_square), "{mean_square}");
     // The regression of many draws of the kernel comes to the same values.
     let kernel = KernelShap { baseline, samples: 6000, ..KernelShap::new(Key::new(6)) };
     let kernel = kernel.attribute(&forward, &inputs, &target).unwrap();
