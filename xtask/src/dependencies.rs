@@ -38,6 +38,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gradloom-track", &["gradloom-files", "gradloom-metrics", "gradloom-nn", "gradloom-tensor"]),
     ("gradloom-data", &["gradloom-files", "gradloom-tensor"]),
     (
+        "gradloom-explain",
+        &["gradloom-autodiff", "gradloom-nn", "gradloom-tensor", "gradloom-track"],
+    ),
+    (
         "gradloom-train",
         &[
             "gradloom-data",
@@ -56,6 +60,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "gradloom-autodiff",
             "gradloom-cpu",
             "gradloom-data",
+            "gradloom-explain",
             "gradloom-fft",
             "gradloom-linalg",
             "gradloom-metrics",

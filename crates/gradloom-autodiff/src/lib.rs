@@ -22,5 +22,5 @@ pub use checkpoint::checkpoint;
 pub use custom::custom_grad;
 pub use forward::{hvp, jvp};
 pub use jacobian::{hessian, jacfwd, jacobian, jacrev};
-pub use reverse::{grad, value_and_grad, vjp};
+pub use reverse::{grad, partial_vjp, value_and_grad, vjp};
 pub use vmap::{Vmap, vmap};

@@ -81,9 +81,30 @@ pub fn vjp(output: &Tensor, cotangent: &Tensor, inputs: &[&Tensor]) -> Vec<Tenso
     products(output, cotangent, inputs, Through::Inputs)
 }
 
-/// As [`vjp`] with the inputs taken for independent: what one of them owes to another is left out.
+/// As [`vjp`] with the inputs taken for independent: what one of them owes to another is left out. With
+/// a node's own operands for inputs it is the rule of that node alone, of which passes with other rules are
+/// made.
+///
+/// # Panics
+/// As [`vjp`].
+///
+/// ```
+/// use gradloom_autodiff::{partial_vjp, vjp};
+/// use gradloom_tensor::Tensor;
+///
+/// # fn main() -> gradloom_tensor::Result<()> {
+/// # let device = gradloom_testkit::reference::device();
+/// let x = Tensor::new([3f32], &device)?;
+/// let square = x.square();
+/// let y = &square + &x;
+/// let whole = vjp(&y, &y.ones_like(), &[&x, &square]);
+/// let parts = partial_vjp(&y, &y.ones_like(), &[&x, &square]);
+/// assert_eq!((whole[0].item()?, parts[0].item()?, parts[1].item()?), (7.0, 1.0, 1.0));
+/// # Ok(())
+/// # }
+/// ```
 #[track_caller]
-pub(crate) fn partial_vjp(output: &Tensor, cotangent: &Tensor, inputs: &[&Tensor]) -> Vec<Tensor> {
+pub fn partial_vjp(output: &Tensor, cotangent: &Tensor, inputs: &[&Tensor]) -> Vec<Tensor> {
     products(output, cotangent, inputs, Through::Others)
 }
 

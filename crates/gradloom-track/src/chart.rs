@@ -76,7 +76,14 @@ fn round_step(step: f64) -> f64 {
     power * [1.0, 2.0, 5.0].into_iter().find(|&round| factor <= round).unwrap_or(10.0)
 }
 
-pub(crate) fn svg(curve: &Curve) -> String {
+impl Curve {
+    /// The chart as SVG, to be put in a page.
+    pub fn svg(&self) -> String {
+        svg(self)
+    }
+}
+
+fn svg(curve: &Curve) -> String {
     let points = || curve.lines.iter().flat_map(|(_, points)| points.iter());
     let x = Axis::over(points().map(|point| point.0));
     let y = Axis::over(points().map(|point| point.1));

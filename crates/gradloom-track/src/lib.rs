@@ -16,7 +16,7 @@ mod http;
 #[cfg(feature = "mlflow")]
 mod mlflow;
 mod summary;
-mod html;
+pub mod html;
 mod chart;
 mod report;
 

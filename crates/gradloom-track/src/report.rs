@@ -5,8 +5,8 @@ use std::path::Path;
 
 use gradloom_metrics::ConfusionMatrix;
 
-use crate::chart::{self, Curve};
-use crate::html::{base_64, escaped};
+use crate::chart::Curve;
+use crate::html::{self, base_64, escaped};
 use crate::{Picture, Result, Settings};
 
 /// A sample that a model got wrong.
@@ -62,15 +62,11 @@ pub struct Report {
 }
 
 const STYLE: &str = "\
-body{font:15px/1.5 system-ui,sans-serif;max-width:1280px;margin:2em auto;padding:0 1em;color:#222}
-h1,h2{font-weight:600}table{border-collapse:collapse}td,th{padding:.15em .7em;text-align:left}
-tr+tr td{border-top:1px solid #ddd}.charts{display:flex;flex-wrap:wrap;gap:1em}
-.charts figure,.mistakes figure{margin:0}.charts figure{flex:1 1 480px;max-width:640px}
-figcaption{font-weight:600}svg text{font-size:12px;fill:#333}.grid{stroke:#e4e4e4}
-.axis{stroke:#333;fill:none}.confusion td,.confusion th{text-align:right;min-width:2.2em}
+.charts{display:flex;flex-wrap:wrap;gap:1em}.charts figure,.mistakes figure{margin:0}
+.charts figure{flex:1 1 480px;max-width:640px}.confusion td,.confusion th{text-align:right;min-width:2.2em}
 .mistakes{display:flex;flex-wrap:wrap;gap:1em}.mistakes img{width:112px;image-rendering:pixelated;
 border:1px solid #ccc}.mistakes figcaption{font-weight:400;font-size:13px;max-width:220px;
-white-space:pre-wrap;overflow-wrap:anywhere}pre{overflow-x:auto;background:#f6f6f6;padding:1em}";
+white-space:pre-wrap;overflow-wrap:anywhere}";
 
 impl Report {
     /// The page, as one text: styles, charts and pictures are in it, scripts are not.
@@ -78,17 +74,12 @@ impl Report {
     /// # Errors
     /// If a picture cannot be written as PNG.
     pub fn html(&self) -> Result<String> {
-        let title = escaped(&self.title);
-        let mut page = format!(
-            "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{title}</title>\n\
-             <meta name=\"viewport\" content=\"width=device-width\">\n<style>\n{STYLE}\n</style>\n</head>\n\
-             <body>\n<h1>{title}</h1>\n"
-        );
+        let mut page = String::new();
         pairs(&mut page, "Figures", self.figures.iter().cloned());
         if !self.curves.is_empty() {
             page.push_str("<h2>Curves</h2>\n<div class=\"charts\">\n");
             for curve in &self.curves {
-                let (title, svg) = (escaped(&curve.title), chart::svg(curve));
+                let (title, svg) = (escaped(&curve.title), curve.svg());
                 let _ = writeln!(page, "<figure><figcaption>{title}</figcaption>\n{svg}</figure>");
             }
             page.push_str("</div>\n");
@@ -119,8 +110,7 @@ impl Report {
             let _ = writeln!(page, "<h2>Model</h2>\n<pre>{}</pre>", escaped(&self.summary));
         }
         pairs(&mut page, "Versions", self.versions.iter().cloned());
-        page.push_str("</body>\n</html>\n");
-        Ok(page)
+        Ok(html::page(&self.title, STYLE, &page))
     }
 
     /// Writes the page into a file, whole or not at all.

@@ -13,6 +13,8 @@ pub use gradloom_autodiff::{
 };
 pub use gradloom_cpu::profile;
 pub use gradloom_data as data;
+#[cfg(feature = "explain")]
+pub use gradloom_explain as explain;
 #[cfg(feature = "fft")]
 pub use gradloom_fft as fft;
 #[cfg(feature = "linalg")]
@@ -98,3 +100,8 @@ struct PageForUsersOfBurn;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/from-candle.md")]
 struct PageForUsersOfCandle;
+
+/// Runs the code of the page about explanations as a test.
+#[cfg(all(doctest, feature = "explain"))]
+#[doc = include_str!("../../../docs/explaining.md")]
+struct PageAboutExplanations;

@@ -1,0 +1,60 @@
+//! What the examples of explanations share: a network of digits, trained in a moment.
+#![forbid(unsafe_code)]
+
+use examples::Failure;
+use gradloom::data::mnist;
+use gradloom::data::transform::{Normalize, Scale};
+use gradloom::data::{Dataset, Loader};
+use gradloom::nn::layers::{Conv2d, Flatten, Linear, MaxPool2d};
+use gradloom::ops::convolution::Conv2dOptions;
+use gradloom::prelude::*;
+
+/// The hidden layer before the classes, by the name of its tap.
+pub const HIDDEN: &str = "8.output";
+/// The last maps, by the name of their tap.
+pub const MAPS: &str = "4.output";
+
+/// A convolutional network, trained on embedded digits.
+///
+/// # Errors
+/// If the device fails.
+pub fn trained(device: &Device, tiny: bool) -> Result<Sequential, Failure> {
+    let (train, _) = mnist::embedded_split()?;
+    let init = &mut Init::new(Key::new(0), device);
+    let padded = || Conv2dOptions::default().padding(1);
+    let model = Sequential::new()
+        .with(Conv2d::new(1, 12, [3, 3], padded(), init))
+        .with(Activation::Relu)
+        .with(MaxPool2d::new(2))
+        .with(Conv2d::new(12, 24, [3, 3], padded(), init))
+        .with(Activation::Relu)
+        .with(MaxPool2d::new(2))
+        .with(Flatten)
+        .with(Linear::new(24 * 7 * 7, 64, init))
+        .with(Activation::Relu)
+        .with(Linear::new(64, 10, init));
+    let train = Loader::images(train, (Scale, Normalize::new([0.1307], [0.3081])))
+        .batch_size(64)
+        .shuffle(Key::new(1))
+        .drop_last(true);
+    let mut trainer = Trainer::new(model, Adam::new(2e-3), Tensor::cross_entropy)
+        .epochs(if tiny { 1 } else { 4 })
+        .batches_per_epoch(if tiny { 3 } else { usize::MAX });
+    trainer.fit_train(&train)?;
+    Ok(trainer.model)
+}
+
+/// Digits that the network has not seen, `[N, 1, 28, 28]`, and what they are.
+///
+/// # Errors
+/// If the device cannot take them.
+pub fn unseen(device: &Device, count: usize) -> Result<(Tensor, Vec<usize>), Failure> {
+    let (_, test) = mnist::embedded_split()?;
+    let count = count.min(test.len());
+    let loader =
+        Loader::images(test, (Scale, Normalize::new([0.1307], [0.3081]))).batch_size(count);
+    let batch = loader.epoch(0).next().ok_or("there are no digits")??;
+    let (images, labels) = batch.to_tensors(device)?;
+    let labels = labels.to_vec::<i32>()?.into_iter().map(|label| label as usize).collect();
+    Ok((images, labels))
+}
