@@ -1,0 +1,26 @@
+//! Networks and parts for pictures in Gradloom.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod error;
+
+pub mod blocks;
+mod classifier;
+mod stack;
+
+pub mod models;
+
+pub use classifier::{AuxiliaryLogits, Classifier};
+pub use error::{Error, Result};
+pub use models::alexnet::{AlexNet, AlexNetConfig};
+pub use models::convnext::{ConvNeXt, ConvNeXtConfig};
+pub use models::densenet::{DenseNet, DenseNetConfig};
+pub use models::efficientnet::{EfficientNet, EfficientNetConfig};
+pub use models::googlenet::{GoogLeNet, GoogLeNetConfig};
+pub use models::inception_v3::{InceptionV3, InceptionV3Config};
+pub use models::mobilenet_v2::{MobileNetV2, MobileNetV2Config};
+pub use models::mobilenet_v3::{MobileNetV3, MobileNetV3Config};
+pub use models::resnet::{ResNet, ResNetConfig};
+pub use models::vgg::{Vgg, VggConfig};
+pub use models::vision_transformer::{VisionTransformer, VisionTransformerConfig};
+pub use stack::Stack;

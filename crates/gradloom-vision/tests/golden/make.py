@@ -1,0 +1,212 @@
+"""Writes what torchvision and timm compute with the networks of this crate: JSON files beside this one, one a case.
+
+    pip install torch torchvision timm
+    python make.py            # all cases
+    python make.py resnet     # those whose names contain this
+
+Weights, pictures and the factors of the loss are not stored: `fill` makes them of a name, here and in
+`support/fill.rs`. So a file has the logits, of each gradient and running statistic its projection on a filled
+tensor and its norm, and nothing else. Everything is computed in f64 from values that f32 holds, so that
+the tests measure only this side's rounding.
+"""
+
+import json
+import math
+import pathlib
+import sys
+from functools import partial
+
+import numpy as np
+import timm
+import torch
+import torchvision.models as tv
+from torch import nn
+
+HERE = pathlib.Path(__file__).parent
+CLASSES = 7
+
+
+def fill(name, shape, scale=1.0, shift=0.0):
+    """Numbers in shift + scale * [-1, 1) by a hash of the name and the index; f32 holds them."""
+    count = math.prod(shape)
+    seed = 2166136261
+    for byte in name.encode():
+        seed = ((seed ^ byte) * 16777619) & 0xFFFFFFFF
+    with np.errstate(over="ignore"):
+        x = np.arange(count, dtype=np.uint32) * np.uint32(0x9E3779B1) + np.uint32(seed)
+        x ^= x >> np.uint32(16)
+        x *= np.uint32(0x85EBCA6B)
+        x ^= x >> np.uint32(13)
+        x *= np.uint32(0xC2B2AE35)
+        x ^= x >> np.uint32(16)
+    unit = (x >> np.uint32(8)).astype(np.float64) / 2.0**23 - 1.0
+    values = (shift + scale * unit).astype(np.float32).astype(np.float64)
+    return torch.from_numpy(values.reshape(shape))
+
+
+def value_of(name, shape):
+    """The value of a weight or running statistic."""
+    if name.endswith("running_mean"):
+        return fill(name, shape, 0.1)
+    if name.endswith("running_var"):
+        return fill(name, shape, 0.25, 1.0)
+    if len(shape) == 1:
+        return fill(name, shape, 0.25, 1.0) if name.endswith("weight") else fill(name, shape, 0.1)
+    fan_in = math.prod(shape[1:])
+    return fill(name, shape, math.sqrt(6.0 / fan_in) if fan_in > 1 else 0.5)
+
+
+def summary(name, tensor):
+    tensor = tensor.detach().double()
+    projection = (tensor * fill("probe." + name, tuple(tensor.shape))).sum().item()
+    return [float(f"{projection:.9g}"), float(f"{tensor.norm().item():.9g}")]
+
+
+def rounded(tensor):
+    return [[float(f"{value:.9g}") for value in row] for row in tensor.detach().tolist()]
+
+
+def logits_of(output):
+    """Logits first, then those of auxiliary heads from the nearest to the pictures."""
+    if isinstance(output, tuple):
+        return [output[0], *reversed(list(output[1:]))]
+    return [output]
+
+
+def write(case, model, size, batch=2, rename=None):
+    model = model.double()
+    state = {name: value for name, value in model.state_dict().items() if value.is_floating_point()}
+    named = {name: rename(name) if rename else name for name in state}
+    with torch.no_grad():
+        for name, tensor in state.items():
+            tensor.copy_(value_of(named[name], tuple(tensor.shape)))
+    pictures = fill("pictures", (batch, 3, size, size))
+    result = {"batch": batch, "size": size, "parameters": sum(p.numel() for p in model.parameters())}
+    for mode in ["eval", "train"]:
+        model.train(mode == "train")
+        model.zero_grad()
+        outputs = logits_of(model(pictures))
+        loss = sum((y * fill(f"cotangent.{i}", tuple(y.shape))).sum() for i, y in enumerate(outputs))
+        loss.backward()
+        part = {"logits": [rounded(y) for y in outputs]}
+        part["gradients"] = {
+            named[name]: summary(named[name], value.grad)
+            for name, value in model.named_parameters()
+            if value.grad is not None
+        }
+        if mode == "train":
+            part["statistics"] = {
+                named[name]: summary(named[name], value)
+                for name, value in model.named_buffers()
+                if name.endswith(("running_mean", "running_var"))
+            }
+        result[mode] = part
+    text = json.dumps(result, separators=(",", ":")).replace('],"', '],\n"')
+    (HERE / f"{case}.json").write_text(text + "\n")
+    print(case, result["parameters"], f"{len(text)} bytes")
+
+
+def alexnet():
+    model = tv.AlexNet(num_classes=CLASSES, dropout=0.0)
+    model.classifier[1] = nn.Linear(256 * 6 * 6, 32)
+    model.classifier[4] = nn.Linear(32, 32)
+    model.classifier[6] = nn.Linear(32, CLASSES)
+    return model
+
+
+def vgg(norm):
+    layers = tv.vgg.make_layers([8, "M", 12, "M", 16, 16, "M", 16, "M", 16, "M"], batch_norm=norm)
+    model = tv.VGG(layers, num_classes=CLASSES, dropout=0.0)
+    model.classifier[0] = nn.Linear(16 * 7 * 7, 32)
+    model.classifier[3] = nn.Linear(32, 32)
+    model.classifier[6] = nn.Linear(32, CLASSES)
+    return model
+
+
+def resnet(block, layers, **options):
+    return tv.resnet.ResNet(block, layers, num_classes=CLASSES, **options)
+
+
+def se_resnet(block, layers, **options):
+    return timm.models.resnet.ResNet(block, layers, num_classes=CLASSES, block_args=dict(attn_layer="se"), **options)
+
+
+def efficientnet(settings, last=None, **options):
+    return tv.efficientnet.EfficientNet(
+        settings, 0.0, stochastic_depth_prob=0.0, num_classes=CLASSES, last_channel=last, **options
+    )
+
+
+def efficientnet_v1():
+    block = partial(tv.efficientnet.MBConvConfig, width_mult=0.5, depth_mult=0.5)
+    rows = [
+        (1, 3, 1, 32, 16, 1), (6, 3, 2, 16, 24, 2), (6, 5, 2, 24, 40, 2), (6, 3, 2, 40, 80, 3),
+        (6, 5, 1, 80, 112, 3), (6, 5, 2, 112, 192, 4), (6, 3, 1, 192, 320, 1),
+    ]
+    return efficientnet([block(*row) for row in rows])
+
+
+def efficientnet_v2():
+    fused, block = tv.efficientnet.FusedMBConvConfig, tv.efficientnet.MBConvConfig
+    rows = [fused(1, 3, 1, 24, 24, 1), fused(4, 3, 2, 24, 48, 2), block(4, 3, 2, 48, 64, 2), block(6, 3, 1, 64, 80, 1)]
+    return efficientnet(rows, 96, norm_layer=partial(nn.BatchNorm2d, eps=1e-3))
+
+
+def mobilenet_v3():
+    settings, last = tv.mobilenetv3._mobilenet_v3_conf("mobilenet_v3_small", width_mult=0.5)
+    return tv.MobileNetV3(settings, last, num_classes=CLASSES, dropout=0.0)
+
+
+def convnext():
+    of = tv.convnext.CNBlockConfig
+    return tv.ConvNeXt([of(8, 16, 1), of(16, 24, 2), of(24, 32, 1), of(32, None, 1)], 0.0, num_classes=CLASSES)
+
+
+def vit():
+    return tv.VisionTransformer(32, 8, 2, 4, 32, 64, num_classes=CLASSES)
+
+
+def densenet():
+    return tv.DenseNet(8, (2, 3, 2, 2), 16, num_classes=CLASSES)
+
+
+BASIC, BOTTLENECK = tv.resnet.BasicBlock, tv.resnet.Bottleneck
+
+CASES = {
+    "alexnet": lambda: (alexnet(), 64),
+    "vgg": lambda: (vgg(False), 32),
+    "vgg_bn": lambda: (vgg(True), 64),
+    "resnet_basic": lambda: (resnet(BASIC, [1, 2, 1, 1]), 64),
+    "resnet_bottleneck": lambda: (resnet(BOTTLENECK, [1, 2, 1, 1]), 64),
+    "resnet_dilated": lambda: (
+        resnet(BOTTLENECK, [1, 1, 2, 2], replace_stride_with_dilation=[False, True, True]), 48),
+    "resnext": lambda: (resnet(BOTTLENECK, [1, 1, 1, 1], groups=32, width_per_group=4), 64),
+    "wide_resnet": lambda: (resnet(BOTTLENECK, [1, 1, 1, 1], width_per_group=128), 64),
+    "se_resnet": lambda: (se_resnet(timm.models.resnet.BasicBlock, [1, 1, 1, 1]), 64),
+    "se_resnet_bottleneck": lambda: (se_resnet(timm.models.resnet.Bottleneck, [1, 1, 1, 1]), 64),
+    "densenet": lambda: (densenet(), 64),
+    "googlenet": lambda: (
+        tv.GoogLeNet(num_classes=CLASSES, init_weights=False, dropout=0.0, dropout_aux=0.0), 64),
+    "googlenet_published": lambda: (
+        tv.GoogLeNet(num_classes=CLASSES, init_weights=False, aux_logits=False, transform_input=True, dropout=0.0), 64),
+    "inception_v3": lambda: (
+        tv.Inception3(num_classes=CLASSES, init_weights=False, dropout=0.0), 299),
+    "mobilenet_v2": lambda: (tv.MobileNetV2(num_classes=CLASSES, width_mult=0.35, dropout=0.0), 64),
+    "mobilenet_v3": lambda: (mobilenet_v3(), 64),
+    "efficientnet": lambda: (efficientnet_v1(), 64),
+    "efficientnet_v2": lambda: (efficientnet_v2(), 64),
+    "efficientnet_lite0": lambda: (
+        timm.create_model("efficientnet_lite0", num_classes=CLASSES, drop_rate=0.0), 64),
+    "efficientnet_lite0_tensorflow": lambda: (
+        timm.create_model("tf_efficientnet_lite0", num_classes=CLASSES, drop_rate=0.0), 75),
+    "convnext": lambda: (convnext(), 64),
+    "vision_transformer": lambda: (vit(), 32),
+}
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
+    for case, make in CASES.items():
+        if wanted in case:
+            model, size = make()
+            write(case, model, size)
