@@ -33,6 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "gradloom-weights",
         ],
     ),
+    ("gradloom-vision", &["gradloom-data", "gradloom-nn", "gradloom-tensor", "gradloom-weights"]),
     ("gradloom-track", &["gradloom-metrics", "gradloom-nn", "gradloom-tensor"]),
     ("gradloom-data", &["gradloom-tensor"]),
     (
@@ -61,6 +62,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "gradloom-text",
             "gradloom-track",
             "gradloom-train",
+            "gradloom-vision",
             "gradloom-weights",
             "gradloom-wgpu",
             "gradloom-zoo",

@@ -10,6 +10,11 @@ mod stack;
 
 pub mod models;
 
+pub mod boxes;
+pub mod losses;
+mod preprocessing;
+pub mod roi;
+
 pub use classifier::{AuxiliaryLogits, Classifier};
 pub use error::{Error, Result};
 pub use models::alexnet::{AlexNet, AlexNetConfig};
@@ -23,4 +28,5 @@ pub use models::mobilenet_v3::{MobileNetV3, MobileNetV3Config};
 pub use models::resnet::{ResNet, ResNetConfig};
 pub use models::vgg::{Vgg, VggConfig};
 pub use models::vision_transformer::{VisionTransformer, VisionTransformerConfig};
+pub use preprocessing::Preprocessing;
 pub use stack::Stack;

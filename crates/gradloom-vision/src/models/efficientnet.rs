@@ -315,7 +315,7 @@ impl Classifier for EfficientNet {
     fn new(config: &EfficientNetConfig, init: &mut Init) -> Result<Self> {
         config.check()?;
         let total: usize = config.stages.iter().map(|stage| stage.blocks).sum();
-        let mut end = |channels, kernel, options, init: &mut Init| {
+        let end = |channels, kernel, options, init: &mut Init| {
             let active = config.activation();
             ConvNormActivation::new(channels, kernel, options, config.norm(), active, init)
                 .same(config.same_padding)

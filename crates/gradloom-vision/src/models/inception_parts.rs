@@ -9,11 +9,11 @@ use gradloom_tensor::ops::per_axis::PerAxis;
 
 /// `relu(norm(conv(x)))`. torchvision: `BasicConv2d`.
 #[derive(Module, Clone, Debug)]
-pub struct BasicConv {
+pub(crate) struct BasicConv {
     /// Without a bias.
-    pub conv: Conv2d,
+    pub(crate) conv: Conv2d,
     /// Epsilon 1e-3.
-    pub bn: BatchNorm,
+    pub(crate) bn: BatchNorm,
 }
 
 impl BasicConv {

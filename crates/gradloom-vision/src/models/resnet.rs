@@ -303,7 +303,6 @@ impl Classifier for ResNet {
         });
         let mut next = || stages.next().unwrap_or_default();
         let [layer1, layer2, layer3, layer4] = [next(), next(), next(), next()];
-        drop(stages);
         let bn1 = BatchNorm::new(64, init);
         let fc = Linear::new(inputs, config.classes, init);
         Ok(ResNet { conv1, bn1, layer1, layer2, layer3, layer4, fc })

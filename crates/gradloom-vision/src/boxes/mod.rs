@@ -1,0 +1,34 @@
+//! Boxes: their forms, overlaps, suppression, codes and anchors.
+//!
+//! A box is `[left, top, right, bottom]` in pixels, as torchvision's `xyxy`. What learns takes tensors `[N, 4]` and
+//! has gradients; what chooses takes slices of host memory.
+
+mod anchors;
+mod coder;
+mod forms;
+mod grid;
+mod overlap;
+mod suppression;
+
+pub use anchors::AnchorGenerator;
+pub use coder::BoxCoder;
+pub use forms::{BoxForm, box_area, clip_boxes, convert_boxes};
+pub use overlap::{
+    complete_iou, complete_iou_loss, distance_iou, distance_iou_loss, generalized_iou,
+    generalized_iou_loss, iou,
+};
+pub use suppression::{SoftSuppression, batched_nms, nms, soft_nms};
+
+use gradloom_tensor::{Tensor, demand};
+
+/// The four columns of `[.., 4]`.
+#[track_caller]
+pub(crate) fn columns(op: &str, boxes: &Tensor) -> [Tensor; 4] {
+    let (shape, dtype) = (boxes.shape(), boxes.dtype());
+    demand!(
+        boxes.rank() >= 1 && shape[boxes.rank() - 1] == 4,
+        "{op}: needs boxes [.., 4], got shape {shape}"
+    );
+    demand!(dtype.is_float(), "{op}: needs floats, got {dtype}; convert it with cast");
+    std::array::from_fn(|column| boxes.narrow(-1, column, 1).squeeze(-1))
+}
