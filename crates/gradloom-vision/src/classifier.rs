@@ -9,7 +9,7 @@ use gradloom_nn::{Context, Init, Layer, LoadOptions, ModuleExt, StateDict};
 use gradloom_tensor::{Device, Key, Tensor, Tensors, commit};
 use gradloom_weights::{Checkpoint, ReadOptions};
 
-/// A network from pictures `[N, 3, H, W]` to logits `[N, classes]` that can be made after a configuration and
+/// A network from pictures `[N, 3, H, W]` to logits `[N, classes]`, or of each pixel `[N, classes, H, W]`, that can be made after a configuration and
 /// loaded from what was published of it. Names and shapes of weights are torchvision's.
 ///
 /// ```
@@ -60,11 +60,7 @@ pub trait Classifier: Layer + Tensors + Clone + Sized + 'static {
     /// # Errors
     /// If the file is missing or damaged, or weights are missing, left over, or of other shapes, as those of
     /// another variant are; the message names them.
-    fn from_file(
-        config: &Self::Config,
-        path: impl AsRef<Path>,
-        device: &Device,
-    ) -> Result<Self> {
+    fn from_file(config: &Self::Config, path: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let path = path.as_ref();
         let context = || format!("loading {}", Self::FAMILY);
         let checkpoint =
@@ -136,7 +132,10 @@ pub trait Classifier: Layer + Tensors + Clone + Sized + 'static {
             found.map(|(_, tensor)| tensor.clone()).ok_or_else(|| {
                 let known = taps.iter().filter_map(|(tap, _)| tap.strip_suffix(".output"));
                 let known: Vec<&str> = known.collect();
-                error::config(Self::FAMILY, format!("no stage {stage:?}; there are {}", known.join(", ")))
+                error::config(
+                    Self::FAMILY,
+                    format!("no stage {stage:?}; there are {}", known.join(", ")),
+                )
             })
         };
         let features = stages.iter().map(find).collect::<Result<Vec<Tensor>>>()?;
@@ -144,12 +143,13 @@ pub trait Classifier: Layer + Tensors + Clone + Sized + 'static {
     }
 }
 
-/// Logits of a network and, in training, those of its auxiliary heads.
+/// Logits of a network and those of its auxiliary heads.
 #[derive(Clone, Debug)]
 pub struct AuxiliaryLogits {
     /// `[N, classes]`
     pub logits: Tensor,
-    /// `[N, classes]` each, from the nearest to the pictures; empty outside training.
+    /// As `logits`, of each auxiliary head, from the nearest to the pictures. Heads that only learn are left out
+    /// outside training.
     pub auxiliary: Vec<Tensor>,
 }
 

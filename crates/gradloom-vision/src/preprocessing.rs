@@ -87,7 +87,8 @@ impl Preprocessing {
         }
         let mut pixels = Vec::new();
         for (index, image) in images.iter().enumerate() {
-            let image = self.image(image).map_err(|error| error.context(format!("picture {index}")))?;
+            let image =
+                self.image(image).map_err(|error| error.context(format!("picture {index}")))?;
             pixels.extend_from_slice(image.pixels());
         }
         Tensor::from_vec(pixels, [images.len(), 3, self.crop.max(1), self.crop.max(1)], device)

@@ -85,7 +85,8 @@ impl RoiAlign {
     fn axis(&self, [start, end]: [f32; 2], cells: usize, size: usize) -> Result<Taps> {
         let length = if self.aligned { end - start } else { (end - start).max(1.0) };
         let cell = length / cells as f32;
-        let samples = self.samples.unwrap_or_else(|| (length / cells as f32).ceil().max(0.0) as usize);
+        let samples =
+            self.samples.unwrap_or_else(|| (length / cells as f32).ceil().max(0.0) as usize);
         if samples > 4096 {
             let message = format!("roi_align: {samples} samples along a cell; clip the boxes");
             return Err(Error::invalid(message));

@@ -9,7 +9,8 @@ use gradloom_vision::{
     AlexNet, AlexNetConfig, AuxiliaryLogits, Classifier, ConvNeXt, ConvNeXtConfig, DenseNet,
     DenseNetConfig, EfficientNet, EfficientNetConfig, GoogLeNet, GoogLeNetConfig, InceptionV3,
     InceptionV3Config, MobileNetV2, MobileNetV2Config, MobileNetV3, MobileNetV3Config, ResNet,
-    ResNetConfig, Vgg, VggConfig, VisionTransformer, VisionTransformerConfig,
+    ResNetConfig, Segmentation, SegmentationConfig, Vgg, VggConfig, VisionTransformer,
+    VisionTransformerConfig,
 };
 use support::Golden;
 
@@ -149,4 +150,15 @@ fn vision_transformer_is_torchvisions() {
         ..VisionTransformerConfig::b_16().classes(CLASSES)
     };
     check::<VisionTransformer>("vision_transformer", &config);
+}
+
+#[test]
+fn segmentation_is_torchvisions() {
+    let [fcn, deeplab] =
+        [SegmentationConfig::fcn_resnet50(), SegmentationConfig::deeplab_v3_resnet50()];
+    for (case, config) in [("fcn", fcn), ("deeplab_v3", deeplab)] {
+        let backbone = ResNetConfig { layers: [1; 4], ..config.backbone };
+        let config = SegmentationConfig { backbone, dropout: false, classes: CLASSES, ..config };
+        Golden::open(case).check::<Segmentation>(&config, Segmentation::forward_with_auxiliary);
+    }
 }

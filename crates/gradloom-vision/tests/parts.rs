@@ -69,7 +69,8 @@ fn overlaps_are_torchvisions() {
     let expected = expected();
     let expected = &expected["overlaps"];
     each_device(|device| {
-        let (a, b) = (tensor(&boxes("a", 6, 20.0, 8.0), device), tensor(&boxes("b", 5, 20.0, 8.0), device));
+        let (a, b) =
+            (tensor(&boxes("a", 6, 20.0, 8.0), device), tensor(&boxes("b", 5, 20.0, 8.0), device));
         let pairs: [(&str, fn(&Tensor, &Tensor) -> Tensor); 4] = [
             ("iou", iou),
             ("generalized", generalized_iou),
@@ -130,7 +131,8 @@ fn regions_of_nothing_and_wrong_regions() {
     }
     let y = RoiPool::new([2, 2], 1.0).forward(&features, &[odd, vec![]]).unwrap();
     assert!(y.to_vec::<f32>().unwrap()[24..].iter().all(|&value| value == 0.0));
-    let message = |boxes: &[Vec<[f32; 4]>]| align.forward(&features, boxes).unwrap_err().to_string();
+    let message =
+        |boxes: &[Vec<[f32; 4]>]| align.forward(&features, boxes).unwrap_err().to_string();
     assert!(message(&[vec![]]).starts_with("roi_align: boxes of 1 pictures"));
     assert!(message(&[vec![[0.0, f32::NAN, 1.0, 1.0]], vec![]]).contains("not finite"));
     assert!(message(&[vec![[0.0, 0.0, 1e9, 1e9]], vec![]]).contains("clip the boxes"));
@@ -175,7 +177,8 @@ fn plain_nms(boxes: &[[f32; 4]], scores: &[f32], threshold: f64) -> Vec<usize> {
 
 #[test]
 fn suppression_keeps_its_definition_whatever_the_boxes() {
-    for (case, extent, size) in [("small", 1000.0, 3.0), ("large", 20.0, 60.0), ("line", 0.0, 5.0)] {
+    for (case, extent, size) in [("small", 1000.0, 3.0), ("large", 20.0, 60.0), ("line", 0.0, 5.0)]
+    {
         let mut some = boxes(case, 700, extent, size);
         // Mixed sizes, inverted and empty ones, and some far away.
         for (index, bounds) in some.iter_mut().enumerate() {
@@ -278,7 +281,8 @@ fn forms_of_boxes() {
     let some = boxes("forms", 9, 20.0, 8.0);
     let x = tensor(&some, &device);
     for form in [BoxForm::LeftTopSize, BoxForm::CentreSize] {
-        let back = convert_boxes(&convert_boxes(&x, BoxForm::Corners, form), form, BoxForm::Corners);
+        let back =
+            convert_boxes(&convert_boxes(&x, BoxForm::Corners, form), form, BoxForm::Corners);
         assert!((back - &x).abs().max(..).item().unwrap() < 1e-5);
     }
     let x = Tensor::new([[-3.0f32, 2.0, 5.0, 40.0]], &device).unwrap();

@@ -44,7 +44,10 @@ fn check<M: Classifier>(
         let sum: f64 = pairs.map(|(pixel, probe)| f64::from(*pixel) * f64::from(*probe)).sum();
         // One byte of one pixel moves it by about 0.02.
         let python = expected["picture"].as_f64().unwrap();
-        assert!((sum - python).abs() < 2e-3, "{case} {photo}: {sum} of a picture, Python's {python}");
+        assert!(
+            (sum - python).abs() < 2e-3,
+            "{case} {photo}: {sum} of a picture, Python's {python}"
+        );
 
         let logits = model.forward(&pictures, &mut Context::eval());
         let probabilities = logits.softmax(-1).to_vec::<f32>().unwrap();

@@ -76,9 +76,8 @@ impl Pairs {
 
     /// How much the shapes differ, times its weight, which has no gradient.
     fn shape(&self, iou: &Tensor) -> Tensor {
-        let angle = |[left, top, right, bottom]: &[Tensor; 4]| {
-            ((right - left) / (bottom - top)).atan()
-        };
+        let angle =
+            |[left, top, right, bottom]: &[Tensor; 4]| ((right - left) / (bottom - top)).atan();
         let v = (angle(&self.b) - angle(&self.a)).square() * (4.0 / (PI * PI));
         let alpha = &v / ((iou * -1.0 + 1.0) + &v + EPSILON);
         v * alpha.detach()

@@ -94,9 +94,8 @@ pub fn soft_nms(
     loop {
         waiting.retain(|&(_, score)| score >= score_min);
         // The first of equal scores.
-        let best = (0..waiting.len()).reduce(|best, place| {
-            if waiting[place].1 > waiting[best].1 { place } else { best }
-        });
+        let best = (0..waiting.len())
+            .reduce(|best, place| if waiting[place].1 > waiting[best].1 { place } else { best });
         let Some(best) = best else { return Ok(taken) };
         let (index, score) = waiting.remove(best);
         taken.push((index, score));
@@ -104,7 +103,9 @@ pub fn soft_nms(
             let overlap = f64::from(overlap(&boxes[index], &boxes[*other]));
             let factor = match suppression {
                 SoftSuppression::Linear(threshold) if overlap > threshold => 1.0 - overlap,
-                SoftSuppression::Gaussian(sigma) if overlap > 0.0 => (-overlap * overlap / sigma).exp(),
+                SoftSuppression::Gaussian(sigma) if overlap > 0.0 => {
+                    (-overlap * overlap / sigma).exp()
+                }
                 _ => 1.0,
             };
             *score = (f64::from(*score) * factor) as f32;

@@ -124,7 +124,10 @@ impl Classifier for DenseNet {
     fn new(config: &DenseNetConfig, init: &mut Init) -> Result<Self> {
         check_classes(Self::FAMILY, config.classes)?;
         if config.growth == 0 || config.stem == 0 || config.bottleneck == 0 {
-            return Err(error::config(Self::FAMILY, "growth, stem and bottleneck must not be zero"));
+            return Err(error::config(
+                Self::FAMILY,
+                "growth, stem and bottleneck must not be zero",
+            ));
         }
         let pool = PoolOptions::new(3).stride(2).padding(1);
         let mut features = Stack::new()
@@ -136,7 +139,8 @@ impl Classifier for DenseNet {
         for (index, &count) in config.layers.iter().enumerate() {
             let mut layers = Stack::new();
             for layer in 1..=count {
-                layers.insert(format!("denselayer{layer}"), DenseLayer::new(channels, config, init));
+                layers
+                    .insert(format!("denselayer{layer}"), DenseLayer::new(channels, config, init));
                 channels += config.growth;
             }
             features.insert(format!("denseblock{}", index + 1), DenseBlock { layers });

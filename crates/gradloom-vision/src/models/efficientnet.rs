@@ -66,7 +66,10 @@ const VERSION_1: [Row; 7] = [
     (6, 3, 1, 192, 320, 1),
 ];
 
-fn stage(fused: bool, (expansion, kernel, stride, inputs, outputs, blocks): Row) -> EfficientNetStage {
+fn stage(
+    fused: bool,
+    (expansion, kernel, stride, inputs, outputs, blocks): Row,
+) -> EfficientNetStage {
     EfficientNetStage { fused, expansion, kernel, stride, inputs, outputs, blocks }
 }
 
@@ -219,7 +222,8 @@ impl EfficientNetConfig {
             return failed("there are no stages, or one has no blocks".to_owned());
         }
         for (index, stage) in self.stages.iter().enumerate() {
-            let sizes = [stage.expansion, stage.stride, stage.inputs, stage.outputs, stage.kernel % 2];
+            let sizes =
+                [stage.expansion, stage.stride, stage.inputs, stage.outputs, stage.kernel % 2];
             if sizes.contains(&0) {
                 return failed(format!("stage {index} is {stage:?}"));
             }

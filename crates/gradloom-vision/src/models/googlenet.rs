@@ -107,7 +107,11 @@ fn basic(channels: [usize; 2], kernel: usize, init: &mut Init) -> BasicConv {
 }
 
 impl Inception {
-    fn new(inputs: usize, [one, reduce3, three, reduce5, five, pool]: [usize; 6], init: &mut Init) -> Self {
+    fn new(
+        inputs: usize,
+        [one, reduce3, three, reduce5, five, pool]: [usize; 6],
+        init: &mut Init,
+    ) -> Self {
         Inception {
             branch1: basic([inputs, one], 1, init),
             branch2: [basic([inputs, reduce3], 1, init), basic([reduce3, three], 3, init)],
@@ -172,7 +176,8 @@ impl GoogLeNet {
     #[track_caller]
     pub fn forward_with_auxiliary(&self, x: &Tensor, ctx: &mut Context) -> AuxiliaryLogits {
         check_pictures(Self::FAMILY, x, 3);
-        let pool = |size: usize| MaxPool2d::with_options(PoolOptions::new(size).stride(2).ceil_mode(true));
+        let pool =
+            |size: usize| MaxPool2d::with_options(PoolOptions::new(size).stride(2).ceil_mode(true));
         let transformed = if self.transform_input { transform_input(x) } else { x.clone() };
         let x = pool(3).forward(&run("conv1", &self.conv1, &transformed, ctx), ctx);
         let x = run("conv3", &self.conv3, &run("conv2", &self.conv2, &x, ctx), ctx);

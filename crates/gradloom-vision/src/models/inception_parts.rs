@@ -57,4 +57,3 @@ pub(crate) fn linear(inputs: usize, outputs: usize, deviation: f64, init: &mut I
     linear.weight = init.normal([outputs, inputs], deviation);
     linear
 }
-

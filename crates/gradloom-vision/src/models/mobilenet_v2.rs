@@ -1,6 +1,8 @@
 //! [`MobileNetV2`]: inverted residuals of depthwise convolutions, as torchvision has them.
 
-use crate::blocks::{ConvNormActivation, NormOptions, conv, make_divisible, normal_linear, strided};
+use crate::blocks::{
+    ConvNormActivation, NormOptions, conv, make_divisible, normal_linear, strided,
+};
 use crate::classifier::{check_classes, check_pictures};
 use crate::stack::{Stack, run};
 use crate::{Classifier, Result, error};
@@ -68,7 +70,12 @@ struct InvertedResidual {
 }
 
 impl InvertedResidual {
-    fn new([inputs, outputs]: [usize; 2], expansion: usize, stride: usize, init: &mut Init) -> Self {
+    fn new(
+        [inputs, outputs]: [usize; 2],
+        expansion: usize,
+        stride: usize,
+        init: &mut Init,
+    ) -> Self {
         let (hidden, norm) = (inputs * expansion, NormOptions::USUAL);
         let mut layers = Stack::new();
         if expansion != 1 {

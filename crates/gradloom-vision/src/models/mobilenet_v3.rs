@@ -76,16 +76,10 @@ const SMALL: [(usize, usize, usize, bool, bool, usize); 11] = [
 
 impl MobileNetV3Config {
     fn of(blocks: &[(usize, usize, usize, bool, bool, usize)], hidden: usize) -> Self {
-        let blocks = blocks.iter().map(
-            |&(kernel, expanded, outputs, squeeze, hardswish, stride)| MobileNetV3Block {
-                kernel,
-                expanded,
-                outputs,
-                squeeze,
-                hardswish,
-                stride,
-            },
-        );
+        let blocks =
+            blocks.iter().map(|&(kernel, expanded, outputs, squeeze, hardswish, stride)| {
+                MobileNetV3Block { kernel, expanded, outputs, squeeze, hardswish, stride }
+            });
         let blocks = blocks.collect();
         MobileNetV3Config { width: 1.0, blocks, hidden, dropout: 0.2, classes: 1000 }
     }

@@ -11,5 +11,6 @@ pub mod inception_v3;
 pub mod mobilenet_v2;
 pub mod mobilenet_v3;
 pub mod resnet;
+pub mod segmentation;
 pub mod vgg;
 pub mod vision_transformer;

@@ -130,6 +130,16 @@ const PLANES: [usize; 4] = [64, 128, 256, 512];
 /// Komodakis, "Wide residual networks", 2016; Hu et al., "Squeeze-and-excitation networks", 2018.
 #[derive(Module, Clone, Debug)]
 pub struct ResNet {
+    /// All but the last layer.
+    #[module(flatten)]
+    pub backbone: ResNetBackbone,
+    /// To classes.
+    pub fc: Linear,
+}
+
+/// A residual network without its last layer: what detection and segmentation stand on.
+#[derive(Module, Clone, Debug)]
+pub struct ResNetBackbone {
     /// Seven by seven, stride two.
     pub conv1: Conv2d,
     /// Of its 64 channels.
@@ -142,8 +152,6 @@ pub struct ResNet {
     pub layer3: Vec<ResNetBlock>,
     /// At a thirty-second.
     pub layer4: Vec<ResNetBlock>,
-    /// To classes.
-    pub fc: Linear,
 }
 
 /// A branch of two or three convolutions beside a shortcut.
@@ -233,10 +241,9 @@ impl Layer for ResNetBlock {
     }
 }
 
-impl ResNet {
+impl ResNetBackbone {
     fn check(config: &ResNetConfig) -> Result<()> {
-        check_classes(Self::FAMILY, config.classes)?;
-        let failed = |message: String| Err(error::config(Self::FAMILY, message));
+        let failed = |message: String| Err(error::config(ResNet::FAMILY, message));
         if config.layers.contains(&0) {
             return failed(format!("stages of {:?} blocks; give each at least one", config.layers));
         }
@@ -254,10 +261,45 @@ impl ResNet {
         Ok(())
     }
 
-    /// What the four stages put out, from the finest to the coarsest: what detection and segmentation begin with.
+    /// First values are the original's.
+    ///
+    /// # Errors
+    /// If the configuration is wrong.
+    pub fn new(config: &ResNetConfig, init: &mut Init) -> Result<Self> {
+        ResNetBackbone::check(config)?;
+        let conv1 = conv([3, 64], 7, strided(7, 2), init);
+        let bn1 = BatchNorm::new(64, init);
+        let (mut inputs, mut dilation) = (64, 1);
+        let mut stages = Vec::new();
+        for index in 0..4 {
+            let mut stride = if index == 0 { 1 } else { 2 };
+            let first = dilation;
+            if index > 0 && config.dilated[index - 1] {
+                dilation *= stride;
+                stride = 1;
+            }
+            let mut blocks = Vec::new();
+            for block in 0..config.layers[index] {
+                let (stride, dilation) = if block == 0 { (stride, first) } else { (1, dilation) };
+                let place = Place { inputs, planes: PLANES[index], stride, dilation };
+                blocks.push(ResNetBlock::new(config, &place, init));
+                inputs = PLANES[index] * config.expansion();
+            }
+            stages.push(blocks);
+        }
+        let mut stages = stages.into_iter();
+        let [layer1, layer2, layer3, layer4] =
+            std::array::from_fn(|_| stages.next().unwrap_or_default());
+        Ok(ResNetBackbone { conv1, bn1, layer1, layer2, layer3, layer4 })
+    }
+
+    /// What the four stages put out, from the finest to the coarsest.
+    ///
+    /// # Panics
+    /// If these are no pictures of floats.
     #[track_caller]
     pub fn stages(&self, x: &Tensor, ctx: &mut Context) -> [Tensor; 4] {
-        check_pictures(Self::FAMILY, x, 3);
+        check_pictures(ResNet::FAMILY, x, 3);
         let x = self.bn1.forward(&self.conv1.forward(x, ctx), ctx).relu();
         let pool = PoolOptions::new(3).stride(2).padding(1);
         let mut x = MaxPool2d::with_options(pool).forward(&x, ctx);
@@ -283,29 +325,10 @@ impl Classifier for ResNet {
     const FAMILY: &'static str = "resnet";
 
     fn new(config: &ResNetConfig, init: &mut Init) -> Result<Self> {
-        ResNet::check(config)?;
-        let conv1 = conv([3, 64], 7, strided(7, 2), init);
-        let (mut inputs, mut dilation) = (64, 1);
-        let mut stages = (0..4).map(|index| {
-            let mut stride = if index == 0 { 1 } else { 2 };
-            let first = dilation;
-            if index > 0 && config.dilated[index - 1] {
-                dilation *= stride;
-                stride = 1;
-            }
-            let blocks = (0..config.layers[index]).map(|block| {
-                let (stride, dilation) = if block == 0 { (stride, first) } else { (1, dilation) };
-                let place = Place { inputs, planes: PLANES[index], stride, dilation };
-                inputs = PLANES[index] * config.expansion();
-                ResNetBlock::new(config, &place, init)
-            });
-            blocks.collect::<Vec<ResNetBlock>>()
-        });
-        let mut next = || stages.next().unwrap_or_default();
-        let [layer1, layer2, layer3, layer4] = [next(), next(), next(), next()];
-        let bn1 = BatchNorm::new(64, init);
-        let fc = Linear::new(inputs, config.classes, init);
-        Ok(ResNet { conv1, bn1, layer1, layer2, layer3, layer4, fc })
+        check_classes(Self::FAMILY, config.classes)?;
+        let backbone = ResNetBackbone::new(config, init)?;
+        let [.., last] = config.channels();
+        Ok(ResNet { backbone, fc: Linear::new(last, config.classes, init) })
     }
 
     fn replace_head(&mut self, classes: usize, init: &mut Init) -> Result<()> {
@@ -318,7 +341,7 @@ impl Classifier for ResNet {
 impl Layer for ResNet {
     #[track_caller]
     fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
-        let [.., last] = self.stages(x, ctx);
+        let [.., last] = self.backbone.stages(x, ctx);
         run("fc", &self.fc, &last.global_avg_pool2d(), ctx)
     }
 }

@@ -63,11 +63,16 @@ def summary(name, tensor):
 
 
 def rounded(tensor):
+    """Rows of logits; of pixels every 97th."""
+    if tensor.dim() == 4:
+        tensor = tensor.flatten(1)[:, ::97]
     return [[float(f"{value:.9g}") for value in row] for row in tensor.detach().tolist()]
 
 
 def logits_of(output):
     """Logits first, then those of auxiliary heads from the nearest to the pictures."""
+    if isinstance(output, dict):
+        return list(output.values())
     if isinstance(output, tuple):
         return [output[0], *reversed(list(output[1:]))]
     return [output]
@@ -170,6 +175,16 @@ def densenet():
     return tv.DenseNet(8, (2, 3, 2, 2), 16, num_classes=CLASSES)
 
 
+def segmentation(deeplab):
+    backbone = resnet(BOTTLENECK, [1, 1, 1, 1], replace_stride_with_dilation=[False, True, True])
+    make = tv.segmentation.deeplabv3._deeplabv3_resnet if deeplab else tv.segmentation.fcn._fcn_resnet
+    model = make(backbone, CLASSES, True)
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    return model
+
+
 BASIC, BOTTLENECK = tv.resnet.BasicBlock, tv.resnet.Bottleneck
 
 CASES = {
@@ -201,6 +216,8 @@ CASES = {
         timm.create_model("tf_efficientnet_lite0", num_classes=CLASSES, drop_rate=0.0), 75),
     "convnext": lambda: (convnext(), 64),
     "vision_transformer": lambda: (vit(), 32),
+    "fcn": lambda: (segmentation(False), 45),
+    "deeplab_v3": lambda: (segmentation(True), 45),
 }
 
 if __name__ == "__main__":
