@@ -12,11 +12,16 @@ pub mod models;
 
 pub mod boxes;
 pub mod losses;
+pub mod drawing;
+mod imagenet;
+mod letterbox;
 mod preprocessing;
 pub mod roi;
 
 pub use classifier::{AuxiliaryLogits, Classifier};
 pub use error::{Error, Result};
+pub use imagenet::imagenet_classes;
+pub use letterbox::{Letterbox, LetterboxPlace, tile, tiles};
 pub use models::alexnet::{AlexNet, AlexNetConfig};
 pub use models::convnext::{ConvNeXt, ConvNeXtConfig};
 pub use models::densenet::{DenseNet, DenseNetConfig};
@@ -31,3 +36,8 @@ pub use models::vgg::{Vgg, VggConfig};
 pub use models::vision_transformer::{VisionTransformer, VisionTransformerConfig};
 pub use preprocessing::Preprocessing;
 pub use stack::Stack;
+
+/// Runs the code of the page about vision as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/vision.md")]
+struct PageAboutVision;

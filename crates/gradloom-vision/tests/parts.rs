@@ -4,14 +4,17 @@
 mod support;
 
 use gradloom_autodiff::grad;
+use gradloom_data::Image;
 use gradloom_tensor::{Device, Shape, Tensor};
 use gradloom_vision::boxes::{
     AnchorGenerator, BoxCoder, BoxForm, SoftSuppression, batched_nms, box_area, clip_boxes,
     complete_iou, complete_iou_loss, convert_boxes, distance_iou, distance_iou_loss,
     generalized_iou, generalized_iou_loss, iou, nms, soft_nms,
 };
+use gradloom_vision::drawing::{draw_boxes, draw_mask};
 use gradloom_vision::losses::{dice_loss, sigmoid_focal_loss};
 use gradloom_vision::roi::{RoiAlign, RoiPool};
+use gradloom_vision::{Letterbox, tile, tiles};
 use serde_json::Value;
 use support::{fill, filled};
 
@@ -288,4 +291,67 @@ fn forms_of_boxes() {
     let x = Tensor::new([[-3.0f32, 2.0, 5.0, 40.0]], &device).unwrap();
     assert_eq!(clip_boxes(&x, [30, 4]).to_vec::<f32>().unwrap(), [0.0, 2.0, 4.0, 30.0]);
     assert_eq!(box_area(&x).to_vec::<f32>().unwrap(), [8.0 * 38.0]);
+}
+
+#[test]
+fn tiles_cover_a_picture_and_overlap() {
+    for (height, width, size, overlap) in
+        [(10, 25, 8, 3), (8, 8, 8, 0), (3, 5, 8, 2), (40, 1, 7, 6)]
+    {
+        let found = tiles([height, width], size, overlap).unwrap();
+        let mut covered = vec![false; height * width];
+        for &[left, top, right, bottom] in &found {
+            assert_eq!((right - left, bottom - top), (size.min(width), size.min(height)));
+            for row in top..bottom {
+                covered[row * width + left..row * width + right].fill(true);
+            }
+        }
+        assert!(covered.iter().all(|&covered| covered), "{height} x {width}");
+        for pair in found.windows(2).filter(|pair| pair[0][1] == pair[1][1]) {
+            assert!(pair[0][2] >= pair[1][0] + overlap);
+        }
+    }
+    assert!(tiles([4, 4], 0, 0).is_err() && tiles([4, 4], 3, 3).is_err());
+    assert!(tiles([0, 4], 3, 1).unwrap().is_empty());
+    let image = Image::new((0..24).collect::<Vec<u8>>(), [2, 3, 4]).unwrap();
+    assert_eq!(tile(&image, [1, 1, 3, 3]).unwrap().pixels(), [5, 6, 9, 10, 17, 18, 21, 22]);
+    assert!(tile(&image, [1, 1, 5, 3]).is_err());
+}
+
+#[test]
+fn drawing_keeps_inside_the_picture() {
+    let black = || Image::new(vec![0u8; 3 * 5 * 6], [3, 5, 6]).unwrap();
+    let mut image = black();
+    draw_boxes(&mut image, &[[1.0, 1.0, 5.0, 4.0], [-9.0, -9.0, 1.0, 1.0]], [9, 0, 7], 1).unwrap();
+    let red =
+        [9, 0, 0, 0, 0, 0, 0, 9, 9, 9, 9, 0, 0, 9, 0, 0, 9, 0, 0, 9, 9, 9, 9, 0, 0, 0, 0, 0, 0, 0];
+    // Of the second box the corner is inside the picture.
+    assert_eq!(image.pixels()[..30], red);
+    assert_eq!(image.pixels()[30..60], [0; 30]);
+    let mut image = black();
+    draw_boxes(&mut image, &[[4.0, 4.0, 2.0, 2.0], [1e30, 0.0, 2e30, 9.0]], [9; 3], 2).unwrap();
+    assert_eq!(image, black());
+    assert!(draw_boxes(&mut image, &[[f32::NAN; 4]], [9; 3], 2).is_err());
+    let mut mask = vec![false; 30];
+    mask[7] = true;
+    draw_mask(&mut image, &mask, [100, 200, 0], 0.5).unwrap();
+    assert_eq!([image.pixels()[7], image.pixels()[37], image.pixels()[67]], [50, 100, 0]);
+    assert!(draw_mask(&mut image, &mask[1..], [0; 3], 0.5).is_err());
+    let mut grey = Image::new(vec![0u8; 4], [1, 2, 2]).unwrap();
+    assert!(draw_boxes(&mut grey, &[], [0; 3], 1).is_err());
+}
+
+#[test]
+fn a_letterbox_keeps_proportions() {
+    let image = Image::new(vec![200u8; 3 * 30 * 10], [3, 30, 10]).unwrap();
+    let (framed, place) = Letterbox::new(16, 16).fill(7).apply(&image).unwrap();
+    // 16 x 5 in the middle.
+    let row: Vec<u8> = framed.pixels()[..16].to_vec();
+    assert_eq!(row, [7, 7, 7, 7, 7, 200, 200, 200, 200, 200, 7, 7, 7, 7, 7, 7]);
+    let there = place.to_frame([2.0, 3.0, 8.0, 30.0]);
+    let back = place.to_picture(there);
+    assert!(back.iter().zip([2.0, 3.0, 8.0, 30.0]).all(|(a, b)| (a - b).abs() < 1e-4), "{back:?}");
+    let (framed, _) = Letterbox::new(64, 64).only_reduce().apply(&image).unwrap();
+    assert_eq!(framed.pixels().iter().filter(|&&pixel| pixel == 200).count(), 3 * 30 * 10);
+    assert!(Letterbox::new(0, 16).apply(&image).is_err());
 }
