@@ -10,6 +10,7 @@ mod stack;
 
 pub mod models;
 
+pub mod annotations;
 pub mod boxes;
 pub mod losses;
 pub mod drawing;

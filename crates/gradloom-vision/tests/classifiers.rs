@@ -3,8 +3,8 @@
 
 mod support;
 
-use gradloom_nn::{Context, Layer};
-use gradloom_tensor::Tensor;
+use gradloom_nn::{Context, Init, Layer};
+use gradloom_tensor::{Key, Tensor, commit};
 use gradloom_vision::{
     AlexNet, AlexNetConfig, AuxiliaryLogits, Classifier, ConvNeXt, ConvNeXtConfig, DenseNet,
     DenseNetConfig, EfficientNet, EfficientNetConfig, GoogLeNet, GoogLeNetConfig, InceptionV3,
@@ -161,4 +161,19 @@ fn segmentation_is_torchvisions() {
         let config = SegmentationConfig { backbone, dropout: false, classes: CLASSES, ..config };
         Golden::open(case).check::<Segmentation>(&config, Segmentation::forward_with_auxiliary);
     }
+}
+
+#[test]
+fn a_residual_network_runs_in_few_kernels() {
+    let device = gradloom_cpu::device();
+    let init = &mut Init::new(Key::new(0), &device);
+    let mut model = ResNet::new(&ResNetConfig::resnet18(), init).unwrap();
+    commit(&mut model).unwrap();
+    let pictures = Tensor::uniform(Key::new(1), [1, 3, 64, 64], -1.0, 1.0, &device);
+    pictures.eval().unwrap();
+    let before = device.statistics();
+    model.forward(&pictures, &mut Context::eval()).eval().unwrap();
+    let kernels = device.statistics().since(&before).kernels;
+    println!("{kernels} kernels");
+    assert!(kernels <= 25, "{kernels} kernels for 20 convolutions, two poolings and a product");
 }
