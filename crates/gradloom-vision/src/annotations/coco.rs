@@ -128,7 +128,7 @@ impl CocoAnnotations {
             |message: String| Err(Error::new(ErrorKind::Malformed, format!("coco: {message}")));
         let twice = |what: &str, ids: &mut dyn Iterator<Item = u64>| {
             let mut seen = BTreeSet::new();
-            let twice = ids.into_iter().find(|&id| !seen.insert(id));
+            let twice = ids.find(|&id| !seen.insert(id));
             (seen, twice.map(|id| format!("{what} {id} is there twice")))
         };
         let (images, fault) = twice("image", &mut self.images.iter().map(|image| image.id));

@@ -2,6 +2,7 @@
 
 pub mod alexnet;
 pub mod convnext;
+pub mod craft;
 pub mod densenet;
 pub mod efficientnet;
 mod efficientnet_names;

@@ -175,6 +175,51 @@ def densenet():
     return tv.DenseNet(8, (2, 3, 2, 2), 16, num_classes=CLASSES)
 
 
+class DoubleConv(nn.Module):
+    def __init__(self, inputs, middle, outputs):
+        super().__init__()
+        self.conv = nn.Sequential(
+            nn.Conv2d(inputs, middle, 1), nn.BatchNorm2d(middle), nn.ReLU(inplace=True),
+            nn.Conv2d(middle, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+class Craft(nn.Module):
+    """CRAFT by its paper and the names of its file, on torchvision's VGG-16, whose ReLUs work in place."""
+
+    def __init__(self):
+        super().__init__()
+        features = list(tv.vgg16_bn().features)
+        self.basenet = nn.Module()
+        for index, (first, last) in enumerate([(0, 12), (12, 19), (19, 29), (29, 39)]):
+            part = nn.Sequential()
+            for place in range(first, last):
+                part.add_module(str(place), features[place])
+            setattr(self.basenet, f"slice{index + 1}", part)
+        self.basenet.slice5 = nn.Sequential(
+            nn.MaxPool2d(3, 1, 1), nn.Conv2d(512, 1024, 3, padding=6, dilation=6), nn.Conv2d(1024, 1024, 1))
+        self.upconv1 = DoubleConv(1536, 512, 256)
+        self.upconv2 = DoubleConv(768, 256, 128)
+        self.upconv3 = DoubleConv(384, 128, 64)
+        self.upconv4 = DoubleConv(192, 64, 32)
+        self.conv_cls = nn.Sequential(
+            nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(),
+            nn.Conv2d(32, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 16, 1), nn.ReLU(), nn.Conv2d(16, 2, 1))
+
+    def forward(self, x):
+        sides = []
+        for index in range(5):
+            x = getattr(self.basenet, f"slice{index + 1}")(x)
+            sides.append(x)
+        y = self.upconv1(torch.cat([x, sides[3]], 1))
+        for index, up in [(2, self.upconv2), (1, self.upconv3), (0, self.upconv4)]:
+            y = nn.functional.interpolate(y, size=sides[index].shape[2:], mode="bilinear", align_corners=False)
+            y = up(torch.cat([y, sides[index]], 1))
+        return self.conv_cls(y)
+
+
 def segmentation(deeplab):
     backbone = resnet(BOTTLENECK, [1, 1, 1, 1], replace_stride_with_dilation=[False, True, True])
     make = tv.segmentation.deeplabv3._deeplabv3_resnet if deeplab else tv.segmentation.fcn._fcn_resnet
@@ -216,6 +261,7 @@ CASES = {
         timm.create_model("tf_efficientnet_lite0", num_classes=CLASSES, drop_rate=0.0), 75),
     "convnext": lambda: (convnext(), 64),
     "vision_transformer": lambda: (vit(), 32),
+    "craft": lambda: (Craft(), 48),
     "fcn": lambda: (segmentation(False), 45),
     "deeplab_v3": lambda: (segmentation(True), 45),
 }
