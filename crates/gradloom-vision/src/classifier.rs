@@ -18,7 +18,7 @@ use gradloom_weights::{Checkpoint, ReadOptions};
 /// use gradloom_vision::{Classifier, MobileNetV2, MobileNetV2Config};
 ///
 /// # fn main() -> gradloom_tensor::Result<()> {
-/// # let device = gradloom_testkit::reference::device();
+/// # let device = gradloom_cpu::device();
 /// let config = MobileNetV2Config::new().classes(10);
 /// let model = MobileNetV2::new(&config, &mut Init::new(Key::new(0), &device))?;
 /// let pictures = Tensor::zeros([2, 3, 32, 32], DType::F32, &device);

@@ -35,7 +35,7 @@ impl AnchorGenerator {
                     [-width, -height, width, height].map(|side| (side / 2.0).round_ties_even())
                 })
             });
-            boxes.collect()
+            boxes.collect::<Vec<[f32; 4]>>()
         });
         Ok(AnchorGenerator { cells: cells.collect() })
     }
