@@ -1,6 +1,6 @@
 //! [`BoxCoder`]: boxes as what a network has to predict beside an anchor.
 
-use crate::boxes::columns;
+use crate::boxes::columns::columns;
 use gradloom_tensor::{Called, Tensor, demand};
 
 /// Codes of boxes relative to reference boxes: shifts of the middle in units of the size, and logarithms of the

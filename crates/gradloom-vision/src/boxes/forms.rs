@@ -1,6 +1,6 @@
 //! Forms of boxes, their areas, and what of them lies in a picture.
 
-use crate::boxes::columns;
+use crate::boxes::columns::columns;
 use gradloom_tensor::{Called, Tensor};
 
 /// How the four numbers of a box are meant.

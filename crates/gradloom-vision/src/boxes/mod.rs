@@ -5,6 +5,7 @@
 
 mod anchors;
 mod coder;
+mod columns;
 mod forms;
 mod grid;
 mod overlap;
@@ -18,17 +19,3 @@ pub use overlap::{
     generalized_iou_loss, iou,
 };
 pub use suppression::{SoftSuppression, batched_nms, nms, soft_nms};
-
-use gradloom_tensor::{Tensor, demand};
-
-/// The four columns of `[.., 4]`.
-#[track_caller]
-pub(crate) fn columns(op: &str, boxes: &Tensor) -> [Tensor; 4] {
-    let (shape, dtype) = (boxes.shape(), boxes.dtype());
-    demand!(
-        boxes.rank() >= 1 && shape[boxes.rank() - 1] == 4,
-        "{op}: needs boxes [.., 4], got shape {shape}"
-    );
-    demand!(dtype.is_float(), "{op}: needs floats, got {dtype}; convert it with cast");
-    std::array::from_fn(|column| boxes.narrow(-1, column, 1).squeeze(-1))
-}

@@ -4,7 +4,7 @@
 
 use std::f64::consts::PI;
 
-use crate::boxes::columns;
+use crate::boxes::columns::columns;
 use gradloom_tensor::{Called, Tensor, demand};
 
 const EPSILON: f64 = 1e-7;

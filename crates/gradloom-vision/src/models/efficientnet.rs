@@ -4,7 +4,7 @@ use crate::blocks::{
     ConvNormActivation, NormOptions, SqueezeExcitation, StochasticDepth, make_divisible, strided,
 };
 use crate::classifier::{check_classes, check_pictures};
-use crate::models::efficientnet_names;
+use crate::models::efficientnet_names::{Layout, torchvision};
 use crate::stack::{Stack, run};
 use crate::{Classifier, Result, error};
 use gradloom_nn::layers::{Dropout, Linear};
@@ -348,7 +348,9 @@ impl Classifier for EfficientNet {
     }
 
     fn rename(config: &EfficientNetConfig, name: &str) -> Option<String> {
-        Some(efficientnet_names::torchvision(config, name).unwrap_or_else(|| name.to_owned()))
+        let stages = config.stages.iter().map(|stage| (stage.expansion != 1, stage.blocks));
+        let layout = Layout { stages: stages.collect(), squeeze: config.full };
+        Some(torchvision(&layout, name).unwrap_or_else(|| name.to_owned()))
     }
 
     fn replace_head(&mut self, classes: usize, init: &mut Init) -> Result<()> {

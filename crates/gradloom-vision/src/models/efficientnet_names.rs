@@ -1,10 +1,16 @@
 //! torchvision's names for EfficientNets' weights under timm's names and under those of `efficientnet_pytorch`.
 
-use crate::models::efficientnet::EfficientNetConfig;
+/// What names depend on.
+pub(super) struct Layout {
+    /// Whether a stage's blocks begin with an expansion, and their number.
+    pub(super) stages: Vec<(bool, usize)>,
+    /// With squeeze and excitation.
+    pub(super) squeeze: bool,
+}
 
 /// torchvision's name for a name of timm or of `efficientnet_pytorch`; none if it is neither's.
-pub(super) fn torchvision(config: &EfficientNetConfig, name: &str) -> Option<String> {
-    let last = config.stages.len() + 1;
+pub(super) fn torchvision(layout: &Layout, name: &str) -> Option<String> {
+    let last = layout.stages.len() + 1;
     let ends = [
         ("_conv_stem.", "features.0.0.".to_owned()),
         ("_bn0.", "features.0.1.".to_owned()),
@@ -23,16 +29,16 @@ pub(super) fn torchvision(config: &EfficientNetConfig, name: &str) -> Option<Str
     }
     if let Some(rest) = name.strip_prefix("_blocks.") {
         let (block, rest) = rest.split_once('.')?;
-        let (stage, block) = place(config, block.parse().ok()?)?;
+        let (stage, block) = place(layout, block.parse().ok()?)?;
         let (part, rest) = rest.split_once('.')?;
-        let part = flat_part(config, stage, part)?;
+        let part = flat_part(layout, stage, part)?;
         return Some(format!("features.{}.{block}.block.{part}.{rest}", stage + 1));
     }
     if let Some(rest) = name.strip_prefix("blocks.") {
         let mut parts = rest.splitn(3, '.');
         let stage: usize = parts.next()?.parse().ok()?;
         let block: usize = parts.next()?.parse().ok()?;
-        let part = timm_part(config, stage, parts.next()?)?;
+        let part = timm_part(layout, stage, parts.next()?)?;
         return Some(format!("features.{}.{block}.block.{part}", stage + 1));
     }
     let head = ["weight", "bias"].map(|kind| (format!("classifier.{kind}"), kind));
@@ -41,24 +47,24 @@ pub(super) fn torchvision(config: &EfficientNetConfig, name: &str) -> Option<Str
 }
 
 /// The stage of a block counted from the first, and its number there.
-fn place(config: &EfficientNetConfig, mut block: usize) -> Option<(usize, usize)> {
-    for (index, stage) in config.stages.iter().enumerate() {
-        if block < stage.blocks {
+fn place(layout: &Layout, mut block: usize) -> Option<(usize, usize)> {
+    for (index, &(_, blocks)) in layout.stages.iter().enumerate() {
+        if block < blocks {
             return Some((index, block));
         }
-        block -= stage.blocks;
+        block -= blocks;
     }
     None
 }
 
 /// Where the depthwise convolution, the squeeze and excitation, and the projection of a stage's blocks are.
-fn positions(config: &EfficientNetConfig, stage: usize) -> Option<[usize; 3]> {
-    let depthwise = usize::from(config.stages.get(stage)?.expansion != 1);
-    Some([depthwise, depthwise + 1, depthwise + 1 + usize::from(config.full)])
+fn positions(layout: &Layout, stage: usize) -> Option<[usize; 3]> {
+    let depthwise = usize::from(layout.stages.get(stage)?.0);
+    Some([depthwise, depthwise + 1, depthwise + 1 + usize::from(layout.squeeze)])
 }
 
-fn flat_part(config: &EfficientNetConfig, stage: usize, part: &str) -> Option<String> {
-    let [depthwise, squeeze, project] = positions(config, stage)?;
+fn flat_part(layout: &Layout, stage: usize, part: &str) -> Option<String> {
+    let [depthwise, squeeze, project] = positions(layout, stage)?;
     Some(match part {
         "_expand_conv" => "0.0".to_owned(),
         "_bn0" => "0.1".to_owned(),
@@ -72,8 +78,8 @@ fn flat_part(config: &EfficientNetConfig, stage: usize, part: &str) -> Option<St
     })
 }
 
-fn timm_part(config: &EfficientNetConfig, stage: usize, part: &str) -> Option<String> {
-    let [depthwise, squeeze, project] = positions(config, stage)?;
+fn timm_part(layout: &Layout, stage: usize, part: &str) -> Option<String> {
+    let [depthwise, squeeze, project] = positions(layout, stage)?;
     let expands = depthwise == 1;
     let table = if expands {
         [
