@@ -34,6 +34,7 @@ pub use models::mobilenet_v2::{MobileNetV2, MobileNetV2Config};
 pub use models::mobilenet_v3::{MobileNetV3, MobileNetV3Config};
 pub use models::resnet::{ResNet, ResNetBackbone, ResNetConfig};
 pub use models::segmentation::{Segmentation, SegmentationConfig};
+pub use models::unet::{UNet, UNetConfig};
 pub use models::vgg::{Vgg, VggConfig};
 pub use models::vision_transformer::{VisionTransformer, VisionTransformerConfig};
 pub use preprocessing::Preprocessing;

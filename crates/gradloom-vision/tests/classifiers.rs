@@ -9,8 +9,8 @@ use gradloom_vision::{
     AlexNet, AlexNetConfig, AuxiliaryLogits, Classifier, ConvNeXt, ConvNeXtConfig, Craft,
     CraftConfig, DenseNet, DenseNetConfig, EfficientNet, EfficientNetConfig, GoogLeNet,
     GoogLeNetConfig, InceptionV3, InceptionV3Config, MobileNetV2, MobileNetV2Config, MobileNetV3,
-    MobileNetV3Config, ResNet, ResNetConfig, Segmentation, SegmentationConfig, Vgg, VggConfig,
-    VisionTransformer, VisionTransformerConfig,
+    MobileNetV3Config, ResNet, ResNetConfig, Segmentation, SegmentationConfig, UNet, UNetConfig,
+    Vgg, VggConfig, VisionTransformer, VisionTransformerConfig,
 };
 use support::Golden;
 
@@ -181,4 +181,11 @@ fn a_residual_network_runs_in_few_kernels() {
 #[test]
 fn craft_is_the_originals() {
     check::<Craft>("craft", &CraftConfig::default());
+}
+
+#[test]
+fn unet_is_pytorch_unets() {
+    let config = UNetConfig { width: 8, ..UNetConfig::new(3, CLASSES) };
+    check::<UNet>("unet", &config);
+    check::<UNet>("unet_bilinear", &UNetConfig { bilinear: true, ..config });
 }

@@ -13,5 +13,6 @@ pub mod mobilenet_v2;
 pub mod mobilenet_v3;
 pub mod resnet;
 pub mod segmentation;
+pub mod unet;
 pub mod vgg;
 pub mod vision_transformer;

@@ -220,6 +220,78 @@ class Craft(nn.Module):
         return self.conv_cls(y)
 
 
+class Double(nn.Module):
+    def __init__(self, inputs, outputs, middle=None):
+        super().__init__()
+        middle = middle or outputs
+        self.double_conv = nn.Sequential(
+            nn.Conv2d(inputs, middle, 3, padding=1, bias=False), nn.BatchNorm2d(middle), nn.ReLU(),
+            nn.Conv2d(middle, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())
+
+    def forward(self, x):
+        return self.double_conv(x)
+
+
+class Down(nn.Module):
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.maxpool_conv = nn.Sequential(nn.MaxPool2d(2), Double(inputs, outputs))
+
+    def forward(self, x):
+        return self.maxpool_conv(x)
+
+
+class Up(nn.Module):
+    def __init__(self, inputs, outputs, bilinear):
+        super().__init__()
+        if bilinear:
+            self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
+            self.conv = Double(inputs, outputs, inputs // 2)
+        else:
+            self.up = nn.ConvTranspose2d(inputs, inputs // 2, kernel_size=2, stride=2)
+            self.conv = Double(inputs, outputs)
+
+    def forward(self, below, side):
+        below = self.up(below)
+        down, across = side.shape[2] - below.shape[2], side.shape[3] - below.shape[3]
+        below = nn.functional.pad(below, [across // 2, across - across // 2, down // 2, down - down // 2])
+        return self.conv(torch.cat([side, below], 1))
+
+
+class Out(nn.Module):
+    def __init__(self, inputs, classes):
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, classes, 1)
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+class UNet(nn.Module):
+    """U-Net by the names of Pytorch-UNet."""
+
+    def __init__(self, width, bilinear):
+        super().__init__()
+        shared = 2 if bilinear else 1
+        self.inc = Double(3, width)
+        self.down1, self.down2, self.down3 = Down(width, 2 * width), Down(2 * width, 4 * width), Down(4 * width, 8 * width)
+        self.down4 = Down(8 * width, 16 * width // shared)
+        self.up1 = Up(16 * width, 8 * width // shared, bilinear)
+        self.up2 = Up(8 * width, 4 * width // shared, bilinear)
+        self.up3 = Up(4 * width, 2 * width // shared, bilinear)
+        self.up4 = Up(2 * width, width, bilinear)
+        self.outc = Out(width, CLASSES)
+
+    def forward(self, x):
+        sides = [self.inc(x)]
+        for down in [self.down1, self.down2, self.down3, self.down4]:
+            sides.append(down(sides[-1]))
+        y = sides.pop()
+        for up in [self.up1, self.up2, self.up3, self.up4]:
+            y = up(y, sides.pop())
+        return self.outc(y)
+
+
 def segmentation(deeplab):
     backbone = resnet(BOTTLENECK, [1, 1, 1, 1], replace_stride_with_dilation=[False, True, True])
     make = tv.segmentation.deeplabv3._deeplabv3_resnet if deeplab else tv.segmentation.fcn._fcn_resnet
@@ -262,6 +334,8 @@ CASES = {
     "convnext": lambda: (convnext(), 64),
     "vision_transformer": lambda: (vit(), 32),
     "craft": lambda: (Craft(), 48),
+    "unet": lambda: (UNet(8, False), 45),
+    "unet_bilinear": lambda: (UNet(8, True), 45),
     "fcn": lambda: (segmentation(False), 45),
     "deeplab_v3": lambda: (segmentation(True), 45),
 }
