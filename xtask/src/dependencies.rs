@@ -35,6 +35,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "gradloom-weights",
         ],
     ),
+    ("gradloom-vision", &["gradloom-data", "gradloom-nn", "gradloom-tensor", "gradloom-weights"]),
     ("gradloom-track", &["gradloom-files", "gradloom-metrics", "gradloom-nn", "gradloom-tensor"]),
     ("gradloom-data", &["gradloom-files", "gradloom-tensor"]),
     (
@@ -69,6 +70,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "gradloom-text",
             "gradloom-track",
             "gradloom-train",
+            "gradloom-vision",
             "gradloom-weights",
             "gradloom-wgpu",
             "gradloom-zoo",

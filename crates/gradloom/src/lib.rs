@@ -28,6 +28,8 @@ pub use gradloom_text as text;
 pub use gradloom_track as track;
 #[cfg(feature = "train")]
 pub use gradloom_train as train;
+#[cfg(feature = "vision")]
+pub use gradloom_vision as vision;
 pub use gradloom_weights as weights;
 #[cfg(feature = "zoo")]
 pub use gradloom_zoo as zoo;

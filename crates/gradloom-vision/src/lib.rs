@@ -1,0 +1,46 @@
+//! Networks and parts for pictures in Gradloom.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod error;
+
+pub mod blocks;
+mod classifier;
+mod stack;
+
+pub mod models;
+
+pub mod annotations;
+pub mod boxes;
+pub mod losses;
+pub mod drawing;
+mod imagenet;
+mod letterbox;
+mod preprocessing;
+pub mod roi;
+
+pub use classifier::{AuxiliaryLogits, Classifier};
+pub use error::{Error, Result};
+pub use imagenet::imagenet_classes;
+pub use letterbox::{Letterbox, LetterboxPlace, tile, tiles};
+pub use models::alexnet::{AlexNet, AlexNetConfig};
+pub use models::convnext::{ConvNeXt, ConvNeXtConfig};
+pub use models::craft::{Craft, CraftConfig};
+pub use models::densenet::{DenseNet, DenseNetConfig};
+pub use models::efficientnet::{EfficientNet, EfficientNetConfig};
+pub use models::googlenet::{GoogLeNet, GoogLeNetConfig};
+pub use models::inception_v3::{InceptionV3, InceptionV3Config};
+pub use models::mobilenet_v2::{MobileNetV2, MobileNetV2Config};
+pub use models::mobilenet_v3::{MobileNetV3, MobileNetV3Config};
+pub use models::resnet::{ResNet, ResNetBackbone, ResNetConfig};
+pub use models::segmentation::{Segmentation, SegmentationConfig};
+pub use models::unet::{UNet, UNetConfig};
+pub use models::vgg::{Vgg, VggConfig};
+pub use models::vision_transformer::{VisionTransformer, VisionTransformerConfig};
+pub use preprocessing::Preprocessing;
+pub use stack::Stack;
+
+/// Runs the code of the page about vision as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/vision.md")]
+struct PageAboutVision;

@@ -1,0 +1,18 @@
+//! The families of classifiers, one file each.
+
+pub mod alexnet;
+pub mod convnext;
+pub mod craft;
+pub mod densenet;
+pub mod efficientnet;
+mod efficientnet_names;
+pub mod googlenet;
+mod inception_parts;
+pub mod inception_v3;
+pub mod mobilenet_v2;
+pub mod mobilenet_v3;
+pub mod resnet;
+pub mod segmentation;
+pub mod unet;
+pub mod vgg;
+pub mod vision_transformer;

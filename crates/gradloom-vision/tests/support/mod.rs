@@ -1,0 +1,191 @@
+//! What the tests share: numbers made of a name, as `golden/make.py` makes them, and the comparison of a network
+//! with what Python computed.
+
+#![allow(dead_code, reason = "each test uses some of it")]
+
+use gradloom_nn::{Context, ModuleExt, StateDict, gradients};
+use gradloom_tensor::{Device, Key, Shape, Tensor, commit, eval, s};
+use gradloom_vision::{AuxiliaryLogits, Classifier};
+use serde_json::Value;
+
+/// Numbers in `shift + scale * [-1, 1)` by a hash of the name and the index: `fill` of `golden/make.py`.
+pub(crate) fn fill(name: &str, count: usize, scale: f64, shift: f64) -> Vec<f32> {
+    let seed = name
+        .bytes()
+        .fold(2_166_136_261u32, |seed, byte| (seed ^ u32::from(byte)).wrapping_mul(16_777_619));
+    let numbers = (0..count).map(|index| {
+        let mut x = (index as u32).wrapping_mul(0x9E37_79B1).wrapping_add(seed);
+        x ^= x >> 16;
+        x = x.wrapping_mul(0x85EB_CA6B);
+        x ^= x >> 13;
+        x = x.wrapping_mul(0xC2B2_AE35);
+        x ^= x >> 16;
+        let unit = f64::from(x >> 8) / f64::from(1 << 23) - 1.0;
+        (shift + scale * unit) as f32
+    });
+    numbers.collect()
+}
+
+pub(crate) fn filled(name: &str, shape: &Shape, scale: f64, shift: f64, device: &Device) -> Tensor {
+    Tensor::from_vec(fill(name, shape.count(), scale, shift), *shape, device).unwrap()
+}
+
+/// The value of a weight or running statistic.
+fn value_of(name: &str, shape: &Shape, device: &Device) -> Tensor {
+    let (scale, shift) = if name.ends_with("running_mean") {
+        (0.1, 0.0)
+    } else if name.ends_with("running_var") {
+        (0.25, 1.0)
+    } else if shape.rank() == 1 {
+        if name.ends_with("weight") { (0.25, 1.0) } else { (0.1, 0.0) }
+    } else {
+        let fan_in: usize = shape[1..].iter().product();
+        (if fan_in > 1 { (6.0 / fan_in as f64).sqrt() } else { 0.5 }, 0.0)
+    };
+    filled(name, shape, scale, shift, device)
+}
+
+/// A case of the folder `golden`.
+pub(crate) struct Golden {
+    pub(crate) case: String,
+    pub(crate) json: Value,
+}
+
+impl Golden {
+    pub(crate) fn open(case: &str) -> Golden {
+        let path = format!("{}/tests/golden/{case}.json", env!("CARGO_MANIFEST_DIR"));
+        let json = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        Golden { case: case.to_owned(), json }
+    }
+
+    /// The network with the filled weights, loaded under the names of the original.
+    pub(crate) fn load<M: Classifier>(&self, config: &M::Config, device: &Device) -> M {
+        let shapes = M::new(config, &mut gradloom_nn::Init::new(Key::new(0), device)).unwrap();
+        let train = &self.json["train"];
+        let names = ["gradients", "statistics"].map(|kind| train[kind].as_object().unwrap());
+        let names = names.into_iter().flat_map(|names| names.keys());
+        let weights: StateDict = names
+            .map(|name| {
+                let own = M::rename(config, name).unwrap();
+                let parameter = shapes.parameter(&own);
+                let parameter = parameter.unwrap_or_else(|| panic!("{name}: no {own}"));
+                (name.clone(), value_of(name, parameter.shape(), device))
+            })
+            .collect();
+        let model = M::from_weights(config, &weights, device).unwrap();
+        assert_eq!(model.parameter_count() as u64, self.json["parameters"].as_u64().unwrap());
+        model
+    }
+
+    fn size(&self, name: &str) -> usize {
+        self.json[name].as_u64().unwrap() as usize
+    }
+
+    pub(crate) fn pictures(&self, device: &Device) -> Tensor {
+        let shape = [self.size("batch"), 3, self.size("size"), self.size("size")];
+        filled("pictures", &Shape::new(&shape), 1.0, 0.0, device)
+    }
+
+    /// Compares logits, every gradient and every running statistic, outside training and in it.
+    #[track_caller]
+    pub(crate) fn check<M: Classifier>(
+        &self,
+        config: &M::Config,
+        forward: fn(&M, &Tensor, &mut Context) -> AuxiliaryLogits,
+    ) {
+        let device = gradloom_cpu::device();
+        let mut model: M = self.load(config, &device);
+        let pictures = self.pictures(&device);
+        for mode in ["eval", "train"] {
+            let started = std::time::Instant::now();
+            let expected = &self.json[mode];
+            let mut ctx = Context::new(mode == "train", Key::new(1));
+            let output = forward(&model, &pictures, &mut ctx);
+            let outputs = [&[output.logits][..], &output.auxiliary].concat();
+            let losses = outputs.iter().enumerate().map(|(index, logits)| {
+                let name = format!("cotangent.{index}");
+                (logits * filled(&name, logits.shape(), 1.0, 0.0, &device)).sum(..)
+            });
+            let loss = losses.reduce(|sum, loss| sum + loss).unwrap();
+            let actual = gradients(&loss, &model);
+            // All at once, so that the network runs once.
+            eval(actual.iter().map(|(_, gradient)| gradient).chain(&outputs)).unwrap();
+            self.check_logits(mode, &outputs);
+            let named = &expected["gradients"];
+            self.check_summaries::<M>(config, mode, named, |own| actual.get(own).cloned());
+            let names = named.as_object().unwrap().keys();
+            let reached: Vec<String> = names.map(|name| M::rename(config, name).unwrap()).collect();
+            // Of heads that only learn there is no gradient outside training.
+            for (name, gradient) in
+                actual.iter().filter(|(name, _)| !reached.contains(&(*name).to_owned()))
+            {
+                let zero = gradient.to_vec::<f32>().unwrap().iter().all(|&value| value == 0.0);
+                assert!(zero && mode == "eval", "{} {mode}: {name} has a gradient", self.case);
+            }
+            if mode == "train" {
+                ctx.apply_updates(&mut model);
+                commit(&mut model).unwrap();
+                let named = &expected["statistics"];
+                self.check_summaries::<M>(config, mode, named, |own| {
+                    model.parameter(own).map(|parameter| parameter.tensor().clone())
+                });
+            }
+            println!("{} {mode}: {:?}", self.case, started.elapsed());
+        }
+    }
+
+    #[track_caller]
+    fn check_logits(&self, mode: &str, outputs: &[Tensor]) {
+        let expected = self.json[mode]["logits"].as_array().unwrap();
+        assert_eq!(outputs.len(), expected.len(), "{} {mode}: number of logits", self.case);
+        for (logits, expected) in outputs.iter().zip(expected) {
+            let expected: Vec<Vec<f64>> = serde_json::from_value(expected.clone()).unwrap();
+            let expected = expected.concat();
+            // Of pixels every 97th.
+            let logits = match logits.rank() {
+                4 => logits.flatten(1, -1).slice(s![.., ..;97]),
+                _ => logits.clone(),
+            };
+            let actual = logits.to_vec::<f32>().unwrap();
+            assert_eq!(actual.len(), expected.len());
+            let largest = expected.iter().fold(0.0f64, |max, value| max.max(value.abs()));
+            for (actual, expected) in actual.iter().zip(&expected) {
+                let error = (f64::from(*actual) - expected).abs();
+                let bound = 2e-5 * largest;
+                assert!(error <= bound, "{} {mode}: logit {actual} is {expected}", self.case);
+            }
+        }
+    }
+
+    /// Compares projections and norms: two tensors of one projection and norm differ by little, as the
+    /// directions of the projections are random.
+    #[track_caller]
+    fn check_summaries<M: Classifier>(
+        &self,
+        config: &M::Config,
+        mode: &str,
+        expected: &Value,
+        actual: impl Fn(&str) -> Option<Tensor>,
+    ) {
+        let expected = expected.as_object().unwrap();
+        let number = |value: &Value, place: usize| value[place].as_f64().unwrap();
+        let largest = expected.values().fold(0.0f64, |max, value| max.max(number(value, 1)));
+        for (name, value) in expected {
+            let own = M::rename(config, name).unwrap();
+            let actual = actual(&own).unwrap_or_else(|| panic!("{}: no {own}", self.case));
+            let actual = actual.to_vec::<f32>().unwrap();
+            let probe = fill(&format!("probe.{name}"), actual.len(), 1.0, 0.0);
+            let wide = |value: &f32| f64::from(*value);
+            let pairs = actual.iter().zip(&probe);
+            let projection: f64 = pairs.map(|(value, probe)| wide(value) * wide(probe)).sum();
+            let norm = actual.iter().map(|value| wide(value).powi(2)).sum::<f64>().sqrt();
+            let (expected, length) = (number(value, 0), number(value, 1));
+            let bound = 1e-3 * length + 1e-6 * largest;
+            assert!(
+                (projection - expected).abs() <= bound && (norm - length).abs() <= bound,
+                "{} {mode}: {name} has projection {projection} and norm {norm}, Python's {expected} and {length}",
+                self.case
+            );
+        }
+    }
+}
