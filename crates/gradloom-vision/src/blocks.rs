@@ -200,7 +200,7 @@ impl Layer for StochasticDepth {
         }
         let mut shape = vec![1; x.rank()];
         shape[0] = x.size(0);
-        let kept = Tensor::bernoulli(ctx.key(), 1.0 - self.p, &shape[..], x.device());
+        let kept = Tensor::bernoulli(ctx.key(), &shape[..], 1.0 - self.p, x.device());
         x * (kept.cast(x.dtype()) * (1.0 / (1.0 - self.p)))
     }
 }

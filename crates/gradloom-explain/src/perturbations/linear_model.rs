@@ -34,10 +34,8 @@ impl Centred {
             && weights.len() == count
             && rows.iter().all(|row| row.len() == columns);
         let total: f64 = weights.iter().sum();
-        if !fits
-            || !(total > 0.0 && total.is_finite())
-            || weights.iter().any(|w| w.is_nan() || *w < 0.0)
-        {
+        let adds_up = total > 0.0 && total.is_finite();
+        if !(fits && adds_up) || weights.iter().any(|w| w.is_nan() || *w < 0.0) {
             return Err(Error::invalid(format!(
                 "{op}: {count} rows of {columns} columns with {} answers and {} weights of sum {total}; it \
                  needs rows of one length, an answer and a weight for each, not all of them 0",

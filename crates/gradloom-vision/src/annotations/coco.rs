@@ -126,9 +126,9 @@ impl CocoAnnotations {
     fn check(&self) -> Result<()> {
         let failed =
             |message: String| Err(Error::new(ErrorKind::Malformed, format!("coco: {message}")));
-        let twice = |what: &str, ids: &mut dyn Iterator<Item = u64>| {
+        let twice = |what: &str, mut ids: &mut dyn Iterator<Item = u64>| {
             let mut seen = BTreeSet::new();
-            let twice = ids.find(|&id| !seen.insert(id));
+            let twice = Iterator::find(&mut ids, |&id| !seen.insert(id));
             (seen, twice.map(|id| format!("{what} {id} is there twice")))
         };
         let (images, fault) = twice("image", &mut self.images.iter().map(|image| image.id));
