@@ -165,9 +165,11 @@ pub(super) fn multiply_panel<T: Tiled>(
     let mut overhang = [T::zeroed(); TILE_MAX];
     let mut row = 0;
     while row < rows {
-        let (taken, function): (usize, TileFunction<T>) = tiles.next(rows - row, vectors);
+        let (height, function): (usize, TileFunction<T>) = tiles.next(rows - row, vectors);
         let at = row * out_stride;
         let direct = columns == packed_row;
+        let count = if direct { (rows - row) / height } else { 1 };
+        let taken = height * count;
         if !direct && added {
             for index in 0..taken {
                 overhang[index * packed_row..index * packed_row + columns]
@@ -183,7 +185,8 @@ pub(super) fn multiply_panel<T: Tiled>(
                 false => (overhang.as_mut_ptr(), packed_row),
             };
             let left = left.as_ptr().add(row * LEFT_STEP);
-            function(&Tile { left, packed: packed.as_ptr(), depth, target, step, added });
+            let packed = packed.as_ptr();
+            function(&Tile { count, left, packed, depth, target, step, added });
         }
         if !direct {
             for index in 0..taken {

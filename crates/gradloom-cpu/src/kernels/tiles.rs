@@ -14,8 +14,9 @@ pub(super) const LEFT_STEP: usize = DEPTH + 16;
 /// Inner elements of one turn of a tile's loop.
 const UNROLLED: usize = 4;
 
-/// One tile of a product.
+/// Some tiles of a product, one below the other.
 pub(super) struct Tile<T> {
+    pub(super) count: usize,
     /// Rows [`LEFT_STEP`] apart of `depth` elements.
     pub(super) left: *const T,
     /// `depth` rows of the tile's vectors.
@@ -30,15 +31,33 @@ pub(super) struct Tile<T> {
 
 impl<T: Real> Tile<T> {
     /// # Safety
-    /// All numbers that the fields describe for `ROWS` rows and `COLUMNS` vectors are in bounds.
+    /// All numbers that the fields describe for tiles of `ROWS` rows and `COLUMNS` vectors are in bounds.
     #[inline(always)]
     unsafe fn run<V: Vector<Scalar = T>, const ROWS: usize, const COLUMNS: usize>(&self) {
+        for index in 0..self.count {
+            // SAFETY: the caller vouches for all tiles.
+            unsafe {
+                let left = self.left.add(index * ROWS * LEFT_STEP);
+                let target = self.target.add(index * ROWS * self.step);
+                self.run_one::<V, ROWS, COLUMNS>(left, target);
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`Tile::run`], for the tile of these rows.
+    #[inline(always)]
+    unsafe fn run_one<V: Vector<Scalar = T>, const ROWS: usize, const COLUMNS: usize>(
+        &self,
+        mut left: *const T,
+        target: *mut T,
+    ) {
         let mut sums = [[V::splat(T::zeroed()); COLUMNS]; ROWS];
-        let (mut left, mut packed) = (self.left, self.packed);
+        let mut packed = self.packed;
         // SAFETY: the caller vouches for all numbers.
         unsafe {
             for row in 0..ROWS {
-                let target = self.target.add(row * self.step);
+                let target = target.add(row * self.step);
                 V::prefetch(target);
                 V::prefetch(target.add(COLUMNS * V::LANES - 1));
             }
@@ -57,7 +76,7 @@ impl<T: Real> Tile<T> {
             }
             for row in 0..ROWS {
                 for column in 0..COLUMNS {
-                    let target = self.target.add(row * self.step + column * V::LANES);
+                    let target = target.add(row * self.step + column * V::LANES);
                     let sum = sums[row][column];
                     let sum = if self.added { sum.plus(V::load(target)) } else { sum };
                     sum.store(target);
@@ -92,10 +111,10 @@ unsafe fn add_products<V: Vector, const ROWS: usize, const COLUMNS: usize>(
     }
 }
 
-/// Computes a tile.
+/// Computes tiles.
 ///
 /// # Safety
-/// All numbers that the tile describes are in bounds, and the level has the function's features.
+/// All numbers that the tiles describe are in bounds, and the level has the function's features.
 pub(super) type TileFunction<T> = unsafe fn(&Tile<T>);
 
 /// The tiles of a level.

@@ -11,6 +11,8 @@ use crate::vector::{Real, Vector, VectorTask};
 const ROWS: usize = 3;
 /// Distance of addresses that have the same place in the first-level cache of most processors.
 const PLACE_BYTES: usize = 4096;
+/// Bytes of a matrix that may still be in a cache since it was last read.
+const CACHED_BYTES: usize = 16 * 1024 * 1024;
 
 /// Vectors of columns, which are contiguous: eight elements of each are transposed in registers.
 pub(super) fn multiply_columns<T: Tiled>(
@@ -59,8 +61,12 @@ impl<T: Real> VectorTask<T> for Columns<'_, T> {
         assert!((1..=ROWS).contains(&rows) && columns.is_multiple_of(V::LANES) && columns > 0);
         assert!(left.len() >= rows * inner && values.len() >= (columns - 1) * step + inner);
         assert!(out.len() >= (rows - 1) * out_stride + columns);
-        // Columns so far apart share one place of the first-level cache, which holds eight.
-        let crowded = inner >= 2 * DEPTH && (step * size_of::<T>()).is_multiple_of(PLACE_BYTES);
+        // Columns so far apart share one place of the first-level cache, which holds eight. A matrix that
+        // comes from memory is read faster in more columns all the same.
+        let crowded = rows == 1
+            && inner >= 2 * DEPTH
+            && (step * size_of::<T>()).is_multiple_of(PLACE_BYTES)
+            && size_of_val(values) <= CACHED_BYTES;
         let mut column = 0;
         while column < columns {
             // SAFETY: the assertions above cover all rows and columns.
