@@ -39,7 +39,7 @@ pub struct EfficientNetConfig {
     pub last: Option<usize>,
     /// With squeeze and excitation and SiLU; otherwise without and ReLU6: the lite variants.
     pub full: bool,
-    /// Norms of epsilon 1e-3 and momentum 0.01 as TensorFlow's; PyTorch's otherwise.
+    /// What norms add to the variance.
     pub epsilon: f64,
     /// What running statistics move by.
     pub momentum: f64,
@@ -197,7 +197,8 @@ impl EfficientNetConfig {
 
     /// EfficientNet-Lite0 as its weights from TensorFlow need it.
     pub fn tensorflow_lite0() -> Self {
-        EfficientNetConfig { same_padding: true, ..EfficientNetConfig::lite0().slow() }
+        let epsilon = NormOptions::SLOW.epsilon;
+        EfficientNetConfig { same_padding: true, epsilon, ..EfficientNetConfig::lite0() }
     }
 
     /// Sets the number of classes.
