@@ -117,9 +117,10 @@ pub struct NeuronConductance {
 }
 
 impl NeuronConductance {
-    /// With captum's defaults: 50 steps of Gauss and Legendre from zero.
+    /// With captum's defaults: 50 points of the trapezoidal rule from zero.
     pub fn new(layer: impl Into<String>, neuron: Target) -> Self {
-        let LayerConductance { layer, baseline, steps, quadrature } = LayerConductance::new(layer);
+        let LayerConductance { layer, baseline, steps, .. } = LayerConductance::new(layer);
+        let quadrature = Quadrature::RiemannTrapezoid;
         NeuronConductance { layer, neuron, baseline, steps, quadrature }
     }
 }

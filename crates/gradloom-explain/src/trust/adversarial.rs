@@ -150,8 +150,10 @@ impl Pgd {
             }
             None => inputs.features.clone(),
         };
+        // Bounds come after the radius, so that it is the step that is brought back and not the bounded one.
+        let step = Fgsm { bounds: Fgsm::new(0.0).bounds, ..self.step };
         for _ in 0..self.steps {
-            let stepped = self.step.step(forward, inputs, &moved, target)?;
+            let stepped = step.step(forward, inputs, &moved, target)?;
             let pairs = inputs.features.iter().zip(&stepped);
             moved = pairs
                 .map(|(x, moved)| self.step.bounded(&x.add(self.within(&moved.sub(x)))))
