@@ -3,7 +3,8 @@
 
 use std::arch::x86_64::*;
 
-use super::{Level, Vector, VectorTask};
+use super::lanes::{Vector, VectorTask};
+use crate::simd::Level;
 
 macro_rules! vector {
     ($name:ident, $scalar:ty, $register:ty, $lanes:literal, $splat:ident, $load:ident,
