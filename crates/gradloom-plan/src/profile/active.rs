@@ -28,7 +28,7 @@ pub struct Profile {
 static ON: AtomicU8 = AtomicU8::new(0);
 pub(super) static ACTIVE: Mutex<Option<Arc<Profile>>> = Mutex::new(None);
 
-/// What is recorded now, if anything: begun by [`Recording`], or by `GRADLOOM_PROFILE`.
+/// What is recorded now, if anything: begun by [`Recording`](super::Recording), or by `GRADLOOM_PROFILE`.
 #[inline]
 pub fn active() -> Option<Arc<Profile>> {
     match ON.load(Ordering::Relaxed) {
