@@ -30,6 +30,12 @@ pub(crate) fn beside(numbers: &Tensor, rank: usize) -> Tensor {
     numbers.reshape(numbers.shape().iter().copied().chain(ones).collect::<Shape>())
 }
 
+/// The sum of copies times their weights: `[copies, B, ..] -> [B, ..]`.
+pub(crate) fn weighted_sum(stacked: &Tensor, weights: &[f64]) -> Result<Tensor> {
+    let weights = tensor_like(weights, weights.len().into(), stacked)?;
+    Ok(stacked.mul(beside(&weights, stacked.rank())).sum(0))
+}
+
 /// The sum of each row: `[B, ..] -> [B]`.
 pub(crate) fn sums(tensor: &Tensor) -> Tensor {
     if tensor.rank() == 1 { tensor.clone() } else { tensor.flatten(1, -1).sum(1) }

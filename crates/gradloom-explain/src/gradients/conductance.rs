@@ -93,9 +93,8 @@ impl Method for InternalInfluence {
         let points = self.quadrature.points(self.steps)?;
         let way = Way::along(forward, inputs, &baselines, target, &self.layer, &points)?;
         let weights: Vec<f64> = points.iter().map(|(_, weight)| *weight).collect();
-        let weights = rows::tensor_like(&weights, points.len().into(), &way.gradients)?;
-        let weights = rows::beside(&weights, way.gradients.rank());
-        Ok(Attribution { features: vec![way.gradients.mul(weights).sum(0)], delta: None })
+        let mean = rows::weighted_sum(&way.gradients, &weights)?;
+        Ok(Attribution { features: vec![mean], delta: None })
     }
 }
 
@@ -145,9 +144,7 @@ impl Method for NeuronConductance {
         let weights: Vec<f64> = points.iter().map(|(_, weight)| *weight).collect();
         let ends = inputs.features.iter().zip(&baselines);
         let parts = gradients.iter().zip(ends).map(|(gradient, (x, x0))| -> Result<Tensor> {
-            let apart = rows::apart(gradient, copies);
-            let weights = rows::tensor_like(&weights, copies.into(), gradient)?;
-            Ok(apart.mul(rows::beside(&weights, apart.rank())).sum(0).mul(x.sub(x0)))
+            Ok(rows::weighted_sum(&rows::apart(gradient, copies), &weights)?.mul(x.sub(x0)))
         });
         Ok(Attribution { features: parts.collect::<Result<_>>()?, delta: None })
     }

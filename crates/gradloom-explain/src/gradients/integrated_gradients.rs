@@ -117,10 +117,8 @@ fn weighted_gradients(
     });
     let on_the_way = on_the_way.collect::<Result<Vec<Tensor>>>()?;
     let (_, gradients) = gradients(forward, &on_the_way, inputs, target)?;
-    let weighted = gradients.iter().map(|gradient| -> Result<Tensor> {
-        let apart = rows::apart(gradient, copies);
-        let weights = rows::tensor_like(&weights, copies.into(), gradient)?;
-        Ok(apart.mul(rows::beside(&weights, apart.rank())).sum(0))
-    });
+    let weighted = gradients
+        .iter()
+        .map(|gradient| rows::weighted_sum(&rows::apart(gradient, copies), &weights));
     weighted.collect()
 }
