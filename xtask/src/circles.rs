@@ -69,10 +69,17 @@ fn crates() -> Result<BTreeMap<String, std::path::PathBuf>, String> {
     let folder = root.join("crates");
     let entries =
         fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let mut folders =
-        ["bench", "conformance", "examples", "examples/explain", "examples/language", "xtask"]
-            .map(|name| root.join(name))
-            .to_vec();
+    let mut folders = [
+        "bench",
+        "conformance",
+        "examples",
+        "examples/explain",
+        "examples/language",
+        "examples/vision",
+        "xtask",
+    ]
+    .map(|name| root.join(name))
+    .to_vec();
     for entry in entries {
         folders.push(entry.map_err(|error| format!("{}: {error}", folder.display()))?.path());
     }

@@ -1,0 +1,2 @@
+//! What the examples of pictures share.
+#![forbid(unsafe_code)]
