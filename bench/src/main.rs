@@ -8,6 +8,7 @@
 mod elementary;
 mod language;
 mod networks;
+mod pictures;
 mod self_test;
 mod suite;
 mod timing;
@@ -24,7 +25,7 @@ usage: bench [--quick] [--device NAME] [--json FILE]   the suite, on every devic
 /// Effort of a case when timed beside peers.
 const PEER_EFFORT: Effort = Effort { repeats: 7, seconds: 0.5 };
 
-const CASES: [&str; 20] = [
+const CASES: [&str; 27] = [
     "base",
     "small.add",
     "small.mlp",
@@ -45,6 +46,13 @@ const CASES: [&str; 20] = [
     "w8.gelu",
     "w8.softmax",
     "w8.layernorm",
+    "w9.b1",
+    "w9.b8",
+    "w9.train",
+    "mobilenet.b1",
+    "mobilenet.b8",
+    "lite0.b1",
+    "lite0.b8",
 ];
 
 fn main() -> std::process::ExitCode {
@@ -116,6 +124,10 @@ fn peer_case(case: &str, device: &Device) -> Result<Vec<Figure>, Failure> {
         ["w8", "gelu"] => elementary::gelu_chain(device, 16 << 20, PEER_EFFORT),
         ["w8", "softmax"] => elementary::softmax(device, 16_384, PEER_EFFORT),
         ["w8", "layernorm"] => elementary::layer_norm(device, 16_384, PEER_EFFORT),
+        ["w9", "train"] => pictures::resnet18_train(device, 4, 3),
+        ["w9", batch] => pictures::resnet18(device, batch[1..].parse()?),
+        ["mobilenet", batch] => pictures::mobilenet_v2(device, batch[1..].parse()?),
+        ["lite0", batch] => pictures::efficientnet_lite0(device, batch[1..].parse()?),
         _ => Err(format!("no case {case:?}").into()),
     };
     Ok(vec![figure?])
