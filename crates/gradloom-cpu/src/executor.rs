@@ -9,9 +9,10 @@ use std::time::Instant;
 use gradloom_plan::{
     BufferRef, Checks, Kernel, KernelKind, Owner, Plan, PlanFault, Prepared, interpret,
 };
-use gradloom_tensor::{DType, Error, Result};
+use gradloom_tensor::{Buffer, DType, Error, Result};
 use rayon::prelude::*;
 
+use crate::kept::Kept;
 use crate::kernels::{Context, Executable, InPlace, prepare};
 use crate::memory::{Finder, Memory, Storage};
 use crate::pool::Pool;
@@ -96,6 +97,12 @@ impl Executor {
             Ok(Arc::new(self.pool.allocate(output.len * output.dtype.size())?))
         });
         let values = values.map_err(short)?;
+        // The elements of these operands are overwritten.
+        let overwritten = || {
+            let reused = plan.outputs.iter().zip(&values).filter(|(output, _)| output.reuses.is_some());
+            reused.filter_map(|(_, value)| value.storage::<Storage>()).map(Storage::kept)
+        };
+        overwritten().for_each(Kept::close);
         let slots = plan.slots.iter().map(|slot| self.pool.allocate(slot.bytes));
         let slots = slots.collect::<Result<Vec<Storage>>>().map_err(short)?;
         let mut finder = Finder::new(&self.pool);
@@ -132,7 +139,7 @@ impl Executor {
             let start = profile.as_ref().map(|_| Instant::now());
             let memory = kernel_memory(kernel, in_place, &bindings)
                 .map_err(|reason| prepared.fault(&PlanFault { kernel: index, reason }))?;
-            self.run_kernel(kernel, &**executable, memory, context)
+            self.run_kernel(kernel, &**executable, memory, &prepared.inputs, context)
                 .map_err(|error| prepared.error_of(Some(kernel.node), error))?;
             if let (Some(profile), Some(start)) = (&profile, start) {
                 let sites = |node: usize| (prepared.op_name(node), prepared.nodes[node].origin());
@@ -154,6 +161,7 @@ impl Executor {
                 check_finite(kernel, &bindings, prepared)?;
             }
         }
+        overwritten().for_each(Kept::open);
         prepared.complete(values);
         if let Some(profile) = &profile {
             profile.evaluated(plan, &times.into_inner().unwrap_or_else(PoisonError::into_inner));
@@ -182,11 +190,26 @@ impl Executor {
         kernel: &Kernel,
         executable: &dyn Executable,
         (inputs, mut outputs): KernelMemory<'_>,
+        buffers: &[Buffer],
         context: &Context<'_>,
     ) -> Result<()> {
         let bytes = kernel.bytes() - executable.bytes_spared(&inputs);
         self.bytes_moved.fetch_add(bytes as u64, Ordering::Relaxed);
-        executable.run(context, &inputs, &mut outputs)
+        let packed = executable.packing(self.level).and_then(|(operand, packing)| {
+            let BufferRef::Input(input) = kernel.inputs[operand].buffer else { return None };
+            let kept = buffers.get(input)?.storage::<Storage>()?.kept();
+            let mut constant = vec![false; inputs.len()];
+            constant[operand] = true;
+            let make = || executable.settle(context, &inputs, &constant);
+            // If there is no memory for it, the kernel packs for itself and says so.
+            kept.get_or_make(self.pool.keeper(), packing, make).ok()?
+        });
+        match packed {
+            Some(packed) => {
+                executable.run_settled(context, packed.memory(), &inputs, &mut outputs)
+            }
+            None => executable.run(context, &inputs, &mut outputs),
+        }
     }
 }
 

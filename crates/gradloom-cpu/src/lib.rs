@@ -7,6 +7,7 @@ mod transpose;
 mod vector;
 
 mod memory;
+mod kept;
 mod pool;
 mod scratch;
 

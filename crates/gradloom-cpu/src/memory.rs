@@ -13,15 +13,20 @@ use gradloom_tensor::outside::{BytesSource, Counted, Deferred, HostMemory, Lent}
 use gradloom_tensor::{Buffer, DType, Error, Result};
 use rayon::prelude::*;
 
+use crate::kept::Kept;
 use crate::pool::{Block, Pool};
 
 impl Pool {
     /// Memory of at least `bytes` bytes with arbitrary contents.
     ///
     /// # Errors
-    /// When the system has no memory, also after the cache was given back to it.
+    /// When the system has no memory, also after the cache was given back to it, and what was kept.
     pub(crate) fn allocate(self: &Arc<Self>, bytes: usize) -> Result<Storage> {
-        Ok(Storage(Kind::Block { block: Some(self.take(bytes)?), pool: Arc::clone(self) }))
+        let block = match self.take(bytes) {
+            Err(error) if error.is_out_of_memory() && self.keeper().free(true) => self.take(bytes)?,
+            taken => taken?,
+        };
+        Ok(Storage::new(Kind::Block { block: Some(block), pool: Arc::clone(self) }))
     }
 
     /// Memory for the time of one kernel.
@@ -34,7 +39,10 @@ impl Pool {
 }
 
 /// The memory behind a [`Buffer`].
-pub(crate) struct Storage(Kind);
+pub(crate) struct Storage {
+    kind: Kind,
+    kept: Kept<Temporary>,
+}
 
 enum Kind {
     Block { block: Option<Block>, pool: Arc<Pool> },
@@ -42,10 +50,19 @@ enum Kind {
 }
 
 impl Storage {
+    fn new(kind: Kind) -> Storage {
+        Storage { kind, kept: Kept::default() }
+    }
+
+    /// What is kept of its elements.
+    pub(crate) fn kept(&self) -> &Kept<Temporary> {
+        &self.kept
+    }
+
     /// Where the elements are.
     pub(crate) fn memory(&self) -> Memory {
         let none = Memory { pointer: NonNull::dangling(), bytes: 0, writable: true };
-        match &self.0 {
+        match &self.kind {
             Kind::Block { block: None, .. } => none,
             Kind::Block { block: Some(block), .. } => {
                 Memory { pointer: block.pointer(), bytes: block.bytes(), writable: true }
@@ -64,7 +81,7 @@ impl Storage {
 
 impl Drop for Storage {
     fn drop(&mut self) {
-        if let Kind::Block { block, pool } = &mut self.0
+        if let Kind::Block { block, pool } = &mut self.kind
             && let Some(block) = block.take()
         {
             pool.give_back(block);
@@ -85,7 +102,7 @@ pub(crate) fn adopt(
         Some(lent) => {
             let _counted = Counted::new(outside, lent.bytes().len());
             let kind = Kind::Lent { lent, alignment, _counted };
-            Buffer::fixed(Arc::new(Storage(kind)), dtype, len)
+            Buffer::fixed(Arc::new(Storage::new(kind)), dtype, len)
         }
         None => Buffer::fixed(Arc::new(Deferred::<Storage>::new(source, outside)), dtype, len),
     }
@@ -126,7 +143,7 @@ impl<'a> Finder<'a> {
     /// If it is another device's, or outside and cannot be read any more, or cannot be copied.
     pub(crate) fn memory_of(&mut self, buffer: &Buffer) -> Result<Memory> {
         if let Some(storage) = buffer.storage::<Storage>() {
-            if let Kind::Lent { lent, .. } = &storage.0 {
+            if let Kind::Lent { lent, .. } = &storage.kind {
                 self.check(lent)?;
             }
             return Ok(storage.memory());
@@ -180,6 +197,12 @@ impl Temporary {
     pub(crate) fn get_mut(&mut self) -> &mut [u8] {
         // SAFETY: this is the only holder, borrowed exclusively.
         unsafe { self.0.memory().write(self.1) }
+    }
+}
+
+impl AsRef<[u8]> for Temporary {
+    fn as_ref(&self) -> &[u8] {
+        self.get()
     }
 }
 

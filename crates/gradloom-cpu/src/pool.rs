@@ -6,9 +6,11 @@
 
 use std::alloc::Layout;
 use std::ptr::NonNull;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use gradloom_tensor::{Error, Result};
+
+use crate::kept::Keeper;
 
 /// Alignment of every block: a cache line, and the widest vector.
 const ALIGNMENT: usize = 64;
@@ -23,6 +25,7 @@ const CLASSES_ABOVE: usize = 3;
 #[derive(Default)]
 pub(crate) struct Pool {
     state: Mutex<State>,
+    keeper: Arc<Keeper>,
 }
 
 #[derive(Default)]
@@ -164,14 +167,21 @@ impl Pool {
         state.free[class].push(block);
     }
 
-    /// Frees what is cached.
+    /// Frees what is cached and kept.
     pub(crate) fn trim(&self) {
+        self.keeper.free(false);
         self.lock().clear();
     }
 
     /// Sets the most bytes that it may hold.
     pub(crate) fn set_budget(&self, budget: Option<u64>) {
         self.lock().budget = budget;
+        self.keeper.resume();
+    }
+
+    /// Who keeps what kernels have made of the elements of buffers.
+    pub(crate) fn keeper(&self) -> &Arc<Keeper> {
+        &self.keeper
     }
 
     /// What the pool holds now.
@@ -218,8 +228,6 @@ fn out_of_memory(bytes: usize, usage: Usage) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     #[test]

@@ -6,6 +6,7 @@ use gradloom_plan::Kernel;
 use gradloom_tensor::{DType, Result, Scalar};
 
 use crate::convert::Lane;
+use crate::kept::Packing;
 use crate::memory::Temporary;
 use crate::pool::Pool;
 use crate::simd::Level;
@@ -49,6 +50,12 @@ pub(crate) trait Executable: Send + Sync {
     /// When memory for temporaries runs out.
     fn run(&self, context: &Context<'_>, inputs: &[&[u8]], outputs: &mut [&mut [u8]])
     -> Result<()>;
+
+    /// The operand of which [`Executable::settle`] makes something that is worth keeping from one evaluation to
+    /// the next, and how it does; it must be the only one that this depends on.
+    fn packing(&self, _level: Level) -> Option<(usize, Packing)> {
+        None
+    }
 
     /// What can be made of operands that are the same in many runs, marked in `constant`; `None` if that
     /// is of no use.

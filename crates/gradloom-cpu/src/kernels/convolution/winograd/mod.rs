@@ -1,0 +1,322 @@
+//! Convolutions with windows of 3 x 3 in f32 by Winograd's minimal filtering F(4 x 4, 3 x 3): tiles of 6 x 6
+//! inputs and the windows are transformed, 36 small products of matrices take the place of the sums, and a
+//! transform back gives tiles of 4 x 4 outputs, with a quarter of the multiplications (Lavin and Gray, "Fast
+//! Algorithms for Convolutional Neural Networks", 2016).
+//!
+//! The points are 0, 3/4, -3/4, 3/2, -3/2 and infinity: results are as exact as sums one by one within a
+//! factor of two, where the usual 1 and 2 lose a factor of five. A value that is not finite spreads over
+//! its tile.
+
+mod lines;
+mod transforms;
+
+use gradloom_tensor::Result;
+
+use self::transforms::{FromInput, FromWeights, ToOutput};
+use super::geometry::Geometry;
+use crate::kernels::executable::{Context, TASK_MIN};
+use crate::kernels::lanes::Stored;
+use crate::kernels::matrix::Matrix;
+use crate::kernels::panel::{PanelProduct, packed_len, panel_width};
+use crate::memory::Temporary;
+use crate::parallel;
+use crate::scratch::Scratch;
+use crate::simd::Level;
+use crate::transpose::transpose;
+use crate::vector::{Real, tiling};
+
+/// Outputs of a tile along an axis, and inputs.
+const TILE: usize = 4;
+const REACH: usize = TILE + 2;
+/// Products in the place of each sum.
+const POINTS: usize = REACH * REACH;
+/// Elements beside a matrix of a point, so that those of all points do not meet in few places of the cache.
+const GAP: usize = 16;
+/// Channels from which on the products are worth the transforms.
+const CHANNELS_MIN: usize = 16;
+/// Tiles of a picture for which it is worth reading transformed weights, which are four times as many.
+const TILES_MIN: usize = 9;
+/// Transformed inputs of a block of tiles, about, and tiles of a block that fill the registers' rows.
+const BLOCK_ELEMENTS: usize = 128 * 1024;
+const BLOCK_TILES: usize = 16;
+/// Output channels that are made together at most, and how many groups of them there are where they fill
+/// panels.
+const GROUP_MAX: usize = 128;
+const GROUPS: usize = 4;
+
+/// A convolution of pictures with windows of 3 x 3 at every position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    inputs: usize,
+    outputs: usize,
+    /// Zeros before the input, whose size follows, and the size of the output.
+    before: [usize; 2],
+    input: [usize; 2],
+    output: [usize; 2],
+    /// True if weights are `[inputs, outputs, 3, 3]` and turned around: the convolution that gives another's
+    /// gradient.
+    turned: bool,
+}
+
+impl Shape {
+    /// A convolution, if this is the way to compute it.
+    pub(super) fn forward(geometry: &Geometry) -> Option<Shape> {
+        Shape {
+            inputs: geometry.channels,
+            outputs: geometry.outputs,
+            before: geometry.before,
+            input: geometry.input,
+            output: geometry.output,
+            turned: false,
+        }
+        .if_worth_it(geometry)
+    }
+
+    /// The gradient of a convolution in its input, if this is the way to compute it.
+    pub(super) fn gradient(geometry: &Geometry) -> Option<Shape> {
+        let [top, left] = geometry.before.map(|before| 2usize.checked_sub(before));
+        Shape {
+            inputs: geometry.outputs,
+            outputs: geometry.channels,
+            before: [top?, left?],
+            input: geometry.output,
+            output: geometry.input,
+            turned: true,
+        }
+        .if_worth_it(geometry)
+    }
+
+    fn if_worth_it(self, geometry: &Geometry) -> Option<Shape> {
+        let windows = [geometry.kernel, geometry.stride, geometry.dilation];
+        let [down, across] = self.tiles();
+        let worth = windows == [[3, 3], [1, 1], [1, 1]]
+            && geometry.groups == 1
+            && geometry.is_flat()
+            && self.inputs.min(self.outputs) >= CHANNELS_MIN
+            && down * across >= TILES_MIN;
+        worth.then_some(self)
+    }
+
+    /// Tiles of a picture along both axes.
+    fn tiles(&self) -> [usize; 2] {
+        self.output.map(|size| size.div_ceil(TILE))
+    }
+
+    /// Output channels that are made together: whole panels.
+    fn group(&self, level: Level) -> usize {
+        let panel = panel_width::<f32>(level);
+        self.outputs.div_ceil(GROUPS).next_multiple_of(panel).min(GROUP_MAX)
+    }
+
+    fn groups(&self, level: Level) -> usize {
+        self.outputs.div_ceil(self.group(level))
+    }
+
+    /// Elements of a point's weights of a group, and of all points'.
+    fn point_elements(&self, level: Level) -> [usize; 2] {
+        let point = packed_len::<f32>(level, self.group(level), self.inputs) + GAP;
+        [point, POINTS * point]
+    }
+
+    /// What transformed weights depend on.
+    pub(super) fn packed_by(&self) -> [isize; 3] {
+        [self.inputs as isize, self.outputs as isize, isize::from(self.turned)]
+    }
+
+    /// Elements of the input and the output of a picture.
+    pub(super) fn elements(&self) -> [usize; 2] {
+        [
+            self.inputs * self.input[0] * self.input[1],
+            self.outputs * self.output[0] * self.output[1],
+        ]
+    }
+
+    /// In how many equal parts of output channels a picture can be computed, at most `wanted`: each
+    /// transforms the input for itself.
+    pub(super) fn parts(&self, level: Level, wanted: usize) -> usize {
+        let groups = self.groups(level);
+        let equal = self.outputs == groups * self.group(level);
+        let whole = |parts: &usize| equal && groups.is_multiple_of(*parts);
+        (2..=wanted).rev().find(whole).unwrap_or(1)
+    }
+
+    /// Transforms weights: `[group][point][panel of the group][input][output of the panel]`.
+    ///
+    /// # Errors
+    /// When there is no memory for them.
+    pub(super) fn transform_weights(
+        &self,
+        context: &Context<'_>,
+        weights: Stored<'_>,
+    ) -> Result<Temporary> {
+        let level = context.level;
+        let (groups, [_, group_elements]) = (self.groups(level), self.point_elements(level));
+        let bytes = group_elements * size_of::<f32>();
+        let mut memory = context.pool.temporary(groups * bytes)?;
+        let threads = context.threads_for(groups * group_elements);
+        let per_task = parallel::grain(threads, groups, group_elements, TASK_MIN);
+        let units = &mut [memory.get_mut()];
+        parallel::split(threads, units, &[bytes], groups, per_task, |range, parts| {
+            let out: &mut [f32] = bytemuck::cast_slice_mut(parts[0]);
+            for (group, out) in range.zip(out.chunks_exact_mut(group_elements)) {
+                self.transform_group(level, weights, group, out);
+            }
+        });
+        Ok(memory)
+    }
+
+    fn transform_group(&self, level: Level, weights: Stored<'_>, group: usize, out: &mut [f32]) {
+        let first = group * self.group(level);
+        let last = self.outputs.min(first + self.group(level));
+        let (panel, lanes) = (panel_width::<f32>(level), tiling::<f32>(level).lanes);
+        let window = TAPS * self.inputs;
+        let mut taps = Scratch::take::<f32>(window * panel);
+        for (index, first) in (first..last).step_by(panel).enumerate() {
+            let count = panel.min(last - first);
+            let width = count.next_multiple_of(lanes);
+            let taps = &mut taps.get_mut::<f32>()[..window * width];
+            if count < width {
+                taps.fill(0.0);
+            }
+            if self.turned {
+                for (input, taps) in taps.chunks_exact_mut(TAPS * width).enumerate() {
+                    let from = (input * self.outputs + first) * TAPS;
+                    let source = weights.part::<f32>(from..from + count * TAPS);
+                    transpose(level, source.get(), TAPS, [count, TAPS], taps, width);
+                }
+            } else {
+                let source = weights.part::<f32>(first * window..(first + count) * window);
+                transpose(level, source.get(), window, [count, window], taps, width);
+            }
+            let [point, _] = self.point_elements(level);
+            let out = &mut out[index * panel * self.inputs..];
+            let (inputs, turned) = (self.inputs, self.turned);
+            f32::dispatch(level, FromWeights { taps, inputs, width, turned, out, point });
+        }
+    }
+
+    /// One picture, or part `part.0` of `part.1` of its output channels, which are all of `out`.
+    pub(super) fn picture(
+        &self,
+        level: Level,
+        weights: &[f32],
+        input: &[f32],
+        part: (usize, usize),
+        out: &mut [f32],
+    ) {
+        let [down, across] = self.tiles();
+        let lanes = tiling::<f32>(level).lanes;
+        let channels = self.inputs.next_multiple_of(lanes);
+        let most = (BLOCK_ELEMENTS / (POINTS * channels)).max(BLOCK_TILES);
+        let blocks = down.div_ceil((most / across).max(1));
+        let rows = down.div_ceil(blocks);
+        let tiles = rows * across;
+        let groups = self.groups(level) / part.1;
+        let weights = weights.chunks_exact(self.point_elements(level)[1]);
+        let weights = weights.skip(groups * part.0).take(groups);
+        let group = self.group(level);
+        let mut pixels = Scratch::take::<f32>(self.region(rows) * channels);
+        let mut points = Scratch::take::<f32>(POINTS * (tiles * channels + GAP));
+        let mut products = Scratch::take::<f32>(POINTS * (tiles * group + GAP));
+        let mut result = Scratch::take::<f32>(TILE * TILE * across * group);
+        for first in (0..down).step_by(rows) {
+            let rows = rows.min(down - first);
+            let tiles = [rows, across];
+            self.load(level, input, [first, rows], channels, pixels.get_mut());
+            let point = rows * across * channels + GAP;
+            let pixels = pixels.get();
+            let points = points.get_mut();
+            f32::dispatch(level, FromInput { pixels, tiles, channels, points, point });
+            for (index, weights) in weights.clone().enumerate() {
+                let outputs = group.min(out.len() / self.area() - index * group);
+                let out = &mut out[index * group * self.area()..];
+                let products = products.get_mut::<f32>();
+                self.multiply(level, weights, points, [rows * across, outputs], channels, products);
+                for row in 0..rows {
+                    let made = products.len() / POINTS;
+                    let products = &products[row * across * group..];
+                    let pixels = result.get_mut();
+                    let task = ToOutput { products, point: made, across, channels: group, pixels };
+                    f32::dispatch(level, task);
+                    self.store(level, result.get(), first + row, [outputs, group], out);
+                }
+            }
+        }
+    }
+
+    /// Elements of a plane of the output.
+    fn area(&self) -> usize {
+        self.output[0] * self.output[1]
+    }
+
+    /// Pixels under so many rows of tiles.
+    fn region(&self, rows: usize) -> usize {
+        (rows * TILE + 2) * (self.tiles()[1] * TILE + 2)
+    }
+
+    /// The pixels under some rows of tiles, channels last, with zeros around the picture.
+    fn load(
+        &self,
+        level: Level,
+        input: &[f32],
+        [first, rows]: [usize; 2],
+        channels: usize,
+        pixels: &mut [f32],
+    ) {
+        let [height, width] = self.input;
+        let across = self.tiles()[1] * TILE + 2;
+        let pixels = &mut pixels[..self.region(rows) * channels];
+        pixels.fill(0.0);
+        // Zeros after the input may begin within the tiles, or after them.
+        let count = width.min(across - self.before[1].min(across));
+        for (row, pixels) in pixels.chunks_exact_mut(across * channels).enumerate() {
+            let Some(y) = (first * TILE + row).checked_sub(self.before[0]) else { continue };
+            if y < height {
+                let pixels = &mut pixels[self.before[1] * channels..];
+                let size = [self.inputs, count];
+                transpose(level, &input[y * width..], height * width, size, pixels, channels);
+            }
+        }
+    }
+
+    /// The products of all points, for some tiles and outputs.
+    fn multiply(
+        &self,
+        level: Level,
+        weights: &[f32],
+        points: &[f32],
+        [tiles, outputs]: [usize; 2],
+        channels: usize,
+        products: &mut [f32],
+    ) {
+        let group = self.group(level);
+        let made = products.len() / POINTS;
+        let weights = weights.chunks_exact(self.point_elements(level)[0]);
+        let points = points.chunks(tiles * channels + GAP);
+        for ((weights, values), out) in weights.zip(points).zip(products.chunks_exact_mut(made)) {
+            let source = Matrix { values, offset: 0, strides: [channels as isize, 1] };
+            let size = [tiles, outputs, self.inputs];
+            PanelProduct { source, packed: weights, size, out, out_stride: group }.run(level);
+        }
+    }
+
+    /// Copies a row of tiles, channels last, to the planes of the output.
+    fn store(
+        &self,
+        level: Level,
+        pixels: &[f32],
+        row: usize,
+        [outputs, channels]: [usize; 2],
+        out: &mut [f32],
+    ) {
+        let [height, width] = self.output;
+        let rows = pixels.chunks_exact(self.tiles()[1] * TILE * channels);
+        for (y, pixels) in (row * TILE..height).zip(rows) {
+            let out = &mut out[y * width..];
+            transpose(level, pixels, channels, [width, outputs], out, self.area());
+        }
+    }
+}
+
+/// Elements of a window.
+const TAPS: usize = 9;
