@@ -99,7 +99,8 @@ impl Executor {
         let values = values.map_err(short)?;
         // The elements of these operands are overwritten.
         let overwritten = || {
-            let reused = plan.outputs.iter().zip(&values).filter(|(output, _)| output.reuses.is_some());
+            let reused =
+                plan.outputs.iter().zip(&values).filter(|(output, _)| output.reuses.is_some());
             reused.filter_map(|(_, value)| value.storage::<Storage>()).map(Storage::kept)
         };
         overwritten().for_each(Kept::close);
@@ -205,9 +206,7 @@ impl Executor {
             kept.get_or_make(self.pool.keeper(), packing, make).ok()?
         });
         match packed {
-            Some(packed) => {
-                executable.run_settled(context, packed.memory(), &inputs, &mut outputs)
-            }
+            Some(packed) => executable.run_settled(context, packed.memory(), &inputs, &mut outputs),
             None => executable.run(context, &inputs, &mut outputs),
         }
     }

@@ -5,7 +5,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use gradloom_tensor::Result;
+use gradloom_tensor::{DType, Result};
 
 /// Most bytes that are kept on a device.
 const BYTES_MAX: usize = 512 << 20;
@@ -16,8 +16,10 @@ pub(crate) struct Packing {
     /// Who packs, on which level.
     pub(crate) by: &'static str,
     pub(crate) level: &'static str,
+    /// The dtype of the elements and what they are read as.
+    pub(crate) dtypes: [DType; 2],
     /// All that it depends on besides.
-    pub(crate) sizes: [isize; 8],
+    pub(crate) sizes: [isize; 5],
 }
 
 /// What is kept beside the elements of one buffer, in memory of type `M`.
@@ -27,7 +29,7 @@ struct State<M: AsRef<[u8]>> {
     /// True while an evaluation may overwrite the elements.
     closed: bool,
     /// What was asked for at least once.
-    packs: Vec<(Packing, Arc<Slot<M>>)>,
+    packs: Vec<(Packing, Option<Arc<Slot<M>>>)>,
 }
 
 /// A pack, once it is kept.
@@ -90,13 +92,11 @@ impl<M: AsRef<[u8]> + Send + Sync + 'static> Kept<M> {
             if state.closed || keeper.stopped.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            match state.packs.iter().find(|(own, _)| *own == packing) {
-                Some((_, slot)) => Arc::clone(slot),
-                None => {
-                    state.packs.push((packing, Arc::default()));
-                    return Ok(None);
-                }
-            }
+            let Some((_, slot)) = state.packs.iter_mut().find(|(own, _)| *own == packing) else {
+                state.packs.push((packing, None));
+                return Ok(None);
+            };
+            Arc::clone(slot.get_or_insert_default())
         };
         let mut kept = lock(&slot);
         if let Some(pack) = &*kept {
@@ -178,7 +178,8 @@ mod tests {
     use crate::memory::Temporary;
     use crate::pool::Pool;
 
-    const PACKING: Packing = Packing { by: "test", level: "none", sizes: [0; 8] };
+    const PACKING: Packing =
+        Packing { by: "test", level: "none", dtypes: [DType::F32; 2], sizes: [0; 5] };
 
     fn made(
         pool: &Arc<Pool>,

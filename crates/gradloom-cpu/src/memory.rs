@@ -23,7 +23,9 @@ impl Pool {
     /// When the system has no memory, also after the cache was given back to it, and what was kept.
     pub(crate) fn allocate(self: &Arc<Self>, bytes: usize) -> Result<Storage> {
         let block = match self.take(bytes) {
-            Err(error) if error.is_out_of_memory() && self.keeper().free(true) => self.take(bytes)?,
+            Err(error) if error.is_out_of_memory() && self.keeper().free(true) => {
+                self.take(bytes)?
+            }
             taken => taken?,
         };
         Ok(Storage::new(Kind::Block { block: Some(block), pool: Arc::clone(self) }))

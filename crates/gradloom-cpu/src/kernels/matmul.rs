@@ -20,8 +20,10 @@ use super::reading::Reading;
 use super::stored::{StoredMatrix, multiply, multiply_rows};
 use crate::convert::Lane;
 use crate::epilogue::{Division, Epilogue};
+use crate::kept::Packing;
 use crate::memory::Temporary;
 use crate::parallel;
+use crate::simd::Level;
 use crate::transpose::transpose;
 
 /// Multiplications below which a product stays on one thread.
@@ -34,6 +36,10 @@ const THIN_ROWS: usize = 64;
 const BLOCK_ELEMENTS: usize = 64 * 1024;
 /// What it costs to transpose an element of a result, which needs memory of its own, in elements packed.
 const ACROSS_COST: usize = 8;
+
+/// Rows of a product up to which packing the right matrix takes a share of the time that is worth memory of
+/// the same size again.
+const KEPT_ROWS: usize = 1024;
 
 pub(crate) struct Matmul {
     lhs: View,
@@ -200,6 +206,12 @@ enum Right<'a, T> {
     Plain(Matrix<'a, T>),
 }
 
+/// True if a product of panels is the transpose of one that packs the left matrix. What is packed goes through
+/// memory once more than what is not, which is copied block by block.
+fn packs_left([m, n, k]: [usize; 3]) -> bool {
+    k * m + m * n * ACROSS_COST < k * n
+}
+
 impl<'a, T: Number> Product<'a, T> {
     /// Decides and packs.
     fn new(
@@ -208,12 +220,7 @@ impl<'a, T: Number> Product<'a, T> {
         [lhs, rhs]: [StoredMatrix<'a>; 2],
     ) -> Result<Product<'a, T>> {
         let panels = T::uses_panels([m, n, k]);
-        let transposed = if panels {
-            // What is packed goes through memory once more than what is not, which is copied block by block.
-            k * m + m * n * ACROSS_COST < k * n
-        } else {
-            m < n
-        };
+        let transposed = if panels { packs_left([m, n, k]) } else { m < n };
         let (size, lhs, rhs) = if transposed {
             ([n, m, k], rhs.transposed(), lhs.transposed())
         } else {
@@ -311,6 +318,21 @@ impl Executable for Matmul {
         outputs: &mut [&mut [u8]],
     ) -> Result<()> {
         with_lane!(self.dtype, |T| self.run_lanes::<T>(context, inputs, outputs))
+    }
+
+    fn packing(&self, level: Level) -> Option<(usize, Packing)> {
+        let [m, n, k] = self.size;
+        let own = self.batch.iter().all(|&size| size == 1) && m <= KEPT_ROWS;
+        let panels = Lane::of(self.dtype) == Lane::F32 && f32::uses_panels(self.size);
+        if !own || !panels || packs_left(self.size) {
+            return None;
+        }
+        let Reading { stored, dtype } = self.readings[1];
+        let axis = self.rhs.shape.rank() - 2;
+        let [row, column] = [self.rhs.strides[axis], self.rhs.strides[axis + 1]];
+        let sizes = [k as isize, n as isize, self.rhs.offset, row, column];
+        let packing = Packing { by: "matmul", level: level.name(), dtypes: [stored, dtype], sizes };
+        Some((1, packing))
     }
 
     fn settle(

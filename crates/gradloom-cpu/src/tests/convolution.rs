@@ -25,7 +25,6 @@ fn cases() -> Vec<Convolution> {
     let same = window([3, 3], [1, 1], [[1, 1], [1, 1]], [1, 1]);
     vec![
         sizes(3, 1, 32, 1, &[28, 28], plain(3)),
-        sizes(2, 32, 64, 1, &[13, 13], plain(3)),
         sizes(9, 3, 5, 1, &[9, 7], plain(3)),
         sizes(2, 16, 24, 1, &[8, 8], same),
         sizes(2, 6, 10, 2, &[9, 10], same),
@@ -94,6 +93,33 @@ fn convolutions_are_their_sums() {
     }
 }
 
+/// Sizes that are computed by transforms: whole tiles and parts of them, every padding, few and many channels.
+fn transformed() -> Vec<Convolution> {
+    let padded = |padding: [[usize; 2]; 2]| window([3, 3], [1, 1], padding, [1, 1]);
+    vec![
+        sizes(2, 32, 64, 1, &[13, 13], Window::new([3, 3])),
+        sizes(1, 16, 128, 1, &[12, 12], padded([[1, 1], [1, 1]])),
+        sizes(3, 17, 35, 1, &[9, 14], padded([[1, 1], [1, 1]])),
+        sizes(1, 50, 16, 1, &[20, 10], padded([[2, 0], [0, 2]])),
+        sizes(1, 70, 130, 1, &[9, 30], padded([[0, 1], [2, 2]])),
+        sizes(2, 300, 20, 1, &[9, 9], padded([[2, 2], [2, 2]])),
+        sizes(1, 20, 20, 1, &[57, 33], padded([[1, 1], [3, 0]])),
+    ]
+}
+
+#[test]
+fn transforms_give_sums_within_rounding() {
+    for sizes in transformed() {
+        for mut case in kernels(&sizes, DType::F32) {
+            // These numbers are round, so sums one by one would lose nothing; of others they lose half of this.
+            case.tolerance = 1e-5;
+            let value = case.accumulator(DType::F32);
+            case.output(value);
+            case.check();
+        }
+    }
+}
+
 #[test]
 fn empty_sizes_give_zeros() {
     let padded =
@@ -129,7 +155,7 @@ fn empty_sizes_give_zeros() {
 #[test]
 fn other_floats() {
     for dtype in [DType::F64, DType::F16, DType::BF16] {
-        for sizes in [&cases()[4], &cases()[6], &cases()[9], &volumes()[2]] {
+        for sizes in [&cases()[3], &cases()[5], &cases()[8], &volumes()[2]] {
             for mut case in kernels(sizes, dtype) {
                 let value = case.accumulator(dtype);
                 case.output(value);
@@ -141,7 +167,7 @@ fn other_floats() {
 
 #[test]
 fn bias_and_relu_follow() {
-    for sizes in [cases()[0], cases()[3], volumes()[0]] {
+    for sizes in [cases()[0], cases()[2], volumes()[0]] {
         let [mut case, _, _] = kernels(&sizes, DType::F32);
         let bias = case.input(DType::F32, numbers(3, sizes.outputs));
         let space = case.kernel.space.shape;

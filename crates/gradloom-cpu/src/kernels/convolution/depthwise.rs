@@ -17,32 +17,6 @@ pub(super) fn applies(geometry: &Geometry) -> bool {
 }
 
 vectorized! {
-    /// One image: `[groups]` volumes to `[groups * outputs]` volumes.
-    pub(super) fn forward['a][T: RealOrdered](
-        geometry: &'a Geometry, weight: &'a [T], input: &'a [T], out: &'a mut [T]
-    ) {
-        let mut padded = Scratch::take::<T>(geometry.channels * geometry.padded_area());
-        let offsets = geometry.offsets();
-        let outs = out.chunks_exact_mut(geometry.output_volume());
-        let weights = weight.chunks_exact(geometry.outputs * offsets.len());
-        let volumes = input.chunks_exact(geometry.input_volume());
-        for ((volume, outs), weights) in volumes.zip(outs).zip(weights) {
-            for picture in 0..geometry.depth.output {
-                geometry.pad(volume, picture, padded.get_mut());
-                let padded = padded.get::<T>();
-                let planes = outs.chunks_exact_mut(geometry.output_area()).skip(picture);
-                let planes = planes.step_by(geometry.depth.output);
-                for (out, weights) in planes.zip(weights.chunks_exact(offsets.len())) {
-                    if offsets.len() <= DEPTH {
-                        forward_plane::<T, FMA>(geometry, &offsets, weights, padded, out);
-                    } else {
-                        forward_deep::<T, FMA>(geometry, &offsets, weights, padded, out);
-                    }
-                }
-            }
-        }
-    }
-
     /// One image: the gradients of `[groups * outputs]` volumes to `[groups]` volumes.
     pub(super) fn input['a][T: RealOrdered](
         geometry: &'a Geometry, weight: &'a [T], gradient: &'a [T], out: &'a mut [T]
@@ -165,98 +139,6 @@ fn add_values<T: Ordered>(values: &[T], sums: &mut [T]) {
 /// Numbers that can be multiplied and compared.
 pub(super) trait RealOrdered: Real + Ordered {}
 impl<T: Real + Ordered> RealOrdered for T {}
-
-#[inline(always)]
-fn forward_plane<T: RealOrdered, const FMA: bool>(
-    geometry: &Geometry,
-    offsets: &[usize],
-    weights: &[T],
-    padded: &[T],
-    out: &mut [T],
-) {
-    for (y, out) in out.chunks_exact_mut(geometry.output[1]).enumerate() {
-        let padded = &padded[y * geometry.stride[0] * geometry.padded[1]..];
-        if geometry.stride[1] == 1 && out.len() >= BLOCK {
-            forward_row::<T, FMA>(offsets, weights, padded, out);
-            continue;
-        }
-        out.fill(T::ZERO);
-        add_window_row::<T, FMA>(offsets, weights, padded, geometry.stride[1], out);
-    }
-}
-
-/// Adds to a row of outputs what the elements of the window at `offsets` give.
-#[inline(always)]
-fn add_window_row<T: RealOrdered, const FMA: bool>(
-    offsets: &[usize],
-    weights: &[T],
-    padded: &[T],
-    stride: usize,
-    out: &mut [T],
-) {
-    for (&offset, &weight) in offsets.iter().zip(weights) {
-        let values = &padded[offset..];
-        if stride == 1 {
-            for (slot, &value) in out.iter_mut().zip(values) {
-                *slot = T::fused::<FMA>(weight, value, *slot);
-            }
-        } else {
-            for (slot, values) in out.iter_mut().zip(values.chunks(stride)) {
-                *slot = T::fused::<FMA>(weight, values[0], *slot);
-            }
-        }
-    }
-}
-
-/// As [`forward_plane`] for windows of very many elements: parts of them, added pairwise.
-#[inline(always)]
-fn forward_deep<T: RealOrdered, const FMA: bool>(
-    geometry: &Geometry,
-    offsets: &[usize],
-    weights: &[T],
-    padded: &[T],
-    out: &mut [T],
-) {
-    for (y, out) in out.chunks_exact_mut(geometry.output[1]).enumerate() {
-        let padded = &padded[y * geometry.stride[0] * geometry.padded[1]..];
-        let mut parts = Cascade::default();
-        for (weights, offsets) in weights.chunks(DEPTH).zip(offsets.chunks(DEPTH)) {
-            let mut sums = Scratch::take::<T>(out.len());
-            let sums = sums.get_mut::<T>();
-            sums.fill(T::ZERO);
-            add_window_row::<T, FMA>(offsets, weights, padded, geometry.stride[1], sums);
-            parts.push_row(sums, add_values);
-        }
-        parts.write_total(out, add_values);
-    }
-}
-
-/// Outputs of a row that are summed in registers.
-const BLOCK: usize = 16;
-
-/// A row of outputs side by side, block by block; the last block ends with the row.
-#[inline(always)]
-fn forward_row<T: RealOrdered, const FMA: bool>(
-    offsets: &[usize],
-    weights: &[T],
-    padded: &[T],
-    out: &mut [T],
-) {
-    let width = out.len();
-    let mut first = 0;
-    while first < width {
-        let x = first.min(width - BLOCK);
-        let mut sums = [T::ZERO; BLOCK];
-        for (&offset, &weight) in offsets.iter().zip(weights) {
-            let values = &padded[offset + x..][..BLOCK];
-            for (sum, &value) in sums.iter_mut().zip(values) {
-                *sum = T::fused::<FMA>(weight, value, *sum);
-            }
-        }
-        out[x..x + BLOCK].copy_from_slice(&sums);
-        first = x + BLOCK;
-    }
-}
 
 /// Adds what some elements of the window, those at `offsets`, give to the padded input.
 #[inline(always)]

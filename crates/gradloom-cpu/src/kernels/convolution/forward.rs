@@ -1,90 +1,109 @@
 //! `Convolution`: the product of weights and windows for one image.
 //!
-//! With stride one a window's element for all positions is one shifted row of the padded image, so
-//! the image itself is the matrix of windows; a few positions at the end of each row are computed in
-//! vain. Otherwise, and where that would be many, the matrix of windows is made.
+//! In a picture taken apart by its strides a window's element for all positions is one shifted row, so
+//! the picture itself is the matrix of windows; a few positions at the end of each row are computed in
+//! vain. Where that would be many, the matrix of windows is made.
 
-use gradloom_tensor::Result;
+use std::ops::Range;
 
 use super::geometry::Geometry;
-use super::pack::{Packed, by_output};
+use super::pack::of_group;
+use super::phases::Phases;
 use super::tile::{Product, Target};
-use crate::kernels::executable::Context;
-use crate::kernels::lanes::Stored;
+use crate::memory::Temporary;
 use crate::scratch::Scratch;
 use crate::simd::{Level, vectorized};
 use crate::vector::{Real, Tiling, tiling};
 
 /// A convolution of images with packed weights.
-pub(super) struct Forward {
+pub(super) struct Forward<'a> {
     geometry: Geometry,
-    weights: Packed,
-    /// Where the rows of windows are.
-    offsets: Vec<usize>,
-    /// True if the padded image is the matrix of windows.
-    shifted: bool,
+    weights: &'a Temporary,
+    phases: Phases,
+    /// Where the rows of windows are, if their matrix is made.
+    windows: Option<Vec<usize>>,
     tiling: Tiling,
 }
 
-impl Forward {
-    /// Packs weights `[O, C / groups, KH, KW]`.
-    ///
-    /// # Errors
-    /// When there is no memory for them.
+impl<'a> Forward<'a> {
+    /// With weights that are packed by output.
     pub(super) fn new<T: Real>(
-        context: &Context<'_>,
+        level: Level,
         geometry: Geometry,
-        weight: Stored<'_>,
-    ) -> Result<Forward> {
-        let tiling = tiling::<T>(context.level);
-        let weights = by_output::<T>(context, &geometry, weight)?;
+        weights: &'a Temporary,
+    ) -> Forward<'a> {
+        let tiling = tiling::<T>(level);
+        let phases = Phases::new(&geometry);
         let [height, width] = geometry.output;
-        let walked = height * geometry.padded[1];
-        let shifted = geometry.stride == [1, 1] && walked * 2 <= height * width * 3;
-        let offsets = if shifted {
-            geometry.offsets()
-        } else {
+        let wasteful = height * phases.size[1] * 2 > height * width * 3;
+        let windows = wasteful.then(|| {
             let row = (height * width).next_multiple_of(tiling.lanes);
             (0..geometry.inner()).map(|index| index * row).collect()
-        };
-        Ok(Forward { geometry, weights, offsets, shifted, tiling })
+        });
+        Forward { geometry, weights, phases, windows, tiling }
     }
 
-    /// In how many equal parts of output channels an image can be computed, at most `wanted`.
-    pub(super) fn parts(&self, wanted: usize) -> usize {
-        parts(self.geometry.groups, self.geometry.outputs, self.tiling.rows, wanted)
+    /// Channels of an image come in parts that begin at multiples of this: whole tiles of a group, or groups.
+    pub(super) fn grain(&self) -> usize {
+        if self.geometry.groups == 1 { self.tiling.rows } else { self.geometry.outputs }
     }
 
-    /// One image: all groups of `input` to `out`; or part `part.0` of `part.1` of its output channels,
-    /// which are all of `out`.
+    /// Some output channels of one image, which are all of `out`.
     pub(super) fn image<T: Real>(
         &self,
         level: Level,
         input: &[T],
-        part: (usize, usize),
+        channels: Range<usize>,
         out: &mut [T],
     ) {
         let geometry = &self.geometry;
         let room = self.tiling.columns * self.tiling.lanes;
-        let image = geometry.channels * geometry.padded_area();
-        let mut padded = Scratch::take::<T>(image + room);
-        let mut windows = Scratch::take::<T>(if self.shifted { 0 } else { self.window_elements() });
-        let outs = out.chunks_exact_mut(out.len() / geometry.groups);
-        let volumes = input.chunks_exact(geometry.input_volume());
-        for (group, (volume, out)) in volumes.zip(outs).enumerate() {
-            let weights = self.weights.group(group);
-            let weights = &weights[weights.len() / part.1 * part.0..];
+        // Vectors of the last positions must not leave the input.
+        let reach = self.phases.offsets.last().map_or(0, |last| last + self.positions());
+        let in_place = self.phases.is_input(geometry)
+            && self.windows.is_none()
+            && reach <= geometry.input_volume();
+        let apart = if in_place { 0 } else { geometry.channels * self.phases.plane() + room };
+        let mut apart = Scratch::take::<T>(apart);
+        let windows = self.windows.as_ref().map_or(0, |_| self.window_elements());
+        let mut windows = Scratch::take::<T>(windows);
+        let volume = geometry.depth.output * geometry.output_area();
+        let first = channels.start;
+        for group in channels.start / geometry.outputs..channels.end.div_ceil(geometry.outputs) {
+            let start = first.max(group * geometry.outputs);
+            let own = start..channels.end.min((group + 1) * geometry.outputs);
+            let out = &mut out[(start - first) * volume..(own.end - first) * volume];
+            let weights = of_group::<T>(self.weights, geometry, group);
+            let weights = &weights[(start - group * geometry.outputs) * geometry.inner()..];
+            let input = &input[group * geometry.input_volume()..][..geometry.input_volume()];
             for picture in 0..geometry.depth.output {
-                geometry.pad(volume, picture, padded.get_mut());
-                let source = if self.shifted {
-                    padded.get()
+                let source = if in_place {
+                    input
                 } else {
-                    self.make_windows::<T>(padded.get(), windows.get_mut());
-                    windows.get()
+                    self.phases.fill(geometry, input, picture, apart.get_mut());
+                    apart.get()
                 };
-                self.picture(level, weights, source, (picture, geometry.outputs / part.1), out);
+                let source = match &self.windows {
+                    None => source,
+                    Some(_) => {
+                        self.make_windows::<T>(source, windows.get_mut());
+                        windows.get()
+                    }
+                };
+                self.picture(level, weights, source, (picture, own.len()), out);
             }
         }
+    }
+
+    /// From one row of positions to the next.
+    fn step(&self) -> usize {
+        if self.windows.is_some() { self.geometry.output[1] } else { self.phases.size[1] }
+    }
+
+    /// Positions of a picture, those in vain too, in whole vectors.
+    fn positions(&self) -> usize {
+        let [height, width] = self.geometry.output;
+        ((height - 1) * self.step() + width).next_multiple_of(self.tiling.lanes)
     }
 
     fn window_elements(&self) -> usize {
@@ -100,25 +119,22 @@ impl Forward {
         (picture, outputs): (usize, usize),
         out: &mut [T],
     ) {
-        let geometry = &self.geometry;
-        let [height, width] = geometry.output;
-        let step = if self.shifted { geometry.padded[1] } else { width };
-        let positions = ((height - 1) * step + width).next_multiple_of(self.tiling.lanes);
-        let mut result = Scratch::take::<T>(outputs * positions);
-        Product {
-            weights,
-            source,
-            offsets: &self.offsets,
-            rows: outputs,
-            positions,
-            out: Target::Set(result.get_mut()),
-            out_stride: positions,
+        let [height, width] = self.geometry.output;
+        let (step, positions) = (self.step(), self.positions());
+        let offsets = self.windows.as_ref().unwrap_or(&self.phases.offsets);
+        let depth = self.geometry.depth.output;
+        let product = |out: &mut [T]| {
+            let (rows, out_stride, out) = (outputs, positions, Target::Set(out));
+            Product { weights, source, offsets, rows, positions, out, out_stride }.run(level);
+        };
+        if depth == 1 && positions == height * width {
+            return product(out);
         }
-        .run(level);
+        let mut result = Scratch::take::<T>(outputs * positions);
+        product(result.get_mut());
         let result = result.get::<T>();
-        if geometry.depth.output > 1 {
-            let planes = out.chunks_exact_mut(height * width).skip(picture);
-            let planes = planes.step_by(geometry.depth.output);
+        if depth > 1 {
+            let planes = out.chunks_exact_mut(height * width).skip(picture).step_by(depth);
             for (out, plane) in planes.zip(result.chunks_exact(positions)) {
                 copy_rows(level, plane, positions, step, [height, width], out);
             }
@@ -133,23 +149,13 @@ impl Forward {
     }
 
     /// The matrix of windows: a row for each element of a window, a column for each position.
-    fn make_windows<T: Real>(&self, padded: &[T], windows: &mut [T]) {
-        let geometry = &self.geometry;
-        let [height, width] = geometry.output;
+    fn make_windows<T: Real>(&self, apart: &[T], windows: &mut [T]) {
+        let [height, width] = self.geometry.output;
         let row = (height * width).next_multiple_of(self.tiling.lanes);
-        for (&offset, windows) in geometry.offsets().iter().zip(windows.chunks_exact_mut(row)) {
+        for (&offset, windows) in self.phases.offsets.iter().zip(windows.chunks_exact_mut(row)) {
             windows[height * width..].fill(T::zeroed());
             for (y, windows) in windows[..height * width].chunks_exact_mut(width).enumerate() {
-                let first = offset + y * geometry.stride[0] * geometry.padded[1];
-                let values = &padded[first..];
-                if geometry.stride[1] == 1 {
-                    windows.copy_from_slice(&values[..width]);
-                } else {
-                    for (slot, values) in windows.iter_mut().zip(values.chunks(geometry.stride[1]))
-                    {
-                        *slot = values[0];
-                    }
-                }
+                windows.copy_from_slice(&apart[offset + y * self.phases.size[1]..][..width]);
             }
         }
     }
@@ -168,7 +174,7 @@ vectorized! {
     /// Copies `height` rows of `width` elements, `step` apart in each plane of `plane` elements, to
     /// the dense output. Whole blocks are moved where they fit: what they write beyond their row is
     /// overwritten by the next one.
-    fn copy_rows['a][T: Real](
+    pub(super) fn copy_rows['a][T: Real](
         planes: &'a [T], plane: usize, step: usize, size: [usize; 2], out: &'a mut [T]
     ) {
         let [height, width] = size;

@@ -159,7 +159,7 @@ impl Geometry {
     }
 
     /// Where a plane of a picture begins in the volume, if it is no padding.
-    fn plane(&self, picture: usize, plane: usize) -> Option<usize> {
+    pub(super) fn plane(&self, picture: usize, plane: usize) -> Option<usize> {
         let (channel, tap) = (plane / self.depth.kernel, plane % self.depth.kernel);
         let depth = self.depth.plane(picture, tap)?;
         Some((channel * self.depth.input + depth) * self.input_area())

@@ -5,11 +5,12 @@ use gradloom_tensor::Result;
 
 use super::depthwise::RealOrdered;
 use super::geometry::Geometry;
-use super::pack::{Packed, by_element};
+use super::pack::{by_element, of_group};
 use super::tile::{Product, Target, WINDOW_MAX, add};
 use crate::kernels::cascade::Cascade;
 use crate::kernels::executable::Context;
 use crate::kernels::lanes::{Ordered, Stored};
+use crate::memory::Temporary;
 use crate::scratch::Scratch;
 use crate::simd::{Level, vectorized};
 use crate::vector::{Real, tiling};
@@ -17,7 +18,7 @@ use crate::vector::{Real, tiling};
 /// The transpose of a convolution in its input, with packed weights.
 pub(super) struct InputGradient {
     geometry: Geometry,
-    weights: Packed,
+    weights: Temporary,
     /// Positions of a plane, rounded up to whole vectors.
     positions: usize,
 }
@@ -83,7 +84,7 @@ impl InputGradient {
             slot[area..].fill(T::zeroed());
         }
         Product {
-            weights: self.weights.group(group),
+            weights: of_group(&self.weights, geometry, group),
             source,
             offsets: &offsets,
             rows: geometry.inner(),

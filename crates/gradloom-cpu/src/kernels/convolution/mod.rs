@@ -3,27 +3,41 @@
 //! see [`Geometry`].
 
 mod depthwise;
+mod depthwise_forward;
 mod forward;
 mod geometry;
 mod input_gradient;
 mod pack;
+mod phases;
 mod tile;
 mod transposed;
 mod weight_gradient;
+mod winograd;
+
+use std::ops::Range;
 
 use gradloom_plan::{Convolution, Kernel};
 use gradloom_tensor::{Error, Result};
 
+use self::depthwise_forward::Depthwise;
 use self::forward::Forward;
 use self::geometry::Geometry;
 use self::input_gradient::InputGradient;
+use self::pack::by_output;
 use self::transposed::Transposed;
 use super::lanes::{Ordered, Stored};
 use super::reading::Reading;
 use crate::convert::Lane;
 use crate::epilogue::{Division, Epilogue};
+use crate::kept::Packing;
 use crate::kernels::executable::{Context, Executable, InPlace, lane_dtype};
+use crate::memory::Temporary;
+use crate::simd::Level;
 use crate::vector::Real;
+
+/// Positions of outputs up to which packing the weights takes a share of the time that is worth memory of
+/// the same size again.
+const KEPT_POSITIONS: usize = 32 * 1024;
 
 /// Which of the three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,14 +85,101 @@ impl Convolve {
         })
     }
 
-    fn run_lanes<T: Real + Ordered>(
+    fn stored<'a>(&self, context: &Context<'_>, inputs: &[&'a [u8]]) -> [Stored<'a>; 2] {
+        [0, 1].map(|input| Stored::new(context.level, inputs[input], self.readings[input]))
+    }
+
+    /// How it is computed by transforms, if that is worth it.
+    fn winograd(&self) -> Option<winograd::Shape> {
+        match self.kind {
+            _ if self.lane != Lane::F32 || self.images == 0 => None,
+            Kind::Forward => winograd::Shape::forward(&self.geometry),
+            Kind::Input => winograd::Shape::gradient(&self.geometry),
+            Kind::Weight => None,
+        }
+    }
+
+    /// Packs the weights, if that is how they are read.
+    fn pack<T: Real>(
+        &self,
+        context: &Context<'_>,
+        weights: Stored<'_>,
+    ) -> Result<Option<Temporary>> {
+        if let Some(shape) = self.winograd() {
+            return shape.transform_weights(context, weights).map(Some);
+        }
+        if self.kind == Kind::Forward && !depthwise::applies(&self.geometry) {
+            return by_output::<T>(context, &self.geometry, weights).map(Some);
+        }
+        Ok(None)
+    }
+
+    fn run_winograd(
+        &self,
+        context: &Context<'_>,
+        shape: winograd::Shape,
+        packed: Option<&Temporary>,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+    ) -> Result<()> {
+        let [first, second] = self.stored(context, inputs);
+        let (weights, pictures) =
+            if self.kind == Kind::Input { (first, second) } else { (second, first) };
+        let own =
+            packed.is_none().then(|| shape.transform_weights(context, weights)).transpose()?;
+        let packed = packed.or(own.as_ref()).map_or(&[][..], Temporary::get);
+        let packed: &[f32] = bytemuck::cast_slice(packed);
+        let input = shape.input_elements();
+        let grain = shape.group(context.level);
+        self.run_channels(context, inputs, outputs, grain, |image, channels, out| {
+            let picture = pictures.part(image * input..(image + 1) * input);
+            shape.picture(context.level, packed, picture.get(), channels, out);
+        });
+        Ok(())
+    }
+
+    /// Makes channels of images, of the output or of the gradient of the input, with
+    /// `make(image, channels, out)`; channels begin at multiples of `grain`.
+    fn run_channels<T: Real>(
         &self,
         context: &Context<'_>,
         inputs: &[&[u8]],
         outputs: &mut [&mut [u8]],
+        grain: usize,
+        make: impl Fn(usize, Range<usize>, &mut [T]) + Sync,
+    ) {
+        let geometry = &self.geometry;
+        let (channels, unit_elements) = match self.kind {
+            Kind::Input => (geometry.groups * geometry.channels, geometry.input_area()),
+            _ => {
+                (geometry.groups * geometry.outputs, geometry.output_area() * geometry.depth.output)
+            }
+        };
+        let work = geometry.groups * geometry.output_volume() * geometry.inner();
+        let threads = context.threads_for(self.images * work / 8);
+        let per_task = channels_per_task(self.images, channels, work, grain, threads);
+        let division = Division { units: self.images * channels, unit_elements, per_task, threads };
+        self.epilogue.run(context, inputs, outputs, division, |units, out| {
+            let mut out: &mut [T] = bytemuck::cast_slice_mut(out);
+            let mut next = units.start;
+            while next < units.end {
+                let (image, first) = (next / channels, next % channels);
+                let last = channels.min(first + units.end - next);
+                let (own, rest) = out.split_at_mut((last - first) * unit_elements);
+                make(image, first..last, own);
+                (out, next) = (rest, next + last - first);
+            }
+        });
+    }
+
+    fn run_lanes<T: Real + Ordered>(
+        &self,
+        context: &Context<'_>,
+        packed: Option<&Temporary>,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
     ) -> Result<()> {
-        let [first, second] =
-            [0, 1].map(|input| Stored::new(context.level, inputs[input], self.readings[input]));
+        let [first, second] = self.stored(context, inputs);
         let geometry = &self.geometry;
         let inputs_of_image = geometry.groups * geometry.input_volume();
         let outputs_of_image = geometry.groups * geometry.output_volume();
@@ -120,33 +221,43 @@ impl Convolve {
                 weight_gradient::weight_gradient(context, geometry, self.images, operands, out)
             }),
             Kind::Forward if depthwise::applies(geometry) => {
-                let division = division(outputs_of_image, 1);
                 let weights = second.part::<T>(0..second.len());
                 let weights = weights.get();
-                self.epilogue.run(context, inputs, outputs, division, |images, out| {
-                    let out: &mut [T] = bytemuck::cast_slice_mut(out);
-                    for (image, out) in images.zip(out.chunks_exact_mut(outputs_of_image)) {
-                        let input =
-                            first.part(image * inputs_of_image..(image + 1) * inputs_of_image);
-                        depthwise::forward(level, geometry, weights, input.get(), out);
-                    }
-                });
+                let depthwise = Depthwise::new::<T>(level, geometry);
+                self.run_channels(
+                    context,
+                    inputs,
+                    outputs,
+                    geometry.outputs,
+                    |image, channels, out| {
+                        let groups =
+                            channels.start / geometry.outputs..channels.end / geometry.outputs;
+                        let (volume, start) = (geometry.input_volume(), image * inputs_of_image);
+                        let input = start + groups.start * volume..start + groups.end * volume;
+                        let weights = &weights[channels.start * geometry.inner()..];
+                        depthwise.groups(weights, first.part(input).get(), out);
+                    },
+                );
                 Ok(())
             }
             Kind::Forward => {
-                let forward = Forward::new::<T>(context, *geometry, second)?;
-                let parts = forward.parts(wanted);
-                let division = division(outputs_of_image, parts);
-                self.epilogue.run(context, inputs, outputs, division, |units, out| {
-                    let out: &mut [T] = bytemuck::cast_slice_mut(out);
-                    let outs = out.chunks_exact_mut((outputs_of_image / parts).max(1));
-                    for (unit, out) in units.zip(outs) {
-                        let (image, part) = (unit / parts, unit % parts);
+                let own = match packed {
+                    Some(_) => None,
+                    None => Some(by_output::<T>(context, geometry, second)?),
+                };
+                let Some(packed) = packed.or(own.as_ref()) else { return Ok(()) };
+                let forward = Forward::new::<T>(level, *geometry, packed);
+                self.run_channels(
+                    context,
+                    inputs,
+                    outputs,
+                    forward.grain(),
+                    |image, channels, out| {
                         let input =
                             first.part(image * inputs_of_image..(image + 1) * inputs_of_image);
-                        forward.image::<T>(level, input.get(), (part, parts), out);
-                    }
-                });
+                        forward.image::<T>(level, input.get(), channels, out);
+                    },
+                );
                 Ok(())
             }
             Kind::Input => {
@@ -198,6 +309,43 @@ impl Convolve {
     }
 }
 
+impl Convolve {
+    fn run_with(
+        &self,
+        context: &Context<'_>,
+        packed: Option<&Temporary>,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+    ) -> Result<()> {
+        if let Some(shape) = self.winograd() {
+            return self.run_winograd(context, shape, packed, inputs, outputs);
+        }
+        match self.lane {
+            Lane::F64 => self.run_lanes::<f64>(context, packed, inputs, outputs),
+            _ => self.run_lanes::<f32>(context, packed, inputs, outputs),
+        }
+    }
+}
+
+/// Channels of a task: those of some images, or a part of one image's where there are few images. The bits do
+/// not depend on it.
+fn channels_per_task(
+    images: usize,
+    channels: usize,
+    work: usize,
+    grain: usize,
+    threads: usize,
+) -> usize {
+    if images == 1 {
+        return channels.div_ceil(threads).next_multiple_of(grain);
+    }
+    if images >= threads {
+        return channels * (128 * 1024usize).div_ceil(work.max(1)).clamp(1, images.max(1));
+    }
+    let whole = |parts: &usize| channels.is_multiple_of(parts * grain);
+    channels / (2..=(2 * threads).div_ceil(images)).rev().find(whole).unwrap_or(1)
+}
+
 impl Executable for Convolve {
     fn run(
         &self,
@@ -205,9 +353,49 @@ impl Executable for Convolve {
         inputs: &[&[u8]],
         outputs: &mut [&mut [u8]],
     ) -> Result<()> {
-        match self.lane {
-            Lane::F64 => self.run_lanes::<f64>(context, inputs, outputs),
-            _ => self.run_lanes::<f32>(context, inputs, outputs),
+        self.run_with(context, None, inputs, outputs)
+    }
+
+    fn packing(&self, level: Level) -> Option<(usize, Packing)> {
+        let Geometry { groups, channels, outputs, .. } = self.geometry;
+        let positions = self.images * self.geometry.output_area() * self.geometry.depth.output;
+        let forward = self.kind == Kind::Forward && !depthwise::applies(&self.geometry);
+        if !forward || positions > KEPT_POSITIONS {
+            return None;
         }
+        let Reading { stored, dtype } = self.readings[1];
+        let (by, sizes) = match self.winograd() {
+            Some(shape) => ("winograd", shape.packed_by()),
+            None => ("convolution", [groups, outputs, self.geometry.inner()].map(|n| n as isize)),
+        };
+        let [a, b, c] = sizes;
+        let sizes = [a, b, c, channels as isize, i64::from(self.lane == Lane::F64) as isize];
+        Some((1, Packing { by, level: level.name(), dtypes: [stored, dtype], sizes }))
+    }
+
+    fn settle(
+        &self,
+        context: &Context<'_>,
+        inputs: &[&[u8]],
+        constant: &[bool],
+    ) -> Result<Option<Temporary>> {
+        if !constant[1] || self.kind != Kind::Forward {
+            return Ok(None);
+        }
+        let [_, weights] = self.stored(context, inputs);
+        match self.lane {
+            Lane::F64 => self.pack::<f64>(context, weights),
+            _ => self.pack::<f32>(context, weights),
+        }
+    }
+
+    fn run_settled(
+        &self,
+        context: &Context<'_>,
+        settled: &Temporary,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+    ) -> Result<()> {
+        self.run_with(context, Some(settled), inputs, outputs)
     }
 }

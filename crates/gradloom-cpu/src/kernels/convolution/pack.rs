@@ -10,48 +10,38 @@ use crate::parallel;
 use crate::transpose::transpose;
 use crate::vector::{Real, tiling};
 
-/// Packed weights in memory of the pool.
-pub(super) struct Packed {
-    memory: Temporary,
-    /// Elements of one group.
-    group: usize,
+/// Packs `blocks` blocks of `block` elements per group with `fill(group, block, out)`; groups one after
+/// another.
+fn pack<T: Real>(
+    context: &Context<'_>,
+    geometry: &Geometry,
+    blocks: usize,
+    block: usize,
+    fill: impl Fn(usize, usize, &mut [T]) + Sync,
+) -> Result<Temporary> {
+    let units = geometry.groups * blocks;
+    let bytes = block * size_of::<T>();
+    let mut memory = context.pool.temporary(units * bytes)?;
+    let threads = context.threads_for(units * block);
+    let per_task = parallel::grain(threads, units, block, TASK_MIN);
+    parallel::split(threads, &mut [memory.get_mut()], &[bytes], units, per_task, |range, parts| {
+        let out: &mut [T] = bytemuck::cast_slice_mut(parts[0]);
+        for (unit, out) in range.zip(out.chunks_exact_mut(block.max(1))) {
+            fill(unit / blocks, unit % blocks, out);
+        }
+    });
+    Ok(memory)
 }
 
-impl Packed {
-    /// The weights of a group.
-    pub(super) fn group<T: Real>(&self, group: usize) -> &[T] {
-        let all: &[T] = bytemuck::cast_slice(self.memory.get());
-        &all[group * self.group..(group + 1) * self.group]
-    }
-
-    /// Packs `blocks` blocks of `block` elements per group with `fill(group, block, out)`.
-    fn new<T: Real>(
-        context: &Context<'_>,
-        geometry: &Geometry,
-        blocks: usize,
-        block: usize,
-        fill: impl Fn(usize, usize, &mut [T]) + Sync,
-    ) -> Result<Packed> {
-        let units = geometry.groups * blocks;
-        let bytes = block * size_of::<T>();
-        let mut memory = context.pool.temporary(units * bytes)?;
-        let threads = context.threads_for(units * block);
-        let per_task = parallel::grain(threads, units, block, TASK_MIN);
-        parallel::split(
-            threads,
-            &mut [memory.get_mut()],
-            &[bytes],
-            units,
-            per_task,
-            |range, parts| {
-                let out: &mut [T] = bytemuck::cast_slice_mut(parts[0]);
-                for (unit, out) in range.zip(out.chunks_exact_mut(block.max(1))) {
-                    fill(unit / blocks, unit % blocks, out);
-                }
-            },
-        );
-        Ok(Packed { memory, group: blocks * block })
-    }
+/// The packed weights of a group.
+pub(super) fn of_group<'a, T: Real>(
+    packed: &'a Temporary,
+    geometry: &Geometry,
+    group: usize,
+) -> &'a [T] {
+    let all: &[T] = bytemuck::cast_slice(packed.get());
+    let len = all.len() / geometry.groups;
+    &all[group * len..(group + 1) * len]
 }
 
 /// `[group][block of outputs][window element][output of the block]`.
@@ -62,11 +52,11 @@ pub(super) fn by_output<T: Real>(
     context: &Context<'_>,
     geometry: &Geometry,
     weight: Stored<'_>,
-) -> Result<Packed> {
+) -> Result<Temporary> {
     let rows = tiling::<T>(context.level).rows;
     let inner = geometry.inner();
     let blocks = geometry.outputs.div_ceil(rows);
-    Packed::new(context, geometry, blocks, rows * inner, |group, block, out: &mut [T]| {
+    pack(context, geometry, blocks, rows * inner, |group, block, out: &mut [T]| {
         let first = block * rows;
         let count = rows.min(geometry.outputs - first);
         if count < rows {
@@ -86,11 +76,11 @@ pub(super) fn by_element<T: Real>(
     context: &Context<'_>,
     geometry: &Geometry,
     weight: Stored<'_>,
-) -> Result<Packed> {
+) -> Result<Temporary> {
     let rows = tiling::<T>(context.level).rows;
     let (inner, outputs) = (geometry.inner(), geometry.outputs);
     let blocks = inner.div_ceil(rows);
-    Packed::new(context, geometry, blocks, rows * outputs, |group, block, out: &mut [T]| {
+    pack(context, geometry, blocks, rows * outputs, |group, block, out: &mut [T]| {
         let first = block * rows;
         let count = rows.min(inner - first);
         for (output, out) in out.chunks_exact_mut(rows).enumerate() {
@@ -109,13 +99,13 @@ pub(super) fn by_position<T: Real>(
     context: &Context<'_>,
     geometry: &Geometry,
     weight: Stored<'_>,
-) -> Result<Packed> {
+) -> Result<Temporary> {
     let rows = tiling::<T>(context.level).rows;
     let window = geometry.kernel[0] * geometry.kernel[1];
     let (inner, outputs) = (geometry.inner(), geometry.outputs);
     let per_position = geometry.channels.div_ceil(rows);
     let blocks = window * per_position;
-    Packed::new(context, geometry, blocks, rows * outputs, |group, block, out: &mut [T]| {
+    pack(context, geometry, blocks, rows * outputs, |group, block, out: &mut [T]| {
         let (position, first) = (block / per_position, block % per_position * rows);
         let count = rows.min(geometry.channels - first);
         for (output, out) in out.chunks_exact_mut(rows).enumerate() {

@@ -7,11 +7,12 @@ use gradloom_tensor::Result;
 
 use super::forward::parts;
 use super::geometry::Geometry;
-use super::pack::{Packed, by_position};
+use super::pack::{by_position, of_group};
 use super::tile::{Product, Target, WINDOW_MAX, add};
 use crate::kernels::cascade::Cascade;
 use crate::kernels::executable::Context;
 use crate::kernels::lanes::Stored;
+use crate::memory::Temporary;
 use crate::scratch::Scratch;
 use crate::simd::Level;
 use crate::vector::{Real, Tiling, tiling};
@@ -19,7 +20,7 @@ use crate::vector::{Real, Tiling, tiling};
 /// The transpose of a convolution in its input, with packed weights.
 pub(super) struct Transposed {
     geometry: Geometry,
-    weights: Packed,
+    weights: Temporary,
     /// Where the row of each output begins in the spread gradient.
     offsets: Vec<usize>,
     /// Positions of a spread gradient, rounded up to whole vectors.
@@ -71,7 +72,7 @@ impl Transposed {
         let gradients = gradient.chunks_exact(geometry.output_volume());
         let outs = out.chunks_exact_mut(geometry.input_volume() / part.1);
         for (group, (gradient, out)) in gradients.zip(outs).enumerate() {
-            let weights = self.weights.group::<T>(group);
+            let weights = of_group::<T>(&self.weights, geometry, group);
             let per_position = weights.len() / window;
             if !geometry.is_flat() {
                 out.fill(T::zeroed());

@@ -10,6 +10,8 @@
 mod lines;
 mod transforms;
 
+use std::ops::Range;
+
 use gradloom_tensor::Result;
 
 use self::transforms::{FromInput, FromWeights, ToOutput};
@@ -102,8 +104,8 @@ impl Shape {
         self.output.map(|size| size.div_ceil(TILE))
     }
 
-    /// Output channels that are made together: whole panels.
-    fn group(&self, level: Level) -> usize {
+    /// Output channels that are made together: whole panels. Each task transforms the input for itself.
+    pub(super) fn group(&self, level: Level) -> usize {
         let panel = panel_width::<f32>(level);
         self.outputs.div_ceil(GROUPS).next_multiple_of(panel).min(GROUP_MAX)
     }
@@ -123,21 +125,9 @@ impl Shape {
         [self.inputs as isize, self.outputs as isize, isize::from(self.turned)]
     }
 
-    /// Elements of the input and the output of a picture.
-    pub(super) fn elements(&self) -> [usize; 2] {
-        [
-            self.inputs * self.input[0] * self.input[1],
-            self.outputs * self.output[0] * self.output[1],
-        ]
-    }
-
-    /// In how many equal parts of output channels a picture can be computed, at most `wanted`: each
-    /// transforms the input for itself.
-    pub(super) fn parts(&self, level: Level, wanted: usize) -> usize {
-        let groups = self.groups(level);
-        let equal = self.outputs == groups * self.group(level);
-        let whole = |parts: &usize| equal && groups.is_multiple_of(*parts);
-        (2..=wanted).rev().find(whole).unwrap_or(1)
+    /// Elements of the input of a picture.
+    pub(super) fn input_elements(&self) -> usize {
+        self.inputs * self.input[0] * self.input[1]
     }
 
     /// Transforms weights: `[group][point][panel of the group][input][output of the panel]`.
@@ -195,13 +185,13 @@ impl Shape {
         }
     }
 
-    /// One picture, or part `part.0` of `part.1` of its output channels, which are all of `out`.
+    /// Some output channels of a picture, which are all of `out`; they begin with a group.
     pub(super) fn picture(
         &self,
         level: Level,
         weights: &[f32],
         input: &[f32],
-        part: (usize, usize),
+        outputs: Range<usize>,
         out: &mut [f32],
     ) {
         let [down, across] = self.tiles();
@@ -211,10 +201,9 @@ impl Shape {
         let blocks = down.div_ceil((most / across).max(1));
         let rows = down.div_ceil(blocks);
         let tiles = rows * across;
-        let groups = self.groups(level) / part.1;
-        let weights = weights.chunks_exact(self.point_elements(level)[1]);
-        let weights = weights.skip(groups * part.0).take(groups);
         let group = self.group(level);
+        let weights = weights.chunks_exact(self.point_elements(level)[1]);
+        let weights = weights.skip(outputs.start / group).take(outputs.len().div_ceil(group));
         let mut pixels = Scratch::take::<f32>(self.region(rows) * channels);
         let mut points = Scratch::take::<f32>(POINTS * (tiles * channels + GAP));
         let mut products = Scratch::take::<f32>(POINTS * (tiles * group + GAP));
@@ -228,7 +217,7 @@ impl Shape {
             let points = points.get_mut();
             f32::dispatch(level, FromInput { pixels, tiles, channels, points, point });
             for (index, weights) in weights.clone().enumerate() {
-                let outputs = group.min(out.len() / self.area() - index * group);
+                let outputs = group.min(outputs.len() - index * group);
                 let out = &mut out[index * group * self.area()..];
                 let products = products.get_mut::<f32>();
                 self.multiply(level, weights, points, [rows * across, outputs], channels, products);

@@ -1,0 +1,183 @@
+//! [`Phases`]: padded pictures taken apart by the remainders of their rows and columns, so that with any
+//! stride a window's element for all positions is one shifted row.
+
+use bytemuck::Pod;
+
+use super::geometry::Geometry;
+
+/// Where the elements of windows lie in taken apart pictures. With stride one there is a single phase, which
+/// is the padded picture itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Phases {
+    /// The remainders that windows meet.
+    used: Vec<[usize; 2]>,
+    /// Rows and columns of a phase, which are those that windows reach.
+    pub(super) size: [usize; 2],
+    /// Where each element of the first window is, in the order of the weights.
+    pub(super) offsets: Vec<usize>,
+}
+
+impl Phases {
+    pub(super) fn new(geometry: &Geometry) -> Phases {
+        let mut used = Vec::new();
+        let mut places = Vec::with_capacity(geometry.kernel[0] * geometry.kernel[1]);
+        for y in 0..geometry.kernel[0] {
+            for x in 0..geometry.kernel[1] {
+                let at = [y * geometry.dilation[0], x * geometry.dilation[1]];
+                let phase = [at[0] % geometry.stride[0], at[1] % geometry.stride[1]];
+                let place = [at[0] / geometry.stride[0], at[1] / geometry.stride[1]];
+                let index = used.iter().position(|own| *own == phase).unwrap_or_else(|| {
+                    used.push(phase);
+                    used.len() - 1
+                });
+                places.push((index, place));
+            }
+        }
+        let reach = |axis: usize| places.iter().map(|(_, place)| place[axis]).max().unwrap_or(0);
+        let size = [reach(0) + geometry.output[0], reach(1) + geometry.output[1]];
+        let area = size[0] * size[1];
+        let plane = used.len() * area;
+        let of_channel = places.iter().map(|(index, [y, x])| index * area + y * size[1] + x);
+        let of_channel: Vec<usize> = of_channel.collect();
+        let offsets = (0..geometry.channels)
+            .flat_map(|channel| of_channel.iter().map(move |offset| channel * plane + offset))
+            .collect();
+        Phases { used, size, offsets }
+    }
+
+    /// Elements of a taken apart plane.
+    pub(super) fn plane(&self) -> usize {
+        self.used.len() * self.size[0] * self.size[1]
+    }
+
+    /// True if a picture's planes, without zeros around them, are their own only phase.
+    pub(super) fn is_input(&self, geometry: &Geometry) -> bool {
+        geometry.is_flat()
+            && geometry.stride == [1, 1]
+            && geometry.before == [0, 0]
+            && self.size == geometry.input
+    }
+
+    /// Takes apart the planes of a picture; where there is none, and after the last, zeros.
+    pub(super) fn fill<T: Pod>(
+        &self,
+        geometry: &Geometry,
+        volume: &[T],
+        picture: usize,
+        out: &mut [T],
+    ) {
+        let area = geometry.input_area();
+        let (planes, rest) = out.split_at_mut(geometry.channels * self.plane());
+        rest.fill(T::zeroed());
+        for (plane, out) in planes.chunks_exact_mut(self.plane().max(1)).enumerate() {
+            match geometry.plane(picture, plane) {
+                Some(first) => self.fill_plane(geometry, &volume[first..first + area], out),
+                None => out.fill(T::zeroed()),
+            }
+        }
+    }
+
+    /// Takes apart one plane.
+    pub(super) fn fill_plane<T: Pod>(&self, geometry: &Geometry, plane: &[T], out: &mut [T]) {
+        let [rows, columns] = self.size;
+        let [height, width] = geometry.input;
+        for ([y, x], out) in self.used.iter().zip(out.chunks_exact_mut((rows * columns).max(1))) {
+            // The columns that are not padding: those before `first` and from `last` on are.
+            let (first, last) = inside(*x, geometry.stride[1], geometry.before[1], width, columns);
+            let source = (first * geometry.stride[1] + x).saturating_sub(geometry.before[1]);
+            for (row, out) in out.chunks_exact_mut(columns).enumerate() {
+                let row = (row * geometry.stride[0] + y).wrapping_sub(geometry.before[0]);
+                if row >= height || first >= last {
+                    out.fill(T::zeroed());
+                    continue;
+                }
+                out[..first].fill(T::zeroed());
+                out[last..].fill(T::zeroed());
+                let values = &plane[row * width + source..(row + 1) * width];
+                copy_each(values, geometry.stride[1], &mut out[first..last]);
+            }
+        }
+    }
+}
+
+/// The indices of a row of a phase whose elements are those of the input.
+fn inside(
+    phase: usize,
+    stride: usize,
+    before: usize,
+    width: usize,
+    columns: usize,
+) -> (usize, usize) {
+    // The element of index `i` is that of the padded row at `i * stride + phase`.
+    let from = |place: usize| place.saturating_sub(phase).div_ceil(stride).min(columns);
+    (from(before), from(before + width))
+}
+
+/// Every `stride`-th value.
+#[inline]
+fn copy_each<T: Pod>(values: &[T], stride: usize, out: &mut [T]) {
+    match stride {
+        1 => out.copy_from_slice(&values[..out.len()]),
+        2 => {
+            for (slot, pair) in out.iter_mut().zip(values.chunks(2)) {
+                *slot = pair[0];
+            }
+        }
+        _ => {
+            for (slot, values) in out.iter_mut().zip(values.chunks(stride)) {
+                *slot = values[0];
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gradloom_plan::{Convolution, Factors};
+    use gradloom_tensor::op::Window;
+    use gradloom_tensor::{DType, Shape};
+
+    #[test]
+    fn every_element_of_every_window_is_found() {
+        for (kernel, stride, padding, dilation) in [
+            ([3, 3], [1, 1], [[1, 1], [1, 1]], [1, 1]),
+            ([3, 2], [2, 3], [[1, 0], [2, 1]], [1, 2]),
+            ([1, 1], [2, 2], [[0, 0], [0, 0]], [1, 1]),
+            ([2, 3], [3, 1], [[4, 2], [0, 3]], [2, 3]),
+            ([1, 5], [1, 4], [[3, 3], [9, 9]], [1, 1]),
+        ] {
+            let window = Window::new(kernel).stride(stride).padding(padding).dilation(dilation);
+            let input_size = window.of(&Shape::new(&[7, 8]));
+            let output_size = window.output(input_size).expect("windows fit");
+            let factors = Factors::of(DType::F32);
+            let (batch, channels, outputs, groups) = (1, 2, 1, 1);
+            let geometry = Geometry::new(&Convolution {
+                window,
+                groups,
+                batch,
+                channels,
+                outputs,
+                input_size,
+                output_size,
+                factors,
+            });
+            let input: Vec<f32> = (1..=2 * 7 * 8).map(|n| n as f32).collect();
+            let mut padded = vec![0.0; 2 * geometry.padded_area()];
+            geometry.pad(&input, 0, &mut padded);
+            let phases = Phases::new(&geometry);
+            let mut apart = vec![f32::NAN; 2 * phases.plane() + 3];
+            phases.fill(&geometry, &input, 0, &mut apart);
+            assert_eq!(apart[2 * phases.plane()..], [0.0; 3]);
+            for (offset, place) in geometry.offsets().into_iter().zip(&phases.offsets) {
+                for y in 0..geometry.output[0] {
+                    for x in 0..geometry.output[1] {
+                        let at = offset + y * stride[0] * geometry.padded[1] + x * stride[1];
+                        let found = apart[place + y * phases.size[1] + x];
+                        assert_eq!(found, padded[at], "{kernel:?} {stride:?} at {y}, {x}");
+                    }
+                }
+            }
+        }
+    }
+}
