@@ -12,7 +12,7 @@ use gradloom_tensor::DType;
 use crate::kernels::executable::{Context, InPlace, element_stores};
 use crate::parallel;
 use crate::scratch::Scratch;
-use crate::tile::{Accumulator, External, Frame, Request, TILE, Tile, TileProgram};
+use crate::tile::{Accumulator, External, Frame, Request, Tile, TileProgram};
 
 /// What becomes of a kernel's result.
 pub(crate) struct Epilogue {
@@ -190,7 +190,7 @@ impl Epilogue {
         let mut registers = frame.registers();
         let mut position = 0;
         while position < elements.len() {
-            let len = TILE.min(elements.len() - position);
+            let len = frame.tile_len(elements.start + position, elements.len() - position);
             let start = if result.is_empty() { 0 } else { position * self.result.size() };
             let externals = [External::Slice(&result[start..])];
             let mut tile = Tile {

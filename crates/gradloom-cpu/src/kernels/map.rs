@@ -92,15 +92,10 @@ impl Map {
             let part = self.parts.partition_point(|&(_, start)| start <= within) - 1;
             let first = self.parts[part].1;
             let end = self.parts.get(part + 1).map_or(self.row, |next| next.1);
-            let len = TILE.min(end - within).min(range.end - at);
-            let mut tile = Tile {
-                start: outer * (end - first) + within - first,
-                len,
-                externals: &[],
-                outputs,
-                position: at - range.start,
-            };
             let frame = &frames[part];
+            let start = outer * (end - first) + within - first;
+            let len = frame.tile_len(start, (end - within).min(range.end - at));
+            let mut tile = Tile { start, len, externals: &[], outputs, position: at - range.start };
             frame.run(registers[part].get_or_insert_with(|| frame.registers()), &mut tile);
             at += len;
         }

@@ -98,6 +98,27 @@ impl Access {
         self.pattern != Pattern::Nothing && self.rank > 0 && self.strides[self.rank - 1] == 1
     }
 
+    /// Neighbours of the space that are one element of the buffer, if the innermost axis is such.
+    pub(super) fn repeated(&self) -> Option<usize> {
+        let last = self.rank.checked_sub(1)?;
+        let repeats = self.pattern == Pattern::General && !self.masked && self.strides[last] == 0;
+        repeats.then_some(self.sizes[last])
+    }
+
+    /// The access of a space with one element for each `block` neighbours of this one, of which the number
+    /// of repeated neighbours must be a multiple.
+    pub(super) fn of_blocks(&self, block: usize) -> Access {
+        let mut access = self.clone();
+        if let Some(last) = access.rank.checked_sub(1) {
+            access.sizes[last] /= block.max(1);
+            access.mask[last] = (0, access.sizes[last]);
+            if access.sizes[last] == 1 {
+                access.rank = last;
+            }
+        }
+        access
+    }
+
     /// The elements `start..start + len` of the space in runs.
     ///
     /// An iterator rather than a visitor: loops over it keep the target features of their caller.

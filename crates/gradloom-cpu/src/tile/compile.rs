@@ -11,7 +11,7 @@ use gradloom_tensor::{DType, Scalar};
 use super::access::{Access, Pattern};
 use super::ahead::Ahead;
 use super::passes::{
-    allocate_registers, look_ahead, read_outputs_directly, write_outputs_directly,
+    allocate_registers, look_ahead, mark_read_blocks, read_outputs_directly, write_outputs_directly,
 };
 use super::step::{Accumulator, Source, Step, Store, Target, TileProgram, Work, operands};
 use crate::convert::Lane;
@@ -60,6 +60,7 @@ impl TileProgram {
             }
         }
         let mut builder = Builder::new(request, instructions.len());
+        builder.block = request.block(&needed);
         for id in (0..instructions.len()).filter(|&id| needed[id]) {
             builder.values[id] = builder.source(id);
         }
@@ -67,10 +68,32 @@ impl TileProgram {
     }
 }
 
+impl Request<'_> {
+    /// Neighbours for which operands that repeat elements are the same: their least number, which those of
+    /// others that are read as such must be a multiple of.
+    fn block(&self, needed: &[bool]) -> Option<usize> {
+        let instructions = self.program.instructions.iter().zip(needed);
+        let repeated =
+            instructions.filter(|(_, needed)| **needed).filter_map(|(instruction, _)| {
+                let Operation::Load { input, view } = instruction.operation else { return None };
+                let apart = self.in_place.iter().all(|pair| pair.0 != input);
+                apart.then(|| Access::new(&(self.view)(&view)).repeated()).flatten()
+            });
+        repeated.filter(|&size| size >= BLOCK_MIN).min()
+    }
+}
+
+/// Least neighbours of a block whose values are computed once for all of them.
+const BLOCK_MIN: usize = 8;
+
 struct Builder<'a> {
     request: &'a Request<'a>,
     values: Vec<Source>,
     uniform_steps: Vec<Step>,
+    /// Neighbours of a block, if there are blocks.
+    block: Option<usize>,
+    block_steps: Vec<Step>,
+    blocks: Vec<(Lane, bool)>,
     /// Loads from outputs, which must happen before anything is stored there.
     first_steps: Vec<Step>,
     steps: Vec<Step>,
@@ -84,6 +107,9 @@ impl<'a> Builder<'a> {
             request,
             values: vec![Source::Uniform(usize::MAX); values],
             uniform_steps: Vec::new(),
+            block: None,
+            block_steps: Vec::new(),
+            blocks: Vec::new(),
             first_steps: Vec::new(),
             steps: Vec::new(),
             uniforms: 0,
@@ -179,17 +205,31 @@ impl<'a> Builder<'a> {
                 Source::Input { input, offset: access.offset }
             }
             Pattern::Nothing => self.uniform(Work::Constant(Scalar::Int(0), dtype), lane),
-            pattern => {
-                let uniform = pattern == Pattern::Uniform;
-                self.place(Work::Load { input, dtype, access }, lane, uniform)
+            Pattern::Uniform => self.uniform(Work::Load { input, dtype, access }, lane),
+            _ => {
+                let whole = |block: &usize| {
+                    access.repeated().is_some_and(|repeated| repeated.is_multiple_of(*block))
+                };
+                match self.block.filter(whole) {
+                    Some(block) => {
+                        let access = access.of_blocks(block);
+                        self.of_block(Work::Load { input, dtype, access }, lane)
+                    }
+                    None => self.step(Work::Load { input, dtype, access }, lane),
+                }
             }
         }
     }
 
-    /// A step whose result is uniform if all its operands are.
+    /// A step whose result is uniform, or the same for the elements of a block, if all its operands are.
     fn compute(&mut self, work: Work, lane: Lane) -> Source {
         let uniform = operands(&work).all(|source| matches!(source, Source::Uniform(_)));
-        self.place(work, lane, uniform)
+        let of_block =
+            operands(&work).all(|source| matches!(source, Source::Uniform(_) | Source::Block(_)));
+        match of_block && !uniform {
+            true => self.of_block(work, lane),
+            false => self.place(work, lane, uniform),
+        }
     }
 
     fn place(&mut self, work: Work, lane: Lane, uniform: bool) -> Source {
@@ -201,6 +241,13 @@ impl<'a> Builder<'a> {
         self.uniforms += 1;
         self.uniform_steps.push(Step { work, target: Target::Uniform(uniform), lane });
         Source::Uniform(uniform)
+    }
+
+    fn of_block(&mut self, work: Work, lane: Lane) -> Source {
+        let block = self.blocks.len();
+        self.blocks.push((lane, false));
+        self.block_steps.push(Step { work, target: Target::Block(block), lane });
+        Source::Block(block)
     }
 
     fn step(&mut self, work: Work, lane: Lane) -> Source {
@@ -223,6 +270,9 @@ impl<'a> Builder<'a> {
         self.first_steps.append(&mut self.steps);
         let mut program = TileProgram {
             uniform_steps: self.uniform_steps,
+            block: self.block.unwrap_or(usize::MAX),
+            block_steps: self.block_steps,
+            blocks: self.blocks,
             steps: self.first_steps,
             stores: self
                 .request
@@ -239,6 +289,7 @@ impl<'a> Builder<'a> {
             ahead: Ahead::default(),
             wide: instructions.iter().any(|instruction| Lane::of(instruction.dtype).size() == 8),
         };
+        mark_read_blocks(&mut program);
         write_outputs_directly(&mut program, hoisted);
         read_outputs_directly(&mut program);
         allocate_registers(&mut program);

@@ -1,12 +1,11 @@
 //! [`Frame`]: a tile program bound to the buffers and arguments of one evaluation.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
-
 use bytemuck::Pod;
 use gradloom_tensor::{DType, Scalar};
 
 use super::TILE;
+use super::blocks::BlockRegisters;
+use super::failures::{Failure, Failures, first_outside};
 use super::memory_steps;
 use super::operand::{Operand, lane_of_word, word_of_lane};
 use super::step::{Source, Step, Target, TileProgram, Work};
@@ -16,54 +15,15 @@ use crate::convert::{Lane, with_storage};
 use crate::scratch::Scratch;
 use crate::simd::Level;
 
-/// The index checks of one evaluation that failed.
-#[derive(Debug, Default)]
-pub(crate) struct Failures {
-    failed: AtomicBool,
-    first: Mutex<Option<Failure>>,
-}
-
-/// A value outside its range.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Failure {
-    /// Index of the graph node that checks.
-    pub(crate) site: usize,
-    /// The value.
-    pub(crate) value: i64,
-    /// First value out of range.
-    pub(crate) size: usize,
-    /// Element of the kernel's space, so that the same failure is reported with any number of threads.
-    element: usize,
-}
-
-impl Failure {
-    /// The failure of a node of a body, whose nodes have numbers from `nodes` on outside.
-    pub(crate) fn outside(self, nodes: usize) -> Failure {
-        Failure { site: nodes + self.site, ..self }
-    }
-}
-
-impl Failures {
-    pub(crate) fn record(&self, failure: Failure) {
-        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
-        if first.is_none_or(|known| (failure.element, failure.site) < (known.element, known.site)) {
-            *first = Some(failure);
-        }
-        self.failed.store(true, Ordering::Release);
-    }
-
-    /// The failure of the lowest element, if any.
-    pub(crate) fn first(&self) -> Option<Failure> {
-        if !self.failed.load(Ordering::Acquire) {
-            return None;
-        }
-        *self.first.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+/// Elements of a block from which on a tile has those of one block alone: its values are one lane each then.
+const BLOCK_LARGE: usize = TILE / 4;
 
 /// The registers of one thread.
 #[derive(Default)]
-pub(crate) struct Registers(Vec<Scratch>);
+pub(crate) struct Registers {
+    elements: Vec<Scratch>,
+    blocks: BlockRegisters,
+}
 
 impl Registers {
     /// The registers, leaving none.
@@ -108,6 +68,7 @@ pub(crate) struct Tile<'a, 'o> {
 /// What the operands of a step are found in.
 struct Sources<'a> {
     registers: &'a [Scratch],
+    blocks: &'a BlockRegisters,
     uniforms: &'a [u64],
     inputs: &'a [&'a [u8]],
     externals: &'a [External<'a>],
@@ -129,6 +90,7 @@ impl Sources<'_> {
                 Operand::Slice(&self.registers[register].get::<T>()[..self.len])
             }
             Source::Uniform(uniform) => Operand::Scalar(lane_of_word(self.uniforms[uniform])),
+            Source::Block(block) => self.blocks.operand(block, self.len),
             Source::Input { input, offset } => {
                 let bytes = self.inputs[input];
                 let range = part(bytes, (offset + self.start as isize) as usize);
@@ -180,6 +142,7 @@ impl<'a> Frame<'a> {
             let mut word = [0u64];
             let sources = Sources {
                 registers: &[],
+                blocks: &BlockRegisters::default(),
                 uniforms: &frame.uniforms,
                 inputs,
                 externals: &[],
@@ -202,16 +165,63 @@ impl<'a> Frame<'a> {
         self.level
     }
 
+    /// How many of the next elements are best one tile: those of one block where blocks are large.
+    pub(crate) fn tile_len(&self, start: usize, left: usize) -> usize {
+        let TileProgram { block, block_steps, .. } = self.program;
+        match block_steps.is_empty() || *block < BLOCK_LARGE {
+            true => TILE.min(left),
+            false => TILE.min(left).min(block - start % block),
+        }
+    }
+
     /// Registers for this program on the calling thread.
     pub(crate) fn registers(&self) -> Registers {
         let bytes = TILE * if self.program.wide { 8 } else { 4 };
-        Registers((0..self.program.registers).map(|_| Scratch::take::<u8>(bytes)).collect())
+        let elements = (0..self.program.registers).map(|_| Scratch::take::<u8>(bytes)).collect();
+        Registers { elements, blocks: BlockRegisters::take(self.program.blocks.len(), bytes) }
+    }
+
+    /// Computes what is the same for the elements of each block of a tile.
+    fn run_blocks(&self, registers: &mut BlockRegisters, tile: &Tile<'_, '_>) {
+        let program = self.program;
+        let block = program.block;
+        let range = tile.start / block..(tile.start + tile.len).div_ceil(block);
+        if registers.range != range {
+            registers.range = range.clone();
+            for step in &program.block_steps {
+                let Target::Block(target) = step.target else { continue };
+                let mut taken = std::mem::replace(&mut registers.lanes[target], Scratch::empty());
+                let sources = Sources {
+                    registers: &registers.lanes,
+                    blocks: registers,
+                    uniforms: &self.uniforms,
+                    inputs: self.inputs,
+                    externals: &[],
+                    outputs: &[],
+                    start: range.start,
+                    position: 0,
+                    len: range.len(),
+                };
+                let out = &mut taken.get_mut::<u8>()[..range.len() * step.lane.size()];
+                self.execute(step, &sources, out);
+                registers.lanes[target] = taken;
+            }
+        }
+        if range.len() > 1 {
+            let read = program.blocks.iter().enumerate().filter(|(_, (_, read))| *read);
+            for (value, &(lane, _)) in read {
+                registers.spread(value, lane, block - tile.start % block, block, tile.len);
+            }
+        }
     }
 
     /// Computes one tile and stores its outputs.
     pub(crate) fn run(&self, registers: &mut Registers, tile: &mut Tile<'_, '_>) {
         debug_assert!(tile.len <= TILE);
-        let registers = &mut registers.0;
+        if !self.program.block_steps.is_empty() {
+            self.run_blocks(&mut registers.blocks, tile);
+        }
+        let Registers { elements: registers, blocks } = registers;
         let next = [tile.start + tile.len, tile.position + tile.len];
         self.program.ahead.ask(self.inputs, tile.outputs, next, tile.len);
         for step in &self.program.steps {
@@ -219,19 +229,19 @@ impl<'a> Frame<'a> {
             match step.target {
                 Target::Register(register) => {
                     let mut taken = std::mem::replace(&mut registers[register], Scratch::empty());
-                    let sources = self.sources(registers, tile);
+                    let sources = self.sources(registers, blocks, tile);
                     self.execute(step, &sources, &mut taken.get_mut::<u8>()[..tile.len * lanes]);
                     registers[register] = taken;
                 }
                 Target::Output(output) => {
                     let taken = std::mem::take(&mut tile.outputs[output]);
-                    let sources = self.sources(registers, tile);
+                    let sources = self.sources(registers, blocks, tile);
                     let range = tile.position * lanes..(tile.position + tile.len) * lanes;
                     self.execute(step, &sources, &mut taken[range]);
                     tile.outputs[output] = taken;
                 }
-                Target::Nothing | Target::Uniform(_) => {
-                    let sources = self.sources(registers, tile);
+                Target::Nothing | Target::Uniform(_) | Target::Block(_) => {
+                    let sources = self.sources(registers, blocks, tile);
                     self.execute(step, &sources, &mut []);
                 }
             }
@@ -239,7 +249,7 @@ impl<'a> Frame<'a> {
         for &(source, lane, store) in &self.program.stores {
             let size = store.dtype.size();
             let taken = std::mem::take(&mut tile.outputs[store.output]);
-            let sources = self.sources(registers, tile);
+            let sources = self.sources(registers, blocks, tile);
             let out = &mut taken[tile.position * size..(tile.position + tile.len) * size];
             debug_assert_eq!(lane, Lane::of(store.dtype));
             with_storage!(store.dtype, |S, L, C| memory_steps::store::<L, S, C>(
@@ -263,9 +273,10 @@ impl<'a> Frame<'a> {
         // Not through `Sources`, whose borrow of the outputs would end here.
         match source {
             Source::Register(register) => {
-                Operand::Slice(&registers.0[register].get::<T>()[..tile.len])
+                Operand::Slice(&registers.elements[register].get::<T>()[..tile.len])
             }
             Source::Uniform(uniform) => Operand::Scalar(lane_of_word(self.uniforms[uniform])),
+            Source::Block(block) => registers.blocks.operand(block, tile.len),
             Source::Input { input, offset } => {
                 let values: &[T] = bytemuck::cast_slice(self.inputs[input]);
                 let first = (offset + tile.start as isize) as usize;
@@ -282,9 +293,15 @@ impl<'a> Frame<'a> {
         }
     }
 
-    fn sources<'s>(&'s self, registers: &'s [Scratch], tile: &'s Tile<'_, '_>) -> Sources<'s> {
+    fn sources<'s>(
+        &'s self,
+        registers: &'s [Scratch],
+        blocks: &'s BlockRegisters,
+        tile: &'s Tile<'_, '_>,
+    ) -> Sources<'s> {
         Sources {
             registers,
+            blocks,
             uniforms: &self.uniforms,
             inputs: self.inputs,
             externals: tile.externals,
@@ -362,26 +379,6 @@ impl<'a> Frame<'a> {
         if let Some((position, value)) = found {
             let element = sources.start + position;
             self.failures.record(Failure { site, value, size, element });
-        }
-    }
-}
-
-fn first_outside<T: Copy>(
-    values: Operand<'_, T>,
-    test: impl Fn(T) -> (i64, bool),
-) -> Option<(usize, i64)> {
-    let failing = |position: usize, value: T| {
-        let (index, outside) = test(value);
-        outside.then_some((position, index))
-    };
-    match values {
-        Operand::Scalar(value) => failing(0, value),
-        Operand::Slice(values) => {
-            // Counting does not stop early, so it vectorises; the search runs only after a failure.
-            if values.iter().filter(|&&value| test(value).1).count() == 0 {
-                return None;
-            }
-            values.iter().enumerate().find_map(|(position, &value)| failing(position, value))
         }
     }
 }

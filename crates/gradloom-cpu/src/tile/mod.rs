@@ -6,11 +6,13 @@
 
 mod access;
 mod binary;
+mod blocks;
 mod cast;
 mod compile;
 mod passes;
 mod step;
 mod ahead;
+mod failures;
 mod frame;
 mod memory_steps;
 mod operand;
@@ -18,7 +20,8 @@ mod unary;
 
 pub(crate) use access::{Access, Pattern};
 pub(crate) use compile::Request;
-pub(crate) use frame::{External, Failures, Frame, Registers, Tile};
+pub(crate) use failures::Failures;
+pub(crate) use frame::{External, Frame, Registers, Tile};
 pub(crate) use memory_steps::{copy_tile, load_contiguous};
 pub(crate) use operand::{Operand, lane_of_word, word_of_lane};
 pub(crate) use step::{Accumulator, Store, TileProgram};

@@ -7,6 +7,22 @@ use super::ahead::{Ahead, Read};
 use super::step::{Source, Step, Store, Target, TileProgram, Work, operands, operands_mut};
 use crate::convert::Lane;
 
+/// Notes which values of blocks are read element by element. Steps for blocks find them in their own registers.
+pub(super) fn mark_read_blocks(program: &mut TileProgram) {
+    for operand in program.block_steps.iter_mut().flat_map(|step| operands_mut(&mut step.work)) {
+        if let Source::Block(block) = *operand {
+            *operand = Source::Register(block);
+        }
+    }
+    let read = program.steps.iter().flat_map(|step| operands(&step.work));
+    let kept = program.stores.iter().map(|(source, ..)| *source);
+    for source in read.chain(kept).chain(program.exports.iter().copied()) {
+        if let Source::Block(block) = source {
+            program.blocks[block].1 = true;
+        }
+    }
+}
+
 /// Lets the step that computes a stored value write the output itself. The first `hoisted` steps read
 /// outputs and keep their registers.
 pub(super) fn write_outputs_directly(program: &mut TileProgram, hoisted: usize) {

@@ -15,6 +15,8 @@ pub(crate) enum Source {
     Register(usize),
     /// A value that is the same for all elements.
     Uniform(usize),
+    /// A value that is the same for all elements of a block.
+    Block(usize),
     /// The elements of an input from `offset + start` on.
     Input { input: usize, offset: isize },
     /// Lanes that the caller provides with each tile.
@@ -28,6 +30,7 @@ pub(crate) enum Source {
 pub(super) enum Target {
     Register(usize),
     Uniform(usize),
+    Block(usize),
     Output(usize),
     Nothing,
 }
@@ -85,6 +88,12 @@ pub(crate) enum Accumulator {
 pub(crate) struct TileProgram {
     /// Run once per evaluation.
     pub(super) uniform_steps: Vec<Step>,
+    /// What is the same for so many neighbours, counted from the first element of the space on, and the steps
+    /// that compute it, run for the blocks of each tile.
+    pub(super) block: usize,
+    pub(super) block_steps: Vec<Step>,
+    /// Lanes of values of blocks, and whether steps for elements read them.
+    pub(super) blocks: Vec<(Lane, bool)>,
     /// Run for each tile.
     pub(super) steps: Vec<Step>,
     /// Values to store after the steps.
