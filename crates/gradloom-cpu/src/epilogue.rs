@@ -85,7 +85,20 @@ impl Epilogue {
         division: Division,
         produce: impl Fn(Range<usize>, &mut [u8]) + Sync,
     ) {
-        self.run_units(context, inputs, outputs, division, &produce);
+        self.run_units(context, inputs, outputs, 1, division, &produce);
+    }
+
+    /// As [`Epilogue::run`], with units in so many equal rows, of which no task has those of two.
+    pub(crate) fn run_rows(
+        &self,
+        context: &Context<'_>,
+        inputs: &[&[u8]],
+        outputs: &mut [&mut [u8]],
+        rows: usize,
+        division: Division,
+        produce: impl Fn(Range<usize>, &mut [u8]) + Sync,
+    ) {
+        self.run_units(context, inputs, outputs, rows, division, &produce);
     }
 
     fn run_units(
@@ -93,14 +106,16 @@ impl Epilogue {
         context: &Context<'_>,
         inputs: &[&[u8]],
         outputs: &mut [&mut [u8]],
+        rows: usize,
         division: Division,
         produce: &(dyn Fn(Range<usize>, &mut [u8]) + Sync),
     ) {
         let frame = context.frame(&self.program, inputs);
         let Division { units, unit_elements, per_task, threads } = division;
+        let size = [rows, units / rows.max(1)];
         let unit_bytes: Vec<usize> =
             self.element_bytes.iter().map(|&bytes| bytes * unit_elements).collect();
-        parallel::split(threads, outputs, &unit_bytes, units, per_task, |range, parts| {
+        parallel::split_rows(threads, outputs, &unit_bytes, size, per_task, |range, parts| {
             let elements = range.start * unit_elements..range.end * unit_elements;
             match self.direct {
                 Some(direct) => {

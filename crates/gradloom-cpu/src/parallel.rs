@@ -32,7 +32,20 @@ pub(crate) fn split(
     per_task: usize,
     work: impl Fn(Range<usize>, &mut [&mut [u8]]) + Sync,
 ) {
-    split_tasks(threads, outputs, unit_bytes, units, per_task, &work);
+    split_tasks(threads, outputs, unit_bytes, [1, units], per_task, &work);
+}
+
+/// As [`split`], for `rows` rows of as many units, of which no task has those of two.
+#[inline]
+pub(crate) fn split_rows(
+    threads: usize,
+    outputs: &mut [&mut [u8]],
+    unit_bytes: &[usize],
+    [rows, units]: [usize; 2],
+    per_task: usize,
+    work: impl Fn(Range<usize>, &mut [&mut [u8]]) + Sync,
+) {
+    split_tasks(threads, outputs, unit_bytes, [rows, units], per_task, &work);
 }
 
 /// What a task does with its units and its parts of the outputs.
@@ -43,10 +56,11 @@ fn split_tasks(
     threads: usize,
     outputs: &mut [&mut [u8]],
     unit_bytes: &[usize],
-    units: usize,
+    [rows, row]: [usize; 2],
     per_task: usize,
     work: Work<'_>,
 ) {
+    let units = rows * row;
     assert_eq!(outputs.len(), unit_bytes.len(), "split: one size per output");
     let shared: Vec<Shared<'_>> = outputs
         .iter_mut()
@@ -57,9 +71,11 @@ fn split_tasks(
         })
         .collect();
     let per_task = per_task.max(1);
-    let tasks = units.div_ceil(per_task);
+    let of_row = row.div_ceil(per_task);
+    let tasks = rows * of_row;
     let run = |task: usize| {
-        let range = task * per_task..((task + 1) * per_task).min(units);
+        let (first, within) = (task / of_row * row, task % of_row * per_task);
+        let range = first + within..first + (within + per_task).min(row);
         let mut parts: Vec<&mut [u8]> = shared
             .iter()
             .map(|shared| {

@@ -46,6 +46,11 @@ impl Scratch {
         Scratch { lines: Vec::new(), bytes: 0 }
     }
 
+    /// Size in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// The memory as values.
     pub(crate) fn get<T: Pod>(&self) -> &[T] {
         bytemuck::cast_slice(&bytemuck::cast_slice::<Line, u8>(&self.lines)[..self.bytes])

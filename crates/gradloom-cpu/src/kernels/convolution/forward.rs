@@ -5,6 +5,7 @@
 //! vain. Where that would be many, the matrix of windows is made.
 
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use super::geometry::Geometry;
 use super::pack::of_group;
@@ -23,6 +24,8 @@ pub(super) struct Forward<'a> {
     /// Where the rows of windows are, if their matrix is made.
     windows: Option<Vec<usize>>,
     tiling: Tiling,
+    /// Images that are taken apart and whose next parts are computed by whoever comes first.
+    ready: Mutex<Vec<(usize, Scratch)>>,
 }
 
 impl<'a> Forward<'a> {
@@ -40,7 +43,7 @@ impl<'a> Forward<'a> {
             let row = (height * width).next_multiple_of(tiling.lanes);
             (0..geometry.inner()).map(|index| index * row).collect()
         });
-        Forward { geometry, weights, phases, windows, tiling }
+        Forward { geometry, weights, phases, windows, tiling, ready: Mutex::default() }
     }
 
     /// Channels of an image come in parts that begin at multiples of this: whole tiles of a group, or groups.
@@ -52,21 +55,28 @@ impl<'a> Forward<'a> {
     pub(super) fn image<T: Real>(
         &self,
         level: Level,
+        image: usize,
         input: &[T],
         channels: Range<usize>,
         out: &mut [T],
     ) {
         let geometry = &self.geometry;
-        let room = self.tiling.columns * self.tiling.lanes;
         // Vectors of the last positions must not leave the input.
         let reach = self.phases.offsets.last().map_or(0, |last| last + self.positions());
         let in_place = self.phases.is_input(geometry)
             && self.windows.is_none()
             && reach <= geometry.input_volume();
-        let apart = if in_place { 0 } else { geometry.channels * self.phases.plane() + room };
-        let mut apart = Scratch::take::<T>(apart);
-        let windows = self.windows.as_ref().map_or(0, |_| self.window_elements());
-        let mut windows = Scratch::take::<T>(windows);
+        // One picture is all that parts of an image read.
+        let shared = geometry.groups == 1 && geometry.depth.output == 1;
+        let mut kept = (usize::MAX, Scratch::empty());
+        if !in_place {
+            kept = self.take_ready(if shared { image } else { usize::MAX });
+            let room = self.source_elements() * size_of::<T>();
+            if kept.1.bytes() != room {
+                kept = (usize::MAX, Scratch::take::<u8>(room));
+            }
+        }
+        let (ready, source) = &mut kept;
         let volume = geometry.depth.output * geometry.output_area();
         let first = channels.start;
         for group in channels.start / geometry.outputs..channels.end.div_ceil(geometry.outputs) {
@@ -77,22 +87,43 @@ impl<'a> Forward<'a> {
             let weights = &weights[(start - group * geometry.outputs) * geometry.inner()..];
             let input = &input[group * geometry.input_volume()..][..geometry.input_volume()];
             for picture in 0..geometry.depth.output {
-                let source = if in_place {
-                    input
-                } else {
-                    self.phases.fill(geometry, input, picture, apart.get_mut());
-                    apart.get()
-                };
-                let source = match &self.windows {
-                    None => source,
-                    Some(_) => {
-                        self.make_windows::<T>(source, windows.get_mut());
-                        windows.get()
-                    }
-                };
+                if !in_place && (!shared || *ready != image) {
+                    self.make_source(input, picture, source.get_mut::<T>());
+                    *ready = image;
+                }
+                let source = if in_place { input } else { source.get() };
                 self.picture(level, weights, source, (picture, own.len()), out);
             }
         }
+        if !in_place {
+            self.ready.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
+        }
+    }
+
+    /// The source of an image if there is one, else memory of another.
+    fn take_ready(&self, image: usize) -> (usize, Scratch) {
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = ready.iter().position(|(own, _)| *own == image);
+        let any = ready.len().checked_sub(1);
+        let none = (usize::MAX, Scratch::empty());
+        found.or(any).map_or(none, |index| ready.swap_remove(index))
+    }
+
+    /// Elements of what products read.
+    fn source_elements(&self) -> usize {
+        let apart = self.geometry.channels * self.phases.plane();
+        let room = self.tiling.columns * self.tiling.lanes;
+        self.windows.as_ref().map_or(apart + room, |_| self.window_elements())
+    }
+
+    /// Takes a picture apart, or makes its matrix of windows.
+    fn make_source<T: Real>(&self, input: &[T], picture: usize, source: &mut [T]) {
+        if self.windows.is_none() {
+            return self.phases.fill(&self.geometry, input, picture, source);
+        }
+        let mut apart = Scratch::take::<T>(self.geometry.channels * self.phases.plane());
+        self.phases.fill(&self.geometry, input, picture, apart.get_mut());
+        self.make_windows::<T>(apart.get(), source);
     }
 
     /// From one row of positions to the next.

@@ -39,6 +39,11 @@ use crate::vector::Real;
 /// the same size again.
 const KEPT_POSITIONS: usize = 32 * 1024;
 
+/// Bytes of results that an epilogue finds in the cache again.
+const PART_BYTES: usize = 192 * 1024;
+/// Least multiplications of a task.
+const TASK_WORK: usize = 128 * 1024;
+
 /// Which of the three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -130,7 +135,8 @@ impl Convolve {
         let packed = packed.or(own.as_ref()).map_or(&[][..], Temporary::get);
         let packed: &[f32] = bytemuck::cast_slice(packed);
         let input = shape.input_elements();
-        let grain = shape.group(context.level);
+        // Each task transforms the image for itself.
+        let grain = (shape.group(context.level), usize::MAX);
         self.run_channels(context, inputs, outputs, grain, |image, channels, out| {
             let picture = pictures.part(image * input..(image + 1) * input);
             shape.picture(context.level, packed, picture.get(), channels, out);
@@ -145,7 +151,7 @@ impl Convolve {
         context: &Context<'_>,
         inputs: &[&[u8]],
         outputs: &mut [&mut [u8]],
-        grain: usize,
+        (grain, most): (usize, usize),
         make: impl Fn(usize, Range<usize>, &mut [T]) + Sync,
     ) {
         let geometry = &self.geometry;
@@ -157,9 +163,17 @@ impl Convolve {
         };
         let work = geometry.groups * geometry.output_volume() * geometry.inner();
         let threads = context.threads_for(self.images * work / 8);
-        let per_task = channels_per_task(self.images, channels, work, grain, threads);
+        // A task makes some images, or some channels of one: those that a thread gets of few images, and no
+        // more than its epilogue finds in the cache again. The bits do not depend on it.
+        let share = channels.div_ceil(threads.div_ceil(self.images));
+        let part = (most / (unit_elements * size_of::<T>()).max(1)).min(share);
+        let part = part.max(1).next_multiple_of(grain);
+        let (rows, per_task) = match part < channels {
+            true => (self.images, part),
+            false => (1, channels * TASK_WORK.div_ceil(work.max(1)).clamp(1, self.images.max(1))),
+        };
         let division = Division { units: self.images * channels, unit_elements, per_task, threads };
-        self.epilogue.run(context, inputs, outputs, division, |units, out| {
+        self.epilogue.run_rows(context, inputs, outputs, rows, division, |units, out| {
             let mut out: &mut [T] = bytemuck::cast_slice_mut(out);
             let mut next = units.start;
             while next < units.end {
@@ -228,7 +242,7 @@ impl Convolve {
                     context,
                     inputs,
                     outputs,
-                    geometry.outputs,
+                    (geometry.outputs, PART_BYTES),
                     |image, channels, out| {
                         let groups =
                             channels.start / geometry.outputs..channels.end / geometry.outputs;
@@ -251,11 +265,11 @@ impl Convolve {
                     context,
                     inputs,
                     outputs,
-                    forward.grain(),
+                    (forward.grain(), PART_BYTES),
                     |image, channels, out| {
                         let input =
                             first.part(image * inputs_of_image..(image + 1) * inputs_of_image);
-                        forward.image::<T>(level, input.get(), channels, out);
+                        forward.image::<T>(level, image, input.get(), channels, out);
                     },
                 );
                 Ok(())
@@ -325,25 +339,6 @@ impl Convolve {
             _ => self.run_lanes::<f32>(context, packed, inputs, outputs),
         }
     }
-}
-
-/// Channels of a task: those of some images, or a part of one image's where there are few images. The bits do
-/// not depend on it.
-fn channels_per_task(
-    images: usize,
-    channels: usize,
-    work: usize,
-    grain: usize,
-    threads: usize,
-) -> usize {
-    if images == 1 {
-        return channels.div_ceil(threads).next_multiple_of(grain);
-    }
-    if images >= threads {
-        return channels * (128 * 1024usize).div_ceil(work.max(1)).clamp(1, images.max(1));
-    }
-    let whole = |parts: &usize| channels.is_multiple_of(parts * grain);
-    channels / (2..=(2 * threads).div_ceil(images)).rev().find(whole).unwrap_or(1)
 }
 
 impl Executable for Convolve {
