@@ -10,6 +10,7 @@ use gradloom_tensor::{DType, Scalar};
 
 use super::access::{Access, Pattern};
 use super::ahead::Ahead;
+use super::clamp::Clamp;
 use super::passes::{
     allocate_registers, look_ahead, mark_read_blocks, read_outputs_directly, write_outputs_directly,
 };
@@ -48,6 +49,10 @@ impl TileProgram {
         }
         for id in (0..instructions.len()).rev() {
             if needed[id] && !request.externals.contains(&id) {
+                if let Some(clamp) = Clamp::found(instructions, id) {
+                    [clamp.value, clamp.low, clamp.high].map(|operand| needed[operand] = true);
+                    continue;
+                }
                 for operand in instructions[id].operation.operands() {
                     needed[operand] = true;
                 }
@@ -126,6 +131,7 @@ impl<'a> Builder<'a> {
         let lane = Lane::of(instruction.dtype);
         let dtype_of = |value: ValueId| self.request.program.instructions[value].dtype;
         let lane_of = |value: ValueId| Lane::of(dtype_of(value));
+        let clamp = Clamp::found(&self.request.program.instructions, id);
         match instruction.operation {
             Operation::Load { input, view } => self.load(input, &(self.request.view)(&view), lane),
             Operation::Accumulator => match self.request.accumulator {
@@ -163,6 +169,11 @@ impl<'a> Builder<'a> {
             Operation::Binary(op, lhs, rhs) => {
                 let (lhs, rhs, operand) = (self.values[lhs], self.values[rhs], lane_of(lhs));
                 self.compute(Work::Binary(op, operand, lhs, rhs), lane)
+            }
+            Operation::Select(..) if let Some(clamp) = clamp => {
+                let [value, low, high] =
+                    [clamp.value, clamp.low, clamp.high].map(|value| self.values[value]);
+                self.compute(Work::Clamp(value, low, high), lane)
             }
             Operation::Select(condition, on_true, on_false) => {
                 let [condition, on_true, on_false] =

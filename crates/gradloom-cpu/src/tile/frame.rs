@@ -10,7 +10,7 @@ use super::memory_steps;
 use super::operand::{Operand, lane_of_word, word_of_lane};
 use super::step::{Source, Step, Target, TileProgram, Work};
 use super::unary::Lanes;
-use super::{binary, cast, unary};
+use super::{binary, cast, clamp, unary};
 use crate::convert::{Lane, with_storage};
 use crate::scratch::Scratch;
 use crate::simd::Level;
@@ -347,6 +347,10 @@ impl<'a> Frame<'a> {
                 sources.lanes(*lane, *on_false),
                 out,
             ),
+            Work::Clamp(value, low, high) => {
+                let [value, low, high] = [value, low, high].map(|source| sources.operand(*source));
+                clamp::clamp(level, value, low, high, bytemuck::cast_slice_mut(out));
+            }
             Work::Cast(lane, to, value) => {
                 cast::cast(level, sources.lanes(*lane, *value), *to, out);
             }

@@ -8,6 +8,7 @@ mod access;
 mod binary;
 mod blocks;
 mod cast;
+mod clamp;
 mod compile;
 mod passes;
 mod step;

@@ -47,18 +47,37 @@ pub(super) struct Step {
 /// What a step does.
 #[derive(Clone, Debug)]
 pub(super) enum Work {
-    Load { input: usize, dtype: DType, access: Access },
-    LoadOutput { output: usize, dtype: DType },
-    LoadExternal { external: usize, dtype: DType },
-    Index { access: Access },
+    Load {
+        input: usize,
+        dtype: DType,
+        access: Access,
+    },
+    LoadOutput {
+        output: usize,
+        dtype: DType,
+    },
+    LoadExternal {
+        external: usize,
+        dtype: DType,
+    },
+    Index {
+        access: Access,
+    },
     Constant(Scalar, DType),
     Argument(usize, DType),
     Unary(Unary, Lane, Source),
     Binary(Binary, Lane, Source, Source),
     Select(Lane, Source, Source, Source),
+    /// A value of f32 lanes between two others, see [`Clamp`](super::clamp::Clamp).
+    Clamp(Source, Source, Source),
     Cast(Lane, DType, Source),
     Random(Source, [Source; 2]),
-    Check { lane: Lane, value: Source, size: usize, site: usize },
+    Check {
+        lane: Lane,
+        value: Source,
+        size: usize,
+        site: usize,
+    },
 }
 
 /// A value that is stored to an output at every element.
@@ -119,7 +138,7 @@ pub(super) fn operands(work: &Work) -> impl Iterator<Item = Source> + use<> {
         | Work::Argument(..) => (0, [Source::Uniform(0); 3]),
         Work::Unary(_, _, a) | Work::Cast(_, _, a) | Work::Check { value: a, .. } => (1, [a; 3]),
         Work::Binary(_, _, a, b) => (2, [a, b, b]),
-        Work::Select(_, a, b, c) => (3, [a, b, c]),
+        Work::Select(_, a, b, c) | Work::Clamp(a, b, c) => (3, [a, b, c]),
         Work::Random(index, [low, high]) => (3, [index, low, high]),
     };
     sources.into_iter().take(count)
@@ -136,7 +155,7 @@ pub(super) fn operands_mut(work: &mut Work) -> Vec<&mut Source> {
         | Work::Argument(..) => Vec::new(),
         Work::Unary(_, _, a) | Work::Cast(_, _, a) | Work::Check { value: a, .. } => vec![a],
         Work::Binary(_, _, a, b) => vec![a, b],
-        Work::Select(_, a, b, c) => vec![a, b, c],
+        Work::Select(_, a, b, c) | Work::Clamp(a, b, c) => vec![a, b, c],
         Work::Random(index, _) => vec![index],
     }
 }

@@ -40,7 +40,7 @@ impl<'a> Depthwise<'a> {
         let volumes = input.chunks_exact(geometry.input_volume());
         for ((volume, outs), weights) in volumes.zip(outs).zip(weights) {
             for picture in 0..geometry.depth.output {
-                self.phases.fill(geometry, volume, picture, apart.get_mut());
+                self.phases.fill(self.level, geometry, volume, picture, apart.get_mut());
                 let planes = outs.chunks_exact_mut(area).skip(picture);
                 let planes = planes.step_by(geometry.depth.output);
                 for (out, weights) in planes.zip(weights.chunks_exact(geometry.inner())) {

@@ -88,7 +88,7 @@ impl<'a> Forward<'a> {
             let input = &input[group * geometry.input_volume()..][..geometry.input_volume()];
             for picture in 0..geometry.depth.output {
                 if !in_place && (!shared || *ready != image) {
-                    self.make_source(input, picture, source.get_mut::<T>());
+                    self.make_source(level, input, picture, source.get_mut::<T>());
                     *ready = image;
                 }
                 let source = if in_place { input } else { source.get() };
@@ -117,12 +117,12 @@ impl<'a> Forward<'a> {
     }
 
     /// Takes a picture apart, or makes its matrix of windows.
-    fn make_source<T: Real>(&self, input: &[T], picture: usize, source: &mut [T]) {
+    fn make_source<T: Real>(&self, level: Level, input: &[T], picture: usize, source: &mut [T]) {
         if self.windows.is_none() {
-            return self.phases.fill(&self.geometry, input, picture, source);
+            return self.phases.fill(level, &self.geometry, input, picture, source);
         }
         let mut apart = Scratch::take::<T>(self.geometry.channels * self.phases.plane());
-        self.phases.fill(&self.geometry, input, picture, apart.get_mut());
+        self.phases.fill(level, &self.geometry, input, picture, apart.get_mut());
         self.make_windows::<T>(apart.get(), source);
     }
 

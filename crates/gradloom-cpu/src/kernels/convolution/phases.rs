@@ -1,9 +1,9 @@
 //! [`Phases`]: padded pictures taken apart by the remainders of their rows and columns, so that with any
 //! stride a window's element for all positions is one shifted row.
 
-use bytemuck::Pod;
-
 use super::geometry::Geometry;
+use crate::simd::{Level, vectorized};
+use crate::vector::Real;
 
 /// Where the elements of windows lie in taken apart pictures. With stride one there is a single phase, which
 /// is the padded picture itself.
@@ -59,8 +59,9 @@ impl Phases {
     }
 
     /// Takes apart the planes of a picture; where there is none, and after the last, zeros.
-    pub(super) fn fill<T: Pod>(
+    pub(super) fn fill<T: Real>(
         &self,
+        level: Level,
         geometry: &Geometry,
         volume: &[T],
         picture: usize,
@@ -71,14 +72,14 @@ impl Phases {
         rest.fill(T::zeroed());
         for (plane, out) in planes.chunks_exact_mut(self.plane().max(1)).enumerate() {
             match geometry.plane(picture, plane) {
-                Some(first) => self.fill_plane(geometry, &volume[first..first + area], out),
+                Some(first) => self.fill_plane(level, geometry, &volume[first..first + area], out),
                 None => out.fill(T::zeroed()),
             }
         }
     }
 
     /// Takes apart one plane.
-    pub(super) fn fill_plane<T: Pod>(&self, geometry: &Geometry, plane: &[T], out: &mut [T]) {
+    fn fill_plane<T: Real>(&self, level: Level, geometry: &Geometry, plane: &[T], out: &mut [T]) {
         let [rows, columns] = self.size;
         let [height, width] = geometry.input;
         for ([y, x], out) in self.used.iter().zip(out.chunks_exact_mut((rows * columns).max(1))) {
@@ -94,7 +95,11 @@ impl Phases {
                 out[..first].fill(T::zeroed());
                 out[last..].fill(T::zeroed());
                 let values = &plane[row * width + source..(row + 1) * width];
-                copy_each(values, geometry.stride[1], &mut out[first..last]);
+                let out = &mut out[first..last];
+                match geometry.stride[1] {
+                    1 => out.copy_from_slice(&values[..out.len()]),
+                    stride => copy_each(level, values, stride, out),
+                }
             }
         }
     }
@@ -113,20 +118,24 @@ fn inside(
     (from(before), from(before + width))
 }
 
-/// Every `stride`-th value.
-#[inline]
-fn copy_each<T: Pod>(values: &[T], stride: usize, out: &mut [T]) {
-    match stride {
-        1 => out.copy_from_slice(&values[..out.len()]),
-        2 => {
-            for (slot, pair) in out.iter_mut().zip(values.chunks(2)) {
+vectorized! {
+    /// Every second value, or every `stride`-th.
+    fn copy_each['a][T: Real](values: &'a [T], stride: usize, out: &'a mut [T]) {
+        let count = out.len();
+        if count == 0 {
+            return;
+        }
+        let values = &values[..(count - 1) * stride + 1];
+        if stride == 2 {
+            let (pairs, last) = values.split_at(2 * (count - 1));
+            for (slot, pair) in out.iter_mut().zip(pairs.chunks_exact(2)) {
                 *slot = pair[0];
             }
+            out[count - 1] = last[0];
+            return;
         }
-        _ => {
-            for (slot, values) in out.iter_mut().zip(values.chunks(stride)) {
-                *slot = values[0];
-            }
+        for (slot, values) in out.iter_mut().zip(values.chunks(stride)) {
+            *slot = values[0];
         }
     }
 }
@@ -167,7 +176,7 @@ mod tests {
             geometry.pad(&input, 0, &mut padded);
             let phases = Phases::new(&geometry);
             let mut apart = vec![f32::NAN; 2 * phases.plane() + 3];
-            phases.fill(&geometry, &input, 0, &mut apart);
+            phases.fill(Level::best(), &geometry, &input, 0, &mut apart);
             assert_eq!(apart[2 * phases.plane()..], [0.0; 3]);
             for (offset, place) in geometry.offsets().into_iter().zip(&phases.offsets) {
                 for y in 0..geometry.output[0] {
