@@ -79,13 +79,14 @@ impl Pooling {
                     Kind::MaxScatter => max_scatter_plane(
                         level,
                         pool,
+                        rows,
                         &first[plane(index, input)],
                         &second[plane(index, output)],
                         out,
                     ),
                     Kind::MaxGather => max_gather_plane(
                         level,
-                        pool,
+                        rows,
                         &first[plane(index, input)],
                         &second[plane(index, input)],
                         out,

@@ -7,6 +7,7 @@ use gradloom_plan::Pool;
 
 use super::lanes::Ordered;
 use super::lost::Lost;
+use crate::scratch::Scratch;
 use crate::simd::vectorized;
 
 /// True for windows of two by two side by side without padding, in planes without depth.
@@ -258,14 +259,14 @@ vectorized! {
     }
 
     pub(super) fn max_scatter_plane['a][T: Ordered] wide(T::WIDE) (
-        pool: &'a Pool, input: &'a [T], values: &'a [T], out: &'a mut [T]
+        pool: &'a Pool, rows: &'a WindowRows, input: &'a [T], values: &'a [T], out: &'a mut [T]
     ) {
         let (width, out_width) = (pool.input_size[2], pool.output_size[2]);
         if is_two_by_two(pool) {
             let covered = 2 * width * pool.output_size[1];
             out[covered..].fill(T::ZERO);
-            let rows = input.chunks_exact(2 * width).zip(values.chunks_exact(out_width));
-            for ((input, values), out) in rows.zip(out.chunks_exact_mut(2 * width)) {
+            let pairs = input.chunks_exact(2 * width).zip(values.chunks_exact(out_width));
+            for ((input, values), out) in pairs.zip(out.chunks_exact_mut(2 * width)) {
                 let (upper, lower) = input.split_at(width);
                 let (out_upper, out_lower) = out.split_at_mut(width);
                 for first in (0..out_width).step_by(COLUMNS) {
@@ -284,30 +285,53 @@ vectorized! {
             return;
         }
         out.fill(T::ZERO);
+        let mut places = Scratch::take::<usize>(values.len());
+        first_maxima(rows, input, places.get_mut());
+        let found = places.get::<usize>().iter().zip(values).filter(|(place, _)| **place != NONE);
         if !is_long(overlaps(pool)) {
-            for (output, &value) in values.iter().enumerate() {
-                if let Some(position) = first_maximum(pool, input, output) {
-                    out[position] = out[position].plus(value);
-                }
+            for (&place, &value) in found {
+                out[place] = out[place].plus(value);
             }
             return;
         }
         let mut lost = Lost::new(out.len());
-        for (output, &value) in values.iter().enumerate() {
-            if let Some(position) = first_maximum(pool, input, output) {
-                let lost = &mut lost.get_mut()[position];
-                out[position] = out[position].plus_exactly(value, lost);
-            }
+        for (&place, &value) in found {
+            out[place] = out[place].plus_exactly(value, &mut lost.get_mut()[place]);
         }
         lost.settle(out);
     }
 
     pub(super) fn max_gather_plane['a][T: Ordered] wide(T::WIDE) (
-        pool: &'a Pool, input: &'a [T], source: &'a [T], out: &'a mut [T]
+        rows: &'a WindowRows, input: &'a [T], source: &'a [T], out: &'a mut [T]
     ) {
-        for (output, slot) in out.iter_mut().enumerate() {
-            let position = first_maximum(pool, input, output);
-            *slot = position.map_or(T::ZERO, |position| source[position]);
+        let mut places = Scratch::take::<usize>(out.len());
+        first_maxima(rows, input, places.get_mut());
+        for (slot, &place) in out.iter_mut().zip(places.get::<usize>()) {
+            *slot = if place == NONE { T::ZERO } else { source[place] };
+        }
+    }
+}
+
+/// The place of the maximum of a window that is all padding.
+const NONE: usize = usize::MAX;
+
+/// Where the first maximum of each output's window is.
+#[inline(always)]
+fn first_maxima<T: Ordered>(rows: &WindowRows, input: &[T], places: &mut [usize]) {
+    let mut best = Scratch::take::<T>(places.len());
+    let best = best.get_mut::<T>();
+    places.fill(NONE);
+    for &(to, from) in &rows.planes {
+        for row in &rows.rows {
+            let outputs = to + row.output..to + row.output + row.len;
+            let slots = best[outputs.clone()].iter_mut().zip(&mut places[outputs]);
+            let first = from + row.input;
+            let values = input[first..=first + (row.len - 1) * row.stride].chunks(row.stride);
+            for (index, ((best, place), values)) in slots.zip(values).enumerate() {
+                let found = (*place == NONE) | values[0].above(*best);
+                *best = if found { values[0] } else { *best };
+                *place = if found { first + index * row.stride } else { *place };
+            }
         }
     }
 }
@@ -339,41 +363,4 @@ fn scatter_row<T: Ordered>(values: &[T], best: &[u32; COLUMNS], first: u32, out:
         out[0] = if best == first { value } else { T::ZERO };
         out[1] = if best == first + 1 { value } else { T::ZERO };
     }
-}
-
-/// Where the first maximum of an output's window is, `None` if the window is all padding.
-#[inline(always)]
-fn first_maximum<T: Ordered>(pool: &Pool, input: &[T], output: usize) -> Option<usize> {
-    let window = &pool.window;
-    let [depth, height, width] = pool.input_size;
-    let column = output % pool.output_size[2];
-    let row = output / pool.output_size[2] % pool.output_size[1];
-    let plane = output / (pool.output_size[2] * pool.output_size[1]);
-    let mut best: Option<usize> = None;
-    for z in 0..window.kernel[0] {
-        let z =
-            (plane * window.stride[0] + z * window.dilation[0]).wrapping_sub(window.padding[0][0]);
-        if z >= depth {
-            continue;
-        }
-        for y in 0..window.kernel[1] {
-            let y = (row * window.stride[1] + y * window.dilation[1])
-                .wrapping_sub(window.padding[1][0]);
-            if y >= height {
-                continue;
-            }
-            for x in 0..window.kernel[2] {
-                let x = (column * window.stride[2] + x * window.dilation[2])
-                    .wrapping_sub(window.padding[2][0]);
-                if x >= width {
-                    continue;
-                }
-                let position = (z * height + y) * width + x;
-                if best.is_none_or(|best| input[position].above(input[best])) {
-                    best = Some(position);
-                }
-            }
-        }
-    }
-    best
 }

@@ -104,6 +104,10 @@ fn transformed() -> Vec<Convolution> {
         sizes(1, 70, 130, 1, &[9, 30], padded([[0, 1], [2, 2]])),
         sizes(2, 300, 20, 1, &[9, 9], padded([[2, 2], [2, 2]])),
         sizes(1, 20, 20, 1, &[57, 33], padded([[1, 1], [3, 0]])),
+        // Few tiles, of several pictures together.
+        sizes(19, 18, 40, 1, &[7, 6], padded([[1, 1], [1, 1]])),
+        sizes(16, 33, 16, 1, &[4, 4], padded([[0, 1], [1, 0]])),
+        sizes(5, 16, 150, 1, &[7, 7], padded([[1, 1], [1, 1]])),
     ]
 }
 

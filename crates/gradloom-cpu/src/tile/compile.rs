@@ -50,7 +50,9 @@ impl TileProgram {
         for id in (0..instructions.len()).rev() {
             if needed[id] && !request.externals.contains(&id) {
                 if let Some(clamp) = Clamp::found(instructions, id) {
-                    [clamp.value, clamp.low, clamp.high].map(|operand| needed[operand] = true);
+                    for operand in [clamp.value, clamp.low, clamp.high] {
+                        needed[operand] = true;
+                    }
                     continue;
                 }
                 for operand in instructions[id].operation.operands() {

@@ -32,6 +32,7 @@ use crate::epilogue::{Division, Epilogue};
 use crate::kept::Packing;
 use crate::kernels::executable::{Context, Executable, InPlace, lane_dtype};
 use crate::memory::Temporary;
+use crate::parallel;
 use crate::simd::Level;
 use crate::vector::Real;
 
@@ -98,8 +99,8 @@ impl Convolve {
     fn winograd(&self) -> Option<winograd::Shape> {
         match self.kind {
             _ if self.lane != Lane::F32 || self.images == 0 => None,
-            Kind::Forward => winograd::Shape::forward(&self.geometry),
-            Kind::Input => winograd::Shape::gradient(&self.geometry),
+            Kind::Forward => winograd::Shape::forward(&self.geometry, self.images),
+            Kind::Input => winograd::Shape::gradient(&self.geometry, self.images),
             Kind::Weight => None,
         }
     }
@@ -135,11 +136,38 @@ impl Convolve {
         let packed = packed.or(own.as_ref()).map_or(&[][..], Temporary::get);
         let packed: &[f32] = bytemuck::cast_slice(packed);
         let input = shape.input_elements();
-        // Each task transforms the image for itself.
-        let grain = (shape.group(context.level), usize::MAX);
-        self.run_channels(context, inputs, outputs, grain, |image, channels, out| {
-            let picture = pictures.part(image * input..(image + 1) * input);
-            shape.picture(context.level, packed, picture.get(), channels, out);
+        let picture = |image: usize| pictures.part(image * input..(image + 1) * input);
+        let (level, group) = (context.level, shape.group(context.level));
+        if !shape.is_small() {
+            // Each task transforms the image for itself.
+            let grain = (group, usize::MAX);
+            self.run_channels(context, inputs, outputs, grain, |image, channels, out| {
+                shape.pictures(level, packed, |_| picture(image), 1, channels, out);
+            });
+            return Ok(());
+        }
+        // Groups of channels of all images, and then the channels of each image.
+        let (groups, area) = (shape.groups(level), shape.area());
+        let of_group = group * self.images * area;
+        let mut made = context.pool.temporary(groups * of_group * size_of::<f32>())?;
+        let threads = context.threads_for(groups * of_group * 9);
+        let bytes = [of_group * size_of::<f32>()];
+        parallel::split(threads, &mut [made.get_mut()], &bytes, groups, 1, |range, parts| {
+            let out: &mut [f32] = bytemuck::cast_slice_mut(parts[0]);
+            for (index, out) in range.zip(out.chunks_exact_mut(of_group)) {
+                let channels = index * group..(index + 1) * group;
+                let own = channels.start..channels.end.min(shape.outputs());
+                shape.pictures(level, packed, picture, self.images, own, out);
+            }
+        });
+        let made: &[f32] = bytemuck::cast_slice(made.get());
+        self.run_channels(context, inputs, outputs, (1, PART_BYTES), |image, channels, out| {
+            for (channel, out) in channels.zip(out.chunks_exact_mut(area)) {
+                let own = group.min(shape.outputs() - channel / group * group);
+                let plane = image * own + channel % group;
+                let first = channel / group * of_group + plane * area;
+                out.copy_from_slice(&made[first..first + area]);
+            }
         });
         Ok(())
     }

@@ -17,7 +17,7 @@ use gradloom_tensor::Result;
 use self::transforms::{FromInput, FromWeights, ToOutput};
 use super::geometry::Geometry;
 use crate::kernels::executable::{Context, TASK_MIN};
-use crate::kernels::lanes::Stored;
+use crate::kernels::lanes::{Part, Stored};
 use crate::kernels::matrix::Matrix;
 use crate::kernels::panel::{PanelProduct, packed_len, panel_width};
 use crate::memory::Temporary;
@@ -36,7 +36,8 @@ const POINTS: usize = REACH * REACH;
 const GAP: usize = 16;
 /// Channels from which on the products are worth the transforms.
 const CHANNELS_MIN: usize = 16;
-/// Tiles of a picture for which it is worth reading transformed weights, which are four times as many.
+/// Tiles of a picture for which it is worth reading transformed weights, which are four times as many; fewer
+/// are computed together with those of other pictures.
 const TILES_MIN: usize = 9;
 /// Transformed inputs of a block of tiles, about, and tiles of a block that fill the registers' rows.
 const BLOCK_ELEMENTS: usize = 128 * 1024;
@@ -62,7 +63,7 @@ pub(super) struct Shape {
 
 impl Shape {
     /// A convolution, if this is the way to compute it.
-    pub(super) fn forward(geometry: &Geometry) -> Option<Shape> {
+    pub(super) fn forward(geometry: &Geometry, pictures: usize) -> Option<Shape> {
         Shape {
             inputs: geometry.channels,
             outputs: geometry.outputs,
@@ -71,11 +72,11 @@ impl Shape {
             output: geometry.output,
             turned: false,
         }
-        .if_worth_it(geometry)
+        .if_worth_it(geometry, pictures)
     }
 
     /// The gradient of a convolution in its input, if this is the way to compute it.
-    pub(super) fn gradient(geometry: &Geometry) -> Option<Shape> {
+    pub(super) fn gradient(geometry: &Geometry, pictures: usize) -> Option<Shape> {
         let [top, left] = geometry.before.map(|before| 2usize.checked_sub(before));
         Shape {
             inputs: geometry.outputs,
@@ -85,17 +86,17 @@ impl Shape {
             output: geometry.input,
             turned: true,
         }
-        .if_worth_it(geometry)
+        .if_worth_it(geometry, pictures)
     }
 
-    fn if_worth_it(self, geometry: &Geometry) -> Option<Shape> {
+    fn if_worth_it(self, geometry: &Geometry, pictures: usize) -> Option<Shape> {
         let windows = [geometry.kernel, geometry.stride, geometry.dilation];
         let [down, across] = self.tiles();
         let worth = windows == [[3, 3], [1, 1], [1, 1]]
             && geometry.groups == 1
             && geometry.is_flat()
             && self.inputs.min(self.outputs) >= CHANNELS_MIN
-            && down * across >= TILES_MIN;
+            && (!self.is_small() || down * across * pictures >= BLOCK_TILES);
         worth.then_some(self)
     }
 
@@ -110,7 +111,7 @@ impl Shape {
         self.outputs.div_ceil(GROUPS).next_multiple_of(panel).min(GROUP_MAX)
     }
 
-    fn groups(&self, level: Level) -> usize {
+    pub(super) fn groups(&self, level: Level) -> usize {
         self.outputs.div_ceil(self.group(level))
     }
 
@@ -123,6 +124,11 @@ impl Shape {
     /// What transformed weights depend on.
     pub(super) fn packed_by(&self) -> [isize; 3] {
         [self.inputs as isize, self.outputs as isize, isize::from(self.turned)]
+    }
+
+    /// Channels of the output.
+    pub(super) fn outputs(&self) -> usize {
+        self.outputs
     }
 
     /// Elements of the input of a picture.
@@ -185,56 +191,89 @@ impl Shape {
         }
     }
 
-    /// Some output channels of a picture, which are all of `out`; they begin with a group.
-    pub(super) fn picture(
+    /// Some output channels of so many pictures, `[picture][channel]` planes that are all of `out`; they begin
+    /// with a group.
+    pub(super) fn pictures<'a>(
         &self,
         level: Level,
         weights: &[f32],
-        input: &[f32],
+        input: impl Fn(usize) -> Part<'a, f32>,
+        pictures: usize,
         outputs: Range<usize>,
         out: &mut [f32],
     ) {
         let [down, across] = self.tiles();
-        let lanes = tiling::<f32>(level).lanes;
-        let channels = self.inputs.next_multiple_of(lanes);
-        let most = (BLOCK_ELEMENTS / (POINTS * channels)).max(BLOCK_TILES);
-        let blocks = down.div_ceil((most / across).max(1));
-        let rows = down.div_ceil(blocks);
-        let tiles = rows * across;
+        let channels = self.inputs.next_multiple_of(tiling::<f32>(level).lanes);
         let group = self.group(level);
         let weights = weights.chunks_exact(self.point_elements(level)[1]);
         let weights = weights.skip(outputs.start / group).take(outputs.len().div_ceil(group));
-        let mut pixels = Scratch::take::<f32>(self.region(rows) * channels);
+        let blocks = self.blocks(channels, pictures);
+        let tiles = blocks.iter().map(|block| block.tiles(across)).max().unwrap_or(0);
+        let mut pixels = Scratch::take::<f32>(self.region(down) * channels);
         let mut points = Scratch::take::<f32>(POINTS * (tiles * channels + GAP));
         let mut products = Scratch::take::<f32>(POINTS * (tiles * group + GAP));
         let mut result = Scratch::take::<f32>(TILE * TILE * across * group);
-        for first in (0..down).step_by(rows) {
-            let rows = rows.min(down - first);
-            let tiles = [rows, across];
-            self.load(level, input, [first, rows], channels, pixels.get_mut());
-            let point = rows * across * channels + GAP;
-            let pixels = pixels.get();
-            let points = points.get_mut();
-            f32::dispatch(level, FromInput { pixels, tiles, channels, points, point });
+        let picture_out = outputs.len() * self.area();
+        for block in blocks {
+            let point = block.tiles(across) * channels + GAP;
+            for (index, picture) in block.pictures.clone().enumerate() {
+                let (first, rows) = (block.rows.start, block.rows.len());
+                self.load(level, input(picture).get(), [first, rows], channels, pixels.get_mut());
+                let points = &mut points.get_mut()[index * rows * across * channels..];
+                let (pixels, tiles) = (pixels.get(), [rows, across]);
+                f32::dispatch(level, FromInput { pixels, tiles, channels, points, point });
+            }
             for (index, weights) in weights.clone().enumerate() {
-                let outputs = group.min(outputs.len() - index * group);
-                let out = &mut out[index * group * self.area()..];
+                let count = group.min(outputs.len() - index * group);
+                let size = [block.tiles(across), count];
                 let products = products.get_mut::<f32>();
-                self.multiply(level, weights, points, [rows * across, outputs], channels, products);
-                for row in 0..rows {
-                    let made = products.len() / POINTS;
-                    let products = &products[row * across * group..];
+                self.multiply(level, weights, points.get(), size, channels, products);
+                let point = products.len() / POINTS;
+                let rows = block
+                    .pictures
+                    .clone()
+                    .flat_map(|picture| block.rows.clone().map(move |row| (picture, row)));
+                for (tiles, (picture, row)) in rows.enumerate() {
+                    let products = &products[tiles * across * group..];
                     let pixels = result.get_mut();
-                    let task = ToOutput { products, point: made, across, channels: group, pixels };
+                    let task = ToOutput { products, point, across, channels: group, pixels };
                     f32::dispatch(level, task);
-                    self.store(level, result.get(), first + row, [outputs, group], out);
+                    let out = &mut out[picture * picture_out + index * group * self.area()..];
+                    self.store(level, result.get(), row, [count, group], out);
                 }
             }
         }
     }
 
+    /// Rows of tiles of one picture, or all of several, that are computed together.
+    fn blocks(&self, channels: usize, pictures: usize) -> Vec<Block> {
+        let [down, across] = self.tiles();
+        let most = (BLOCK_ELEMENTS / (POINTS * channels)).max(BLOCK_TILES);
+        if self.is_small() {
+            let together = (2 * most).div_ceil(down * across);
+            let firsts = (0..pictures).step_by(together);
+            let of = |first: usize| first..pictures.min(first + together);
+            return firsts.map(|first| Block { pictures: of(first), rows: 0..down }).collect();
+        }
+        let rows = down.div_ceil(down.div_ceil((most / across).max(1)));
+        let of_picture = |picture: usize| {
+            let firsts = (0..down).step_by(rows);
+            firsts.map(move |first| Block {
+                pictures: picture..picture + 1,
+                rows: first..down.min(first + rows),
+            })
+        };
+        (0..pictures).flat_map(of_picture).collect()
+    }
+
+    /// True if one picture has so few tiles that transformed weights are read for several at once.
+    pub(super) fn is_small(&self) -> bool {
+        let [down, across] = self.tiles();
+        down * across < TILES_MIN
+    }
+
     /// Elements of a plane of the output.
-    fn area(&self) -> usize {
+    pub(super) fn area(&self) -> usize {
         self.output[0] * self.output[1]
     }
 
@@ -304,6 +343,19 @@ impl Shape {
             let out = &mut out[y * width..];
             transpose(level, pixels, channels, [width, outputs], out, self.area());
         }
+    }
+}
+
+/// Tiles that are computed together.
+struct Block {
+    pictures: Range<usize>,
+    /// Rows of tiles of each of them.
+    rows: Range<usize>,
+}
+
+impl Block {
+    fn tiles(&self, across: usize) -> usize {
+        self.pictures.len() * self.rows.len() * across
     }
 }
 
