@@ -1,7 +1,7 @@
 //! Pooling over planes: maxima and sums of windows, and their transposes. Planes run in parallel.
 
 use gradloom_plan::{Kernel, Pool};
-use gradloom_tensor::{DType, Result};
+use gradloom_tensor::{DType, Error, Result};
 
 use super::executable::{Context, Executable, InPlace, TASK_MIN, lane_dtype};
 use super::lanes::{Ordered, lanes_of, with_lane};
@@ -60,6 +60,11 @@ impl Pooling {
         let second = second.as_ref().map_or(&[][..], |lanes| lanes.get());
         let pool = &self.pool;
         let (input, output) = (area(pool.input_size), area(pool.output_size));
+        if input >= u32::MAX as usize {
+            return Err(Error::unsupported(
+                "pooling: a plane has more than 2^32 elements".to_owned(),
+            ));
+        }
         let scatters = matches!(self.kind, Kind::MaxScatter | Kind::SumScatter);
         let unit_elements = if scatters { input } else { output };
         let threads = context.threads_for(pool.planes * input.max(output));

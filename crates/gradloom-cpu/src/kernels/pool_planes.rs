@@ -285,18 +285,21 @@ vectorized! {
             return;
         }
         out.fill(T::ZERO);
-        let mut places = Scratch::take::<usize>(values.len());
+        let mut places = Scratch::take::<u32>(values.len());
         first_maxima(rows, input, places.get_mut());
-        let found = places.get::<usize>().iter().zip(values).filter(|(place, _)| **place != NONE);
+        let found = places.get::<u32>().iter().zip(values).filter(|(place, _)| **place != NONE);
         if !is_long(overlaps(pool)) {
             for (&place, &value) in found {
-                out[place] = out[place].plus(value);
+                let slot = &mut out[place as usize];
+                *slot = slot.plus(value);
             }
             return;
         }
         let mut lost = Lost::new(out.len());
         for (&place, &value) in found {
-            out[place] = out[place].plus_exactly(value, &mut lost.get_mut()[place]);
+            let lost = &mut lost.get_mut()[place as usize];
+            let slot = &mut out[place as usize];
+            *slot = slot.plus_exactly(value, lost);
         }
         lost.settle(out);
     }
@@ -304,35 +307,69 @@ vectorized! {
     pub(super) fn max_gather_plane['a][T: Ordered] wide(T::WIDE) (
         rows: &'a WindowRows, input: &'a [T], source: &'a [T], out: &'a mut [T]
     ) {
-        let mut places = Scratch::take::<usize>(out.len());
+        let mut places = Scratch::take::<u32>(out.len());
         first_maxima(rows, input, places.get_mut());
-        for (slot, &place) in out.iter_mut().zip(places.get::<usize>()) {
-            *slot = if place == NONE { T::ZERO } else { source[place] };
+        for (slot, &place) in out.iter_mut().zip(places.get::<u32>()) {
+            *slot = if place == NONE { T::ZERO } else { source[place as usize] };
         }
     }
 }
 
 /// The place of the maximum of a window that is all padding.
-const NONE: usize = usize::MAX;
+const NONE: u32 = u32::MAX;
 
 /// Where the first maximum of each output's window is.
 #[inline(always)]
-fn first_maxima<T: Ordered>(rows: &WindowRows, input: &[T], places: &mut [usize]) {
+fn first_maxima<T: Ordered>(rows: &WindowRows, input: &[T], places: &mut [u32]) {
     let mut best = Scratch::take::<T>(places.len());
     let best = best.get_mut::<T>();
     places.fill(NONE);
     for &(to, from) in &rows.planes {
         for row in &rows.rows {
             let outputs = to + row.output..to + row.output + row.len;
-            let slots = best[outputs.clone()].iter_mut().zip(&mut places[outputs]);
-            let first = from + row.input;
-            let values = input[first..=first + (row.len - 1) * row.stride].chunks(row.stride);
-            for (index, ((best, place), values)) in slots.zip(values).enumerate() {
-                let found = (*place == NONE) | values[0].above(*best);
-                *best = if found { values[0] } else { *best };
-                *place = if found { first + index * row.stride } else { *place };
+            let (best, places) = (&mut best[outputs.clone()], &mut places[outputs]);
+            let (first, last) = (from + row.input, row.len - 1);
+            let values = &input[first..=first + last * row.stride];
+            let first = first as u32;
+            match row.stride {
+                1 => larger_ones::<T, 1>(values, first, best, places),
+                2 => {
+                    let (pairs, end) = values.split_at(2 * last);
+                    larger_ones::<T, 2>(pairs, first, &mut best[..last], &mut places[..last]);
+                    let (best, places) = (&mut best[last..], &mut places[last..]);
+                    larger_ones::<T, 1>(end, first + 2 * last as u32, best, places);
+                }
+                stride => {
+                    for (index, values) in values.chunks(stride).enumerate() {
+                        let place = first + (index * stride) as u32;
+                        let one = index..index + 1;
+                        larger_ones::<T, 1>(
+                            &values[..1],
+                            place,
+                            &mut best[one.clone()],
+                            &mut places[one],
+                        );
+                    }
+                }
             }
         }
+    }
+}
+
+/// Takes every `STRIDE`-th value that is larger than the best so far, or the first, with its place.
+#[inline(always)]
+fn larger_ones<T: Ordered, const STRIDE: usize>(
+    values: &[T],
+    first: u32,
+    best: &mut [T],
+    places: &mut [u32],
+) {
+    let values = values.chunks_exact(STRIDE);
+    for (index, ((best, place), values)) in best.iter_mut().zip(places).zip(values).enumerate() {
+        let value = values[0];
+        let found = (*place == NONE) | value.above(*best);
+        *best = if found { value } else { *best };
+        *place = if found { first + index as u32 * STRIDE as u32 } else { *place };
     }
 }
 
