@@ -16,6 +16,7 @@ mod many;
 mod mapped;
 mod narrow;
 mod optional;
+mod packed;
 mod programs;
 mod random_graphs;
 mod refused_values;
