@@ -43,7 +43,7 @@ fn main() -> Result<(), Failure> {
     let options = Options::read(&Program {
         name: "23-segment",
         source: include_str!("23-segment.rs"),
-        epochs: 12,
+        epochs: 20,
         epoch: "times 50 batches of fresh scenes",
         batch_size: 16,
         data: "",
