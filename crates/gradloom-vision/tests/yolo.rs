@@ -260,13 +260,14 @@ fn scene(random: &mut RandomStream) -> (Image, Objects) {
 /// which the surest box is the object.
 fn learnt<M: Classifier>(
     mut model: M,
-    steps: usize,
+    steps0: usize,
     total: impl Fn(&M, &Tensor, &[Objects], &mut Context) -> Result<Tensor>,
     find: impl Fn(&M, &[Image]) -> Result<Vec<Detections>>,
 ) -> (f64, f64, f64) {
+    let steps: usize = std::env::var("STEPS").map_or(steps0, |s| s.parse().unwrap());
     let device = gradloom_cpu::device();
     let random = &mut RandomStream::new(Key::new(5));
-    let mut optimizer = AdamW::new(2e-3);
+    let mut optimizer = AdamW::new(4e-3);
     commit(&mut model).unwrap();
     let mut losses = Vec::new();
     for step in 0..steps {
@@ -274,6 +275,8 @@ fn learnt<M: Classifier>(
         let pixels = images.iter().flat_map(|image| image.pixels());
         let pixels: Vec<f32> = pixels.map(|&level| f32::from(level) / 255.0).collect();
         let pictures = Tensor::from_vec(pixels, [8, 3, SIDE, SIDE], &device).unwrap();
+        // Falling, so that the running statistics of the norms catch up.
+        optimizer.set_learning_rate(4e-3 * (1.0 - step as f64 / steps as f64));
         let mut ctx = Context::train(Key::new(step as u64));
         let loss = total(&model, &pictures, &objects, &mut ctx).unwrap();
         optimizer.step(&gradients(&loss, &model).clip_norm(10.0).0, &mut model);
@@ -295,6 +298,11 @@ fn learnt<M: Classifier>(
         let iou = both / (area(bounds) + area(&truth) - both);
         iou > 0.5 && found.classes[0] == object.classes[0]
     });
+    if std::env::var("DIAG").is_ok() {
+        for (f, o) in found.iter().zip(&objects) {
+            println!("{:?} {} ; {:?} {:?} {:?}", o.boxes[0], o.classes[0], f.boxes.first(), f.scores.first(), f.classes.first());
+        }
+    }
     let share = right.count() as f64 / objects.len() as f64;
     let (first, last) = (mean(&losses[..5]), mean(&losses[steps - 5..]));
     println!("loss {first:.3} to {last:.3}, {share:.3} found");
