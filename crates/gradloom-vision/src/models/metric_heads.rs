@@ -234,7 +234,7 @@ fn with_margin(op: &str, cosines: &Tensor, classes: &Tensor, margin: Margin) -> 
             let (sine, cosine) = margin.sin_cos();
             let turned = cosines * cosine - sines * sine;
             let within = cosines.gt(-cosine);
-            within.select(&turned, &(cosines - margin * sine))
+            within.select(turned, cosines - margin * sine)
         }
     };
     own.select(&harder, cosines)

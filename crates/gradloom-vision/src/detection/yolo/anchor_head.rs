@@ -32,8 +32,8 @@ pub(crate) struct Prior {
 impl AnchorHead {
     pub(crate) fn new(channels: [usize; 2], classes: usize, init: &mut Init) -> Self {
         let outputs = PRIORS * (SIDES + classes);
-        let mut conv = |inputs| Conv2d::new(inputs, outputs, 1, Conv2dOptions::default(), init);
-        AnchorHead { m: channels.into_iter().map(&mut conv).collect() }
+        let conv = |inputs| Conv2d::new(inputs, outputs, 1, Conv2dOptions::default(), init);
+        AnchorHead { m: channels.into_iter().map(conv).collect() }
     }
 
     /// Channels of the levels.

@@ -79,7 +79,7 @@ impl Points {
 
         // Where nothing is to be learnt, not even the gradient of a box without area may be seen.
         let learns = weights.gt(0.0).unsqueeze(1);
-        let boxes = learns.select(&boxes.flatten(0, 1), &goal_boxes);
+        let boxes = learns.select(boxes.flatten(0, 1), &goal_boxes);
         let of_boxes = (complete_iou_loss(&boxes, &goal_boxes) * &weights).sum(..) / sum;
 
         let options = BceOptions { reduction: LossReduction::Sum, ..BceOptions::default() };
