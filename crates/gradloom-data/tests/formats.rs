@@ -152,6 +152,25 @@ fn cifar_records_are_read_and_checked() {
     let read = |kind: Cifar| kind.read(Source::from_bytes("train", &hundred)).unwrap();
     assert_eq!(read(Cifar::Cifar100Fine).labels(), [99]);
     assert_eq!(read(Cifar::Cifar100Coarse).labels(), [19]);
+
+    // The published files in a folder: five of one length.
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    for batch in 1..=5 {
+        write(&format!("data_batch_{batch}.bin"), &file);
+    }
+    write("test_batch.bin", &[]);
+    let load = |split| Cifar::Cifar10.load(folder.path(), split);
+    assert_eq!(load(Split::Train).unwrap().len(), 10);
+    let error = load(Split::Test).unwrap_err();
+    assert!(error.is_truncated() && error.to_string().contains("no records"), "{error}");
+    write("data_batch_4.bin", &file[..3073]);
+    let error = load(Split::Train).unwrap_err().to_string();
+    assert!(
+        error.contains("data_batch_4.bin")
+            && error.contains("1 records, where data_batch_1.bin has 2"),
+        "{error}"
+    );
 }
 
 fn read_table(reader: &CsvReader, text: &str) -> Result<Table> {

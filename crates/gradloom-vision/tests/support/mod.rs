@@ -30,7 +30,13 @@ pub(crate) fn filled(name: &str, shape: &Shape, scale: f64, shift: f64, device: 
     Tensor::from_vec(fill(name, shape.count(), scale, shift), *shape, device).unwrap()
 }
 
-fn filled_f64(name: &str, shape: &Shape, scale: f64, shift: f64, device: &Device) -> Tensor {
+pub(crate) fn filled_f64(
+    name: &str,
+    shape: &Shape,
+    scale: f64,
+    shift: f64,
+    device: &Device,
+) -> Tensor {
     let values = fill(name, shape.count(), scale, shift).into_iter().map(f64::from);
     Tensor::from_vec(values.collect::<Vec<f64>>(), *shape, device).unwrap()
 }
@@ -64,7 +70,7 @@ impl Golden {
     }
 
     /// The filled weights under the names of the original.
-    fn weights<M: Classifier>(&self, config: &M::Config, device: &Device) -> StateDict {
+    pub(crate) fn weights<M: Classifier>(&self, config: &M::Config, device: &Device) -> StateDict {
         let shapes = M::new(config, &mut Init::new(Key::new(0), device)).unwrap();
         let train = &self.json["train"];
         let names = ["gradients", "statistics"].map(|kind| train[kind].as_object().unwrap());
@@ -75,6 +81,16 @@ impl Golden {
             (name.clone(), value_of(name, parameter.shape(), device))
         });
         weights.collect()
+    }
+
+    /// The network in f64 with the filled weights.
+    pub(crate) fn filled_model<M: Classifier>(&self, config: &M::Config, device: &Device) -> M {
+        let init = Init::new(Key::new(0), device);
+        let mut model = M::new(config, &mut init.dtype(DType::F64)).unwrap();
+        let own = self.weights::<M>(config, device).rename(|name| M::rename(config, name));
+        model.load_state_dict(&own, &LoadOptions::strict()).unwrap();
+        commit(&mut model).unwrap();
+        model
     }
 
     fn size(&self, name: &str) -> usize {
@@ -106,11 +122,7 @@ impl Golden {
         let outputs = [&[output.logits][..], &output.auxiliary].concat();
         self.check_logits("eval", &outputs, 1e-4);
 
-        let init = Init::new(Key::new(0), &device);
-        let mut model = M::new(config, &mut init.dtype(DType::F64)).unwrap();
-        let own = weights.rename(|name| M::rename(config, name));
-        model.load_state_dict(&own, &LoadOptions::strict()).unwrap();
-        commit(&mut model).unwrap();
+        let mut model = self.filled_model::<M>(config, &device);
         for mode in ["eval", "train"] {
             let started = std::time::Instant::now();
             let expected = &self.json[mode];
@@ -175,7 +187,7 @@ impl Golden {
     /// Compares projections and norms: two tensors of one projection and norm differ by little, as the
     /// directions of the projections are random.
     #[track_caller]
-    fn check_summaries<M: Classifier>(
+    pub(crate) fn check_summaries<M: Classifier>(
         &self,
         config: &M::Config,
         mode: &str,

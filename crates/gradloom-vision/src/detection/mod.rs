@@ -1,0 +1,3 @@
+//! Detection: where objects are in a picture, and of which class.
+
+pub mod yolo;
