@@ -14,6 +14,7 @@ pub mod annotations;
 pub mod boxes;
 pub mod losses;
 pub mod drawing;
+pub mod generative;
 mod imagenet;
 mod letterbox;
 mod preprocessing;
