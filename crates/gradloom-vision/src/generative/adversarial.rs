@@ -31,9 +31,7 @@ impl GanLoss {
         let (real, made) = (real.wide(), made.wide());
         match self {
             GanLoss::NonSaturating => real.neg().softplus().mean(..) + made.softplus().mean(..),
-            GanLoss::Hinge => {
-                (real.neg() + 1.0).relu().mean(..) + (made + 1.0).relu().mean(..)
-            }
+            GanLoss::Hinge => (real.neg() + 1.0).relu().mean(..) + (made + 1.0).relu().mean(..),
             GanLoss::LeastSquares => {
                 ((real - 1.0).square().mean(..) + made.square().mean(..)) * 0.5
             }

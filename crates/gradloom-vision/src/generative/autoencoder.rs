@@ -53,7 +53,8 @@ pub(super) fn halved(family: &'static str, size: usize, steps: usize) -> Result<
             Ok(size / parts)
         }
         _ => {
-            let message = format!("pictures of {size} pixels a side cannot be halved {steps} times");
+            let message =
+                format!("pictures of {size} pixels a side cannot be halved {steps} times");
             Err(error::config(family, message))
         }
     }

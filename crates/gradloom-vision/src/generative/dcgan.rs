@@ -54,7 +54,8 @@ impl DcganConfig {
 
 /// The deeper side's channels: `width * 2^(steps - 1)`.
 pub(super) fn deepest(family: &'static str, width: usize, steps: usize) -> Result<usize> {
-    let factor = u32::try_from(steps).ok().and_then(|steps| 2usize.checked_pow(steps.saturating_sub(1)));
+    let factor =
+        u32::try_from(steps).ok().and_then(|steps| 2usize.checked_pow(steps.saturating_sub(1)));
     let widest = factor.and_then(|factor| factor.checked_mul(width));
     match widest {
         Some(widest) if widest > 0 && widest <= WIDTH_MAX && steps > 0 => Ok(widest),
@@ -112,8 +113,9 @@ impl DcganGenerator {
         let start = halved(FAMILY, size, steps)?;
         let numbers = [channels, latent, classes.unwrap_or(1), label_size];
         if numbers.into_iter().any(|number| number == 0 || number > WIDTH_MAX) {
-            let message =
-                format!("{channels} channels, noise of {latent}, {label_size} for {classes:?} classes");
+            let message = format!(
+                "{channels} channels, noise of {latent}, {label_size} for {classes:?} classes"
+            );
             return Err(error::config(FAMILY, message));
         }
         let mut outputs = deepest(FAMILY, width, steps)?;

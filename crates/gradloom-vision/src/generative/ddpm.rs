@@ -205,7 +205,10 @@ impl Ddpm {
             before.is_none_or(|before| before < step),
             "ddpm: from step {step} to {before:?}, which is not before it"
         );
-        (self.schedule.alpha_bar(step), before.map_or(1.0, |before| self.schedule.alpha_bar(before)))
+        (
+            self.schedule.alpha_bar(step),
+            before.map_or(1.0, |before| self.schedule.alpha_bar(before)),
+        )
     }
 
     /// The picture that a prediction means, within the bound.
@@ -314,12 +317,7 @@ fn noised(pictures: &Tensor, noise: &Tensor, a: &Tensor) -> Tensor {
 }
 
 /// The prediction at one step, of both kinds in one batch where there is guidance.
-fn guided(
-    model: &impl Denoiser,
-    x: &Tensor,
-    step: usize,
-    options: &DrawOptions,
-) -> Result<Tensor> {
+fn guided(model: &impl Denoiser, x: &Tensor, step: usize, options: &DrawOptions) -> Result<Tensor> {
     let count = x.size(0);
     let at = |count: usize| Tensor::full([count], step as i64, DType::I32, x.device());
     let ctx = &mut Context::eval();
@@ -327,7 +325,8 @@ fn guided(
         return Ok(model.denoise(x, &at(count), options.labels, ctx));
     }
     let (Some(labels), Some(none)) = (options.labels, model.no_label()) else {
-        let message = "ddpm: guidance without labels; give labels to a network that knows a label for none";
+        let message =
+            "ddpm: guidance without labels; give labels to a network that knows a label for none";
         return Err(Error::invalid(message));
     };
     let labels = labels.cast(DType::I32);

@@ -55,7 +55,8 @@ pub(super) fn sinusoids(
     let places = Tensor::arange(half, steps.device()).cast(wide);
     let speeds = (places * (-(1e4f64.ln()) / (half as f64 - shift))).exp();
     let angles = steps.cast(wide).unsqueeze(1) * speeds;
-    let parts = if cosines_first { [angles.cos(), angles.sin()] } else { [angles.sin(), angles.cos()] };
+    let parts =
+        if cosines_first { [angles.cos(), angles.sin()] } else { [angles.sin(), angles.cos()] };
     let waves = Tensor::concat(&parts, 1).cast(dtype);
     // Of an odd size the last number is zero.
     waves.pad(&[(0, 0), (0, size % 2)])
@@ -104,7 +105,12 @@ pub(super) struct ResidualBlock {
 }
 
 impl ResidualBlock {
-    pub(super) fn new(inputs: usize, outputs: usize, options: BlockOptions, init: &mut Init) -> Self {
+    pub(super) fn new(
+        inputs: usize,
+        outputs: usize,
+        options: BlockOptions,
+        init: &mut Init,
+    ) -> Self {
         let plain = Conv2dOptions::default();
         ResidualBlock {
             norm1: options.norm(inputs, init),
@@ -113,7 +119,8 @@ impl ResidualBlock {
             norm2: options.norm(outputs, init),
             dropout: Dropout::new(options.dropout),
             conv2: zero(outputs, outputs, init),
-            conv_shortcut: (inputs != outputs).then(|| Conv2d::new(inputs, outputs, 1, plain, init)),
+            conv_shortcut: (inputs != outputs)
+                .then(|| Conv2d::new(inputs, outputs, 1, plain, init)),
         }
     }
 
@@ -163,7 +170,8 @@ impl Layer for PlaceAttention {
         let [samples, channels, height, width] = [0, 1, 2, 3].map(|axis| x.size(axis));
         let places = self.group_norm.forward(x, ctx).flatten(2, 3).transpose(1, 2);
         let heads = [samples, height * width, self.heads, channels / self.heads];
-        let mut of_heads = |layer: &Linear| layer.forward(&places, ctx).reshape(heads).transpose(1, 2);
+        let mut of_heads =
+            |layer: &Linear| layer.forward(&places, ctx).reshape(heads).transpose(1, 2);
         let [q, k, v] = [&self.to_q, &self.to_k, &self.to_v].map(&mut of_heads);
         let y = scaled_dot_product_attention(&q, &k, &v, &DotProductOptions::default());
         let y = y.transpose(1, 2).reshape([samples, height * width, channels]);

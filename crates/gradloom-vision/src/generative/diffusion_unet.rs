@@ -179,9 +179,9 @@ impl DiffusionUNet {
         };
         let conv_in = same(*channels, first, init);
         let time_embedding = StepEmbedding::new(first, 4 * first, init);
-        let class_embedding = config.classes.map(|count| {
-            Embedding::from_weight(init.normal([count + 1, 4 * first], 1.0))
-        });
+        let class_embedding = config
+            .classes
+            .map(|count| Embedding::from_weight(init.normal([count + 1, 4 * first], 1.0)));
         // The channels of what the way up reads, in the order in which it is made.
         let mut bridges = vec![first];
         let mut down_blocks = Vec::new();

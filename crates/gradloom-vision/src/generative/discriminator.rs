@@ -121,7 +121,9 @@ impl DcganDiscriminator {
         }
         main.push(last);
         let label = classes.map(|(count, how)| match how {
-            LabelUse::Projection => Embedding::from_weight(init.normal([count, deepest], DEVIATION)),
+            LabelUse::Projection => {
+                Embedding::from_weight(init.normal([count, deepest], DEVIATION))
+            }
             LabelUse::Channel => Embedding::from_weight(init.normal([count, size * size], 1.0)),
         });
         Ok(DcganDiscriminator { main, label, config: *config })

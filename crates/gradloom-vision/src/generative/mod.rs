@@ -31,7 +31,7 @@ pub use discriminator::{DcganDiscriminator, DiscriminatorConfig, DiscriminatorNo
 pub use noise_schedule::NoiseSchedule;
 pub use pixel_cnn::{PixelCnn, PixelCnnConfig};
 pub use vae::{Likelihood, Posterior, Vae, VaeConfig, VaeLoss, kl_to_standard_normal};
-pub use vector_quantizer::{QuantizerConfig, Quantized, VectorQuantizer};
+pub use vector_quantizer::{Quantized, QuantizerConfig, VectorQuantizer};
 pub use vq_vae::{VqVae, VqVaeConfig, VqVaeLoss};
 
 use crate::{Error, Result, error};
@@ -71,7 +71,9 @@ fn expect_labels(
             }
             format!("{op}: needs labels [{samples}] of integers, got {dtype} {shape}")
         }
-        (None, Some(classes)) => format!("{op}: made for {classes} classes, but there are no labels"),
+        (None, Some(classes)) => {
+            format!("{op}: made for {classes} classes, but there are no labels")
+        }
         (Some(_), None) => format!("{op}: there are labels, but it was made without classes"),
     };
     Err(Error::new(ErrorKind::Shape, message))

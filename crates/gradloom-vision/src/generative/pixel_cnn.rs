@@ -46,7 +46,8 @@ impl PixelCnnConfig {
         let PixelCnnConfig { codes, width, layers, first_kernel, kernel, classes } = *self;
         let numbers = [codes, width, layers, classes.unwrap_or(1)];
         if numbers.into_iter().any(|number| number == 0 || number > WIDTH_MAX) {
-            let message = format!("{codes} codes, width {width}, {layers} layers, classes {classes:?}");
+            let message =
+                format!("{codes} codes, width {width}, {layers} layers, classes {classes:?}");
             return Err(error::config(FAMILY, message));
         }
         if [first_kernel, kernel].into_iter().any(|size| size < 3 || size % 2 == 0 || size > 255) {
@@ -74,7 +75,13 @@ struct GatedLayer {
 }
 
 impl GatedLayer {
-    fn new(width: usize, kernel: usize, first: bool, classes: Option<usize>, init: &mut Init) -> Self {
+    fn new(
+        width: usize,
+        kernel: usize,
+        first: bool,
+        classes: Option<usize>,
+        init: &mut Init,
+    ) -> Self {
         let plain = Conv2dOptions::default();
         let reach = kernel / 2;
         let own = if first { reach } else { reach + 1 };

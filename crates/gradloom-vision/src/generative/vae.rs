@@ -34,7 +34,8 @@ impl Likelihood {
         );
         let each = match self {
             Likelihood::Bernoulli => {
-                let options = BceOptions { reduction: LossReduction::None, ..BceOptions::default() };
+                let options =
+                    BceOptions { reduction: LossReduction::None, ..BceOptions::default() };
                 bce_with_logits(&outputs.wide(), &x.wide(), &options)
             }
             Likelihood::Gaussian(deviation) => {
@@ -189,8 +190,12 @@ impl Vae {
     #[must_use]
     pub fn encode(&self, x: &Tensor, ctx: &mut Context) -> Posterior {
         let both = ctx.within("encoder", |ctx| self.encoder.forward(x, ctx));
-        let [mean, log_variance] = [0, 1].map(|part| both.narrow(1, part * self.latent, self.latent));
-        Posterior { mean: ctx.tap("mean", &mean), log_variance: ctx.tap("log_variance", &log_variance) }
+        let [mean, log_variance] =
+            [0, 1].map(|part| both.narrow(1, part * self.latent, self.latent));
+        Posterior {
+            mean: ctx.tap("mean", &mean),
+            log_variance: ctx.tap("log_variance", &log_variance),
+        }
     }
 
     /// The outputs of vectors `[N, Z]`: logits for Bernoulli pixels, else their means.
@@ -213,7 +218,13 @@ impl Vae {
     /// The loss of a batch at these vectors.
     #[track_caller]
     #[must_use]
-    pub fn loss_at(&self, x: &Tensor, posterior: &Posterior, z: &Tensor, ctx: &mut Context) -> VaeLoss {
+    pub fn loss_at(
+        &self,
+        x: &Tensor,
+        posterior: &Posterior,
+        z: &Tensor,
+        ctx: &mut Context,
+    ) -> VaeLoss {
         let outputs = self.decode(z, ctx);
         let reconstruction = self.likelihood.negative_log(&outputs, x).mean(..);
         let kl = posterior.kl().mean(..);

@@ -219,7 +219,8 @@ impl VectorQuantizer {
 
     /// Notes the codebook's next value.
     fn follow(&self, rows: &Tensor, picked: &Tensor, decay: f64, ctx: &mut Context) {
-        let (Some(cluster_size), Some(cluster_sum)) = (&self.cluster_size, &self.cluster_sum) else {
+        let (Some(cluster_size), Some(cluster_sum)) = (&self.cluster_size, &self.cluster_sum)
+        else {
             return;
         };
         let QuantizerConfig { codes, epsilon, restart_below, .. } = self.config;

@@ -4,7 +4,7 @@
 
 use super::autoencoder::{WIDTH_MAX, halved};
 use super::vae::Likelihood;
-use super::vector_quantizer::{QuantizerConfig, Quantized, VectorQuantizer};
+use super::vector_quantizer::{Quantized, QuantizerConfig, VectorQuantizer};
 use super::{check_likelihood, check_weight};
 use crate::classifier::check_pictures;
 use crate::stack::Stack;

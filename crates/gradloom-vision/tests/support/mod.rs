@@ -30,13 +30,19 @@ pub(crate) fn filled(name: &str, shape: &Shape, scale: f64, shift: f64, device: 
     Tensor::from_vec(fill(name, shape.count(), scale, shift), *shape, device).unwrap()
 }
 
-fn filled_f64(name: &str, shape: &Shape, scale: f64, shift: f64, device: &Device) -> Tensor {
+pub(crate) fn filled_f64(
+    name: &str,
+    shape: &Shape,
+    scale: f64,
+    shift: f64,
+    device: &Device,
+) -> Tensor {
     let values = fill(name, shape.count(), scale, shift).into_iter().map(f64::from);
     Tensor::from_vec(values.collect::<Vec<f64>>(), *shape, device).unwrap()
 }
 
 /// The value of a weight or running statistic.
-fn value_of(name: &str, shape: &Shape, device: &Device) -> Tensor {
+pub(crate) fn value_of(name: &str, shape: &Shape, device: &Device) -> Tensor {
     let (scale, shift) = if name.ends_with("running_mean") {
         (0.1, 0.0)
     } else if name.ends_with("running_var") {
