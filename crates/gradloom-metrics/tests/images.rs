@@ -1,4 +1,4 @@
-//! Metrics of pictures and made samples equal those of scikit-image, and the formulas with scipy and scikit-learn:
+//! Metrics of pictures and made samples equal those of scikit-image, and the formulas with scipy and numpy:
 //! golden data of `make_images.py`.
 
 use gradloom_metrics::*;
