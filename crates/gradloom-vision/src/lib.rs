@@ -45,3 +45,8 @@ pub use stack::Stack;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/vision.md")]
 struct PageAboutVision;
+
+/// Runs the code of the page about making pictures as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/generated-images.md")]
+struct PageAboutMakingPictures;

@@ -5,7 +5,7 @@
 use super::denoiser::{Denoiser, Prediction};
 use super::noise_schedule::NoiseSchedule;
 use crate::{Error, Result};
-use gradloom_nn::Context;
+use gradloom_nn::{Context, ModuleExt};
 use gradloom_tensor::{DType, Device, Key, Tensor, commit, demand};
 
 /// How a picture is drawn from noise.
@@ -290,8 +290,7 @@ impl Ddpm {
             let message = format!("ddpm: eta {eta:?} and guidance {}", options.guidance);
             return Err(Error::invalid(message));
         }
-        let mut dtype = DType::F32;
-        model.visit(&mut gradloom_nn::Path::root(), &mut |_, weight| dtype = weight.dtype());
+        let dtype = model.parameters().first().map_or(DType::F32, |(_, weight)| weight.dtype());
         let steps = self.schedule.spaced(count)?;
         let normal = |index| Tensor::normal(key.fold(index), shape, 0.0, 1.0, device).cast(dtype);
         let mut x = normal(0);
