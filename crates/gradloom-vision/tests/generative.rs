@@ -293,3 +293,64 @@ fn weights_of_a_critic_have_the_names_of_its_layers() {
     let of_tutorial = [0, 1, 3, 4, 6, 7, 9, 10, 12].map(|place| format!("main.{place}.weight"));
     assert_eq!(names(&DcganGenerator::new(&config, &mut init(0)).unwrap()), of_tutorial);
 }
+
+/// The configuration of the published network of 32 x 32 pixels that diffusers' examples begin with.
+const PUBLISHED: &str = r#"{
+    "_class_name": "UNet2DModel", "_diffusers_version": "0.0.4", "act_fn": "silu", "attention_head_dim": null,
+    "block_out_channels": [128, 256, 256, 256], "center_input_sample": false,
+    "down_block_types": ["DownBlock2D", "AttnDownBlock2D", "DownBlock2D", "DownBlock2D"],
+    "downsample_padding": 0, "flip_sin_to_cos": false, "freq_shift": 1, "in_channels": 3,
+    "layers_per_block": 2, "mid_block_scale_factor": 1, "norm_eps": 1e-06, "norm_num_groups": 32,
+    "out_channels": 3, "sample_size": 32, "time_embedding_type": "positional",
+    "up_block_types": ["UpBlock2D", "UpBlock2D", "AttnUpBlock2D", "UpBlock2D"]
+}"#;
+
+#[test]
+fn the_published_configuration_has_the_published_number_of_weights() {
+    let config = DiffusionUNetConfig::from_json(PUBLISHED).unwrap();
+    let model = DiffusionUNet::new(&config, &mut init(0)).unwrap();
+    // 35.7 million, Ho et al., 2020, appendix B.
+    assert_eq!(model.parameter_count(), 35_746_307);
+    let refused = |from: &str, to: &str| {
+        message(DiffusionUNetConfig::from_json(&PUBLISHED.replacen(from, to, 1)))
+    };
+    assert!(refused("\"silu\"", "\"gelu\"").contains("act_fn is \"gelu\""));
+    assert!(refused("AttnDownBlock2D", "SkipDownBlock2D").contains("SkipDownBlock2D"));
+    assert!(refused("AttnUpBlock2D", "UpBlock2D").contains("both ways have the same"));
+    assert!(refused("\"out_channels\": 3", "\"out_channels\": 6").contains("6 out"));
+    assert!(refused("UNet2DModel", "UNet1DModel").contains("_class_name"));
+    assert!(refused("{", "[").contains("diffusion_unet"));
+}
+
+#[test]
+fn a_folder_of_diffusers_loads_also_under_its_old_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = r#"{"block_out_channels": [4, 8], "norm_num_groups": 2, "in_channels": 1, "out_channels": 1,
+        "down_block_types": ["DownBlock2D", "AttnDownBlock2D"], "layers_per_block": 1,
+        "up_block_types": ["AttnUpBlock2D", "UpBlock2D"], "num_class_embeds": 4, "mid_block_scale_factor": 1.0}"#;
+    std::fs::write(folder.path().join("config.json"), text).unwrap();
+    let config = DiffusionUNetConfig::from_json(text).unwrap();
+    assert_eq!((config.classes, config.attention.as_slice()), (Some(3), &[1][..]));
+    let mut model = DiffusionUNet::new(&config, &mut init(5)).unwrap();
+    model.for_each_parameter(|_, weight| {
+        let other = Tensor::normal(Key::new(9), *weight.shape(), 0.0, 0.3, &device());
+        weight.set(&other);
+    });
+    let [x, labels] = [
+        Tensor::normal(Key::new(1), [2, 1, 8, 8], 0.0, 1.0, &device()),
+        Tensor::new([1, 3], &device()).unwrap(),
+    ];
+    let run = |model: &DiffusionUNet| {
+        bits(&model.denoise(&x, &labels, Some(&labels), &mut Context::eval()))
+    };
+    let weights = model.state_dict().rename(|name| {
+        Some(name.replace(".to_q.", ".query.").replace(".to_out.0.", ".proj_attn."))
+    });
+    let file = folder.path().join("diffusion_pytorch_model.safetensors");
+    gradloom_nn::weights::save(&file, &weights).unwrap();
+    let loaded = DiffusionUNet::from_folder(folder.path(), &device()).unwrap();
+    assert_eq!(run(&loaded), run(&model));
+    std::fs::remove_file(&file).unwrap();
+    let missing = message(DiffusionUNet::from_folder(folder.path(), &device()));
+    assert!(missing.contains("loading diffusion_unet from"), "{missing}");
+}

@@ -3,7 +3,8 @@
 //! Letters: N batch, Z noise, C channels, S size of pictures.
 
 use super::autoencoder::{WIDTH_MAX, halved};
-use super::check_labels;
+use super::checks::check_labels;
+use super::points::FromPoint;
 use crate::stack::Stack;
 use crate::{Result, error};
 use gradloom_nn::layers::{BatchNorm, ConvTranspose2d, Embedding};
@@ -131,7 +132,10 @@ impl DcganGenerator {
             let out = if step == steps { channels } else { outputs };
             let mut conv = ConvTranspose2d::new(inputs, out, kernel, options, init).without_bias();
             conv.weight = init.normal(*conv.weight.shape(), DEVIATION);
-            main.push(conv);
+            match step {
+                0 => main.push(FromPoint { conv }),
+                _ => main.push(conv),
+            }
             if step == steps {
                 main.push(Activation::Tanh);
             } else {

@@ -3,11 +3,11 @@
 //! Letters: N batch, C channels, H and W sizes.
 
 use super::autoencoder::WIDTH_MAX;
+use super::checks::{check_labels, check_weight};
 use super::denoiser::Denoiser;
 use super::diffusion_blocks::{
     BlockOptions, Down, PlaceAttention, ResidualBlock, StepEmbedding, Up, same, sinusoids, zero,
 };
-use super::{check_labels, check_weight};
 use crate::classifier::check_pictures;
 use crate::{Result, error};
 use gradloom_nn::layers::{Conv2d, Embedding, GroupNorm};

@@ -3,8 +3,9 @@
 //! Letters: N batch, C channels, S size of pictures.
 
 use super::autoencoder::{WIDTH_MAX, halved};
-use super::check_labels;
-use super::dcgan::{DEVIATION, batch_norm, deepest};
+use super::checks::check_labels;
+use super::dcgan::{DEVIATION, DcganConfig, batch_norm, deepest};
+use super::points::ToPoint;
 use crate::classifier::check_pictures;
 use crate::stack::Stack;
 use crate::{Result, error};
@@ -57,7 +58,7 @@ pub struct DiscriminatorConfig {
 impl DiscriminatorConfig {
     /// The counterpart of [`DcganConfig::new`](super::DcganConfig::new): batch norms, no classes.
     pub fn new(channels: usize, size: usize) -> Self {
-        let super::DcganConfig { steps, width, .. } = super::DcganConfig::new(channels, size);
+        let DcganConfig { steps, width, .. } = DcganConfig::new(channels, size);
         let norm = DiscriminatorNorm::Batch;
         DiscriminatorConfig { channels, size, steps, width, norm, classes: None }
     }
@@ -119,7 +120,7 @@ impl DcganDiscriminator {
             }
             main.push(Activation::LeakyRelu(0.2));
         }
-        main.push(last);
+        main.push(ToPoint { conv: last });
         let label = classes.map(|(count, how)| match how {
             LabelUse::Projection => {
                 Embedding::from_weight(init.normal([count, deepest], DEVIATION))

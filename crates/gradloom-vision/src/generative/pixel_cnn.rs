@@ -3,7 +3,8 @@
 //! There is one form, the gated one with two stacks, because plain masked convolutions never see a part of what lies
 //! above on the right. Letters: N batch, K codes, H and W sizes of the grid, F features.
 
-use super::{autoencoder::WIDTH_MAX, check_labels};
+use super::autoencoder::WIDTH_MAX;
+use super::checks::{check_labels, expect_labels};
 use crate::{Result, error};
 use gradloom_nn::layers::{Conv2d, Embedding};
 use gradloom_nn::{Context, Init, Layer, Module};
@@ -230,7 +231,7 @@ impl PixelCnn {
             let message = format!("{FAMILY}: a temperature of {temperature}; it is above zero");
             return Err(crate::Error::invalid(message));
         }
-        super::expect_labels(FAMILY, labels, self.config.classes, count)?;
+        expect_labels(FAMILY, labels, self.config.classes, count)?;
         let places = height * width;
         let mut codes = Tensor::zeros([count, height, width], DType::I32, device);
         commit(&mut codes)?;

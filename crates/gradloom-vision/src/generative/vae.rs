@@ -3,7 +3,8 @@
 //! Letters: N batch, C channels, S size of pictures, Z the vector.
 
 use super::autoencoder::{AutoencoderConfig, ConvDecoder, ConvEncoder};
-use crate::Result;
+use super::checks::check_weight;
+use crate::{Result, error};
 use gradloom_nn::losses::{BceOptions, LossReduction, bce_with_logits};
 use gradloom_nn::{Context, Init, Layer, Module};
 use gradloom_tensor::{Called, DType, Device, Key, Tensor, demand};
@@ -45,6 +46,17 @@ impl Likelihood {
             }
         };
         each.reshape([x.size(0) as isize, -1]).sum(1)
+    }
+
+    /// Refuses a deviation that is not above zero.
+    pub(super) fn check(self, family: &'static str) -> Result<()> {
+        match self {
+            Likelihood::Gaussian(deviation) if !(deviation > 0.0 && deviation.is_finite()) => {
+                let message = format!("a deviation of {deviation}; it is above zero");
+                Err(error::config(family, message))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The mean of each pixel.
@@ -174,8 +186,8 @@ impl Vae {
     /// If the sizes make no sense, beta is negative or a deviation is not above zero.
     pub fn new(config: &VaeConfig, init: &mut Init) -> Result<Self> {
         let VaeConfig { network, likelihood, beta } = config;
-        super::check_likelihood("vae", *likelihood)?;
-        super::check_weight("vae", "beta", *beta)?;
+        likelihood.check("vae")?;
+        check_weight("vae", "beta", *beta)?;
         Ok(Vae {
             encoder: ConvEncoder::new(network, 2 * network.latent, init)?,
             decoder: ConvDecoder::new(network, init)?,

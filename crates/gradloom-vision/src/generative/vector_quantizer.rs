@@ -2,7 +2,7 @@
 //!
 //! Letters: N batch, D size of a vector, H and W places, K codes, M all places of a batch.
 
-use super::check_weight;
+use super::checks::check_weight;
 use crate::{Result, error};
 use gradloom_nn::{Context, Init, Module, Parameter};
 use gradloom_tensor::{DType, Tensor, demand};

@@ -3,9 +3,9 @@
 //! Letters: N batch, C channels, S size of pictures, G size of the grid, K codes.
 
 use super::autoencoder::{WIDTH_MAX, halved};
+use super::checks::check_weight;
 use super::vae::Likelihood;
 use super::vector_quantizer::{Quantized, QuantizerConfig, VectorQuantizer};
-use super::{check_likelihood, check_weight};
 use crate::classifier::check_pictures;
 use crate::stack::Stack;
 use crate::{Result, error};
@@ -125,7 +125,7 @@ impl VqVae {
             );
             return Err(error::config(FAMILY, message));
         }
-        check_likelihood(FAMILY, config.likelihood)?;
+        config.likelihood.check(FAMILY)?;
         check_weight(FAMILY, "weight", config.weight)?;
         let quantizer = VectorQuantizer::new(&config.quantizer, init)?;
         let padded = Conv2dOptions::default().padding(1);
