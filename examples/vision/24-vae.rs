@@ -20,7 +20,7 @@ fn main() -> Result<(), Failure> {
     let options = Options::read(&Program {
         name: "24-vae",
         source: include_str!("24-vae.rs"),
-        epochs: 10,
+        epochs: 5,
         epoch: "passes over the data",
         batch_size: 128,
         data: "assets/fashion-mnist",
