@@ -78,7 +78,7 @@ fn main() -> Result<(), Failure> {
     let options = Options::read(&Program {
         name: "25-gan",
         source: include_str!("25-gan.rs"),
-        epochs: 5,
+        epochs: 4,
         epoch: "passes over the data",
         batch_size: 64,
         data: "assets/fashion-mnist",

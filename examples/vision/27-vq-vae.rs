@@ -27,13 +27,13 @@ fn main() -> Result<(), Failure> {
     let options = Options::read(&Program {
         name: "27-vq-vae",
         source: include_str!("27-vq-vae.rs"),
-        epochs: 4,
+        epochs: 3,
         epoch: "passes over the data",
         batch_size: 64,
         data: "assets/fashion-mnist",
         own: &[
             ("--codes K", "size of the codebook (64)"),
-            ("--prior-epochs N", "of the prior (8)"),
+            ("--prior-epochs N", "of the prior (3)"),
         ],
     })?;
     let device = options.arguments.device()?;
@@ -84,7 +84,7 @@ fn main() -> Result<(), Failure> {
      -> Result<Outcome> {
         Ok(Outcome::new(prior.loss(codes, Some(labels), ctx), codes.size(0)))
     };
-    let epochs: u32 = options.arguments.number("--prior-epochs", 8)?;
+    let epochs: u32 = options.arguments.number("--prior-epochs", 3)?;
     let mut trainer = Trainer::with_task(prior, Adam::new(2e-3), task)
         .epochs(if options.tiny { 1 } else { epochs })
         .key(key(5))
