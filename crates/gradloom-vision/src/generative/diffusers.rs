@@ -88,10 +88,10 @@ impl DiffusionUNetConfig {
         let malformed = |error| Error::caused(ErrorKind::Config, FAMILY, error);
         let all: Value = serde_json::from_str(text).map_err(malformed)?;
         for (name, wanted) in FIXED {
-            if let Some(value) = all.get(name)
-                && value.to_string() != wanted
-                && value.as_f64().is_none_or(|value| value.to_string() != wanted)
-            {
+            let Some(value) = all.get(name) else { continue };
+            let said = value.to_string();
+            // A number may be written with a fraction.
+            if said.strip_suffix(".0").unwrap_or(&said) != wanted {
                 return refuse(format!("{name} is {value}; only {wanted} is known"));
             }
         }
