@@ -51,7 +51,7 @@ fn all() -> Result<(), String> {
 const EXAMPLES_OF_DATA: [&str; 2] = ["04-fashion-mnist", "05-cifar-cnn"];
 
 /// Examples that need no downloaded data in tiny mode.
-const EXAMPLES: [&str; 15] = [
+const EXAMPLES: &[&str] = &[
     "01-tensors",
     "02-derivatives",
     "03-train-digits",
@@ -65,6 +65,10 @@ const EXAMPLES: [&str; 15] = [
     "21-fine-tune-photos",
     "23-segment",
     "28-medical",
+    "24-vae",
+    "25-gan",
+    "26-diffusion",
+    "27-vq-vae",
     "34-explain-digits",
     "37-embedding-map",
 ];

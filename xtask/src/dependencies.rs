@@ -35,7 +35,16 @@ const ARROWS: &[(&str, &[&str])] = &[
             "gradloom-weights",
         ],
     ),
-    ("gradloom-vision", &["gradloom-data", "gradloom-nn", "gradloom-tensor", "gradloom-weights"]),
+    (
+        "gradloom-vision",
+        &[
+            "gradloom-autodiff",
+            "gradloom-data",
+            "gradloom-nn",
+            "gradloom-tensor",
+            "gradloom-weights",
+        ],
+    ),
     ("gradloom-track", &["gradloom-files", "gradloom-metrics", "gradloom-nn", "gradloom-tensor"]),
     ("gradloom-data", &["gradloom-files", "gradloom-tensor"]),
     (

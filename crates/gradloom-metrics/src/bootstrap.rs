@@ -127,7 +127,7 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
 }
 
 /// An integer below `bound`, without the bias of a remainder.
-fn below(seed: u64, counter: &mut u64, bound: usize) -> usize {
+pub(crate) fn below(seed: u64, counter: &mut u64, bound: usize) -> usize {
     let bound = bound as u64;
     let usable = u64::MAX - u64::MAX % bound;
     loop {

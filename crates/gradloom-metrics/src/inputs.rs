@@ -96,6 +96,14 @@ pub(crate) fn finite<S: Copy + Into<f64>>(
     .collect()
 }
 
+/// A setting above zero.
+pub(crate) fn positive(metric: &str, what: &str, number: f64) -> Result<()> {
+    if number > 0.0 && number.is_finite() {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("{metric}: the {what} is {number}; it is above zero")))
+}
+
 /// Numbers between 0 and 1.
 pub(crate) fn probabilities<S: Copy + Into<f64>>(metric: &str, numbers: &[S]) -> Result<Vec<f64>> {
     let numbers = finite(metric, "probability", numbers)?;

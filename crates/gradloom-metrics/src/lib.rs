@@ -16,6 +16,8 @@ mod ranking;
 mod perplexity;
 mod bootstrap;
 mod groups;
+mod images;
+mod generated;
 
 pub use accumulator::{Accumulator, Mean};
 pub use bootstrap::{Bootstrap, Interval};
@@ -27,8 +29,13 @@ pub use classification::{
 };
 pub use coco::CocoSummary;
 pub use detection::MeanAveragePrecision;
+pub use generated::{
+    FeatureStatistics, InceptionScore, KernelDistance, KernelDistanceReport, frechet_distance,
+    inception_score, polynomial_mmd,
+};
 pub use gradloom_error::{Error, ErrorKind, Result};
 pub use groups::{GroupRates, Rates};
+pub use images::{ChannelAxis, Ssim, psnr, ssim};
 pub use inputs::Label;
 pub use perplexity::{Perplexity, perplexity};
 pub use ranking::{RankingMeans, RankingReport, hit_rate, ndcg, ndcg_in_order, reciprocal_rank};

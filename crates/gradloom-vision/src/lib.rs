@@ -15,6 +15,7 @@ pub mod boxes;
 pub mod losses;
 pub mod detection;
 pub mod drawing;
+pub mod generative;
 mod imagenet;
 mod letterbox;
 mod preprocessing;
@@ -48,3 +49,8 @@ pub use stack::Stack;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/vision.md")]
 struct PageAboutVision;
+
+/// Runs the code of the page about making pictures as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/generated-images.md")]
+struct PageAboutMakingPictures;

@@ -42,7 +42,7 @@ pub(crate) fn filled_f64(
 }
 
 /// The value of a weight or running statistic.
-fn value_of(name: &str, shape: &Shape, device: &Device) -> Tensor {
+pub(crate) fn value_of(name: &str, shape: &Shape, device: &Device) -> Tensor {
     let (scale, shift) = if name.ends_with("running_mean") {
         (0.1, 0.0)
     } else if name.ends_with("running_var") {
