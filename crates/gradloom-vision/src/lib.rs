@@ -6,6 +6,8 @@ mod error;
 
 pub mod blocks;
 mod classifier;
+mod pretrained;
+mod tensorflow;
 mod stack;
 
 pub mod models;
@@ -14,6 +16,7 @@ pub mod annotations;
 pub mod boxes;
 pub mod losses;
 pub mod drawing;
+pub mod faces;
 mod imagenet;
 mod letterbox;
 mod preprocessing;
@@ -32,13 +35,16 @@ pub use models::googlenet::{GoogLeNet, GoogLeNetConfig};
 pub use models::inception_v3::{InceptionV3, InceptionV3Config};
 pub use models::mobilenet_v2::{MobileNetV2, MobileNetV2Config};
 pub use models::mobilenet_v3::{MobileNetV3, MobileNetV3Config};
+pub use models::residual_dense::{ResidualDense, ResidualDenseConfig};
 pub use models::resnet::{ResNet, ResNetBackbone, ResNetConfig};
 pub use models::segmentation::{Segmentation, SegmentationConfig};
 pub use models::unet::{UNet, UNetConfig};
 pub use models::vgg::{Vgg, VggConfig};
 pub use models::vision_transformer::{VisionTransformer, VisionTransformerConfig};
 pub use preprocessing::Preprocessing;
+pub use pretrained::Pretrained;
 pub use stack::Stack;
+pub use tensorflow::{Layout, TensorFlowPreprocessing};
 
 /// Runs the code of the page about vision as a test.
 #[cfg(doctest)]

@@ -3,8 +3,6 @@
 
 mod support;
 
-use std::path::PathBuf;
-
 use gradloom_data::format::picture::PictureReader;
 use gradloom_nn::Context;
 use gradloom_vision::{
@@ -12,17 +10,7 @@ use gradloom_vision::{
     MobileNetV2Config, Preprocessing,
 };
 use serde_json::Value;
-use support::fill;
-
-/// A file of the folder `assets`, or none and a word about it.
-fn asset(name: &str, file: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../assets").join(name).join(file);
-    if path.is_file() {
-        return Some(path);
-    }
-    println!("skipped: {} is missing; `cargo xtask assets {name}` gets it", path.display());
-    None
-}
+use support::{asset, fill};
 
 fn check<M: Classifier>(
     case: &str,
