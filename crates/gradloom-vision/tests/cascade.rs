@@ -11,10 +11,10 @@ use gradloom_vision::faces::{CascadeOptions, FaceCascade, OutputNet, ProposalNet
 use serde_json::Value;
 use support::{Golden, asset, filled, value_of};
 
-fn made<M: Pretrained>(device: &Device) -> M {
-    let shapes =
-        M::new(&(), &mut Init::new(Key::new(0), device)).map_err(|error| panic!("{error}"));
-    let weights: StateDict = ModuleExt::parameters(&shapes.unwrap())
+fn made<M: Pretrained<Config = ()>>(device: &Device) -> M {
+    let shapes = M::new(&(), &mut Init::new(Key::new(0), device)).unwrap();
+    let weights: StateDict = shapes
+        .parameters()
         .into_iter()
         .map(|(name, parameter)| {
             let value = value_of(&name, parameter.shape(), device);

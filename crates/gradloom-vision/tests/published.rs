@@ -96,6 +96,22 @@ fn craft_sees_what_python_sees() {
 }
 
 #[test]
+fn efficientnet_lite0_sees_a_flower_on_a_photo_in_jpeg() {
+    let device = gradloom_cpu::device();
+    let Some(weights) = asset("efficientnet-lite0", "efficientnet-lite0-57934424.pth") else {
+        return;
+    };
+    let Some(photo) = asset("scenes", "flower.jpg") else { return };
+    let config = EfficientNetConfig::tensorflow_lite0();
+    let model = EfficientNet::from_file(&config, weights, &device).unwrap();
+    let image = PictureReader::new().read(&photo).unwrap();
+    let pictures = Preprocessing::tensorflow_lite0().tensor(&[image], &device).unwrap();
+    let logits = model.forward(&pictures, &mut Context::eval());
+    // A daisy, the nearest of ImageNet's classes to a dahlia.
+    assert_eq!(logits.argmax(1).to_vec::<i32>().unwrap(), [985]);
+}
+
+#[test]
 fn weights_of_another_variant_are_refused_by_name() {
     let device = gradloom_cpu::device();
     let Some(path) = asset("mobilenet-v2", "mobilenet_v2-b0353104.pth") else { return };

@@ -154,7 +154,7 @@ fn networks_of_faces_are_those_of_face_api() {
     let case = Case::open("face_expression");
     let model = FaceExpressions::from_weights(&(), &case.weights(), &case.device).unwrap();
     let logits = model.forward(&case.pictures(120.0, 128.0), &mut Context::eval());
-    case.check(&logits.softmax(-1));
+    case.check(&logits);
 }
 
 #[test]
@@ -302,11 +302,13 @@ fn published_networks_describe_a_face_as_face_api_does() {
     let Some(astronaut) = photo("astronaut.png") else { return };
     let face = cut(&astronaut, FACE);
 
-    let Some(model) = face_api(&(), "face_recognition_model", &device) else { return };
+    let Some(model) = face_api::<FaceDescriptor>(&(), "face_recognition_model", &device) else {
+        return;
+    };
     let describe = |face: &Image| FaceDescriptor::describe(&model, face).unwrap();
     let descriptor = describe(&face);
     near("face_descriptor", descriptor.clone(), &published["face_descriptor"], 1e-4);
-    // The same person mirrored, further away, and in grey; another one, and a cat.
+    // The same face in other pictures, and another one.
     let [_, height, width] = face.size();
     let mirrored = places(height, width)
         .map(|(c, y, x)| face.pixels()[(c * height + y) * width + (width - 1 - x)]);
@@ -320,15 +322,11 @@ fn published_networks_describe_a_face_as_face_api_does() {
         println!("the same face {what}: {distance:.3}");
         assert!(distance < FaceDescriptor::SAME_PERSON, "{what}: {distance}");
     }
-    if let (Some(camera), Some(cat)) = (photo("camera.png"), photo("chelsea.png")) {
-        for (what, other) in [
-            ("another man", cut(&camera, [60, 190, 110, 90])),
-            ("a cat", cut(&cat, [20, 90, 200, 200])),
-        ] {
-            let distance = FaceDescriptor::distance(&descriptor, &describe(&other));
-            println!("{what}: {distance:.3}");
-            assert!(distance > FaceDescriptor::SAME_PERSON, "{what}: {distance}");
-        }
+    if let Some(camera) = photo("camera.png") {
+        let other = describe(&cut(&camera, [60, 190, 110, 90]));
+        let distance = FaceDescriptor::distance(&descriptor, &other);
+        println!("another man: {distance:.3}");
+        assert!(distance > FaceDescriptor::SAME_PERSON, "{distance}");
     }
 
     for (name, file, config) in [

@@ -1,2 +1,4 @@
 //! What the examples of pictures share.
 #![forbid(unsafe_code)]
+
+pub mod photos;

@@ -43,9 +43,8 @@ pub struct TinyFaceDetector {
     conv8: Conv2d,
 }
 
-fn biased(channels: [usize; 2], kernel: usize, padding: usize, init: &mut Init) -> Conv2d {
-    let options = Conv2dOptions::default().padding(padding);
-    let mut layer = conv(channels, kernel, options, init);
+fn biased(channels: [usize; 2], kernel: usize, init: &mut Init) -> Conv2d {
+    let mut layer = conv(channels, kernel, Conv2dOptions::default(), init);
     layer.bias = Some(init.zeros(channels[1]));
     layer
 }
@@ -56,12 +55,13 @@ impl Pretrained for TinyFaceDetector {
 
     fn new(_: &(), init: &mut Init) -> Result<Self> {
         let mut layers = Stack::new();
-        layers.insert("conv0", biased([3, CHANNELS[0]], 3, 1, init));
+        // Without padding, as the original.
+        layers.insert("conv0", biased([3, CHANNELS[0]], 3, init));
         for (index, channels) in CHANNELS.windows(2).enumerate() {
             let layer = SeparableConv::new([channels[0], channels[1]], 3, 1, init);
             layers.insert(format!("conv{}", index + 1), layer);
         }
-        let conv8 = biased([CHANNELS[5], 5 * ANCHORS.len()], 1, 0, init);
+        let conv8 = biased([CHANNELS[5], 5 * ANCHORS.len()], 1, init);
         Ok(TinyFaceDetector { layers, conv8 })
     }
 

@@ -52,7 +52,8 @@ const number = (value) => Number(value.toPrecision(7));
 function summary(tensor) {
   const ordered = tensor.rank === 4 ? tensor.transpose([0, 3, 1, 2]) : tensor;
   const values = ordered.dataSync();
-  const stride = Math.max(1, Math.floor(values.length / 150));
+  // No multiple of five, which would miss columns of detections.
+  const stride = Math.max(1, Math.floor(values.length / 150 / 5) * 5 + (values.length < 750 ? 0 : 1));
   return { shape: ordered.shape, stride, values: Array.from(values).filter((_, index) => index % stride === 0).map(number) };
 }
 
@@ -98,7 +99,7 @@ const NETS = {
   face_descriptor: ["face_recognition_model", () => new faceapi.FaceRecognitionNet(), 150, (net, x) => net.forward(x)],
   face_landmarks: ["face_landmark_68_model", () => new faceapi.FaceLandmark68Net(), 112, (net, x) => net.forward(x)],
   face_landmarks_tiny: ["face_landmark_68_tiny_model", () => new faceapi.FaceLandmark68TinyNet(), 112, (net, x) => net.forward(x)],
-  face_expression: ["face_expression_model", () => new faceapi.FaceExpressionNet(), 112, (net, x) => net.forward(x)],
+  face_expression: ["face_expression_model", () => new faceapi.FaceExpressionNet(), 112, (net, x) => net.forward(x), async (net, x) => net.runNet(await faceapi.toNetInput(x))],
   tiny_face_detector: ["tiny_face_detector_model", () => new faceapi.TinyFaceDetector(), 160, (net, x) => net.forward(x, 160)],
   ssd_face_detector: ["ssd_mobilenetv1_model", () => new faceapi.SsdMobilenetv1(), 512, async (net, x) => {
     const { boxes, scores } = await net.forward(x);
@@ -107,7 +108,9 @@ const NETS = {
 };
 
 async function fillNet(name) {
-  const [file, make, size, run] = NETS[name];
+  // Logits, where the network ends with a softmax: that of filled weights is all or nothing.
+  const [file, make, size, forward, logits] = NETS[name];
+  const run = logits ?? forward;
   const specs = manifest(`face-api/model/${file}-weights_manifest.json`);
   const map = {};
   for (const spec of specs) map[spec.name] = tf.tensor(valueOf(spec.name, spec.shape), spec.shape);
