@@ -4,7 +4,7 @@
 mod support;
 
 use gradloom_data::format::picture::PictureReader;
-use gradloom_nn::Context;
+use gradloom_nn::{Context, Layer};
 use gradloom_vision::{
     Classifier, Craft, CraftConfig, EfficientNet, EfficientNetConfig, MobileNetV2,
     MobileNetV2Config, Preprocessing,
