@@ -92,7 +92,7 @@ fn listed(json: &Json) -> Result<Listed, Fault> {
     let dtype = json["dtype"].as_str().ok_or_else(|| wrong("there is no dtype"))?;
     let (stored, meaning) = match &json["quantization"] {
         Json::Null => (plain(dtype), Meaning::Itself),
-        // Before and after: the dtype that the tensor had, in old files only as its dtype.
+        // The dtype before the quantisation; old files say it as the tensor's own.
         how => quantised(how["original_dtype"].as_str().unwrap_or(dtype), how)
             .map_err(|message| wrong(&message))?,
     };
