@@ -39,13 +39,14 @@ fn main() -> Result<(), Failure> {
     let source = include_str!("20-classify-photo.rs");
     let arguments = Arguments::read(source, &[DEVICE, TINY, WEIGHTS, PHOTO])?;
     let device = arguments.device()?;
-    let (network, photos) = match arguments.tiny() {
-        true => (small(&device)?, vec![("a drawn disc".to_owned(), drawn(48)?)]),
-        false => {
-            let network =
-                published(arguments.text("--weights").unwrap_or("efficientnet-lite0"), &device)?;
-            (network, photos(arguments.text("--photo"))?)
-        }
+    let (tiny, given) = (arguments.tiny(), arguments.text("--photo"));
+    let network = match tiny {
+        true => small(&device)?,
+        false => published(arguments.text("--weights").unwrap_or("efficientnet-lite0"), &device)?,
+    };
+    let photos = match tiny && given.is_none() {
+        true => vec![("a drawn disc".to_owned(), drawn(48)?)],
+        false => photos(given)?,
     };
     let mut page = Page::new("What is on the photos");
     let mut first = None;
@@ -66,7 +67,7 @@ fn main() -> Result<(), Failure> {
         }
         page.preformatted(lines.trim_end());
         let class = classes[0] as usize;
-        let pictures = network.why(&picture, class, if arguments.tiny() { 2 } else { 12 })?;
+        let pictures = network.why(&picture, class, if tiny { 2 } else { 12 })?;
         page.pictures(&pictures)?;
         first = first.or(pictures.into_iter().nth(1));
     }
