@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes small weight files to begin fuzzing with into seeds/safetensors, seeds/gguf, seeds/torch
-and seeds/numpy.
+"""Writes small weight files to begin fuzzing with into seeds/safetensors, seeds/gguf, seeds/torch,
+seeds/numpy and seeds/tfjs.
 
     python3 make_weights.py
 
@@ -203,7 +203,28 @@ def numpy_seeds():
         write("numpy", name, buffer.getvalue())
 
 
+def tfjs_seeds():
+    """A manifest, a byte of zero, and what each of its files holds."""
+    scale = {"scale": 0.5, "min": -1, "original_dtype": "float32"}
+    weights = [
+        {"name": "a", "shape": [2], "dtype": "float32"},
+        {"name": "b", "shape": [2, 2], "dtype": "float32", "quantization": {"dtype": "uint8", **scale}},
+        {"name": "c", "shape": [1], "dtype": "int32", "quantization": {"dtype": "uint16", "scale": 1, "min": 0}},
+        {"name": "d", "shape": [], "dtype": "float32", "quantization": {"dtype": "float16"}},
+        {"name": "e", "shape": [1], "dtype": "string"},
+        {"name": "f", "shape": [3], "dtype": "bool"},
+    ]
+    data = bytes(8) + bytes(4) + bytes(2) + bytes(2) + struct.pack("<I", 2) + b"ab" + bytes(3)
+    one = [{"paths": ["1"], "weights": weights}]
+    write("tfjs", "manifest", json.dumps(one).encode() + b"\0" + data)
+    model = {"format": "layers-model", "modelTopology": {}, "weightsManifest": [{"paths": [], "weights": []}, *one]}
+    write("tfjs", "model", json.dumps(model).encode() + b"\0" + data)
+    two = [{"paths": ["1", "2"], "weights": [{"name": "a", "shape": [3], "dtype": "float32"}]}]
+    write("tfjs", "shards", json.dumps(two).encode() + b"\0" + bytes(6))
+
+
 safetensors_seeds()
 gguf_seeds()
 torch_seeds()
 numpy_seeds()
+tfjs_seeds()

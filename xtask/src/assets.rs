@@ -4,9 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
-
-use crate::packages::Package;
+use crate::packages::{Package, digest};
 use crate::process::root;
 
 struct Asset {
@@ -125,11 +123,12 @@ const ASSETS: &[Asset] = &[
     },
     Asset {
         name: "photos",
-        what: "a cat, a cup of coffee and a portrait, PNG (CC0 and public domain), from Debian's python3-skimage",
+        what: "a cat, a cup of coffee, a portrait and a photographer, PNG (CC0 and public domain), from Debian's python3-skimage",
         files: &[
             ("chelsea.png", "596aa1e7cb875eb79f437e310381d26b338a81c2da23439704a73c4651e8c4bb"),
             ("coffee.png", "cc02f8ca188b167c775a7101b5d767d1e71792cf762c33d6fa15a4599b5a8de7"),
             ("astronaut.png", "88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5"),
+            ("camera.png", "b0793d2adda0fa6ae899c03989482bff9a42d3d5690fc7e3648f2795d730c23a"),
         ],
         package: Package::Debian {
             name: "python3-skimage",
@@ -146,6 +145,164 @@ const ASSETS: &[Asset] = &[
         package: Package::Debian {
             name: "python3-skimage",
             folder: "usr/lib/python3/dist-packages/skimage/data",
+        },
+    },
+    Asset {
+        name: "scenes",
+        what: "a flower and a palace, JPEG (CC BY 2.0), from Debian's python3-sklearn",
+        files: &[
+            ("flower.jpg", "a77f6ec41e353afdf8bdff2ea981b2955535d8d83294f8cfa49cf4e423dd5638"),
+            ("china.jpg", "8378025ad2519d649d02e32bd98990db4ab572357d9f09841c2fbfbb4fefad29"),
+        ],
+        package: Package::Debian {
+            name: "python3-sklearn",
+            folder: "usr/lib/python3/dist-packages/sklearn/datasets/images",
+        },
+    },
+    Asset {
+        name: "esrgan-slim",
+        what: "super-resolution for TensorFlow.js, 2, 3, 4 and 8 times (MIT), from npm's @upscalerjs/esrgan-slim",
+        files: &[
+            ("x2/model.json", "8efb488c2caed0196a6163e3f06798f9245e92623ffd50654a26c372e09150ea"),
+            (
+                "x2/group1-shard1of1.bin",
+                "5cb464ae4d390ce0a771afd5feaf60fbfcdb18ab48a56db98cdf6b88202369de",
+            ),
+            ("x4/model.json", "3a2eaa642232567e7d2a2e7638c9704f42f63f355fc656c18aa78bf2da1d903d"),
+            (
+                "x4/group1-shard1of1.bin",
+                "82637daaf3ba024df5e9da2389e8992e7a6e8a992ba6268ce6bc490c92e9516e",
+            ),
+        ],
+        package: Package::Npm {
+            requirement: "@upscalerjs/esrgan-slim@1.0.0",
+            sha256: "b53070ff01363e74d33138106dcc72b58d341c9fb7e8fd648554a4e7744142b5",
+            folder: "package/models",
+            modules: false,
+        },
+    },
+    Asset {
+        name: "nsfwjs",
+        what: "MobileNet v2 and Inception v3 of Keras for TensorFlow.js, five classes (MIT), from npm's nsfwjs",
+        files: &[
+            (
+                "mobilenet_v2/model.json",
+                "feffc6868d61e412a4e7a22657a3d07a8a48df6e11688a9e25b77c23cb7b45c9",
+            ),
+            (
+                "mobilenet_v2/group1-shard1of1",
+                "8e7dddbb16acacc1bf1601b1b8a761e730ff934b7f2d7771312b2f000e5f5f13",
+            ),
+            (
+                "inception_v3/model.json",
+                "f5882005bdfa95fa82c3d2fe0419b27495736336e1784a3563a8b746f3c3f7e3",
+            ),
+            (
+                "inception_v3/group1-shard1of6",
+                "7a3a4c075cfcaa7f0b095f55b2ba54a288c2f770e504c8537394efda9545994b",
+            ),
+            (
+                "inception_v3/group1-shard2of6",
+                "8826da12bda0db9415aef0e6a8d1f178a0d950deab28c4e79b9da994748702a4",
+            ),
+            (
+                "inception_v3/group1-shard3of6",
+                "4557a96cf87ceb8df6c9647b647ac9843251a4455457cb40f35c02250a63e51c",
+            ),
+            (
+                "inception_v3/group1-shard4of6",
+                "399b99397ccd64351b59f04cdabe30000a15494c82f75c1e2ccb41c9b6338b7d",
+            ),
+            (
+                "inception_v3/group1-shard5of6",
+                "994515b0f73407d71740301e9877511b086609dbdc7ead1b31bcb82b3397ae74",
+            ),
+            (
+                "inception_v3/group1-shard6of6",
+                "cfb856c9d8fcefacca87b6063ed4949adf69f0372407d6edca8cec0c1694a28b",
+            ),
+        ],
+        package: Package::Npm {
+            requirement: "nsfwjs@4.3.0",
+            sha256: "4496790efc9bdc6f3e85a826a8e482c1fa1e9db4b3d18c095e98cc0c73cfb12f",
+            folder: "package/dist/models",
+            modules: true,
+        },
+    },
+    Asset {
+        name: "face-api",
+        what: "networks of faces for TensorFlow.js (MIT), from npm's @vladmandic/face-api",
+        files: &[
+            (
+                "model/face_recognition_model-weights_manifest.json",
+                "cbaffa501b0b9275a12b63357a6843e7e30c054e1c9151e1a5f879b26e32986b",
+            ),
+            (
+                "model/face_recognition_model.bin",
+                "b413e420d6840b2775fba32008db6f3cddb07d485967fb42cfcf379c16a8c589",
+            ),
+            (
+                "model/face_landmark_68_model-weights_manifest.json",
+                "ca4886639f86e99b39fed0c155f81b63317225773bd9616716e887b0153389c9",
+            ),
+            (
+                "model/face_landmark_68_model.bin",
+                "4611ef65c87d836d03d684b30eec4d195d8b219fa1dd58fc58945831c6b9299b",
+            ),
+            (
+                "model/face_landmark_68_tiny_model-weights_manifest.json",
+                "9a1a5dd19fd814fd5095c3cb58f8e0d3193b8c5b9a6715b30a69d559aea31ad4",
+            ),
+            (
+                "model/face_landmark_68_tiny_model.bin",
+                "b98e9f2f7da76f8a6dda9741a36ed485b224b889d552de2b2c1bb16217f67bfc",
+            ),
+            (
+                "model/face_expression_model-weights_manifest.json",
+                "5b349c17c7836da506e03422cd6461c74085d8bb2713ad4114647dc5d28174c8",
+            ),
+            (
+                "model/face_expression_model.bin",
+                "9a9840f2cf1f4c7eab95f197512569345c00d2426754d4608b92af30e0300f3d",
+            ),
+            (
+                "model/tiny_face_detector_model-weights_manifest.json",
+                "5d1af4849ac48d5b985f4a9b16010c512353ddd6fcc63d50fd0bc9e9e64296e5",
+            ),
+            (
+                "model/tiny_face_detector_model.bin",
+                "b7503ce7df31039b1c43316a9b865cab6a70dd748cc602d3fa28b551503c3871",
+            ),
+            (
+                "model/ssd_mobilenetv1_model-weights_manifest.json",
+                "888f744dffbc84f5f060d1f8427d9742341943a2dfaaf9205d10029b7e7a2955",
+            ),
+            (
+                "model/ssd_mobilenetv1_model.bin",
+                "2835640602d53718aa6ae9a42896327eaa21beefed056c218d32ca7d79e1e2f8",
+            ),
+        ],
+        package: Package::Npm {
+            requirement: "@vladmandic/face-api@1.7.15",
+            sha256: "0d77fffeef362ef9c0939cf6c567f3a2e8e177f114fa257a3270cbd2e509b031",
+            folder: "package",
+            modules: false,
+        },
+    },
+    Asset {
+        name: "mtcnn",
+        what: "the three networks of a cascade of face detectors (MIT), from PyPI's facenet-pytorch",
+        files: &[
+            ("pnet.pt", "a2a71925e0b9996a42f63e47efc1ca19043e69558b5c523b978d611dfae49c8f"),
+            ("rnet.pt", "bbb937de72efc9ef83b186c49f5f558467a1d7e3453a8ece0d71a886633f6a86"),
+            ("onet.pt", "165bfbe42940416ccfb977545cf0e976d5bf321f67083ae2aaaa5c764280118d"),
+        ],
+        package: Package::Python {
+            requirement: "facenet-pytorch==2.6.0",
+            sha256: "ecb82b27beb226d106f2219efe8f829b01b87a8595badd01545679bdb9f19cca",
+            wheel: true,
+            inner_archive: None,
+            folder: "facenet_pytorch/data",
         },
     },
     Asset {
@@ -230,9 +387,7 @@ fn fetch_one(asset: &Asset) -> Result<(), String> {
 fn verify(asset: &Asset, folder: &Path) -> Result<(), String> {
     for (file, expected) in asset.files {
         let path = folder.join(file);
-        let bytes = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let digest: String =
-            Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = digest(&path)?;
         if digest != *expected {
             return Err(format!("{}: SHA-256 is {digest}, expected {expected}", path.display()));
         }

@@ -69,6 +69,8 @@ const EXAMPLES: &[&str] = &[
     "25-gan",
     "26-diffusion",
     "27-vq-vae",
+    "20-classify-photo",
+    "29-super-resolution",
     "34-explain-digits",
     "37-embedding-map",
 ];

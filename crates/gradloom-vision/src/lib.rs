@@ -6,6 +6,8 @@ mod error;
 
 pub mod blocks;
 mod classifier;
+mod pretrained;
+mod tensorflow;
 mod stack;
 
 pub mod models;
@@ -16,6 +18,7 @@ pub mod losses;
 pub mod detection;
 pub mod drawing;
 pub mod generative;
+pub mod faces;
 mod imagenet;
 mod letterbox;
 mod preprocessing;
@@ -35,6 +38,7 @@ pub use models::inception_v3::{InceptionV3, InceptionV3Config};
 pub use models::metric_heads::{ArcFace, CosFace, Siamese, contrastive_loss};
 pub use models::mobilenet_v2::{MobileNetV2, MobileNetV2Config};
 pub use models::mobilenet_v3::{MobileNetV3, MobileNetV3Config};
+pub use models::residual_dense::{ResidualDense, ResidualDenseConfig};
 pub use models::resnet::{ResNet, ResNetBackbone, ResNetConfig};
 pub use models::segmentation::{Segmentation, SegmentationConfig};
 pub use models::unet::{UNet, UNetConfig};
@@ -43,7 +47,9 @@ pub use models::vision_transformer::{VisionTransformer, VisionTransformerConfig}
 pub use models::yolo_v3_tiny::{YoloV3Tiny, YoloV3TinyConfig};
 pub use models::yolo_v8::{YoloV8, YoloV8Config};
 pub use preprocessing::Preprocessing;
+pub use pretrained::Pretrained;
 pub use stack::Stack;
+pub use tensorflow::{Layout, TensorFlowPreprocessing};
 
 /// Runs the code of the page about vision as a test.
 #[cfg(doctest)]

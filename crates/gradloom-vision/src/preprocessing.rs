@@ -95,7 +95,8 @@ impl Preprocessing {
     }
 }
 
-fn three_channels(image: &Image) -> Result<Image> {
+/// The same picture in three channels: of a grey one three times, without an alpha channel.
+pub(crate) fn three_channels(image: &Image) -> Result<Image> {
     let [channels, height, width] = image.size();
     let plane = height * width;
     let pixels = match channels {

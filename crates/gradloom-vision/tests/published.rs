@@ -3,26 +3,14 @@
 
 mod support;
 
-use std::path::PathBuf;
-
 use gradloom_data::format::picture::PictureReader;
-use gradloom_nn::Context;
+use gradloom_nn::{Context, Layer};
 use gradloom_vision::{
     Classifier, Craft, CraftConfig, EfficientNet, EfficientNetConfig, MobileNetV2,
     MobileNetV2Config, Preprocessing,
 };
 use serde_json::Value;
-use support::fill;
-
-/// A file of the folder `assets`, or none and a word about it.
-fn asset(name: &str, file: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../assets").join(name).join(file);
-    if path.is_file() {
-        return Some(path);
-    }
-    println!("skipped: {} is missing; `cargo xtask assets {name}` gets it", path.display());
-    None
-}
+use support::{asset, fill};
 
 fn check<M: Classifier>(
     case: &str,
@@ -105,6 +93,22 @@ fn craft_sees_what_python_sees() {
         &CraftConfig::default(),
         Preprocessing::imagenet(256, 224),
     );
+}
+
+#[test]
+fn efficientnet_lite0_sees_a_flower_on_a_photo_in_jpeg() {
+    let device = gradloom_cpu::device();
+    let Some(weights) = asset("efficientnet-lite0", "efficientnet-lite0-57934424.pth") else {
+        return;
+    };
+    let Some(photo) = asset("scenes", "flower.jpg") else { return };
+    let config = EfficientNetConfig::tensorflow_lite0();
+    let model = EfficientNet::from_file(&config, weights, &device).unwrap();
+    let image = PictureReader::new().read(&photo).unwrap();
+    let pictures = Preprocessing::tensorflow_lite0().tensor(&[image], &device).unwrap();
+    let logits = model.forward(&pictures, &mut Context::eval());
+    // A daisy, the nearest of ImageNet's classes to a dahlia.
+    assert_eq!(logits.argmax(1).to_vec::<i32>().unwrap(), [985]);
 }
 
 #[test]

@@ -6,9 +6,10 @@ use std::path::Path;
 use crate::contents::Located;
 use crate::convert::WideIntegers;
 use crate::file::{File, Format};
-use crate::folder::{self, Index};
+use crate::folder::{self, Index, Set};
 use crate::source::{Opening, Source};
-use crate::{Entry, ReadOptions, Result, Value, error};
+use crate::tfjs::Manifest;
+use crate::{Entry, ReadOptions, Result, Value, error, source};
 use gradloom_tensor::{Device, Tensor};
 
 /// The tensors of a model, listed; their elements are read when they are asked for.
@@ -93,8 +94,20 @@ impl Checkpoint {
         };
         let name = path.display().to_string();
         let source = opening.open(path)?;
-        match folder::index(&source).map_err(|fault| error::of(&name, fault))? {
-            Some(index) => Checkpoint::sharded(name, path, index, opening),
+        Checkpoint::read(name, source, |file| {
+            let path = path.with_file_name(file);
+            Ok((path.display().to_string(), opening.open(&path)?))
+        })
+    }
+
+    fn read(
+        name: String,
+        source: Source,
+        beside: impl FnMut(&str) -> Result<(String, Source)>,
+    ) -> Result<Checkpoint> {
+        match folder::set(&source).map_err(|fault| error::of(&name, fault))? {
+            Some(Set::Index(index)) => Checkpoint::sharded(name, index, beside),
+            Some(Set::Manifest(manifest)) => Checkpoint::grouped(name, manifest, beside),
             None => Checkpoint::single(File::new(name, source)?),
         }
     }
@@ -104,11 +117,38 @@ impl Checkpoint {
     /// # Errors
     /// If the bytes are damaged or of no known format.
     pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Checkpoint> {
-        if folder::index(&bytes).map_err(|fault| error::of(name, fault))?.is_some() {
+        Checkpoint::from_bytes_with(name, bytes, |_| {
             let message = "the index of a set of files; open it by its path";
-            return Err(error::unsupported(name, message));
-        }
-        Checkpoint::single(File::new(name.to_owned(), Source::Owned(bytes))?)
+            Err(error::unsupported(name, message))
+        })
+    }
+
+    /// As [`Checkpoint::from_bytes`], of a set of files too: `beside` gives the bytes of a file by the name
+    /// that the index of a set or the manifest of TensorFlow.js has for it, as a program in a browser fetches
+    /// them.
+    ///
+    /// ```
+    /// let manifest = br#"[{"paths": ["a.bin"],
+    ///     "weights": [{"name": "scale", "shape": [2], "dtype": "float32"}]}]"#;
+    /// let checkpoint = gradloom_weights::Checkpoint::from_bytes_with(
+    ///     "weights_manifest.json",
+    ///     manifest.to_vec(),
+    ///     |file| Ok(if file == "a.bin" { [0, 0, 128, 63].repeat(2) } else { Vec::new() }),
+    /// )?;
+    /// assert_eq!(checkpoint.entry("scale").unwrap().shape, [2]);
+    /// # Ok::<(), gradloom_weights::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the bytes are damaged or of no known format, and those of `beside`.
+    pub fn from_bytes_with(
+        name: &str,
+        bytes: Vec<u8>,
+        mut beside: impl FnMut(&str) -> Result<Vec<u8>>,
+    ) -> Result<Checkpoint> {
+        Checkpoint::read(name.to_owned(), Source::Owned(bytes), |file| {
+            Ok((file.to_owned(), Source::Owned(beside(file)?)))
+        })
     }
 
     fn single(mut file: File) -> Result<Checkpoint> {
@@ -118,14 +158,18 @@ impl Checkpoint {
         Ok(Checkpoint { name, files: vec![file], index, metadata, wide_integers })
     }
 
-    fn sharded(name: String, path: &Path, found: Index, opening: Opening) -> Result<Checkpoint> {
+    fn sharded(
+        name: String,
+        found: Index,
+        mut beside: impl FnMut(&str) -> Result<(String, Source)>,
+    ) -> Result<Checkpoint> {
         let mut files: Vec<File> = Vec::new();
         let mut places: BTreeMap<&str, usize> = BTreeMap::new();
         for shard in found.files.values() {
             if !places.contains_key(shard.as_str()) {
-                let path = path.with_file_name(shard);
                 places.insert(shard, files.len());
-                files.push(File::new(path.display().to_string(), opening.open(&path)?)?);
+                let (name, source) = beside(shard)?;
+                files.push(File::new(name, source)?);
             }
         }
         let mut index = BTreeMap::new();
@@ -140,6 +184,32 @@ impl Checkpoint {
             index.insert(tensor.clone(), place);
         }
         let (metadata, wide_integers) = (found.metadata, WideIntegers::default());
+        Ok(Checkpoint { name, files, index, metadata, wide_integers })
+    }
+
+    /// Tensors that run through files, as TensorFlow.js' do.
+    fn grouped(
+        name: String,
+        manifest: Manifest,
+        mut beside: impl FnMut(&str) -> Result<(String, Source)>,
+    ) -> Result<Checkpoint> {
+        let (mut files, mut index) = (Vec::new(), BTreeMap::new());
+        for group in &manifest.groups {
+            let parts = group.files.iter().map(|file| beside(file)).collect::<Result<Vec<_>>>()?;
+            let count = parts.len();
+            let (first, source) = source::joined(parts)
+                .map_err(|error| error::io(&name, "joining its files", error))?;
+            let shown = if count > 1 { format!("{first} and what follows it") } else { first };
+            let file = File::group(shown, group, source)?;
+            for tensor in file.contents.tensors.keys() {
+                if index.insert(tensor.clone(), files.len()).is_some() {
+                    let message = format!("two tensors are named {tensor}");
+                    return Err(error::malformed(&name, message));
+                }
+            }
+            files.push(file);
+        }
+        let (metadata, wide_integers) = (manifest.metadata, WideIntegers::default());
         Ok(Checkpoint { name, files, index, metadata, wide_integers })
     }
 
@@ -200,7 +270,8 @@ impl Checkpoint {
     }
 
     /// What the file says beside its tensors: the table of texts of safetensors, the typed values of
-    /// GGUF, the numbers and texts of a PyTorch checkpoint by their path, the index of a set of files.
+    /// GGUF, the numbers and texts of a PyTorch checkpoint by their path, the index of a set of files, who wrote
+    /// a manifest of TensorFlow.js.
     pub fn metadata(&self) -> &BTreeMap<String, Value> {
         &self.metadata
     }

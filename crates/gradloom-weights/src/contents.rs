@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use crate::deflated::Deflated;
 use crate::error::Fault;
+use crate::scale::Meaning;
 use crate::{Entry, Stored, Value, entry};
 
 /// The largest number of tensors in a file.
@@ -24,6 +25,14 @@ pub(crate) struct Contents {
 pub(crate) struct Located {
     pub(crate) entry: Entry,
     pub(crate) place: Option<Place>,
+    pub(crate) meaning: Meaning,
+}
+
+impl Located {
+    /// Elements that stand for themselves.
+    pub(crate) fn new(entry: Entry, place: Option<Place>) -> Self {
+        Located { entry, place, meaning: Meaning::Itself }
+    }
 }
 
 /// Where elements lie. Parsers have checked that the range is within the part and has room for the

@@ -51,7 +51,7 @@ impl<'a> Plan<'a> {
             Stored::I8 => DType::I8,
             Stored::I64 | Stored::U64 if wide == WideIntegers::Kept => DType::I64,
             Stored::I16 | Stored::U16 | Stored::I32 | Stored::I64 | Stored::U64 => DType::I32,
-            Stored::Blocks(_) | Stored::Other(_) => {
+            Stored::ScaledU8 | Stored::ScaledU16 | Stored::Blocks(_) | Stored::Other(_) => {
                 return Err(format!("elements of type {source} are not supported"));
             }
         };

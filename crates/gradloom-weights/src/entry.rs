@@ -42,6 +42,10 @@ pub enum Stored {
     U64,
     /// Truth value, one byte.
     Bool,
+    /// Byte that stands for another number, by a scale and a least one.
+    ScaledU8,
+    /// As [`Stored::ScaledU8`], of 16 bits.
+    ScaledU16,
     /// Blocks of small integers that share scales.
     Blocks(BlockFormat),
     /// Anything else, by the name its format gives it. Such a tensor is listed but cannot be read.
@@ -65,8 +69,8 @@ impl Stored {
         match self {
             Stored::F64 | Stored::I64 | Stored::U64 => Some(8),
             Stored::F32 | Stored::I32 | Stored::U32 => Some(4),
-            Stored::F16 | Stored::BF16 | Stored::I16 | Stored::U16 => Some(2),
-            Stored::I8 | Stored::U8 | Stored::Bool => Some(1),
+            Stored::F16 | Stored::BF16 | Stored::I16 | Stored::U16 | Stored::ScaledU16 => Some(2),
+            Stored::I8 | Stored::U8 | Stored::ScaledU8 | Stored::Bool => Some(1),
             Stored::Blocks(_) | Stored::Other(_) => None,
         }
     }
@@ -87,6 +91,8 @@ impl Stored {
             Stored::U32 => "u32",
             Stored::U64 => "u64",
             Stored::Bool => "bool",
+            Stored::ScaledU8 => "scaled u8",
+            Stored::ScaledU16 => "scaled u16",
             Stored::Blocks(format) => format.name(),
             Stored::Other(name) => name,
         }

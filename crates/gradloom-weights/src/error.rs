@@ -15,6 +15,16 @@ pub(crate) enum Fault {
     Unsupported(String),
 }
 
+impl Fault {
+    /// The fault of a part of the file, which the message names.
+    pub(crate) fn within(self, name: &str) -> Fault {
+        match self {
+            Fault::Malformed(message) => Fault::Malformed(format!("{name}: {message}")),
+            Fault::Unsupported(message) => Fault::Unsupported(format!("{name}: {message}")),
+        }
+    }
+}
+
 impl From<String> for Fault {
     fn from(message: String) -> Self {
         Fault::Malformed(message)

@@ -5,7 +5,9 @@ use crate::convert::WideIntegers;
 use crate::error::Fault;
 use crate::reading::Reading;
 use crate::source::Source;
-use crate::{Entry, ReadOptions, Result, Stored, error, formats, gguf, numpy, safetensors, torch};
+use crate::{
+    Entry, ReadOptions, Result, Stored, error, formats, gguf, numpy, safetensors, tfjs, torch,
+};
 use gradloom_tensor::{Device, RANK_MAX, Shape, Tensor};
 
 /// How a file stores tensors.
@@ -20,6 +22,8 @@ pub enum Format {
     Gguf,
     /// NumPy's `.npy` and `.npz`.
     Numpy,
+    /// TensorFlow.js' `model.json` or manifest of weights, and the files that it names.
+    TensorFlowJs,
 }
 
 /// One file and what is in it.
@@ -40,11 +44,18 @@ impl File {
                 Format::Gguf => gguf::parse(&source),
                 Format::Numpy if numpy::recognise(&source) => numpy::parse(&source),
                 Format::Numpy => numpy::parse_archive(&source),
+                Format::TensorFlowJs => return Err("a manifest without its files".into()),
             };
             Ok((format, contents?))
         });
         let (format, contents) = parsed.map_err(|fault| error::of(&name, fault))?;
         Ok(File { name, format, source, contents })
+    }
+
+    /// The tensors of a group of TensorFlow.js' in the files that hold it, one after another.
+    pub(crate) fn group(name: String, group: &tfjs::Group, source: Source) -> Result<File> {
+        let contents = group.locate(&source).map_err(|fault| error::of(&name, fault))?;
+        Ok(File { name, format: Format::TensorFlowJs, source, contents })
     }
 
     /// The same file with the tensors of one part only: the object at this place of a PyTorch checkpoint, or
@@ -125,6 +136,6 @@ fn recognise(bytes: &[u8]) -> Result<Format, Fault> {
             Fault::Unsupported("a file of ggml before GGUF; get one in GGUF".to_owned())
         }
         [] => "an empty file; get it again".into(),
-        _ => "neither safetensors, nor GGUF, nor a PyTorch checkpoint, nor NumPy's arrays, nor the index of a set of files; get it again".into(),
+        _ => "neither safetensors, nor GGUF, nor a PyTorch checkpoint, nor NumPy's arrays, nor the index of a set of files, nor a manifest of TensorFlow.js; get it again".into(),
     })
 }

@@ -1,18 +1,21 @@
-//! Models in several files: the index of a set of files, and what to look for in a folder.
+//! Models in several files: the index of a set of files, the manifest of TensorFlow.js, and what to look for in a folder.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use crate::contents::TENSORS_MAX;
 use crate::error::Fault;
+use crate::tfjs::{self, Manifest};
 use crate::{Result, Value, error};
 
 /// Files that a folder is searched for, best first.
-const WANTED: [&str; 4] = [
+const WANTED: [&str; 6] = [
     "model.safetensors",
     "model.safetensors.index.json",
     "pytorch_model.bin",
     "pytorch_model.bin.index.json",
+    "model.json",
+    "weights_manifest.json",
 ];
 
 /// The largest index, in bytes.
@@ -49,6 +52,14 @@ pub(crate) fn find(folder: &Path) -> Result<PathBuf> {
     }
 }
 
+/// What names other files that have the tensors.
+pub(crate) enum Set {
+    /// Whole files of tensors.
+    Index(Index),
+    /// Files that make sense together.
+    Manifest(Manifest),
+}
+
 /// The index of a set of files.
 pub(crate) struct Index {
     /// The file of each tensor, beside the index.
@@ -56,13 +67,15 @@ pub(crate) struct Index {
     pub(crate) metadata: BTreeMap<String, Value>,
 }
 
-/// Reads an index; `None` for files that are something else.
-pub(crate) fn index(bytes: &[u8]) -> Result<Option<Index>, Fault> {
-    // The ninth byte of safetensors is a brace; the eight before it are a length, which is absurd if
-    // they are text.
-    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
-    if first != Some(&b'{') || crate::safetensors::recognise_whole(bytes) {
-        return Ok(None);
+/// Reads an index or a manifest; `None` for files that are something else.
+pub(crate) fn set(bytes: &[u8]) -> Result<Option<Set>, Fault> {
+    let mut signs = bytes.iter().filter(|byte| !byte.is_ascii_whitespace());
+    match (signs.next(), signs.next()) {
+        // The ninth byte of safetensors is a brace; the eight before it are a length, which is absurd if
+        // they are text.
+        (Some(b'{'), _) if !crate::safetensors::recognise_whole(bytes) => {}
+        (Some(b'['), Some(b'{')) => {}
+        _ => return Ok(None),
     }
     if bytes.len() > INDEX_BYTES_MAX {
         return Err(format!("an index of {} bytes is absurd", bytes.len()).into());
@@ -70,8 +83,21 @@ pub(crate) fn index(bytes: &[u8]) -> Result<Option<Index>, Fault> {
     let json: serde_json::Value = serde_json::from_slice(bytes).map_err(|error| {
         format!("begins like the index of a set of files, but is damaged: {error}")
     })?;
-    let map =
-        json["weight_map"].as_object().ok_or("JSON without a weight_map is no index of weights")?;
+    if !tfjs::recognise(&json) {
+        return Ok(Some(Set::Index(index(&json)?)));
+    }
+    let manifest = tfjs::parse(&json, is_plain)?;
+    let files: usize = manifest.groups.iter().map(|group| group.files.len()).sum();
+    if files > FILES_MAX {
+        return Err(format!("a set of {files} files is absurd").into());
+    }
+    Ok(Some(Set::Manifest(manifest)))
+}
+
+fn index(json: &serde_json::Value) -> Result<Index, Fault> {
+    let map = json["weight_map"]
+        .as_object()
+        .ok_or("JSON without a weight_map or a weightsManifest is no index of weights")?;
     if map.len() > TENSORS_MAX {
         return Err(format!("an index of {} tensors is absurd", map.len()).into());
     }
@@ -89,7 +115,7 @@ pub(crate) fn index(bytes: &[u8]) -> Result<Option<Index>, Fault> {
     let metadata = json["metadata"].as_object().into_iter().flatten();
     let metadata =
         metadata.filter_map(|(key, value)| Some((key.clone(), scalar(value)?))).collect();
-    Ok(Some(Index { files, metadata }))
+    Ok(Index { files, metadata })
 }
 
 /// True for a file's name without any folder: an index must not reach elsewhere.

@@ -1,4 +1,4 @@
-//! Weight files for Gradloom: safetensors, PyTorch checkpoints, GGUF and NumPy's arrays.
+//! Weight files for Gradloom: safetensors, PyTorch checkpoints, GGUF, NumPy's arrays and TensorFlow.js.
 #![doc = include_str!("../README.md")]
 
 mod checkpoint;
@@ -15,9 +15,11 @@ pub mod safetensors;
 pub mod gguf;
 mod torch;
 mod numpy;
+mod tfjs;
 mod formats;
 mod convert;
 mod outside;
+mod scale;
 mod contents;
 mod deflated;
 mod zip;

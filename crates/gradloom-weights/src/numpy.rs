@@ -54,10 +54,7 @@ pub(crate) fn parse_archive(bytes: &[u8]) -> Result<Contents, Fault> {
     let mut inflated = 0usize;
     for (name, record) in archive.records.iter().filter(|(name, _)| is_array(name)) {
         let located =
-            array(bytes, record, &mut contents.deflated).map_err(|fault| match fault {
-                Fault::Malformed(message) => Fault::Malformed(format!("{name}: {message}")),
-                Fault::Unsupported(message) => Fault::Unsupported(format!("{name}: {message}")),
-            })?;
+            array(bytes, record, &mut contents.deflated).map_err(|fault| fault.within(name))?;
         inflated = inflated.saturating_add(record.inflated_len.unwrap_or(0));
         if inflated > bytes.len().saturating_mul(GROWTH_MAX) {
             let message =
@@ -148,7 +145,7 @@ impl Header {
                 Some(Place { part, range, strides })
             }
         };
-        Ok(Located { entry: Entry { shape, stored }, place })
+        Ok(Located::new(Entry { shape, stored }, place))
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::contents::{Contents, Located, Part, Place};
 use crate::convert::{Plan, WideIntegers};
-use crate::error::Fault;
 use crate::mapped::Region;
 use crate::outside::{Converted, Rows};
+use crate::scale::Meaning;
 use crate::source::Source;
 use crate::{Error, ReadOptions, Result, Stored, error};
 use gradloom_tensor::{BlockFormat, BytesSource, DType, Device, Tensor};
@@ -41,6 +41,9 @@ impl Reading<'_> {
             return Ok(None);
         };
         let Place { part: Part::File, range, strides: None } = place else { return Ok(None) };
+        if matches!(self.located.meaning, Meaning::Scaled(_)) {
+            return Ok(None);
+        }
         let (stored, shape) = (&self.located.entry.stored, self.shape());
         let Some(region) = Region::new(mapped, range).filter(|_| !range.is_empty()) else {
             return Ok(None);
@@ -75,23 +78,20 @@ impl Reading<'_> {
         {
             return Err(error::malformed(self.file, format!("{}: {damage}", self.name)));
         }
-        let bytes = self.contents.bytes(self.source, self.located).map_err(|fault| {
-            let fault = match fault {
-                Fault::Malformed(message) => Fault::Malformed(format!("{}: {message}", self.name)),
-                Fault::Unsupported(message) => {
-                    Fault::Unsupported(format!("{}: {message}", self.name))
-                }
-            };
-            error::of(self.file, fault)
-        })?;
+        let bytes = self.contents.bytes(self.source, self.located);
+        let bytes = bytes.map_err(|fault| error::of(self.file, fault.within(self.name)))?;
         let bytes = self.ordered(bytes);
         let shape = self.shape();
         if let Stored::Blocks(format) = self.located.entry.stored {
             return self.blocks(format, &shape, &bytes).map_err(|error| self.refused(error));
         }
-        let plan = self.plan()?;
-        let bytes = plan.convert(bytes).map_err(|message| self.wrong(message))?;
-        let buffer = self.device.backend().upload(plan.dtype(), &bytes);
+        let (dtype, bytes) = if let Meaning::Scaled(scale) = self.located.meaning {
+            (scale.dtype(), scale.apply(&self.located.entry.stored, &bytes).into())
+        } else {
+            let plan = self.plan()?;
+            (plan.dtype(), plan.convert(bytes).map_err(|message| self.wrong(message))?)
+        };
+        let buffer = self.device.backend().upload(dtype, &bytes);
         let buffer = buffer.map_err(|error| self.refused(error))?;
         Ok(Tensor::from_buffer(buffer, &shape[..], self.device))
     }
@@ -115,7 +115,8 @@ impl Reading<'_> {
 
     fn plan(&self) -> Result<Plan<'_>> {
         let stored = &self.located.entry.stored;
-        let floats_as_f32 = self.options.floats_as_f32;
+        let full = matches!(self.located.meaning, Meaning::F32);
+        let floats_as_f32 = self.options.floats_as_f32 || full;
         let plan = Plan::new(stored, self.wide_integers, floats_as_f32, self.device);
         plan.map_err(|message| self.wrong(message))
     }

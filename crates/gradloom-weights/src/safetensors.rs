@@ -198,7 +198,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Contents, Fault> {
             len,
         )
         .map_err(|message| format!("{name}: {message}"))?;
-        contents.tensors.insert(name, Located { entry, place });
+        contents.tensors.insert(name, Located::new(entry, place));
     }
     if contents.tensors.len() > TENSORS_MAX {
         return Err(format!("{} tensors are absurd", contents.tensors.len()).into());

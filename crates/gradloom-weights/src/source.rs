@@ -64,6 +64,23 @@ fn read(_name: &str, mut file: File) -> std::io::Result<Source> {
     Ok(Source::Owned(bytes))
 }
 
+/// Files one after another, with the first one's name. One alone stays as it is; several are copied.
+pub(crate) fn joined(mut parts: Vec<(String, Source)>) -> std::io::Result<(String, Source)> {
+    let name = parts.first().map_or_else(String::new, |(name, _)| name.clone());
+    if parts.len() == 1
+        && let Some(only) = parts.pop()
+    {
+        return Ok(only);
+    }
+    let length = parts.iter().map(|(_, part)| part.len()).sum();
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(length).map_err(IoError::other)?;
+    for (_, part) in parts {
+        bytes.extend_from_slice(&part);
+    }
+    Ok((name, Source::Owned(bytes)))
+}
+
 impl std::ops::Deref for Source {
     type Target = [u8];
 

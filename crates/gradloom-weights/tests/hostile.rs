@@ -229,6 +229,9 @@ fn formats_are_told_by_content() {
     refused(Vec::new(), "empty file");
     refused(b"hello, world".to_vec(), "neither safetensors");
     refused(br#"{"model": "nothing"}"#.to_vec(), "without a weight_map");
+    refused(b"[{\"paths\": 1}".to_vec(), "damaged");
+    refused(b"[{}]".to_vec(), "no paths");
+    refused(b"[]".to_vec(), "neither");
     refused(br#"{"weight_map": "#.to_vec(), "damaged");
     refused(b"[".repeat(100_000), "neither");
     refused([b"{\"a\":".repeat(100_000)].concat(), "damaged");

@@ -3,3 +3,4 @@
 
 pub mod scenes;
 pub mod made;
+pub mod photos;

@@ -1,11 +1,16 @@
 //! [`InceptionV3`]: factorised inception modules and an auxiliary head, as torchvision has them.
 
 use crate::classifier::{AuxiliaryLogits, check_classes, check_pictures};
+use crate::models::inception_modules::{
+    DEVIATION, Mixed, module_a, module_b, module_c, module_d, module_e,
+};
 use crate::models::inception_parts::{BasicConv, linear, transform_input};
+use crate::models::keras_names;
 use crate::stack::{Stack, run};
+use crate::tensorflow::Layout;
 use crate::{Classifier, Result};
 use gradloom_nn::layers::{Dropout, Linear, MaxPool2d};
-use gradloom_nn::{Context, Init, Layer, Module, StateDict};
+use gradloom_nn::{Context, Init, Layer, Module, ModuleExt, StateDict};
 use gradloom_tensor::Tensor;
 use gradloom_tensor::ops::convolution::Conv2dOptions;
 use gradloom_tensor::ops::pooling::PoolOptions;
@@ -19,6 +24,10 @@ pub struct InceptionV3Config {
     pub transform_input: bool,
     /// Dropout before the classes.
     pub dropout: f64,
+    /// Widths of hidden layers before the classes, with a ReLU after each.
+    pub hidden: Vec<usize>,
+    /// Means at the edge over the pixels that there are, and the names and layouts of Keras.
+    pub keras: bool,
     /// Number of classes.
     pub classes: usize,
 }
@@ -26,12 +35,31 @@ pub struct InceptionV3Config {
 impl InceptionV3Config {
     /// To be trained: with the auxiliary head.
     pub fn new() -> Self {
-        InceptionV3Config { auxiliary: true, transform_input: false, dropout: 0.5, classes: 1000 }
+        InceptionV3Config {
+            auxiliary: true,
+            transform_input: false,
+            dropout: 0.5,
+            hidden: Vec::new(),
+            keras: false,
+            classes: 1000,
+        }
     }
 
     /// What torchvision's published weights are used with: without the auxiliary head.
     pub fn published() -> Self {
         InceptionV3Config { auxiliary: false, transform_input: true, ..InceptionV3Config::new() }
+    }
+
+    /// As Keras has it: `keras.applications.InceptionV3`, in files for TensorFlow.js, without the auxiliary head and
+    /// with a head of one's own, `dense_1` and so on. Its norms have no scales.
+    pub fn keras() -> Self {
+        InceptionV3Config { auxiliary: false, keras: true, ..InceptionV3Config::new() }
+    }
+
+    /// Sets the widths of hidden layers before the classes.
+    #[must_use]
+    pub fn hidden(self, hidden: &[usize]) -> Self {
+        InceptionV3Config { hidden: hidden.to_vec(), ..self }
     }
 
     /// Sets the number of classes.
@@ -60,32 +88,13 @@ pub struct InceptionV3 {
     modules: Stack,
     #[module(rename = "AuxLogits")]
     auxiliary: Option<InceptionHead>,
+    /// Before the classes; most have none.
+    pub hidden: Stack,
     /// To classes.
     pub fc: Linear,
     dropout: Dropout,
     transform_input: bool,
-}
-
-/// Chains of convolutions side by side.
-#[derive(Module, Clone, Debug)]
-struct Mixed {
-    #[module(flatten)]
-    convs: Stack,
-    #[module(skip)]
-    chains: &'static [Chain],
-}
-
-/// One branch of a module.
-#[derive(Clone, Copy, Debug)]
-enum Chain {
-    /// One after another.
-    Line(&'static [&'static str]),
-    /// One after another, and then two side by side.
-    Split(&'static [&'static str], [&'static str; 2]),
-    /// The mean of three by three before a convolution.
-    Mean(&'static str),
-    /// The maximum of three by three with stride two.
-    Max,
+    keras: bool,
 }
 
 /// An auxiliary head.
@@ -96,157 +105,8 @@ struct InceptionHead {
     fc: Linear,
 }
 
-const DEVIATION: f64 = 0.1;
-
-impl Mixed {
-    fn conv(&self, name: &str, x: &Tensor, ctx: &mut Context) -> Tensor {
-        self.convs.get(name).map_or_else(|| x.clone(), |conv| run(name, conv, x, ctx))
-    }
-
-    fn line(&self, names: &[&str], x: &Tensor, ctx: &mut Context) -> Tensor {
-        names.iter().fold(x.clone(), |x, name| self.conv(name, &x, ctx))
-    }
-}
-
-impl Layer for Mixed {
-    #[track_caller]
-    fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
-        let mut branches = Vec::new();
-        for chain in self.chains {
-            match chain {
-                Chain::Line(names) => branches.push(self.line(names, x, ctx)),
-                Chain::Split(names, ends) => {
-                    let x = self.line(names, x, ctx);
-                    branches.extend(ends.map(|end| self.conv(end, &x, ctx)));
-                }
-                Chain::Mean(name) => {
-                    let options = PoolOptions::new(3).stride(1).padding(1);
-                    branches.push(self.conv(name, &x.avg_pool2d(&options), ctx));
-                }
-                Chain::Max => branches.push(x.max_pool2d(&PoolOptions::new(3).stride(2))),
-            }
-        }
-        Tensor::concat(&branches, 1)
-    }
-}
-
-/// A convolution of a module: name, channels, kernel, stride, with padding that keeps the size.
-type Row = (&'static str, [usize; 2], [usize; 2], usize, bool);
-
-fn mixed(rows: &[Row], chains: &'static [Chain], init: &mut Init) -> Mixed {
-    let mut convs = Stack::new();
-    for &(name, channels, kernel, stride, padded) in rows {
-        let padding = if padded { kernel.map(|size| size / 2) } else { [0, 0] };
-        let options = Conv2dOptions::default().stride(stride).padding(padding);
-        convs.insert(name, BasicConv::new(channels, kernel, options, DEVIATION, init));
-    }
-    Mixed { convs, chains }
-}
-
-/// At 35 x 35.
-fn module_a(inputs: usize, pool: usize, init: &mut Init) -> Mixed {
-    let rows = [
-        ("branch1x1", [inputs, 64], [1, 1], 1, true),
-        ("branch5x5_1", [inputs, 48], [1, 1], 1, true),
-        ("branch5x5_2", [48, 64], [5, 5], 1, true),
-        ("branch3x3dbl_1", [inputs, 64], [1, 1], 1, true),
-        ("branch3x3dbl_2", [64, 96], [3, 3], 1, true),
-        ("branch3x3dbl_3", [96, 96], [3, 3], 1, true),
-        ("branch_pool", [inputs, pool], [1, 1], 1, true),
-    ];
-    const CHAINS: &[Chain] = &[
-        Chain::Line(&["branch1x1"]),
-        Chain::Line(&["branch5x5_1", "branch5x5_2"]),
-        Chain::Line(&["branch3x3dbl_1", "branch3x3dbl_2", "branch3x3dbl_3"]),
-        Chain::Mean("branch_pool"),
-    ];
-    mixed(&rows, CHAINS, init)
-}
-
-/// From 35 x 35 to 17 x 17.
-fn module_b(inputs: usize, init: &mut Init) -> Mixed {
-    let rows = [
-        ("branch3x3", [inputs, 384], [3, 3], 2, false),
-        ("branch3x3dbl_1", [inputs, 64], [1, 1], 1, true),
-        ("branch3x3dbl_2", [64, 96], [3, 3], 1, true),
-        ("branch3x3dbl_3", [96, 96], [3, 3], 2, false),
-    ];
-    const CHAINS: &[Chain] = &[
-        Chain::Line(&["branch3x3"]),
-        Chain::Line(&["branch3x3dbl_1", "branch3x3dbl_2", "branch3x3dbl_3"]),
-        Chain::Max,
-    ];
-    mixed(&rows, CHAINS, init)
-}
-
-/// At 17 x 17, with `inner` channels along the lines of seven.
-fn module_c(inputs: usize, inner: usize, init: &mut Init) -> Mixed {
-    let rows = [
-        ("branch1x1", [inputs, 192], [1, 1], 1, true),
-        ("branch7x7_1", [inputs, inner], [1, 1], 1, true),
-        ("branch7x7_2", [inner, inner], [1, 7], 1, true),
-        ("branch7x7_3", [inner, 192], [7, 1], 1, true),
-        ("branch7x7dbl_1", [inputs, inner], [1, 1], 1, true),
-        ("branch7x7dbl_2", [inner, inner], [7, 1], 1, true),
-        ("branch7x7dbl_3", [inner, inner], [1, 7], 1, true),
-        ("branch7x7dbl_4", [inner, inner], [7, 1], 1, true),
-        ("branch7x7dbl_5", [inner, 192], [1, 7], 1, true),
-        ("branch_pool", [inputs, 192], [1, 1], 1, true),
-    ];
-    const CHAINS: &[Chain] = &[
-        Chain::Line(&["branch1x1"]),
-        Chain::Line(&["branch7x7_1", "branch7x7_2", "branch7x7_3"]),
-        Chain::Line(&[
-            "branch7x7dbl_1",
-            "branch7x7dbl_2",
-            "branch7x7dbl_3",
-            "branch7x7dbl_4",
-            "branch7x7dbl_5",
-        ]),
-        Chain::Mean("branch_pool"),
-    ];
-    mixed(&rows, CHAINS, init)
-}
-
-/// From 17 x 17 to 8 x 8.
-fn module_d(inputs: usize, init: &mut Init) -> Mixed {
-    let rows = [
-        ("branch3x3_1", [inputs, 192], [1, 1], 1, true),
-        ("branch3x3_2", [192, 320], [3, 3], 2, false),
-        ("branch7x7x3_1", [inputs, 192], [1, 1], 1, true),
-        ("branch7x7x3_2", [192, 192], [1, 7], 1, true),
-        ("branch7x7x3_3", [192, 192], [7, 1], 1, true),
-        ("branch7x7x3_4", [192, 192], [3, 3], 2, false),
-    ];
-    const CHAINS: &[Chain] = &[
-        Chain::Line(&["branch3x3_1", "branch3x3_2"]),
-        Chain::Line(&["branch7x7x3_1", "branch7x7x3_2", "branch7x7x3_3", "branch7x7x3_4"]),
-        Chain::Max,
-    ];
-    mixed(&rows, CHAINS, init)
-}
-
-/// At 8 x 8.
-fn module_e(inputs: usize, init: &mut Init) -> Mixed {
-    let rows = [
-        ("branch1x1", [inputs, 320], [1, 1], 1, true),
-        ("branch3x3_1", [inputs, 384], [1, 1], 1, true),
-        ("branch3x3_2a", [384, 384], [1, 3], 1, true),
-        ("branch3x3_2b", [384, 384], [3, 1], 1, true),
-        ("branch3x3dbl_1", [inputs, 448], [1, 1], 1, true),
-        ("branch3x3dbl_2", [448, 384], [3, 3], 1, true),
-        ("branch3x3dbl_3a", [384, 384], [1, 3], 1, true),
-        ("branch3x3dbl_3b", [384, 384], [3, 1], 1, true),
-        ("branch_pool", [inputs, 192], [1, 1], 1, true),
-    ];
-    const CHAINS: &[Chain] = &[
-        Chain::Line(&["branch1x1"]),
-        Chain::Split(&["branch3x3_1"], ["branch3x3_2a", "branch3x3_2b"]),
-        Chain::Split(&["branch3x3dbl_1", "branch3x3dbl_2"], ["branch3x3dbl_3a", "branch3x3dbl_3b"]),
-        Chain::Mean("branch_pool"),
-    ];
-    mixed(&rows, CHAINS, init)
-}
+/// Channels at the end.
+const FEATURES: usize = 2048;
 
 impl InceptionHead {
     fn new(classes: usize, init: &mut Init) -> Self {
@@ -285,7 +145,13 @@ impl InceptionV3 {
                 auxiliary.push(head.forward(&x, ctx));
             }
         }
-        let x = self.dropout.forward(&x.global_avg_pool2d(), ctx);
+        let mut x = self.dropout.forward(&x.global_avg_pool2d(), ctx);
+        for index in 0..self.hidden.len() {
+            let name = index.to_string();
+            if let Some(layer) = self.hidden.get(&name) {
+                x = ctx.within("hidden", |ctx| run(&name, layer, &x, ctx)).relu();
+            }
+        }
         AuxiliaryLogits { logits: run("fc", &self.fc, &x, ctx), auxiliary }
     }
 }
@@ -317,26 +183,47 @@ impl Classifier for InceptionV3 {
 
     fn new(config: &InceptionV3Config, init: &mut Init) -> Result<Self> {
         check_classes(Self::FAMILY, config.classes)?;
+        let mut hidden = Stack::new();
+        let mut inputs = FEATURES;
+        for &outputs in &config.hidden {
+            check_classes(Self::FAMILY, outputs)?;
+            hidden.push(linear(inputs, outputs, DEVIATION, init));
+            inputs = outputs;
+        }
+        let mean = |module: Mixed| module.count_padding(!config.keras);
         let modules = Stack::new()
-            .with("Mixed_5b", module_a(192, 32, init))
-            .with("Mixed_5c", module_a(256, 64, init))
-            .with("Mixed_5d", module_a(288, 64, init))
+            .with("Mixed_5b", mean(module_a(192, 32, init)))
+            .with("Mixed_5c", mean(module_a(256, 64, init)))
+            .with("Mixed_5d", mean(module_a(288, 64, init)))
             .with("Mixed_6a", module_b(288, init))
-            .with("Mixed_6b", module_c(768, 128, init))
-            .with("Mixed_6c", module_c(768, 160, init))
-            .with("Mixed_6d", module_c(768, 160, init))
-            .with("Mixed_6e", module_c(768, 192, init))
+            .with("Mixed_6b", mean(module_c(768, 128, init)))
+            .with("Mixed_6c", mean(module_c(768, 160, init)))
+            .with("Mixed_6d", mean(module_c(768, 160, init)))
+            .with("Mixed_6e", mean(module_c(768, 192, init)))
             .with("Mixed_7a", module_d(768, init))
-            .with("Mixed_7b", module_e(1280, init))
-            .with("Mixed_7c", module_e(2048, init));
+            .with("Mixed_7b", mean(module_e(1280, init)))
+            .with("Mixed_7c", mean(module_e(2048, init)));
         Ok(InceptionV3 {
             stem: stem(init),
             modules,
             auxiliary: config.auxiliary.then(|| InceptionHead::new(config.classes, init)),
-            fc: linear(2048, config.classes, DEVIATION, init),
+            hidden,
+            fc: linear(inputs, config.classes, DEVIATION, init),
             dropout: Dropout::new(config.dropout),
             transform_input: config.transform_input,
+            keras: config.keras,
         })
+    }
+
+    fn rename(config: &InceptionV3Config, name: &str) -> Option<String> {
+        match config.keras {
+            true => keras_names::inception_v3(config.hidden.len(), name),
+            false => Some(name.to_owned()),
+        }
+    }
+
+    fn layout(config: &InceptionV3Config) -> Layout {
+        if config.keras { Layout::TensorFlow } else { Layout::Torch }
     }
 
     fn fit(&mut self, weights: &mut StateDict) {
@@ -344,11 +231,19 @@ impl Classifier for InceptionV3 {
             let kept = |name: &str| !name.starts_with("AuxLogits.");
             *weights = weights.rename(|name| kept(name).then(|| name.to_owned()));
         }
+        if self.keras {
+            // Scales that the norms of Keras do not have are one.
+            for (name, parameter) in self.parameters() {
+                if name.ends_with(".bn.weight") && weights.get(&name).is_none() {
+                    weights.insert(name, parameter.tensor().clone());
+                }
+            }
+        }
     }
 
     fn replace_head(&mut self, classes: usize, init: &mut Init) -> Result<()> {
         check_classes(Self::FAMILY, classes)?;
-        self.fc = linear(2048, classes, DEVIATION, init);
+        self.fc = linear(self.fc.inputs(), classes, DEVIATION, init);
         if let Some(head) = &mut self.auxiliary {
             head.fc = linear(768, classes, 0.001, init);
         }

@@ -4,7 +4,9 @@ use crate::blocks::{
     ConvNormActivation, NormOptions, conv, make_divisible, normal_linear, strided,
 };
 use crate::classifier::{check_classes, check_pictures};
+use crate::models::keras_names;
 use crate::stack::{Stack, run};
+use crate::tensorflow::Layout;
 use crate::{Classifier, Result, error};
 use gradloom_nn::layers::Dropout;
 use gradloom_nn::{Activation, Context, Init, Layer, Module};
@@ -19,6 +21,10 @@ pub struct MobileNetV2Config {
     pub stages: Vec<[usize; 4]>,
     /// Dropout before the classifier.
     pub dropout: f64,
+    /// Widths of hidden layers before the classes, with a ReLU after each.
+    pub hidden: Vec<usize>,
+    /// The padding, the norms' epsilon, the names and the layouts of Keras.
+    pub keras: bool,
     /// Number of classes.
     pub classes: usize,
 }
@@ -35,7 +41,25 @@ impl MobileNetV2Config {
             [6, 160, 3, 2],
             [6, 320, 1, 1],
         ];
-        MobileNetV2Config { width: 1.0, stages, dropout: 0.2, classes: 1000 }
+        let hidden = Vec::new();
+        MobileNetV2Config { width: 1.0, stages, dropout: 0.2, hidden, keras: false, classes: 1000 }
+    }
+
+    /// As Keras has it: `keras.applications.MobileNetV2`, in files for TensorFlow.js. Keras' own head of 1000 classes is
+    /// named `Logits` or `predictions`; heads that were put in its place, `dense_1` and so on, are read.
+    #[must_use]
+    pub fn keras(self) -> Self {
+        MobileNetV2Config { keras: true, ..self }
+    }
+
+    /// Sets the widths of hidden layers before the classes.
+    #[must_use]
+    pub fn hidden(self, hidden: &[usize]) -> Self {
+        MobileNetV2Config { hidden: hidden.to_vec(), ..self }
+    }
+
+    fn norm(&self) -> NormOptions {
+        if self.keras { NormOptions::SLOW } else { NormOptions::USUAL }
     }
 
     /// Sets the number of classes.
@@ -71,12 +95,13 @@ struct InvertedResidual {
 
 impl InvertedResidual {
     fn new(
+        config: &MobileNetV2Config,
         [inputs, outputs]: [usize; 2],
         expansion: usize,
         stride: usize,
         init: &mut Init,
     ) -> Self {
-        let (hidden, norm) = (inputs * expansion, NormOptions::USUAL);
+        let (hidden, norm) = (inputs * expansion, config.norm());
         let mut layers = Stack::new();
         if expansion != 1 {
             let channels = [inputs, hidden];
@@ -92,7 +117,9 @@ impl InvertedResidual {
         }
         let options = strided(3, stride).groups(hidden);
         let channels = [hidden, hidden];
-        layers.push(ConvNormActivation::new(channels, 3, options, norm, Activation::Relu6, init));
+        let depthwise =
+            ConvNormActivation::new(channels, 3, options, norm, Activation::Relu6, init);
+        layers.push(depthwise.same(config.keras));
         layers.push(conv([hidden, outputs], 1, strided(1, 1), init));
         layers.push(norm.norm(outputs, init));
         InvertedResidual { conv: layers, residual: stride == 1 && inputs == outputs }
@@ -121,15 +148,22 @@ impl Classifier for MobileNetV2 {
             return Err(error::config(Self::FAMILY, "a stage has no expansion or no stride"));
         }
         let scaled = |channels: usize, width: f64| make_divisible(channels as f64 * width, 8);
-        let (norm, relu6) = (NormOptions::USUAL, Activation::Relu6);
+        let (norm, relu6) = (config.norm(), Activation::Relu6);
         let mut inputs = scaled(32, width);
         let mut features = Stack::new();
-        features.push(ConvNormActivation::new([3, inputs], 3, strided(3, 2), norm, relu6, init));
+        let first = ConvNormActivation::new([3, inputs], 3, strided(3, 2), norm, relu6, init);
+        features.push(first.same(config.keras));
         for &[expansion, channels, blocks, stride] in &config.stages {
             let outputs = scaled(channels, width);
             for block in 0..blocks {
                 let stride = if block == 0 { stride } else { 1 };
-                features.push(InvertedResidual::new([inputs, outputs], expansion, stride, init));
+                features.push(InvertedResidual::new(
+                    config,
+                    [inputs, outputs],
+                    expansion,
+                    stride,
+                    init,
+                ));
                 inputs = outputs;
             }
         }
@@ -137,8 +171,30 @@ impl Classifier for MobileNetV2 {
         features.push(ConvNormActivation::new([inputs, last], 1, strided(1, 1), norm, relu6, init));
         let mut classifier = Stack::new();
         classifier.push(Dropout::new(config.dropout));
-        classifier.push(normal_linear(last, config.classes, 0.01, init));
+        let mut inputs = last;
+        for &outputs in &config.hidden {
+            check_classes(Self::FAMILY, outputs)?;
+            classifier.push(normal_linear(inputs, outputs, 0.01, init));
+            classifier.push(Activation::Relu);
+            inputs = outputs;
+        }
+        classifier.push(normal_linear(inputs, config.classes, 0.01, init));
         Ok(MobileNetV2 { features, classifier })
+    }
+
+    fn rename(config: &MobileNetV2Config, name: &str) -> Option<String> {
+        if !config.keras {
+            return Some(name.to_owned());
+        }
+        let stages = config.stages.iter();
+        let expands: Vec<bool> = stages
+            .flat_map(|&[expansion, _, blocks, _]| std::iter::repeat_n(expansion != 1, blocks))
+            .collect();
+        keras_names::mobilenet_v2(config.hidden.len(), &expands, name)
+    }
+
+    fn layout(config: &MobileNetV2Config) -> Layout {
+        if config.keras { Layout::TensorFlow } else { Layout::Torch }
     }
 
     fn replace_head(&mut self, classes: usize, init: &mut Init) -> Result<()> {

@@ -7,6 +7,7 @@ use gradloom_nn::{Context, Init, LoadOptions, ModuleExt, StateDict, gradients};
 use gradloom_tensor::{DType, Device, Key, Shape, Tensor, commit, eval, s};
 use gradloom_vision::{AuxiliaryLogits, Classifier};
 use serde_json::Value;
+use std::path::PathBuf;
 
 /// Numbers in `shift + scale * [-1, 1)` by a hash of the name and the index: `fill` of `golden/make.py`.
 pub(crate) fn fill(name: &str, count: usize, scale: f64, shift: f64) -> Vec<f32> {
@@ -24,6 +25,16 @@ pub(crate) fn fill(name: &str, count: usize, scale: f64, shift: f64) -> Vec<f32>
         (shift + scale * unit) as f32
     });
     numbers.collect()
+}
+
+/// A file of the folder `assets`, or none and a word about it.
+pub(crate) fn asset(name: &str, file: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../assets").join(name).join(file);
+    if path.is_file() {
+        return Some(path);
+    }
+    println!("skipped: {} is missing; `cargo xtask assets {name}` gets it", path.display());
+    None
 }
 
 pub(crate) fn filled(name: &str, shape: &Shape, scale: f64, shift: f64, device: &Device) -> Tensor {

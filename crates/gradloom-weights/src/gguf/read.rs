@@ -111,7 +111,7 @@ fn place(
         {
             ranges.push(place.range.clone());
         }
-        if tensors.insert(name.clone(), Located { entry, place }).is_some() {
+        if tensors.insert(name.clone(), Located::new(entry, place)).is_some() {
             return Err(format!("{name}: two tensors have this name"));
         }
     }

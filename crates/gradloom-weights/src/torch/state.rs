@@ -285,7 +285,7 @@ impl<'m, 'a> Walk<'m, 'a> {
     fn unreadable(&mut self, path: &str, kind: &str, shape: &[usize]) -> Result<(), String> {
         self.spend_text(path.len())?;
         let entry = Entry { shape: shape.to_vec(), stored: Stored::Other(kind.to_owned()) };
-        self.add(path, Located { entry, place: None })
+        self.add(path, Located::new(entry, None))
     }
 
     fn add(&mut self, path: &str, located: Located) -> Result<(), String> {
@@ -314,7 +314,7 @@ impl<'m, 'a> Walk<'m, 'a> {
         } else {
             None
         };
-        self.add(path, Located { entry, place })
+        self.add(path, Located::new(entry, place))
     }
 }
 
