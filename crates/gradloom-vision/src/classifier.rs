@@ -4,10 +4,10 @@
 
 use std::path::Path;
 
-use crate::{Result, error};
-use gradloom_nn::{Context, Init, Layer, LoadOptions, ModuleExt, StateDict};
-use gradloom_tensor::{Device, Key, Tensor, Tensors, commit};
-use gradloom_weights::{Checkpoint, ReadOptions};
+use crate::{Result, error, loading};
+use gradloom_nn::{Context, Init, Layer, StateDict};
+use gradloom_tensor::{Device, Key, Tensor, Tensors};
+use gradloom_weights::Checkpoint;
 
 /// A network from pictures `[N, 3, H, W]` to logits `[N, classes]`, or of each pixel `[N, classes, H, W]`, that can be made after a configuration and
 /// loaded from what was published of it. Names and shapes of weights are torchvision's.
@@ -62,9 +62,7 @@ pub trait Classifier: Layer + Tensors + Clone + Sized + 'static {
     /// another variant are; the message names them.
     fn from_file(config: &Self::Config, path: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let path = path.as_ref();
-        let context = || format!("loading {}", Self::FAMILY);
-        let checkpoint =
-            Checkpoint::open(path).map_err(|error| error::weights(context(), error))?;
+        let checkpoint = loading::open(Self::FAMILY, path)?;
         Self::from_checkpoint(config, &checkpoint, device)
             .map_err(|error| error.context(path.display().to_string()))
     }
@@ -78,17 +76,8 @@ pub trait Classifier: Layer + Tensors + Clone + Sized + 'static {
         checkpoint: &Checkpoint,
         device: &Device,
     ) -> Result<Self> {
-        let options = ReadOptions::new().floats_as_f32();
-        let mut weights = StateDict::new();
-        for name in checkpoint.names() {
-            if Self::rename(config, name).is_none() {
-                continue;
-            }
-            let tensor = checkpoint.tensor_with(name, &options, device);
-            let tensor = tensor
-                .map_err(|error| error::weights(format!("loading {}", Self::FAMILY), error))?;
-            weights.insert(name, tensor);
-        }
+        let wanted = |name: &str| Self::rename(config, name).is_some();
+        let weights = loading::read(Self::FAMILY, checkpoint, wanted, device)?;
         Self::from_weights(config, &weights, device)
     }
 
@@ -97,15 +86,10 @@ pub trait Classifier: Layer + Tensors + Clone + Sized + 'static {
     /// # Errors
     /// If the configuration is wrong, or weights are missing, left over, or of other shapes.
     fn from_weights(config: &Self::Config, weights: &StateDict, device: &Device) -> Result<Self> {
-        let context = || format!("loading {}", Self::FAMILY);
-        // First values are lazy and are replaced before anything computes them.
         let mut model = Self::new(config, &mut Init::new(Key::new(0), device))?;
         let mut weights = weights.rename(|name| Self::rename(config, name));
         model.fit(&mut weights);
-        model
-            .load_state_dict(&weights, &LoadOptions::strict().cast())
-            .map_err(|error| error::weights(context(), error))?;
-        commit(&mut model).map_err(|error| error.context(context()))?;
+        loading::fill(Self::FAMILY, &mut model, &weights)?;
         Ok(model)
     }
 

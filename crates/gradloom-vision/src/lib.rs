@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod loading;
 
 pub mod blocks;
 mod classifier;
@@ -18,6 +19,8 @@ mod imagenet;
 mod letterbox;
 mod preprocessing;
 pub mod roi;
+
+pub mod detection;
 
 pub use classifier::{AuxiliaryLogits, Classifier};
 pub use error::{Error, Result};

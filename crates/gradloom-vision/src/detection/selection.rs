@@ -1,0 +1,110 @@
+//! From what a network says of very many boxes to the few that are given: reading, sorting, suppression.
+
+use crate::boxes::batched_nms;
+use crate::detection::{Detections, PictureBatch};
+use crate::{Error, Result};
+use gradloom_tensor::{DType, Device, Tensor, eval};
+
+/// Boxes that may become detections, with their scores and labels.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Candidates {
+    pub(crate) boxes: Vec<[f32; 4]>,
+    pub(crate) scores: Vec<f32>,
+    pub(crate) labels: Vec<usize>,
+}
+
+impl Candidates {
+    /// Adds one, clipped to a picture of this height and width, unless a side is below `side_min` then.
+    pub(crate) fn push(
+        &mut self,
+        bounds: [f32; 4],
+        score: f32,
+        label: usize,
+        [height, width]: [usize; 2],
+        side_min: f32,
+    ) {
+        let [left, top, right, bottom] = bounds;
+        let (across, down) =
+            (|x: f32| x.clamp(0.0, width as f32), |y: f32| y.clamp(0.0, height as f32));
+        let bounds = [across(left), down(top), across(right), down(bottom)];
+        if bounds[2] - bounds[0] >= side_min && bounds[3] - bounds[1] >= side_min {
+            self.boxes.push(bounds);
+            self.scores.push(score);
+            self.labels.push(label);
+        }
+    }
+
+    /// Without those that better ones of their label overlap by more than `overlap_max`; the best `count`, in boxes of
+    /// the batch.
+    pub(crate) fn suppressed(&self, overlap_max: f64, count: usize) -> Result<Detections> {
+        let kept = batched_nms(&self.boxes, &self.scores, &self.labels, overlap_max)?;
+        let kept = &kept[..kept.len().min(count)];
+        Ok(Detections {
+            boxes: kept.iter().map(|&index| self.boxes[index]).collect(),
+            labels: kept.iter().map(|&index| self.labels[index]).collect(),
+            scores: kept.iter().map(|&index| self.scores[index]).collect(),
+        })
+    }
+
+    /// As [`suppressed`](Self::suppressed), in boxes of the picture.
+    pub(crate) fn detections(
+        &self,
+        overlap_max: f64,
+        count: usize,
+        batch: &PictureBatch,
+        picture: usize,
+    ) -> Result<Detections> {
+        let found = self.suppressed(overlap_max, count)?;
+        Ok(Detections { boxes: batch.to_picture(picture, &found.boxes), ..found })
+    }
+}
+
+/// Indices of the `count` largest of scores that `wanted` is true for, falling; equal ones by index.
+pub(crate) fn largest(scores: &[f32], count: usize, wanted: impl Fn(f32) -> bool) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..scores.len()).filter(|&at| wanted(scores[at])).collect();
+    let order = |&a: &usize, &b: &usize| scores[b].total_cmp(&scores[a]).then(a.cmp(&b));
+    if places.len() > count {
+        if count > 0 {
+            places.select_nth_unstable_by(count - 1, order);
+        }
+        places.truncate(count);
+    }
+    places.sort_unstable_by(order);
+    places
+}
+
+/// Values of tensors on the host, computed at once.
+pub(crate) fn read<const N: usize>(family: &str, tensors: [&Tensor; N]) -> Result<[Vec<f32>; N]> {
+    let tensors = tensors.map(|tensor| tensor.detach().cast(DType::F32));
+    eval(&tensors)?;
+    let mut values = [const { Vec::new() }; N];
+    for (values, tensor) in values.iter_mut().zip(&tensors) {
+        *values = tensor.to_vec::<f32>()?;
+        if values.iter().any(|value| !value.is_finite()) {
+            let message =
+                "what the network says is not finite; look for NaN in pictures and weights";
+            return Err(Error::invalid(format!("{family}: {message}")));
+        }
+    }
+    Ok(values)
+}
+
+/// Four numbers a box.
+pub(crate) fn as_boxes(values: &[f32]) -> Vec<[f32; 4]> {
+    values.chunks_exact(4).map(|side| [side[0], side[1], side[2], side[3]]).collect()
+}
+
+/// Boxes `[N, 4]` of this dtype.
+pub(crate) fn box_tensor(boxes: &[[f32; 4]], dtype: DType, device: &Device) -> Result<Tensor> {
+    Ok(Tensor::from_vec(boxes.concat(), [boxes.len(), 4], device)?.cast(dtype))
+}
+
+/// The rows of `[M, ..]` with these indices.
+pub(crate) fn rows(x: &Tensor, places: &[usize]) -> Result<Tensor> {
+    let places = places.iter().map(|&place| {
+        i32::try_from(place).map_err(|_| Error::invalid(format!("{place} boxes are too many")))
+    });
+    let places: Vec<i32> = places.collect::<Result<_>>()?;
+    let count = places.len();
+    Ok(x.index_select(0, &Tensor::from_vec(places, [count], x.device())?))
+}
