@@ -51,7 +51,7 @@ fn all() -> Result<(), String> {
 const EXAMPLES_OF_DATA: [&str; 2] = ["04-fashion-mnist", "05-cifar-cnn"];
 
 /// Examples that need no downloaded data in tiny mode.
-const EXAMPLES: [&str; 12] = [
+const EXAMPLES: [&str; 13] = [
     "01-tensors",
     "02-derivatives",
     "03-train-digits",
@@ -62,6 +62,7 @@ const EXAMPLES: [&str; 12] = [
     "12-fine-tune-sentiment",
     "13-char-gpt",
     "14-pretrain-bert",
+    "22-detect",
     "34-explain-digits",
     "37-embedding-map",
 ];

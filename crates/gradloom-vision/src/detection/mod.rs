@@ -20,12 +20,25 @@ mod heads;
 
 mod retinanet;
 
+mod rpn;
+mod roi_heads;
+mod faster_rcnn;
+
+mod default_boxes;
+mod ssd_features;
+mod ssd;
+
 pub use backbone::{BackboneConfig, PyramidBackbone};
 pub use batch::{PictureBatch, PictureSize, PictureTransform};
+pub use default_boxes::DefaultBoxes;
 pub use detector::{DetectionLosses, Detector};
+pub use faster_rcnn::{FasterRcnn, FasterRcnnConfig};
 pub use heads::{Tower, TowerBlock};
 pub use matching::{Match, Matcher, Rescue};
 pub use pyramid::{ExtraLevels, FeaturePyramid};
 pub use retinanet::{RetinaNet, RetinaNetConfig, RetinaNetHead};
+pub use roi_heads::{RoiConfig, RoiHeads};
+pub use rpn::{ProposalConfig, RegionProposals};
 pub use sampling::{BalancedSampler, Sample};
+pub use ssd::{Ssd, SsdConfig};
 pub use target::{Detections, ObjectBoxes};
