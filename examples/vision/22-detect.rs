@@ -156,10 +156,7 @@ fn learn(
 }
 
 /// Digits of several sizes and colours that hardly overlap, on an uneven and noisy ground.
-fn scene(
-    digits: &impl Dataset<Item = Labelled<Image>>,
-    key: Key,
-) -> Result<Scene, Failure> {
+fn scene(digits: &impl Dataset<Item = Labelled<Image>>, key: Key) -> Result<Scene, Failure> {
     let mut random = RandomStream::new(key);
     let plane = SIDE * SIDE;
     let ground: [f32; 3] = std::array::from_fn(|_| random.uniform(0.0, 0.3));
@@ -203,7 +200,8 @@ fn scene(
 fn around(digit: &Image, [top, left]: [usize; 2]) -> Option<[f32; 4]> {
     let side = digit.width();
     let bright = |line: usize, across: bool| {
-        (0..side).any(|at| digit.pixels()[if across { line * side + at } else { at * side + line }] > 60)
+        (0..side)
+            .any(|at| digit.pixels()[if across { line * side + at } else { at * side + line }] > 60)
     };
     let ends = |across: bool| {
         let mut lines = (0..side).filter(|&line| bright(line, across));

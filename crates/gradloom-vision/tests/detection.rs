@@ -4,7 +4,7 @@
 
 mod support;
 
-use gradloom_nn::{Context, Init, LoadOptions, ModuleExt, StateDict, gradients};
+use gradloom_nn::{Context, Init, LoadOptions, StateDict, gradients};
 use gradloom_tensor::{DType, Device, Key, Shape, Tensor, commit, eval};
 use gradloom_vision::ResNetConfig;
 use gradloom_vision::detection::{

@@ -202,11 +202,11 @@ fn weights_of_another_variant_are_refused_by_name() {
 #[test]
 fn names_of_older_files_are_known() {
     let renamed = |name: &str| RetinaNet::rename(name).unwrap();
+    assert_eq!(renamed("head.regression_head.conv.6.bias"), "head.regression_head.conv.3.0.bias");
     assert_eq!(
-        renamed("head.regression_head.conv.6.bias"),
-        "head.regression_head.conv.3.0.bias"
+        renamed("backbone.fpn.inner_blocks.2.weight"),
+        "backbone.fpn.inner_blocks.2.0.weight"
     );
-    assert_eq!(renamed("backbone.fpn.inner_blocks.2.weight"), "backbone.fpn.inner_blocks.2.0.weight");
     for name in ["head.classification_head.conv.3.0.weight", "backbone.fpn.layer_blocks.0.0.bias"] {
         assert_eq!(renamed(name), name);
     }

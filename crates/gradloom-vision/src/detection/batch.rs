@@ -1,6 +1,7 @@
 //! [`PictureTransform`]: pictures of different sizes as one batch, and boxes there and back.
 
 use crate::detection::ObjectBoxes;
+use crate::detection::selection::floats;
 use crate::{Error, Result};
 use gradloom_tensor::Tensor;
 use gradloom_tensor::ops::interpolation::{InterpolateOptions, Interpolation};
@@ -110,10 +111,8 @@ impl PictureTransform {
 
     /// `[3, H, W] -> [1, 3, H', W']`
     fn apply(&self, picture: &Tensor) -> Result<Tensor> {
-        let channels = |values: [f64; 3]| -> Result<Tensor> {
-            let values = Tensor::from_vec(values.to_vec(), [1, 3, 1, 1], picture.device())?;
-            Ok(values.cast(picture.dtype()))
-        };
+        let channels =
+            |values: [f64; 3]| floats(&values, &[1, 3, 1, 1], picture.dtype(), picture.device());
         let x = (picture.unsqueeze(0) - channels(self.mean)?) / channels(self.deviation)?;
         let size = [picture.size(1), picture.size(2)];
         let target = self.target(size);

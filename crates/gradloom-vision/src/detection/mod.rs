@@ -13,6 +13,7 @@ mod batch;
 mod matching;
 mod sampling;
 mod selection;
+mod anchor_targets;
 
 mod pyramid;
 mod backbone;

@@ -1,9 +1,10 @@
 //! [`RetinaNet`]: one stage, dense anchors, focal loss, as torchvision has it.
 
 use crate::boxes::{AnchorGenerator, BoxCoder, generalized_iou_loss};
+use crate::detection::anchor_targets::AnchorTargets;
 use crate::detection::heads::{conv_of, of_anchors, renamed_block, sizes_of};
 use crate::detection::pyramid::renamed;
-use crate::detection::selection::{Candidates, as_boxes, box_tensor, largest, read, rows};
+use crate::detection::selection::{Candidates, as_boxes, box_tensor, largest, read};
 use crate::detection::{
     BackboneConfig, DetectionLosses, Detections, Detector, ExtraLevels, Match, Matcher,
     ObjectBoxes, PictureBatch, PictureSize, PictureTransform, PyramidBackbone, Rescue, Tower,
@@ -192,26 +193,6 @@ impl RetinaNet {
         let of_levels = maps.iter().zip(per_place).map(|([h, w], count)| h * w * count);
         Ok(Said { logits, codes, anchors, of_levels: of_levels.collect() })
     }
-
-    /// The loss of boxes of the anchors that have an object, of one picture.
-    fn box_loss(
-        &self,
-        codes: &Tensor,
-        anchors: &[[f32; 4]],
-        places: &[usize],
-        boxes: &[[f32; 4]],
-    ) -> Result<Tensor> {
-        let (dtype, device) = (codes.dtype(), codes.device());
-        let anchors: Vec<[f32; 4]> = places.iter().map(|&place| anchors[place]).collect();
-        let anchors = box_tensor(&anchors, dtype, device)?;
-        let (boxes, codes) = (box_tensor(boxes, dtype, device)?, rows(codes, places)?);
-        let loss = if self.config.overlap_loss {
-            generalized_iou_loss(&Self::coder().decode(&codes, &anchors), &boxes).sum(..)
-        } else {
-            (codes - Self::coder().encode(&boxes, &anchors)).abs().sum(..)
-        };
-        Ok(loss * (1.0 / places.len().max(1) as f64))
-    }
 }
 
 impl Detector for RetinaNet {
@@ -266,43 +247,37 @@ impl Detector for RetinaNet {
         let batch = self.config.transform.batch(Self::FAMILY, pictures)?;
         let objects = batch.objects(Self::FAMILY, objects, 0..self.config.classes)?;
         let Said { logits, codes, anchors, .. } = self.run(&batch, ctx)?;
-        let (count, device) = (objects.len(), logits.device());
-        let (mut classes, mut weights) = (Vec::new(), Vec::new());
-        let mut of_boxes = Vec::new();
-        for (index, objects) in objects.iter().enumerate() {
-            let matches = Self::MATCHER.matches(&objects.boxes, &anchors);
-            let (mut places, mut boxes) = (Vec::new(), Vec::new());
-            for (place, found) in matches.iter().enumerate() {
+        let mut targets = AnchorTargets::new(&anchors);
+        for own in &objects {
+            let matches = Self::MATCHER.matches(&own.boxes, &anchors);
+            let found = matches.iter().filter(|found| matches!(found, Match::Object(_))).count();
+            // The mean over pictures of sums over what was found in each.
+            let weight = 1.0 / (found.max(1) * objects.len()) as f64;
+            targets.push_picture(-1);
+            for (anchor, found) in matches.iter().enumerate() {
+                let index = targets.last(anchor);
                 if let Match::Object(object) = *found {
-                    places.push(place);
-                    boxes.push(objects.boxes[object]);
+                    targets.find(index, own.boxes[object], weight);
+                    targets.say(index, own.labels[object] as i32);
+                }
+                if *found != Match::Between {
+                    targets.ask(index, weight);
                 }
             }
-            let weight = 1.0 / (places.len().max(1) * count) as f64;
-            for found in &matches {
-                let (class, asked) = match *found {
-                    Match::Object(object) => (objects.labels[object] as i32, true),
-                    Match::Background => (-1, true),
-                    Match::Between => (-1, false),
-                };
-                classes.push(class);
-                weights.push(if asked { weight } else { 0.0 });
-            }
-            of_boxes.push(self.box_loss(
-                &codes.index(0, index as isize),
-                &anchors,
-                &places,
-                &boxes,
-            )?);
         }
-        let shape = [count, anchors.len(), 1];
-        let classes = Tensor::from_vec(classes, shape, device)?.broadcast_to(*logits.shape());
-        let targets = Tensor::iota(*logits.shape(), 2, device).eq(classes).cast(logits.dtype());
-        let weights = Tensor::from_vec(weights, shape, device)?.cast(logits.dtype());
-        let classification = sigmoid_focal_loss(&logits, &targets, Some(0.25), 2.0) * weights;
-        let boxes = of_boxes.into_iter().reduce(|sum, loss| sum + loss);
-        let boxes = boxes.unwrap_or_else(|| codes.sum(..) * 0.0) * (1.0 / count as f64);
-        let parts = vec![("classification", classification.sum(..)), ("bbox_regression", boxes)];
+        let targets = targets.tensors(&codes)?;
+        let classes = targets.classes.unsqueeze(2).broadcast_to(*logits.shape());
+        let hits = Tensor::iota(*logits.shape(), 2, logits.device()).eq(classes);
+        let hits = hits.cast(logits.dtype());
+        let classes = sigmoid_focal_loss(&logits, &hits, Some(0.25), 2.0) * &targets.class_weights;
+        let boxes = if self.config.overlap_loss {
+            let decoded = Self::coder().decode(&codes, &targets.references);
+            generalized_iou_loss(&decoded, &targets.boxes) * targets.box_weights.squeeze(2)
+        } else {
+            let wanted = Self::coder().encode(&targets.boxes, &targets.all_references());
+            (codes - wanted).abs() * &targets.box_weights
+        };
+        let parts = vec![("classification", classes.sum(..)), ("bbox_regression", boxes.sum(..))];
         Ok(DetectionLosses::new(parts))
     }
 

@@ -2,7 +2,7 @@
 
 use crate::blocks::normal_linear;
 use crate::boxes::BoxCoder;
-use crate::detection::selection::{Candidates, as_boxes, box_tensor, read, rows};
+use crate::detection::selection::{Candidates, as_boxes, box_tensor, floats, read};
 use crate::detection::{
     BalancedSampler, Detections, Match, Matcher, ObjectBoxes, PictureBatch, Rescue,
 };
@@ -127,33 +127,11 @@ impl RoiHeads {
 
     /// Features of boxes, picture by picture: `[R, C, P, P]`. Levels have strides of 4, 8, 16 and so on.
     fn regions(&self, levels: &[Tensor], boxes: &[Vec<[f32; 4]>]) -> Result<Tensor> {
-        let (mut parts, mut came_from) = (Vec::new(), Vec::new());
-        for (index, level) in levels.iter().enumerate() {
-            let mut place = 0;
-            let mut own = vec![Vec::new(); boxes.len()];
-            for (own, boxes) in own.iter_mut().zip(boxes) {
-                for bounds in boxes {
-                    if self.level(bounds, levels.len()) == index {
-                        own.push(*bounds);
-                        came_from.push(place);
-                    }
-                    place += 1;
-                }
-            }
-            if own.iter().any(|own| !own.is_empty()) {
-                let align = RoiAlign::new([self.config.cells; 2], 0.25 / (1 << index) as f64);
-                parts.push(align.samples(self.config.samples).forward(level, &own)?);
-            }
-        }
-        if parts.is_empty() {
-            let align = RoiAlign::new([self.config.cells; 2], 0.25);
-            return align.forward(&levels[0], boxes);
-        }
-        let mut order = vec![0; came_from.len()];
-        for (row, &place) in came_from.iter().enumerate() {
-            order[place] = row;
-        }
-        rows(&Tensor::concat(&parts, 0), &order)
+        let scaled = levels.iter().enumerate();
+        let scaled: Vec<(&Tensor, f64)> =
+            scaled.map(|(index, level)| (level, 0.25 / (1 << index) as f64)).collect();
+        let align = RoiAlign::new([self.config.cells; 2], 1.0).samples(self.config.samples);
+        align.forward_levels(&scaled, boxes, |bounds| self.level(bounds, levels.len()))
     }
 
     /// Logits `[R, classes]` and codes `[R, classes, 4]`.
@@ -181,21 +159,23 @@ impl RoiHeads {
         ctx: &mut Context,
     ) -> Result<[Tensor; 2]> {
         let (mut of_pictures, mut labels) = (Vec::new(), Vec::new());
-        let (mut places, mut references, mut boxes) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut boxes, mut weights) = (Vec::new(), Vec::new());
         for (proposals, objects) in proposals.iter().zip(objects) {
             // The objects themselves are proposals, so that there is something to learn from the first step on.
             let proposals = [&proposals[..], &objects.boxes].concat();
             let matches = self.config.matcher.matches(&objects.boxes, &proposals);
             let sampled = self.config.sampler.sample(&matches, ctx.key()).all();
             for &place in &sampled {
-                let mut label = 0;
-                if let Match::Object(object) = matches[place] {
-                    label = objects.labels[object];
-                    places.push(labels.len() * self.classes + label);
-                    references.push(proposals[place]);
-                    boxes.push(objects.boxes[object]);
-                }
+                let found = match matches[place] {
+                    Match::Object(object) => Some(object),
+                    _ => None,
+                };
+                let label = found.map_or(0, |object| objects.labels[object]);
                 labels.push(label as i32);
+                boxes.push(found.map_or(proposals[place], |object| objects.boxes[object]));
+                // Of each proposal only the box of its own class is asked for, and none of the background.
+                let asked = |class: usize| found.is_some() && class == label;
+                weights.extend((0..self.classes).map(|class| f64::from(u8::from(asked(class)))));
             }
             of_pictures.push(sampled.into_iter().map(|place| proposals[place]).collect());
         }
@@ -206,11 +186,12 @@ impl RoiHeads {
             return Ok([logits.sum(..), codes.sum(..)]);
         }
         let classifier = logits.cross_entropy(&Tensor::from_vec(labels, [count], device)?);
-        let references = box_tensor(&references, dtype, device)?;
-        let targets = coder().encode(&box_tensor(&boxes, dtype, device)?, &references);
-        let codes = rows(&codes.flatten(0, 1), &places)?;
-        let boxes = smooth_l1(&codes, &targets, 1.0 / 9.0, LossReduction::Sum);
-        Ok([classifier, boxes * (1.0 / count as f64)])
+        let references = box_tensor(&of_pictures.concat(), dtype, device)?;
+        let wanted = coder().encode(&box_tensor(&boxes, dtype, device)?, &references);
+        let wanted = wanted.unsqueeze(1).broadcast_to(*codes.shape());
+        let weights = floats(&weights, &[count, self.classes, 1], dtype, device)?;
+        let boxes = smooth_l1(&codes, &wanted, 1.0 / 9.0, LossReduction::None) * weights;
+        Ok([classifier, boxes.sum(..) * (1.0 / count as f64)])
     }
 
     /// The detections of each picture.

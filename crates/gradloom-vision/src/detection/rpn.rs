@@ -1,8 +1,9 @@
 //! [`RegionProposals`]: where objects may be, whatever they are.
 
 use crate::boxes::{AnchorGenerator, BoxCoder};
+use crate::detection::anchor_targets::AnchorTargets;
 use crate::detection::heads::{conv_of, of_anchors, sizes_of};
-use crate::detection::selection::{Candidates, as_boxes, box_tensor, largest, read, rows};
+use crate::detection::selection::{Candidates, as_boxes, box_tensor, largest, read};
 use crate::detection::{BalancedSampler, Match, Matcher, ObjectBoxes, PictureBatch, Rescue, Tower};
 use crate::{Result, error};
 use gradloom_nn::layers::Conv2d;
@@ -165,35 +166,37 @@ impl RegionProposals {
         ctx: &mut Context,
     ) -> Result<[Tensor; 2]> {
         let Proposed { logits, codes, anchors, .. } = proposed;
-        let (dtype, device) = (codes.dtype(), codes.device());
-        let (mut asked, mut targets) = (Vec::new(), Vec::new());
-        let (mut places, mut references, mut boxes) = (Vec::new(), Vec::new(), Vec::new());
-        for (picture, objects) in objects.iter().enumerate() {
-            let matches = self.config.matcher.matches(&objects.boxes, anchors);
+        let mut targets = AnchorTargets::new(anchors);
+        let mut sampled = Vec::new();
+        for own in objects {
+            let matches = self.config.matcher.matches(&own.boxes, anchors);
             let sample = self.config.sampler.sample(&matches, ctx.key());
-            let first = picture * anchors.len();
-            for place in sample.all() {
-                asked.push(first + place);
-                targets.push(if matches[place] == Match::Background { 0.0f32 } else { 1.0 });
-            }
-            for &place in &sample.objects {
-                if let Match::Object(object) = matches[place] {
-                    places.push(first + place);
-                    references.push(anchors[place]);
-                    boxes.push(objects.boxes[object]);
-                }
+            targets.push_picture(0);
+            for anchor in sample.all() {
+                let index = targets.last(anchor);
+                let object = match matches[anchor] {
+                    Match::Object(object) => Some(own.boxes[object]),
+                    _ => None,
+                };
+                sampled.push((index, object));
             }
         }
         // Of no anchors there is nothing to learn, and no mean.
-        let count = asked.len().max(1) as f64;
-        let targets = Tensor::from_vec(targets, [asked.len(), 1], device)?.cast(dtype);
-        let sum = BceOptions { reduction: LossReduction::Sum, ..BceOptions::default() };
-        let objectness =
-            bce_with_logits(&rows(&logits.flatten(0, 1), &asked)?, &targets, &sum) * (1.0 / count);
-        let references = box_tensor(&references, dtype, device)?;
-        let targets = coder().encode(&box_tensor(&boxes, dtype, device)?, &references);
-        let codes = rows(&codes.flatten(0, 1), &places)?;
-        let boxes = smooth_l1(&codes, &targets, 1.0 / 9.0, LossReduction::Sum) * (1.0 / count);
+        let weight = 1.0 / sampled.len().max(1) as f64;
+        for (index, object) in sampled {
+            targets.ask(index, weight);
+            if let Some(bounds) = object {
+                targets.say(index, 1);
+                targets.find(index, bounds, weight);
+            }
+        }
+        let targets = targets.tensors(codes)?;
+        let each = BceOptions { reduction: LossReduction::None, ..BceOptions::default() };
+        let says = targets.classes.unsqueeze(2).cast(logits.dtype());
+        let objectness = (bce_with_logits(logits, &says, &each) * &targets.class_weights).sum(..);
+        let wanted = coder().encode(&targets.boxes, &targets.all_references());
+        let boxes = smooth_l1(codes, &wanted, 1.0 / 9.0, LossReduction::None);
+        let boxes = (boxes * &targets.box_weights).sum(..);
         Ok([objectness, boxes])
     }
 }

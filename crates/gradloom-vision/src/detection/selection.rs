@@ -99,12 +99,16 @@ pub(crate) fn box_tensor(boxes: &[[f32; 4]], dtype: DType, device: &Device) -> R
     Ok(Tensor::from_vec(boxes.concat(), [boxes.len(), 4], device)?.cast(dtype))
 }
 
-/// The rows of `[M, ..]` with these indices.
-pub(crate) fn rows(x: &Tensor, places: &[usize]) -> Result<Tensor> {
-    let places = places.iter().map(|&place| {
-        i32::try_from(place).map_err(|_| Error::invalid(format!("{place} boxes are too many")))
-    });
-    let places: Vec<i32> = places.collect::<Result<_>>()?;
-    let count = places.len();
-    Ok(x.index_select(0, &Tensor::from_vec(places, [count], x.device())?))
+/// Numbers of this dtype; devices without f64 get f32.
+pub(crate) fn floats(
+    values: &[f64],
+    shape: &[usize],
+    dtype: DType,
+    device: &Device,
+) -> Result<Tensor> {
+    if dtype == DType::F64 {
+        return Tensor::from_slice(values, shape, device);
+    }
+    let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+    Ok(Tensor::from_vec(values, shape, device)?.cast(dtype))
 }

@@ -1,8 +1,9 @@
 //! [`Ssd`]: one stage on feature maps of six sizes, as torchvision has it.
 
 use crate::boxes::BoxCoder;
+use crate::detection::anchor_targets::AnchorTargets;
 use crate::detection::heads::{of_anchors, sizes_of};
-use crate::detection::selection::{Candidates, as_boxes, box_tensor, largest, read, rows};
+use crate::detection::selection::{Candidates, as_boxes, box_tensor, largest, read};
 use crate::detection::ssd_features::SsdFeatures;
 use crate::detection::{
     DefaultBoxes, DetectionLosses, Detections, Detector, Match, Matcher, ObjectBoxes, PictureBatch,
@@ -195,47 +196,44 @@ impl Detector for Ssd {
         let batch = self.config.transform.batch(Self::FAMILY, pictures)?;
         let objects = batch.objects(Self::FAMILY, objects, 1..self.config.classes)?;
         let (logits, codes, anchors) = self.run(&batch, ctx)?;
-        let (dtype, device) = (codes.dtype(), codes.device());
         let matcher = Matcher {
             object_min: self.config.object_min,
             background_max: self.config.object_min,
             rescue: Rescue::Object,
         };
-        let matches = objects.iter().map(|objects| matcher.matches(&objects.boxes, &anchors));
+        let matches = objects.iter().map(|own| matcher.matches(&own.boxes, &anchors));
         let matches: Vec<Vec<Match>> = matches.collect();
-        let (mut labels, mut places) = (Vec::new(), Vec::new());
-        let (mut references, mut boxes) = (Vec::new(), Vec::new());
-        for (objects, matches) in objects.iter().zip(&matches) {
-            for (place, found) in matches.iter().enumerate() {
-                let mut label = 0;
+        let is_object = |found: &&Match| matches!(found, Match::Object(_));
+        let count = matches.iter().flatten().filter(is_object).count();
+        let weight = 1.0 / count.max(1) as f64;
+        let mut targets = AnchorTargets::new(&anchors);
+        for (own, matches) in objects.iter().zip(&matches) {
+            targets.push_picture(0);
+            for (anchor, found) in matches.iter().enumerate() {
                 if let Match::Object(object) = *found {
-                    label = objects.labels[object] as i32;
-                    places.push(labels.len());
-                    references.push(anchors[place]);
-                    boxes.push(objects.boxes[object]);
+                    let index = targets.last(anchor);
+                    targets.find(index, own.boxes[object], weight);
+                    targets.say(index, own.labels[object] as i32);
+                    targets.ask(index, weight);
                 }
-                labels.push(label);
             }
         }
-        let count = places.len().max(1) as f64;
-        let labels = Tensor::from_vec(labels, [logits.size(0), logits.size(1)], device)?;
         let each = CrossEntropyOptions::default().reduction(LossReduction::None);
-        let of_anchors = logits.cross_entropy_with(&labels, &each);
-        let [values] = read(Self::FAMILY, [&of_anchors])?;
-        let mut counted = places.clone();
+        let losses = logits.cross_entropy_with(&targets.tensors(&codes)?.classes, &each);
+        let [values] = read(Self::FAMILY, [&losses])?;
         for (picture, matches) in matches.iter().enumerate() {
             let first = picture * anchors.len();
-            let worst = self.worst(&values[first..first + anchors.len()], matches);
-            counted.extend(worst.into_iter().map(|place| first + place));
+            for place in self.worst(&values[first..first + anchors.len()], matches) {
+                targets.ask(first + place, weight);
+            }
         }
-        let classification = rows(&of_anchors.flatten(0, 1), &counted)?.sum(..) * (1.0 / count);
-        let references = box_tensor(&references, dtype, device)?;
-        let targets = coder().encode(&box_tensor(&boxes, dtype, device)?, &references);
-        let codes = rows(&codes.flatten(0, 1), &places)?;
-        let boxes = smooth_l1(&codes, &targets, 1.0, LossReduction::Sum) * (1.0 / count);
+        let targets = targets.tensors(&codes)?;
+        let classes = (losses * targets.class_weights.squeeze(2)).sum(..);
+        let wanted = coder().encode(&targets.boxes, &targets.all_references());
+        let boxes = smooth_l1(&codes, &wanted, 1.0, LossReduction::None) * &targets.box_weights;
         Ok(DetectionLosses::new(vec![
-            ("bbox_regression", boxes),
-            ("classification", classification),
+            ("bbox_regression", boxes.sum(..)),
+            ("classification", classes),
         ]))
     }
 
