@@ -138,7 +138,7 @@ fn learn(
         optimizer.set_learning_rate(schedule.at(index as u64));
         let report = step.run(model, &mut optimizer, &mut ctx, |model, ctx| {
             let losses = model.losses(&pictures, &objects, ctx)?;
-            Ok(Outcome::new(losses.total(), objects.len()))
+            Ok(Outcome::new(losses.total().clone(), objects.len()))
         })?;
         points.push(((index + 1) as f64, report.loss));
         sum += report.loss;
@@ -191,7 +191,7 @@ fn scene(digits: &impl Dataset<Item = Labelled<Image>>, key: Key) -> Result<Scen
             }
         }
         objects.boxes.push(bounds);
-        objects.labels.push(label);
+        objects.labels.push(label as usize);
     }
     Ok(Scene { picture: Image::new(pixels, [3, SIDE, SIDE])?, objects })
 }

@@ -133,7 +133,7 @@ fn check<M: Detector>(case: &str, config: &M::Config, small: f64, relative: f64)
 
     let ctx = &mut Context::train(Key::new(1));
     let losses = model.losses(&pictures(DType::F64), &objects(), ctx).unwrap();
-    let actual = gradients(&losses.total(), &model);
+    let actual = gradients(losses.total(), &model);
     let roots = losses.iter().map(|(_, loss)| loss);
     eval(roots.chain(actual.iter().map(|(_, gradient)| gradient))).unwrap();
     let expected = golden["losses"].as_object().unwrap();
@@ -156,11 +156,14 @@ fn check<M: Detector>(case: &str, config: &M::Config, small: f64, relative: f64)
     let found = model.detect(&pictures(DType::F64)).unwrap();
     check_detections(case, &found, &golden["detections"], 1e-6);
     let loaded = M::from_weights(config, &weights, &device).unwrap();
-    let found = loaded.detect(&pictures(DType::F32)).unwrap();
-    assert_eq!(found.len(), SIZES.len());
-    let same =
-        found.iter().flat_map(|found| &found.scores).all(|score| (0.0..=1.0).contains(score));
-    assert!(same);
+    // In f32 the order of equals may differ, so the surest of each picture counts.
+    let of_f32 = loaded.detect(&pictures(DType::F32)).unwrap();
+    for (narrow, wide) in of_f32.iter().zip(&found) {
+        assert_eq!(narrow.labels[0], wide.labels[0], "{case}");
+        assert!((narrow.scores[0] - wide.scores[0]).abs() < 1e-3, "{case}");
+        let wide = wide.boxes[0].map(f64::from);
+        close(case, &narrow.boxes[..1], &wide, 1e-3);
+    }
     (model, golden)
 }
 

@@ -3,14 +3,14 @@
 
 mod support;
 
-use gradloom_nn::{Context, Init, ModuleExt, gradients};
+use gradloom_nn::{Context, Init, LoadOptions, ModuleExt, Parameter, gradients};
 use gradloom_tensor::{DType, Device, Key, Shape, Tensor, eval};
-use gradloom_vision::ResNetConfig;
 use gradloom_vision::detection::{
     BackboneConfig, BalancedSampler, Detector, ExtraLevels, FasterRcnn, FasterRcnnConfig, Match,
     Matcher, ObjectBoxes, PictureSize, PictureTransform, Rescue, RetinaNet, RetinaNetConfig, Ssd,
     SsdConfig,
 };
+use gradloom_vision::{Classifier, ResNet, ResNetConfig};
 use support::filled;
 
 fn backbone(first_stage: usize, extra: ExtraLevels) -> BackboneConfig {
@@ -54,7 +54,7 @@ fn objects(boxes: &[[f32; 4]], label: usize) -> ObjectBoxes {
 #[track_caller]
 fn works<M: Detector>(model: &M, pictures: &[Tensor], objects: &[ObjectBoxes]) {
     let losses = model.losses(pictures, objects, &mut Context::train(Key::new(0))).unwrap();
-    let gradients = gradients(&losses.total(), model);
+    let gradients = gradients(losses.total(), model);
     eval(losses.iter().map(|(_, loss)| loss).chain(gradients.iter().map(|(_, g)| g))).unwrap();
     for (name, loss) in losses.iter() {
         let loss = loss.item().unwrap();
@@ -177,9 +177,15 @@ fn wrong_configurations_are_refused() {
     config.anchors.scales.pop();
     assert!(Ssd::new(&config, init).unwrap_err().to_string().starts_with("default_boxes"));
     let mut config = ssd_config();
-    config.transform.size = PictureSize::Exactly([128, 128]);
-    let small = made::<Ssd>(&config, &device).detect(&[picture("a", 40, 64, &device)]);
-    assert!(small.unwrap_err().to_string().contains("at least 260 pixels"));
+    let mut sized = |side: usize| {
+        config.transform.size = PictureSize::Exactly([side, 300]);
+        made::<Ssd>(&config, &device).detect(&[picture("a", 40, 64, &device)])
+    };
+    assert!(sized(267).unwrap_err().to_string().contains("need 268 pixels"));
+    assert!(sized(268).is_ok());
+    let mut config = retinanet_config();
+    (config.backbone.first_stage, config.anchor_sizes) = (4, vec![]);
+    assert!(RetinaNet::new(&config, init).is_err());
 }
 
 #[test]
@@ -213,6 +219,53 @@ fn names_of_older_files_are_known() {
     assert_eq!(FasterRcnn::rename("rpn.head.conv.weight").unwrap(), "rpn.head.conv.0.0.weight");
     assert_eq!(FasterRcnn::rename("rpn.head.conv.0.0.bias").unwrap(), "rpn.head.conv.0.0.bias");
     assert_eq!(FasterRcnn::rename("backbone.body.bn1.num_batches_tracked"), None);
+}
+
+#[test]
+fn frozen_norms_and_layers_learn_nothing() {
+    let device = gradloom_cpu::device();
+    let config = RetinaNetConfig {
+        backbone: BackboneConfig { trainable_layers: 3, ..backbone(1, ExtraLevels::P6P7) },
+        ..retinanet_config()
+    };
+    let mut model = made::<RetinaNet>(&config, &device);
+    let learns = |name: &str| model.parameter(name).unwrap().is_trainable();
+    assert!(
+        learns("backbone.body.layer2.0.conv1.weight")
+            && learns("backbone.fpn.extra_blocks.p6.bias")
+    );
+    for frozen in ["conv1.weight", "layer1.0.conv2.weight", "bn1.weight", "layer4.0.bn2.bias"] {
+        assert!(!learns(&format!("backbone.body.{frozen}")), "{frozen}");
+    }
+    let x = picture("a", 64, 64, &device).unsqueeze(0);
+    let mut ctx = Context::train(Key::new(0));
+    let training = model.backbone.forward(&x, &mut ctx);
+    let usual = model.backbone.forward(&x, &mut Context::eval());
+    for (training, usual) in training.iter().zip(&usual) {
+        assert_eq!(training.to_vec::<f32>().unwrap(), usual.to_vec::<f32>().unwrap());
+    }
+    assert_eq!(ctx.apply_updates(&mut model), 0);
+    // Norms that are not frozen learn, and use the batch.
+    let mut config = config;
+    config.backbone.body.frozen_norms = false;
+    let model = made::<RetinaNet>(&config, &device);
+    assert!(model.parameter("backbone.body.layer4.0.bn2.bias").unwrap().is_trainable());
+    let training = model.backbone.forward(&x, &mut Context::train(Key::new(0)));
+    let usual = model.backbone.forward(&x, &mut Context::eval());
+    assert_ne!(training[0].to_vec::<f32>().unwrap(), usual[0].to_vec::<f32>().unwrap());
+}
+
+#[test]
+fn weights_of_a_classifier_fit_the_backbone() {
+    let device = gradloom_cpu::device();
+    let classifier = ResNetConfig { width: 4, ..ResNetConfig::new(false, [1; 4]) };
+    let classifier = ResNet::new(&classifier, &mut Init::new(Key::new(8), &device)).unwrap();
+    let mut model = made::<RetinaNet>(&retinanet_config(), &device);
+    let weights = classifier.backbone.state_dict();
+    model.backbone.body.load_state_dict(&weights, &LoadOptions::strict()).unwrap();
+    let values = |weight: Option<&Parameter>| weight.unwrap().to_vec::<f32>().unwrap();
+    let body = values(model.parameter("backbone.body.layer3.0.conv1.weight"));
+    assert_eq!(body, values(classifier.parameter("layer3.0.conv1.weight")));
 }
 
 #[test]

@@ -100,19 +100,20 @@ pub trait Detector: ModuleExt + Tensors + Clone + Sized + 'static {
 #[derive(Clone, Debug)]
 pub struct DetectionLosses {
     parts: Vec<(&'static str, Tensor)>,
+    total: Tensor,
 }
 
 impl DetectionLosses {
-    pub(crate) fn new(parts: Vec<(&'static str, Tensor)>) -> Self {
-        DetectionLosses { parts }
+    /// Every detector has some of classes and some of boxes.
+    pub(crate) fn new<const N: usize>(parts: [(&'static str, Tensor); N]) -> Self {
+        const { assert!(N > 0) }
+        let total = parts[1..].iter().fold(parts[0].1.clone(), |sum, (_, loss)| sum + loss);
+        DetectionLosses { parts: parts.to_vec(), total }
     }
 
     /// Their sum `[]`: what is learnt from.
-    pub fn total(&self) -> Tensor {
-        let parts = self.parts.iter().map(|(_, loss)| loss.clone());
-        parts
-            .reduce(|sum, loss| sum + loss)
-            .unwrap_or_else(|| unreachable!("a detector has losses"))
+    pub fn total(&self) -> &Tensor {
+        &self.total
     }
 
     /// One of them by its name.

@@ -151,7 +151,7 @@ impl Detector for FasterRcnn {
         let [objectness, rpn_boxes] = self.rpn.losses(&proposed, &objects, ctx)?;
         let [classifier, boxes] =
             self.roi_heads.losses(self.own(&levels), &proposed.boxes, &objects, ctx)?;
-        Ok(DetectionLosses::new(vec![
+        Ok(DetectionLosses::new([
             ("loss_classifier", classifier),
             ("loss_box_reg", boxes),
             ("loss_objectness", objectness),

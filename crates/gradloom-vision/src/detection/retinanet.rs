@@ -212,7 +212,7 @@ impl Detector for RetinaNet {
         let ratios = vec![config.anchor_ratios.clone(); levels];
         let anchors = AnchorGenerator::new(&config.anchor_sizes, &ratios)?;
         let per_place = anchors.per_place();
-        let count = per_place[0];
+        let count = per_place.first().copied().unwrap_or(0);
         if count == 0 || per_place.iter().any(|&other| other != count) {
             let message =
                 format!("{per_place:?} anchors at the places of levels; one head serves all");
@@ -277,7 +277,7 @@ impl Detector for RetinaNet {
             let wanted = Self::coder().encode(&targets.boxes, &targets.all_references());
             (codes - wanted).abs() * &targets.box_weights
         };
-        let parts = vec![("classification", classes.sum(..)), ("bbox_regression", boxes.sum(..))];
+        let parts = [("classification", classes.sum(..)), ("bbox_regression", boxes.sum(..))];
         Ok(DetectionLosses::new(parts))
     }
 
@@ -310,7 +310,7 @@ impl Detector for RetinaNet {
 
     fn replace_head(&mut self, classes: usize, init: &mut Init) -> Result<()> {
         self.config.classes = classes;
-        let anchors = self.anchors.per_place()[0];
+        let anchors = self.anchors.per_place().first().copied().unwrap_or(0);
         if classes == 0 {
             return Err(error::config(Self::FAMILY, "there are no classes; give at least one"));
         }

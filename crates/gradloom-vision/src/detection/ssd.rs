@@ -231,10 +231,7 @@ impl Detector for Ssd {
         let classes = (losses * targets.class_weights.squeeze(2)).sum(..);
         let wanted = coder().encode(&targets.boxes, &targets.all_references());
         let boxes = smooth_l1(&codes, &wanted, 1.0, LossReduction::None) * &targets.box_weights;
-        Ok(DetectionLosses::new(vec![
-            ("bbox_regression", boxes.sum(..)),
-            ("classification", classes),
-        ]))
+        Ok(DetectionLosses::new([("bbox_regression", boxes.sum(..)), ("classification", classes)]))
     }
 
     fn detect(&self, pictures: &[Tensor]) -> Result<Vec<Detections>> {

@@ -22,6 +22,9 @@ pub(crate) struct SsdFeatures {
     channels: Vec<usize>,
 }
 
+/// Pixels along the shorter side, so that the last feature map has a place.
+const SIDE_MIN: usize = 268;
+
 /// VGG's own first values: the original's are those of ImageNet, and Xavier's where it has none.
 fn conv(channels: [usize; 2], kernel: usize, options: Conv2dOptions, init: &mut Init) -> Conv2d {
     let mut conv = Conv2d::new(channels[0], channels[1], kernel, options, init);
@@ -92,10 +95,10 @@ impl SsdFeatures {
 
     /// The feature maps.
     pub(crate) fn maps(&self, x: &Tensor, ctx: &mut Context) -> Result<Vec<Tensor>> {
-        // Two convolutions without padding need three places and then three again.
-        if x.size(2).min(x.size(3)) < 260 {
-            let message = "ssd: the last feature maps need pictures of at least 260 pixels a side";
-            return Err(Error::invalid(format!("{message}, got {}", x.shape())));
+        // Halved five times, five places are left for two convolutions without padding.
+        if x.size(2).min(x.size(3)) < SIDE_MIN {
+            let message = format!("the last feature maps need {SIDE_MIN} pixels a side");
+            return Err(Error::invalid(format!("ssd: {message}, got {}", x.shape())));
         }
         let mut x = run("features", &self.features, x, ctx);
         // Clamped before the root, whose derivative at zero is infinite.
