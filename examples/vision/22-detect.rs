@@ -293,7 +293,7 @@ fn write_digit(
     let top = if top >= 14.0 { top - 14.0 } else { top };
     draw_boxes(picture, &[[left, top, left + 10.0, top + 14.0]], colour, 7)?;
     for (row, bits) in GLYPHS[digit % 10].iter().enumerate() {
-        for column in (0..3).filter(|column| bits >> (2 - column) & 1 == 1) {
+        for column in (0..3).filter(|column| (bits >> (2 - column)) & 1 == 1) {
             let (x, y) = (left + 2.0 + 2.0 * column as f32, top + 2.0 + 2.0 * row as f32);
             draw_boxes(picture, &[[x, y, x + 2.0, y + 2.0]], [0; 3], 1)?;
         }

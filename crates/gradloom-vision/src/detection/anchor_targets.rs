@@ -1,10 +1,10 @@
 //! [`AnchorTargets`]: what every anchor of a batch is to say.
 //!
-//! They are of all anchors, those that are not asked with a weight of zero. So shapes are the same at every step, whatever
-//! was matched, and each step is run by one plan.
+//! They are of all anchors, those that are not asked with a weight of zero. So shapes are the same at every step,
+//! whatever was matched, and each step is run by one plan.
 
 use crate::Result;
-use crate::detection::selection::{box_tensor, floats};
+use crate::detection::host::{box_tensor, floats};
 use gradloom_tensor::{Tensor, demand};
 
 /// Of each anchor of each picture the box that it is to find, with a weight, and its class, with a weight.

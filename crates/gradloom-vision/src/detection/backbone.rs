@@ -63,7 +63,7 @@ impl PyramidBackbone {
         let BackboneConfig { first_stage, channels, extra, trainable_layers, .. } = *config;
         if first_stage > 3 || channels == 0 || trainable_layers > 5 {
             let message = format!(
-                "a pyramid of {channels} channels from stage {first_stage} of 0..4, {trainable_layers} of 5 layers learn"
+                "{channels} channels from stage {first_stage} of 0..4, {trainable_layers} of 5 layers learn"
             );
             return Err(error::config(family, message));
         }

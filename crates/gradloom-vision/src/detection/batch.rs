@@ -1,7 +1,7 @@
 //! [`PictureTransform`]: pictures of different sizes as one batch, and boxes there and back.
 
 use crate::detection::ObjectBoxes;
-use crate::detection::selection::floats;
+use crate::detection::host::floats;
 use crate::{Error, Result};
 use gradloom_tensor::Tensor;
 use gradloom_tensor::ops::interpolation::{InterpolateOptions, Interpolation};

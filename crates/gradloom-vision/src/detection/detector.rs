@@ -70,7 +70,8 @@ pub trait Detector: ModuleExt + Tensors + Clone + Sized + 'static {
     /// If there are too few classes.
     fn replace_head(&mut self, classes: usize, init: &mut Init) -> Result<()>;
 
-    /// Reads a file of weights in whatever format [`Checkpoint::open`](gradloom_weights::Checkpoint::open) finds, or the one in a folder. Floats of
+    /// Reads a file of weights in whatever format [`Checkpoint::open`](gradloom_weights::Checkpoint::open) finds, or
+    /// the one in a folder. Floats of
     /// other types become f32.
     ///
     /// # Errors

@@ -109,8 +109,12 @@ impl Detector for FasterRcnn {
         if config.backbone.first_stage != 0 {
             return failed("the pyramid begins with the first stage, whose stride is 4".into());
         }
-        let RoiConfig { cells, samples, hidden, canonical_side, .. } = config.regions;
-        if cells == 0 || samples == 0 || hidden == 0 || !(canonical_side > 0.0) {
+        let &RoiConfig { cells, samples, hidden, canonical_side, .. } = &config.regions;
+        if cells == 0
+            || samples == 0
+            || hidden == 0
+            || !(canonical_side.is_finite() && canonical_side > 0.0)
+        {
             return failed(format!(
                 "regions of {cells} cells, {samples} samples, {hidden} hidden features, side {canonical_side}"
             ));

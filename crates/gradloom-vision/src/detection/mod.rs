@@ -12,6 +12,7 @@ mod detector;
 mod batch;
 mod matching;
 mod sampling;
+mod host;
 mod selection;
 mod anchor_targets;
 

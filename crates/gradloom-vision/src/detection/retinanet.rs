@@ -3,8 +3,9 @@
 use crate::boxes::{AnchorGenerator, BoxCoder, generalized_iou_loss};
 use crate::detection::anchor_targets::AnchorTargets;
 use crate::detection::heads::{conv_of, of_anchors, renamed_block, sizes_of};
+use crate::detection::host::{as_boxes, box_tensor, read};
 use crate::detection::pyramid::renamed;
-use crate::detection::selection::{Candidates, as_boxes, box_tensor, largest, read};
+use crate::detection::selection::{Candidates, largest};
 use crate::detection::{
     BackboneConfig, DetectionLosses, Detections, Detector, ExtraLevels, Match, Matcher,
     ObjectBoxes, PictureBatch, PictureSize, PictureTransform, PyramidBackbone, Rescue, Tower,

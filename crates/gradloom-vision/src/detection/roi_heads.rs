@@ -2,7 +2,8 @@
 
 use crate::blocks::normal_linear;
 use crate::boxes::BoxCoder;
-use crate::detection::selection::{Candidates, as_boxes, box_tensor, floats, read};
+use crate::detection::host::{as_boxes, box_tensor, floats, read};
+use crate::detection::selection::Candidates;
 use crate::detection::{
     BalancedSampler, Detections, Match, Matcher, ObjectBoxes, PictureBatch, Rescue,
 };

@@ -3,7 +3,8 @@
 use crate::boxes::{AnchorGenerator, BoxCoder};
 use crate::detection::anchor_targets::AnchorTargets;
 use crate::detection::heads::{conv_of, of_anchors, sizes_of};
-use crate::detection::selection::{Candidates, as_boxes, box_tensor, largest, read};
+use crate::detection::host::{as_boxes, box_tensor, read};
+use crate::detection::selection::{Candidates, largest};
 use crate::detection::{BalancedSampler, Match, Matcher, ObjectBoxes, PictureBatch, Rescue, Tower};
 use crate::{Result, error};
 use gradloom_nn::layers::Conv2d;

@@ -3,7 +3,8 @@
 use crate::boxes::BoxCoder;
 use crate::detection::anchor_targets::AnchorTargets;
 use crate::detection::heads::{of_anchors, sizes_of};
-use crate::detection::selection::{Candidates, as_boxes, box_tensor, largest, read};
+use crate::detection::host::{as_boxes, box_tensor, read};
+use crate::detection::selection::{Candidates, largest};
 use crate::detection::ssd_features::SsdFeatures;
 use crate::detection::{
     DefaultBoxes, DetectionLosses, Detections, Detector, Match, Matcher, ObjectBoxes, PictureBatch,
