@@ -206,7 +206,7 @@ fn around(digit: &Image, [top, left]: [usize; 2]) -> Option<[f32; 4]> {
     let ends = |across: bool| {
         let mut lines = (0..side).filter(|&line| bright(line, across));
         let first = lines.next()?;
-        Some((first, lines.last().unwrap_or(first) + 1))
+        Some((first, lines.next_back().unwrap_or(first) + 1))
     };
     let ((top_end, bottom), (left_end, right)) = (ends(true)?, ends(false)?);
     Some([left + left_end, top + top_end, left + right, top + bottom].map(|side| side as f32))
