@@ -71,6 +71,7 @@ const EXAMPLES: &[&str] = &[
     "27-vq-vae",
     "20-classify-photo",
     "29-super-resolution",
+    "22-detect",
     "34-explain-digits",
     "37-embedding-map",
 ];

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use crate::tensorflow::Layout;
-use crate::{Result, error, pretrained};
+use crate::{Result, error, loading};
 use gradloom_nn::{Context, Init, Layer, StateDict};
 use gradloom_tensor::{Device, Key, Tensor, Tensors};
 use gradloom_weights::Checkpoint;
@@ -68,9 +68,7 @@ pub trait Classifier: Layer + Tensors + Clone + Sized + 'static {
     /// another variant are; the message names them.
     fn from_file(config: &Self::Config, path: impl AsRef<Path>, device: &Device) -> Result<Self> {
         let path = path.as_ref();
-        let context = || format!("loading {}", Self::FAMILY);
-        let checkpoint =
-            Checkpoint::open(path).map_err(|error| error::weights(context(), error))?;
+        let checkpoint = loading::open(Self::FAMILY, path)?;
         Self::from_checkpoint(config, &checkpoint, device)
             .map_err(|error| error.context(path.display().to_string()))
     }
@@ -85,7 +83,7 @@ pub trait Classifier: Layer + Tensors + Clone + Sized + 'static {
         device: &Device,
     ) -> Result<Self> {
         let wanted = |name: &str| Self::rename(config, name).is_some();
-        let weights = pretrained::read(Self::FAMILY, checkpoint, wanted, device)?;
+        let weights = loading::read(Self::FAMILY, checkpoint, wanted, device)?;
         Self::from_weights(config, &weights, device)
     }
 
@@ -94,12 +92,11 @@ pub trait Classifier: Layer + Tensors + Clone + Sized + 'static {
     /// # Errors
     /// If the configuration is wrong, or weights are missing, left over, or of other shapes.
     fn from_weights(config: &Self::Config, weights: &StateDict, device: &Device) -> Result<Self> {
-        // First values are lazy and are replaced before anything computes them.
         let mut model = Self::new(config, &mut Init::new(Key::new(0), device))?;
-        let weights = pretrained::ordered(Self::layout(config), weights);
+        let weights = loading::ordered(Self::layout(config), weights);
         let mut weights = weights.rename(|name| Self::rename(config, name));
         model.fit(&mut weights);
-        pretrained::load(Self::FAMILY, &mut model, &weights)?;
+        loading::fill(Self::FAMILY, &mut model, &weights)?;
         Ok(model)
     }
 

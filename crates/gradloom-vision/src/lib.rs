@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod loading;
 
 pub mod blocks;
 mod classifier;

@@ -62,23 +62,64 @@ impl RoiAlign {
     /// # Errors
     /// If shapes do not fit, a box is not finite, or there are too many samples.
     pub fn forward(&self, features: &Tensor, boxes: &[Vec<[f32; 4]>]) -> Result<Tensor> {
+        self.forward_levels(&[(features, self.scale)], boxes, |_| 0)
+    }
+
+    /// As [`forward`](Self::forward), with several feature maps `[N, C, H_l, W_l]` and their scales; `level` says which
+    /// one a box is looked at in. The result is in the order of the boxes.
+    ///
+    /// torchvision: `MultiScaleRoIAlign`, with levels of the caller's choice.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward), and if there are no maps, or `level` says one that there is not.
+    pub fn forward_levels(
+        &self,
+        levels: &[(&Tensor, f64)],
+        boxes: &[Vec<[f32; 4]>],
+        level: impl Fn(&[f32; 4]) -> usize,
+    ) -> Result<Tensor> {
         const OP: &str = "roi_align";
-        let [_, _, height, width] = check(OP, features, boxes, self.output)?;
         let offset = if self.aligned { 0.5 } else { 0.0 };
+        let (mut sizes, mut first, mut total) = (Vec::new(), Vec::new(), 0);
+        for (features, _) in levels {
+            let [pictures, channels, height, width] = check(OP, features, boxes, self.output)?;
+            let fits = levels[0].0.size(1) == channels && levels[0].0.dtype() == features.dtype();
+            if !fits {
+                let message =
+                    format!("{OP}: maps {} and {}", levels[0].0.shape(), features.shape());
+                return Err(Error::invalid(message));
+            }
+            sizes.push([height, width]);
+            first.push(total);
+            total += pictures * height * width;
+        }
+        if i32::try_from(total).is_err() {
+            return Err(Error::invalid(format!("{OP}: maps of {total} places together")));
+        }
         let mut rows = Vec::new();
         for (picture, boxes) in boxes.iter().enumerate() {
             for bounds in boxes {
-                let sides = bounds.map(|side| side * self.scale as f32 - offset as f32);
+                let level = level(bounds);
+                let (Some(&[height, width]), Some((_, scale))) =
+                    (sizes.get(level), levels.get(level))
+                else {
+                    let message = format!("{OP}: a box in map {level} of {}", levels.len());
+                    return Err(Error::invalid(message));
+                };
+                let sides = bounds.map(|side| side * *scale as f32 - offset as f32);
                 let across = self.axis([sides[0], sides[2]], self.output[1], width)?;
                 let down = self.axis([sides[1], sides[3]], self.output[0], height)?;
                 for row in &down {
                     for column in &across {
-                        rows.push(crossed(picture, row, column, [height, width]));
+                        let mut cell = crossed(picture, row, column, [height, width]);
+                        cell.iter_mut().for_each(|(place, _)| *place += first[level] as i32);
+                        rows.push(cell);
                     }
                 }
             }
         }
-        gather(OP, features, rows, self.output, |taken, weights| (taken * weights).sum(1))
+        let maps: Vec<&Tensor> = levels.iter().map(|(features, _)| *features).collect();
+        gather(OP, &maps, rows, self.output, |taken, weights| (taken * weights).sum(1))
     }
 
     /// Places and weights of the cells along an axis of `size` places.
@@ -158,7 +199,7 @@ impl RoiPool {
                 }
             }
         }
-        gather(OP, features, rows, self.output, |taken, weights| {
+        gather(OP, &[features], rows, self.output, |taken, weights| {
             let real = weights.gt(0.0);
             let none = taken.constant_like(f64::NEG_INFINITY);
             let all = taken.shape();
@@ -228,11 +269,14 @@ fn check(
 /// Takes the places of each cell `[K P P, T, C]` with their weights `[K P P, T, 1]` together to `[K P P, C]`.
 fn gather(
     op: &str,
-    features: &Tensor,
+    maps: &[&Tensor],
     rows: Vec<Vec<(i32, f32)>>,
     output: [usize; 2],
     together: impl Fn(&Tensor, &Tensor) -> Tensor,
 ) -> Result<Tensor> {
+    let Some(features) = maps.first() else {
+        return Err(Error::invalid(format!("{op}: there are no features")));
+    };
     let (channels, device) = (features.size(1), features.device());
     let regions = rows.len() / (output[0] * output[1]);
     let shape = [regions, channels, output[0], output[1]];
@@ -255,9 +299,10 @@ fn gather(
     }
     let places = Tensor::from_vec(places, [total], device)?;
     let weights = Tensor::from_vec(weights, [rows.len(), taps, 1], device)?;
-    let wide = features.wide();
-    let weights = if wide.dtype() == DType::F32 { weights } else { weights.cast(wide.dtype()) };
-    let table = wide.permute(&[0, 2, 3, 1]).flatten(0, 2);
+    let dtype = features.wide().dtype();
+    let weights = if dtype == DType::F32 { weights } else { weights.cast(dtype) };
+    let tables = maps.iter().map(|map| map.wide().permute(&[0, 2, 3, 1]).flatten(0, 2));
+    let table = Tensor::concat(&tables.collect::<Vec<Tensor>>(), 0);
     let taken = table.index_select(0, &places).reshape([rows.len(), taps, channels]);
     let cells = together(&taken, &weights).reshape([regions, output[0], output[1], channels]);
     Ok(cells.permute(&[0, 3, 1, 2]).cast(features.dtype()))

@@ -45,6 +45,7 @@ pub struct BatchNorm {
     pub running: Option<RunningStatistics>,
     channels: usize,
     epsilon: f64,
+    frozen: bool,
 }
 
 impl BatchNorm {
@@ -57,6 +58,7 @@ impl BatchNorm {
             running: Some(RunningStatistics::new(channels, init)),
             channels,
             epsilon: 1e-5,
+            frozen: false,
         }
     }
 
@@ -95,6 +97,18 @@ impl BatchNorm {
         self.epsilon = epsilon;
         self
     }
+
+    /// Learns nothing and uses its running statistics in training too, as detectors do that learn from few pictures
+    /// at once. torchvision: `FrozenBatchNorm2d`.
+    #[must_use]
+    #[track_caller]
+    pub fn frozen(mut self) -> Self {
+        for parameter in [&mut self.weight, &mut self.bias].into_iter().flatten() {
+            parameter.set_trainable(false);
+        }
+        self.frozen = true;
+        self
+    }
 }
 
 impl Layer for BatchNorm {
@@ -105,7 +119,7 @@ impl Layer for BatchNorm {
         check(OP, x, 2, self.channels, self.weight.as_ref());
         // Once, so that gradients meet before they are narrow.
         let wide = &x.wide();
-        let own = self.running.as_ref().filter(|_| !ctx.is_training());
+        let own = self.running.as_ref().filter(|_| self.frozen || !ctx.is_training());
         let (mean, variance) = match own {
             Some(running) => running_of(running, x.rank()),
             None => {

@@ -27,6 +27,12 @@ pub struct ResNetConfig {
     /// The last three stages keep the size of the second, second or third, with dilation instead of strides: for
     /// segmentation. torchvision: `replace_stride_with_dilation`.
     pub dilated: [bool; 3],
+    /// Channels of the first convolution, and planes of the first stage; each stage has twice as many.
+    pub width: usize,
+    /// Norms that learn nothing and use their running statistics in training too: for detection.
+    pub frozen_norms: bool,
+    /// What the norms add to variances.
+    pub norm_epsilon: f64,
     /// Number of classes.
     pub classes: usize,
 }
@@ -41,6 +47,9 @@ impl ResNetConfig {
             width_per_group: 64,
             squeeze: false,
             dilated: [false; 3],
+            width: 64,
+            frozen_norms: false,
+            norm_epsilon: 1e-5,
             classes: 1000,
         }
     }
@@ -113,15 +122,22 @@ impl ResNetConfig {
 
     /// Channels that each stage puts out.
     pub fn channels(&self) -> [usize; 4] {
-        PLANES.map(|planes| planes * self.expansion())
+        [0, 1, 2, 3].map(|stage| self.planes(stage) * self.expansion())
+    }
+
+    fn planes(&self, stage: usize) -> usize {
+        self.width << stage
+    }
+
+    fn norm(&self, channels: usize, init: &mut Init) -> BatchNorm {
+        let norm = BatchNorm::new(channels, init).epsilon(self.norm_epsilon);
+        if self.frozen_norms { norm.frozen() } else { norm }
     }
 
     fn expansion(&self) -> usize {
         if self.bottleneck { 4 } else { 1 }
     }
 }
-
-const PLANES: [usize; 4] = [64, 128, 256, 512];
 
 /// A residual network: pictures `[N, 3, H, W]` -> `[N, classes]`. Its stages are `layer1` to `layer4`.
 ///
@@ -142,7 +158,7 @@ pub struct ResNet {
 pub struct ResNetBackbone {
     /// Seven by seven, stride two.
     pub conv1: Conv2d,
-    /// Of its 64 channels.
+    /// Of its channels.
     pub bn1: BatchNorm,
     /// At a quarter of the size.
     pub layer1: Vec<ResNetBlock>,
@@ -204,7 +220,7 @@ impl ResNetBlock {
             let conv1 = conv([inputs, width], 1, Conv2dOptions::default(), init);
             let conv2 = conv([width, width], 3, wide(stride, config.groups), init);
             let conv3 = conv([width, outputs], 1, Conv2dOptions::default(), init);
-            let bn3 = BatchNorm::new(outputs, init);
+            let bn3 = config.norm(outputs, init);
             (conv1, width, conv2, Some(Expansion { conv3, bn3 }))
         } else {
             let conv1 = conv([inputs, planes], 3, wide(stride, 1), init);
@@ -214,10 +230,10 @@ impl ResNetBlock {
         let se = config.squeeze.then(|| SqueezeExcitation::new(outputs, squeezed, init));
         let downsample = (stride != 1 || inputs != outputs).then(|| Shortcut {
             conv: conv([inputs, outputs], 1, strided(1, stride), init),
-            norm: BatchNorm::new(outputs, init),
+            norm: config.norm(outputs, init),
         });
-        let bn1 = BatchNorm::new(width, init);
-        let bn2 = BatchNorm::new(width, init);
+        let bn1 = config.norm(width, init);
+        let bn2 = config.norm(width, init);
         ResNetBlock { conv1, bn1, conv2, bn2, expanded, se, downsample }
     }
 }
@@ -247,6 +263,9 @@ impl ResNetBackbone {
         if config.layers.contains(&0) {
             return failed(format!("stages of {:?} blocks; give each at least one", config.layers));
         }
+        if config.width == 0 || config.width > 1 << 16 {
+            return failed(format!("a first convolution of {} channels", config.width));
+        }
         let width = config.width_per_group;
         if config.groups == 0 || width == 0 {
             return failed(format!("{} groups of width {width}", config.groups));
@@ -267,9 +286,9 @@ impl ResNetBackbone {
     /// If the configuration is wrong.
     pub fn new(config: &ResNetConfig, init: &mut Init) -> Result<Self> {
         ResNetBackbone::check(config)?;
-        let conv1 = conv([3, 64], 7, strided(7, 2), init);
-        let bn1 = BatchNorm::new(64, init);
-        let (mut inputs, mut dilation) = (64, 1);
+        let conv1 = conv([3, config.width], 7, strided(7, 2), init);
+        let bn1 = config.norm(config.width, init);
+        let (mut inputs, mut dilation) = (config.width, 1);
         let mut stages = Vec::new();
         for index in 0..4 {
             let mut stride = if index == 0 { 1 } else { 2 };
@@ -281,9 +300,9 @@ impl ResNetBackbone {
             let mut blocks = Vec::new();
             for block in 0..config.layers[index] {
                 let (stride, dilation) = if block == 0 { (stride, first) } else { (1, dilation) };
-                let place = Place { inputs, planes: PLANES[index], stride, dilation };
+                let place = Place { inputs, planes: config.planes(index), stride, dilation };
                 blocks.push(ResNetBlock::new(config, &place, init));
-                inputs = PLANES[index] * config.expansion();
+                inputs = config.planes(index) * config.expansion();
             }
             stages.push(blocks);
         }

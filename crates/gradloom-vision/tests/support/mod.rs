@@ -211,18 +211,35 @@ impl Golden {
         for (name, value) in expected {
             let own = M::rename(config, name).unwrap();
             let actual = actual(&own).unwrap_or_else(|| panic!("{}: no {own}", self.case));
-            let actual = actual.to_vec::<f64>().unwrap();
-            let probe = fill(&format!("probe.{name}"), actual.len(), 1.0, 0.0);
-            let pairs = actual.iter().zip(&probe);
-            let projection: f64 = pairs.map(|(value, probe)| value * f64::from(*probe)).sum();
-            let norm = actual.iter().map(|value| value * value).sum::<f64>().sqrt();
-            let (expected, length) = (number(value, 0), number(value, 1));
-            let bound = 1e-6 * length + 1e-9 * largest;
-            assert!(
-                (projection - expected).abs() <= bound && (norm - length).abs() <= bound,
-                "{} {mode}: {name} has projection {projection} and norm {norm}, Python's {expected} and {length}",
-                self.case
+            check_summary(
+                &format!("{} {mode}: {name}", self.case),
+                name,
+                &actual,
+                value,
+                [1e-6, 1e-9 * largest],
             );
         }
     }
+}
+
+/// Compares the projection and the norm of a tensor with Python's; the bound is a share of the norm and a number.
+#[track_caller]
+pub(crate) fn check_summary(
+    what: &str,
+    name: &str,
+    actual: &Tensor,
+    expected: &Value,
+    [share, number]: [f64; 2],
+) {
+    let actual = actual.to_vec::<f64>().unwrap();
+    let probe = fill(&format!("probe.{name}"), actual.len(), 1.0, 0.0);
+    let pairs = actual.iter().zip(&probe);
+    let projection: f64 = pairs.map(|(value, probe)| value * f64::from(*probe)).sum();
+    let norm = actual.iter().map(|value| value * value).sum::<f64>().sqrt();
+    let [expected, length] = [0, 1].map(|place| expected[place].as_f64().unwrap());
+    let bound = share * length + number;
+    assert!(
+        (projection - expected).abs() <= bound && (norm - length).abs() <= bound,
+        "{what} has projection {projection} and norm {norm}, Python's {expected} and {length}"
+    );
 }
