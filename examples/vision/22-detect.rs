@@ -43,7 +43,7 @@ fn main() -> Result<(), Failure> {
     let options = Options::read(&Program {
         name: "22-detect",
         source: include_str!("22-detect.rs"),
-        epochs: 8,
+        epochs: 12,
         epoch: "hundreds of steps",
         batch_size: 16,
         data: "",
