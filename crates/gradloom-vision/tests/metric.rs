@@ -184,7 +184,7 @@ fn digits_of_one_class_come_to_lie_together() {
     let mut optimizer = Adam::new(3e-3);
     for step in 0..150 {
         let shift = 1 + step as isize * 37 % 390;
-        let alike = classes.eq(&classes.roll(shift, 0)).cast(DType::F32);
+        let alike = classes.eq(classes.roll(shift, 0)).cast(DType::F32);
         let mut ctx = Context::train(Key::new(step));
         let d = siamese.distances(&x, &x.roll(shift, 0), &mut ctx);
         let loss = contrastive_loss(&d, &alike, 2.0);
