@@ -42,6 +42,7 @@ mod regions;
 mod gather;
 mod pool;
 mod pool_planes;
+mod pool_rows;
 mod lost;
 mod scan;
 mod scatter;

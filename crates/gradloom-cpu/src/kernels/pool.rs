@@ -6,8 +6,9 @@ use gradloom_tensor::{DType, Error, Result};
 use super::executable::{Context, Executable, InPlace, TASK_MIN, lane_dtype};
 use super::lanes::{Ordered, lanes_of, with_lane};
 use super::pool_planes::{
-    WindowRows, max_gather_plane, max_plane, max_scatter_plane, sum_plane, sum_scatter_plane,
+    max_gather_plane, max_plane, max_scatter_plane, sum_plane, sum_scatter_plane,
 };
+use super::pool_rows::WindowRows;
 use crate::convert::Lane;
 use crate::epilogue::{Division, Epilogue};
 use crate::parallel;

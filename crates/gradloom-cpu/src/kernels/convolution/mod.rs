@@ -13,6 +13,7 @@ mod tile;
 mod transposed;
 mod weight_gradient;
 mod winograd;
+mod by_winograd;
 
 use std::ops::Range;
 
@@ -32,7 +33,6 @@ use crate::epilogue::{Division, Epilogue};
 use crate::kept::Packing;
 use crate::kernels::executable::{Context, Executable, InPlace, lane_dtype};
 use crate::memory::Temporary;
-use crate::parallel;
 use crate::simd::Level;
 use crate::vector::Real;
 
@@ -118,58 +118,6 @@ impl Convolve {
             return by_output::<T>(context, &self.geometry, weights).map(Some);
         }
         Ok(None)
-    }
-
-    fn run_winograd(
-        &self,
-        context: &Context<'_>,
-        shape: winograd::Shape,
-        packed: Option<&Temporary>,
-        inputs: &[&[u8]],
-        outputs: &mut [&mut [u8]],
-    ) -> Result<()> {
-        let [first, second] = self.stored(context, inputs);
-        let (weights, pictures) =
-            if self.kind == Kind::Input { (first, second) } else { (second, first) };
-        let own =
-            packed.is_none().then(|| shape.transform_weights(context, weights)).transpose()?;
-        let packed = packed.or(own.as_ref()).map_or(&[][..], Temporary::get);
-        let packed: &[f32] = bytemuck::cast_slice(packed);
-        let input = shape.input_elements();
-        let picture = |image: usize| pictures.part(image * input..(image + 1) * input);
-        let (level, group) = (context.level, shape.group(context.level));
-        if !shape.is_small() {
-            // Each task transforms the image for itself.
-            let grain = (group, usize::MAX);
-            self.run_channels(context, inputs, outputs, grain, |image, channels, out| {
-                shape.pictures(level, packed, |_| picture(image), 1, channels, out);
-            });
-            return Ok(());
-        }
-        // Groups of channels of all images, and then the channels of each image.
-        let (groups, area) = (shape.groups(level), shape.area());
-        let of_group = group * self.images * area;
-        let mut made = context.pool.temporary(groups * of_group * size_of::<f32>())?;
-        let threads = context.threads_for(groups * of_group * 9);
-        let bytes = [of_group * size_of::<f32>()];
-        parallel::split(threads, &mut [made.get_mut()], &bytes, groups, 1, |range, parts| {
-            let out: &mut [f32] = bytemuck::cast_slice_mut(parts[0]);
-            for (index, out) in range.zip(out.chunks_exact_mut(of_group)) {
-                let channels = index * group..(index + 1) * group;
-                let own = channels.start..channels.end.min(shape.outputs());
-                shape.pictures(level, packed, picture, self.images, own, out);
-            }
-        });
-        let made: &[f32] = bytemuck::cast_slice(made.get());
-        self.run_channels(context, inputs, outputs, (1, PART_BYTES), |image, channels, out| {
-            for (channel, out) in channels.zip(out.chunks_exact_mut(area)) {
-                let own = group.min(shape.outputs() - channel / group * group);
-                let plane = image * own + channel % group;
-                let first = channel / group * of_group + plane * area;
-                out.copy_from_slice(&made[first..first + area]);
-            }
-        });
-        Ok(())
     }
 
     /// Makes channels of images, of the output or of the gradient of the input, with

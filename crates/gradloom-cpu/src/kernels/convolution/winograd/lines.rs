@@ -2,6 +2,14 @@
 
 use crate::vector::Vector;
 
+/// Outputs of a tile along an axis, and inputs.
+pub(super) const TILE: usize = 4;
+pub(super) const REACH: usize = TILE + 2;
+/// Products in the place of each sum.
+pub(super) const POINTS: usize = REACH * REACH;
+/// Elements of a window.
+pub(super) const TAPS: usize = 9;
+
 const A: f32 = 0.75;
 const B: f32 = 1.5;
 const AA: f32 = A * A;

@@ -14,6 +14,7 @@ use std::ops::Range;
 
 use gradloom_tensor::Result;
 
+use self::lines::{POINTS, TAPS, TILE};
 use self::transforms::{FromInput, FromWeights, ToOutput};
 use super::geometry::Geometry;
 use crate::kernels::executable::{Context, TASK_MIN};
@@ -27,11 +28,6 @@ use crate::simd::Level;
 use crate::transpose::transpose;
 use crate::vector::{Real, tiling};
 
-/// Outputs of a tile along an axis, and inputs.
-const TILE: usize = 4;
-const REACH: usize = TILE + 2;
-/// Products in the place of each sum.
-const POINTS: usize = REACH * REACH;
 /// Elements beside a matrix of a point, so that those of all points do not meet in few places of the cache.
 const GAP: usize = 16;
 /// Channels from which on the products are worth the transforms.
@@ -358,6 +354,3 @@ impl Block {
         self.pictures.len() * self.rows.len() * across
     }
 }
-
-/// Elements of a window.
-const TAPS: usize = 9;

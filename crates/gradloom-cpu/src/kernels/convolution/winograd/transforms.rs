@@ -1,8 +1,7 @@
 //! The transforms along both axes, a vector of channels at a time.
 #![expect(unsafe_code, reason = "loads and stores by pointer; bounds are checked once before them")]
 
-use super::lines::{of_inputs, of_weights, to_outputs};
-use super::{POINTS, REACH, TAPS, TILE};
+use super::lines::{POINTS, REACH, TAPS, TILE, of_inputs, of_weights, to_outputs};
 use crate::vector::{Vector, VectorTask};
 
 /// Windows `[input][tap][width]` to `out[point][input][width]`, points `point` elements apart.
