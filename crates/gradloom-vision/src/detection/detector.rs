@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::detection::{Detections, ObjectBoxes};
-use crate::{Result, loading};
+use crate::{Result, error, loading};
 use gradloom_nn::{Context, Init, ModuleExt, StateDict};
 use gradloom_tensor::{Device, Key, Tensor, Tensors};
 
@@ -95,6 +95,15 @@ pub trait Detector: ModuleExt + Tensors + Clone + Sized + 'static {
         loading::fill(Self::FAMILY, &mut model, &weights.rename(Self::rename))?;
         Ok(model)
     }
+}
+
+/// Fails unless there are classes beside the background, which is one of them.
+pub(crate) fn check_with_background(family: &'static str, classes: usize) -> Result<()> {
+    if classes < 2 {
+        let message = format!("{classes} classes; give the background and at least one more");
+        return Err(error::config(family, message));
+    }
+    Ok(())
 }
 
 /// Losses of a detector, each a number.

@@ -1,5 +1,6 @@
 //! [`FasterRcnn`]: proposals first, then their classes and boxes, as torchvision has it.
 
+use crate::detection::detector::check_with_background;
 use crate::detection::heads::renamed_block;
 use crate::detection::pyramid::renamed;
 use crate::detection::{
@@ -67,14 +68,6 @@ pub struct FasterRcnn {
     config: FasterRcnnConfig,
 }
 
-fn check_classes(classes: usize) -> Result<()> {
-    if classes < 2 {
-        let message = format!("{classes} classes; give the background and at least one more");
-        return Err(error::config(FasterRcnn::FAMILY, message));
-    }
-    Ok(())
-}
-
 impl FasterRcnn {
     /// Boxes of each picture that may hold objects, in pixels of the picture, the best first.
     ///
@@ -100,7 +93,7 @@ impl Detector for FasterRcnn {
     const FAMILY: &'static str = "faster_rcnn";
 
     fn new(config: &FasterRcnnConfig, init: &mut Init) -> Result<Self> {
-        check_classes(config.classes)?;
+        check_with_background(Self::FAMILY, config.classes)?;
         let failed = |message: String| Err(error::config(Self::FAMILY, message));
         let (levels, sizes) = (config.backbone.levels(), config.proposals.anchor_sizes.len());
         if sizes != levels {
@@ -172,7 +165,7 @@ impl Detector for FasterRcnn {
     }
 
     fn replace_head(&mut self, classes: usize, init: &mut Init) -> Result<()> {
-        check_classes(classes)?;
+        check_with_background(Self::FAMILY, classes)?;
         self.config.classes = classes;
         self.roi_heads.replace(classes, init);
         Ok(())

@@ -2,6 +2,7 @@
 
 use crate::boxes::BoxCoder;
 use crate::detection::anchor_targets::AnchorTargets;
+use crate::detection::detector::check_with_background;
 use crate::detection::heads::{of_anchors, sizes_of};
 use crate::detection::host::{as_boxes, box_tensor, read};
 use crate::detection::selection::{Candidates, largest};
@@ -123,14 +124,6 @@ pub struct Ssd {
     config: SsdConfig,
 }
 
-fn check_classes(classes: usize) -> Result<()> {
-    if classes < 2 {
-        let message = format!("{classes} classes; give the background and at least one more");
-        return Err(error::config(Ssd::FAMILY, message));
-    }
-    Ok(())
-}
-
 fn coder() -> BoxCoder {
     BoxCoder::new([10.0, 10.0, 5.0, 5.0])
 }
@@ -169,7 +162,7 @@ impl Detector for Ssd {
     const FAMILY: &'static str = "ssd";
 
     fn new(config: &SsdConfig, init: &mut Init) -> Result<Self> {
-        check_classes(config.classes)?;
+        check_with_background(Self::FAMILY, config.classes)?;
         config.anchors.check()?;
         if config.anchors.ratios.len() != SsdFeatures::MAPS {
             let (maps, own) = (config.anchors.ratios.len(), SsdFeatures::MAPS);
@@ -262,7 +255,7 @@ impl Detector for Ssd {
     }
 
     fn replace_head(&mut self, classes: usize, init: &mut Init) -> Result<()> {
-        check_classes(classes)?;
+        check_with_background(Self::FAMILY, classes)?;
         self.config.classes = classes;
         let (channels, anchors) = (self.backbone.channels(), self.config.anchors.per_place());
         self.head.classification_head = MapHead::new(&channels, &anchors, classes, init);
