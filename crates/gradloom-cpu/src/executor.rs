@@ -199,9 +199,10 @@ impl Executor {
         let packed = executable.packing(self.level).and_then(|(operand, packing)| {
             let BufferRef::Input(input) = kernel.inputs[operand].buffer else { return None };
             let kept = buffers.get(input)?.storage::<Storage>()?.kept();
-            let mut constant = vec![false; inputs.len()];
-            constant[operand] = true;
-            let make = || executable.settle(context, &inputs, &constant);
+            let make = || {
+                let constant: Vec<bool> = (0..inputs.len()).map(|index| index == operand).collect();
+                executable.settle(context, &inputs, &constant)
+            };
             // If there is no memory for it, the kernel packs for itself and says so.
             kept.get_or_make(self.pool.keeper(), packing, make).ok()?
         });

@@ -23,10 +23,15 @@ impl Convolve {
         let [first, second] = self.stored(context, inputs);
         let (weights, pictures) =
             if self.kind == Kind::Input { (first, second) } else { (second, first) };
-        let own =
-            packed.is_none().then(|| shape.transform_weights(context, weights)).transpose()?;
-        let packed = packed.or(own.as_ref()).map_or(&[][..], Temporary::get);
-        let packed: &[f32] = bytemuck::cast_slice(packed);
+        let own;
+        let packed = match packed {
+            Some(packed) => packed,
+            None => {
+                own = shape.transform_weights(context, weights)?;
+                &own
+            }
+        };
+        let packed: &[f32] = bytemuck::cast_slice(packed.get());
         let input = shape.input_elements();
         let picture = |image: usize| pictures.part(image * input..(image + 1) * input);
         let (level, group) = (context.level, shape.group(context.level));

@@ -231,11 +231,14 @@ impl Convolve {
                 Ok(())
             }
             Kind::Forward => {
-                let own = match packed {
-                    Some(_) => None,
-                    None => Some(by_output::<T>(context, geometry, second)?),
+                let own;
+                let packed = match packed {
+                    Some(packed) => packed,
+                    None => {
+                        own = by_output::<T>(context, geometry, second)?;
+                        &own
+                    }
                 };
-                let Some(packed) = packed.or(own.as_ref()) else { return Ok(()) };
                 let forward = Forward::new::<T>(level, *geometry, packed);
                 self.run_channels(
                     context,
@@ -297,9 +300,7 @@ impl Convolve {
         let strided = InputGradient::new::<T>(context, *geometry, stored)?;
         Ok((Box::new(move |gradient, _, out| strided.image(level, gradient, out)), 1))
     }
-}
 
-impl Convolve {
     fn run_with(
         &self,
         context: &Context<'_>,
