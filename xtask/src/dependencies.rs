@@ -48,6 +48,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("gradloom-track", &["gradloom-files", "gradloom-metrics", "gradloom-nn", "gradloom-tensor"]),
     ("gradloom-data", &["gradloom-files", "gradloom-tensor"]),
     (
+        "gradloom-compress",
+        &[
+            "gradloom-autodiff",
+            "gradloom-files",
+            "gradloom-nn",
+            "gradloom-tensor",
+            "gradloom-weights",
+        ],
+    ),
+    (
         "gradloom-explain",
         &["gradloom-autodiff", "gradloom-nn", "gradloom-tensor", "gradloom-track"],
     ),
@@ -68,6 +78,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "gradloom",
         &[
             "gradloom-autodiff",
+            "gradloom-compress",
             "gradloom-cpu",
             "gradloom-data",
             "gradloom-explain",

@@ -5,6 +5,7 @@
 //! threads, each with a context of its own.
 
 use crate::layer_runs::{self, LayerRun, Runs};
+use crate::products::SharedProducts;
 use crate::updates::Updates;
 use crate::{Compute, Module, Parameter, Path};
 use gradloom_tensor::{Key, LayerScope, LayerTag, Tensor};
@@ -43,6 +44,7 @@ pub struct Context {
     path: Path,
     runs: Option<Runs>,
     compute: Compute,
+    products: Option<SharedProducts>,
     /// Whether batches that do not suit a layer are told instead of panicking, and the first of them.
     tells: bool,
     unsuited: Option<String>,
@@ -73,6 +75,7 @@ impl Context {
             path: Path::root(),
             runs: None,
             compute: Compute::full(),
+            products: None,
             tells: false,
             unsuited: None,
         }
@@ -113,9 +116,22 @@ impl Context {
         self
     }
 
-    /// In which dtype products read their operands.
+    /// In which dtype products read their operands, and through which hook.
     pub fn compute(&self) -> Compute {
-        self.compute
+        self.compute.clone().through(self.products.clone())
+    }
+
+    /// Runs a model, or a part of it, whose products with weights go through a hook. Within another one, the inner
+    /// hook alone sees them.
+    pub fn with_products<R>(
+        &mut self,
+        products: SharedProducts,
+        run: impl FnOnce(&mut Context) -> R,
+    ) -> R {
+        let outer = self.products.replace(products);
+        let result = run(self);
+        self.products = outer;
+        result
     }
 
     /// Runs a part of a model whose products read their operands so: `Compute::full()` leaves it out of mixed

@@ -16,6 +16,7 @@ mod module_ext;
 mod stateless;
 
 mod layer_runs;
+mod products;
 mod compute;
 mod updates;
 mod context;
@@ -50,6 +51,7 @@ pub use optimizers::{Adam, AdamW, Optimizer, RmsProp, Sgd};
 pub use parameter::{Parameter, Role};
 pub use path::Path;
 pub use plateau::{Plateau, PlateauState};
+pub use products::{ProductSite, Products};
 pub use quantize::{quantize, quantize_where};
 pub use schedule::{CycleFall, Schedule};
 pub use state_dict::{LoadOptions, LoadReport, StateDict};

@@ -141,8 +141,8 @@ impl Parameter {
         self.full_precision
     }
 
-    /// A number that only clones of this parameter have too.
-    pub(crate) fn identity(&self) -> u64 {
+    /// A number that only clones of this parameter have too, whatever their values become.
+    pub fn identity(&self) -> u64 {
         self.identity
     }
 

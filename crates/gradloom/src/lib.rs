@@ -11,6 +11,8 @@ pub use gradloom_autodiff::{
     Randomness, checkpoint, custom_grad, grad, hessian, hvp, jacfwd, jacobian, jacrev, jvp,
     value_and_grad, vjp, vmap,
 };
+#[cfg(feature = "compress")]
+pub use gradloom_compress as compress;
 pub use gradloom_cpu::profile;
 pub use gradloom_data as data;
 #[cfg(feature = "explain")]

@@ -227,7 +227,7 @@ impl MultiHeadAttention {
         let Some(weight) = &self.in_proj_weight else {
             return self.cross_attention(x, x, x, mask, ctx);
         };
-        let projected = project(x, weight, self.in_proj_bias.as_deref(), ctx.compute());
+        let projected = project(x, weight, self.in_proj_bias.as_deref(), &ctx.compute());
         let parts = projected.chunk(3, -1);
         self.attend([&parts[0], &parts[1], &parts[2]], mask, false, ctx).0
     }
@@ -246,7 +246,7 @@ impl MultiHeadAttention {
         ctx: &mut Context,
     ) -> Tensor {
         let _layer = ctx.enter("MultiheadAttention", self);
-        let parts = self.project([query, key, value], ctx.compute());
+        let parts = self.project([query, key, value], &ctx.compute());
         self.attend(parts.each_ref(), mask, false, ctx).0
     }
 
@@ -264,13 +264,13 @@ impl MultiHeadAttention {
         mask: &AttentionMask,
         ctx: &mut Context,
     ) -> (Tensor, Tensor) {
-        let parts = self.project([query, key, value], ctx.compute());
+        let parts = self.project([query, key, value], &ctx.compute());
         let (y, weights) = self.attend(parts.each_ref(), mask, true, ctx);
         (y.clone(), weights.unwrap_or(y))
     }
 
     #[track_caller]
-    fn project(&self, inputs: [&Tensor; 3], compute: Compute) -> [Tensor; 3] {
+    fn project(&self, inputs: [&Tensor; 3], compute: &Compute) -> [Tensor; 3] {
         let apart = [&self.q_proj_weight, &self.k_proj_weight, &self.v_proj_weight];
         // Each part with the weight that it is of, which says whether it is left out of mixed precision.
         let weights: Vec<(&Parameter, Tensor)> = match &self.in_proj_weight {
@@ -309,10 +309,10 @@ impl MultiHeadAttention {
             let weights = Tensor::attention_with_weights(&query, &key, &value, &options).1;
             let weights = self.dropout.forward(&ctx.tap("attention", &weights), ctx);
             let product = |[weights, value]: [&Tensor; 2]| weights.matmul(value);
-            (compute.multiply(of, [&weights, &value], product), Some(weights))
+            (compute.combine(of, [&weights, &value], product), Some(weights))
         } else {
             let attention = |[q, k, v]: [&Tensor; 3]| Tensor::attention(q, k, v, &options);
-            (compute.multiply(of, [&query, &key, &value], attention), None)
+            (compute.combine(of, [&query, &key, &value], attention), None)
         };
         let y = self.out_proj.forward(&heads.transpose(1, 2).flatten(2, 3), ctx);
         ctx.ran("MultiheadAttention", self, &y);

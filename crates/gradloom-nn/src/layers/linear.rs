@@ -66,7 +66,7 @@ impl Layer for Linear {
     #[track_caller]
     fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
         let _layer = ctx.enter("Linear", self);
-        let y = project(x, &self.weight, self.bias.as_deref(), ctx.compute());
+        let y = project(x, &self.weight, self.bias.as_deref(), &ctx.compute());
         let y = self.adapter.add_to(y, x, ctx);
         ctx.ran("Linear", self, &y);
         y
@@ -79,7 +79,7 @@ pub(super) fn project(
     x: &Tensor,
     weight: &Parameter,
     bias: Option<&Tensor>,
-    compute: Compute,
+    compute: &Compute,
 ) -> Tensor {
     let product = compute.multiply(weight, [x, weight], |[x, weight]| x.matmul(&weight.t()));
     match bias {

@@ -142,8 +142,8 @@ impl Stack {
         input: Input<'_>,
         states: Vec<[Tensor; N]>,
         ctx: &mut Context,
-        prepare: impl Fn(&RecurrentWeights, &Tensor, Compute) -> Tensor,
-        step: impl Fn(&RecurrentWeights, &Tensor, &[Tensor; N], Compute) -> [Tensor; N],
+        prepare: impl Fn(&RecurrentWeights, &Tensor, &Compute) -> Tensor,
+        step: impl Fn(&RecurrentWeights, &Tensor, &[Tensor; N], &Compute) -> [Tensor; N],
     ) -> (Tensor, Vec<[Tensor; N]>) {
         let x = input.x;
         let steps_at = isize::from(self.options.batch_first);
@@ -153,6 +153,7 @@ impl Stack {
             x.shape()
         );
         let (directions, compute) = (self.options.directions(), ctx.compute());
+        let repeated = compute.clone().in_loop();
         let mut layer_input = if self.options.batch_first { x.transpose(0, 1) } else { x.clone() };
         if let Some(lengths) = input.lengths {
             layer_input = without_padding(&layer_input, lengths);
@@ -169,9 +170,9 @@ impl Stack {
                 if let Some(lengths) = input.lengths {
                     scan = scan.lengths(lengths);
                 }
-                let inputs = prepare(cell, &layer_input, compute);
+                let inputs = prepare(cell, &layer_input, &compute);
                 let (state, outputs) = scan.run(state, inputs, |_, state, inputs| {
-                    let next = step(cell, &inputs, &state, compute);
+                    let next = step(cell, &inputs, &state, &repeated);
                     let output = next[0].clone();
                     (next, output)
                 });
@@ -193,15 +194,15 @@ impl Stack {
         input: Input<'_>,
         state: Option<&Tensor>,
         ctx: &mut Context,
-        prepare: impl Fn(&RecurrentWeights, &Tensor, Compute) -> Tensor,
-        step: impl Fn(&RecurrentWeights, &Tensor, &Tensor, Compute) -> Tensor,
+        prepare: impl Fn(&RecurrentWeights, &Tensor, &Compute) -> Tensor,
+        step: impl Fn(&RecurrentWeights, &Tensor, &Tensor, &Compute) -> Tensor,
     ) -> (Tensor, Tensor) {
         let states = self.split_state(state, input, self.hidden_size);
         let states = states.into_iter().map(|state| [state]).collect();
         let step = |cell: &RecurrentWeights,
                     inputs: &Tensor,
                     [hidden]: &[Tensor; 1],
-                    compute: Compute| { [step(cell, inputs, hidden, compute)] };
+                    compute: &Compute| { [step(cell, inputs, hidden, compute)] };
         let (outputs, last) = self.run(input, states, ctx, prepare, step);
         let last: Vec<Tensor> = last.into_iter().map(|[hidden]| hidden).collect();
         (outputs, Tensor::stack(&last, 0))

@@ -56,7 +56,7 @@ impl RnnCell {
     #[track_caller]
     pub fn step(&self, x: &Tensor, hidden: &Tensor) -> Tensor {
         let (compute, activation) =
-            (Compute::full(), |gates: &Tensor| self.nonlinearity.apply(gates));
+            (&Compute::full(), |gates: &Tensor| self.nonlinearity.apply(gates));
         let inputs = self.weights.input_part_with_biases(x, compute);
         self.weights.rnn_step(&inputs, hidden, activation, compute)
     }
@@ -78,8 +78,8 @@ impl LstmCell {
     /// If shapes do not fit.
     #[track_caller]
     pub fn step(&self, x: &Tensor, state: &[Tensor; 2]) -> [Tensor; 2] {
-        let inputs = self.weights.input_part_with_biases(x, Compute::full());
-        self.weights.lstm_step(&inputs, state, Compute::full())
+        let inputs = self.weights.input_part_with_biases(x, &Compute::full());
+        self.weights.lstm_step(&inputs, state, &Compute::full())
     }
 }
 
@@ -99,8 +99,8 @@ impl GruCell {
     /// If shapes do not fit.
     #[track_caller]
     pub fn step(&self, x: &Tensor, hidden: &Tensor) -> Tensor {
-        let inputs = self.weights.input_part(x, Compute::full());
-        self.weights.gru_step(&inputs, hidden, Compute::full())
+        let inputs = self.weights.input_part(x, &Compute::full());
+        self.weights.gru_step(&inputs, hidden, &Compute::full())
     }
 }
 

@@ -41,14 +41,14 @@ impl RecurrentWeights {
 
     /// `x W_ih^T + b_ih`: what inputs `[.., I]` add to the gates, `[.., G H]`.
     #[track_caller]
-    pub(super) fn input_part(&self, x: &Tensor, compute: Compute) -> Tensor {
+    pub(super) fn input_part(&self, x: &Tensor, compute: &Compute) -> Tensor {
         let bias = self.bias.as_ref().map(|[input, _]| input.tensor());
         project(x, &self.weight_ih, bias, compute)
     }
 
     /// As [`input_part`](Self::input_part), with the bias of the state's part too.
     #[track_caller]
-    pub(super) fn input_part_with_biases(&self, x: &Tensor, compute: Compute) -> Tensor {
+    pub(super) fn input_part_with_biases(&self, x: &Tensor, compute: &Compute) -> Tensor {
         let bias = self.bias.as_ref();
         let both = bias.map(|[input, hidden]| (input.wide() + hidden.wide()).cast(input.dtype()));
         project(x, &self.weight_ih, both.as_ref(), compute)
@@ -56,7 +56,7 @@ impl RecurrentWeights {
 
     /// `h W_hh^T`: what the state adds to the gates, `[B, G H]`, without its bias.
     #[track_caller]
-    fn hidden_part(&self, hidden: &Tensor, compute: Compute) -> Tensor {
+    fn hidden_part(&self, hidden: &Tensor, compute: &Compute) -> Tensor {
         project(hidden, &self.weight_hh, None, compute)
     }
 
@@ -67,7 +67,7 @@ impl RecurrentWeights {
         inputs: &Tensor,
         hidden: &Tensor,
         activation: impl Fn(&Tensor) -> Tensor,
-        compute: Compute,
+        compute: &Compute,
     ) -> Tensor {
         let gates = inputs.wide() + self.hidden_part(hidden, compute).wide();
         activation(&gates).cast(inputs.dtype())
@@ -79,7 +79,7 @@ impl RecurrentWeights {
         &self,
         inputs: &Tensor,
         [hidden, memory]: &[Tensor; 2],
-        compute: Compute,
+        compute: &Compute,
     ) -> [Tensor; 2] {
         let dtype = inputs.dtype();
         let gates = inputs.wide() + self.hidden_part(hidden, compute).wide();
@@ -97,7 +97,7 @@ impl RecurrentWeights {
 
     /// A step of a GRU; the inputs have only their own bias.
     #[track_caller]
-    pub(super) fn gru_step(&self, inputs: &Tensor, hidden: &Tensor, compute: Compute) -> Tensor {
+    pub(super) fn gru_step(&self, inputs: &Tensor, hidden: &Tensor, compute: &Compute) -> Tensor {
         let dtype = inputs.dtype();
         let mut recurrent = self.hidden_part(hidden, compute).wide();
         if let Some([_, bias]) = &self.bias {

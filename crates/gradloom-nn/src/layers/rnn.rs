@@ -94,9 +94,10 @@ impl Rnn {
     ) -> (Tensor, Tensor) {
         let _layer = ctx.enter("RNN", self);
         let activation = |gates: &Tensor| self.nonlinearity.apply(gates);
-        let step = |cell: &RecurrentWeights, inputs: &Tensor, hidden: &Tensor, compute: Compute| {
-            cell.rnn_step(inputs, hidden, activation, compute)
-        };
+        let step =
+            |cell: &RecurrentWeights, inputs: &Tensor, hidden: &Tensor, compute: &Compute| {
+                cell.rnn_step(inputs, hidden, activation, compute)
+            };
         let prepare = RecurrentWeights::input_part_with_biases;
         let (outputs, last) = self.stack.run_single(input, state, ctx, prepare, step);
         ctx.ran("RNN", self, &outputs);

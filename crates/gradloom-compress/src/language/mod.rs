@@ -1,0 +1,1 @@
+//! Compression of language models, and the formats that carry them.

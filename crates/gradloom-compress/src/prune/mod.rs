@@ -1,0 +1,1 @@
+//! Pruning: weights or whole channels that a model can do without.

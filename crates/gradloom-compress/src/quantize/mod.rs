@@ -1,0 +1,1 @@
+//! Quantization: observers, post-training and aware training.
