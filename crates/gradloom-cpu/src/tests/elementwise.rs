@@ -6,6 +6,7 @@ use gradloom_tensor::op::{Axes, Binary, Permutation, Unary};
 use gradloom_tensor::{DType, Key, Scalar, Shape};
 
 use super::{Case, integers, numbers, wide};
+use crate::simd::Level;
 
 const FLOATS: [DType; 4] = [DType::F32, DType::F64, DType::F16, DType::BF16];
 const SIZES: [usize; 4] = [1, 7, 1024, 50_001];
@@ -278,4 +279,49 @@ fn a_repeated_operand_across_memory() {
     let a = case.load(input, view.expand(shape));
     case.output(a);
     case.check();
+}
+
+/// What is computed in one pass has the bits of what is computed step by step, and written out after each.
+#[test]
+fn chains_have_the_bits_of_their_steps() {
+    for shape in [[2, 3, 700], [5, 4, 49], [1, 1, 3]] {
+        let count: usize = shape.iter().product();
+        let make = |apart: bool, in_place: bool| {
+            let mut case = Case::map(&shape);
+            let mut values = numbers(21, count);
+            values[..3].copy_from_slice(&[f64::NAN, -0.0, f64::NEG_INFINITY]);
+            let x = case.whole(DType::F32, values);
+            let channels = View::contiguous(Shape::new(&[1, shape[1], 1]));
+            let channels = channels.expand(Shape::new(&shape));
+            let [scale, shift] = [22, 23].map(|seed| {
+                let input = case.input(DType::F32, numbers(seed, shape[1]));
+                case.load(input, channels)
+            });
+            let beside = case.whole(DType::F32, numbers(24, count));
+            let [zero, six] = [0.0, 6.0].map(|value| case.constant(value, DType::F32));
+            let mut steps = vec![case.binary(Binary::Mul, x, scale)];
+            steps.push(case.binary(Binary::Add, shift, steps[0]));
+            steps.push(case.binary(Binary::Sub, beside, steps[1]));
+            steps.push(case.binary(Binary::Sub, steps[2], scale));
+            let clamped = steps[3];
+            let (low, high) =
+                (case.binary(Binary::Le, clamped, zero), case.binary(Binary::Le, six, clamped));
+            let inner = case.select(high, six, clamped);
+            steps.push(case.select(low, zero, inner));
+            steps.push(case.binary(Binary::Add, steps[4], x));
+            steps.push(case.unary(Unary::Relu, steps[5]));
+            let outputs = if apart { &steps[..] } else { &steps[6..] };
+            outputs.iter().for_each(|&value| case.output(value));
+            if in_place {
+                case.in_place = vec![(0, 0)];
+            }
+            case
+        };
+        make(false, false).check();
+        for level in Level::available() {
+            let apart = make(true, false).run(level, 1).pop();
+            assert_eq!(make(false, false).run(level, 1).pop(), apart, "{}", level.name());
+            assert_eq!(make(false, true).run(level, 1).pop(), apart, "{} in place", level.name());
+        }
+    }
 }

@@ -10,6 +10,7 @@ use gradloom_tensor::{DType, Scalar};
 
 use super::access::{Access, Pattern};
 use super::ahead::Ahead;
+use super::chain::fuse_chains;
 use super::clamp::Clamp;
 use super::passes::{
     allocate_registers, look_ahead, mark_read_blocks, read_outputs_directly, write_outputs_directly,
@@ -305,8 +306,16 @@ impl<'a> Builder<'a> {
         mark_read_blocks(&mut program);
         write_outputs_directly(&mut program, hoisted);
         read_outputs_directly(&mut program);
+        fuse_chains(&mut program);
         allocate_registers(&mut program);
-        look_ahead(&mut program, self.request.inputs, self.request.stores);
+        // A kernel's own result is in the cache, in the output in which it was made.
+        let made = |store: &Store| match self.request.accumulator {
+            Accumulator::InPlace(output, _) => store.output == output,
+            _ => false,
+        };
+        let stores: Vec<Store> =
+            self.request.stores.iter().filter(|store| !made(store)).copied().collect();
+        look_ahead(&mut program, self.request.inputs, &stores);
         program
     }
 }

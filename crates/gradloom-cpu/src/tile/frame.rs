@@ -5,9 +5,11 @@ use gradloom_tensor::{DType, Scalar};
 
 use super::TILE;
 use super::blocks::BlockRegisters;
+use super::chain::run_chain;
 use super::failures::{Failure, Failures, first_outside};
 use super::memory_steps;
 use super::operand::{Operand, lane_of_word, word_of_lane};
+use super::sources::{External, Sources};
 use super::step::{Source, Step, Target, TileProgram, Work};
 use super::unary::Lanes;
 use super::{binary, cast, clamp, unary};
@@ -32,15 +34,6 @@ impl Registers {
     }
 }
 
-/// Lanes that a caller provides for a tile.
-#[derive(Clone, Copy)]
-pub(crate) enum External<'a> {
-    /// One per element (stored elements for an accumulator).
-    Slice(&'a [u8]),
-    /// One for the whole tile, as `word_of_lane`.
-    Scalar(u64),
-}
-
 /// A program with what it reads.
 pub(crate) struct Frame<'a> {
     program: &'a TileProgram,
@@ -63,62 +56,6 @@ pub(crate) struct Tile<'a, 'o> {
     pub(crate) outputs: &'a mut [&'o mut [u8]],
     /// First element in the pieces.
     pub(crate) position: usize,
-}
-
-/// What the operands of a step are found in.
-struct Sources<'a> {
-    registers: &'a [Scratch],
-    blocks: &'a BlockRegisters,
-    uniforms: &'a [u64],
-    inputs: &'a [&'a [u8]],
-    externals: &'a [External<'a>],
-    outputs: &'a [&'a mut [u8]],
-    start: usize,
-    position: usize,
-    len: usize,
-}
-
-impl Sources<'_> {
-    fn operand<T: Pod>(&self, source: Source) -> Operand<'_, T> {
-        let part = |bytes: &'_ [u8], first: usize| -> std::ops::Range<usize> {
-            let size = size_of::<T>();
-            debug_assert!((first + self.len) * size <= bytes.len());
-            first * size..(first + self.len) * size
-        };
-        match source {
-            Source::Register(register) => {
-                Operand::Slice(&self.registers[register].get::<T>()[..self.len])
-            }
-            Source::Uniform(uniform) => Operand::Scalar(lane_of_word(self.uniforms[uniform])),
-            Source::Block(block) => self.blocks.operand(block, self.len),
-            Source::Input { input, offset } => {
-                let bytes = self.inputs[input];
-                let range = part(bytes, (offset + self.start as isize) as usize);
-                Operand::Slice(bytemuck::cast_slice(&bytes[range]))
-            }
-            Source::External(external) => match self.externals[external] {
-                External::Slice(lanes) => {
-                    Operand::Slice(bytemuck::cast_slice(&lanes[..self.len * size_of::<T>()]))
-                }
-                External::Scalar(word) => Operand::Scalar(lane_of_word(word)),
-            },
-            Source::Output(output) => {
-                let bytes = &self.outputs[output];
-                let range = part(bytes, self.position);
-                Operand::Slice(bytemuck::cast_slice(&bytes[range]))
-            }
-        }
-    }
-
-    fn lanes(&self, lane: Lane, source: Source) -> Lanes<'_> {
-        match lane {
-            Lane::F32 => Lanes::F32(self.operand(source)),
-            Lane::F64 => Lanes::F64(self.operand(source)),
-            Lane::I32 => Lanes::I32(self.operand(source)),
-            Lane::I64 => Lanes::I64(self.operand(source)),
-            Lane::U32 => Lanes::U32(self.operand(source)),
-        }
-    }
 }
 
 impl<'a> Frame<'a> {
@@ -351,6 +288,7 @@ impl<'a> Frame<'a> {
                 let [value, low, high] = [value, low, high].map(|source| sources.operand(*source));
                 clamp::clamp(level, value, low, high, bytemuck::cast_slice_mut(out));
             }
+            Work::Chain(first, links) => run_chain(level, *first, links, step.target, sources, out),
             Work::Cast(lane, to, value) => {
                 cast::cast(level, sources.lanes(*lane, *value), *to, out);
             }

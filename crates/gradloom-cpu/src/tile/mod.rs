@@ -8,6 +8,7 @@ mod access;
 mod binary;
 mod blocks;
 mod cast;
+mod chain;
 mod clamp;
 mod compile;
 mod passes;
@@ -17,14 +18,16 @@ mod failures;
 mod frame;
 mod memory_steps;
 mod operand;
+mod sources;
 mod unary;
 
 pub(crate) use access::{Access, Pattern};
 pub(crate) use compile::Request;
 pub(crate) use failures::Failures;
-pub(crate) use frame::{External, Frame, Registers, Tile};
+pub(crate) use frame::{Frame, Registers, Tile};
 pub(crate) use memory_steps::{copy_tile, load_contiguous};
 pub(crate) use operand::{Operand, lane_of_word, word_of_lane};
+pub(crate) use sources::External;
 pub(crate) use step::{Accumulator, Store, TileProgram};
 
 /// Elements of a tile: a register of 32-bit lanes takes 4 KiB.

@@ -70,6 +70,8 @@ pub(super) enum Work {
     Select(Lane, Source, Source, Source),
     /// A value of f32 lanes between two others, see [`Clamp`](super::clamp::Clamp).
     Clamp(Source, Source, Source),
+    /// Links on a value of f32 lanes, see [`fuse_chains`](super::chain::fuse_chains).
+    Chain(Source, Vec<Link>),
     Cast(Lane, DType, Source),
     Random(Source, [Source; 2]),
     Check {
@@ -136,12 +138,19 @@ pub(super) fn operands(work: &Work) -> impl Iterator<Item = Source> + use<> {
         | Work::Index { .. }
         | Work::Constant(..)
         | Work::Argument(..) => (0, [Source::Uniform(0); 3]),
-        Work::Unary(_, _, a) | Work::Cast(_, _, a) | Work::Check { value: a, .. } => (1, [a; 3]),
+        Work::Unary(_, _, a)
+        | Work::Cast(_, _, a)
+        | Work::Check { value: a, .. }
+        | Work::Chain(a, _) => (1, [a; 3]),
         Work::Binary(_, _, a, b) => (2, [a, b, b]),
         Work::Select(_, a, b, c) | Work::Clamp(a, b, c) => (3, [a, b, c]),
         Work::Random(index, [low, high]) => (3, [index, low, high]),
     };
-    sources.into_iter().take(count)
+    let links = match work {
+        Work::Chain(_, links) => links.iter().flat_map(Link::sources).collect(),
+        _ => Vec::new(),
+    };
+    sources.into_iter().take(count).chain(links)
 }
 
 /// The operands of a step, to change.
@@ -157,5 +166,54 @@ pub(super) fn operands_mut(work: &mut Work) -> Vec<&mut Source> {
         Work::Binary(_, _, a, b) => vec![a, b],
         Work::Select(_, a, b, c) | Work::Clamp(a, b, c) => vec![a, b, c],
         Work::Random(index, _) => vec![index],
+        Work::Chain(first, links) => {
+            let of_links = links.iter_mut().flat_map(Link::sources_mut);
+            std::iter::once(first).chain(of_links).collect()
+        }
+    }
+}
+
+/// What a link does with the value so far and its own operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LinkOp {
+    Add,
+    Subtract,
+    /// The value from the operand.
+    SubtractFrom,
+    Multiply,
+    Relu,
+    /// As [`Work::Clamp`].
+    Clamp,
+}
+
+/// One step of a chain.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Link {
+    pub(super) op: LinkOp,
+    /// As many as the op has besides the value.
+    pub(super) operands: [Source; 2],
+}
+
+impl LinkOp {
+    /// Operands besides the value.
+    pub(super) fn operands(self) -> usize {
+        match self {
+            LinkOp::Relu => 0,
+            LinkOp::Clamp => 2,
+            _ => 1,
+        }
+    }
+}
+
+impl Link {
+    /// What it reads besides the value.
+    pub(super) fn sources(&self) -> impl Iterator<Item = Source> + use<> {
+        self.operands.into_iter().take(self.op.operands())
+    }
+
+    /// The same, to change.
+    pub(super) fn sources_mut(&mut self) -> impl Iterator<Item = &mut Source> {
+        let count = self.op.operands();
+        self.operands.iter_mut().take(count)
     }
 }

@@ -45,10 +45,21 @@ pub(crate) trait Vector: Copy {
     fn plus(self, other: Self) -> Self {
         self.multiply_add(other, Self::splat(Self::Scalar::ONE))
     }
+
+    /// `self - other`
+    fn minus(self, other: Self) -> Self;
+
+    /// `self * other`
+    fn times(self, other: Self) -> Self;
+
+    /// `yes` where `self <= other`, and `no` elsewhere, where one of both is NaN too.
+    fn at_most(self, other: Self, yes: Self, no: Self) -> Self;
 }
 
 /// f32 and f64.
-pub(crate) trait Real: Pod + Send + Sync + PartialOrd {
+pub(crate) trait Real:
+    Pod + Send + Sync + PartialOrd + std::ops::Sub<Output = Self> + std::ops::Mul<Output = Self>
+{
     /// One.
     const ONE: Self;
 
@@ -130,6 +141,35 @@ impl<T: Real, const N: usize, const FMA: bool> Vector for Array<T, N, FMA> {
         let mut result = self;
         for lane in 0..N {
             result.0[lane] = T::fused::<FMA>(a.0[lane], b.0[lane], self.0[lane]);
+        }
+        result
+    }
+
+    #[inline(always)]
+    fn minus(self, other: Self) -> Self {
+        let mut result = self;
+        for lane in 0..N {
+            result.0[lane] = self.0[lane] - other.0[lane];
+        }
+        result
+    }
+
+    #[inline(always)]
+    fn times(self, other: Self) -> Self {
+        let mut result = self;
+        for lane in 0..N {
+            result.0[lane] = self.0[lane] * other.0[lane];
+        }
+        result
+    }
+
+    #[inline(always)]
+    fn at_most(self, other: Self, yes: Self, no: Self) -> Self {
+        let mut result = no;
+        for lane in 0..N {
+            if self.0[lane] <= other.0[lane] {
+                result.0[lane] = yes.0[lane];
+            }
         }
         result
     }

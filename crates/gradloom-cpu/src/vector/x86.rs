@@ -8,7 +8,7 @@ use crate::simd::Level;
 
 macro_rules! vector {
     ($name:ident, $scalar:ty, $register:ty, $lanes:literal, $splat:ident, $load:ident,
-     $store:ident, $fused:ident, $columns:ident) => {
+     $store:ident, $fused:ident, $columns:ident, $minus:ident, $times:ident, $at_most:ident) => {
         #[derive(Clone, Copy)]
         pub(crate) struct $name($register);
 
@@ -41,6 +41,24 @@ macro_rules! vector {
             }
 
             #[inline(always)]
+            fn minus(self, other: Self) -> Self {
+                // SAFETY: the type is only used in functions with its features.
+                $name(unsafe { $minus(self.0, other.0) })
+            }
+
+            #[inline(always)]
+            fn times(self, other: Self) -> Self {
+                // SAFETY: as above.
+                $name(unsafe { $times(self.0, other.0) })
+            }
+
+            #[inline(always)]
+            fn at_most(self, other: Self, yes: Self, no: Self) -> Self {
+                // SAFETY: as above.
+                $name(unsafe { $at_most(self.0, other.0, yes.0, no.0) })
+            }
+
+            #[inline(always)]
             unsafe fn load_columns(pointer: *const $scalar, step: usize) -> [Self; 8] {
                 // SAFETY: as above.
                 let loaded = unsafe { $columns(pointer, step) };
@@ -69,7 +87,10 @@ vector!(
     _mm512_loadu_ps,
     _mm512_storeu_ps,
     _mm512_fmadd_ps,
-    columns_of_16_f32
+    columns_of_16_f32,
+    _mm512_sub_ps,
+    _mm512_mul_ps,
+    at_most_512_ps
 );
 vector!(
     F32x8,
@@ -80,7 +101,10 @@ vector!(
     _mm256_loadu_ps,
     _mm256_storeu_ps,
     _mm256_fmadd_ps,
-    columns_of_8_f32
+    columns_of_8_f32,
+    _mm256_sub_ps,
+    _mm256_mul_ps,
+    at_most_256_ps
 );
 vector!(
     F64x8,
@@ -91,7 +115,10 @@ vector!(
     _mm512_loadu_pd,
     _mm512_storeu_pd,
     _mm512_fmadd_pd,
-    columns_of_8_f64
+    columns_of_8_f64,
+    _mm512_sub_pd,
+    _mm512_mul_pd,
+    at_most_512_pd
 );
 vector!(
     F64x4,
@@ -102,10 +129,38 @@ vector!(
     _mm256_loadu_pd,
     _mm256_storeu_pd,
     _mm256_fmadd_pd,
-    columns_of_4_f64
+    columns_of_4_f64,
+    _mm256_sub_pd,
+    _mm256_mul_pd,
+    at_most_256_pd
 );
 
 // These are no functions with target features, because such a one is only inlined if LLVM likes to.
+
+macro_rules! at_most {
+    ($($name:ident($register:ty) = |$a:ident, $b:ident, $yes:ident, $no:ident| $body:expr;)*) => {
+        $(
+            /// # Safety
+            /// In a function with the features of the register.
+            #[inline(always)]
+            unsafe fn $name($a: $register, $b: $register, $yes: $register, $no: $register) -> $register {
+                // SAFETY: the caller vouches for the features.
+                unsafe { $body }
+            }
+        )*
+    };
+}
+
+at_most! {
+    at_most_512_ps(__m512) =
+        |a, b, yes, no| _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_LE_OQ>(a, b), no, yes);
+    at_most_256_ps(__m256) =
+        |a, b, yes, no| _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_LE_OQ>(a, b));
+    at_most_512_pd(__m512d) =
+        |a, b, yes, no| _mm512_mask_blend_pd(_mm512_cmp_pd_mask::<_CMP_LE_OQ>(a, b), no, yes);
+    at_most_256_pd(__m256d) =
+        |a, b, yes, no| _mm256_blendv_pd(no, yes, _mm256_cmp_pd::<_CMP_LE_OQ>(a, b));
+}
 
 /// # Safety
 /// As [`Vector::load_columns`], in a function with AVX2.

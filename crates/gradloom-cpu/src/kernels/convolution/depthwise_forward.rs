@@ -38,18 +38,22 @@ impl<'a> Depthwise<'a> {
         let weights = weights.chunks_exact(geometry.outputs * geometry.inner());
         let outs = out.chunks_exact_mut(geometry.output_volume());
         let volumes = input.chunks_exact(geometry.input_volume());
-        for ((volume, outs), weights) in volumes.zip(outs).zip(weights) {
+        for (group, ((volume, outs), weights)) in volumes.zip(outs).zip(weights).enumerate() {
             for picture in 0..geometry.depth.output {
-                self.phases.fill(self.level, geometry, volume, picture, apart.get_mut());
+                let apart = apart.get_mut();
+                match group > 0 && geometry.is_flat() {
+                    true => self.phases.refill_plane(self.level, geometry, volume, apart),
+                    false => self.phases.fill(self.level, geometry, volume, picture, apart),
+                }
                 let planes = outs.chunks_exact_mut(area).skip(picture);
                 let planes = planes.step_by(geometry.depth.output);
                 for (out, weights) in planes.zip(weights.chunks_exact(geometry.inner())) {
                     // Rows that lie side by side are made in place.
                     if self.positions == area {
-                        self.plane(weights, apart.get(), out);
+                        self.plane(weights, apart, out);
                         continue;
                     }
-                    self.plane(weights, apart.get(), result.get_mut());
+                    self.plane(weights, apart, result.get_mut());
                     let (result, step) = (result.get::<T>(), self.phases.size[1]);
                     copy_rows(self.level, result, self.positions, step, geometry.output, out);
                 }

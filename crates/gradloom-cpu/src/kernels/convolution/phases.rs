@@ -1,6 +1,8 @@
 //! [`Phases`]: padded pictures taken apart by the remainders of their rows and columns, so that with any
 //! stride a window's element for all positions is one shifted row.
 
+use std::ops::Range;
+
 use super::geometry::Geometry;
 use crate::simd::{Level, vectorized};
 use crate::vector::Real;
@@ -9,8 +11,8 @@ use crate::vector::Real;
 /// is the padded picture itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Phases {
-    /// The remainders that windows meet.
-    used: Vec<[usize; 2]>,
+    /// Of each pair of remainders that windows meet, where the input lies in its phase.
+    inner: Vec<Inner>,
     /// Rows and columns of a phase, which are those that windows reach.
     pub(super) size: [usize; 2],
     /// Where each element of the first window is, in the order of the weights.
@@ -42,12 +44,13 @@ impl Phases {
         let offsets = (0..geometry.channels)
             .flat_map(|channel| of_channel.iter().map(move |offset| channel * plane + offset))
             .collect();
-        Phases { used, size, offsets }
+        let inner = used.iter().map(|phase| Inner::new(geometry, *phase, size)).collect();
+        Phases { inner, size, offsets }
     }
 
     /// Elements of a taken apart plane.
     pub(super) fn plane(&self) -> usize {
-        self.used.len() * self.size[0] * self.size[1]
+        self.inner.len() * self.size[0] * self.size[1]
     }
 
     /// True if a picture's planes, without zeros around them, are their own only phase.
@@ -80,63 +83,119 @@ impl Phases {
 
     /// Takes apart one plane.
     fn fill_plane<T: Real>(&self, level: Level, geometry: &Geometry, plane: &[T], out: &mut [T]) {
-        let [rows, columns] = self.size;
-        let [height, width] = geometry.input;
-        for ([y, x], out) in self.used.iter().zip(out.chunks_exact_mut((rows * columns).max(1))) {
-            // The columns that are not padding: those before `first` and from `last` on are.
-            let (first, last) = inside(*x, geometry.stride[1], geometry.before[1], width, columns);
-            let source = (first * geometry.stride[1] + x).saturating_sub(geometry.before[1]);
+        for (phase, out) in out.chunks_exact_mut((self.size[0] * self.size[1]).max(1)).enumerate() {
+            let own = &self.inner[phase];
+            let columns = self.size[1];
             for (row, out) in out.chunks_exact_mut(columns).enumerate() {
-                let row = (row * geometry.stride[0] + y).wrapping_sub(geometry.before[0]);
-                if row >= height || first >= last {
-                    out.fill(T::zeroed());
-                    continue;
+                match own.rows.contains(&row) {
+                    true => {
+                        out[..own.columns.start].fill(T::zeroed());
+                        out[own.columns.end..].fill(T::zeroed());
+                    }
+                    false => out.fill(T::zeroed()),
                 }
-                out[..first].fill(T::zeroed());
-                out[last..].fill(T::zeroed());
-                let values = &plane[row * width + source..(row + 1) * width];
-                let out = &mut out[first..last];
-                match geometry.stride[1] {
-                    1 => out.copy_from_slice(&values[..out.len()]),
-                    stride => copy_each(level, values, stride, out),
+            }
+        }
+        self.refill_plane(level, geometry, plane, out);
+    }
+
+    /// Takes apart another plane where one was before: the zeros around it are there.
+    pub(super) fn refill_plane<T: Real>(
+        &self,
+        level: Level,
+        geometry: &Geometry,
+        plane: &[T],
+        out: &mut [T],
+    ) {
+        let phases = out.chunks_exact_mut((self.size[0] * self.size[1]).max(1));
+        for (out, Inner { rows, columns, first }) in phases.zip(&self.inner) {
+            if rows.is_empty() || columns.is_empty() {
+                continue;
+            }
+            let step = geometry.input[1] * geometry.stride[0];
+            let count = rows.len();
+            let out = &mut out[rows.start * self.size[1]..];
+            let (steps, size) = ([step, self.size[1]], [count, columns.len()]);
+            copy_rows_apart(level, &plane[*first..], geometry.stride[1], steps, size, {
+                &mut out[columns.start..]
+            });
+        }
+    }
+}
+
+/// The part of a phase that is no padding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Inner {
+    rows: Range<usize>,
+    columns: Range<usize>,
+    /// The element of the plane that is its first.
+    first: usize,
+}
+
+impl Inner {
+    fn new(geometry: &Geometry, phase: [usize; 2], size: [usize; 2]) -> Inner {
+        let of_axis = |axis: usize| {
+            let (stride, before) = (geometry.stride[axis], geometry.before[axis]);
+            let range = inside(phase[axis], stride, before, geometry.input[axis], size[axis]);
+            // Of an empty range nothing is read.
+            let first = (range.start * stride + phase[axis]).saturating_sub(before);
+            (range, first)
+        };
+        let ((rows, row), (columns, column)) = (of_axis(0), of_axis(1));
+        Inner { rows, columns, first: row * geometry.input[1] + column }
+    }
+}
+
+/// The indices along an axis of a phase whose elements are those of the input.
+fn inside(phase: usize, stride: usize, before: usize, input: usize, size: usize) -> Range<usize> {
+    // The element of index `i` is that of the padded axis at `i * stride + phase`.
+    let from = |place: usize| place.saturating_sub(phase).div_ceil(stride).min(size);
+    from(before)..from(before + input)
+}
+
+vectorized! {
+    /// Copies rows of every `stride`-th value, which begin `steps[0]` values apart, to rows `steps[1]` apart.
+    fn copy_rows_apart['a][T: Real](
+        values: &'a [T], stride: usize, steps: [usize; 2], size: [usize; 2], out: &'a mut [T]
+    ) {
+        let [height, width] = size;
+        for row in 0..height {
+            let values = &values[row * steps[0]..][..(width - 1) * stride + 1];
+            let out = &mut out[row * steps[1]..][..width];
+            match (stride, width) {
+                (1, 16..) => copy_blocks::<T, 16, 16>(values, out),
+                (1, 8..) => copy_blocks::<T, 8, 8>(values, out),
+                (1, 4..) => copy_blocks::<T, 4, 4>(values, out),
+                (2, 16..) => copy_blocks::<T, 16, 31>(values, out),
+                (2, 8..) => copy_blocks::<T, 8, 15>(values, out),
+                (2, 4..) => copy_blocks::<T, 4, 7>(values, out),
+                _ => {
+                    for (slot, values) in out.iter_mut().zip(values.chunks(stride)) {
+                        *slot = values[0];
+                    }
                 }
             }
         }
     }
 }
 
-/// The indices of a row of a phase whose elements are those of the input.
-fn inside(
-    phase: usize,
-    stride: usize,
-    before: usize,
-    width: usize,
-    columns: usize,
-) -> (usize, usize) {
-    // The element of index `i` is that of the padded row at `i * stride + phase`.
-    let from = |place: usize| place.saturating_sub(phase).div_ceil(stride).min(columns);
-    (from(before), from(before + width))
-}
-
-vectorized! {
-    /// Every second value, or every `stride`-th.
-    fn copy_each['a][T: Real](values: &'a [T], stride: usize, out: &'a mut [T]) {
-        let count = out.len();
-        if count == 0 {
-            return;
+/// Copies a row of every value, or of every second one, in blocks that reach over `REACH` values. The last overlaps
+/// the one before.
+#[inline(always)]
+fn copy_blocks<T: Real, const BLOCK: usize, const REACH: usize>(values: &[T], out: &mut [T]) {
+    let stride = REACH.div_ceil(BLOCK);
+    let count = out.len();
+    let mut first = 0;
+    while first < count {
+        let from = first.min(count - BLOCK);
+        let mut reached = [T::zeroed(); REACH];
+        reached.copy_from_slice(&values[from * stride..][..REACH]);
+        let mut block = [T::zeroed(); BLOCK];
+        for index in 0..BLOCK {
+            block[index] = reached[index * stride];
         }
-        let values = &values[..(count - 1) * stride + 1];
-        if stride == 2 {
-            let (pairs, last) = values.split_at(2 * (count - 1));
-            for (slot, pair) in out.iter_mut().zip(pairs.chunks_exact(2)) {
-                *slot = pair[0];
-            }
-            out[count - 1] = last[0];
-            return;
-        }
-        for (slot, values) in out.iter_mut().zip(values.chunks(stride)) {
-            *slot = values[0];
-        }
+        out[from..from + BLOCK].copy_from_slice(&block);
+        first += BLOCK;
     }
 }
 
