@@ -136,8 +136,7 @@ impl Layer for BatchNorm {
             }
         };
         let affine = [self.weight.as_ref(), self.bias.as_ref()];
-        let y =
-            normalized(wide, mean, variance, self.epsilon, affine, own.is_some()).cast(x.dtype());
+        let y = normalized(wide, mean, variance, self.epsilon, affine).cast(x.dtype());
         ctx.ran("BatchNorm", self, &y);
         y
     }
@@ -221,8 +220,7 @@ impl Layer for InstanceNorm {
             }
         };
         let affine = [self.weight.as_ref(), self.bias.as_ref()];
-        let y =
-            normalized(wide, mean, variance, self.epsilon, affine, own.is_some()).cast(x.dtype());
+        let y = normalized(wide, mean, variance, self.epsilon, affine).cast(x.dtype());
         ctx.ran("InstanceNorm", self, &y);
         y
     }
@@ -274,19 +272,12 @@ fn normalized(
     variance: Tensor,
     epsilon: f64,
     [weight, bias]: [Option<&Parameter>; 2],
-    known: bool,
 ) -> Tensor {
     let along = |vector: &Parameter| per_channel(&vector.wide(), x.rank());
     let epsilon = variance.constant_like(epsilon);
     let mut scale = (variance + epsilon).rsqrt();
     if let Some(weight) = weight {
         scale = scale * along(weight);
-    }
-    if known {
-        // All but two ops are on channels then.
-        let moved = mean * &scale;
-        let shift = bias.map_or_else(|| -&moved, |bias| along(bias) - &moved);
-        return x * scale + shift;
     }
     let y = (x - mean) * scale;
     bias.map_or(y.clone(), |bias| y + along(bias))
