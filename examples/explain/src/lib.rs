@@ -1,5 +1,7 @@
-//! What the examples of explanations share: a network of digits, trained in a moment.
+//! What the examples of explanations share: a network of digits, trained in a moment, and one of credits.
 #![forbid(unsafe_code)]
+
+pub mod credit;
 
 use examples::Failure;
 use gradloom::data::mnist;

@@ -1,9 +1,9 @@
 //! Pages hold what they are given, as text that is nothing but itself, and need nothing else.
 
 use gradloom_explain::report::{
-    HeatMap, Page, coloured_text, force_plot, matrix_plot, scatter_plot, summary_plot, tree_plot,
+    HeatMap, Page, coloured_text, dependence_plot, force_plot, matrix_plot, scatter_plot, summary_plot, tree_plot,
 };
-use gradloom_explain::{DecisionTree, TreeOptions};
+use gradloom_explain::{DecisionTree, PartialDependence, TreeOptions};
 use gradloom_tensor::{DType, Key, Tensor};
 use gradloom_track::Curve;
 
@@ -34,6 +34,13 @@ fn page() -> Page {
     let tree = DecisionTree::fit(&values, &labels, 2, &options).unwrap();
     page.piece(&tree_plot(&tree, &tokens, &["no", "yes"]));
     page.preformatted(&tree.text(&tokens));
+    let bends = |slope: f64| (0..9).map(|at| slope * f64::from(at) + 0.1).collect::<Vec<f64>>();
+    let dependence = PartialDependence {
+        grid: (0..9).map(|at| f64::from(at) * 250.0).collect(),
+        mean: bends(0.05),
+        each: [-0.05, 0.0, 0.05, 0.1, 0.15].map(bends).to_vec(),
+    };
+    page.piece(&dependence_plot("income", "probability", &dependence, 4).unwrap());
     let points: Vec<[f64; 2]> = values.iter().map(|row| [row[2], row[4]]).collect();
     page.piece(&scatter_plot(&points, &labels, &["no", "yes"]).unwrap());
     let lines = vec![("deletion".to_owned(), vec![(0.0, 1.0), (0.5, 0.2), (1.0, 0.1)])];
@@ -60,7 +67,9 @@ fn a_page_of_all_pieces_needs_nothing_else() {
     let text: String = parts.collect();
     assert!(!text.contains("http"), "a page asks for nothing");
     assert_eq!(html.matches("<svg").count(), html.matches("</svg>").count());
-    assert_eq!(html.matches("<svg").count(), 6);
+    assert_eq!(html.matches("<svg").count(), 7);
+    // Three of five rows, evenly, and the mean.
+    assert_eq!(html.matches("stroke-opacity=\"0.35\"").count(), 3);
     assert_eq!(html.matches("data:image/png;base64,iVBORw0KGgo").count(), 2);
     assert!(html.contains(">great</span>") && html.contains("5 &lt; 6"));
     assert!(!text.contains("NaN") && !text.contains("inf"));
@@ -78,6 +87,8 @@ fn pieces_that_cannot_be_drawn_are_refused() {
     refused(summary_plot(&["a"], &[vec![1.0]], &[], 3), "summary_plot: 1 samples");
     refused(matrix_plot(&["a"], &["b"], &[vec![]]), "matrix_plot: 1 rows of numbers");
     refused(scatter_plot(&[[0.0, 1.0]], &[1], &["a"]), "scatter_plot: 1 classes of 1 names");
+    let one = PartialDependence { grid: vec![1.0], mean: vec![0.5], each: vec![] };
+    refused(dependence_plot("age", "p", &one, 3), "dependence_plot: 1 values of \"age\"");
     let device = gradloom_cpu::device();
     let line = Tensor::zeros([4], DType::F32, &device);
     let error = HeatMap::signed().over(&line, None).unwrap_err().to_string();
