@@ -46,7 +46,8 @@ pub fn dependence_plot(
     let x = |at: f64| LEFT + (at - across.0) / (across.1 - across.0) * (WIDTH - LEFT - 14.0);
     let y = |at: f64| BOTTOM - (at - up.0) / (up.1 - up.0) * (BOTTOM - 10.0);
     let line = |curve: &[f64]| {
-        let points = grid.iter().zip(curve).map(|(&at, &value)| format!("{:.1},{:.1}", x(at), y(value)));
+        let points =
+            grid.iter().zip(curve).map(|(&at, &value)| format!("{:.1},{:.1}", x(at), y(value)));
         points.collect::<Vec<_>>().join(" ")
     };
     let mut svg = format!(
@@ -70,7 +71,8 @@ pub fn dependence_plot(
     let middle = (LEFT + right) / 2.0;
     let mut label = |x: f64, y: f64, anchor: &str, text: &str| {
         let text = escaped(text);
-        let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>");
+        let _ =
+            writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>");
     };
     for at in [across.0, (across.0 + across.1) / 2.0, across.1] {
         label(x(at), BOTTOM + 16.0, "middle", &short(at));

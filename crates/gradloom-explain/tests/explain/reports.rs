@@ -1,7 +1,8 @@
 //! Pages hold what they are given, as text that is nothing but itself, and need nothing else.
 
 use gradloom_explain::report::{
-    HeatMap, Page, coloured_text, dependence_plot, force_plot, matrix_plot, scatter_plot, summary_plot, tree_plot,
+    HeatMap, Page, coloured_text, dependence_plot, force_plot, matrix_plot, scatter_plot,
+    summary_plot, tree_plot,
 };
 use gradloom_explain::{DecisionTree, PartialDependence, TreeOptions};
 use gradloom_tensor::{DType, Key, Tensor};
