@@ -51,6 +51,7 @@ fn main() -> Result<(), Failure> {
             first = Some(pictures.swap_remove(0).1);
         }
     }
+    inside(&mut page, &model, &question)?;
     page.heading("What happens as the pixels that matter most go first");
     page.curve(&Curve {
         title: "Deletion".into(),
@@ -67,6 +68,32 @@ fn main() -> Result<(), Failure> {
     println!("{} names the pixels best: {:.3}", best.0, best.1);
     println!("wrote {}", out.display());
     Ok(())
+}
+
+/// What is in the network: the filters of its first layer, what the last maps show of one digit, and how its probability
+/// changes with them.
+fn inside(page: &mut Page, model: &Sequential, question: &Question) -> Result<()> {
+    let one = Inputs::from(question.inputs.features[0].narrow(0, 0, 1));
+    let Target::Classes(classes) = &question.target else { return Ok(()) };
+    let views = layer_views(&question.forward, &one, &Target::Class(classes[0]))?;
+    let state = model.state_dict();
+    let filters = state.get("0.weight").map(|weights| weights.index(1, 0));
+    let big = HeatMap { scale: 10, ..HeatMap::signed() };
+    let mut pictures = Vec::new();
+    if let Some(filters) = filters {
+        pictures.push(("filters of the first layer".to_owned(), big.sheet(&filters, 4)?));
+    }
+    let map = HeatMap { scale: 3, ..HeatMap::signed() };
+    for view in views.iter().filter(|view| view.name == MAPS) {
+        let sheet = |maps: &Tensor| map.sheet(&maps.index(0, 0), 6);
+        pictures.push((
+            "what the last maps show of the first digit".to_owned(),
+            sheet(&view.activation)?,
+        ));
+        pictures.push(("how the answer changes with them".to_owned(), sheet(&view.gradient)?));
+    }
+    page.heading("Inside");
+    page.pictures(&pictures)
 }
 
 type Named = (&'static str, Box<dyn Method>);

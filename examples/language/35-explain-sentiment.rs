@@ -329,7 +329,7 @@ fn compare(
 ) -> Result<String> {
     let (mut lines, mut areas) = (Vec::new(), Vec::new());
     for (name, scores) in found {
-        let mut mean = vec![0.0; POINTS];
+        let mut mean = [0.0; POINTS];
         for (question, scores) in questions.iter().zip(scores) {
             let curve = question.deletion(scores)?;
             for (point, mean) in mean.iter_mut().enumerate() {
