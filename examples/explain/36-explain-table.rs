@@ -243,7 +243,7 @@ impl Asked<'_> {
         let score = |rows: &Tensor| {
             let chances = numbers(&forward.run(std::slice::from_ref(rows))?)?;
             let chances: Vec<f64> = chances.iter().map(|row| row[GOOD]).collect();
-            Ok(roc_auc(&labels, &chances)?)
+            roc_auc(&labels, &chances)
         };
         let repeats = if tiny { 2 } else { 20 };
         let found = permutation_importance(&self.people.features[0], repeats, Key::new(3), score)?;
