@@ -8,7 +8,7 @@
 
 use examples::Failure;
 use examples::options::device_and_tiny;
-use explain_examples::{MAPS, trained, unseen};
+use explain_examples::{MAPS, attack, trained, trained_against_attacks, unseen};
 use gradloom::explain::report::{HeatMap, Page};
 use gradloom::explain::*;
 use gradloom::ops::interpolation::Interpolation;
@@ -52,6 +52,7 @@ fn main() -> Result<(), Failure> {
         }
     }
     inside(&mut page, &model, &question)?;
+    robustness(&mut page, &model, &device, tiny)?;
     page.heading("What happens as the pixels that matter most go first");
     page.curve(&Curve {
         title: "Deletion".into(),
@@ -94,6 +95,47 @@ fn inside(page: &mut Page, model: &Sequential, question: &Question) -> Result<()
     }
     page.heading("Inside");
     page.pictures(&pictures)
+}
+
+/// How many digits are read right before and after they are moved against a network, one that was trained as ever and one
+/// that was trained on moved digits; and what each goes by.
+fn robustness(
+    page: &mut Page,
+    plain: &Sequential,
+    device: &Device,
+    tiny: bool,
+) -> Result<(), Failure> {
+    let robust = trained_against_attacks(device, tiny)?;
+    let (digits, labels) = unseen(device, if tiny { 16 } else { 500 })?;
+    let (inputs, classes) = (Inputs::from(&digits), Target::Classes(labels.clone()));
+    let first = Inputs::from(digits.narrow(0, 0, 6));
+    let target = Target::Classes(labels[..6].to_vec());
+    page.heading("Digits that are moved against the network, by at most a tenth of the way from black to white");
+    for (name, model) in [("trained as ever", plain), ("trained on moved digits", &robust)] {
+        let forward = Forward::of(model);
+        let moved = attack(10).perturb(&forward, &inputs, &classes)?.remove(0);
+        let right = |x: &Tensor| -> Result<f64> {
+            let said = forward.run(std::slice::from_ref(x))?.argmax(1).to_vec::<i32>()?;
+            let right = said.iter().zip(&labels).filter(|(said, label)| **said as usize == **label);
+            Ok(100.0 * right.count() as f64 / labels.len() as f64)
+        };
+        let line = format!(
+            "{name}: {:.1} % right, {:.1} % of moved digits",
+            right(&digits)?,
+            right(&moved)?
+        );
+        println!("{line}");
+        page.paragraph(&format!(
+            "{line}. Moved digits, and the gradients that the network goes by:"
+        ));
+        let gradients = InputXGradient.attribute(&forward, &first, &target)?;
+        let columns = |x: &Tensor| x.narrow(0, 0, 6).squeeze(1);
+        let map = HeatMap { scale: 3, ..HeatMap::signed() };
+        let moved = map.sheet(&columns(&moved), 6)?;
+        let gradients = map.sheet(&columns(gradients.first()), 6)?;
+        page.pictures(&[(String::new(), moved), (String::new(), gradients)])?;
+    }
+    Ok(())
 }
 
 type Named = (&'static str, Box<dyn Method>);

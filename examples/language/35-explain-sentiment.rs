@@ -48,7 +48,6 @@ fn main() -> Result<(), Failure> {
     let model = taught(model, &train, measured, &tokenizer, &device, tiny)?;
 
     let reader = Reader { model: &model, tokenizer: &tokenizer, device: &device };
-    // What is not sure is what a person asks about, so the reviews are taken as they come.
     let count = if tiny { 3 } else { 30 };
     let asked = test.iter().filter(|review| review.text.split_whitespace().count() > 3);
     let questions = asked.take(count).map(|review| reader.question(review));
