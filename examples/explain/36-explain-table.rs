@@ -279,7 +279,7 @@ impl Asked<'_> {
             100.0 * unseen
         ));
         page.piece(&tree_plot(&tree, &names, &["no credit", "credit"]));
-        let rules: Vec<String> = tree.rules().iter().map(|rule| rule.text(&names)).collect();
+        let rules: Vec<String> = tree.rules().iter().map(|rule| sentence(rule, &names)).collect();
         rules.iter().for_each(|rule| println!("rule: {rule}"));
         page.preformatted(&rules.join("\n"));
         Ok(unseen)
@@ -320,6 +320,24 @@ impl Asked<'_> {
         page.preformatted(&lines.join("\n"));
         Ok(())
     }
+}
+
+/// A rule as people say it: a category is or is not one, a number lies between two others.
+fn sentence(rule: &Rule, names: &[&str]) -> String {
+    let condition =
+        |&(column, above, most): &(usize, f64, f64)| match names[column].split_once(": ") {
+            Some((name, category)) if above.is_finite() => format!("{name} is {category}"),
+            Some((name, category)) => format!("{name} is not {category}"),
+            None if above.is_finite() && most.is_finite() => {
+                format!("{} is above {above:.0} and at most {most:.0}", names[column])
+            }
+            None if above.is_finite() => format!("{} is above {above:.0}", names[column]),
+            None => format!("{} is at most {most:.0}", names[column]),
+        };
+    let conditions: Vec<String> = rule.conditions.iter().map(condition).collect();
+    let when = if conditions.is_empty() { "always".into() } else { conditions.join(", ") };
+    let answer = if rule.class == GOOD { "credit" } else { "no credit" };
+    format!("{when}: {answer} ({:.0} % of {} people)", 100.0 * rule.purity, rule.rows)
 }
 
 /// Rows on the host.

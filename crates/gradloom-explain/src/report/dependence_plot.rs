@@ -10,6 +10,7 @@ use crate::PartialDependence;
 const WIDTH: f64 = 400.0;
 const HEIGHT: f64 = 250.0;
 const LEFT: f64 = 58.0;
+const RIGHT: f64 = WIDTH - 28.0;
 const BOTTOM: f64 = 206.0;
 
 /// Partial dependence as a thick line over the thin lines of single rows, at most `most` of them, which are taken
@@ -43,7 +44,7 @@ pub fn dependence_plot(
     };
     let across = bounds(&mut grid.iter().copied());
     let up = bounds(&mut curves.flatten().copied());
-    let x = |at: f64| LEFT + (at - across.0) / (across.1 - across.0) * (WIDTH - LEFT - 14.0);
+    let x = |at: f64| LEFT + (at - across.0) / (across.1 - across.0) * (RIGHT - LEFT);
     let y = |at: f64| BOTTOM - (at - up.0) / (up.1 - up.0) * (BOTTOM - 10.0);
     let line = |curve: &[f64]| {
         let points =
@@ -66,9 +67,8 @@ pub fn dependence_plot(
         svg,
         "<polyline points=\"{points}\" fill=\"none\" stroke=\"#d55e00\" stroke-width=\"3\"/>"
     );
-    let right = WIDTH - 14.0;
-    let _ = writeln!(svg, "<path class=\"axis\" fill=\"none\" d=\"M{LEFT} 6V{BOTTOM}H{right}\"/>");
-    let middle = (LEFT + right) / 2.0;
+    let _ = writeln!(svg, "<path class=\"axis\" fill=\"none\" d=\"M{LEFT} 6V{BOTTOM}H{RIGHT}\"/>");
+    let middle = (LEFT + RIGHT) / 2.0;
     let mut label = |x: f64, y: f64, anchor: &str, text: &str| {
         let text = escaped(text);
         let _ =
