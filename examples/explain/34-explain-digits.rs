@@ -126,7 +126,7 @@ fn robustness(
         );
         println!("{line}");
         page.paragraph(&format!(
-            "{line}. Moved digits, and the gradients that the network goes by:"
+            "{line}. Moved digits, and input times gradient of the digits as they are:"
         ));
         let gradients = InputXGradient.attribute(&forward, &first, &target)?;
         let columns = |x: &Tensor| x.narrow(0, 0, 6).squeeze(1);
