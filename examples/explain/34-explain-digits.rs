@@ -8,7 +8,7 @@
 
 use examples::Failure;
 use examples::options::device_and_tiny;
-use explain_examples::{MAPS, trained, unseen};
+use explain_examples::{MAPS, attack, trained, trained_against_attacks, unseen};
 use gradloom::explain::report::{HeatMap, Page};
 use gradloom::explain::*;
 use gradloom::ops::interpolation::Interpolation;
@@ -51,6 +51,8 @@ fn main() -> Result<(), Failure> {
             first = Some(pictures.swap_remove(0).1);
         }
     }
+    inside(&mut page, &model, &question)?;
+    robustness(&mut page, &model, &device, tiny)?;
     page.heading("What happens as the pixels that matter most go first");
     page.curve(&Curve {
         title: "Deletion".into(),
@@ -66,6 +68,73 @@ fn main() -> Result<(), Failure> {
     }
     println!("{} names the pixels best: {:.3}", best.0, best.1);
     println!("wrote {}", out.display());
+    Ok(())
+}
+
+/// What is in the network: the filters of its first layer, what the last maps show of one digit, and how its probability
+/// changes with them.
+fn inside(page: &mut Page, model: &Sequential, question: &Question) -> Result<()> {
+    let one = Inputs::from(question.inputs.features[0].narrow(0, 0, 1));
+    let Target::Classes(classes) = &question.target else { return Ok(()) };
+    let views = layer_views(&question.forward, &one, &Target::Class(classes[0]))?;
+    let state = model.state_dict();
+    let filters = state.get("0.weight").map(|weights| weights.index(1, 0));
+    let big = HeatMap { scale: 10, ..HeatMap::signed() };
+    let mut pictures = Vec::new();
+    if let Some(filters) = filters {
+        pictures.push(("filters of the first layer".to_owned(), big.sheet(&filters, 4)?));
+    }
+    let map = HeatMap { scale: 3, ..HeatMap::signed() };
+    for view in views.iter().filter(|view| view.name == MAPS) {
+        let sheet = |maps: &Tensor| map.sheet(&maps.index(0, 0), 6);
+        pictures.push((
+            "what the last maps show of the first digit".to_owned(),
+            sheet(&view.activation)?,
+        ));
+        pictures.push(("how the answer changes with them".to_owned(), sheet(&view.gradient)?));
+    }
+    page.heading("Inside");
+    page.pictures(&pictures)
+}
+
+/// How many digits are read right before and after they are moved against a network, one that was trained as ever and one
+/// that was trained on moved digits; and what each goes by.
+fn robustness(
+    page: &mut Page,
+    plain: &Sequential,
+    device: &Device,
+    tiny: bool,
+) -> Result<(), Failure> {
+    let robust = trained_against_attacks(device, tiny)?;
+    let (digits, labels) = unseen(device, if tiny { 16 } else { 500 })?;
+    let (inputs, classes) = (Inputs::from(&digits), Target::Classes(labels.clone()));
+    let first = Inputs::from(digits.narrow(0, 0, 6));
+    let target = Target::Classes(labels[..6].to_vec());
+    page.heading("Digits that are moved against the network, by at most a tenth of the way from black to white");
+    for (name, model) in [("trained as ever", plain), ("trained on moved digits", &robust)] {
+        let forward = Forward::of(model);
+        let moved = attack(10).perturb(&forward, &inputs, &classes)?.remove(0);
+        let right = |x: &Tensor| -> Result<f64> {
+            let said = forward.run(std::slice::from_ref(x))?.argmax(1).to_vec::<i32>()?;
+            let right = said.iter().zip(&labels).filter(|(said, label)| **said as usize == **label);
+            Ok(100.0 * right.count() as f64 / labels.len() as f64)
+        };
+        let line = format!(
+            "{name}: {:.1} % right, {:.1} % of moved digits",
+            right(&digits)?,
+            right(&moved)?
+        );
+        println!("{line}");
+        page.paragraph(&format!(
+            "{line}. Moved digits, and input times gradient of the digits as they are:"
+        ));
+        let gradients = InputXGradient.attribute(&forward, &first, &target)?;
+        let columns = |x: &Tensor| x.narrow(0, 0, 6).squeeze(1);
+        let map = HeatMap { scale: 3, ..HeatMap::signed() };
+        let moved = map.sheet(&columns(&moved), 6)?;
+        let gradients = map.sheet(&columns(gradients.first()), 6)?;
+        page.pictures(&[(String::new(), moved), (String::new(), gradients)])?;
+    }
     Ok(())
 }
 

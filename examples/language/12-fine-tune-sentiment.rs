@@ -13,116 +13,14 @@ use std::path::Path;
 use examples::Failure;
 use examples::options::{Options, Program};
 use examples::report::{self, StepLosses};
-use gradloom::data::text::{LengthGroups, TokenBatch};
-use gradloom::metrics::ConfusionMatrix;
-use gradloom::nn::layers::{Dropout, Linear};
 use gradloom::nn::lora::Lora;
 use gradloom::nn::optimizers::layer_wise_rates;
 use gradloom::prelude::*;
-use gradloom::text::{EncodeOptions, Tokenizer};
 use gradloom::train::metrics::Accuracy;
-use gradloom::train::{Batches, Outcome, Setting};
 use gradloom::zoo::adapters::save_lora;
-use gradloom::zoo::bert::mean_pooled;
-use gradloom::zoo::{BertInput, BertModel};
 use language_examples::minilm;
-use language_examples::reviews::{self, CLASSES, Review};
-
-/// The lengths that texts are filled up to; the last is where they are cut.
-const LENGTHS: [usize; 5] = [16, 24, 32, 48, 64];
-
-/// An encoder, and what sorts the mean of its hidden states into classes.
-#[derive(Module, Clone)]
-struct Classifier {
-    bert: BertModel,
-    dropout: Dropout,
-    classifier: Linear,
-}
-
-impl Classifier {
-    fn forward(&self, input: &BertInput, ctx: &mut Context) -> Tensor {
-        let hidden = self.bert.forward(input, ctx).last_hidden_state;
-        let pooled = mean_pooled(&hidden, input.mask.as_ref());
-        self.classifier.forward(&self.dropout.forward(&pooled, ctx), ctx)
-    }
-}
-
-/// Texts as tokens, with their classes, in batches of about one length.
-struct Texts {
-    tokens: Vec<Vec<u32>>,
-    classes: Vec<i32>,
-    padding: u32,
-    batch_size: usize,
-    /// Of the order, for texts that are learnt from: then batches that are not full are left out.
-    key: Option<Key>,
-    device: Device,
-}
-
-impl Texts {
-    fn new(
-        reviews: &[Review],
-        tokenizer: &Tokenizer,
-        batch_size: usize,
-        key: Option<Key>,
-        device: &Device,
-    ) -> Result<Self, Failure> {
-        let texts: Vec<&str> = reviews.iter().map(|review| review.text.as_str()).collect();
-        let options = EncodeOptions::new().truncate(LENGTHS[LENGTHS.len() - 1]);
-        let encodings = tokenizer.encode_batch(&texts, &options)?;
-        Ok(Texts {
-            tokens: encodings.into_iter().map(|encoding| encoding.ids).collect(),
-            classes: reviews.iter().map(|review| review.class).collect(),
-            padding: tokenizer.special_tokens().pad.unwrap_or(0),
-            batch_size,
-            key,
-            device: device.clone(),
-        })
-    }
-
-    /// Some of the texts as the input of a model, and their classes `[B]`.
-    fn batch(&self, texts: &[usize], length: usize) -> Result<(BertInput, Tensor)> {
-        let tokens: Vec<&[u32]> = texts.iter().map(|&text| &self.tokens[text][..]).collect();
-        let classes: Vec<i32> = texts.iter().map(|&text| self.classes[text]).collect();
-        let (tokens, mask) =
-            TokenBatch::new(&tokens, length, self.padding).to_tensors(&self.device)?;
-        let classes = Tensor::from_slice(&classes, [classes.len()], &self.device)?;
-        Ok((BertInput::new(&tokens).mask(&mask), classes))
-    }
-}
-
-impl Batches for Texts {
-    type Batch = (BertInput, Tensor);
-
-    fn batch_count(&self) -> Option<usize> {
-        let texts = self.tokens.len();
-        Some(if self.key.is_some() {
-            texts / self.batch_size
-        } else {
-            texts.div_ceil(self.batch_size)
-        })
-    }
-
-    fn sample_count(&self) -> Option<usize> {
-        Some(self.tokens.len())
-    }
-
-    fn batches(&self, epoch: u32, first: usize) -> impl Iterator<Item = Result<Self::Batch>> {
-        let lengths: Vec<usize> = self.tokens.iter().map(Vec::len).collect();
-        let groups = LengthGroups::new(LENGTHS, self.batch_size);
-        let mut batches = groups.batches(&lengths, self.key.map(|key| key.fold(epoch)));
-        batches.truncate(self.batch_count().unwrap_or_default());
-        batches.into_iter().skip(first).map(|batch| self.batch(&batch.texts, batch.length))
-    }
-
-    fn order(&self) -> String {
-        format!(
-            "{} texts by length, {} a batch, key {:?}",
-            self.tokens.len(),
-            self.batch_size,
-            self.key
-        )
-    }
-}
+use language_examples::reviews::{self, CLASSES};
+use language_examples::sentiment::{self, Classifier, Texts};
 
 fn main() -> Result<(), Failure> {
     let options = Options::read(&Program {
@@ -145,16 +43,13 @@ fn main() -> Result<(), Failure> {
     let key = |stream| Key::new(options.seed).fold(stream);
     let (train, test) = reviews::split(&all, key(0));
     let texts: Vec<&str> = train.iter().map(|review| review.text.as_str()).collect();
-    let (config, mut bert, tokenizer) = minilm::load(&options.arguments, key(4), &texts, &device)?;
-    bert.pooler = None;
+    let (config, bert, tokenizer) = minilm::load(&options.arguments, key(4), &texts, &device)?;
     let batch_size = if options.tiny { 4 } else { options.batch_size_of(train.len()) };
     let train = Texts::new(&train, &tokenizer, batch_size, Some(key(3)), &device)?;
     let test = Texts::new(&test, &tokenizer, batch_size, None, &device)?;
 
     let mut init = Init::new(key(1), &device);
-    let mut classifier = Linear::new(config.hidden_size, CLASSES.len(), &mut init);
-    classifier.weight = init.normal([CLASSES.len(), config.hidden_size], 0.02);
-    let mut model = Classifier { bert, dropout: Dropout::new(0.1), classifier };
+    let mut model = Classifier::new(bert, config.hidden_size, &mut init);
     let lora = Lora::new(8)
         .alpha(16.0)
         .targets(["query", "value", "intermediate.dense", "output.dense"])
@@ -173,22 +68,16 @@ fn main() -> Result<(), Failure> {
     println!(
         "{trainable} of {} parameters learn, from {} + {} texts, on {}",
         model.parameter_count(),
-        train.tokens.len(),
-        test.tokens.len(),
+        train.len(),
+        test.len(),
         device.name()
     );
 
     let optimizer = AdamW::new(rate)
         .decay_only(|_, weight| weight.rank() > 1)
         .rate_factor(layer_wise_rates(&model, 0.85));
-    let task = |model: &Classifier, batch: &(BertInput, Tensor), ctx: &mut Context, _: &Setting| {
-        let (input, classes) = batch;
-        let logits = model.forward(input, ctx);
-        let loss = logits.cross_entropy(classes);
-        Ok(Outcome::new(loss, classes.count()).with_outputs(&logits, classes))
-    };
     let steps = StepLosses::default();
-    let mut trainer = Trainer::with_task(model, optimizer, task)
+    let mut trainer = Trainer::with_task(model, optimizer, sentiment::task)
         .epochs(options.epochs)
         .key(key(2))
         .schedule_over(move |steps| {
@@ -199,7 +88,7 @@ fn main() -> Result<(), Failure> {
         .callback(steps.clone());
     let fit = trainer.fit(&train, &test)?;
 
-    let confusion = measure(&trainer.model, &test)?;
+    let confusion = sentiment::measure(&trainer.model, &test)?;
     let classes = CLASSES.map(str::to_owned);
     println!("{}", confusion.report(&classes));
     if with_lora {
@@ -217,15 +106,4 @@ fn main() -> Result<(), Failure> {
     report::save(&options, &trainer.model, &page)?;
     println!("{figures}");
     Ok(())
-}
-
-/// What was taken for what.
-fn measure(model: &Classifier, texts: &Texts) -> Result<ConfusionMatrix> {
-    let mut confusion = ConfusionMatrix::new(CLASSES.len());
-    for batch in texts.batches(0, 0) {
-        let (input, classes) = batch?;
-        let predicted = model.forward(&input, &mut Context::eval()).argmax(-1);
-        confusion.update(&classes.to_vec::<i32>()?, &predicted.to_vec::<i32>()?)?;
-    }
-    Ok(confusion)
 }

@@ -21,7 +21,8 @@ fn all() -> Result<(), String> {
     circles::run()?;
     dependencies::run()?;
     // With what is off unless asked for and has tests of its own.
-    let features = ["--features", "gradloom-train/ctrlc,gradloom-train/track"];
+    let features =
+        ["--features", "gradloom-train/ctrlc,gradloom-train/track,language-examples/explain"];
     let clippy = ["clippy", "--workspace", "--all-targets"];
     step(cargo().args(clippy).args(features).args(["--", "-D", "warnings"]))?;
     step(cargo().args(["test", "--workspace"]).args(features))?;
@@ -73,6 +74,8 @@ const EXAMPLES: &[&str] = &[
     "29-super-resolution",
     "22-detect",
     "34-explain-digits",
+    "35-explain-sentiment",
+    "36-explain-table",
     "37-embedding-map",
 ];
 

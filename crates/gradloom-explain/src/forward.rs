@@ -98,7 +98,8 @@ fn unknown<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> Error {
 }
 
 impl<'a> Forward<'a> {
-    /// A function of the inputs and the state of the run.
+    /// A function of the inputs and the state of the run. The layers must get that state: it is what turns
+    /// dropout off, shows what layers give and puts activations in.
     pub fn new(model: impl Fn(&[Tensor], &mut Context) -> Tensor + Send + Sync + 'a) -> Self {
         Forward { model: Arc::new(model), begin: None, end: None }
     }

@@ -123,11 +123,14 @@ pub enum Baseline {
 }
 
 impl Baseline {
-    /// A tensor of the shape of each feature.
+    /// A tensor of the shape of each feature of inputs, which are checked first.
     ///
     /// # Errors
-    /// If there are not as many tensors as features, or one has a shape or dtype that does not fit.
-    pub(crate) fn resolve(&self, op: &str, features: &[Tensor]) -> Result<Vec<Tensor>> {
+    /// As [`Inputs::check`], if there are not as many tensors as features, or if one has a shape or dtype that
+    /// does not fit.
+    pub(crate) fn of(&self, op: &str, inputs: &Inputs) -> Result<Vec<Tensor>> {
+        inputs.check(op)?;
+        let features = &inputs.features;
         match self {
             Baseline::Zero => Ok(features.iter().map(Tensor::zeros_like).collect()),
             Baseline::Value(value) => {

@@ -20,7 +20,7 @@ mod embedding;
 mod surrogate;
 pub mod report;
 
-pub use embedding::{Pca, Tsne, trustworthiness};
+pub use embedding::{Pca, Tsne, Umap, trustworthiness};
 pub use forward::Forward;
 pub use gradients::{
     GradCam, GradientShap, GuidedGradCam, InputXGradient, IntegratedGradients, InternalInfluence,

@@ -43,6 +43,11 @@ impl Picture {
         self.channels
     }
 
+    /// Row after row, the channels of a pixel beside each other.
+    pub fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+
     /// As a PNG file.
     ///
     /// # Errors

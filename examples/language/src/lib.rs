@@ -3,5 +3,6 @@
 
 pub mod minilm;
 pub mod reviews;
+pub mod sentiment;
 pub mod shakespeare;
 pub mod vocabulary;

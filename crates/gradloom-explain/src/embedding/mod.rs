@@ -2,8 +2,11 @@
 
 mod pca;
 mod tsne;
+mod neighbours;
+mod umap;
 mod trustworthiness;
 
 pub use pca::Pca;
 pub use trustworthiness::trustworthiness;
 pub use tsne::Tsne;
+pub use umap::Umap;

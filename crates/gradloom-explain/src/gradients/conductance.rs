@@ -42,14 +42,12 @@ impl Method for LayerConductance {
         target: &Target,
     ) -> Result<Attribution> {
         let op = "layer_conductance";
-        inputs.check(op)?;
         if self.steps == 0 {
             return Err(Error::invalid(format!("{op}: 0 steps; one is the fewest")));
         }
-        let baselines = self.baseline.resolve(op, &inputs.features)?;
         let points = self.quadrature.points(self.steps + 1)?;
-        let way = Way::along(forward, inputs, &baselines, target, &self.layer, &points)?;
-        let (values, gradients) = (way.values, way.gradients);
+        let from = Start { op, baseline: &self.baseline, layer: &self.layer };
+        let Way { values, gradients, .. } = from.way(forward, inputs, target, &points)?;
         let moved = values.narrow(0, 1, self.steps).sub(values.narrow(0, 0, self.steps));
         let conductance = moved.mul(gradients.narrow(0, 0, self.steps)).sum(0);
         Ok(Attribution { features: vec![conductance], delta: None })
@@ -87,13 +85,11 @@ impl Method for InternalInfluence {
         inputs: &Inputs,
         target: &Target,
     ) -> Result<Attribution> {
-        let op = "internal_influence";
-        inputs.check(op)?;
-        let baselines = self.baseline.resolve(op, &inputs.features)?;
         let points = self.quadrature.points(self.steps)?;
-        let way = Way::along(forward, inputs, &baselines, target, &self.layer, &points)?;
-        let weights: Vec<f64> = points.iter().map(|(_, weight)| *weight).collect();
-        let mean = rows::weighted_sum(&way.gradients, &weights)?;
+        let op = "internal_influence";
+        let from = Start { op, baseline: &self.baseline, layer: &self.layer };
+        let way = from.way(forward, inputs, target, &points)?;
+        let mean = rows::weighted_sum(&way.gradients, &way.weights)?;
         Ok(Attribution { features: vec![mean], delta: None })
     }
 }
@@ -131,20 +127,18 @@ impl Method for NeuronConductance {
         inputs: &Inputs,
         target: &Target,
     ) -> Result<Attribution> {
-        let op = "neuron_conductance";
-        inputs.check(op)?;
-        let baselines = self.baseline.resolve(op, &inputs.features)?;
         let points = self.quadrature.points(self.steps)?;
-        let way = Way::along(forward, inputs, &baselines, target, &self.layer, &points)?;
+        let op = "neuron_conductance";
+        let from = Start { op, baseline: &self.baseline, layer: &self.layer };
+        let way = from.way(forward, inputs, target, &points)?;
         let (copies, batch) = (points.len(), inputs.batch());
         let neuron = self.neuron.select(&rows::merged(&way.values), batch)?;
         let slope = self.neuron.select(&rows::merged(&way.gradients), batch)?;
         let asked: Vec<&Tensor> = way.features.iter().collect();
         let gradients = vjp(&neuron, &slope, &asked);
-        let weights: Vec<f64> = points.iter().map(|(_, weight)| *weight).collect();
-        let ends = inputs.features.iter().zip(&baselines);
+        let ends = inputs.features.iter().zip(&way.baselines);
         let parts = gradients.iter().zip(ends).map(|(gradient, (x, x0))| -> Result<Tensor> {
-            Ok(rows::weighted_sum(&rows::apart(gradient, copies), &weights)?.mul(x.sub(x0)))
+            Ok(rows::weighted_sum(&rows::apart(gradient, copies), &way.weights)?.mul(x.sub(x0)))
         });
         Ok(Attribution { features: parts.collect::<Result<_>>()?, delta: None })
     }
@@ -156,21 +150,32 @@ struct Way {
     gradients: Tensor,
     /// What it is a function of, `[steps * B, ..]` each.
     features: Vec<Tensor>,
+    /// Where the features began.
+    baselines: Vec<Tensor>,
+    /// What each step counts.
+    weights: Vec<f64>,
 }
 
-impl Way {
-    fn along(
+/// What the methods here have in common.
+struct Start<'s> {
+    op: &'static str,
+    baseline: &'s Baseline,
+    layer: &'s str,
+}
+
+impl Start<'_> {
+    fn way(
+        &self,
         forward: &Forward,
         inputs: &Inputs,
-        baselines: &[Tensor],
         target: &Target,
-        layer: &str,
         points: &[(f64, f64)],
     ) -> Result<Way> {
+        let baselines = self.baseline.of(self.op, inputs)?;
         let copies = points.len();
-        let places: Vec<f64> = points.iter().map(|(place, _)| *place).collect();
+        let (places, weights): (Vec<f64>, Vec<f64>) = points.iter().copied().unzip();
         let mut all = Vec::with_capacity(inputs.features.len() + inputs.given.len());
-        for (x, x0) in inputs.features.iter().zip(baselines) {
+        for (x, x0) in inputs.features.iter().zip(&baselines) {
             let places = rows::tensor_like(&places, copies.into(), x)?;
             let way = rows::beside(&places, x.rank() + 1).mul(x.sub(x0).unsqueeze(0));
             all.push(rows::merged(&way.add(x0.unsqueeze(0))).detach());
@@ -178,10 +183,11 @@ impl Way {
         let features = all.clone();
         all.extend(inputs.given_tiled(copies));
         let run = forward.run_tapped(&all)?;
+        let (op, layer) = (self.op, self.layer);
         let values = run.layer(layer)?;
         if !values.dtype().is_float() || values.shape().first() != all[0].shape().first() {
             return Err(Error::shape(format!(
-                "layer: {layer} is {} {}; it needs floating-point rows of the batch",
+                "{op}: layer {layer} is {} {}; it needs floating-point rows of the batch",
                 values.dtype(),
                 values.shape()
             )));
@@ -189,6 +195,6 @@ impl Way {
         let selected = target.select(&run.output, inputs.batch())?;
         let gradients = vjp(&selected, &selected.ones_like(), &[values]).remove(0);
         let (values, gradients) = (rows::apart(values, copies), rows::apart(&gradients, copies));
-        Ok(Way { values, gradients, features })
+        Ok(Way { values, gradients, features, baselines, weights })
     }
 }

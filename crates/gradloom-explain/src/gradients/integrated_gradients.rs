@@ -63,9 +63,7 @@ impl Method for IntegratedGradients {
         inputs: &Inputs,
         target: &Target,
     ) -> Result<Attribution> {
-        let op = "integrated_gradients";
-        inputs.check(op)?;
-        let baselines = self.baseline.resolve(op, &inputs.features)?;
+        let baselines = self.baseline.of("integrated_gradients", inputs)?;
         let points = self.quadrature.points(self.steps)?;
         let at_once = self.internal_batch_size.map_or(points.len(), |most| most / inputs.batch());
         let mut means: Option<Vec<Tensor>> = None;

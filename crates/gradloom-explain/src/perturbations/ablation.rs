@@ -2,7 +2,7 @@
 
 use gradloom_tensor::Result;
 
-use super::game::{Coalition, Game, Setting};
+use super::game::{Coalition, playing};
 use crate::{Attribution, Baseline, Features, Forward, Inputs, Method, Target};
 
 /// How much the target falls if a feature is replaced by the baseline. As `captum.attr.FeatureAblation`.
@@ -33,6 +33,8 @@ pub struct FeatureAblation {
     pub perturbations_per_eval: Option<usize>,
 }
 
+playing!(FeatureAblation, "feature_ablation");
+
 impl Method for FeatureAblation {
     fn attribute(
         &self,
@@ -40,13 +42,7 @@ impl Method for FeatureAblation {
         inputs: &Inputs,
         target: &Target,
     ) -> Result<Attribution> {
-        let setting = Setting {
-            op: "feature_ablation",
-            baseline: &self.baseline,
-            features: self.features.as_ref(),
-            at_once: self.perturbations_per_eval,
-        };
-        let game = Game::new(&setting, forward, inputs, target)?;
+        let game = self.game(forward, inputs, target)?;
         let count = game.features.count();
         let without = |left: usize| (0..count).map(|feature| feature != left).collect();
         // The first is the whole.

@@ -10,9 +10,35 @@ pub(crate) type Coalition = Vec<bool>;
 
 /// Features of inputs as players.
 pub(crate) struct Game<'g> {
+    /// The method, for errors.
+    pub(crate) op: &'static str,
     pub(crate) variants: Variants<'g>,
     pub(crate) features: Features,
 }
+
+/// Gives a method the game that it asks about: its `baseline`, its `features` and its
+/// `perturbations_per_eval` say what the players are, and errors begin with its name.
+macro_rules! playing {
+    ($method:ident, $op:literal) => {
+        impl $method {
+            fn game<'g>(
+                &self,
+                forward: &'g $crate::Forward<'g>,
+                inputs: &'g $crate::Inputs,
+                target: &'g $crate::Target,
+            ) -> gradloom_tensor::Result<$crate::perturbations::game::Game<'g>> {
+                let setting = $crate::perturbations::game::Setting {
+                    op: $op,
+                    baseline: &self.baseline,
+                    features: self.features.as_ref(),
+                    at_once: self.perturbations_per_eval,
+                };
+                $crate::perturbations::game::Game::new(&setting, forward, inputs, target)
+            }
+        }
+    };
+}
+pub(crate) use playing;
 
 /// What methods of this family have in common.
 pub(crate) struct Setting<'s> {
@@ -32,7 +58,7 @@ impl<'g> Game<'g> {
         let Setting { op, baseline, features, at_once } = setting;
         let variants = Variants::new(op, forward, inputs, target, baseline, *at_once)?;
         let features = Features::or_each(*features, op, inputs)?;
-        Ok(Game { variants, features })
+        Ok(Game { op, variants, features })
     }
 
     /// The target for each coalition and sample: `[coalitions][B]`.

@@ -3,7 +3,7 @@
 use gradloom_tensor::{Key, Result};
 
 use super::coalitions;
-use super::game::{Coalition, Game, Setting};
+use super::game::{Coalition, playing};
 use super::linear_model::LinearModel;
 use crate::draws::Draws;
 use crate::{Attribution, Baseline, Features, Forward, Inputs, Method, Target};
@@ -66,6 +66,8 @@ impl KernelShap {
     }
 }
 
+playing!(KernelShap, "kernel_shap");
+
 impl Method for KernelShap {
     fn attribute(
         &self,
@@ -73,16 +75,10 @@ impl Method for KernelShap {
         inputs: &Inputs,
         target: &Target,
     ) -> Result<Attribution> {
-        let setting = Setting {
-            op: "kernel_shap",
-            baseline: &self.baseline,
-            features: self.features.as_ref(),
-            at_once: self.perturbations_per_eval,
-        };
-        let game = Game::new(&setting, forward, inputs, target)?;
+        let game = self.game(forward, inputs, target)?;
         let count = game.features.count();
         let coalitions = match &self.coalitions {
-            Some(coalitions) => coalitions::checked("kernel_shap", coalitions, count)?,
+            Some(coalitions) => coalitions::checked(game.op, coalitions, count)?,
             None => self.drawn(count),
         };
         let values = game.values(&coalitions)?;

@@ -3,7 +3,7 @@
 use gradloom_tensor::{Error, Key, Result};
 
 use super::coalitions;
-use super::game::{Coalition, Game, Setting};
+use super::game::{Coalition, Game, playing};
 use super::linear_model::LinearModel;
 use crate::draws::Draws;
 use crate::{Attribution, Baseline, Features, Forward, Inputs, Method, Target, rows};
@@ -77,21 +77,6 @@ impl Lime {
         self.fitted(&game)
     }
 
-    fn game<'g>(
-        &self,
-        forward: &'g Forward<'g>,
-        inputs: &'g Inputs,
-        target: &'g Target,
-    ) -> Result<Game<'g>> {
-        let setting = Setting {
-            op: "lime",
-            baseline: &self.baseline,
-            features: self.features.as_ref(),
-            at_once: self.perturbations_per_eval,
-        };
-        Game::new(&setting, forward, inputs, target)
-    }
-
     fn fitted(&self, game: &Game) -> Result<Vec<LinearModel>> {
         if self.kernel_width.is_nan() || self.kernel_width <= 0.0 {
             let width = self.kernel_width;
@@ -101,13 +86,13 @@ impl Lime {
         }
         let count = game.features.count();
         let coalitions = match &self.coalitions {
-            Some(coalitions) => coalitions::checked("lime", coalitions, count)?,
+            Some(coalitions) => coalitions::checked(game.op, coalitions, count)?,
             None => {
                 let mut draws = Draws::new(self.key);
                 let drawn: Vec<Coalition> = (0..self.samples)
                     .map(|_| (0..count).map(|_| draws.unit() < 0.5).collect())
                     .collect();
-                coalitions::checked("lime", &drawn, count)?
+                coalitions::checked(game.op, &drawn, count)?
             }
         };
         let values = game.values(&coalitions)?;
@@ -167,6 +152,8 @@ impl Sums {
         }
     }
 }
+
+playing!(Lime, "lime");
 
 impl Method for Lime {
     fn attribute(

@@ -3,7 +3,7 @@
 
 use gradloom_tensor::{Error, Key, Result, Tensor};
 
-use super::game::{Coalition, Game, Setting};
+use super::game::{Coalition, playing};
 use crate::draws::Draws;
 use crate::{Attribution, Baseline, Features, Forward, Inputs, Method, Target};
 
@@ -38,6 +38,8 @@ pub struct ShapleyValues {
     pub perturbations_per_eval: Option<usize>,
 }
 
+playing!(ShapleyValues, "shapley_values");
+
 impl Method for ShapleyValues {
     fn attribute(
         &self,
@@ -45,14 +47,8 @@ impl Method for ShapleyValues {
         inputs: &Inputs,
         target: &Target,
     ) -> Result<Attribution> {
-        let op = "shapley_values";
-        let setting = Setting {
-            op,
-            baseline: &self.baseline,
-            features: self.features.as_ref(),
-            at_once: self.perturbations_per_eval,
-        };
-        let game = Game::new(&setting, forward, inputs, target)?;
+        let game = self.game(forward, inputs, target)?;
+        let op = game.op;
         let count = game.features.count();
         if count > FEATURES_MAX {
             return Err(Error::invalid(format!(
@@ -111,6 +107,8 @@ pub struct Estimate {
     pub standard_errors: Vec<Tensor>,
 }
 
+playing!(ShapleySampling, "shapley_sampling");
+
 impl ShapleySampling {
     /// With captum's defaults: 25 orders.
     pub fn new(key: Key) -> Self {
@@ -128,14 +126,8 @@ impl ShapleySampling {
         inputs: &Inputs,
         target: &Target,
     ) -> Result<Estimate> {
-        let op = "shapley_sampling";
-        let setting = Setting {
-            op,
-            baseline: &self.baseline,
-            features: self.features.as_ref(),
-            at_once: self.perturbations_per_eval,
-        };
-        let game = Game::new(&setting, forward, inputs, target)?;
+        let game = self.game(forward, inputs, target)?;
+        let op = game.op;
         let (count, batch) = (game.features.count(), inputs.batch());
         if self.samples == 0 {
             return Err(Error::invalid(format!("{op}: 0 samples; one is the fewest")));

@@ -29,8 +29,7 @@ impl<'v> Variants<'v> {
         baseline: &Baseline,
         at_once: Option<usize>,
     ) -> Result<Self> {
-        inputs.check(op)?;
-        let baselines = baseline.resolve(op, &inputs.features)?;
+        let baselines = baseline.of(op, inputs)?;
         let elements: usize = inputs.features.iter().map(Tensor::count).sum();
         let fitting = (ELEMENTS_AT_ONCE / elements.max(1)).clamp(1, VARIANTS_AT_ONCE);
         let at_once = at_once.unwrap_or(fitting);

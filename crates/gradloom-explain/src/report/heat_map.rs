@@ -6,6 +6,9 @@ use gradloom_track::Picture;
 use super::colour::{ColourMap, clip};
 use crate::rows;
 
+/// Pixels between the planes of a sheet.
+const GAP: usize = 2;
+
 /// A picture of attributions `[C, H, W]` or `[H, W]`, summed over channels and clipped at a percentile of their
 /// sizes, so that a single pixel does not darken all others.
 ///
@@ -67,11 +70,7 @@ impl HeatMap {
         };
         let largest = clip(&numbers, self.percentile.clamp(0.0, 1.0));
         let colour = |at: usize| {
-            let relative = (numbers[at] / largest).clamp(-1.0, 1.0);
-            let colour = match self.colours {
-                ColourMap::Viridis => self.colours.colour(relative.abs()),
-                ColourMap::Coolwarm => self.colours.colour(0.5 + relative / 2.0),
-            };
+            let colour = self.colour(numbers[at] / largest);
             let Some(grey) = &grey else { return colour };
             colour.map(|part| {
                 let mixed = self.opacity * f64::from(part) + (1.0 - self.opacity) * grey[at];
@@ -86,6 +85,51 @@ impl HeatMap {
             }
         }
         Picture::new((width * scale) as u32, (height * scale) as u32, 3, pixels)
+    }
+
+    /// Planes `[N, H, W]` beside and below each other, `columns` in a row, on one scale: the filters of a layer, the
+    /// maps that it gives, their gradients. They are apart by two white pixels.
+    ///
+    /// # Errors
+    /// If the shape is another, there are no planes or columns, or a number is not finite.
+    pub fn sheet(&self, planes: &Tensor, columns: usize) -> Result<Picture> {
+        let [count, height, width] = planes.shape()[..] else {
+            let shape = planes.shape();
+            return Err(Error::shape(format!(
+                "heat_map: a sheet of {shape}, which is no [N, H, W]"
+            )));
+        };
+        let numbers = rows::numbers(planes)?;
+        if numbers.is_empty() || columns == 0 || numbers.iter().any(|number| !number.is_finite()) {
+            return Err(Error::invalid(format!(
+                "heat_map: a sheet of {columns} columns of {} planes; it needs both, and finite numbers",
+                planes.shape()
+            )));
+        }
+        let largest = clip(&numbers, self.percentile.clamp(0.0, 1.0));
+        let (scale, columns) = (self.scale.max(1), columns.min(count));
+        let (tile_height, tile_width) = (height * scale + GAP, width * scale + GAP);
+        let sheet_height = tile_height * count.div_ceil(columns) - GAP;
+        let sheet_width = tile_width * columns - GAP;
+        let mut pixels = Vec::with_capacity(3 * sheet_height * sheet_width);
+        for (row, column) in
+            (0..sheet_height * sheet_width).map(|at| (at / sheet_width, at % sheet_width))
+        {
+            let plane = row / tile_height * columns + column / tile_width;
+            let (y, x) = (row % tile_height / scale, column % tile_width / scale);
+            let inside = plane < count && y < height && x < width;
+            let at = (plane * height + y) * width + x;
+            pixels.extend(if inside { self.colour(numbers[at] / largest) } else { [255; 3] });
+        }
+        Picture::new(sheet_width as u32, sheet_height as u32, 3, pixels)
+    }
+
+    fn colour(&self, relative: f64) -> [u8; 3] {
+        let relative = relative.clamp(-1.0, 1.0);
+        match self.colours {
+            ColourMap::Viridis => self.colours.colour(relative.abs()),
+            ColourMap::Coolwarm => self.colours.colour(0.5 + relative / 2.0),
+        }
     }
 }
 

@@ -5,9 +5,11 @@ mod heat_map;
 mod page;
 mod text;
 mod plots;
+mod dependence_plot;
 mod tree_plot;
 
 pub use colour::ColourMap;
+pub use dependence_plot::dependence_plot;
 pub use heat_map::HeatMap;
 pub use page::Page;
 pub use plots::{force_plot, matrix_plot, scatter_plot, summary_plot};

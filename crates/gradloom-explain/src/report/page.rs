@@ -10,7 +10,7 @@ const STYLE: &str = "\
 .row{display:flex;flex-wrap:wrap;gap:1em}.row figure{margin:0}.row img{image-rendering:pixelated;
 border:1px solid #ccc;max-width:100%}.row figcaption{font-weight:400;font-size:13px}
 .tokens{line-height:2;font-size:16px}.tokens span{padding:.15em .1em;border-radius:3px}
-svg{max-width:820px;width:100%;height:auto}";
+svg{max-width:820px;width:100%;height:auto}pre{white-space:pre-wrap}";
 
 /// What explanations say, on a page without scripts or anything from elsewhere.
 ///

@@ -59,7 +59,7 @@ pub fn force_plot(base: f64, names: &[&str], attributions: &[f64], most: usize) 
     let low = places.iter().copied().fold(f64::INFINITY, f64::min);
     let high = places.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let range = if high > low { high - low } else { 1.0 };
-    let x = |place: f64| LEFT + 20.0 + (place - low) / range * (WIDTH - LEFT - 110.0);
+    let x = |place: f64| LEFT + 46.0 + (place - low) / range * (WIDTH - LEFT - 136.0);
     let height = ROW * (steps.len() + 2) as f64;
     let mut svg = open(height, "forces");
     label(&mut svg, LEFT, ROW * 0.7, "end", "baseline");

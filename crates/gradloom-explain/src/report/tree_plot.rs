@@ -4,13 +4,13 @@ use std::fmt::Write;
 
 use gradloom_track::html::escaped;
 
-use crate::DecisionTree;
+use crate::{DecisionTree, TreeSplit};
 
 /// A tree, the root on the left: conditions at inner nodes, of which the upper branch is where they hold;
 /// classes at leaves, as wide as the share of the rows. Columns and classes without a name are numbered.
 pub fn tree_plot(tree: &DecisionTree, columns: &[&str], classes: &[&str]) -> String {
-    const LEVEL: f64 = 190.0;
     const ROW: f64 = 44.0;
+    const LETTER: f64 = 6.6;
     // Places of nodes: leaves one below another, parents half way between their children.
     let mut places = vec![(0.0, 0.0); tree.nodes.len()];
     let (mut leaves, mut deepest) = (0.0, 0.0_f64);
@@ -37,8 +37,15 @@ pub fn tree_plot(tree: &DecisionTree, columns: &[&str], classes: &[&str]) -> Str
         Some(name) => escaped(name),
         None => format!("{kind} {at}"),
     };
-    let point = |at: usize| (20.0 + LEVEL * places[at].0, 30.0 + ROW * places[at].1);
-    let (width, height) = (LEVEL * (deepest + 1.0) + 40.0, ROW * leaves + 30.0);
+    let condition = |split: &TreeSplit| {
+        format!("{} &lt;= {:.2}", name(columns, "column", split.column), split.threshold)
+    };
+    // The next level begins where the longest condition has ended.
+    let splits = tree.nodes.iter().filter_map(|node| node.split.as_ref());
+    let longest = splits.map(|split| condition(split).chars().count()).max().unwrap_or(0);
+    let level = (LETTER * longest as f64 + 34.0).max(190.0);
+    let point = |at: usize| (20.0 + level * places[at].0, 30.0 + ROW * places[at].1);
+    let (width, height) = (level * (deepest + 1.0) + 40.0, ROW * leaves + 30.0);
     let mut svg = format!(
         "<svg viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" aria-label=\"tree\" \
          style=\"max-width:{width:.0}px\" xmlns=\"http://www.w3.org/2000/svg\">\n"
@@ -71,10 +78,8 @@ pub fn tree_plot(tree: &DecisionTree, columns: &[&str], classes: &[&str]) -> Str
                 to_x - 4.0
             );
         }
-        let column = name(columns, "column", split.column);
-        let threshold = split.threshold;
-        let _ =
-            writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\">{column} &lt;= {threshold:.2}</text>");
+        let condition = condition(&split);
+        let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\">{condition}</text>");
     }
     svg.push_str("</svg>\n");
     svg

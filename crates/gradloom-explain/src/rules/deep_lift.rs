@@ -61,8 +61,7 @@ impl Method for DeepLift {
         inputs: &Inputs,
         target: &Target,
     ) -> Result<Attribution> {
-        inputs.check("deep_lift")?;
-        let baselines = self.baseline.resolve("deep_lift", &inputs.features)?;
+        let baselines = self.baseline.of("deep_lift", inputs)?;
         self.between(forward, inputs, &baselines, target)
     }
 }

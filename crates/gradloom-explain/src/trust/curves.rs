@@ -48,8 +48,7 @@ pub fn removal_curve(
     steps: usize,
 ) -> Result<RemovalCurve> {
     let op = "removal_curve";
-    inputs.check(op)?;
-    let baselines = baseline.resolve(op, &inputs.features)?;
+    let baselines = baseline.of(op, inputs)?;
     let features = Features::or_each(features, op, inputs)?;
     super::infidelity::same_shapes(op, "attribution", attributions, &inputs.features)?;
     let (count, batch) = (features.count(), inputs.batch());

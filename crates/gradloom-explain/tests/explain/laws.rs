@@ -210,12 +210,18 @@ fn dropout_of_a_model_is_off_and_answers_repeat() {
         .with(Activation::Tanh)
         .with(Dropout::new(0.5))
         .with(Linear::new(8, 2, init));
-    let forward = Forward::of(&model);
+    // The same weights without dropout.
+    let init = &mut Init::new(Key::new(0), &device);
+    let without = Sequential::new()
+        .with(Linear::new(5, 8, init))
+        .with(Activation::Tanh)
+        .with(Linear::new(8, 2, init));
     let inputs = Inputs::from(Tensor::normal(Key::new(1), [2, 5], 0.0, 1.0, &device));
-    let of = |method: &dyn Method| {
-        let found = method.attribute(&forward, &inputs, &Target::Class(1)).unwrap();
+    let attribute = |model: &Sequential, method: &dyn Method| {
+        let found = method.attribute(&Forward::of(model), &inputs, &Target::Class(1)).unwrap();
         found.first().to_vec::<f32>().unwrap()
     };
+    let of = |method: &dyn Method| attribute(&model, method);
     let methods: [&dyn Method; 4] = [
         &IntegratedGradients::default(),
         &ShapleySampling::new(Key::new(2)),
@@ -224,6 +230,7 @@ fn dropout_of_a_model_is_off_and_answers_repeat() {
     ];
     for method in methods {
         assert_eq!(of(method), of(method));
+        assert_eq!(of(method), attribute(&without, method));
     }
 }
 

@@ -108,3 +108,81 @@ fn functions_without_a_rule_are_named_with_their_line() {
     let found = Lrp::uniform(rule).attribute(&dense, &x, &Target::Class(0));
     refused(found, "for layer 0");
 }
+
+/// All methods that compare with baselines, with the names that their errors begin with.
+fn comparing(baseline: &Tensor) -> Vec<(&'static str, Box<dyn Method>)> {
+    let (of, key) = (|| Baseline::from(baseline), Key::new(0));
+    let rows = || [baseline.clone()];
+    let layer = || LayerConductance { baseline: of(), ..LayerConductance::new("0.output") };
+    let neuron = NeuronConductance::new("0.output", Target::Class(0));
+    let influence = InternalInfluence::new("0.output");
+    vec![
+        (
+            "integrated_gradients",
+            Box::new(IntegratedGradients { baseline: of(), ..Default::default() }),
+        ),
+        ("gradient_shap", Box::new(GradientShap::new(rows(), key))),
+        ("layer_conductance", Box::new(layer())),
+        ("neuron_conductance", Box::new(NeuronConductance { baseline: of(), ..neuron })),
+        ("internal_influence", Box::new(InternalInfluence { baseline: of(), ..influence })),
+        ("deep_lift", Box::new(DeepLift { baseline: of(), ..Default::default() })),
+        ("deep_lift_shap", Box::new(DeepLiftShap::new(rows()))),
+        ("occlusion", Box::new(Occlusion { baseline: of(), ..Occlusion::new(&[1], &[1]) })),
+        ("feature_ablation", Box::new(FeatureAblation { baseline: of(), ..Default::default() })),
+        ("shapley_values", Box::new(ShapleyValues { baseline: of(), ..Default::default() })),
+        (
+            "shapley_sampling",
+            Box::new(ShapleySampling { baseline: of(), ..ShapleySampling::new(key) }),
+        ),
+        ("lime", Box::new(Lime { baseline: of(), ..Lime::new(key) })),
+        ("kernel_shap", Box::new(KernelShap { baseline: of(), ..KernelShap::new(key) })),
+    ]
+}
+
+#[test]
+fn every_method_refuses_a_baseline_of_another_shape_and_a_class_that_is_not_there() {
+    let device = gradloom_cpu::device();
+    let init = &mut Init::new(Key::new(0), &device);
+    let model = Sequential::new()
+        .with(Linear::new(4, 6, init))
+        .with(Activation::Relu)
+        .with(Linear::new(6, 3, init));
+    let forward = Forward::of(&model);
+    let inputs = Inputs::from(Tensor::ones([2, 4], DType::F32, &device));
+    for shape in [&[1, 5][..], &[4]] {
+        for (name, method) in comparing(&Tensor::zeros(shape, DType::F32, &device)) {
+            let message =
+                method.attribute(&forward, &inputs, &Target::Class(1)).unwrap_err().to_string();
+            let expected = format!("{name}: baseline");
+            assert!(message.starts_with(&expected), "{message:?} does not begin with {expected:?}");
+            assert!(message.contains("f32 [2, 4]"), "{message:?} does not say the feature's shape");
+        }
+    }
+    let fitting = comparing(&Tensor::zeros([1, 4], DType::F32, &device));
+    let others: Vec<(&str, Box<dyn Method>)> = vec![
+        ("saliency", Box::new(Saliency::default())),
+        ("input_x_gradient", Box::new(InputXGradient)),
+        ("guided_backprop", Box::new(GuidedBackprop)),
+        ("deconvolution", Box::new(Deconvolution)),
+        ("lrp", Box::new(Lrp::default())),
+        ("noise_tunnel", Box::new(NoiseTunnel::new(Saliency::default(), Key::new(0)))),
+        ("feature_permutation", Box::new(FeaturePermutation::new(Key::new(0)))),
+    ];
+    for (name, method) in fitting.into_iter().chain(others) {
+        assert!(method.attribute(&forward, &inputs, &Target::Class(2)).is_ok(), "{name}");
+        let message =
+            method.attribute(&forward, &inputs, &Target::Class(3)).unwrap_err().to_string();
+        assert!(message.contains("target: class 3 of an output with 3"), "{name}: {message}");
+    }
+    let row = inputs.features[0].narrow(0, 0, 1);
+    let found = Counterfactual::new(&[1.0; 4]).find(&forward, &row, 3);
+    refused(found, "counterfactual: class 3 of an output [1, 3]");
+    refused(
+        partial_dependence(&forward, &inputs, &Target::Class(3), 0, &[0.0]),
+        "target: class 3 of an output with 3",
+    );
+    let order = CurveOrder::Deletion;
+    let (own, wide) = (&inputs.features, Tensor::zeros([2, 5], DType::F32, &device).into());
+    let curve = removal_curve(order, &forward, &inputs, own, &Target::Class(0), &wide, None, 2);
+    refused(curve, "removal_curve: baseline 0 is f32 [2, 5], the feature f32 [2, 4]");
+}

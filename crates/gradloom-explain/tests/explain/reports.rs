@@ -1,9 +1,10 @@
 //! Pages hold what they are given, as text that is nothing but itself, and need nothing else.
 
 use gradloom_explain::report::{
-    HeatMap, Page, coloured_text, force_plot, matrix_plot, scatter_plot, summary_plot, tree_plot,
+    ColourMap, HeatMap, Page, coloured_text, dependence_plot, force_plot, matrix_plot,
+    scatter_plot, summary_plot, tree_plot,
 };
-use gradloom_explain::{DecisionTree, TreeOptions};
+use gradloom_explain::{DecisionTree, PartialDependence, TreeOptions};
 use gradloom_tensor::{DType, Key, Tensor};
 use gradloom_track::Curve;
 
@@ -34,6 +35,13 @@ fn page() -> Page {
     let tree = DecisionTree::fit(&values, &labels, 2, &options).unwrap();
     page.piece(&tree_plot(&tree, &tokens, &["no", "yes"]));
     page.preformatted(&tree.text(&tokens));
+    let bends = |slope: f64| (0..9).map(|at| slope * f64::from(at) + 0.1).collect::<Vec<f64>>();
+    let dependence = PartialDependence {
+        grid: (0..9).map(|at| f64::from(at) * 250.0).collect(),
+        mean: bends(0.05),
+        each: [-0.05, 0.0, 0.05, 0.1, 0.15].map(bends).to_vec(),
+    };
+    page.piece(&dependence_plot("income", "probability", &dependence, 4).unwrap());
     let points: Vec<[f64; 2]> = values.iter().map(|row| [row[2], row[4]]).collect();
     page.piece(&scatter_plot(&points, &labels, &["no", "yes"]).unwrap());
     let lines = vec![("deletion".to_owned(), vec![(0.0, 1.0), (0.5, 0.2), (1.0, 0.1)])];
@@ -41,8 +49,28 @@ fn page() -> Page {
     let map = Tensor::normal(Key::new(3), [3, 12, 12], 0.0, 1.0, &device);
     let picture = HeatMap { scale: 6, ..HeatMap::signed() }.over(&map, Some(&map)).unwrap();
     let sizes = HeatMap { scale: 6, ..HeatMap::sizes() }.over(&map, None).unwrap();
-    page.pictures(&[("signed".into(), picture), ("sizes".into(), sizes)]).unwrap();
+    let sheet = HeatMap { scale: 6, ..HeatMap::signed() }.sheet(&map, 2).unwrap();
+    page.pictures(&[("signed".into(), picture), ("sizes".into(), sizes), ("sheet".into(), sheet)])
+        .unwrap();
     page
+}
+
+#[test]
+fn planes_of_a_sheet_are_apart_and_on_one_scale() {
+    let device = gradloom_cpu::device();
+    let planes = Tensor::new([[[1f32, -1.0]], [[0.5, 0.0]], [[0.0, -0.5]]], &device).unwrap();
+    let sheet = HeatMap { percentile: 1.0, ..HeatMap::signed() }.sheet(&planes, 2).unwrap();
+    // Two planes of two pixels in the first row, with two pixels between; one plane after two white rows.
+    assert_eq!((sheet.width(), sheet.height(), sheet.channels()), (6, 4, 3));
+    let pixel = |x: usize, y: usize| &sheet.pixels()[3 * (y * 6 + x)..][..3];
+    let [high, low, middle] = [1.0, 0.0, 0.5].map(|at| ColourMap::Coolwarm.colour(at));
+    assert_eq!((pixel(0, 0), pixel(1, 0)), (&high[..], &low[..]));
+    assert_eq!((pixel(2, 0), pixel(5, 0)), (&[255; 3][..], &middle[..]));
+    assert_eq!(pixel(4, 0), ColourMap::Coolwarm.colour(0.75));
+    assert_eq!((pixel(0, 1), pixel(0, 3)), (&[255; 3][..], &middle[..]));
+    assert_eq!((pixel(1, 3), pixel(4, 3)), (&ColourMap::Coolwarm.colour(0.25)[..], &[255; 3][..]));
+    let error = HeatMap::signed().sheet(&planes, 0).unwrap_err().to_string();
+    assert!(error.starts_with("heat_map: a sheet of 0 columns"), "{error}");
 }
 
 /// Written where `GRADLOOM_EXPLAIN_PAGE` says, to be looked at.
@@ -60,8 +88,10 @@ fn a_page_of_all_pieces_needs_nothing_else() {
     let text: String = parts.collect();
     assert!(!text.contains("http"), "a page asks for nothing");
     assert_eq!(html.matches("<svg").count(), html.matches("</svg>").count());
-    assert_eq!(html.matches("<svg").count(), 6);
-    assert_eq!(html.matches("data:image/png;base64,iVBORw0KGgo").count(), 2);
+    assert_eq!(html.matches("<svg").count(), 7);
+    // Three of five rows, evenly, and the mean.
+    assert_eq!(html.matches("stroke-opacity=\"0.35\"").count(), 3);
+    assert_eq!(html.matches("data:image/png;base64,iVBORw0KGgo").count(), 3);
     assert!(html.contains(">great</span>") && html.contains("5 &lt; 6"));
     assert!(!text.contains("NaN") && !text.contains("inf"));
 }
@@ -78,6 +108,8 @@ fn pieces_that_cannot_be_drawn_are_refused() {
     refused(summary_plot(&["a"], &[vec![1.0]], &[], 3), "summary_plot: 1 samples");
     refused(matrix_plot(&["a"], &["b"], &[vec![]]), "matrix_plot: 1 rows of numbers");
     refused(scatter_plot(&[[0.0, 1.0]], &[1], &["a"]), "scatter_plot: 1 classes of 1 names");
+    let one = PartialDependence { grid: vec![1.0], mean: vec![0.5], each: vec![] };
+    refused(dependence_plot("age", "p", &one, 3), "dependence_plot: 1 values of \"age\"");
     let device = gradloom_cpu::device();
     let line = Tensor::zeros([4], DType::F32, &device);
     let error = HeatMap::signed().over(&line, None).unwrap_err().to_string();
