@@ -66,7 +66,7 @@ fn main() -> Result<(), Failure> {
     page.figures = vec![figure];
     page.figures.extend(judge.figures(judge.verdict(&drawn, None)?));
 
-    let unseen = real.unseen(20, &device)?;
+    let (unseen, _) = real.unseen(20, &device)?;
     let again = model.reconstruct(&unseen, &mut Context::eval());
     let rows = Tensor::concat(&[&unseen, &again], 0);
     save(&sheet(&rows, 20)?, &options.out.join("reconstructions.png"))?;

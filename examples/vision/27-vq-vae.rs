@@ -14,10 +14,10 @@ use examples::report::{self, StepLosses};
 use gradloom::data::Batch;
 use gradloom::metrics::{ChannelAxis, psnr, ssim};
 use gradloom::prelude::*;
-use gradloom::train::{Outcome, Setting};
+use gradloom::train::{Ema, Outcome, Setting};
 use gradloom::vision::generative::{PixelCnn, PixelCnnConfig, QuantizerConfig, VqVae, VqVaeConfig};
 use vision_examples::made::{
-    CLASSES, Judge, Pictures, Real, SIZE, judged, labels_in_turn, save, sheet,
+    CLASSES, Judge, Pictures, Real, SIZE, judged, labels_in_turn, percent, save, sheet,
 };
 
 /// Codes of pictures and their labels.
@@ -27,18 +27,20 @@ fn main() -> Result<(), Failure> {
     let options = Options::read(&Program {
         name: "27-vq-vae",
         source: include_str!("27-vq-vae.rs"),
-        epochs: 3,
+        epochs: 2,
         epoch: "passes over the data",
         batch_size: 64,
         data: "assets/fashion-mnist",
         own: &[
             ("--codes K", "size of the codebook (64)"),
             ("--prior-epochs N", "of the prior (3)"),
+            ("--temperature T", "what the prior's logits are divided by when it draws (0.9)"),
         ],
     })?;
     let device = options.arguments.device()?;
     let real = Real::load(&options)?;
     let codes = options.arguments.number("--codes", 64)?;
+    let temperature = options.arguments.number("--temperature", 0.9)?;
     let key = |stream| Key::new(options.seed).fold(stream);
     let quantizer = QuantizerConfig { restart_below: Some(0.1), ..QuantizerConfig::new(codes, 16) };
     let config = VqVaeConfig {
@@ -64,7 +66,8 @@ fn main() -> Result<(), Failure> {
     let mut model = trainer.model;
     model.freeze();
     let mut page = report::page(&options, &fit.history, &steps, &device);
-    page.figures = through_codes(&model, &real, &options, &device)?;
+    let judge = Judge::train(&real, &options, &device)?;
+    page.figures = through_codes(&model, &real, &judge, &options, &device)?;
 
     let train = real.train(&options);
     let most = if options.tiny { 3 } else { usize::MAX };
@@ -85,13 +88,14 @@ fn main() -> Result<(), Failure> {
         Ok(Outcome::new(prior.loss(codes, Some(labels), ctx), codes.size(0)))
     };
     let epochs: u32 = options.arguments.number("--prior-epochs", 3)?;
-    let mut trainer = Trainer::with_task(prior, Adam::new(2e-3), task)
+    let mut trainer = Trainer::with_task(prior, Adam::new(3e-3), task)
         .epochs(if options.tiny { 1 } else { epochs })
         .key(key(5))
-        .schedule_over(|steps| Schedule::cosine_to(2e-3, 5e-5, steps));
+        .ema(Ema::new(0.998))
+        .schedule_over(|steps| Schedule::cosine_to(3e-3, 3e-5, steps).warmup(steps / 50));
     trainer.fit(&coded, &unseen)?;
     let nats = trainer.evaluate(&unseen)?[0].1;
-    let mut prior = trainer.model;
+    let mut prior = trainer.measured_model();
     prior.freeze();
     let bits = nats / std::f64::consts::LN_2;
     let figure = (
@@ -101,10 +105,9 @@ fn main() -> Result<(), Failure> {
     println!("{}: {}", figure.0, figure.1);
     page.figures.push(figure);
 
-    let judge = Judge::train(&real, &options, &device)?;
     let labels = labels_in_turn(judged(&options), &device)?;
     let grid = [labels.size(0), model.grid(), model.grid()];
-    let drawn = prior.sample(grid, Some(&labels), 1.0, key(6), &device)?;
+    let drawn = prior.sample(grid, Some(&labels), temperature, key(6), &device)?;
     let mut drawn = model.decode(&drawn);
     commit(&mut drawn)?;
     page.figures.extend(judge.figures(judge.verdict(&drawn, Some(&labels))?));
@@ -118,10 +121,11 @@ fn main() -> Result<(), Failure> {
 fn through_codes(
     model: &VqVae,
     real: &Real,
+    judge: &Judge,
     options: &Options,
     device: &Device,
 ) -> Result<Vec<(String, String)>, Failure> {
-    let unseen = real.unseen(if options.tiny { 20 } else { 1000 }, device)?;
+    let (unseen, labels) = real.unseen(if options.tiny { 20 } else { 1000 }, device)?;
     let codes = model.encode(&unseen);
     let again = model.decode(&codes);
     eval([&codes, &again])?;
@@ -129,7 +133,9 @@ fn through_codes(
     let count = unseen.size(0);
     let layout = ChannelAxis::First(count);
     let used: std::collections::BTreeSet<i32> = codes.to_vec::<i32>()?.into_iter().collect();
+    let recognised = judge.verdict(&again, Some(&labels))?.recognised.unwrap_or_default();
     let figures = vec![
+        ("unseen pictures that the judge recognises through codes".to_owned(), percent(recognised)),
         ("PSNR through codes".to_owned(), format!("{:.2} dB", psnr(&x, &y, 1.0)?)),
         (
             "SSIM through codes".to_owned(),

@@ -7,7 +7,8 @@ use gradloom_data::Image;
 use gradloom_data::random::RandomStream;
 use gradloom_nn::{AdamW, Context, Init, Optimizer, StateDict, gradients};
 use gradloom_tensor::{DType, Device, Key, Result, Shape, Tensor, commit, eval};
-use gradloom_vision::detection::yolo::{DetectOptions, Detections, Objects, TaskAlignedAssigner};
+use gradloom_vision::detection::yolo::{DetectOptions, TaskAlignedAssigner};
+use gradloom_vision::detection::{Detections, ObjectBoxes};
 use gradloom_vision::{
     AuxiliaryLogits, Classifier, YoloV3Tiny, YoloV3TinyConfig, YoloV8, YoloV8Config,
 };
@@ -67,16 +68,16 @@ fn published_sizes_and_names_are_read() {
 struct Losses {
     json: Value,
     pictures: Tensor,
-    targets: Vec<Objects>,
+    targets: Vec<ObjectBoxes>,
 }
 
 impl Losses {
     fn open(device: &Device) -> Losses {
         let json = Golden::open("yolo_losses").json;
         let rows: Vec<Vec<Vec<f32>>> = serde_json::from_value(json["targets"].clone()).unwrap();
-        let targets = rows.iter().map(|rows| Objects {
+        let targets = rows.iter().map(|rows| ObjectBoxes {
             boxes: rows.iter().map(|row| [row[0], row[1], row[2], row[3]]).collect(),
-            classes: rows.iter().map(|row| row[4] as usize).collect(),
+            labels: rows.iter().map(|row| row[4] as usize).collect(),
         });
         let shape = Shape::new(&[3, 3, 160, 160]);
         let pictures = filled_f64("pictures", &shape, 0.5, 0.5, device);
@@ -117,7 +118,7 @@ impl Losses {
                 let near = |a: f64, b: f64| (a - b).abs() <= 1e-4 * (1.0 + b.abs());
                 let same = (0..4).all(|side| near(bounds[side], expected[side]));
                 let score = near(f64::from(found.scores[index]), expected[4]);
-                let class = found.classes[index] as f64 == expected[5];
+                let class = found.labels[index] as f64 == expected[5];
                 assert!(same && score && class, "{case}: {index} of {found:?} is {expected:?}");
             }
         }
@@ -190,7 +191,8 @@ fn what_does_not_fit_is_refused() {
     let tiny = YoloV3Tiny::new(&v3_tiny(), init).unwrap();
     let pictures = |shape: [usize; 4]| Tensor::zeros(shape, DType::F32, &device);
     let good = pictures([1, 3, 64, 64]);
-    let of = |bounds: [f32; 4], class: usize| Objects { boxes: vec![bounds], classes: vec![class] };
+    let of =
+        |bounds: [f32; 4], class: usize| ObjectBoxes { boxes: vec![bounds], labels: vec![class] };
     let options = DetectOptions::default();
     for x in [pictures([1, 3, 60, 64]), pictures([1, 1, 64, 64]), pictures([1, 3, 0, 64])] {
         let error = model.detect(&x, &options).unwrap_err().to_string();
@@ -200,10 +202,14 @@ fn what_does_not_fit_is_refused() {
     assert!(model.detect(&good.cast(DType::I32), &options).is_err());
     let wrong = [
         (vec![], "targets of 0 pictures for 1"),
-        (vec![of([1.0, 1.0, 9.0, 9.0], CLASSES)], "class 7 of 7"),
+        (vec![of([1.0, 1.0, 9.0, 9.0], CLASSES)], "label 0 is 7; labels are 0..7"),
         (vec![of([9.0, 1.0, 9.0, 9.0], 0)], "has no area"),
-        (vec![of([f32::NAN, 1.0, 9.0, 9.0], 0)], "has no area"),
-        (vec![Objects { boxes: vec![[0.0, 0.0, 1.0, 1.0]], classes: vec![] }], "0 classes for 1"),
+        (vec![of([f32::NAN, 1.0, 9.0, 9.0], 0)], "is not finite"),
+        (vec![of([64.0, 1.0, 90.0, 9.0], 0)], "outside of the 64 x 64 pixels"),
+        (
+            vec![ObjectBoxes { boxes: vec![[0.0, 0.0, 1.0, 1.0]], labels: vec![] }],
+            "1 boxes, 0 labels",
+        ),
     ];
     for (targets, message) in wrong {
         let ctx = &mut Context::train(Key::new(0));
@@ -234,7 +240,7 @@ fn what_does_not_fit_is_refused() {
 const SIDE: usize = 64;
 
 /// A disc (class 0) or the frame of a square (class 1) of any size and colour on noise.
-fn scene(random: &mut RandomStream) -> (Image, Objects) {
+fn scene(random: &mut RandomStream) -> (Image, ObjectBoxes) {
     let mut pixels: Vec<u8> =
         (0..3 * SIDE * SIDE).map(|_| random.uniform(0.0, 90.0) as u8).collect();
     let half = 8 + random.below(9);
@@ -255,7 +261,7 @@ fn scene(random: &mut RandomStream) -> (Image, Objects) {
     }
     let bounds = [x - half, y - half, x + half, y + half].map(|side| side as f32);
     let image = Image::new(pixels, [3, SIDE, SIDE]).unwrap();
-    (image, Objects { boxes: vec![bounds], classes: vec![class] })
+    (image, ObjectBoxes { boxes: vec![bounds], labels: vec![class] })
 }
 
 /// Trains on fresh scenes, and returns the mean losses of the first and last steps and the share of unseen scenes in
@@ -263,7 +269,7 @@ fn scene(random: &mut RandomStream) -> (Image, Objects) {
 fn learnt<M: Classifier>(
     mut model: M,
     steps: usize,
-    total: impl Fn(&M, &Tensor, &[Objects], &mut Context) -> Result<Tensor>,
+    total: impl Fn(&M, &Tensor, &[ObjectBoxes], &mut Context) -> Result<Tensor>,
     find: impl Fn(&M, &[Image]) -> Result<Vec<Detections>>,
 ) -> (f64, f64, f64) {
     let device = gradloom_cpu::device();
@@ -272,7 +278,8 @@ fn learnt<M: Classifier>(
     commit(&mut model).unwrap();
     let mut losses = Vec::new();
     for step in 0..steps {
-        let (images, objects): (Vec<Image>, Vec<Objects>) = (0..8).map(|_| scene(random)).unzip();
+        let (images, objects): (Vec<Image>, Vec<ObjectBoxes>) =
+            (0..8).map(|_| scene(random)).unzip();
         let pixels = images.iter().flat_map(|image| image.pixels());
         let pixels: Vec<f32> = pixels.map(|&level| f32::from(level) / 255.0).collect();
         let pictures = Tensor::from_vec(pixels, [8, 3, SIDE, SIDE], &device).unwrap();
@@ -286,7 +293,7 @@ fn learnt<M: Classifier>(
         losses.push(loss.item().unwrap());
     }
     let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
-    let (images, objects): (Vec<Image>, Vec<Objects>) = (0..40).map(|_| scene(random)).unzip();
+    let (images, objects): (Vec<Image>, Vec<ObjectBoxes>) = (0..40).map(|_| scene(random)).unzip();
     let found = find(&model, &images).unwrap();
     let right = found.iter().zip(&objects).filter(|(found, object)| {
         let Some(bounds) = found.boxes.first() else { return false };
@@ -297,7 +304,7 @@ fn learnt<M: Classifier>(
         let area = |b: &[f32; 4]| (b[2] - b[0]) * (b[3] - b[1]);
         let both = overlap(0) * overlap(1);
         let iou = both / (area(bounds) + area(&truth) - both);
-        iou > 0.5 && found.classes[0] == object.classes[0]
+        iou > 0.5 && found.labels[0] == object.labels[0]
     });
     let share = right.count() as f64 / objects.len() as f64;
     let (first, last) = (mean(&losses[..5]), mean(&losses[steps - 5..]));

@@ -69,14 +69,14 @@ impl Real {
         Loader::images(self.test.clone(), Scale).batch_size(250)
     }
 
-    /// The first `count` of those that nothing learns from, `[count, 1, 28, 28]`.
+    /// The first `count` of those that nothing learns from, `[count, 1, 28, 28]`, and their labels, `[count]`.
     ///
     /// # Errors
     /// If there are none, or the device cannot take them.
-    pub fn unseen(&self, count: usize, device: &Device) -> Result<Tensor, Failure> {
+    pub fn unseen(&self, count: usize, device: &Device) -> Result<(Tensor, Tensor), Failure> {
         let loader = Loader::images(self.test.clone(), Scale).batch_size(count);
         let batch = loader.epoch(0).next().ok_or("there are no pictures")??;
-        Ok(batch.to_tensors(device)?.0)
+        Ok(batch.to_tensors(device)?)
     }
 }
 
@@ -228,7 +228,8 @@ impl Judge {
     }
 }
 
-fn percent(share: f64) -> String {
+/// A share in words.
+pub fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)
 }
 

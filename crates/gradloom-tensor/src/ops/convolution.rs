@@ -6,6 +6,7 @@ use crate::called::{Called, demand};
 use crate::error::OrFail;
 use crate::op::{Groups, Op, Window};
 use crate::ops::per_axis::{Padding, PerAxis};
+use crate::ops::single_point;
 use crate::shape_rules;
 use crate::shape_rules::windows::{self, Placement, Transposed};
 use crate::{Shape, Tensor};
@@ -245,7 +246,8 @@ fn convolve<const N: usize>(
     let window = Window::new(kernel).stride(stride).padding(padding.added()).dilation(dilation);
     let input = cropped(op, input, &padding);
     let shape = windows::convolution(op, input.shape(), weight.shape(), &window, groups).or_fail();
-    node(op, Op::Convolution(window, groups), &input, weight, shape)
+    let node = node(op, Op::Convolution(window, groups), &input, weight, shape);
+    single_point::of_one_window(&node, &window, groups).unwrap_or(node)
 }
 
 /// The input without what a padding below zero cuts off.
@@ -281,6 +283,7 @@ fn transpose<const N: usize>(
     let transposed = windows::transposed(op, input.shape(), weight.shape(), &place).or_fail();
     let Transposed { window, shape, zeros } = transposed;
     let made = node(op, Op::ConvolutionInput(window, groups), weight, input, shape);
+    let made = single_point::from_one_point(&made, &window, groups).unwrap_or(made);
     if zeros == [[0, 0]; N] {
         return made;
     }

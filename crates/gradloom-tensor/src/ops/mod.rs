@@ -13,6 +13,7 @@ pub mod join;
 pub mod matmul;
 pub mod per_axis;
 pub mod convolution;
+mod single_point;
 pub mod pooling;
 pub mod adaptive_pooling;
 pub mod unpooling;

@@ -14,7 +14,7 @@ fn strided() -> Conv2dOptions {
 }
 
 pub(super) fn cases() -> Vec<Case> {
-    [convolutions(), volumes(), pools(), more_pools()].into_iter().flatten().collect()
+    [convolutions(), points(), volumes(), pools(), more_pools()].into_iter().flatten().collect()
 }
 
 fn convolutions() -> Vec<Case> {
@@ -82,6 +82,36 @@ fn convolutions() -> Vec<Case> {
         })
         .float(&[1, 4, 3, 4])
         .float(&[4, 1, 2, 2]),
+    ]
+}
+
+/// Windows that are the whole input, and transposes from a single point.
+fn points() -> Vec<Case> {
+    vec![
+        Case::new("conv2d of a whole input", |x| x[0].conv2d(&x[1], &Conv2dOptions::default()))
+            .float(&[3, 4, 3, 2])
+            .float(&[5, 4, 3, 2]),
+        Case::new("conv2d of one window, grouped, dilated, with a rest", |x| {
+            x[0].conv2d(&x[1], &Conv2dOptions::default().groups(2).dilation([2, 3]).stride(4))
+        })
+        .float(&[2, 4, 6, 5])
+        .float(&[6, 2, 3, 2]),
+        Case::new("conv1d of a whole input, grouped", |x| {
+            x[0].conv1d(&x[1], &Conv1dOptions::default().groups(3))
+        })
+        .float(&[2, 6, 4])
+        .float(&[3, 2, 4]),
+        Case::new("conv_transpose2d of one point", |x| {
+            x[0].conv_transpose2d(&x[1], &ConvTranspose2dOptions::default().stride(2))
+        })
+        .float(&[3, 4, 1, 1])
+        .float(&[4, 5, 3, 2]),
+        Case::new("conv_transpose3d of one point, grouped, padded below zero", |x| {
+            let options = ConvTranspose3dOptions::default().groups(2);
+            x[0].conv_transpose3d(&x[1], &options.padding([[-1, 0], [0, -2], [0, 0]]))
+        })
+        .float(&[2, 4, 1, 1, 1])
+        .float(&[4, 3, 2, 1, 3]),
     ]
 }
 

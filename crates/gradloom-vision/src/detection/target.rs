@@ -7,15 +7,14 @@ use crate::{Error, Result};
 pub struct ObjectBoxes {
     /// Left, top, right, bottom in pixels. Boxes may reach beyond the picture.
     pub boxes: Vec<[f32; 4]>,
-    /// What each is. Of `FasterRcnn` and `Ssd` 0 is the
-    /// background, and objects begin at 1.
+    /// What each is. Of `FasterRcnn` and `Ssd` 0 is the background, and objects begin at 1.
     pub labels: Vec<usize>,
 }
 
 /// What was found in one picture, the surest first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Detections {
-    /// Left, top, right, bottom in pixels of the picture, within it.
+    /// Left, top, right, bottom in pixels of the picture; those of a [`Detector`](super::Detector) lie within it.
     pub boxes: Vec<[f32; 4]>,
     /// What each is, as in [`ObjectBoxes`].
     pub labels: Vec<usize>,

@@ -4,7 +4,6 @@
 
 use super::autoencoder::{WIDTH_MAX, halved};
 use super::checks::check_labels;
-use super::points::FromPoint;
 use crate::stack::Stack;
 use crate::{Result, error};
 use gradloom_nn::layers::{BatchNorm, ConvTranspose2d, Embedding};
@@ -132,10 +131,7 @@ impl DcganGenerator {
             let out = if step == steps { channels } else { outputs };
             let mut conv = ConvTranspose2d::new(inputs, out, kernel, options, init).without_bias();
             conv.weight = init.normal(*conv.weight.shape(), DEVIATION);
-            match step {
-                0 => main.push(FromPoint { conv }),
-                _ => main.push(conv),
-            }
+            main.push(conv);
             if step == steps {
                 main.push(Activation::Tanh);
             } else {

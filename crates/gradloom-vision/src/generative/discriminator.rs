@@ -5,7 +5,6 @@
 use super::autoencoder::{WIDTH_MAX, halved};
 use super::checks::check_labels;
 use super::dcgan::{DEVIATION, DcganConfig, batch_norm, deepest};
-use super::points::ToPoint;
 use crate::classifier::check_pictures;
 use crate::stack::Stack;
 use crate::{Result, error};
@@ -120,7 +119,7 @@ impl DcganDiscriminator {
             }
             main.push(Activation::LeakyRelu(0.2));
         }
-        main.push(ToPoint { conv: last });
+        main.push(last);
         let label = classes.map(|(count, how)| match how {
             LabelUse::Projection => {
                 Embedding::from_weight(init.normal([count, deepest], DEVIATION))

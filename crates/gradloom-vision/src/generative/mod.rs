@@ -13,7 +13,6 @@ mod vq_vae;
 mod pixel_cnn;
 
 mod adversarial;
-mod points;
 mod dcgan;
 mod discriminator;
 

@@ -5,9 +5,8 @@ use crate::classifier::{check_classes, check_pictures};
 use crate::detection::yolo::anchor_head::{AnchorHead, PRIORS, SIDES, prior_tensors, priors};
 use crate::detection::yolo::anchor_losses::anchor_losses;
 use crate::detection::yolo::trunk::{Trunk, TrunkBuilder};
-use crate::detection::yolo::{
-    DetectOptions, Detections, Objects, YoloV3Losses, fits, in_pictures, kept,
-};
+use crate::detection::yolo::{DetectOptions, YoloV3Losses, check_targets, fits, in_pictures, kept};
+use crate::detection::{Detections, ObjectBoxes};
 use crate::{Classifier, Result, error};
 use gradloom_data::Image;
 use gradloom_nn::{Activation, Context, Init, Layer, Module};
@@ -77,7 +76,8 @@ impl Default for YoloV3TinyConfig {
 /// ```
 /// use gradloom_nn::{Context, Init, gradients};
 /// use gradloom_tensor::{Key, Tensor};
-/// use gradloom_vision::detection::yolo::{DetectOptions, Objects};
+/// use gradloom_vision::detection::ObjectBoxes;
+/// use gradloom_vision::detection::yolo::DetectOptions;
 /// use gradloom_vision::{Classifier, YoloV3Tiny, YoloV3TinyConfig};
 ///
 /// # fn main() -> gradloom_tensor::Result<()> {
@@ -85,8 +85,8 @@ impl Default for YoloV3TinyConfig {
 /// let config = YoloV3TinyConfig { width: 0.25, ..YoloV3TinyConfig::new().classes(2) };
 /// let model = YoloV3Tiny::new(&config, &mut Init::new(Key::new(0), &device))?;
 /// let pictures = Tensor::uniform(Key::new(1), [2, 3, 64, 64], 0.0, 1.0, &device);
-/// let object = Objects { boxes: vec![[10.0, 12.0, 40.0, 50.0]], classes: vec![1] };
-/// let targets = [object, Objects::default()];
+/// let object = ObjectBoxes { boxes: vec![[10.0, 12.0, 40.0, 50.0]], labels: vec![1] };
+/// let targets = [object, ObjectBoxes::default()];
 /// let losses = model.losses(&pictures, &targets, &mut Context::train(Key::new(2)))?;
 /// assert!(gradients(&losses.total(), &model).len() > 20);
 /// let found = model.detect(&pictures, &DetectOptions::default())?;
@@ -133,11 +133,11 @@ impl YoloV3Tiny {
     pub fn losses(
         &self,
         pictures: &Tensor,
-        targets: &[Objects],
+        targets: &[ObjectBoxes],
         ctx: &mut Context,
     ) -> Result<YoloV3Losses> {
         fits(Self::FAMILY, pictures, MULTIPLE)?;
-        Objects::check(Self::FAMILY, targets, pictures, self.head.classes())?;
+        check_targets(Self::FAMILY, targets, pictures, self.head.classes())?;
         let maps = self.maps(pictures, ctx);
         let size = [pictures.size(2), pictures.size(3)];
         anchor_losses(&maps, &priors(size, &self.anchors), targets)

@@ -5,8 +5,9 @@ use crate::classifier::{check_classes, check_pictures};
 use crate::detection::yolo::distribution_head::{DistributionHead, Points, STRIDES};
 use crate::detection::yolo::trunk::{Trunk, TrunkBuilder};
 use crate::detection::yolo::{
-    DetectOptions, Detections, Objects, TaskAlignedAssigner, YoloV8Losses, fits, in_pictures, kept,
+    DetectOptions, TaskAlignedAssigner, YoloV8Losses, check_targets, fits, in_pictures, kept,
 };
+use crate::detection::{Detections, ObjectBoxes};
 use crate::{Classifier, Result, error};
 use gradloom_data::Image;
 use gradloom_nn::{Activation, Context, Init, Layer, Module};
@@ -90,7 +91,8 @@ impl YoloV8Config {
 /// ```
 /// use gradloom_nn::{Context, Init, gradients};
 /// use gradloom_tensor::{DType, Key, Tensor};
-/// use gradloom_vision::detection::yolo::{DetectOptions, Objects};
+/// use gradloom_vision::detection::ObjectBoxes;
+/// use gradloom_vision::detection::yolo::DetectOptions;
 /// use gradloom_vision::{Classifier, YoloV8, YoloV8Config};
 ///
 /// # fn main() -> gradloom_tensor::Result<()> {
@@ -98,7 +100,7 @@ impl YoloV8Config {
 /// let config = YoloV8Config::yolov8n().classes(2);
 /// let model = YoloV8::new(&config, &mut Init::new(Key::new(0), &device))?;
 /// let pictures = Tensor::uniform(Key::new(1), [1, 3, 64, 64], 0.0, 1.0, &device);
-/// let objects = Objects { boxes: vec![[10.0, 12.0, 40.0, 50.0]], classes: vec![1] };
+/// let objects = ObjectBoxes { boxes: vec![[10.0, 12.0, 40.0, 50.0]], labels: vec![1] };
 /// let losses = model.losses(&pictures, &[objects], &mut Context::train(Key::new(2)))?;
 /// assert!(gradients(&losses.total(), &model).len() > 100);
 /// let found = model.detect(&pictures, &DetectOptions::default())?;
@@ -140,11 +142,11 @@ impl YoloV8 {
     pub fn losses(
         &self,
         pictures: &Tensor,
-        targets: &[Objects],
+        targets: &[ObjectBoxes],
         ctx: &mut Context,
     ) -> Result<YoloV8Losses> {
         fits(Self::FAMILY, pictures, MULTIPLE)?;
-        Objects::check(Self::FAMILY, targets, pictures, self.head.sizes().0)?;
+        check_targets(Self::FAMILY, targets, pictures, self.head.sizes().0)?;
         self.points(pictures, ctx).losses(targets, &self.assigner)
     }
 

@@ -1,11 +1,15 @@
 //! `ConvolutionInput` with a stride: the product of transposed weights and the gradient gives what each
 //! window adds to the input, and the windows are added where they lie.
+//!
+//! The input is taken apart by the remainders of its rows and columns, and the gradient's rows are as far apart as
+//! those of the parts: so what an element of all windows adds is one row, added with one shift.
 
 use gradloom_tensor::Result;
 
 use super::depthwise::RealOrdered;
 use super::geometry::Geometry;
 use super::pack::{by_element, of_group};
+use super::phases::Phases;
 use super::tile::{Product, Target, WINDOW_MAX, add};
 use crate::kernels::cascade::Cascade;
 use crate::kernels::executable::Context;
@@ -19,7 +23,10 @@ use crate::vector::{Real, tiling};
 pub(super) struct InputGradient {
     geometry: Geometry,
     weights: Temporary,
-    /// Positions of a plane, rounded up to whole vectors.
+    phases: Phases,
+    /// From the first position of a spread plane to its last, both included.
+    walked: usize,
+    /// The same, rounded up to whole vectors.
     positions: usize,
 }
 
@@ -35,8 +42,11 @@ impl InputGradient {
     ) -> Result<InputGradient> {
         let lanes = tiling::<T>(context.level).lanes;
         let weights = by_element::<T>(context, &geometry, weight)?;
-        let positions = geometry.output_area().next_multiple_of(lanes);
-        Ok(InputGradient { geometry, weights, positions })
+        let phases = Phases::new(&geometry);
+        let [height, width] = geometry.output;
+        let walked = (height - 1) * phases.size[1] + width;
+        let positions = walked.next_multiple_of(lanes);
+        Ok(InputGradient { geometry, weights, phases, walked, positions })
     }
 
     /// One image: all groups of `gradient` to `out`.
@@ -45,27 +55,20 @@ impl InputGradient {
         let mut buffers = Buffers {
             source: Scratch::take::<T>(geometry.outputs * self.positions),
             windows: Scratch::take::<T>(geometry.inner() * self.positions),
-            padded: Scratch::take::<T>(geometry.channels * geometry.padded_area()),
+            apart: Scratch::take::<T>(geometry.channels * self.phases.plane()),
         };
         let gradients = gradient.chunks_exact(geometry.output_volume());
         let outs = out.chunks_exact_mut(geometry.input_volume());
         for (group, (gradient, out)) in gradients.zip(outs).enumerate() {
-            if !geometry.is_flat() {
-                out.fill(T::ZERO);
-            }
+            out.fill(T::ZERO);
             for picture in 0..geometry.depth.output {
                 self.picture(level, group, gradient, picture, &mut buffers);
-                let add = |row: &[T], out: &mut [T]| {
-                    for (slot, &value) in out.iter_mut().zip(row) {
-                        *slot = slot.plus(value);
-                    }
-                };
-                geometry.unpad::<T>(buffers.padded.get(), picture, out, add);
+                self.phases.add_to::<T>(geometry, buffers.apart.get(), picture, out);
             }
         }
     }
 
-    /// What one picture of the gradient adds to the padded planes that its windows reach.
+    /// What one picture of the gradient adds to the planes that its windows reach, taken apart.
     fn picture<T: Real + Ordered>(
         &self,
         level: Level,
@@ -79,9 +82,12 @@ impl InputGradient {
         let offsets: Vec<usize> = (0..geometry.outputs).map(|output| output * positions).collect();
         let source = buffers.source.get_mut::<T>();
         let planes = gradient.chunks_exact(area).skip(picture).step_by(geometry.depth.output);
-        for (plane, slot) in planes.zip(source.chunks_exact_mut(positions)) {
-            slot[..area].copy_from_slice(plane);
-            slot[area..].fill(T::zeroed());
+        source.fill(T::zeroed());
+        for (plane, out) in planes.zip(source.chunks_exact_mut(positions)) {
+            let rows = out.chunks_mut(self.phases.size[1]);
+            for (row, out) in plane.chunks_exact(geometry.output[1]).zip(rows) {
+                out[..row.len()].copy_from_slice(row);
+            }
         }
         Product {
             weights: of_group(&self.weights, geometry, group),
@@ -93,8 +99,9 @@ impl InputGradient {
             out_stride: positions,
         }
         .run(level);
-        let windows = buffers.windows.get();
-        add_windows::<T>(level, level, geometry, positions, windows, buffers.padded.get_mut());
+        let rows = [self.walked, positions, geometry.kernel[0] * geometry.kernel[1]];
+        let (windows, apart) = (buffers.windows.get(), buffers.apart.get_mut());
+        add_windows::<T>(level, level, &self.phases.offsets, rows, windows, apart);
     }
 }
 
@@ -102,36 +109,31 @@ impl InputGradient {
 struct Buffers {
     source: Scratch,
     windows: Scratch,
-    padded: Scratch,
+    apart: Scratch,
 }
 
 vectorized! {
-    /// Adds each row of windows to the padded image at its offset.
+    /// Adds the first `walked` of each `positions` windows to the planes at their offset; an element of a plane
+    /// meets `window` of them.
     fn add_windows['a][T: RealOrdered](
-        level: Level, geometry: &'a Geometry, positions: usize, windows: &'a [T], padded: &'a mut [T]
+        level: Level, offsets: &'a [usize], rows: [usize; 3], windows: &'a [T], apart: &'a mut [T]
     ) {
-        padded.fill(T::ZERO);
-        let [height, width] = geometry.output;
-        let stride = geometry.stride;
-        // Elements of one window that meet one element of the image are those of one channel.
-        let window = geometry.kernel[0] * geometry.kernel[1];
+        apart.fill(T::ZERO);
+        let [walked, positions, window] = rows;
         let mut parts = Cascade::default();
-        let rows = geometry.offsets().into_iter().zip(windows.chunks_exact(positions));
-        for (element, (offset, windows)) in rows.enumerate() {
+        let rows = offsets.iter().zip(windows.chunks_exact(positions));
+        for (element, (&offset, windows)) in rows.enumerate() {
             if element > 0 && window > WINDOW_MAX && element % WINDOW_MAX == 0 {
-                parts.push_row(padded, |values, sums| add(level, values, sums));
-                padded.fill(T::ZERO);
+                parts.push_row(apart, |values, sums| add(level, values, sums));
+                apart.fill(T::ZERO);
             }
-            for (y, row) in windows[..height * width].chunks_exact(width).enumerate() {
-                let out = &mut padded[offset + y * stride[0] * geometry.padded[1]..];
-                for (&value, slots) in row.iter().zip(out.chunks_mut(stride[1])) {
-                    slots[0] = slots[0].plus(value);
-                }
+            for (slot, &value) in apart[offset..offset + walked].iter_mut().zip(windows) {
+                *slot = slot.plus(value);
             }
         }
         if !parts.is_empty() {
-            parts.push_row(padded, |values, sums| add(level, values, sums));
-            parts.write_total(padded, |values, sums| add(level, values, sums));
+            parts.push_row(apart, |values, sums| add(level, values, sums));
+            parts.write_total(apart, |values, sums| add(level, values, sums));
         }
     }
 }

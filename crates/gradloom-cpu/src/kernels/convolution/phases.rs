@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::geometry::Geometry;
+use crate::kernels::lanes::Ordered;
 use crate::simd::{Level, vectorized};
 use crate::vector::Real;
 
@@ -177,6 +178,45 @@ vectorized! {
             }
         }
     }
+
+    /// Adds taken apart planes to those of a picture where it has them; what is padding is left out.
+    pub(super) fn add_to<T: Real + Ordered>(
+        &self,
+        geometry: &Geometry,
+        apart: &[T],
+        picture: usize,
+        volume: &mut [T],
+    ) {
+        let area = geometry.input_area();
+        for (plane, apart) in apart.chunks_exact(self.plane().max(1)).enumerate() {
+            let Some(first) = geometry.plane(picture, plane) else { continue };
+            self.add_plane_to(geometry, apart, &mut volume[first..first + area]);
+        }
+    }
+
+    /// Adds one plane.
+    fn add_plane_to<T: Real + Ordered>(&self, geometry: &Geometry, apart: &[T], plane: &mut [T]) {
+        let [rows, columns] = self.size;
+        let [height, width] = geometry.input;
+        let stride = geometry.stride[1];
+        for ([y, x], apart) in self.used.iter().zip(apart.chunks_exact((rows * columns).max(1))) {
+            let (first, last) = inside(*x, stride, geometry.before[1], width, columns);
+            if first >= last {
+                continue;
+            }
+            let start = (first * stride + x).saturating_sub(geometry.before[1]);
+            for (row, values) in apart.chunks_exact(columns).enumerate() {
+                let row = (row * geometry.stride[0] + y).wrapping_sub(geometry.before[0]);
+                if row >= height {
+                    continue;
+                }
+                let out = &mut plane[row * width + start..(row + 1) * width];
+                for (slots, &value) in out.chunks_mut(stride).zip(&values[first..last]) {
+                    slots[0] = slots[0].plus(value);
+                }
+            }
+        }
+    }
 }
 
 /// Copies a row of every value, or of every second one, in blocks that reach over `REACH` values. The last overlaps
@@ -237,6 +277,11 @@ mod tests {
             let mut apart = vec![f32::NAN; 2 * phases.plane() + 3];
             phases.fill(Level::best(), &geometry, &input, 0, &mut apart);
             assert_eq!(apart[2 * phases.plane()..], [0.0; 3]);
+            let mut back = vec![0.0; input.len()];
+            phases.add_to(&geometry, &apart[..2 * phases.plane()], 0, &mut back);
+            let taken = |all: &[f32]| all.iter().filter(|value| **value != 0.0).count();
+            assert_eq!(taken(&back), taken(&apart));
+            assert!(back.iter().zip(&input).all(|(back, own)| *back == 0.0 || back == own));
             for (offset, place) in geometry.offsets().into_iter().zip(&phases.offsets) {
                 for y in 0..geometry.output[0] {
                     for x in 0..geometry.output[1] {

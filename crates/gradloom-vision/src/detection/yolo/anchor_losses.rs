@@ -1,8 +1,9 @@
 //! Losses of changes of priors.
 
 use crate::Result;
+use crate::detection::ObjectBoxes;
 use crate::detection::yolo::anchor_head::{Prior, SIDES};
-use crate::detection::yolo::objects::{Objects, tensor};
+use crate::detection::yolo::objects::tensor;
 use gradloom_nn::losses::{BceOptions, LossReduction, bce_with_logits};
 use gradloom_tensor::Tensor;
 
@@ -45,7 +46,7 @@ struct Goals {
 pub(crate) fn anchor_losses(
     maps: &Tensor,
     priors: &[Prior],
-    targets: &[Objects],
+    targets: &[ObjectBoxes],
 ) -> Result<YoloV3Losses> {
     let maps = maps.wide();
     let (dtype, device) = (maps.dtype(), maps.device());
@@ -74,7 +75,7 @@ pub(crate) fn anchor_losses(
     Ok(YoloV3Losses { boxes, objectness, classes })
 }
 
-fn goals(priors: &[Prior], targets: &[Objects], classes: usize) -> Goals {
+fn goals(priors: &[Prior], targets: &[ObjectBoxes], classes: usize) -> Goals {
     let rows = targets.len() * priors.len();
     let mut goals = Goals {
         learns: vec![0.0; rows],
@@ -86,7 +87,7 @@ fn goals(priors: &[Prior], targets: &[Objects], classes: usize) -> Goals {
         let first = picture * priors.len();
         // Of each prior how well its object fits; the first of equal ones keeps it.
         let mut held: Vec<Option<f64>> = vec![None; priors.len()];
-        for (bounds, &class) in target.boxes.iter().zip(&target.classes) {
+        for (bounds, &class) in target.boxes.iter().zip(&target.labels) {
             let object = Centred::of(&bounds.map(f64::from));
             for (index, prior) in priors.iter().enumerate() {
                 if overlap(&prior.centred(), &object) > IGNORED_ABOVE {

@@ -2,9 +2,10 @@
 
 use crate::Result;
 use crate::boxes::complete_iou_loss;
+use crate::detection::ObjectBoxes;
 use crate::detection::yolo::assigner::TaskAlignedAssigner;
 use crate::detection::yolo::distribution_head::{BINS, Points};
-use crate::detection::yolo::objects::{Objects, tensor, values};
+use crate::detection::yolo::objects::{tensor, values};
 use gradloom_nn::losses::{BceOptions, LossReduction, bce_with_logits};
 use gradloom_tensor::{Tensor, eval};
 
@@ -54,7 +55,7 @@ impl Points {
     /// The losses for the objects of each picture. Evaluates what the points say, to choose who learns what.
     pub(crate) fn losses(
         &self,
-        targets: &[Objects],
+        targets: &[ObjectBoxes],
         assigner: &TaskAlignedAssigner,
     ) -> Result<YoloV8Losses> {
         let (boxes, logits) = (self.boxes(), self.logits.wide());
@@ -95,7 +96,7 @@ impl Points {
 }
 
 impl Said {
-    fn goals(&self, targets: &[Objects], assigner: &TaskAlignedAssigner) -> Goals {
+    fn goals(&self, targets: &[ObjectBoxes], assigner: &TaskAlignedAssigner) -> Goals {
         let (points, classes) = (self.centres.len(), self.classes);
         let count = targets.len() * points;
         let mut goals = Goals {
@@ -110,10 +111,10 @@ impl Said {
                 target.boxes.iter().map(|bounds| bounds.map(f64::from)).collect();
             let score = |point: usize, class: usize| self.scores[(first + point) * classes + class];
             let boxes = &self.boxes[first..first + points];
-            let assigned = assigner.assign(&self.centres, boxes, score, &objects, &target.classes);
+            let assigned = assigner.assign(&self.centres, boxes, score, &objects, &target.labels);
             for assignment in assigned {
                 let row = first + assignment.point;
-                let class = target.classes[assignment.object];
+                let class = target.labels[assignment.object];
                 let bounds = objects[assignment.object];
                 goals.weights[row] = assignment.score;
                 goals.scores[row * classes + class] = assignment.score;

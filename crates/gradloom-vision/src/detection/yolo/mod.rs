@@ -21,5 +21,5 @@ pub(crate) mod anchor_losses;
 pub use anchor_losses::YoloV3Losses;
 pub use assigner::{Assignment, TaskAlignedAssigner};
 pub use distribution_losses::YoloV8Losses;
-pub use objects::{DetectOptions, Detections, Objects};
-pub(crate) use objects::{fits, in_pictures, kept};
+pub use objects::DetectOptions;
+pub(crate) use objects::{check_targets, fits, in_pictures, kept};

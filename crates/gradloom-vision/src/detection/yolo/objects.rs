@@ -1,61 +1,27 @@
-//! What is in a picture and what was found there, and the way from pictures to framed ones and back.
+//! Which boxes of a network are kept, and the way from pictures to framed ones and back.
 
 use crate::boxes::batched_nms;
+use crate::detection::{Detections, ObjectBoxes};
 use crate::{Error, Letterbox, LetterboxPlace, Result};
 use gradloom_data::Image;
 use gradloom_tensor::{DType, Device, Tensor, eval};
 
-/// The objects of one picture, to learn from.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Objects {
-    /// `[left, top, right, bottom]` of each in pixels of the framed picture.
-    pub boxes: Vec<[f32; 4]>,
-    /// The class of each.
-    pub classes: Vec<usize>,
-}
-
-impl Objects {
-    /// Checks the targets of a batch.
-    pub(crate) fn check(
-        op: &str,
-        targets: &[Objects],
-        pictures: &Tensor,
-        classes: usize,
-    ) -> Result<()> {
-        let failed = |message: String| Err(Error::invalid(format!("{op}: {message}")));
-        if targets.len() != pictures.size(0) {
-            let (given, count) = (targets.len(), pictures.size(0));
-            return failed(format!("targets of {given} pictures for {count}"));
-        }
-        for (picture, Objects { boxes, classes: own }) in targets.iter().enumerate() {
-            if boxes.len() != own.len() {
-                let (boxes, own) = (boxes.len(), own.len());
-                return failed(format!("picture {picture}: {own} classes for {boxes} boxes"));
-            }
-            if let Some(class) = own.iter().find(|&&class| class >= classes) {
-                return failed(format!("picture {picture}: class {class} of {classes}"));
-            }
-            let wrong = |sides: &&[f32; 4]| {
-                let [left, top, right, bottom] = **sides;
-                !sides.iter().all(|side| side.is_finite()) || left >= right || top >= bottom
-            };
-            if let Some(sides) = boxes.iter().find(wrong) {
-                return failed(format!("picture {picture}: the box {sides:?} has no area"));
-            }
-        }
-        Ok(())
+/// Checks the targets of a batch of pictures `[N, 3, H, W]`.
+pub(crate) fn check_targets(
+    op: &str,
+    targets: &[ObjectBoxes],
+    pictures: &Tensor,
+    classes: usize,
+) -> Result<()> {
+    let (given, count) = (targets.len(), pictures.size(0));
+    if given != count {
+        let message = format!("{op}: targets of {given} pictures for {count}");
+        return Err(Error::invalid(message));
     }
-}
-
-/// What was found in one picture, by falling score.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Detections {
-    /// `[left, top, right, bottom]` of each in pixels.
-    pub boxes: Vec<[f32; 4]>,
-    /// How sure it is, in 0..=1.
-    pub scores: Vec<f32>,
-    /// Their classes.
-    pub classes: Vec<usize>,
+    let size = [pictures.size(2), pictures.size(3)];
+    let check =
+        |(picture, objects): (usize, &ObjectBoxes)| objects.check(op, picture, size, &(0..classes));
+    targets.iter().enumerate().try_for_each(check)
 }
 
 /// Which of the boxes that a network says are kept.
@@ -95,7 +61,7 @@ pub(crate) fn kept(
             if score >= options.score_min || score.is_nan() {
                 found.boxes.push(std::array::from_fn(|side| boxes[4 * row + side] as f32));
                 found.scores.push(score);
-                found.classes.push(classes[row] as usize);
+                found.labels.push(classes[row] as usize);
             }
         }
         suppressed(&found, options)
@@ -104,13 +70,13 @@ pub(crate) fn kept(
 }
 
 fn suppressed(found: &Detections, options: &DetectOptions) -> Result<Detections> {
-    let Detections { boxes, scores, classes } = found;
-    let mut kept = batched_nms(boxes, scores, classes, options.overlap_max)?;
+    let Detections { boxes, labels, scores } = found;
+    let mut kept = batched_nms(boxes, scores, labels, options.overlap_max)?;
     kept.truncate(options.count_max);
     Ok(Detections {
         boxes: kept.iter().map(|&index| boxes[index]).collect(),
+        labels: kept.iter().map(|&index| labels[index]).collect(),
         scores: kept.iter().map(|&index| scores[index]).collect(),
-        classes: kept.iter().map(|&index| classes[index]).collect(),
     })
 }
 
