@@ -65,8 +65,11 @@ impl Calibration {
         batches: impl IntoIterator<Item = B>,
         mut run: impl FnMut(&M, B, &mut Context) -> Result<Tensor>,
     ) -> Result<Statistics> {
-        let names: FxHashMap<u64, String> =
-            model.parameters().into_iter().map(|(name, parameter)| (parameter.identity(), name)).collect();
+        let names: FxHashMap<u64, String> = model
+            .parameters()
+            .into_iter()
+            .map(|(name, parameter)| (parameter.identity(), name))
+            .collect();
         let mut sums: Option<Sums> = None;
         for (number, batch) in batches.into_iter().enumerate() {
             let seen = Arc::new(Seen::default());
@@ -79,15 +82,22 @@ impl Calibration {
                 return Err(Error::new(ErrorKind::Missing, self.nothing_read()));
             }
             let sums = sums.get_or_insert_with(|| Sums::new(&reads, self.products));
-            sums.add(&reads).map_err(|error| error.context(format!("calibration: batch {number}")))?;
+            sums.add(&reads)
+                .map_err(|error| error.context(format!("calibration: batch {number}")))?;
         }
-        let none = || Error::invalid("calibration: no batches; give a few hundred sequences of the model's text");
+        let none = || {
+            Error::invalid(
+                "calibration: no batches; give a few hundred sequences of the model's text",
+            )
+        };
         sums.map(Sums::finish).ok_or_else(none)
     }
 
     fn nothing_read(&self) -> String {
         match &self.only {
-            Some(only) if only.len() == 1 => format!("calibration: the run does not multiply {only:?}"),
+            Some(only) if only.len() == 1 => {
+                format!("calibration: the run does not multiply {only:?}")
+            }
             Some(only) => format!("calibration: the run multiplies none of {} weights", only.len()),
             None => "calibration: the run multiplies no matrix of the model".to_owned(),
         }
@@ -143,7 +153,9 @@ impl Sums {
         }
         let mut inputs = Vec::new();
         for (group, (names, _)) in self.groups.iter().enumerate() {
-            let other = || Error::invalid(format!("it does not multiply {}, as the first one does", names[0]));
+            let other = || {
+                Error::invalid(format!("it does not multiply {}, as the first one does", names[0]))
+            };
             let xs = by_name.get(names[0].as_str()).ok_or_else(other)?;
             inputs.extend(xs.iter().map(|x| (group, x.detach().cast(DType::F32))));
         }
@@ -153,7 +165,9 @@ impl Sums {
             let (found, size) = (x.size(-1), sums.inputs());
             let within = |error: Error| error.context(format!("the input of {}", names[0]));
             if found != size {
-                return Err(within(Error::shape(format!("it has {found} features, that of the first batch {size}"))));
+                return Err(within(Error::shape(format!(
+                    "it has {found} features, that of the first batch {size}"
+                ))));
             }
             sums.add(&x.to_vec::<f32>()?).map_err(within)?;
         }

@@ -111,7 +111,8 @@ impl Gptq {
             plan.dead.iter().for_each(|&at| row.weights[at] = 0.0);
             if self.by_activation && plan.in_order {
                 for (grid, weights) in row.grids.iter_mut().zip(row.weights.chunks_exact(group)) {
-                    *grid = Grid::covering(weights.iter().map(|weight| *weight as f32), self.scheme);
+                    *grid =
+                        Grid::covering(weights.iter().map(|weight| *weight as f32), self.scheme);
                 }
             }
             row.weights = order.iter().map(|&at| row.weights[at]).collect();
@@ -122,7 +123,8 @@ impl Gptq {
             let begins = step.is_multiple_of(group) && !(self.by_activation && plan.in_order);
             for row in rows.iter_mut() {
                 if begins {
-                    let weights = row.weights[step..step + group].iter().map(|weight| *weight as f32);
+                    let weights =
+                        row.weights[step..step + group].iter().map(|weight| *weight as f32);
                     row.grids[of_group] = Grid::covering(weights, self.scheme);
                 }
                 let (grid, weight) = (row.grids[of_group], row.weights[step]);
@@ -156,7 +158,8 @@ struct Row {
 impl Row {
     fn new(weights: &[f32], groups: usize) -> Self {
         let grids = vec![Grid { scale: 1.0, zero: 0.0 }; groups];
-        let (codes, weights) = (vec![0; weights.len()], weights.iter().copied().map(f64::from).collect());
+        let (codes, weights) =
+            (vec![0; weights.len()], weights.iter().copied().map(f64::from).collect());
         Row { weights, codes, grids }
     }
 }
@@ -197,7 +200,9 @@ pub(crate) fn inverse_factor(hessian: &[f64], order: &[usize], damping: f64) -> 
         let lower = factor.L();
         let mut upper = Vec::with_capacity(size * size);
         for row in 0..size {
-            upper.extend((0..size).map(|column| if column < row { 0.0 } else { lower[(column, row)] }));
+            upper.extend(
+                (0..size).map(|column| if column < row { 0.0 } else { lower[(column, row)] }),
+            );
         }
         if upper.iter().all(|value: &f64| value.is_finite()) {
             return Ok(upper);

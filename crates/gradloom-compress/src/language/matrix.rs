@@ -32,7 +32,9 @@ impl Matrix {
     pub fn of(weight: &Tensor, inputs_first: bool) -> Result<Self> {
         if weight.rank() != 2 || !weight.dtype().is_float() {
             let (dtype, shape) = (weight.dtype(), weight.shape());
-            return Err(Error::shape(format!("a weight must be a matrix of floats, not {dtype} {shape}")));
+            return Err(Error::shape(format!(
+                "a weight must be a matrix of floats, not {dtype} {shape}"
+            )));
         }
         let weight = weight.detach().cast(DType::F32);
         let weight = if inputs_first { weight.t() } else { weight };
@@ -59,10 +61,6 @@ impl Matrix {
         &self.values
     }
 
-    pub(super) fn values_mut(&mut self) -> &mut [f32] {
-        &mut self.values
-    }
-
     /// The rows.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
         self.values.chunks_exact(self.inputs.max(1))
@@ -75,7 +73,12 @@ impl Matrix {
     #[must_use]
     #[track_caller]
     pub fn columns_scaled(&self, scales: &[f32]) -> Matrix {
-        assert!(scales.len() == self.inputs, "matrix: {} scales, {} inputs", scales.len(), self.inputs);
+        assert!(
+            scales.len() == self.inputs,
+            "matrix: {} scales, {} inputs",
+            scales.len(),
+            self.inputs
+        );
         let mut scaled = self.clone();
         for row in scaled.values.chunks_exact_mut(self.inputs.max(1)) {
             row.iter_mut().zip(scales).for_each(|(value, scale)| *value *= scale);

@@ -12,9 +12,16 @@ mod statistics;
 mod calibration;
 pub mod rounding;
 pub mod gptq;
+pub mod hqq;
+pub mod awq;
+pub mod smooth;
+pub mod fold;
+mod weights;
+pub mod compressed_tensors;
 
 pub use calibration::Calibration;
 pub use matrix::Matrix;
 pub use quantized::QuantizedMatrix;
 pub use scheme::Scheme;
 pub use statistics::{InputStatistics, Statistics};
+pub use weights::{Method, QuantizedWeights, Selection, quantize, quantize_in_order};

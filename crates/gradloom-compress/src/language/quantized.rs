@@ -34,13 +34,21 @@ impl QuantizedMatrix {
         order: Option<Vec<u32>>,
     ) -> Result<Self> {
         let groups = inputs / scheme.group_of(inputs)?;
-        let wrong = |message: String| Err(Error::new(ErrorKind::Malformed, format!("quantized matrix: {message}")));
+        let wrong = |message: String| {
+            Err(Error::new(ErrorKind::Malformed, format!("quantized matrix: {message}")))
+        };
         if codes.len() != outputs * inputs || codes.iter().any(|code| *code > scheme.top()) {
-            return wrong(format!("{} codes for [{outputs}, {inputs}], or one above {}", codes.len(), scheme.top()));
+            return wrong(format!(
+                "{} codes for [{outputs}, {inputs}], or one above {}",
+                codes.len(),
+                scheme.top()
+            ));
         }
         if scales.len() != outputs * groups || zeros.len() != outputs * groups {
             let (scales, zeros) = (scales.len(), zeros.len());
-            return wrong(format!("{scales} scales and {zeros} zeros for {outputs} rows of {groups} groups"));
+            return wrong(format!(
+                "{scales} scales and {zeros} zeros for {outputs} rows of {groups} groups"
+            ));
         }
         if !scales.iter().chain(&zeros).all(|value| value.is_finite()) {
             return wrong("a scale or a zero is not finite".into());
@@ -147,7 +155,9 @@ impl QuantizedMatrix {
             let scheme = self.scheme;
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                format!("to_blocks: {scheme} is no block format; 4 bits, or 8 bits symmetric, in whole blocks of 32 are"),
+                format!(
+                    "to_blocks: {scheme} is no block format; 4 bits, or 8 bits symmetric, in whole blocks of 32 are"
+                ),
             ));
         };
         let mut bytes = Vec::with_capacity(self.codes.len() / 32 * format.bytes());

@@ -13,7 +13,8 @@ pub(super) struct Grid {
 impl Grid {
     /// That covers these weights and zero, as compressed-tensors and GPTQ's authors have it.
     pub(super) fn covering(weights: impl Iterator<Item = f32>, scheme: Scheme) -> Grid {
-        let (low, high) = weights.fold((0.0f32, 0.0f32), |(low, high), weight| (low.min(weight), high.max(weight)));
+        let (low, high) = weights
+            .fold((0.0f32, 0.0f32), |(low, high), weight| (low.min(weight), high.max(weight)));
         Grid::of_range(low, high, scheme)
     }
 

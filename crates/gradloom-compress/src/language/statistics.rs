@@ -41,7 +41,10 @@ impl InputStatistics {
     pub fn add(&mut self, vectors: &[f32]) -> Result<()> {
         let inputs = self.inputs();
         if inputs == 0 || !vectors.len().is_multiple_of(inputs) {
-            return Err(Error::shape(format!("statistics: {} numbers are no vectors of {inputs}", vectors.len())));
+            return Err(Error::shape(format!(
+                "statistics: {} numbers are no vectors of {inputs}",
+                vectors.len()
+            )));
         }
         if vectors.iter().any(|value| !value.is_finite()) {
             return Err(Error::new(ErrorKind::NotFinite, "statistics: an input is not finite"));
@@ -106,13 +109,16 @@ impl InputStatistics {
     #[track_caller]
     pub fn error(&self, weight: &super::Matrix, other: &super::Matrix) -> f64 {
         let inputs = self.inputs();
-        let fits = |matrix: &super::Matrix| matrix.inputs() == inputs && matrix.outputs() == weight.outputs();
+        let fits = |matrix: &super::Matrix| {
+            matrix.inputs() == inputs && matrix.outputs() == weight.outputs()
+        };
         assert!(fits(weight) && fits(other), "error: matrices of other shapes");
         assert!(!self.products.is_empty(), "error: needs X^T X; ask the calibration for Hessians");
         let rows = weight.rows().zip(other.rows());
         let sum: f64 = rows
             .map(|(row, other)| {
-                let difference: Vec<f64> = row.iter().zip(other).map(|(a, b)| f64::from(*a) - f64::from(*b)).collect();
+                let difference: Vec<f64> =
+                    row.iter().zip(other).map(|(a, b)| f64::from(*a) - f64::from(*b)).collect();
                 let products = self.products.chunks_exact(inputs.max(1)).zip(&difference);
                 products.map(|(row, scale)| scale * dot(row, &difference)).sum::<f64>()
             })
@@ -140,7 +146,9 @@ impl Statistics {
     /// If there is none of this name.
     pub fn of(&self, weight: &str) -> Result<&InputStatistics> {
         self.inputs.get(weight).map(Arc::as_ref).ok_or_else(|| {
-            let message = format!("statistics: no input of {weight} was seen; calibrate with a run that reads it");
+            let message = format!(
+                "statistics: no input of {weight} was seen; calibrate with a run that reads it"
+            );
             Error::new(ErrorKind::Missing, message)
         })
     }
