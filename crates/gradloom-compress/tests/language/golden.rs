@@ -1,11 +1,16 @@
 //! Golden data, made by `golden/make_golden.py`.
 
+use gradloom_compress::language::compressed_tensors::Export;
 use gradloom_compress::language::gptq::Gptq;
 use gradloom_compress::language::hqq::Hqq;
 use gradloom_compress::language::{
-    InputStatistics, Matrix, QuantizedMatrix, Scheme, awq, rounding, smooth,
+    InputStatistics, Matrix, Method, QuantizedMatrix, Scheme, Selection, awq, quantize, rounding,
+    smooth,
 };
-use gradloom_testkit::storage::device;
+use gradloom_cpu::device;
+use gradloom_nn::Init;
+use gradloom_nn::layers::Linear;
+use gradloom_tensor::Key;
 use gradloom_weights::Checkpoint;
 
 pub(crate) struct Golden(Checkpoint);
@@ -57,6 +62,31 @@ fn round_to_nearest_equals_compressed_tensors() {
         let found = rounding::quantize(&weight, scheme).unwrap();
         let off = off(found.dequantize().values(), &golden.values(&format!("nearest.{name}")));
         assert!(off < 1e-6, "{name}: {off}");
+    }
+}
+
+#[test]
+fn packed_words_equal_those_of_compressed_tensors() {
+    let golden = Golden::open();
+    let device = device();
+    let mut layer = Linear::new(64, 12, &mut Init::new(Key::new(0), &device)).without_bias();
+    layer.weight.set(&golden.matrix("weight").to_tensor(false, &device).unwrap());
+    let layer = vec![layer];
+    for (scheme, name) in SCHEMES.map(scheme) {
+        let method = Method::Nearest(scheme);
+        let weights = quantize(&layer, &method, None, Selection::default()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        Export::new("{}").unwrap().save(&layer, &weights, folder.path()).unwrap();
+        let written = Checkpoint::open(folder.path()).unwrap();
+        let words = |checkpoint: &Checkpoint, name: &str| {
+            checkpoint.tensor(name, &device).unwrap().to_vec::<i32>().unwrap()
+        };
+        let expected = words(&golden.0, &format!("packed.{name}"));
+        assert_eq!(words(&written, "0.weight_packed"), expected, "{name}");
+        if !scheme.is_symmetric() {
+            let expected = words(&golden.0, &format!("packed_zero.{name}"));
+            assert_eq!(words(&written, "0.weight_zero_point"), expected, "{name}");
+        }
     }
 }
 

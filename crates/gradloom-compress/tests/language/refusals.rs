@@ -31,7 +31,7 @@ fn calibration_needs_finite_data() {
     let device = gradloom_cpu::device();
     assert!(calibrated(Vec::new()).contains("no batches"));
     let x = Tensor::ones([3, 8], DType::F32, &device);
-    let bad = &x * f32::NAN;
+    let bad = &x * f64::NAN;
     let message = calibrated(vec![x.clone(), bad]);
     assert!(
         message.contains("batch 1") && message.contains("weight") && message.contains("not finite"),
@@ -62,7 +62,7 @@ fn sizes_that_do_not_fit_are_named() {
     assert!(missing.to_string().contains("calibrate"), "{missing}");
     let none = Selection::default().choose(&|_| false);
     assert!(quantize(&layer(&device), &Method::Nearest(Scheme::new(4)), None, none).is_err());
-    let nan = Tensor::ones([4, 8], DType::F32, &device) * f32::INFINITY;
+    let nan = Tensor::ones([4, 8], DType::F32, &device) * f64::INFINITY;
     assert_eq!(Matrix::of(&nan, false).unwrap_err().kind(), ErrorKind::NotFinite);
 }
 
