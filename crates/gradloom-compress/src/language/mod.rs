@@ -18,10 +18,16 @@ pub mod smooth;
 pub mod fold;
 mod weights;
 pub mod compressed_tensors;
+mod importance;
+mod quality;
+mod trade_off;
 
 pub use calibration::Calibration;
+pub use importance::{Importance, ImportanceMatrix, quantize_blocks};
 pub use matrix::Matrix;
+pub use quality::Quality;
 pub use quantized::QuantizedMatrix;
 pub use scheme::Scheme;
 pub use statistics::{InputStatistics, Statistics};
+pub use trade_off::{TradeOff, Variant, bytes_with, layer_errors};
 pub use weights::{Method, QuantizedWeights, Selection, quantize, quantize_in_order};
