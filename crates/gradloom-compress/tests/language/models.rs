@@ -5,10 +5,12 @@ use gradloom_compress::language::fold::{self, Fold, InputScales};
 use gradloom_compress::language::gptq::Gptq;
 use gradloom_compress::language::hqq::Hqq;
 use gradloom_compress::language::{
-    Calibration, Method, QuantizedWeights, Scheme, Selection, quantize, quantize_in_order,
+    Calibration, Importance, ImportanceMatrix, Method, Quality, QuantizedWeights, Scheme,
+    Selection, TradeOff, Variant, bytes_with, layer_errors, quantize, quantize_blocks,
+    quantize_in_order,
 };
 use gradloom_nn::{Context, Init, ModuleExt};
-use gradloom_tensor::{Device, Key, Result, Tensor};
+use gradloom_tensor::{BlockFormat, Device, Key, Result, Tensor};
 use gradloom_zoo::{
     CausalInput, Gpt2Config, Gpt2ForCausalLanguageModel, LlamaConfig, LlamaForCausalLanguageModel,
     ModelConfig, Pretrained,
@@ -228,4 +230,146 @@ fn weights_go_into_a_model_as_blocks_where_a_format_has_them() {
         distance(&logits(&model, &device), &whole)
             < 0.02 * distance(&whole, &vec![0.0; whole.len()])
     );
+}
+
+fn quantized_blocks(
+    importance: &ImportanceMatrix,
+    format: BlockFormat,
+) -> LlamaForCausalLanguageModel {
+    let mut model = llama(&gradloom_cpu::device());
+    let chosen = |name: &str| name.contains("proj").then_some(format);
+    assert_eq!(quantize_blocks(&mut model, chosen, importance).unwrap(), 14);
+    model
+}
+
+#[test]
+fn importance_keeps_predictions_closer() {
+    let device = gradloom_cpu::device();
+    let whole = llama(&device);
+    let statistics = Calibration::new().measure(&whole, batches(&device), run).unwrap();
+    let importance = ImportanceMatrix::of(&statistics, |name| Some(name.to_owned()));
+    let divergence = |model: &LlamaForCausalLanguageModel| {
+        let mut quality = Quality::new();
+        for batch in 1..9 {
+            let tokens = tokens(&device, batch);
+            let logits = |model| run(model, tokens.clone(), &mut Context::eval()).unwrap();
+            quality.add(&logits(model), &logits(&whole), &tokens).unwrap();
+        }
+        quality.divergence()
+    };
+    assert!(divergence(&whole) < 1e-9);
+    for format in [BlockFormat::Q4_0, BlockFormat::Q4_1] {
+        let plain = divergence(&quantized_blocks(&ImportanceMatrix::default(), format));
+        let weighted = divergence(&quantized_blocks(&importance, format));
+        assert!(weighted < plain, "{format}: {weighted} {plain}");
+    }
+}
+
+#[test]
+fn gguf_files_of_llama_are_read_as_they_were_written() {
+    let device = gradloom_cpu::device();
+    let config = LlamaConfig::from_json(CONFIG).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    let plain = llama(&device);
+    let blocks = quantized_blocks(&ImportanceMatrix::default(), BlockFormat::Q4_0);
+    for model in [&plain, &blocks] {
+        model.save_gguf(&config, &[("general.name", "tiny".into())], &path).unwrap();
+        let read = LlamaForCausalLanguageModel::from_gguf(&path, &device).unwrap();
+        assert_eq!(logits(&read, &device), logits(model, &device));
+    }
+    let name = LlamaForCausalLanguageModel::gguf_name("model.layers.1.mlp.down_proj.weight");
+    assert_eq!(name.as_deref(), Some("blk.1.ffn_down.weight"));
+    assert_eq!(LlamaForCausalLanguageModel::gguf_name("model.layers.1.other.weight"), None);
+}
+
+#[test]
+fn importance_matrices_are_read_as_they_were_written() {
+    let device = gradloom_cpu::device();
+    let model = llama(&device);
+    let statistics = Calibration::new().measure(&model, batches(&device), run).unwrap();
+    let mut matrix = ImportanceMatrix::of(&statistics, LlamaForCausalLanguageModel::gguf_name);
+    matrix.datasets = vec!["made up".to_owned()];
+    (matrix.chunks, matrix.chunk_size) = (4, 24);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("imatrix");
+    let close = |found: &ImportanceMatrix| {
+        assert_eq!((&found.datasets, found.chunks), (&matrix.datasets, 4));
+        assert_eq!(found.iter().len(), 14);
+        for ((name, found), (other, expected)) in found.iter().zip(matrix.iter()) {
+            assert_eq!(name, other);
+            assert!(distance(&found.mean_squares, &expected.mean_squares) < 1e-5);
+        }
+    };
+    matrix.save(&path).unwrap();
+    let found = ImportanceMatrix::open(&path, &device).unwrap();
+    close(&found);
+    assert_eq!((found.chunk_size, found.get("blk.0.attn_q.weight").unwrap().count), (24, 192.0));
+    let bytes = std::fs::read(&path).unwrap();
+    for cut in [0, 3, 30, bytes.len() / 2, bytes.len() - 1] {
+        assert!(
+            ImportanceMatrix::from_bytes("cut", bytes[..cut].to_vec(), &device).is_err(),
+            "{cut}"
+        );
+    }
+    matrix.save_legacy(&path).unwrap();
+    close(&ImportanceMatrix::open(&path, &device).unwrap());
+    let other = ImportanceMatrix::default();
+    other.save_legacy(&path).unwrap();
+    let mut model = llama(&device);
+    let wrong = [("model.layers.0.mlp.up_proj.weight", vec![1.0; 32])];
+    let mut importance = ImportanceMatrix::default();
+    for (name, mean_squares) in wrong {
+        importance.insert(name, Importance { mean_squares, count: 1.0 });
+    }
+    let chosen = |name: &str| name.contains("up_proj").then_some(BlockFormat::Q4_0);
+    let error = quantize_blocks(&mut model, chosen, &importance).unwrap_err().to_string();
+    assert!(error.contains("up_proj") && error.contains("32"), "{error}");
+}
+
+#[test]
+fn a_trade_off_is_a_table_and_a_picture() {
+    let device = gradloom_cpu::device();
+    let model = llama(&device);
+    let statistics =
+        Calibration::new().with_hessians().measure(&model, batches(&device), run).unwrap();
+    let mut trade_off = TradeOff::default();
+    let mut errors = Vec::new();
+    for bits in [8, 4, 2] {
+        let method = Method::Nearest(Scheme::new(bits).group(32));
+        let weights = quantize(&model, &method, None, Selection::default()).unwrap();
+        let layers = layer_errors(&model, &weights, &statistics).unwrap();
+        assert_eq!(layers.len(), 14);
+        errors.push(layers.values().sum::<f64>());
+        let mut other = llama(&device);
+        weights.apply(&mut other).unwrap();
+        let tokens = tokens(&device, 3);
+        let logits = |model| run(model, tokens.clone(), &mut Context::eval()).unwrap();
+        let mut quality = Quality::new();
+        quality.add(&logits(&other), &logits(&model), &tokens).unwrap();
+        let name = format!("int{bits} <groups>");
+        trade_off.variants.push(Variant {
+            name,
+            bytes: bytes_with(&model, &weights),
+            quality,
+            layers,
+        });
+    }
+    assert!(errors[0] < 1e-2 * errors[1] && errors[1] < 0.2 * errors[2], "{errors:?}");
+    let bytes: Vec<usize> = trade_off.variants.iter().map(|variant| variant.bytes).collect();
+    // 61,440 quantized weights, and scales of 16 bits for each 32.
+    assert_eq!(bytes[1] - bytes[2], 61_440 / 4);
+    assert!(
+        trade_off
+            .variants
+            .windows(2)
+            .all(|pair| pair[0].quality.divergence() < pair[1].quality.divergence())
+    );
+    let (table, svg) = (trade_off.table(), trade_off.svg());
+    assert_eq!(table.lines().count(), 4);
+    assert!(
+        svg.starts_with("<svg") && svg.ends_with("</svg>\n") && svg.contains("int4 &lt;groups&gt;")
+    );
+    assert_eq!(svg.matches("<circle").count(), 3);
+    assert!(TradeOff::default().svg().contains("no variant"));
 }
