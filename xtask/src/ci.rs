@@ -74,6 +74,7 @@ const EXAMPLES: &[&str] = &[
     "22-detect",
     "34-explain-digits",
     "37-embedding-map",
+    "33-compress-language-model",
 ];
 
 /// Where cargo builds.
