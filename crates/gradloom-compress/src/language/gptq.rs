@@ -3,6 +3,10 @@
 //! Frantar et al., "GPTQ: accurate post-training quantization for generative pre-trained transformers", 2022. The
 //! rows of a weight are independent once the factor of the inverse Hessian is known, so blocks of rows go through
 //! all columns, in place of the paper's blocks of 128 columns of all rows; the numbers are the same.
+//!
+//! Where a group begins within a block, the paper's grid is that of the weights as they have become, and the authors'
+//! program takes those at the beginning of the block. Neither is always better, so both are tried and each row keeps
+//! the one with less error.
 
 use super::rounding::Grid;
 use super::{InputStatistics, Matrix, QuantizedMatrix, Scheme};
@@ -11,6 +15,8 @@ use faer::{Mat, Side};
 use gradloom_tensor::{Error, ErrorKind, Result};
 use rayon::prelude::*;
 
+/// Columns after which the authors' program brings the others up to date.
+const BLOCK: usize = 128;
 /// Rows that pass the factor together.
 const ROWS: usize = 8;
 /// How often damping grows tenfold before a Hessian is given up.
@@ -84,8 +90,19 @@ impl Gptq {
         let in_order = !self.by_activation || self.static_groups || group == size;
         let plan = Columns { order: &order, dead: &dead, factor: &factor, group, in_order };
         let groups = size / group;
-        let mut rows: Vec<Row> = weight.rows().map(|row| Row::new(row, groups)).collect();
-        rows.par_chunks_mut(ROWS).for_each(|rows| self.pass(rows, &plan));
+        let passed = |late: bool| {
+            let mut rows: Vec<Row> = weight.rows().map(|row| Row::new(row, groups)).collect();
+            rows.par_chunks_mut(ROWS).for_each(|rows| self.pass(rows, &plan, late));
+            rows
+        };
+        let mut rows = passed(false);
+        if !self.static_groups && !group.is_multiple_of(BLOCK) {
+            for (row, other) in rows.iter_mut().zip(passed(true)) {
+                if other.error < row.error {
+                    *row = other;
+                }
+            }
+        }
         let mut result = QuantizedMatrix {
             scheme: self.scheme,
             outputs: weight.outputs(),
@@ -103,8 +120,8 @@ impl Gptq {
         Ok(result)
     }
 
-    /// All columns of a few rows.
-    fn pass(&self, rows: &mut [Row], plan: &Columns<'_>) {
+    /// All columns of a few rows; with grids of the weights as they were at the beginning of a block if `late`.
+    fn pass(&self, rows: &mut [Row], plan: &Columns<'_>, late: bool) {
         let Columns { order, factor, group, .. } = *plan;
         let (size, top) = (order.len(), self.scheme.top());
         for row in rows.iter_mut() {
@@ -122,15 +139,19 @@ impl Gptq {
             let of_group = if plan.in_order { at / group } else { step / group };
             let begins = step.is_multiple_of(group) && !(self.by_activation && plan.in_order);
             for row in rows.iter_mut() {
+                if late && step.is_multiple_of(BLOCK) {
+                    row.before.clone_from(&row.weights);
+                }
                 if begins {
-                    let weights =
-                        row.weights[step..step + group].iter().map(|weight| *weight as f32);
+                    let weights = if late { &row.before } else { &row.weights };
+                    let weights = weights[step..step + group].iter().map(|weight| *weight as f32);
                     row.grids[of_group] = Grid::covering(weights, self.scheme);
                 }
                 let (grid, weight) = (row.grids[of_group], row.weights[step]);
                 let code = grid.code(weight as f32, top);
                 row.codes[at] = code;
                 let error = (weight - f64::from(grid.value(code))) / line[0];
+                row.error += error * error;
                 let later = row.weights[step + 1..].iter_mut().zip(&line[1..]);
                 later.for_each(|(weight, share)| *weight -= error * share);
             }
@@ -151,6 +172,8 @@ struct Columns<'a> {
 
 struct Row {
     weights: Vec<f64>,
+    before: Vec<f64>,
+    error: f64,
     codes: Vec<u8>,
     grids: Vec<Grid>,
 }
@@ -160,7 +183,7 @@ impl Row {
         let grids = vec![Grid { scale: 1.0, zero: 0.0 }; groups];
         let (codes, weights) =
             (vec![0; weights.len()], weights.iter().copied().map(f64::from).collect());
-        Row { weights, codes, grids }
+        Row { weights, before: Vec::new(), error: 0.0, codes, grids }
     }
 }
 

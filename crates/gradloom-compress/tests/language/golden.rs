@@ -96,8 +96,14 @@ fn orders(scheme: Scheme) -> [(&'static str, Gptq); 3] {
     [("plain", gptq), ("order", gptq.by_activation()), ("static", gptq.by_activation_static())]
 }
 
+/// What gptqmodel's own program makes of the same weight and inputs, from `golden/make_gptqmodel.py`.
+fn gptqmodel(name: &str) -> Matrix {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/language/golden/gptqmodel.safetensors");
+    Golden(Checkpoint::open(path).unwrap()).matrix(name)
+}
+
 #[test]
-fn gptq_equals_the_paper_and_is_better_than_rounding() {
+fn gptq_loses_no_more_than_the_paper_gptqmodel_and_rounding() {
     let golden = Golden::open();
     let (weight, inputs) = (golden.matrix("weight"), golden.inputs());
     for (scheme, name) in SCHEMES.map(scheme) {
@@ -105,15 +111,18 @@ fn gptq_equals_the_paper_and_is_better_than_rounding() {
         let nearest = error(&rounding::quantize(&weight, scheme).unwrap().dequantize());
         for (kind, gptq) in orders(scheme) {
             let found = gptq.quantize(&weight, &inputs).unwrap().dequantize();
-            let expected = golden.matrix(&format!("gptq.{kind}.{name}"));
+            let paper = golden.matrix(&format!("gptq.{kind}.{name}"));
+            let program = gptqmodel(&format!("{kind}.{name}"));
             // A weight that lies between two points may go either way in the last bit of its float, and those after
-            // it then follow another course: rows agree or are as good.
-            let rows = found.rows().zip(expected.rows()).filter(|(a, b)| off(a, b) < 1e-4).count();
-            assert!(rows >= 11, "{kind} {name}: {rows} of 12 rows agree");
-            let (ours, theirs) = (error(&found), error(&expected));
+            // it then follow another course: rows agree with one of the two or are as good.
+            let rows = found.rows().zip(paper.rows()).zip(program.rows());
+            let agree =
+                rows.filter(|((row, a), b)| off(row, a) < 1e-4 || off(row, b) < 1e-4).count();
+            assert!(agree >= 11, "{kind} {name}: {agree} of 12 rows agree");
+            let (ours, paper, program) = (error(&found), error(&paper), error(&program));
             assert!(
-                ours <= theirs * 1.001 && ours < 0.9 * nearest,
-                "{kind} {name}: {ours} {theirs} {nearest}"
+                ours <= paper.min(program) * 1.001 && ours < 0.9 * nearest,
+                "{kind} {name}: {ours}, paper {paper}, gptqmodel {program}, nearest {nearest}"
             );
         }
     }
