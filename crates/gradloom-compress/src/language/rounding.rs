@@ -25,7 +25,9 @@ impl Grid {
             (high.max(-low) / (top / 2.0), f32::from(scheme.middle()))
         } else {
             let scale = (high - low) / top;
-            let zero = if scale > 0.0 { (-low / scale).round_ties_even() } else { 0.0 };
+            // A group of zeros is in the middle, as in compressed-tensors.
+            let middle = f32::from(scheme.middle());
+            let zero = if scale > 0.0 { (-low / scale).round_ties_even() } else { middle };
             (scale, zero.clamp(0.0, top))
         };
         // A group of zeros keeps a scale that can be divided by.

@@ -306,7 +306,7 @@ fn importance_matrices_are_read_as_they_were_written() {
     close(&found);
     assert_eq!((found.chunk_size, found.get("blk.0.attn_q.weight").unwrap().count), (24, 192.0));
     let bytes = std::fs::read(&path).unwrap();
-    for cut in [0, 3, 30, bytes.len() / 2, bytes.len() - 1] {
+    for cut in [0, 3, 30, bytes.len() / 2, bytes.len() - 32] {
         assert!(
             ImportanceMatrix::from_bytes("cut", bytes[..cut].to_vec(), &device).is_err(),
             "{cut}"
