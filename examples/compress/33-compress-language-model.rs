@@ -66,8 +66,7 @@ fn main() -> Result<(), Failure> {
     let mut trade_off = TradeOff::default();
     trade_off.variants.push(subject.variant("f32", &subject.model, None)?);
     for bits in [4, 3, 2] {
-        let scheme = Scheme::new(bits).group(32).asymmetric();
-        for (name, compressed) in by_each_method(&subject, scheme)? {
+        for (name, compressed) in by_each_method(&subject, bits)? {
             let (model, weights) = compressed;
             trade_off.variants.push(subject.variant(
                 &format!("{name} int{bits}"),
@@ -159,7 +158,10 @@ fn train(
 /// Models and their quantized weights by the names of methods.
 type Compressed = Vec<(&'static str, (Llama, QuantizedWeights))>;
 
-fn by_each_method(subject: &Subject, scheme: Scheme) -> Result<Compressed, Failure> {
+fn by_each_method(subject: &Subject, bits: u32) -> Result<Compressed, Failure> {
+    let asymmetric = Scheme::new(bits).group(32).asymmetric();
+    // Zeros are worth more the fewer bits there are; without them transformers loads a folder as it is.
+    let scheme = if bits == 4 { Scheme::new(bits).group(32) } else { asymmetric };
     let selection = Selection::default();
     let of = |mut model: Llama, method: Method, statistics: Option<&Statistics>| -> Result<_> {
         let weights = quantize(&model, &method, statistics, selection)?;
@@ -167,7 +169,7 @@ fn by_each_method(subject: &Subject, scheme: Scheme) -> Result<Compressed, Failu
         Ok((model, weights))
     };
     let nearest = of(subject.model.clone(), Method::Nearest(scheme), None)?;
-    let hqq = of(subject.model.clone(), Method::Hqq(Hqq::new(scheme)), None)?;
+    let hqq = of(subject.model.clone(), Method::Hqq(Hqq::new(asymmetric)), None)?;
     // Scales first, then ranges for the inputs that the scaled model has.
     let mut scaled = subject.model.clone();
     fold::apply_awq(&mut scaled, &Fold::known(&subject.model), &subject.statistics, scheme)?;
@@ -231,7 +233,7 @@ fn write_folder(
     Ok(())
 }
 
-/// GPTQ's codes as blocks of Q4_1 in a file for llama.cpp.
+/// GPTQ's codes as blocks of Q4_0 in a file for llama.cpp.
 fn write_gguf(
     options: &Options,
     subject: &Subject,

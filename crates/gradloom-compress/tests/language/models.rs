@@ -11,9 +11,10 @@ use gradloom_compress::language::{
 };
 use gradloom_nn::{Context, Init, ModuleExt};
 use gradloom_tensor::{BlockFormat, Device, Key, Result, Tensor};
+use gradloom_weights::Checkpoint;
 use gradloom_zoo::{
     CausalInput, Gpt2Config, Gpt2ForCausalLanguageModel, LlamaConfig, LlamaForCausalLanguageModel,
-    ModelConfig, Pretrained,
+    ModelConfig, Pretrained, config_in,
 };
 
 const CONFIG: &str = r#"{"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 40,
@@ -372,4 +373,20 @@ fn a_trade_off_is_a_table_and_a_picture() {
     );
     assert_eq!(svg.matches("<circle").count(), 3);
     assert!(TradeOff::default().svg().contains("no variant"));
+}
+
+#[test]
+fn a_folder_that_the_library_packed_gives_its_logits() {
+    let device = gradloom_cpu::device();
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/language/golden");
+    let folder = Folder::open(format!("{golden}/folder"), &device).unwrap();
+    assert_eq!(folder.quantized().iter().len(), 7);
+    let config = config_in(format!("{golden}/folder")).unwrap();
+    let weights = folder.state_dict().unwrap();
+    let model = LlamaForCausalLanguageModel::from_weights(&config, &weights, &device).unwrap();
+    let expected = Checkpoint::open(format!("{golden}/folder.safetensors")).unwrap();
+    let tensor = |name| expected.tensor(name, &device).unwrap();
+    let found = run(&model, tensor("tokens"), &mut Context::eval()).unwrap();
+    let difference = (found - tensor("logits")).abs().max(..).item().unwrap();
+    assert!(difference < 1e-4, "{difference}");
 }

@@ -165,9 +165,11 @@ impl BlockFormat {
                 for (weight, (value, of)) in weights.iter_mut().zip(values.iter().zip(importance)) {
                     *weight = of * (mean_square + value * value).sqrt();
                 }
-                // Where no input ever comes, any numbers would do.
-                let some = weights.iter().any(|weight| *weight > 0.0);
-                let weights = some.then_some(&weights[..self.elements()]);
+                // Where no input ever comes, any numbers would do. Weights are scaled so that their sums neither
+                // overflow nor vanish.
+                let largest = weights.iter().copied().fold(0.0, f32::max);
+                weights.iter_mut().for_each(|weight| *weight /= largest.max(f32::MIN_POSITIVE));
+                let weights = (largest > 0.0).then_some(&weights[..self.elements()]);
                 encode::encode(self, values, weights).write(self, bytes);
             }
         }

@@ -4,10 +4,12 @@
 //! Here are the formats `pack-quantized` (2 to 8 bits, groups or channels) and `int-quantized` (8 bits, channels).
 //! Formats of floats, sparse ones, and quantized activations are absent.
 
+mod format;
 mod packing;
 mod read;
 mod schemes;
 mod write;
 
+pub use format::Format;
 pub use read::Folder;
-pub use write::{Export, Format};
+pub use write::Export;

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::format::Format;
 use super::packing::{unpack, words};
 use super::schemes::Schemes;
-use super::write::Format;
 use crate::language::{QuantizedMatrix, QuantizedWeights, Scheme};
 use gradloom_nn::StateDict;
 use gradloom_tensor::{DType, Device, Error, ErrorKind, Result, Tensor};

@@ -1,6 +1,6 @@
 //! The `quantization_config` of a `config.json`.
 
-use super::write::Format;
+use super::format::Format;
 use crate::language::Scheme;
 use gradloom_tensor::{Error, ErrorKind, Result};
 use serde_json::{Map, Value, json};

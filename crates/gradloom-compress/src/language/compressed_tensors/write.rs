@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::format::Format;
 use super::packing::pack;
 use super::schemes;
 use crate::language::{QuantizedMatrix, QuantizedWeights, Scheme};
@@ -25,27 +26,11 @@ const BESIDE: [&str; 10] = [
     "generation_config.json",
 ];
 
-/// How integers are stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
-    /// Packed into words of 32 bits.
-    #[default]
-    PackQuantized,
-    /// 8 bits, symmetric, with one scale for each output, as bytes.
-    IntQuantized,
-}
-
-impl Format {
-    /// As the format is called in `config.json`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Format::PackQuantized => "pack-quantized",
-            Format::IntQuantized => "int-quantized",
-        }
-    }
-}
-
 /// A folder to be written.
+///
+/// vLLM and transformers load it. Transformers 5.23 with compressed-tensors 0.20 must be told
+/// `quantization_config=CompressedTensorsConfig(dequantize=True)` for asymmetric schemes: the modules that it makes
+/// otherwise have zeros that are not packed.
 ///
 /// ```no_run
 /// use gradloom_compress::language::compressed_tensors::Export;
