@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes small weight files to begin fuzzing with into seeds/safetensors, seeds/gguf, seeds/torch,
-seeds/numpy and seeds/tfjs.
+seeds/numpy, seeds/tfjs and seeds/imatrix.
 
     python3 make_weights.py
 
@@ -22,6 +22,17 @@ def write(target, name, content):
     folder = SEEDS / target
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(content)
+
+
+def imatrix_seeds():
+    def entry(name, calls, values):
+        content = struct.pack("<i", len(name)) + name.encode() + struct.pack("<ii", calls, len(values))
+        return content + struct.pack(f"<{len(values)}f", *values)
+
+    entries = [entry("blk.0.attn_q.weight", 2, [1.0, 0.5]), entry("output.weight", 1, [])]
+    old = struct.pack("<i", len(entries)) + b"".join(entries)
+    write("imatrix", "oldest", old)
+    write("imatrix", "old", old + struct.pack("<ii", 2, 4) + b"text")
 
 
 def safetensors(tensors, metadata=None):
@@ -228,3 +239,4 @@ gguf_seeds()
 torch_seeds()
 numpy_seeds()
 tfjs_seeds()
+imatrix_seeds()

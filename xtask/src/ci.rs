@@ -77,6 +77,7 @@ const EXAMPLES: &[&str] = &[
     "35-explain-sentiment",
     "36-explain-table",
     "37-embedding-map",
+    "33-compress-language-model",
 ];
 
 /// Where cargo builds.

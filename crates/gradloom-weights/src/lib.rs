@@ -13,6 +13,7 @@ mod source;
 mod folder;
 pub mod safetensors;
 pub mod gguf;
+pub mod imatrix;
 mod torch;
 mod numpy;
 mod tfjs;

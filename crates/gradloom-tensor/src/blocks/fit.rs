@@ -1,7 +1,10 @@
 //! Scales and minima that keep the squared error of small groups of numbers low.
 //!
 //! Rounding to a grid and fitting the grid to the rounded numbers are repeated from several starts,
-//! each of which cuts off a little more or less of the range; the best fit wins.
+//! each of which cuts off a little more or less of the range; the best fit wins. Every number has a weight.
+
+/// Weights of numbers that count the same.
+pub(super) const EQUAL: [f32; 256] = [1.0; 256];
 
 /// `scale * quant - minimum`, with `minimum >= 0`.
 #[derive(Clone, Copy, Default)]
@@ -26,13 +29,17 @@ pub(super) fn quant(value: f32, top: u8) -> u8 {
     rounded(value, top) as u8
 }
 
-/// Sums of the terms that each number adds, in eight lanes side by side.
-fn sums<const N: usize>(values: &[f32], terms: impl Fn(f32) -> [f32; N]) -> [f32; N] {
+/// Weighted sums of the terms that each number adds, in eight lanes side by side.
+fn sums<const N: usize>(
+    values: &[f32],
+    weights: &[f32],
+    terms: impl Fn(f32) -> [f32; N],
+) -> [f32; N] {
     let mut sums = [[0.0; 8]; N];
-    for chunk in values.as_chunks::<8>().0 {
-        for (lane, &value) in chunk.iter().enumerate() {
+    for (chunk, weights) in values.as_chunks::<8>().0.iter().zip(weights.as_chunks::<8>().0) {
+        for (lane, (&value, &weight)) in chunk.iter().zip(weights).enumerate() {
             for (sum, term) in sums.iter_mut().zip(terms(value)) {
-                sum[lane] += term;
+                sum[lane] += weight * term;
             }
         }
     }
@@ -40,38 +47,37 @@ fn sums<const N: usize>(values: &[f32], terms: impl Fn(f32) -> [f32; N]) -> [f32
 }
 
 /// The best fit with the quants `0..=top`.
-pub(super) fn affine(values: &[f32], top: u8) -> Affine {
+pub(super) fn affine(values: &[f32], weights: &[f32], top: u8) -> Affine {
     let low = values.iter().copied().fold(0.0, f32::min);
     let high = values.iter().copied().fold(low, f32::max);
     let mut best = Affine { scale: 0.0, minimum: -low };
     if high <= low {
         return best;
     }
-    let mut best_error = affine_error(values, best, top);
+    let mut best_error = affine_error(values, weights, best, top);
     for covered in COVERED {
         let cut = (1.0 - covered) * (high - low) / 2.0;
         // A range that begins at zero stays there: that end of the grid is exact.
         let low = if low < 0.0 { (low + cut).min(0.0) } else { 0.0 };
         let mut fit = Affine { scale: (high - cut - low) / f32::from(top), minimum: -low };
         for _ in 0..3 {
-            let error = affine_error(values, fit, top);
+            let error = affine_error(values, weights, fit, top);
             if error < best_error {
                 (best, best_error) = (fit, error);
             }
-            fit = refit(values, fit, top);
+            fit = refit(values, weights, fit, top);
         }
     }
     best
 }
 
 /// The grid with the least squared error for the quants that `fit` gives.
-fn refit(values: &[f32], fit: Affine, top: u8) -> Affine {
+fn refit(values: &[f32], weights: &[f32], fit: Affine, top: u8) -> Affine {
     let inverse = inverse(fit.scale);
-    let [x, q, qq, xq] = sums(values, |value| {
+    let [count, x, q, qq, xq] = sums(values, weights, |value| {
         let quant = rounded((value + fit.minimum) * inverse, top);
-        [value, quant, quant * quant, value * quant]
+        [1.0, value, quant, quant * quant, value * quant]
     });
-    let count = values.len() as f32;
     let determinant = count * qq - q * q;
     if determinant <= 0.0 {
         return fit;
@@ -81,10 +87,10 @@ fn refit(values: &[f32], fit: Affine, top: u8) -> Affine {
     if minimum >= 0.0 { Affine { scale, minimum } } else { Affine { scale: xq / qq, minimum: 0.0 } }
 }
 
-/// Sum of squared errors after rounding to the grid.
-pub(super) fn affine_error(values: &[f32], fit: Affine, top: u8) -> f32 {
+/// Weighted sum of squared errors after rounding to the grid.
+pub(super) fn affine_error(values: &[f32], weights: &[f32], fit: Affine, top: u8) -> f32 {
     let inverse = inverse(fit.scale);
-    let [error] = sums(values, |value| {
+    let [error] = sums(values, weights, |value| {
         let quant = rounded((value + fit.minimum) * inverse, top);
         let error = fit.scale * quant - fit.minimum - value;
         [error * error]
@@ -93,22 +99,22 @@ pub(super) fn affine_error(values: &[f32], fit: Affine, top: u8) -> f32 {
 }
 
 /// The best scale of either sign for the quants `-zero..zero`.
-pub(super) fn symmetric(values: &[f32], zero: u8) -> f32 {
+pub(super) fn symmetric(values: &[f32], weights: &[f32], zero: u8) -> f32 {
     let largest =
         values.iter().copied().fold(0.0, |a: f32, b| if b.abs() > a.abs() { b } else { a });
     let mut best = 0.0;
-    let mut best_error = symmetric_error(values, 0.0, zero);
+    let mut best_error = symmetric_error(values, weights, 0.0, zero);
     for covered in COVERED {
         // The grid reaches one step further on its negative side.
         for reach in [-f32::from(zero), f32::from(zero) - 1.0] {
             let mut scale = largest * covered / reach;
             for _ in 0..2 {
-                let error = symmetric_error(values, scale, zero);
+                let error = symmetric_error(values, weights, scale, zero);
                 if error < best_error {
                     (best, best_error) = (scale, error);
                 }
                 let inverse = inverse(scale);
-                let [qq, xq] = sums(values, |value| {
+                let [qq, xq] = sums(values, weights, |value| {
                     let quant = centred(value * inverse, zero);
                     [quant * quant, value * quant]
                 });
@@ -121,10 +127,10 @@ pub(super) fn symmetric(values: &[f32], zero: u8) -> f32 {
     best
 }
 
-/// Sum of squared errors after rounding to the grid.
-pub(super) fn symmetric_error(values: &[f32], scale: f32, zero: u8) -> f32 {
+/// Weighted sum of squared errors after rounding to the grid.
+pub(super) fn symmetric_error(values: &[f32], weights: &[f32], scale: f32, zero: u8) -> f32 {
     let inverse = inverse(scale);
-    let [error] = sums(values, |value| {
+    let [error] = sums(values, weights, |value| {
         let error = scale * centred(value * inverse, zero) - value;
         [error * error]
     });

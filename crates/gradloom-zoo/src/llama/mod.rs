@@ -6,6 +6,7 @@
 
 mod config;
 mod gguf;
+mod gguf_writer;
 mod layers;
 mod model;
 mod rope;
