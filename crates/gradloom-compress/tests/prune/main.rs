@@ -1,0 +1,3 @@
+//! What pruned and distilled models must equal, and what is refused.
+
+mod structured;
