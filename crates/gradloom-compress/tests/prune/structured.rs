@@ -1,12 +1,15 @@
 //! The law of structured pruning: a model whose channels are zero computes what the smaller model does.
 
 use gradloom_compress::prune::structured::{
-    Importance, Selection, Structure, StructuredPruning, Target,
+    Importance, Scope, Selection, Structure, StructuredPruning, Target,
 };
 use gradloom_nn::layers::{
-    BatchNorm, Conv2d, ConvTranspose2d, Embedding, Flatten, GroupNorm, Linear, MultiHeadAttention,
+    BatchNorm, Conv2d, ConvTranspose2d, Dropout, Embedding, Flatten, GroupNorm, Gru, Linear,
+    MultiHeadAttention,
 };
-use gradloom_nn::{Activation, Context, Init, Layer, LoadOptions, Module, ModuleExt, Sequential};
+use gradloom_nn::{
+    Activation, Context, Init, Layer, LoadOptions, Module, ModuleExt, Sequential, gradients,
+};
 use gradloom_tensor::ops::convolution::Conv2dOptions;
 use gradloom_tensor::{DType, Device, Key, Tensor};
 use gradloom_vision::{
@@ -298,4 +301,106 @@ fn layers_of_all_kinds_shrink() {
     let x = Tensor::uniform(Key::new(3), [2, 5, 32], -1.0, 1.0, &device);
     let weights = ["in_proj_weight", "in_proj_bias", "bias_k", "out_proj.weight"];
     check(&attention, &[&x], &weights, |model, ctx| model.forward(&x, ctx));
+}
+
+/// Attention whose heads are a number of its own.
+#[derive(Module, Clone)]
+struct Stubborn {
+    query: Linear,
+    output: Linear,
+    heads: usize,
+}
+
+impl Layer for Stubborn {
+    fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
+        let split = self.query.forward(x, ctx);
+        let [batch, length, size] = [0, 1, 2].map(|axis| split.size(axis));
+        let split = split.reshape([batch, length, self.heads, size / self.heads]).transpose(1, 2);
+        let mixed = Tensor::attention(&split, &split, &split, &Default::default());
+        self.output.forward(&mixed.transpose(1, 2).flatten(2, 3), ctx)
+    }
+}
+
+#[test]
+fn what_cannot_shrink_is_named_and_left_as_it_was() {
+    let device = device();
+    let init = &mut Init::new(Key::new(0), &device);
+    let stubborn =
+        Stubborn { query: Linear::new(8, 32, init), output: Linear::new(32, 8, init), heads: 4 };
+    let x = Tensor::uniform(Key::new(3), [2, 5, 8], -1.0, 1.0, &device);
+    let run = |model: &Stubborn, ctx: &mut Context| model.forward(&x, ctx);
+    let mut model = stubborn.clone();
+    let pruning = StructuredPruning::to(Target::Parameters(0.6)).unwrap();
+    let error = pruning.prune(&mut model, &[&x], run).unwrap_err().to_string();
+    assert!(error.contains("a layer holds a size of its own"), "{error}");
+    assert_eq!(
+        values(&run(&model, &mut Context::eval())),
+        values(&run(&stubborn, &mut Context::eval()))
+    );
+    let kept = pruning.keep(|name| name.starts_with("query"));
+    let error = kept.prune(&mut model, &[&x], run).unwrap_err().to_string();
+    assert!(error.contains("no less than 1.000"), "{error}");
+
+    for part in [0.0, 1.0, -0.5, f64::NAN] {
+        assert!(StructuredPruning::to(Target::Flops(part)).is_err());
+    }
+
+    // A recurrent layer stays, and says why; dropout that is on keeps what it meets.
+    let recurrent = Gru::new(8, 6, Default::default(), init);
+    let structure = Structure::of(&recurrent, &[&x], |model, ctx| model.forward(&x, ctx));
+    assert!(structure.groups().is_empty());
+    assert!(structure.kept().any(|kept| kept.reason.contains("loop")), "{structure:?}");
+    let model = Sequential::new()
+        .with(Linear::new(8, 6, init))
+        .with(Dropout::new(0.5))
+        .with(Linear::new(6, 2, init));
+    let learning =
+        |model: &Sequential, _: &mut Context| model.forward(&x, &mut Context::train(Key::new(0)));
+    assert!(Structure::of(&model, &[&x], learning).groups().is_empty());
+    assert_eq!(Structure::of(&model, &[&x], |model, ctx| model.forward(&x, ctx)).groups().len(), 1);
+}
+
+#[test]
+fn importance_finds_what_is_not_needed() {
+    let device = device();
+    let init = &mut Init::new(Key::new(0), &device);
+    let mut model = Sequential::new()
+        .with(Conv2d::new(3, 6, [1, 1], Default::default(), init))
+        .with(BatchNorm::new(6, init))
+        .with(Activation::Relu)
+        .with(Conv2d::new(6, 2, [1, 1], Default::default(), init));
+    // The norm says that channels 1 and 4 are small.
+    model.for_each_parameter(|name, parameter| {
+        if name == "1.weight" {
+            let scale = [1.0f32, 0.01, 2.0, -1.0, 0.02, 1.5];
+            parameter.set(&Tensor::from_slice(&scale, [6], parameter.device()).unwrap());
+        }
+    });
+    let x = picture(4);
+    let run = |model: &Sequential, ctx: &mut Context| model.forward(&x, ctx);
+    let structure = Structure::of(&model, &[&x], run);
+    let loss = run(&model, &mut Context::eval()).square().mean(..);
+    let slopes = gradients(&loss, &model);
+    for importance in [Importance::NormScale, Importance::Taylor(&slopes)] {
+        let scores = structure.scores(&model, &importance).unwrap();
+        let mut order: Vec<usize> = (0..6).collect();
+        order.sort_by(|&left, &right| scores[0][left].total_cmp(&scores[0][right]));
+        order.truncate(2);
+        order.sort_unstable();
+        assert_eq!(order, [1, 4], "{importance:?}");
+    }
+    let none = gradloom_nn::Gradients::default();
+    let error = structure.scores(&model, &Importance::Taylor(&none)).unwrap_err().to_string();
+    assert!(error.contains("gradient for 0.weight"), "{error}");
+
+    let mut uniform = model.clone();
+    let pruning = StructuredPruning::to(Target::Parameters(0.7)).unwrap().scope(Scope::Uniform);
+    let report = pruning
+        .importance(Importance::NormScale)
+        .multiple_of(2)
+        .prune(&mut uniform, &[&x], run)
+        .unwrap();
+    assert_eq!(report.groups[0].1[1] % 2, 0);
+    let left = uniform.parameter("1.weight").unwrap().to_vec::<f32>().unwrap();
+    assert!(!left.contains(&0.01) && !left.contains(&0.02), "{left:?}");
 }
