@@ -63,8 +63,8 @@ impl Trace {
         inputs: &[&Tensor],
         outputs: &[Tensor],
     ) -> Trace {
-        let mut trace = Trace::default();
-        trace.inputs = inputs.iter().map(|input| input.id()).collect();
+        let inputs = inputs.iter().map(|input| input.id()).collect();
+        let mut trace = Trace { inputs, ..Trace::default() };
         model.visit(&mut Path::root(), &mut |name, parameter| {
             let number = trace.weights.len();
             trace.weights.push(Weight {
