@@ -22,7 +22,8 @@ impl SharedWeight {
 }
 
 /// Gives every element of each chosen weight one of `count` numbers, found by k-means of the weight's values, which
-/// begins with numbers evenly between the least and the largest. Zeros stay zeros, so masks hold.
+/// begins with numbers evenly between the least and the largest. Zeros are a number of their own if there are any, so
+/// masks hold.
 ///
 /// Han, Mao, Dally, "Deep compression", 2016.
 ///
@@ -84,17 +85,17 @@ fn cluster(values: &mut [f32], count: usize) -> (Vec<f32>, f64) {
         }
         centres = means;
     }
+    let mut error = 0.0;
+    for value in values.iter_mut().filter(|value| **value != 0.0) {
+        let nearest = centres[nearest(&centres, *value)];
+        error += f64::from(*value - nearest).powi(2);
+        *value = nearest;
+    }
     if has_zeros {
         centres.push(0.0);
     }
     centres.sort_by(f32::total_cmp);
     centres.dedup();
-    let mut error = 0.0;
-    for value in values.iter_mut() {
-        let nearest = if *value == 0.0 { 0.0 } else { centres[nearest(&centres, *value)] };
-        error += f64::from(*value - nearest).powi(2);
-        *value = nearest;
-    }
     (centres, error / values.len().max(1) as f64)
 }
 

