@@ -23,3 +23,8 @@ pub use ranks::Sparsity;
 pub use schedule::SparsitySchedule;
 pub use sparse_gpt::{SparseGpt, sparse_gpt};
 pub use wanda::wanda;
+
+/// Runs the code of the page about pruning as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/pruning.md")]
+struct PageAboutPruning;

@@ -1,6 +1,6 @@
 //! [`Importance`]: how much a model needs a channel.
 
-use super::structure::Structure;
+use super::structure::{ChannelGroup, Structure};
 use crate::prune::errors::mismatch;
 use gradloom_nn::{Gradients, Module, ModuleExt, Parameter};
 use gradloom_tensor::{DType, Key, Result, Tensor, eval};
@@ -71,7 +71,7 @@ impl Structure {
     fn by_chance(&self, key: Key, model: &(impl Module + ?Sized)) -> Result<Vec<Vec<f64>>> {
         let parameters = model.parameters();
         let Some((_, first)) = parameters.first() else { return Ok(Vec::new()) };
-        let draw = |(number, group): (usize, &super::ChannelGroup)| {
+        let draw = |(number, group): (usize, &ChannelGroup)| {
             let key = key.fold(number as u32);
             let drawn = Tensor::uniform(key, [group.channels()], 0.0, 1.0, first.device());
             Ok(drawn.to_vec::<f32>()?.into_iter().map(f64::from).collect())
@@ -157,7 +157,7 @@ impl Structure {
             });
             own.sum()
         };
-        let of_group = |group: &super::ChannelGroup| {
+        let of_group = |group: &ChannelGroup| {
             group.channels.iter().map(|(_, places)| of_channel(places)).collect()
         };
         self.groups().iter().map(of_group).collect()
