@@ -337,6 +337,12 @@ fn what_cannot_shrink_is_named_and_left_as_it_was() {
         values(&run(&model, &mut Context::eval())),
         values(&run(&stubborn, &mut Context::eval()))
     );
+    // Three heads of three features in four parts: the layer itself panics.
+    let mut odd =
+        Stubborn { query: Linear::new(8, 12, init), output: Linear::new(12, 8, init), heads: 4 };
+    let error = pruning.prune(&mut odd, &[&x], run).unwrap_err().to_string();
+    assert!(error.contains("a layer holds a size of its own"), "{error}");
+    assert_eq!(odd.query.outputs(), 12);
     let kept = pruning.keep(|name| name.starts_with("query"));
     let error = kept.prune(&mut model, &[&x], run).unwrap_err().to_string();
     assert!(error.contains("no less than 1.000"), "{error}");

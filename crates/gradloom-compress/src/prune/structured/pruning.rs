@@ -1,8 +1,10 @@
 //! [`StructuredPruning`]: from a model to a smaller one in one call.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use super::importance::Importance;
 use super::selection::{Scope, Selection, Target};
-use super::structure::Structure;
+use super::structure::{Removal, Structure};
 use crate::prune::errors::mismatch;
 use gradloom_nn::{Context, Module, ModuleExt, StateDict};
 use gradloom_tensor::{Result, Tensor};
@@ -124,8 +126,8 @@ impl<'a> StructuredPruning<'a> {
         let removal = self.selection.choose(&structure, &scores, &self.keeps)?;
         let before = model.state_dict();
         structure.shrink(model, &removal)?;
-        let smaller = Structure::of(model, inputs, &run);
-        if let Some(difference) = structure.difference(&removal, &smaller) {
+        if let Err(difference) = agrees(&structure, &removal, || Structure::of(model, inputs, &run))
+        {
             restore(model, &before);
             return Err(mismatch(format!(
                 "prune: the smaller model does not run as the larger one: {difference}; a layer holds a size of its \
@@ -143,6 +145,23 @@ impl<'a> StructuredPruning<'a> {
             parameters: [structure.parameters(&none), structure.parameters(&removal)],
             groups: groups.collect(),
         })
+    }
+}
+
+/// What a run of the smaller model has that it should not have. A layer that still believes in the old size may also
+/// panic.
+fn agrees(
+    structure: &Structure,
+    removal: &Removal,
+    run: impl FnOnce() -> Structure,
+) -> std::result::Result<(), String> {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(smaller) => structure.difference(removal, &smaller).map_or(Ok(()), Err),
+        Err(panic) => Err(match (panic.downcast_ref::<String>(), panic.downcast_ref::<&str>()) {
+            (Some(message), _) => message.clone(),
+            (None, Some(message)) => (*message).to_owned(),
+            (None, None) => "it panics".to_owned(),
+        }),
     }
 }
 

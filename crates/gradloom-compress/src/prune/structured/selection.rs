@@ -119,6 +119,9 @@ impl Selection {
             }
         };
         let (Target::Flops(wanted) | Target::Parameters(wanted)) = self.target;
+        if part(&structure.none()).is_nan() {
+            return Err(invalid("prune: the run has no products or weights that could be fewer"));
+        }
         let most = self.removal(structure, &order);
         let least_part = part(&most);
         if least_part > wanted {
