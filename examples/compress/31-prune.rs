@@ -86,7 +86,7 @@ fn main() -> Result<(), Failure> {
     let sample = Tensor::zeros([1, 1, 28, 28], DType::F32, &device);
     for part in [0.5, 0.25] {
         let mut model = dense.clone();
-        StructuredPruning::to(Target::Flops(part))?.prune(
+        StructuredPruning::to(Target::Flops(part))?.multiple_of(8).prune(
             &mut model,
             &[&sample],
             |model, ctx| model.forward(&sample, ctx),
