@@ -20,6 +20,7 @@ use gradloom_vision::{
 use gradloom_zoo::{
     BertConfig, BertForSequenceClassification, BertInput, CausalInput, CausalLanguageModel,
     Gpt2Config, Gpt2ForCausalLanguageModel, LlamaConfig, LlamaForCausalLanguageModel, Pretrained,
+    T5Config, T5ForConditionalGeneration, T5Input,
 };
 
 fn device() -> Device {
@@ -271,6 +272,34 @@ fn language_models_lose_heads_and_still_generate() {
     let mut cache = smaller.cache(2, 8).unwrap();
     let hidden = smaller.hidden(&tokens, &mut cache, &mut ctx).unwrap();
     assert_close(&smaller.logits(&hidden), &run(&smaller, &mut ctx));
+}
+
+#[test]
+fn heads_that_share_a_table_of_distances_go_together() {
+    let config = T5Config {
+        vocab_size: 20,
+        d_model: 32,
+        d_kv: 8,
+        d_ff: 40,
+        num_layers: 2,
+        num_decoder_layers: Some(2),
+        num_heads: 4,
+        ..T5Config::default()
+    };
+    let init = &mut Init::new(Key::new(0), &device());
+    let model = T5ForConditionalGeneration::new(&config, init).unwrap();
+    let tokens = tokens();
+    let decoded = Tensor::new([[1, 4, 2], [0, 6, 3]], &device()).unwrap();
+    let input = T5Input::new(&tokens, &decoded);
+    let named = |end: &str| {
+        let names = model.parameters().into_iter().map(|(name, _)| name);
+        names.filter(|name| name.ends_with(end)).collect::<Vec<String>>()
+    };
+    let bias = named("relative_attention_bias.weight");
+    let queries = named("SelfAttention.q.weight");
+    assert_eq!((bias.len(), queries.len()), (2, 4));
+    let weights: Vec<&str> = bias.iter().chain(&queries).map(String::as_str).collect();
+    check(&model, &[&tokens, &decoded], &weights, |model, ctx| model.forward(&input, ctx).logits);
 }
 
 #[test]
