@@ -257,16 +257,16 @@ fn inputs_are_made_of_running_statistics() {
     let init = &mut Init::new(Key::new(0), &device);
     let mut model = Sequential::new()
         .with(BatchNorm::new(2, init))
-        .with(Conv2d::new(2, 4, [1, 1], Default::default(), init))
+        .with(Conv2d::new(2, 16, [1, 1], Default::default(), init))
         .with(Activation::Relu)
         .with(GlobalAvgPool2d)
-        .with(Linear::new(4, 2, init));
+        .with(Linear::new(16, 2, init));
     model.for_each_parameter(|name, parameter| {
         let values: [f32; 2] = match name {
             "0.running_mean" => [2.0, -1.0],
             "0.running_var" => [0.25, 4.0],
             // Sure of itself, as a network is that has learnt.
-            "4.weight" => return parameter.set(&(parameter.tensor() * 20.0)),
+            "4.weight" => return parameter.set(&(parameter.tensor() * 10.0)),
             _ => return,
         };
         parameter.set(&Tensor::from_slice(&values, [2], parameter.device()).unwrap());
@@ -274,7 +274,7 @@ fn inputs_are_made_of_running_statistics() {
     let noise = Tensor::normal(Key::new(1), [16, 2, 4, 4], 0.0, 1.0, &device);
     let classes = Tensor::from_slice(&[0i32, 1].repeat(8), [16], &device).unwrap();
     let run = |model: &Sequential, x: &Tensor, ctx: &mut Context| model.forward(x, ctx);
-    let options = Inversion { steps: 150, statistics: 10.0, ..Inversion::default() };
+    let options = Inversion { steps: 150, statistics: 100.0, ..Inversion::default() };
     let made = invert(&model, &noise, &classes, &options, run).unwrap();
     let axes: &[isize] = &[0, 2, 3];
     let means = made.mean(axes).to_vec::<f32>().unwrap();
