@@ -73,6 +73,8 @@ const EXAMPLES: &[&str] = &[
     "20-classify-photo",
     "29-super-resolution",
     "22-detect",
+    "31-prune",
+    "32-distil",
     "34-explain-digits",
     "35-explain-sentiment",
     "36-explain-table",

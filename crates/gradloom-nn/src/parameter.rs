@@ -111,6 +111,19 @@ impl Parameter {
         self.put(tensor, self.role);
     }
 
+    /// Replaces the tensor even by one of another size along its axes; its history is cut. Layers read their sizes
+    /// from their weights, so a model whose weights fit each other is one of the new sizes. Gradients and what an
+    /// optimizer remembers are of the old size: begin with a new optimizer.
+    ///
+    /// # Panics
+    /// If the number of axes differs.
+    #[track_caller]
+    pub fn resize(&mut self, tensor: &Tensor) {
+        let (new, old): (&Shape, &Shape) = (tensor.shape(), self.tensor.shape());
+        assert!(new.rank() == old.rank(), "parameter: resize {old} to {new}, of other axes");
+        self.put(tensor, self.role);
+    }
+
     /// Makes a trainable weight frozen, or a frozen one trainable. State stays state.
     #[track_caller]
     pub fn set_trainable(&mut self, trainable: bool) {

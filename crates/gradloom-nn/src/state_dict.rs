@@ -74,11 +74,13 @@ impl IntoIterator for StateDict {
     }
 }
 
-/// What a model may overlook when it takes over a dictionary. Shapes must always fit.
+/// What a model may overlook when it takes over a dictionary. Shapes must fit unless they may be
+/// [resized](LoadOptions::resized).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LoadOptions {
     lenient: bool,
     cast: bool,
+    resized: bool,
 }
 
 impl LoadOptions {
@@ -89,13 +91,36 @@ impl LoadOptions {
 
     /// Missing and unexpected names are only reported.
     pub fn lenient() -> Self {
-        LoadOptions { lenient: true, cast: false }
+        LoadOptions { lenient: true, ..LoadOptions::default() }
     }
 
     /// Floats of another dtype are converted to the parameter's.
     #[must_use]
     pub fn cast(mut self) -> Self {
         self.cast = true;
+        self
+    }
+
+    /// The model takes the sizes of its axes from the dictionary: of a model that was pruned since. The number of
+    /// axes must fit, and whether the sizes fit each other shows when the model runs.
+    ///
+    /// ```
+    /// use gradloom_nn::layers::Linear;
+    /// use gradloom_nn::{Init, LoadOptions, ModuleExt};
+    /// use gradloom_tensor::Key;
+    ///
+    /// # fn main() -> gradloom_tensor::Result<()> {
+    /// # let device = gradloom_testkit::reference::device();
+    /// let init = &mut Init::new(Key::new(0), &device);
+    /// let (small, mut large) = (Linear::new(3, 2, init), Linear::new(3, 8, init));
+    /// large.load_state_dict(&small.state_dict(), &LoadOptions::strict().resized())?;
+    /// assert_eq!(large.outputs(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn resized(mut self) -> Self {
+        self.resized = true;
         self
     }
 }
@@ -135,7 +160,7 @@ pub(crate) fn load(
     }
     module.visit_mut(&mut Path::root(), &mut |name, parameter| {
         if let Some(tensor) = dict.get(name) {
-            parameter.set(&fitted(tensor, parameter));
+            parameter.resize(&fitted(tensor, parameter));
         }
     });
     Ok(report)
@@ -153,7 +178,8 @@ fn misfit(
     tensor: &Tensor,
     options: &LoadOptions,
 ) -> Option<String> {
-    if tensor.shape() != parameter.shape() {
+    let resizable = options.resized && tensor.rank() == parameter.rank();
+    if tensor.shape() != parameter.shape() && !resizable {
         let (found, expected) = (tensor.shape(), parameter.shape());
         return Some(format!("{name} has shape {found}, the model's has {expected}"));
     }

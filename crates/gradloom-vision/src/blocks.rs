@@ -187,7 +187,7 @@ fn same(conv: &Conv2d, x: &Tensor, ctx: &mut Context) -> Tensor {
 }
 
 fn same_padding(conv: &Conv2d, x: &Tensor) -> Conv2dOptions {
-    let options = *conv.options();
+    let options = conv.options();
     let sides = [0, 1].map(|axis| {
         let (size, stride) = (x.size(2 + axis as isize), options.stride[axis]);
         let reach = options.dilation[axis] * (conv.weight.size(2 + axis as isize) - 1) + 1;

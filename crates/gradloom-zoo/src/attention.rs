@@ -7,10 +7,10 @@ use gradloom_nn::{Context, Layer};
 use gradloom_tensor::ops::attention::AttentionOptions;
 use gradloom_tensor::{DType, Tensor};
 
-/// `[B, T, H * D] -> [B, H, T, D]`
+/// `[B, T, H * D] -> [B, H, T, D]`: as many heads of this size as there are, for heads may have been pruned.
 #[track_caller]
-pub(crate) fn split_heads(x: &Tensor, heads: usize) -> Tensor {
-    let size = x.size(2) / heads;
+pub(crate) fn split_heads(x: &Tensor, size: usize) -> Tensor {
+    let heads = x.size(2) / size;
     x.reshape([x.size(0), x.size(1), heads, size]).transpose(1, 2)
 }
 

@@ -123,7 +123,8 @@ pub struct MultiHeadAttention {
     pub bias_v: Option<Parameter>,
     /// `[E, E]` and `[E]`
     pub out_proj: Linear,
-    heads: usize,
+    /// D, which stays where heads are pruned.
+    head_size: usize,
     zero_key: bool,
     dropout: Dropout,
 }
@@ -176,7 +177,7 @@ impl MultiHeadAttention {
             bias_k: None,
             bias_v: None,
             out_proj,
-            heads,
+            head_size: features / heads,
             zero_key: false,
             dropout: Dropout::new(0.0),
         }
@@ -339,8 +340,8 @@ impl MultiHeadAttention {
     /// `[B, T, E] -> [B, H, T, D]`
     #[track_caller]
     fn split(&self, x: &Tensor) -> Tensor {
-        let size = x.size(2) / self.heads;
-        x.reshape([x.size(0), x.size(1), self.heads, size]).transpose(1, 2)
+        let heads = x.size(2) / self.head_size;
+        x.reshape([x.size(0), x.size(1), heads, self.head_size]).transpose(1, 2)
     }
 }
 

@@ -109,6 +109,11 @@ impl BatchNorm {
         self.frozen = true;
         self
     }
+
+    /// Number of channels: that of the weights, where there are any.
+    pub fn channels(&self) -> usize {
+        channels([&self.weight, &self.bias], self.running.as_ref(), self.channels)
+    }
 }
 
 impl Layer for BatchNorm {
@@ -116,7 +121,8 @@ impl Layer for BatchNorm {
     fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
         const OP: &str = "batch_norm";
         let _layer = ctx.enter("BatchNorm", self);
-        check(OP, x, 2, self.channels, self.weight.as_ref());
+        let channels = self.channels();
+        check(OP, x, 2, channels, self.weight.as_ref());
         // Once, so that gradients meet before they are narrow.
         let wide = &x.wide();
         let own = self.running.as_ref().filter(|_| self.frozen || !ctx.is_training());
@@ -129,7 +135,7 @@ impl Layer for BatchNorm {
                 let (mean, variance) = statistics(wide, &axes);
                 if let Some(running) = &self.running {
                     let [mean, variance] =
-                        [&mean, &variance].map(|of_batch| of_batch.reshape([self.channels]));
+                        [&mean, &variance].map(|of_batch| of_batch.reshape([channels]));
                     running.record(&mean, &variance, of_each, ctx);
                 }
                 (mean, variance)
@@ -193,6 +199,11 @@ impl InstanceNorm {
         self.epsilon = epsilon;
         self
     }
+
+    /// Number of channels: that of the weights, where there are any.
+    pub fn channels(&self) -> usize {
+        channels([&self.weight, &self.bias], self.running.as_ref(), self.channels)
+    }
 }
 
 impl Layer for InstanceNorm {
@@ -200,7 +211,8 @@ impl Layer for InstanceNorm {
     fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
         const OP: &str = "instance_norm";
         let _layer = ctx.enter("InstanceNorm", self);
-        check(OP, x, 3, self.channels, self.weight.as_ref());
+        let channels = self.channels();
+        check(OP, x, 3, channels, self.weight.as_ref());
         // Once, so that gradients meet before they are narrow.
         let wide = &x.wide();
         let own = self.running.as_ref().filter(|_| !ctx.is_training());
@@ -213,7 +225,7 @@ impl Layer for InstanceNorm {
                 let (mean, variance) = statistics(wide, &axes);
                 if let Some(running) = &self.running {
                     let [mean, variance] = [&mean, &variance]
-                        .map(|of_sample| of_sample.reshape([x.size(0), self.channels]).mean(0));
+                        .map(|of_sample| of_sample.reshape([x.size(0), channels]).mean(0));
                     running.record(&mean, &variance, of_each, ctx);
                 }
                 (mean, variance)
@@ -224,6 +236,17 @@ impl Layer for InstanceNorm {
         ctx.ran("InstanceNorm", self, &y);
         y
     }
+}
+
+/// The size of the first vector there is: weights may have got another size since the layer was made.
+fn channels(
+    affine: [&Option<Parameter>; 2],
+    running: Option<&RunningStatistics>,
+    made_with: usize,
+) -> usize {
+    let of_running = running.map(|running| &running.running_mean);
+    let vector = affine.into_iter().flatten().next().or(of_running);
+    vector.map_or(made_with, |vector| vector.count())
 }
 
 #[track_caller]

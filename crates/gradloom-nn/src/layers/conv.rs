@@ -33,6 +33,8 @@ pub struct Conv<const N: usize> {
     pub bias: Option<Parameter>,
     #[module(skip)]
     options: ConvOptions<N>,
+    /// Output channels of a group: what stays where whole groups are pruned.
+    group_outputs: usize,
     /// What stands around the input, if it is not zeros.
     #[module(skip)]
     padding_mode: Option<PadMode>,
@@ -56,7 +58,13 @@ impl<const N: usize> Conv<N> {
         let shared = grouped(&format!("conv{N}d"), inputs, outputs, options.groups);
         let (shape, bound) = weight([outputs, shared], kernel.per_axis());
         let weight = init.uniform(&shape[..], bound);
-        Conv { weight, bias: Some(init.uniform(outputs, bound)), options, padding_mode: None }
+        Conv {
+            weight,
+            bias: Some(init.uniform(outputs, bound)),
+            options,
+            group_outputs: outputs / options.groups,
+            padding_mode: None,
+        }
     }
 
     /// The same layer without a bias, as it stands before a norm.
@@ -76,17 +84,22 @@ impl<const N: usize> Conv<N> {
     /// The input with what stands around it, and the options that are left then.
     #[track_caller]
     fn padded(&self, x: &Tensor) -> (Tensor, ConvOptions<N>) {
+        let options = self.options();
         let Some(mode) = self.padding_mode.filter(|_| x.rank() == N + 2) else {
-            return (x.clone(), self.options);
+            return (x.clone(), options);
         };
         let mut padding = vec![[0, 0]; 2];
-        padding.extend(self.options.padding.0);
-        (x.pad_mode(&padding, mode), self.options.padding(0))
+        padding.extend(options.padding.0);
+        (x.pad_mode(&padding, mode), options.padding(0))
     }
 
-    /// Stride, padding, dilation and groups.
-    pub fn options(&self) -> &ConvOptions<N> {
-        &self.options
+    /// Stride, padding, dilation, and as many groups as the weight has.
+    pub fn options(&self) -> ConvOptions<N> {
+        let groups = match self.options.groups {
+            1 => 1,
+            _ => self.weight.size(0) / self.group_outputs.max(1),
+        };
+        self.options.groups(groups)
     }
 }
 

@@ -15,6 +15,8 @@ pub struct GroupNorm {
     /// `[C]`
     pub bias: Option<Parameter>,
     groups: usize,
+    /// What stays where whole groups are pruned.
+    group_size: usize,
     epsilon: f64,
 }
 
@@ -30,7 +32,14 @@ impl GroupNorm {
             "group_norm: {groups} groups do not divide {channels} channels"
         );
         let (weight, bias) = (Some(init.ones(channels)), Some(init.zeros(channels)));
-        GroupNorm { weight, bias, groups, epsilon: 1e-5 }
+        let group_size = channels / groups;
+        GroupNorm { weight, bias, groups, group_size, epsilon: 1e-5 }
+    }
+
+    /// Number of groups: that of the weights, where there are any.
+    pub fn groups(&self) -> usize {
+        let vector = self.weight.as_ref().or(self.bias.as_ref());
+        vector.map_or(self.groups, |vector| vector.count() / self.group_size.max(1))
     }
 
     /// Sets what keeps the root from zero.
@@ -53,7 +62,7 @@ impl Layer for GroupNorm {
     fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
         let _layer = ctx.enter("GroupNorm", self);
         let y =
-            x.group_norm(self.groups, self.weight.as_deref(), self.bias.as_deref(), self.epsilon);
+            x.group_norm(self.groups(), self.weight.as_deref(), self.bias.as_deref(), self.epsilon);
         ctx.ran("GroupNorm", self, &y);
         y
     }

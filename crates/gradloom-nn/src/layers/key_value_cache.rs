@@ -65,9 +65,23 @@ impl KeyValueCache {
         features: usize,
         device: &Device,
     ) -> Result<Self> {
-        let zeros = || Tensor::zeros([batch, heads, capacity, features], DType::F32, device);
+        KeyValueCache::of_layers(&vec![heads; layers], batch, capacity, features, device)
+    }
+
+    /// As [`new`](Self::new), of layers that have these numbers of heads: where some were pruned.
+    ///
+    /// # Errors
+    /// If the device has no memory for it.
+    pub fn of_layers(
+        heads: &[usize],
+        batch: usize,
+        capacity: usize,
+        features: usize,
+        device: &Device,
+    ) -> Result<Self> {
+        let zeros = |heads| Tensor::zeros([batch, heads, capacity, features], DType::F32, device);
         let mut cache = KeyValueCache {
-            layers: (0..layers).map(|_| [zeros(), zeros()]).collect(),
+            layers: heads.iter().map(|&heads| [zeros(heads), zeros(heads)]).collect(),
             lengths: Tensor::zeros([batch], DType::I32, device),
             start: None,
             filled: vec![0; batch],

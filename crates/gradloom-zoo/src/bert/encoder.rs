@@ -36,7 +36,7 @@ pub struct BertAttention {
     pub projections: BertProjections,
     /// `E -> E`, with the residual.
     pub output: BertResidual,
-    heads: usize,
+    head_size: usize,
     dropout: Dropout,
 }
 
@@ -120,7 +120,7 @@ impl BertAttention {
         BertAttention {
             projections,
             output: BertResidual::new(size, config, init),
-            heads: config.num_attention_heads,
+            head_size: size / config.num_attention_heads,
             dropout: Dropout::new(config.attention_probs_dropout_prob),
         }
     }
@@ -129,7 +129,7 @@ impl BertAttention {
     fn forward(&self, x: &Tensor, options: &AttentionOptions, ctx: &mut Context) -> Tensor {
         let BertProjections { query, key, value } = &self.projections;
         let projected = project_all(&[query, key, value], x, ctx);
-        let heads: Vec<Tensor> = projected.iter().map(|x| split_heads(x, self.heads)).collect();
+        let heads: Vec<Tensor> = projected.iter().map(|x| split_heads(x, self.head_size)).collect();
         let inputs = [&heads[0], &heads[1], &heads[2]];
         let mixed = attend(inputs, options, self.dropout, "attention", ctx);
         self.output.forward(&mixed, x, ctx)

@@ -28,7 +28,7 @@ pub struct Gpt2Attention {
     pub c_attn: Gpt2Projection,
     /// `E -> E`
     pub c_proj: Gpt2Projection,
-    heads: usize,
+    head_size: usize,
     scale: f64,
     weights_dropout: Dropout,
     dropout: Dropout,
@@ -111,8 +111,12 @@ fn residual_deviation(config: &Gpt2Config) -> f64 {
 }
 
 impl Gpt2Attention {
+    pub(super) fn head_size(&self) -> usize {
+        self.head_size
+    }
+
     pub(super) fn heads(&self) -> usize {
-        self.heads
+        self.c_proj.weight.size(0) / self.head_size
     }
 
     fn new(config: &Gpt2Config, index: usize, init: &mut Init) -> Self {
@@ -127,7 +131,7 @@ impl Gpt2Attention {
         Gpt2Attention {
             c_attn: Gpt2Projection::new(size, 3 * size, config.initializer_range, init),
             c_proj: Gpt2Projection::new(size, size, residual_deviation(config), init),
-            heads: config.n_head,
+            head_size: size / config.n_head,
             scale,
             weights_dropout: Dropout::new(config.attn_pdrop),
             dropout: Dropout::new(config.resid_pdrop),
@@ -143,7 +147,8 @@ impl Gpt2Attention {
         ctx: &mut Context,
     ) -> Tensor {
         let parts = self.c_attn.forward(x, ctx).chunk(3, -1);
-        let heads: Vec<Tensor> = parts.iter().map(|part| split_heads(part, self.heads)).collect();
+        let split = |part| split_heads(part, self.head_size);
+        let heads: Vec<Tensor> = parts.iter().map(split).collect();
         let options = options.clone().scale(self.scale);
         let inputs = [&heads[0], &heads[1], &heads[2]];
         let mixed = attend_with_cache(inputs, &options, cache, self.weights_dropout, ctx);

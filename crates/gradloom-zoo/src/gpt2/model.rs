@@ -2,7 +2,7 @@
 
 use crate::attention::{check_tokens, key_mask};
 use crate::causal::{CausalInput, CausalLanguageModel, CausalOutput};
-use crate::gpt2::{Gpt2Config, Gpt2Layer};
+use crate::gpt2::{Gpt2Attention, Gpt2Config, Gpt2Layer};
 use crate::linear::normal_embedding;
 use crate::prompt::{after_prompt, mask_after_prompt, prompt_length};
 use crate::{ModelConfig, Pretrained, Result, error};
@@ -139,10 +139,11 @@ impl CausalLanguageModel for Gpt2ForCausalLanguageModel {
     }
 
     fn cache(&self, batch: usize, capacity: usize) -> Result<KeyValueCache> {
-        let (table, layers) = (&self.transformer.wte.weight, self.transformer.h.len());
-        let heads = self.transformer.h[0].attn.heads();
-        let features = table.size(1) / heads;
-        KeyValueCache::new(layers, batch, heads, capacity, features, table.device())
+        let attention = || self.transformer.h.iter().map(|layer| &layer.attn);
+        let heads: Vec<usize> = attention().map(Gpt2Attention::heads).collect();
+        let features = attention().next().map_or(1, Gpt2Attention::head_size);
+        let device = self.transformer.wte.weight.device();
+        KeyValueCache::of_layers(&heads, batch, capacity, features, device)
             .map_err(|error| error::weights("gpt2", error))
     }
 

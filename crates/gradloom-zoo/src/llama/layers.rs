@@ -35,8 +35,7 @@ pub struct LlamaAttention {
     pub v_proj: Linear,
     /// `H D -> E`
     pub o_proj: Linear,
-    heads: usize,
-    key_value_heads: usize,
+    head_size: usize,
     #[module(skip)]
     window: Option<usize>,
     dropout: Dropout,
@@ -94,15 +93,18 @@ impl LlamaAttention {
             k_proj: normal_linear(size, keys, bias, deviation, init),
             v_proj: normal_linear(size, keys, bias, deviation, init),
             o_proj: normal_linear(queries, size, config.attention_bias, deviation, init),
-            heads,
-            key_value_heads: shared,
+            head_size: config.head_size(),
             window: config.window(index),
             dropout: Dropout::new(config.attention_dropout),
         }
     }
 
+    pub(super) fn head_size(&self) -> usize {
+        self.head_size
+    }
+
     pub(super) fn key_value_heads(&self) -> usize {
-        self.key_value_heads
+        self.k_proj.outputs() / self.head_size
     }
 
     #[track_caller]
@@ -115,9 +117,9 @@ impl LlamaAttention {
         ctx: &mut Context,
     ) -> Tensor {
         let projected = project_all(&[&self.q_proj, &self.k_proj, &self.v_proj], x, ctx);
-        let query = angles.rotate(&split_heads(&projected[0], self.heads));
-        let key = angles.rotate(&split_heads(&projected[1], self.key_value_heads));
-        let value = split_heads(&projected[2], self.key_value_heads);
+        let query = angles.rotate(&split_heads(&projected[0], self.head_size));
+        let key = angles.rotate(&split_heads(&projected[1], self.head_size));
+        let value = split_heads(&projected[2], self.head_size);
         let options = AttentionOptions { window: self.window, ..options.clone() };
         let parts = [&query, &key, &value];
         let mixed = attend_with_cache(parts, &options, cache, self.dropout, ctx);

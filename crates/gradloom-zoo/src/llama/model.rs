@@ -3,7 +3,7 @@
 use crate::attention::{check_tokens, key_mask};
 use crate::causal::{CausalInput, CausalLanguageModel, CausalOutput};
 use crate::linear::{normal_embedding, normal_linear};
-use crate::llama::{LlamaConfig, LlamaLayer};
+use crate::llama::{LlamaAttention, LlamaConfig, LlamaLayer};
 use crate::prompt::{after_prompt, mask_after_prompt, prompt_length};
 use crate::{ModelConfig, Pretrained, Result, error};
 use gradloom_nn::layers::{Embedding, KeyValueCache, Linear, RmsNorm, Rotary, RotaryAngles};
@@ -139,10 +139,11 @@ impl CausalLanguageModel for LlamaForCausalLanguageModel {
     }
 
     fn cache(&self, batch: usize, capacity: usize) -> Result<KeyValueCache> {
-        let attention = &self.model.layers[0].self_attn;
-        let (heads, device) = (attention.key_value_heads(), self.model.norm.weight.device());
-        let features = attention.k_proj.outputs() / heads;
-        KeyValueCache::new(self.model.layers.len(), batch, heads, capacity, features, device)
+        let attention = || self.model.layers.iter().map(|layer| &layer.self_attn);
+        let heads: Vec<usize> = attention().map(LlamaAttention::key_value_heads).collect();
+        let features = attention().next().map_or(1, LlamaAttention::head_size);
+        let device = self.model.norm.weight.device();
+        KeyValueCache::of_layers(&heads, batch, capacity, features, device)
             .map_err(|error| error::weights("llama", error))
     }
 

@@ -24,7 +24,7 @@ pub struct T5Attention {
     /// What each bucket of distances adds to the scores of each head: `[buckets, H]`. Only the first
     /// layer of a stack has it, for all.
     pub relative_attention_bias: Option<Embedding>,
-    heads: usize,
+    head_size: usize,
     dropout: Dropout,
 }
 
@@ -42,7 +42,7 @@ impl T5Attention {
                 let buckets = config.relative_attention_num_buckets;
                 normal_embedding(buckets, heads, deviation(size), init)
             }),
-            heads,
+            head_size: config.d_kv,
             dropout: Dropout::new(config.dropout_rate),
         }
     }
@@ -61,7 +61,7 @@ impl T5Attention {
         ctx: &mut Context,
     ) -> Tensor {
         let projected = project_all(&[&self.q, &self.k, &self.v], x, ctx);
-        let heads: Vec<Tensor> = projected.iter().map(|x| split_heads(x, self.heads)).collect();
+        let heads: Vec<Tensor> = projected.iter().map(|x| split_heads(x, self.head_size)).collect();
         let inputs = [&heads[0], &heads[1], &heads[2]];
         let mixed = attend_with_cache(inputs, options, cache, self.dropout, ctx);
         self.o.forward(&mixed, ctx)
@@ -71,7 +71,7 @@ impl T5Attention {
     #[track_caller]
     pub(super) fn keys_and_values(&self, encoded: &Tensor, ctx: &mut Context) -> [Tensor; 2] {
         let projected = project_all(&[&self.k, &self.v], encoded, ctx);
-        [0, 1].map(|index| split_heads(&projected[index], self.heads))
+        [0, 1].map(|index| split_heads(&projected[index], self.head_size))
     }
 
     /// Attention of `x` to keys and values of what an encoder made.
@@ -83,14 +83,14 @@ impl T5Attention {
         options: &AttentionOptions,
         ctx: &mut Context,
     ) -> Tensor {
-        let query = split_heads(&self.q.forward(x, ctx), self.heads);
+        let query = split_heads(&self.q.forward(x, ctx), self.head_size);
         let mixed = attend([&query, key, value], options, self.dropout, "cross_attention", ctx);
         self.o.forward(&mixed, ctx)
     }
 
     /// Number of heads.
     pub(super) fn heads(&self) -> usize {
-        self.heads
+        self.q.outputs() / self.head_size
     }
 }
 
