@@ -11,10 +11,15 @@ mod calibrate;
 mod quantizers;
 mod weights;
 mod aware;
+mod integer_ops;
+mod integer_layer;
+mod integer;
+mod lowering;
 
 pub use aware::{FakeQuantized, Scales};
 pub use calibrate::{Calibration, Calibrator};
 pub use fake::{fake_quantize, initial_step, learned_step_quantize};
+pub use integer::Int8Model;
 pub use observer::{Observer, Statistics};
 pub use parameters::QuantizationParameters;
 pub use quantizers::Quantizers;

@@ -21,7 +21,8 @@ fn squared_error(values: &[f32], scheme: Scheme, range: Range) -> f64 {
 #[test]
 fn rounding_errs_by_half_a_step_at_most_within_the_range() {
     let values = normal(1000, 1);
-    for scheme in [Scheme::affine(8), Scheme::symmetric(8), Scheme::affine(3), Scheme::symmetric(2)] {
+    for scheme in [Scheme::affine(8), Scheme::symmetric(8), Scheme::affine(3), Scheme::symmetric(2)]
+    {
         let range = Observer::MinMax.range_of(&values, &scheme).unwrap();
         let parameters = QuantizationParameters::of_range(scheme, range);
         let rounded = parameters.dequantize(&parameters.quantize(&values));
@@ -74,11 +75,11 @@ fn histograms_grow_without_losing_counts() {
 #[test]
 fn more_scales_and_more_bits_err_less() {
     let device = gradloom_cpu::device();
-    let rows: Vec<f32> = normal(4096, 5).iter().enumerate().map(|(at, x)| x * (1 + at / 512) as f32).collect();
+    let rows: Vec<f32> =
+        normal(4096, 5).iter().enumerate().map(|(at, x)| x * (1 + at / 512) as f32).collect();
     let weight = Tensor::from_slice(&rows, [8, 512], &device).unwrap();
     let error = |scheme: Scheme| {
-        let parameters =
-            QuantizationParameters::of_weight(scheme, &weight, Observer::Mse).unwrap();
+        let parameters = QuantizationParameters::of_weight(scheme, &weight, Observer::Mse).unwrap();
         let rounded = parameters.fake_quantize(&weight).unwrap();
         (rounded - &weight).square().mean(..).item().unwrap()
     };
@@ -140,8 +141,7 @@ fn eight_bits_change_little_and_fewer_bits_more() {
     for bits in [8, 4, 2] {
         let recipe = Recipe::new(LayerScheme::bits(bits, bits));
         let calibration = calibrated(&model, &recipe, &device);
-        let fake =
-            FakeQuantized::new(model.clone(), &recipe, &calibration, Scales::Fixed).unwrap();
+        let fake = FakeQuantized::new(model.clone(), &recipe, &calibration, Scales::Fixed).unwrap();
         let y = fake.forward(&x, &mut Context::eval());
         errors.push((y - &full).square().mean(..).item().unwrap() / square);
     }
@@ -163,13 +163,14 @@ fn scales_are_saved_and_loaded_by_name() {
             }
         });
         let saved = one.state_dict();
-        assert!(saved.get("head.input_scale").is_some() && saved.get("stem.weight_scale").is_some());
+        assert!(
+            saved.get("head.input_scale").is_some() && saved.get("stem.weight_scale").is_some()
+        );
         let mut other = make();
         other.load_state_dict(&saved, &gradloom_nn::LoadOptions::strict()).unwrap();
         let x = pictures(4, 9, &device);
-        let [one, other] = [one, other].map(|model| {
-            model.forward(&x, &mut Context::eval()).to_vec::<f32>().unwrap()
-        });
+        let [one, other] = [one, other]
+            .map(|model| model.forward(&x, &mut Context::eval()).to_vec::<f32>().unwrap());
         assert_eq!(one, other, "{scales:?}");
     }
 }

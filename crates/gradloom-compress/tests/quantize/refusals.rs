@@ -71,7 +71,7 @@ fn what_cannot_be_quantized_is_named_with_the_reason() {
         let mut calibrator = Calibrator::new(&model, recipe)?;
         calibrator.batch(&[&tokens], |model, ctx| {
             let x = model.table.forward(&tokens, ctx);
-            let (hidden, _) = model.gru.forward(&x, None, ctx);
+            let hidden = model.gru.forward(&x, ctx);
             model.head.forward(&hidden, ctx)
         })?;
         calibrator.finish()
@@ -90,7 +90,10 @@ fn what_cannot_be_quantized_is_named_with_the_reason() {
     assert!(refused.contains("unused.weight cannot be quantized"), "{refused}");
     let unknown = Recipe::int8().without("decoder");
     let refused = message(calibrate(&unknown));
-    assert!(refused.contains("no part \"decoder\"") && refused.contains("head.weight"), "{refused}");
+    assert!(
+        refused.contains("no part \"decoder\"") && refused.contains("head.weight"),
+        "{refused}"
+    );
     let only = Recipe::only_named().with("table", LayerScheme::bits(8, 8));
     let refused = message(calibrate(&only));
     assert!(refused.contains("table.weight cannot be quantized"), "{refused}");
@@ -100,7 +103,8 @@ fn what_cannot_be_quantized_is_named_with_the_reason() {
 fn weights_that_do_not_suit_are_named() {
     let device = gradloom_cpu::device();
     let init = &mut Init::new(Key::new(0), &device);
-    let mut model = Sequential::new().with_named("only", Linear::new(48, 4, init)).with(Activation::Relu);
+    let mut model =
+        Sequential::new().with_named("only", Linear::new(48, 4, init)).with(Activation::Relu);
     let groups = Recipe::new(LayerScheme::weights(Scheme::symmetric(4).per_group(32)));
     let refused = message(quantize_weights(&mut model, &groups));
     assert!(refused.contains("only.weight") && refused.contains("groups of 32"), "{refused}");
