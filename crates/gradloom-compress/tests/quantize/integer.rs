@@ -10,7 +10,9 @@ use super::laws::{calibrated, network, pictures};
 
 fn devices() -> Vec<Device> {
     let mut devices = vec![gradloom_cpu::device()];
-    devices.extend(gradloom_wgpu::devices());
+    let adapters = gradloom_wgpu::adapters().into_iter();
+    devices
+        .extend(adapters.map(|adapter| gradloom_wgpu::device(&adapter.index.to_string()).unwrap()));
     devices
 }
 
