@@ -234,3 +234,26 @@ fn weights_alone_are_rounded_or_stored_in_blocks() {
     }
     assert_eq!(full.parameter("one.weight").unwrap().dtype(), DType::F32);
 }
+
+#[test]
+fn the_report_names_the_layer_that_suffers_most() {
+    let device = gradloom_cpu::device();
+    let model = network(&device);
+    let coarse = LayerScheme::bits(2, 2);
+    let recipe = Recipe::int8().with("middle", coarse);
+    let calibration = calibrated(&model, &recipe, &device);
+    let x = pictures(16, 1, &device);
+    let full = model.forward(&x, &mut Context::eval());
+    let report = sensitivity(&model, &recipe, &calibration, |model| {
+        let y = model.forward(&x, &mut Context::eval());
+        (y - &full).square().mean(..).item()
+    })
+    .unwrap();
+    assert_eq!(report.full, 0.0);
+    assert_eq!(report.by_change()[0].name, "middle.weight");
+    assert!(report.by_change()[0].metric > 10.0 * report.by_change()[1].metric);
+    let [before, after] = report.bytes();
+    assert!(after * 3 < before);
+    let table = report.to_string();
+    assert!(table.lines().count() == 6 && table.contains("hidden.weight"), "{table}");
+}
