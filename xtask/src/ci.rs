@@ -72,6 +72,7 @@ const EXAMPLES: &[&str] = &[
     "20-classify-photo",
     "29-super-resolution",
     "22-detect",
+    "30-quantize",
     "34-explain-digits",
     "37-embedding-map",
 ];
