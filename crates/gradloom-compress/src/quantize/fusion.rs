@@ -1,10 +1,11 @@
 //! [`Fusion`]: the products of a run with what follows each of them and can be computed with it: factors and terms of
 //! channels (batch norm, bias), and bounds (ReLU).
 
-use gradloom_tensor::op::{Binary, Groups, Unary, Window};
-use gradloom_tensor::{Op, Scalar, Tensor};
+use gradloom_tensor::op::{Binary, Groups, Window};
+use gradloom_tensor::{Op, Tensor};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::bounds::{UNBOUNDED, bounded, only_user};
 use crate::graph::Graph;
 
 /// How a weight is multiplied.
@@ -38,6 +39,8 @@ pub(super) struct Product {
     pub(super) factor: Option<Tensor>,
     /// `[O]`, or `[1]` for all; none for 0.
     pub(super) term: Option<Tensor>,
+    /// Number of nodes that factor and term come from.
+    pub(super) absorbed: usize,
     pub(super) bounds: [f32; 2],
 }
 
@@ -61,6 +64,7 @@ pub(super) struct Fusion {
     inside: FxHashSet<u64>,
     /// Numbers of sums, in the order of the run.
     sums: FxHashMap<u64, usize>,
+    sum_count: usize,
 }
 
 impl Fusion {
@@ -70,6 +74,7 @@ impl Fusion {
             steps: FxHashMap::default(),
             inside: FxHashSet::default(),
             sums: FxHashMap::default(),
+            sum_count: 0,
         };
         let mut uses: FxHashMap<String, usize> = FxHashMap::default();
         for node in &graph.nodes {
@@ -83,8 +88,16 @@ impl Fusion {
                 let count = uses.entry(weight.clone()).or_default();
                 let name = if *count == 0 { weight.clone() } else { format!("{weight}#{count}") };
                 *count += 1;
-                let step =
-                    Product { name, weight, kind, x, factor: None, term: None, bounds: UNBOUNDED };
+                let step = Product {
+                    name,
+                    weight,
+                    kind,
+                    x,
+                    factor: None,
+                    term: None,
+                    absorbed: 0,
+                    bounds: UNBOUNDED,
+                };
                 fusion.follow(graph, node, step);
                 continue;
             }
@@ -139,19 +152,21 @@ impl Fusion {
             (Op::Binary(Binary::Add), [one, other])
                 if graph.varies(one) && graph.varies(other) && one.rank() == 4 =>
             {
+                // All are counted, so that a number does not depend on what is quantized.
+                let number = self.sum_count;
+                self.sum_count += 1;
                 let known = |operand: &Tensor| self.steps.contains_key(&operand.id());
                 if !known(one) || !known(other) {
                     return;
                 }
-                self.sums.insert(node.id(), self.sums.len());
                 let (mut end, mut bounds) = (node.clone(), UNBOUNDED);
                 if let Some((node, nodes, found)) = bounded(graph, &end) {
                     self.inside.insert(end.id());
                     self.inside.extend(nodes);
                     self.inside.remove(&node.id());
-                    self.sums.insert(node.id(), self.sums.len() - 1);
                     (end, bounds) = (node, found);
                 }
+                self.sums.insert(end.id(), number);
                 let step = Step::Sum([one.clone(), other.clone()], bounds);
                 self.steps.insert(end.id(), step);
                 return;
@@ -237,8 +252,6 @@ pub(super) fn between_products(graph: &Graph) -> Vec<(String, Tensor)> {
     named.collect()
 }
 
-const UNBOUNDED: [f32; 2] = [f32::NEG_INFINITY, f32::INFINITY];
-
 impl Product {
     /// `result op value`, or `value op result` if the value comes first. False if it is another op.
     fn absorb(&mut self, binary: Binary, value: Tensor, first: bool) -> bool {
@@ -263,6 +276,7 @@ impl Product {
             }
             _ => return false,
         }
+        self.absorbed += 1;
         true
     }
 
@@ -296,14 +310,6 @@ fn product(graph: &Graph, node: &Tensor) -> Option<(String, Kind, Tensor)> {
     }
 }
 
-/// The node that alone reads another.
-fn only_user(graph: &Graph, node: &Tensor) -> Option<Tensor> {
-    match graph.users(node) {
-        [user] => Some(user.clone()),
-        _ => None,
-    }
-}
-
 /// What an elementwise node joins with `end` if it is a number for each channel, `[C]` or `[1]`, and whether it is the
 /// first operand.
 fn channel_operand(
@@ -320,7 +326,7 @@ fn channel_operand(
     let base = match (value.op(), value.inputs()) {
         (Op::Constant(scalar) | Op::Argument(scalar), _) => {
             return Some((
-                Tensor::full([1], as_f64(*scalar), value.dtype(), value.device()),
+                Tensor::full([1], scalar.as_f64(), value.dtype(), value.device()),
                 first,
             ));
         }
@@ -335,66 +341,4 @@ fn channel_operand(
             .enumerate()
             .all(|(at, &size)| size == 1 || (at == axis && size == channels));
     fits.then(|| (base.reshape([base.count()]), first))
-}
-
-/// ReLU and the like right behind a node: the last node, all nodes that it is made of, and the bounds.
-fn bounded(graph: &Graph, node: &Tensor) -> Option<(Tensor, Vec<u64>, [f32; 2])> {
-    if let Some(user) = only_user(graph, node) {
-        return match user.op() {
-            Op::Unary(Unary::Relu) => Some((user, Vec::new(), [0.0, f32::INFINITY])),
-            _ => None,
-        };
-    }
-    // `select(x <= low, low, select(high <= x, high, x))`, however the two are nested.
-    let mut bounds = UNBOUNDED;
-    let mut nodes: Vec<u64> = Vec::new();
-    let mut end = node.clone();
-    for _ in 0..2 {
-        let users = graph.users(node).iter().chain(graph.users(&end)).cloned();
-        let select = users.into_iter().find_map(|user| one_sided(&user, node, &end));
-        let Some((select, comparison, low, bound)) = select else { break };
-        if nodes.contains(&select.id()) {
-            break;
-        }
-        bounds[usize::from(!low)] = bound;
-        nodes.extend([end.id(), comparison.id(), select.id()]);
-        end = select;
-    }
-    nodes.retain(|id| *id != node.id() && *id != end.id());
-    let own = |user: &Tensor| nodes.contains(&user.id()) || user.id() == end.id();
-    (end.id() != node.id() && graph.users(node).iter().all(own)).then_some((end, nodes, bounds))
-}
-
-/// `select(compared <= bound, bound, value)` and the same with `>=`: the select, the comparison, whether it bounds
-/// from below, and the bound. What is compared is the node or the value.
-fn one_sided(user: &Tensor, node: &Tensor, value: &Tensor) -> Option<(Tensor, Tensor, bool, f32)> {
-    let (Op::Select, [comparison, constant, rest]) = (user.op(), user.inputs()) else {
-        return None;
-    };
-    let bound = scalar(constant)?;
-    let (Op::Binary(Binary::Le), [left, right]) = (comparison.op(), comparison.inputs()) else {
-        return None;
-    };
-    let is_own = |tensor: &Tensor| tensor.id() == node.id() || tensor.id() == value.id();
-    if rest.id() != value.id() {
-        return None;
-    }
-    let low = match (is_own(left), is_own(right)) {
-        (true, false) if scalar(right) == Some(bound) => true,
-        (false, true) if scalar(left) == Some(bound) => false,
-        _ => return None,
-    };
-    Some((user.clone(), comparison.clone(), low, bound))
-}
-
-fn scalar(tensor: &Tensor) -> Option<f32> {
-    match (tensor.op(), tensor.inputs()) {
-        (Op::Constant(scalar) | Op::Argument(scalar), _) => Some(as_f64(*scalar) as f32),
-        (Op::Expand | Op::Reshape, [base]) => self::scalar(base),
-        _ => None,
-    }
-}
-
-fn as_f64(scalar: Scalar) -> f64 {
-    scalar.as_f64()
 }

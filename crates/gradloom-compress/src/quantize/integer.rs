@@ -7,10 +7,10 @@ use gradloom_nn::{Context, Layer, Module, ModuleExt, Parameter, Path, Role};
 use gradloom_tensor::{DType, Op, Result, Tensor, Tensors};
 use rustc_hash::FxHashSet;
 
+use super::activation::Activation;
 use super::calibrate::Calibrator;
 use super::fusion::{Fusion, Kind, Product, Step};
 use super::integer_layer::IntegerLayer;
-use super::integer_ops::Activation;
 use super::lowering::Lowering;
 use super::parameters::QuantizationParameters;
 use super::quantizers::Quantizers;
@@ -162,6 +162,12 @@ impl<M: Module> Int8Model<M> {
             (true, Kind::Convolution(..)) => {
                 Some("inputs of convolutions have no rows to be rounded by; calibrate instead")
             }
+            (_, Kind::Convolution(window, _)) if window.axes > 2 => {
+                Some("there are no convolutions of integers over volumes")
+            }
+            _ if product_length(&self.model, &product.weight) > SUM_MAX => {
+                Some("sums of more than 65,536 products may not fit into 32 bits")
+            }
             (false, _) if !self.activations.contains_key(&product.weight) => {
                 Some("the range of its input is not known")
             }
@@ -248,6 +254,14 @@ impl<M: Layer> Int8Model<M> {
     }
 }
 
+/// Products that a sum of 32 bits has room for.
+const SUM_MAX: usize = 1 << 16;
+
+/// Products of a sum with a weight.
+fn product_length(model: &impl Module, weight: &str) -> usize {
+    model.parameter(weight).map_or(0, |weight| weight.count() / weight.size(0).max(1))
+}
+
 /// Weights that are read otherwise than by products of integers.
 fn read_elsewhere(graph: &Graph, fusion: &Fusion) -> FxHashSet<String> {
     let mut found = FxHashSet::default();
@@ -290,7 +304,7 @@ impl<M: Layer + Clone + 'static> Layer for Int8Model<M> {
     }
 }
 
-/// The integers stand under the names of their weights, with `.integers`, `.sums`, `.factor` and `.term`.
+/// The integers stand under the names of their weights, with `.packed`, `.sums`, `.factor` and `.term`.
 impl<M: Module> Module for Int8Model<M> {
     fn visit<'a>(&'a self, path: &mut Path, visitor: &mut dyn FnMut(&str, &'a Parameter)) {
         self.model.visit(path, &mut |name, parameter| {

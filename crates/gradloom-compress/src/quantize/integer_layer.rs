@@ -3,20 +3,23 @@
 use gradloom_nn::Parameter;
 use gradloom_tensor::{Result, Tensor, eval};
 
-use super::fusion::Product;
+use super::fusion::{Kind, Product};
 use super::parameters::QuantizationParameters;
+use crate::int8::{pack_convolution, pack_linear};
 
 /// A product of integers.
 #[derive(Clone, Debug)]
 pub(super) struct IntegerLayer {
-    /// i8, of the weight's shape.
-    pub(super) weight: Parameter,
+    /// i8, in the order in which products read them.
+    pub(super) packed: Parameter,
     /// `[O]` i32: sums of the weight's outputs.
     pub(super) sums: Parameter,
     /// `[O]` f32: what sums of integers are multiplied with.
     pub(super) factor: Parameter,
     /// `[O]` f32: what is added then.
     pub(super) term: Parameter,
+    /// Number of nodes of the run that factor and term come from.
+    pub(super) absorbed: usize,
 }
 
 impl IntegerLayer {
@@ -47,21 +50,32 @@ impl IntegerLayer {
         // What they are made of, such as a norm's statistics, is not held.
         let term = term * 1.0;
         eval([&factor, &term])?;
+        let integers = Tensor::from_slice(&integers, *weight.shape(), device)?;
+        let packed = match product.kind {
+            Kind::Linear => pack_linear(&integers)?,
+            Kind::Convolution(_, groups) => pack_convolution(&integers, groups)?,
+        };
         Ok(IntegerLayer {
-            weight: Parameter::state(Tensor::from_slice(&integers, *weight.shape(), device)?),
+            packed: Parameter::state(packed),
             sums: Parameter::state(Tensor::from_slice(&sums, [outputs], device)?),
             factor: Parameter::state(factor),
             term: Parameter::state(term),
+            absorbed: product.absorbed,
         })
     }
 
+    /// What belongs to the outputs.
+    pub(super) fn of_outputs(&self) -> [&Tensor; 3] {
+        [&self.sums, &self.factor, &self.term].map(Parameter::tensor)
+    }
+
     pub(super) fn parts(&self) -> [(&'static str, &Parameter); 4] {
-        let IntegerLayer { weight, sums, factor, term } = self;
-        [("integers", weight), ("sums", sums), ("factor", factor), ("term", term)]
+        let IntegerLayer { packed, sums, factor, term, .. } = self;
+        [("packed", packed), ("sums", sums), ("factor", factor), ("term", term)]
     }
 
     pub(super) fn parts_mut(&mut self) -> [(&'static str, &mut Parameter); 4] {
-        let IntegerLayer { weight, sums, factor, term } = self;
-        [("integers", weight), ("sums", sums), ("factor", factor), ("term", term)]
+        let IntegerLayer { packed, sums, factor, term, .. } = self;
+        [("packed", packed), ("sums", sums), ("factor", factor), ("term", term)]
     }
 }

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use gradloom_tensor::op::Window;
-use gradloom_tensor::{DType, Op, Tensor};
+use gradloom_tensor::{Op, Tensor};
 use rustc_hash::FxHashMap;
 
+use super::activation::Activation;
 use super::fusion::{Fusion, Kind, Product, Step};
 use super::integer_layer::IntegerLayer;
-use super::integer_ops::{self, Activation};
 use crate::graph::Graph;
+use crate::int8::{self, Finish, Integers};
 
 /// What stands for a node of the run.
 #[derive(Clone)]
@@ -111,52 +112,36 @@ impl<'a> Lowering<'a> {
                 product.weight
             );
         };
-        let Some(own) = self.activations.get(&product.weight).copied() else {
-            let sums = integer_ops::dynamic_linear(&self.float(&product.x), &layer.weight);
-            return Value::Float(self.numbers(node, product, layer, sums));
-        };
-        let (x, own) = self.integers(&product.x, own);
-        let sums = match product.kind {
-            Kind::Linear => integer_ops::linear(&x, own.zero_point, &layer.weight, &layer.sums),
-            Kind::Convolution(window, groups) => {
-                integer_ops::convolution(&x, own.zero_point, &layer.weight, window, groups)
+        assert!(
+            layer.absorbed == product.absorbed,
+            "int8: {} is followed by other factors or terms than in the run that the model was converted by; \
+             convert it by a run on an input of the usual shape",
+            product.name
+        );
+        let (packed, outputs) = (layer.packed.tensor(), layer.of_outputs());
+        let to = self.scale_of(node);
+        let finish = Finish { bounds: product.bounds, to: to.map(Integers::from) };
+        let result = match (product.kind, self.activations.get(&product.weight)) {
+            (_, None) => int8::dynamic_linear(&self.float(&product.x), packed, outputs, finish),
+            (Kind::Linear, Some(own)) => {
+                let (x, own) = self.integers(&product.x, *own);
+                int8::linear(&x, own.zero_point as u8, packed, outputs, finish)
+            }
+            (Kind::Convolution(window, groups), Some(own)) => {
+                let (x, own) = self.integers(&product.x, *own);
+                let zero_point = own.zero_point as u8;
+                int8::convolution(&x, zero_point, packed, outputs, window, groups, finish)
             }
         };
-        let scaled = self.scaled(product, layer, sums);
-        match self.scale_of(node) {
-            Some(to) => {
-                let integers = to.within(&scaled, product.bounds);
-                Value::Integer(integers.reshape(*node.shape()), to)
-            }
-            None => Value::Float(within(&scaled, product.bounds).reshape(*node.shape())),
-        }
-    }
-
-    /// Sums of integers as numbers.
-    #[track_caller]
-    fn scaled(&self, product: &Product, layer: &IntegerLayer, sums: Tensor) -> Tensor {
-        let mut shape = vec![1; sums.rank()];
-        shape[product.kind.channel_axis(sums.rank())] = layer.factor.count();
-        sums * layer.factor.reshape(&shape[..]) + layer.term.reshape(&shape[..])
-    }
-
-    #[track_caller]
-    fn numbers(
-        &self,
-        node: &Tensor,
-        product: &Product,
-        layer: &IntegerLayer,
-        sums: Tensor,
-    ) -> Tensor {
-        within(&self.scaled(product, layer, sums), product.bounds).reshape(*node.shape())
+        let result = result.reshape(*node.shape());
+        to.map_or_else(|| Value::Float(result.clone()), |to| Value::Integer(result.clone(), to))
     }
 
     #[track_caller]
     fn pool(&self, node: &Tensor, x: &Tensor, window: Window) -> Value {
         match self.values.get(&x.id()) {
-            Some(Value::Integer(integers, own)) => {
-                let maxima = integers.cast(DType::F32).pool_max(window);
-                Value::Integer(maxima.cast(DType::U8), *own)
+            Some(Value::Integer(integers, own)) if window.axes < 3 => {
+                Value::Integer(int8::pool_max(integers, window), *own)
             }
             _ => self.same(node),
         }

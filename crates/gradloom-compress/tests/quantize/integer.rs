@@ -143,7 +143,7 @@ fn weights_are_given_up_and_integers_are_saved_by_name() {
     assert!(after * 3 < before, "{before} bytes became {after}");
     let dict = int8.state_dict();
     assert!(dict.get("stem.weight").is_none());
-    assert_eq!(dict.get("stem.weight.integers").unwrap().dtype(), DType::I8);
+    assert_eq!(dict.get("stem.weight.packed").unwrap().dtype(), DType::I8);
     other.for_each_parameter(|name, parameter| {
         if name.ends_with("factor") {
             parameter.set(&(parameter.detach() * 0.0));

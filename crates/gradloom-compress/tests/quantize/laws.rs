@@ -209,9 +209,9 @@ fn weights_alone_are_rounded_or_stored_in_blocks() {
     let x = Tensor::normal(Key::new(2), [4, 256], 0.0, 1.0, &device);
     let schemes = [
         (Scheme::symmetric(8).per_group(32), BlockFormat::Q8_0, 0.01),
-        (Scheme::affine(4).per_group(32), BlockFormat::Q4_1, 0.1),
+        (Scheme::affine(4).per_group(32), BlockFormat::Q4_1, 0.12),
         (Scheme::symmetric(3).per_group(16), BlockFormat::Q3_K, 0.3),
-        (Scheme::affine(2).per_group(16), BlockFormat::Q2_K, 0.4),
+        (Scheme::affine(2).per_group(16), BlockFormat::Q2_K, 0.5),
     ];
     let y = full.forward(&x, &mut Context::eval());
     let far = |model: &Sequential| {

@@ -1,12 +1,9 @@
-//! Products of small integers and their scales.
+//! [`Activation`]: how the results of layers are integers.
 
-use gradloom_tensor::op::{Groups, Window};
 use gradloom_tensor::{DType, Tensor};
 
 use super::parameters::QuantizationParameters;
-
-/// Where u8 begins for integers that are signed elsewhere.
-const MIDDLE: i32 = 128;
+use crate::int8::Integers;
 
 /// How u8 stand for numbers: `(q - zero_point) * scale`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,6 +11,12 @@ pub(super) struct Activation {
     pub(super) scale: f32,
     pub(super) zero_point: i32,
     pub(super) high: i32,
+}
+
+impl From<Activation> for Integers {
+    fn from(own: Activation) -> Integers {
+        Integers { scale: own.scale, zero_point: own.zero_point as u8, high: own.high as u8 }
+    }
 }
 
 impl Activation {
@@ -49,36 +52,4 @@ impl Activation {
     pub(super) fn dequantize(self, integers: &Tensor) -> Tensor {
         (integers.cast(DType::F32) - f64::from(self.zero_point)) * f64::from(self.scale)
     }
-}
-
-/// `x [rows, K] u8, weight [O, K] i8, sums [O] i32 of the weight's rows -> [rows, O]` in f32, which are whole numbers:
-/// sums of `(x - zero_point) * weight`.
-#[track_caller]
-pub(super) fn linear(x: &Tensor, zero_point: i32, weight: &Tensor, sums: &Tensor) -> Tensor {
-    let signed = (x.cast(DType::I32) - MIDDLE).cast(DType::I8);
-    let product = signed.matmul_as(&weight.t(), DType::I32);
-    (product + sums * (MIDDLE - zero_point)).cast(DType::F32)
-}
-
-/// `x [N, C, ..] u8, weight [O, C / groups, ..] i8 -> [N, O, ..]` in f32, which are whole numbers.
-#[track_caller]
-pub(super) fn convolution(
-    x: &Tensor,
-    zero_point: i32,
-    weight: &Tensor,
-    window: Window,
-    groups: Groups,
-) -> Tensor {
-    let shifted = x.cast(DType::F32) - f64::from(zero_point);
-    Tensor::convolution(&shifted, &weight.cast(DType::F32), window, groups)
-}
-
-/// `x [rows, K] f32, weight [O, K] i8 -> [rows, O]` in f32, of rows that are rounded to 8 bits by their largest
-/// magnitude. Sums are still to be multiplied with the weight's scales.
-#[track_caller]
-pub(super) fn dynamic_linear(x: &Tensor, weight: &Tensor) -> Tensor {
-    let bound = x.abs().max_keepdim(1).maximum(f64::from(f32::MIN_POSITIVE));
-    let scale = bound * (1.0 / 127.0);
-    let integers = (x * scale.reciprocal()).round().cast(DType::I8);
-    integers.matmul_as(&weight.t(), DType::I32).cast(DType::F32) * scale
 }
