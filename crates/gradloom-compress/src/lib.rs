@@ -1,7 +1,6 @@
 //! Models, made smaller.
 #![doc = include_str!("../README.md")]
 
-#[allow(dead_code, reason = "what reads graphs is being written")]
 mod graph;
 pub mod int8;
 pub mod quantize;

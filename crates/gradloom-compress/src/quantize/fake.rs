@@ -41,7 +41,7 @@ pub fn fake_quantize(
     let integer = integers(&x.detach(), &scale, &zero_point);
     let (low, high) = (f64::from(low), f64::from(high));
     let value = (integer.clamp(low, high) - &zero_point) * &scale;
-    custom_grad(&value, &[x.clone()], move |operands, _, gradient| {
+    custom_grad(&value, std::slice::from_ref(x), move |operands, _, gradient| {
         let integer = integers(&operands[0], &scale, &zero_point);
         let passes = integer.ge(low).logical_and(integer.le(high));
         vec![Some(gradient * passes.cast(gradient.dtype()))]
@@ -61,7 +61,7 @@ fn integers(x: &Tensor, scale: &Tensor, zero_point: &Tensor) -> Tensor {
 /// so that scales and weights learn at one pace. f32 alone.
 ///
 /// Esser et al., "Learned step size quantization", 2020. PyTorch: `torch._fake_quantize_learnable_per_tensor_affine`
-/// with the zero point 0 and that `grad_factor`.
+/// with the zero point 0 and that `grad_factor`, whose gradient also passes from up to half a step beyond a bound.
 ///
 /// # Panics
 /// If the scale is not one number for all, or one for each index of the first axis.
@@ -92,11 +92,15 @@ pub fn initial_step(x: &Tensor, [_, high]: [i32; 2]) -> Tensor {
 /// The nearest integer, with the gradient of the identity.
 #[track_caller]
 fn straight_through_round(x: &Tensor) -> Tensor {
-    custom_grad(&x.detach().round(), &[x.clone()], |_, _, gradient| vec![Some(gradient.clone())])
+    custom_grad(&x.detach().round(), std::slice::from_ref(x), |_, _, gradient| {
+        vec![Some(gradient.clone())]
+    })
 }
 
 /// The tensor itself, with its gradient times a factor.
 #[track_caller]
 fn scaled_gradient(x: &Tensor, factor: f64) -> Tensor {
-    custom_grad(&x.detach(), &[x.clone()], move |_, _, gradient| vec![Some(gradient * factor)])
+    custom_grad(&x.detach(), std::slice::from_ref(x), move |_, _, gradient| {
+        vec![Some(gradient * factor)]
+    })
 }

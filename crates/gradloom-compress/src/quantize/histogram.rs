@@ -4,8 +4,9 @@ use super::scheme::{Range, Scheme};
 
 /// Bins on each side of zero.
 const HALF: usize = 2048;
-/// Ranges that are tried: shares of the whole one.
-const TRIALS: usize = 100;
+/// Ranges that are tried, each so much smaller than the one before.
+const TRIALS: i32 = 120;
+const STEP: f32 = 0.97;
 
 /// Counts over `-limit..limit`. The limit doubles when numbers lie beyond it, and neighbours become one bin.
 #[derive(Clone, Debug, Default)]
@@ -83,35 +84,9 @@ impl Histogram {
         Range { low: low.max(range.low), high: high.min(range.high) }
     }
 
-    /// The part of the range with the least squared error: both ends drawn in together, then each alone.
+    /// The part of the range with the least squared error.
     pub(super) fn least_error(&self, range: Range, scheme: &Scheme) -> Range {
-        let bins = self.filled();
-        let error = |range: Range| {
-            let (scale, zero_point) = scheme.of_range(range);
-            let [low, high] = scheme.bounds().map(|bound| f64::from(bound - zero_point));
-            let scale = f64::from(scale);
-            let of_bin = |&(value, count): &(f64, f64)| {
-                let rounded = (value / scale).round().clamp(low, high) * scale;
-                count * (value - rounded).powi(2)
-            };
-            bins.iter().map(of_bin).sum::<f64>()
-        };
-        let best = |candidates: &mut dyn Iterator<Item = Range>, first: Range| {
-            let mut best = (first, error(first));
-            for candidate in candidates {
-                let found = error(candidate);
-                if found < best.1 {
-                    best = (candidate, found);
-                }
-            }
-            best.0
-        };
-        let shares = || (1..TRIALS).rev().map(|trial| trial as f32 / TRIALS as f32);
-        let both = |share: f32| Range { low: range.low * share, high: range.high * share };
-        let range = best(&mut shares().map(both), range);
-        let range =
-            best(&mut shares().map(|share| Range { low: range.low * share, ..range }), range);
-        best(&mut shares().map(|share| Range { high: range.high * share, ..range }), range)
+        least_error(&self.filled(), range, scheme)
     }
 
     /// The magnitude at which the distribution of what is cut off there and rounded diverges least from that of what
@@ -134,6 +109,38 @@ impl Histogram {
         let bound = (best.1 as f64 * self.width()) as f32;
         Range { low: range.low.max(-bound), high: range.high.min(bound) }
     }
+}
+
+/// The part of a range with the least squared error of numbers that occur so often: both ends drawn in together, then
+/// each alone.
+pub(super) fn least_error(numbers: &[(f64, f64)], range: Range, scheme: &Scheme) -> Range {
+    let error = |range: Range| {
+        let (scale, zero_point) = scheme.of_range(range);
+        let [low, high] = scheme.bounds().map(|bound| f64::from(bound - zero_point));
+        let (scale, inverse) = (f64::from(scale), 1.0 / f64::from(scale));
+        let of_number = |&(value, count): &(f64, f64)| {
+            let rounded = (value * inverse).round_ties_even().clamp(low, high) * scale;
+            count * (value - rounded) * (value - rounded)
+        };
+        numbers.iter().map(of_number).sum::<f64>()
+    };
+    let best = |first: Range, drawn_in: &dyn Fn(f32) -> Range| {
+        let mut best = (first, error(first));
+        for trial in 1..TRIALS {
+            let candidate = drawn_in(STEP.powi(trial));
+            let found = error(candidate);
+            if found < best.1 {
+                best = (candidate, found);
+            }
+        }
+        best.0
+    };
+    let range = best(range, &|share| Range { low: range.low * share, high: range.high * share });
+    if scheme.is_symmetric() {
+        return range;
+    }
+    let range = best(range, &|share| Range { low: range.low * share, ..range });
+    best(range, &|share| Range { high: range.high * share, ..range })
 }
 
 /// Of the first `kept` bins rounded to so many levels, from the same with all further bins added to the last.

@@ -2,8 +2,11 @@
 
 use gradloom_tensor::{Error, ErrorKind, Result};
 
-use super::histogram::Histogram;
+use super::histogram::{Histogram, least_error};
 use super::scheme::{Range, Scheme};
+
+/// Numbers up to which no histogram is needed.
+const EXACT_MAX: usize = 4096;
 
 /// How a range is chosen from what was seen. All but the first three read a histogram of 4096 bins.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,6 +33,13 @@ impl Observer {
     /// # Errors
     /// If there are none, or one is not finite.
     pub fn range_of(self, values: &[f32], scheme: &Scheme) -> Result<Range> {
+        if self == Observer::Mse && values.len() <= EXACT_MAX {
+            // The numbers themselves are fewer than bins.
+            let range = Observer::MinMax.range_of(values, scheme)?;
+            let numbers: Vec<(f64, f64)> =
+                values.iter().map(|value| (f64::from(*value), 1.0)).collect();
+            return Ok(least_error(&numbers, range, scheme));
+        }
         let mut statistics = Statistics::new(self);
         statistics.observe(values)?;
         statistics.range(scheme)
