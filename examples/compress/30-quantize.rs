@@ -137,8 +137,7 @@ where
 
     // The first layer reads pictures and the last one decides: both keep 8 bits, as is usual.
     let eight = LayerScheme::bits(8, 8);
-    let recipe =
-        Recipe::new(LayerScheme::bits(4, 4)).with("first", eight).with("head", eight);
+    let recipe = Recipe::new(LayerScheme::bits(4, 4)).with("first", eight).with("head", eight);
     let calibration = quantize(&recipe)?;
     let few = &test[..test.len().min(8)];
     println!("\n4 bits, layer by layer: accuracy, change, bytes in f32 and then");
@@ -147,16 +146,13 @@ where
     let fixed = FakeQuantized::new(model.clone(), &recipe, &calibration, Scales::Fixed)?;
     let after = accuracy(&fixed, &test)?;
     let aware = FakeQuantized::new(model, &recipe, &calibration, Scales::Learned)?;
-    let mut trainer = Trainer::new(
-        aware,
-        Sgd::new(0.01).momentum(0.9).weight_decay(1e-4),
-        Tensor::cross_entropy,
-    )
-    .epochs(if options.tiny { 1 } else { options.epochs.div_ceil(2) })
-    .batches_per_epoch(batches_per_epoch)
-    .key(Key::new(options.seed).fold(3))
-    .schedule_over(|steps| Schedule::linear(0.01, 0.0, steps))
-    .metric(Accuracy::new());
+    let mut trainer =
+        Trainer::new(aware, Sgd::new(0.01).momentum(0.9).weight_decay(1e-4), Tensor::cross_entropy)
+            .epochs(if options.tiny { 1 } else { options.epochs.div_ceil(2) })
+            .batches_per_epoch(batches_per_epoch)
+            .key(Key::new(options.seed).fold(3))
+            .schedule_over(|steps| Schedule::linear(0.01, 0.0, steps))
+            .metric(Accuracy::new());
     trainer.fit_train(&train)?;
     let with = accuracy(&trainer.model, &test)?;
     println!(
@@ -166,7 +162,10 @@ where
     );
     let quantizers = trainer.model.quantizers()?;
     let integers = Int8Model::convert(trainer.model.model, &quantizers, &[x], run)?;
-    println!("                 accuracy {:.2} % of the integers", 100.0 * accuracy(&integers, &test)?);
+    println!(
+        "                 accuracy {:.2} % of the integers",
+        100.0 * accuracy(&integers, &test)?
+    );
     Ok(())
 }
 
@@ -174,8 +173,7 @@ where
 fn sentences(options: &Options, device: &Device) -> Result<(), Failure> {
     let (model, tokens, mask) = encoder(options, device)?;
     let input = BertInput::new(&tokens).mask(&mask);
-    let embed =
-        |model: &BertModel, ctx: &mut Context| model.sentence_embeddings(&input, ctx);
+    let embed = |model: &BertModel, ctx: &mut Context| model.sentence_embeddings(&input, ctx);
     let int8 = Int8Model::dynamic(model.clone(), &Recipe::int8(), &[&tokens, &mask], embed)?;
     let full = || embed(&model, &mut Context::eval());
     let own = || int8.run(&mut Context::eval(), &[&tokens, &mask], embed);
@@ -227,7 +225,8 @@ fn encoder(options: &Options, device: &Device) -> Result<(BertModel, Tensor, Ten
         let folder = folder.display();
         return Err(format!("{folder}: no model there; run `cargo xtask assets minilm`").into());
     }
-    let (model, tokenizer) = (BertModel::from_folder(folder, device)?, Tokenizer::from_folder(folder)?);
+    let (model, tokenizer) =
+        (BertModel::from_folder(folder, device)?, Tokenizer::from_folder(folder)?);
     let encodings =
         tokenizer.encode_batch(&SENTENCES, &EncodeOptions::new().pad(Padding::Longest))?;
     let length = encodings[0].len();
@@ -240,7 +239,10 @@ fn encoder(options: &Options, device: &Device) -> Result<(BertModel, Tensor, Ten
     Ok((model, tokens, tensor(mask)?))
 }
 
-fn batches<D, T>(loader: &Loader<D, T, gradloom::data::CollateImages>, device: &Device) -> Result<Batches, Failure>
+fn batches<D, T>(
+    loader: &Loader<D, T, gradloom::data::CollateImages>,
+    device: &Device,
+) -> Result<Batches, Failure>
 where
     D: Dataset<Item = Labelled<Image>> + Send + Sync + 'static,
     T: gradloom::data::transform::Transform<Labelled<Image>, Output = Labelled<Image<f32>>>

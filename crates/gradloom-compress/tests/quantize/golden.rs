@@ -64,7 +64,7 @@ fn fake_quantization_and_its_gradient_are_those_of_torch() {
     for (name, scale, zero_point, bounds) in cases {
         let scale = Tensor::new([scale as f32], &golden.device).unwrap();
         let zero_point = scale.full_like(zero_point);
-        let (y, gradients) = differentiated(&golden, &[x.clone()], |x| {
+        let (y, gradients) = differentiated(&golden, std::slice::from_ref(&x), |x| {
             fake_quantize(&x[0], &scale, &zero_point, bounds)
         });
         golden.equal(&format!("{name}.y"), &y, 0.0);
