@@ -75,6 +75,7 @@ const EXAMPLES: &[&str] = &[
     "22-detect",
     "31-prune",
     "32-distil",
+    "30-quantize",
     "34-explain-digits",
     "35-explain-sentiment",
     "36-explain-table",

@@ -109,3 +109,8 @@ struct PageForUsersOfCandle;
 #[cfg(all(doctest, feature = "explain"))]
 #[doc = include_str!("../../../docs/explaining.md")]
 struct PageAboutExplanations;
+
+/// Runs the code of the page about smaller models as a test.
+#[cfg(all(doctest, feature = "compress"))]
+#[doc = include_str!("../../../docs/compression.md")]
+struct PageAboutSmallerModels;

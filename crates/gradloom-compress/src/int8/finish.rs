@@ -1,0 +1,166 @@
+//! [`Finish`]: what becomes of a sum of integers.
+
+use gradloom_tensor::custom_op::TensorType;
+use gradloom_tensor::{DType, Error, Result};
+
+/// How `u8` stand for numbers: `(q - zero_point) * scale`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Integers {
+    /// The distance of neighbours, positive.
+    pub scale: f32,
+    /// The integer of zero.
+    pub zero_point: u8,
+    /// The greatest integer, 255 for 8 bits.
+    pub high: u8,
+}
+
+/// What becomes of the sum `s` of an output `o`: `s * factor[o] + term[o]` between two bounds, in f32 or as integers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Finish {
+    /// Least and greatest result, infinite if there is none.
+    pub bounds: [f32; 2],
+    /// The integers of the result; f32 if none.
+    pub to: Option<Integers>,
+}
+
+impl Default for Finish {
+    fn default() -> Self {
+        Finish { bounds: [f32::NEG_INFINITY, f32::INFINITY], to: None }
+    }
+}
+
+/// A [`Finish`] as numbers that are equal if they do the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct FinishBits {
+    bounds: [u32; 2],
+    to: Option<(u32, u8, u8)>,
+}
+
+impl From<Finish> for FinishBits {
+    fn from(finish: Finish) -> FinishBits {
+        let to = finish.to.map(|to| (to.scale.to_bits(), to.zero_point, to.high));
+        FinishBits { bounds: finish.bounds.map(f32::to_bits), to }
+    }
+}
+
+impl FinishBits {
+    fn bounds(self) -> [f32; 2] {
+        self.bounds.map(f32::from_bits)
+    }
+
+    pub(super) fn dtype(self) -> DType {
+        if self.to.is_some() { DType::U8 } else { DType::F32 }
+    }
+
+    /// As loops apply it.
+    pub(super) fn scaled(self) -> Scaled {
+        let [low, high] = self.bounds();
+        let Some((scale, zero_point, most)) = self.to else {
+            return Scaled { inverse: 1.0, zero_point: 0.0, low, high };
+        };
+        let (inverse, zero_point) = (1.0 / f32::from_bits(scale), f32::from(zero_point));
+        let bound = |bound: f32| (bound * inverse).round_ties_even() + zero_point;
+        let low = bound(low).max(0.0);
+        let high = bound(high).min(f32::from(most)).max(low);
+        Scaled { inverse, zero_point, low, high }
+    }
+
+    /// The text of a shader that finishes `value` as the element `index`.
+    pub(super) fn wgsl(self, value: &str, index: &str) -> String {
+        let Scaled { inverse, zero_point, low, high } = self.scaled();
+        match self.to {
+            Some(_) => format!(
+                "write0({index}, u32(clamp(round({value} * {}) + {}, {}, {})));",
+                literal(inverse),
+                literal(zero_point),
+                literal(low),
+                literal(high)
+            ),
+            None => {
+                format!("write0({index}, clamp({value}, {}, {}));", literal(low), literal(high))
+            }
+        }
+    }
+}
+
+/// A number as WGSL writes it; infinite ones are the greatest.
+pub(super) fn literal(value: f32) -> String {
+    format!("bitcast<f32>({}u)", value.clamp(f32::MIN, f32::MAX).to_bits())
+}
+
+/// Numbers of a [`Finish`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scaled {
+    inverse: f32,
+    zero_point: f32,
+    low: f32,
+    high: f32,
+}
+
+/// What a finished value is stored as.
+pub(super) trait Finished: Copy + Send + Sync + bytemuck::Pod {
+    fn of(value: f32, scaled: Scaled) -> Self;
+}
+
+impl Finished for f32 {
+    #[inline(always)]
+    fn of(value: f32, scaled: Scaled) -> f32 {
+        // Comparisons that are false of NaN keep it.
+        let value = if value < scaled.low { scaled.low } else { value };
+        if value > scaled.high { scaled.high } else { value }
+    }
+}
+
+impl Finished for u8 {
+    #[inline(always)]
+    fn of(value: f32, scaled: Scaled) -> u8 {
+        let rounded = (value * scaled.inverse).round_ties_even() + scaled.zero_point;
+        rounded.max(scaled.low).min(scaled.high) as i32 as u8
+    }
+}
+
+/// What belongs to the outputs of a product.
+#[derive(Clone, Copy)]
+pub(super) struct OfOutputs<'a> {
+    /// `[O]`: sums of weights, each of which a sum has `zero_point` times too many.
+    pub(super) sums: &'a [i32],
+    /// `[O]`
+    pub(super) factor: &'a [f32],
+    /// `[O]`
+    pub(super) term: &'a [f32],
+    pub(super) zero_point: i32,
+    pub(super) scaled: Scaled,
+}
+
+impl OfOutputs<'_> {
+    /// The value of a sum of an output.
+    #[inline(always)]
+    pub(super) fn value(&self, sum: i32, output: usize) -> f32 {
+        let whole = sum.wrapping_sub(self.zero_point.wrapping_mul(self.sums[output]));
+        whole as f32 * self.factor[output] + self.term[output]
+    }
+}
+
+/// Products up to which sums of u8 times i8 stay within 32 bits, with the correction of the zero point.
+pub(super) const INNER_MAX: usize = 1 << 16;
+
+/// Checks the operands of a product that belong to its outputs.
+pub(super) fn check_outputs(
+    outputs: usize,
+    inner: usize,
+    [sums, factor, term]: [&TensorType; 3],
+) -> Result<()> {
+    if inner > INNER_MAX {
+        return Err(Error::shape(format!(
+            "sums of {inner} products do not fit into 32 bits; split them into parts of at most {INNER_MAX}"
+        )));
+    }
+    for (name, tensor, dtype) in
+        [("sums", sums, DType::I32), ("factor", factor, DType::F32), ("term", term, DType::F32)]
+    {
+        if *tensor != TensorType::new([outputs], dtype) {
+            return Err(Error::shape(format!("{name} are {tensor}, not {dtype} [{outputs}]")));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,405 @@
+//! Matrix products of 8-bit integers.
+#![allow(unsafe_code, reason = "tiles read by pointer; bounds are checked once before them")]
+
+use gradloom_tensor::custom_op::{CustomOp, HostOperand, HostResult, TensorType, Wgsl, custom_op};
+use gradloom_tensor::{DType, Error, Result, Tensor};
+use rayon::prelude::*;
+
+use super::dots::{Dots, Level, Task, dispatch};
+use super::finish::{Finish, FinishBits, Finished, OfOutputs, check_outputs};
+use super::packed::{BLOCK, FOUR, Layout};
+use super::planes::with_bytes;
+use super::tiles::{SUMS_MAX, of_outputs as tile_of_outputs};
+
+/// Multiplications from which on a part of a product is a task of its own.
+const TASK_WORK: usize = 1 << 18;
+/// Where u8 begins for rows that are rounded as they come.
+const MIDDLE: i32 = 128;
+
+/// `x [.., K]` u8, a weight of [`pack_linear`](super::pack_linear), and of the `O` outputs the sums of their weights (i32),
+/// factors and terms (f32) `-> [.., O]` in f32 or u8, as [`Finish`] says. The sum of an output is that of
+/// `(x - zero_point) * weight`.
+///
+/// PyTorch: `torch.nn.quantized.functional.linear`.
+///
+/// # Panics
+/// If shapes or dtypes do not fit, or a sum has more than 65,536 products.
+#[track_caller]
+pub fn linear(
+    x: &Tensor,
+    zero_point: u8,
+    packed: &Tensor,
+    [sums, factor, term]: [&Tensor; 3],
+    finish: Finish,
+) -> Tensor {
+    let op = Linear { zero_point: Some(zero_point), finish: finish.into() };
+    let [y] = custom_op(op, &[x, packed, sums, factor, term]);
+    y
+}
+
+/// As [`linear`], of `x [.., K]` f32, each row of which is rounded to 8 bits by its own largest magnitude: `s` of
+/// [`Finish`] is the sum times the scale of the row.
+///
+/// PyTorch: `torch.nn.quantized.dynamic.Linear`, whose inputs have one scale for all rows.
+///
+/// # Panics
+/// As [`linear`].
+#[track_caller]
+pub fn dynamic_linear(
+    x: &Tensor,
+    packed: &Tensor,
+    [sums, factor, term]: [&Tensor; 3],
+    finish: Finish,
+) -> Tensor {
+    let op = Linear { zero_point: None, finish: finish.into() };
+    let [y] = custom_op(op, &[x, packed, sums, factor, term]);
+    y
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Linear {
+    /// None where rows are f32 and rounded as they come.
+    zero_point: Option<u8>,
+    finish: FinishBits,
+}
+
+/// Sizes of a product.
+#[derive(Clone, Copy)]
+struct Sizes {
+    rows: usize,
+    inner: usize,
+    outputs: usize,
+}
+
+impl Sizes {
+    fn of(operands: &[TensorType]) -> Sizes {
+        let x = &operands[0].shape;
+        let inner = x[x.rank() - 1];
+        let rows = x[..x.rank() - 1].iter().product();
+        Sizes { rows, inner, outputs: operands[2].shape.count() }
+    }
+
+    fn layout(&self) -> Layout {
+        let fours = self.inner.div_ceil(FOUR);
+        Layout { groups: 1, outputs: self.outputs, fours, taps: 1 }
+    }
+}
+
+/// Rows of integers, a multiple of four bytes apart, and what their sums are multiplied with.
+struct Rows<'a> {
+    bytes: &'a [u8],
+    step: usize,
+    scales: Option<&'a [f32]>,
+}
+
+fn compute<T: Finished>(
+    level: Level,
+    sizes: Sizes,
+    rows: &Rows<'_>,
+    packed: &[i8],
+    of_outputs: OfOutputs<'_>,
+    out: &mut [T],
+) {
+    let (layout, packed) = (sizes.layout(), bytemuck::cast_slice::<i8, u8>(packed));
+    let Sizes { outputs, .. } = sizes;
+    if out.is_empty() {
+        return;
+    }
+    let work = (layout.steps() * FOUR * outputs).max(1);
+    let rows_of_task = TASK_WORK.div_ceil(work).next_multiple_of(8);
+    if sizes.rows <= rows_of_task / 2 || sizes.rows == 1 {
+        // Few rows: parts of the outputs, of one row after another.
+        let blocks = TASK_WORK.div_ceil((layout.steps() * FOUR * BLOCK).max(1));
+        for (row, out) in out.chunks_exact_mut(outputs).enumerate() {
+            let scale = rows.scales.map(|scales| &scales[row..row + 1]);
+            let bytes = &rows.bytes[row * rows.step..][..rows.step];
+            out.par_chunks_mut(blocks * BLOCK).enumerate().for_each(|(part, out)| {
+                let rows = Rows { bytes, step: rows.step, scales: scale };
+                let first = part * blocks * BLOCK;
+                dispatch(
+                    level,
+                    OfRows { layout, rows, packed, first, of_outputs, width: out.len(), out },
+                );
+            });
+        }
+        return;
+    }
+    out.par_chunks_mut(rows_of_task * outputs).enumerate().for_each(|(task, out)| {
+        let (first, count) = (task * rows_of_task, out.len() / outputs);
+        let rows = Rows {
+            bytes: &rows.bytes[first * rows.step..(first + count) * rows.step],
+            step: rows.step,
+            scales: rows.scales.map(|scales| &scales[first..first + count]),
+        };
+        dispatch(level, OfRows { layout, rows, packed, first: 0, of_outputs, width: outputs, out });
+    });
+}
+
+/// Some rows of a product, for `width` outputs from `first` on, which is a multiple of a block.
+struct OfRows<'a, T> {
+    layout: Layout,
+    rows: Rows<'a>,
+    packed: &'a [u8],
+    first: usize,
+    width: usize,
+    of_outputs: OfOutputs<'a>,
+    out: &'a mut [T],
+}
+
+impl<T: Finished> Task for OfRows<'_, T> {
+    #[inline(always)]
+    fn run<D: Dots, const ROWS: usize, const COLUMNS: usize>(self) {
+        let OfRows { layout, rows, packed, first, width, of_outputs, out } = self;
+        let (steps, block) = (layout.steps(), layout.block_bytes());
+        let count = out.len() / width;
+        let vectors = width.div_ceil(D::LANES);
+        let last = (first + vectors * D::LANES).div_ceil(BLOCK) * block;
+        assert!(rows.step >= steps * FOUR && rows.bytes.len() >= count * rows.step, "linear: rows");
+        assert!(packed.len() >= last && first.is_multiple_of(BLOCK), "linear: weights");
+        let mut sums = [0i32; SUMS_MAX];
+        let mut vector = 0;
+        while vector < vectors {
+            let columns = if vectors - vector >= COLUMNS { COLUMNS } else { 1 };
+            let output = vector * D::LANES;
+            let place = (first + output) / BLOCK * block + (first + output) % BLOCK * FOUR;
+            // A tile of several vectors begins with a block.
+            let columns = if output.is_multiple_of(BLOCK) { columns } else { 1 };
+            let (mut row, lanes) = (0, columns * D::LANES);
+            while row < count {
+                let own = if count - row >= ROWS { ROWS } else { 1 };
+                // SAFETY: the assertions above: all steps of these rows, and of these blocks of weights.
+                unsafe {
+                    let bytes = rows.bytes.as_ptr().add(row * rows.step);
+                    let weights = packed.as_ptr().add(place);
+                    let step = rows.step;
+                    match (own == ROWS, columns == COLUMNS) {
+                        (true, true) => tile_of_outputs::<D, ROWS, COLUMNS>(
+                            bytes, step, weights, block, steps, &mut sums,
+                        ),
+                        (true, false) => tile_of_outputs::<D, ROWS, 1>(
+                            bytes, step, weights, block, steps, &mut sums,
+                        ),
+                        (false, true) => tile_of_outputs::<D, 1, COLUMNS>(
+                            bytes, step, weights, block, steps, &mut sums,
+                        ),
+                        (false, false) => tile_of_outputs::<D, 1, 1>(
+                            bytes, step, weights, block, steps, &mut sums,
+                        ),
+                    }
+                }
+                let kept = lanes.min(width - output);
+                for (index, sums) in sums.chunks_exact(lanes).take(own).enumerate() {
+                    let out = &mut out[(row + index) * width + output..][..kept];
+                    let scale = rows.scales.map_or(1.0, |scales| scales[row + index]);
+                    let first = first + output;
+                    let (sums, factor) = (&sums[..kept], &of_outputs.factor[first..][..kept]);
+                    let (all, term) =
+                        (&of_outputs.sums[first..][..kept], &of_outputs.term[first..][..kept]);
+                    for index in 0..kept {
+                        let moved = of_outputs.zero_point.wrapping_mul(all[index]);
+                        let whole = sums[index].wrapping_sub(moved) as f32 * scale;
+                        out[index] = T::of(whole * factor[index] + term[index], of_outputs.scaled);
+                    }
+                }
+                row += own;
+            }
+            vector += columns;
+        }
+    }
+}
+
+/// Rounds a row of f32 to integers around [`MIDDLE`], and gives what they are multiplied with.
+struct Round<'a> {
+    row: &'a [f32],
+    out: &'a mut [u8],
+    scale: &'a mut f32,
+}
+
+impl Task for Round<'_> {
+    #[inline(always)]
+    fn run<D: Dots, const ROWS: usize, const COLUMNS: usize>(self) {
+        let Round { row, out, scale } = self;
+        let mut largest = [f32::MIN_POSITIVE; 16];
+        let chunks = row.chunks_exact(16);
+        for &value in chunks.remainder() {
+            largest[0] = if value.abs() > largest[0] { value.abs() } else { largest[0] };
+        }
+        for chunk in chunks {
+            for index in 0..16 {
+                let value = chunk[index].abs();
+                largest[index] = if value > largest[index] { value } else { largest[index] };
+            }
+        }
+        let bound = largest.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+        *scale = bound * (1.0 / 127.0);
+        let inverse = 1.0 / *scale;
+        for (slot, &value) in out.iter_mut().zip(row) {
+            let rounded = (value * inverse).round_ties_even().max(-127.0).min(127.0);
+            *slot = (rounded as i32 + MIDDLE) as u8;
+        }
+    }
+}
+
+/// Bytes from which on rows are rounded by several threads.
+const ROUNDED_TOGETHER: usize = 1 << 16;
+
+impl Linear {
+    fn run_as<T: Finished>(
+        &self,
+        level: Level,
+        sizes: Sizes,
+        operands: &[HostOperand<'_>],
+        out: &mut [T],
+    ) {
+        let packed = operands[1].elements::<i8>();
+        let of_outputs = OfOutputs {
+            sums: operands[2].elements(),
+            factor: operands[3].elements(),
+            term: operands[4].elements(),
+            zero_point: self.zero_point.map_or(MIDDLE, i32::from),
+            scaled: self.finish.scaled(),
+        };
+        let Sizes { rows, inner, .. } = sizes;
+        let step = inner.next_multiple_of(FOUR);
+        if self.zero_point.is_some() {
+            let x = operands[0].elements::<u8>();
+            if step == inner {
+                let rows = Rows { bytes: x, step, scales: None };
+                return compute(level, sizes, &rows, packed, of_outputs, out);
+            }
+            return with_bytes(rows * step, |bytes| {
+                for (to, from) in bytes.chunks_exact_mut(step).zip(x.chunks_exact(inner)) {
+                    to[..inner].copy_from_slice(from);
+                    to[inner..].fill(0);
+                }
+                let rows = Rows { bytes, step, scales: None };
+                compute(level, sizes, &rows, packed, of_outputs, out);
+            });
+        }
+        let x = operands[0].elements::<f32>();
+        let mut scales = vec![0.0f32; rows];
+        with_bytes(rows * step, |bytes| {
+            let round = |((to, from), scale): ((&mut [u8], &[f32]), &mut f32)| {
+                to[inner..].fill(MIDDLE as u8);
+                dispatch(level, Round { row: from, out: &mut to[..inner], scale });
+            };
+            match rows * step < ROUNDED_TOGETHER {
+                true => {
+                    let pairs = bytes.chunks_exact_mut(step).zip(x.chunks_exact(inner));
+                    pairs.zip(&mut scales).for_each(round);
+                }
+                false => {
+                    let pairs = bytes.par_chunks_exact_mut(step).zip(x.par_chunks_exact(inner));
+                    pairs.zip(&mut scales).with_min_len(16).for_each(round);
+                }
+            }
+            let rows = Rows { bytes, step, scales: Some(&scales) };
+            compute(level, sizes, &rows, packed, of_outputs, out);
+        });
+    }
+}
+
+impl CustomOp for Linear {
+    fn name(&self) -> &'static str {
+        if self.zero_point.is_some() { "int8 linear" } else { "int8 dynamic linear" }
+    }
+
+    fn results(&self, operands: &[TensorType]) -> Result<Vec<TensorType>> {
+        let [x, packed, sums, factor, term] = operands else {
+            return Err(Error::shape(format!("{} operands instead of 5", operands.len())));
+        };
+        let expected = if self.zero_point.is_some() { DType::U8 } else { DType::F32 };
+        if (x.dtype, packed.dtype) != (expected, DType::I8) {
+            return Err(Error::shape(format!(
+                "{} and {} instead of {expected} and i8",
+                x.dtype, packed.dtype
+            )));
+        }
+        if x.shape.rank() == 0 || x.shape[x.shape.rank() - 1] == 0 {
+            return Err(Error::shape(format!("rows of an input of shape {}", x.shape)));
+        }
+        let sizes = Sizes::of(operands);
+        check_outputs(sizes.outputs, sizes.inner, [sums, factor, term])?;
+        let bytes = sizes.layout().bytes();
+        if packed.shape.count() != bytes {
+            return Err(Error::shape(format!(
+                "{} packed weights instead of {bytes}",
+                packed.shape.count()
+            )));
+        }
+        let shape = x.shape.with(x.shape.rank() - 1, sizes.outputs);
+        Ok(vec![TensorType { shape, dtype: self.finish.dtype() }])
+    }
+
+    fn run(&self, operands: &[HostOperand<'_>], results: &mut [HostResult<'_>]) -> Result<()> {
+        let types: Vec<TensorType> = operands.iter().map(|operand| operand.of).collect();
+        let (level, sizes) = (Level::best(), Sizes::of(&types));
+        match self.finish.dtype() {
+            DType::U8 => self.run_as(level, sizes, operands, results[0].elements::<u8>()),
+            _ => self.run_as(level, sizes, operands, results[0].elements::<f32>()),
+        }
+        Ok(())
+    }
+
+    fn wgsl(&self, operands: &[TensorType], results: &[TensorType]) -> Option<Wgsl> {
+        let sizes = Sizes::of(operands);
+        let Sizes { inner, outputs, .. } = sizes;
+        let block_bytes = sizes.layout().block_bytes();
+        let zero = self.zero_point.map_or(MIDDLE, i32::from);
+        let (prepare, value) = match self.zero_point {
+            Some(_) => ("var scale = 1.0;".to_owned(), "i32(read0(row + k))".to_owned()),
+            None => (
+                format!(
+                    "var bound = bitcast<f32>({min}u);
+                    for (var k = 0u; k < {inner}u; k++) {{ bound = max(bound, abs(read0(row + k))); }}
+                    let scale = bound * bitcast<f32>({share}u);
+                    let inverse = 1.0 / scale;",
+                    min = f32::MIN_POSITIVE.to_bits(),
+                    share = (1.0f32 / 127.0).to_bits(),
+                ),
+                format!("(i32(clamp(round(read0(row + k) * inverse), -127.0, 127.0)) + {MIDDLE})"),
+            ),
+        };
+        let source = format!(
+            "fn element(index: u32) {{
+                let output = index % {outputs}u;
+                let row = index / {outputs}u * {inner}u;
+                let block = output / {BLOCK}u * {block_bytes}u + output % {BLOCK}u * {FOUR}u;
+                {prepare}
+                var sum = 0;
+                for (var k = 0u; k < {inner}u; k++) {{
+                    let weight = read1(block + k / {FOUR}u * {step}u + k % {FOUR}u);
+                    sum += {value} * weight;
+                }}
+                let whole = f32(sum - {zero} * read2(output)) * scale;
+                let value = whole * read3(output) + read4(output);
+                {finish}
+            }}",
+            step = BLOCK * FOUR,
+            finish = self.finish.wgsl("value", "index"),
+        );
+        Some(Wgsl::elements(source, results[0].shape.count()))
+    }
+}
+
+/// A product of u8 around 100 on a level.
+#[cfg(test)]
+pub(super) fn at_level(
+    level: Level,
+    [rows, inner, outputs]: [usize; 3],
+    x: &[u8],
+    packed: &[i8],
+    (sums, factor, term): &(Vec<i32>, Vec<f32>, Vec<f32>),
+) -> Vec<f32> {
+    let (sizes, step) = (Sizes { rows, inner, outputs }, inner.next_multiple_of(FOUR));
+    let mut bytes = vec![0; rows * step];
+    for (to, from) in bytes.chunks_exact_mut(step).zip(x.chunks_exact(inner)) {
+        to[..inner].copy_from_slice(from);
+    }
+    let scaled = FinishBits::from(Finish::default()).scaled();
+    let of_outputs = OfOutputs { sums, factor, term, zero_point: 100, scaled };
+    let mut out = vec![0.0; rows * outputs];
+    let rows = Rows { bytes: &bytes, step, scales: None };
+    compute(level, sizes, &rows, packed, of_outputs, &mut out);
+    out
+}

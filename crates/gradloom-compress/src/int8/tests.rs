@@ -1,0 +1,287 @@
+//! Every op beside sums one by one in 64 bits, on every level of this processor and every device.
+
+use gradloom_tensor::op::Window;
+use gradloom_tensor::{DType, Device, Tensor};
+
+use super::dots::Level;
+use super::*;
+
+/// Numbers that look drawn, extremes among them.
+struct Draws(u64);
+
+impl Draws {
+    fn next(&mut self) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 33
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        self.next() as usize % end
+    }
+
+    fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count)
+            .map(|_| match self.below(8) {
+                0 => 0,
+                1 => 255,
+                _ => self.next() as u8,
+            })
+            .collect()
+    }
+
+    fn floats(&mut self, count: usize, scale: f32) -> Vec<f32> {
+        (0..count).map(|_| (self.below(2001) as f32 / 1000.0 - 1.0) * scale).collect()
+    }
+}
+
+/// The CPU and every GPU adapter; none is a failure if `GRADLOOM_REQUIRE_GPU=1`.
+fn devices() -> Vec<Device> {
+    let named = gradloom_wgpu::adapters().into_iter();
+    let open = |index: usize| gradloom_wgpu::device(&index.to_string());
+    let gpus: Vec<Device> = named.enumerate().filter_map(|(index, _)| open(index).ok()).collect();
+    if gpus.is_empty() {
+        let required = std::env::var_os("GRADLOOM_REQUIRE_GPU").is_some_and(|value| value == "1");
+        assert!(!required, "GRADLOOM_REQUIRE_GPU=1, but there is no GPU adapter");
+        eprintln!("SKIPPED on GPUs: no adapter found; install a Vulkan driver to run this test");
+    }
+    [vec![gradloom_cpu::device()], gpus].concat()
+}
+
+/// `(sum - zero * weights) * factor + term` and what follows, as the documentation says it.
+fn finished(sum: i64, factor: f32, term: f32, finish: Finish) -> f32 {
+    let value = sum as f32 * factor + term;
+    match finish.to {
+        None => value.max(finish.bounds[0]).min(finish.bounds[1]),
+        Some(to) => {
+            let place =
+                |v: f32| (v * (1.0 / to.scale)).round_ties_even() + f32::from(to.zero_point);
+            let low = place(finish.bounds[0]).max(0.0);
+            let high = place(finish.bounds[1]).min(f32::from(to.high)).max(low);
+            place(value).max(low).min(high)
+        }
+    }
+}
+
+/// What belongs to outputs: sums of weights, factors and terms.
+fn of_outputs(weights: &[i8], outputs: usize, draws: &mut Draws) -> (Vec<i32>, Vec<f32>, Vec<f32>) {
+    let sums = weights.chunks(weights.len() / outputs);
+    let sums = sums.map(|row| row.iter().map(|&w| i32::from(w)).sum()).collect();
+    (sums, draws.floats(outputs, 0.01), draws.floats(outputs, 5.0))
+}
+
+fn finishes(draws: &mut Draws) -> [Finish; 3] {
+    let to = Integers { scale: 0.37, zero_point: draws.next() as u8, high: 255 };
+    let relu = [0.0, f32::INFINITY];
+    [
+        Finish::default(),
+        Finish { bounds: relu, to: Some(Integers { zero_point: 0, ..to }) },
+        Finish { bounds: [-3.0, 6.0], to: Some(to) },
+    ]
+}
+
+/// Equal integers; floats within a rounding or two.
+fn assert_same(found: &Tensor, expected: &[f32], what: &str) {
+    let integers = found.dtype() == DType::U8;
+    let found = found.cast(DType::F32).to_vec::<f32>().expect(what);
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
+        let bound = if integers { 0.0 } else { 1e-6 * expected.abs().max(1.0) };
+        assert!((found - expected).abs() <= bound, "{what} at {index}: {found}, not {expected}");
+    }
+}
+
+fn tensors(device: &Device, (sums, factor, term): &(Vec<i32>, Vec<f32>, Vec<f32>)) -> [Tensor; 3] {
+    let outputs = [sums.len()];
+    [
+        Tensor::from_slice(sums, outputs, device).unwrap(),
+        Tensor::from_slice(factor, outputs, device).unwrap(),
+        Tensor::from_slice(term, outputs, device).unwrap(),
+    ]
+}
+
+#[test]
+fn products_are_sums_one_by_one() {
+    let mut draws = Draws(7);
+    for [rows, inner, outputs] in [
+        [1, 1, 1],
+        [3, 5, 17],
+        [9, 64, 48],
+        [33, 130, 100],
+        [2, 7, 513],
+        [70, 33, 16],
+        [1, 1030, 35],
+    ] {
+        let x = draws.bytes(rows * inner);
+        let weights: Vec<i8> =
+            draws.bytes(outputs * inner).iter().map(|&byte| byte as i8).collect();
+        let own = of_outputs(&weights, outputs, &mut draws);
+        let zero = draws.next() as u8;
+        for finish in finishes(&mut draws) {
+            let mut expected = Vec::new();
+            for row in x.chunks(inner) {
+                for (output, weights) in weights.chunks(inner).enumerate() {
+                    let products = row.iter().zip(weights);
+                    let sum =
+                        products.map(|(&x, &w)| (i64::from(x) - i64::from(zero)) * i64::from(w));
+                    expected.push(finished(sum.sum(), own.1[output], own.2[output], finish));
+                }
+            }
+            for device in devices() {
+                let x = Tensor::from_slice(&x, [rows, inner], &device).unwrap();
+                let weight = Tensor::from_slice(&weights, [outputs, inner], &device).unwrap();
+                let packed = pack_linear(&weight).unwrap();
+                let own = tensors(&device, &own);
+                let y = linear(&x, zero, &packed, own.each_ref(), finish);
+                assert_same(
+                    &y,
+                    &expected,
+                    &format!("{rows} x {inner} x {outputs} {}", device.name()),
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_are_rounded_as_they_come() {
+    let mut draws = Draws(11);
+    let [rows, inner, outputs] = [19, 70, 33];
+    let mut x = draws.floats(rows * inner, 3.0);
+    x[..inner].fill(0.0);
+    x[inner] = 1e4;
+    let weights: Vec<i8> = draws.bytes(outputs * inner).iter().map(|&byte| byte as i8).collect();
+    let own = of_outputs(&weights, outputs, &mut draws);
+    let mut expected = Vec::new();
+    for row in x.chunks(inner) {
+        let scale = row.iter().fold(f32::MIN_POSITIVE, |most, x| most.max(x.abs())) * (1.0 / 127.0);
+        let inverse = 1.0 / scale;
+        for (output, weights) in weights.chunks(inner).enumerate() {
+            let rounded = |x: f32| (x * inverse).round_ties_even() as i64;
+            let sum: i64 = row.iter().zip(weights).map(|(&x, &w)| rounded(x) * i64::from(w)).sum();
+            expected.push(sum as f32 * scale * own.1[output] + own.2[output]);
+        }
+    }
+    for device in devices() {
+        let x = Tensor::from_slice(&x, [rows, inner], &device).unwrap();
+        let weight = Tensor::from_slice(&weights, [outputs, inner], &device).unwrap();
+        let packed = pack_linear(&weight).unwrap();
+        let y = dynamic_linear(&x, &packed, tensors(&device, &own).each_ref(), Finish::default());
+        assert_same(&y, &expected, &device.name());
+    }
+}
+
+#[test]
+fn convolutions_are_sums_one_by_one() {
+    let mut draws = Draws(13);
+    let square = |kernel: usize, stride: usize, padding: usize| {
+        Window::new([kernel; 2]).stride([stride; 2]).padding([[padding; 2]; 2])
+    };
+    let cases: [([usize; 4], usize, usize, Window); 9] = [
+        ([1, 1, 28, 28], 16, 1, square(3, 1, 1)),
+        ([2, 3, 9, 7], 20, 1, square(3, 2, 1)),
+        ([1, 16, 7, 7], 33, 1, square(1, 1, 0)),
+        ([1, 17, 5, 5], 8, 1, square(1, 2, 0)),
+        ([2, 12, 10, 11], 12, 12, square(3, 1, 1)),
+        ([1, 6, 10, 11], 6, 6, square(3, 2, 1)),
+        ([1, 8, 12, 12], 12, 2, square(5, 3, 4)),
+        ([1, 5, 14, 14], 7, 1, square(3, 1, 2).dilation([2, 3])),
+        ([3, 4, 6, 40], 5, 1, Window::new([2, 3]).stride([1, 2]).padding([[1, 0], [3, 2]])),
+    ];
+    for (shape, outputs, groups, window) in cases {
+        let [images, channels, height, width] = shape;
+        let x = draws.bytes(shape.iter().product());
+        let of_group = channels / groups;
+        let [kernel_y, kernel_x] = [window.kernel[1], window.kernel[2]];
+        let count = outputs * of_group * kernel_y * kernel_x;
+        let weights: Vec<i8> = draws.bytes(count).iter().map(|&byte| byte as i8).collect();
+        let own = of_outputs(&weights, outputs, &mut draws);
+        let zero = draws.next() as u8;
+        for finish in finishes(&mut draws) {
+            let [_, out_height, out_width] = window.output([1, height, width]).unwrap();
+            let mut expected = Vec::new();
+            for at in 0..images * outputs * out_height * out_width {
+                let (px, py) = (at % out_width, at / out_width % out_height);
+                let output = at / out_width / out_height % outputs;
+                let image = at / out_width / out_height / outputs;
+                let group = output / (outputs / groups);
+                let mut sum = 0i64;
+                for k in 0..of_group * kernel_y * kernel_x {
+                    let (kx, ky) = (k % kernel_x, k / kernel_x % kernel_y);
+                    let channel = group * of_group + k / kernel_x / kernel_y;
+                    let place = |at: usize, k: usize, axis: usize| {
+                        (at * window.stride[axis] + k * window.dilation[axis])
+                            .checked_sub(window.padding[axis][0])
+                    };
+                    let (Some(y), Some(x_at)) = (place(py, ky, 1), place(px, kx, 2)) else {
+                        continue;
+                    };
+                    if y >= height || x_at >= width {
+                        continue;
+                    }
+                    let value = x[((image * channels + channel) * height + y) * width + x_at];
+                    let weight = weights[output * of_group * kernel_y * kernel_x + k];
+                    sum += (i64::from(value) - i64::from(zero)) * i64::from(weight);
+                }
+                expected.push(finished(sum, own.1[output], own.2[output], finish));
+            }
+            for device in devices() {
+                let x = Tensor::from_slice(&x, shape, &device).unwrap();
+                let sizes = [outputs, of_group, kernel_y, kernel_x];
+                let weight = Tensor::from_slice(&weights, sizes, &device).unwrap();
+                let packed = pack_convolution(&weight, groups).unwrap();
+                let own = tensors(&device, &own);
+                let own = own.each_ref();
+                let y = convolution(&x, zero, &packed, own, window, groups, finish);
+                let what = format!("{shape:?} {outputs} {groups} {window:?} {}", device.name());
+                assert_same(&y, &expected, &what);
+            }
+        }
+    }
+}
+
+#[test]
+fn maxima_of_integers_are_those_of_floats() {
+    let mut draws = Draws(17);
+    for (window, shape) in [
+        (Window::new([2, 2]).stride([2, 2]), [2, 3, 8, 10]),
+        (Window::new([3, 3]).stride([2, 2]).padding([[1, 1]; 2]), [1, 2, 9, 9]),
+        (Window::new([2, 3]).dilation([2, 1]), [1, 5, 6, 7]),
+    ] {
+        let x = draws.bytes(shape.iter().product());
+        for device in devices() {
+            let x = Tensor::from_slice(&x, shape, &device).unwrap();
+            let expected = x.cast(DType::F32).pool_max(window).to_vec::<f32>().unwrap();
+            assert_same(&pool_max(&x, window), &expected, &device.name());
+        }
+    }
+}
+
+#[test]
+fn every_level_gives_the_same_sums() {
+    let mut draws = Draws(19);
+    let (rows, inner, outputs) = (21, 90, 70);
+    let x = draws.bytes(rows * inner);
+    let device = gradloom_cpu::device();
+    let weights: Vec<i8> = draws.bytes(outputs * inner).iter().map(|&byte| byte as i8).collect();
+    let weight = Tensor::from_slice(&weights, [outputs, inner], &device).unwrap();
+    let packed = pack_linear(&weight).unwrap().to_vec::<i8>().unwrap();
+    let own = of_outputs(&weights, outputs, &mut draws);
+    let found: Vec<Vec<f32>> = Level::available()
+        .into_iter()
+        .map(|level| linear::at_level(level, [rows, inner, outputs], &x, &packed, &own))
+        .collect();
+    assert!(found.iter().all(|sums| *sums == found[0]), "{:?}", Level::available());
+}
+
+#[test]
+#[should_panic(expected = "int8 linear: sums of 65537 products do not fit into 32 bits")]
+fn sums_that_would_not_fit_are_refused() {
+    let device = gradloom_cpu::device();
+    let inner = 65_537;
+    let x = Tensor::zeros([1, inner], DType::U8, &device);
+    let weight = Tensor::zeros([1, inner], DType::I8, &device);
+    let packed = pack_linear(&weight).unwrap();
+    let own = [DType::I32, DType::F32, DType::F32].map(|dtype| Tensor::zeros([1], dtype, &device));
+    linear(&x, 0, &packed, own.each_ref(), Finish::default());
+}

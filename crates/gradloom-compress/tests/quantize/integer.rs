@@ -1,0 +1,185 @@
+//! Models of integers answer as models of rounded numbers do.
+
+use gradloom_compress::quantize::*;
+use gradloom_nn::layers::{BatchNorm, Conv2d, Linear};
+use gradloom_nn::{Context, Init, Layer, LoadOptions, Module, ModuleExt};
+use gradloom_tensor::ops::convolution::Conv2dOptions;
+use gradloom_tensor::{DType, Device, Key, Tensor};
+
+use super::laws::{calibrated, network, pictures};
+
+fn devices() -> Vec<Device> {
+    let mut devices = vec![gradloom_cpu::device()];
+    let adapters = gradloom_wgpu::adapters().into_iter();
+    devices
+        .extend(adapters.map(|adapter| gradloom_wgpu::device(&adapter.index.to_string()).unwrap()));
+    devices
+}
+
+/// Root of the mean square of the difference, over that of the second.
+fn far(one: &Tensor, other: &Tensor) -> f64 {
+    let ratio = (one - other).square().mean(..) / other.square().mean(..);
+    ratio.item().unwrap().sqrt()
+}
+
+#[test]
+fn integers_answer_as_rounded_numbers_with_norms_folded() {
+    for device in devices() {
+        let model = network(&device);
+        for bits in [8, 4] {
+            let recipe = Recipe::new(LayerScheme::bits(bits, bits));
+            let calibration = calibrated(&model, &recipe, &device);
+            let quantizers = Quantizers::new(&model, &recipe, &calibration).unwrap();
+            let fake = FakeQuantized::fixed(model.clone(), &quantizers).unwrap();
+            let x = pictures(4, 5, &device);
+            let int8 = Int8Model::convert(model.clone(), &quantizers, &[&x], |model, ctx| {
+                model.forward(&x, ctx)
+            })
+            .unwrap();
+            assert_eq!(
+                int8.quantized(),
+                ["head.weight", "hidden.weight", "middle.weight", "stem.weight"]
+            );
+            assert!(int8.skipped().is_empty(), "{:?}", int8.skipped());
+            for (count, seed) in [(4, 5), (7, 6)] {
+                let x = pictures(count, seed, &device);
+                let ours = int8.forward(&x, &mut Context::eval());
+                let theirs = fake.forward(&x, &mut Context::eval());
+                // A sum that lies between two integers may go either way, which is seldom.
+                let far = far(&ours, &theirs);
+                let bound = 1.0 / f64::from(1 << bits);
+                assert!(far < bound, "{bits} bits on {}: {far}", device.name());
+            }
+        }
+    }
+}
+
+/// A residual block, whose convolution is used twice.
+#[derive(Module, Clone)]
+struct Residual {
+    stem: Conv2d,
+    twice: Conv2d,
+    norm: BatchNorm,
+    head: Linear,
+}
+
+impl Layer for Residual {
+    fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
+        let x = self.stem.forward(x, ctx).relu();
+        let y = self.norm.forward(&self.twice.forward(&x, ctx), ctx).relu();
+        let x = (self.twice.forward(&y, ctx) + &x).relu();
+        self.head.forward(&x.global_avg_pool2d(), ctx).softmax(-1)
+    }
+}
+
+fn residual(device: &Device) -> Residual {
+    let init = &mut Init::new(Key::new(3), device);
+    let options = Conv2dOptions::default().padding(1);
+    Residual {
+        stem: Conv2d::new(3, 8, [3, 3], options, init),
+        twice: Conv2d::new(8, 8, [3, 3], options, init),
+        norm: BatchNorm::new(8, init),
+        head: Linear::new(8, 5, init),
+    }
+}
+
+#[test]
+fn branches_join_as_integers_and_a_layer_may_run_twice() {
+    let device = gradloom_cpu::device();
+    let model = residual(&device);
+    let batches: Vec<Tensor> = (0..4).map(|seed| pictures(8, seed, &device)).collect();
+    let mut calibrator = Calibrator::new(&model, &Recipe::int8()).unwrap();
+    for x in &batches {
+        calibrator.batch(&[x], |model, ctx| model.forward(x, ctx)).unwrap();
+    }
+    let calibration = calibrator.finish().unwrap();
+    let between: Vec<&String> =
+        calibration.ranges().keys().filter(|name| name.contains(':')).collect();
+    assert_eq!(between, ["twice.weight#1:output"]);
+    let int8 = Int8Model::of_layer(model.clone(), &Recipe::int8(), &batches).unwrap();
+    assert_eq!(int8.quantized().len(), 4, "{:?}", int8.quantized());
+    let x = pictures(16, 30, &device);
+    let [ours, full] =
+        [int8.forward(&x, &mut Context::eval()), model.forward(&x, &mut Context::eval())];
+    assert!(far(&ours, &full) < 0.01, "{}", far(&ours, &full));
+}
+
+#[test]
+fn rows_are_rounded_as_they_come_in_encoders() {
+    use gradloom_zoo::{BertConfig, BertInput, BertModel, Pretrained};
+    for device in devices() {
+        let config = BertConfig {
+            vocab_size: 50,
+            hidden_size: 32,
+            num_hidden_layers: 2,
+            num_attention_heads: 4,
+            intermediate_size: 64,
+            max_position_embeddings: 16,
+            ..BertConfig::default()
+        };
+        let model = BertModel::new(&config, &mut Init::new(Key::new(1), &device)).unwrap();
+        let tokens = Tensor::new([[1, 7, 3, 9, 30], [4, 4, 8, 0, 0]], &device).unwrap();
+        let mask = Tensor::new([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]], &device).unwrap();
+        let input = BertInput::new(&tokens).mask(&mask);
+        let run =
+            |model: &BertModel, ctx: &mut Context| model.forward(&input, ctx).last_hidden_state;
+        let full = run(&model, &mut Context::eval());
+        let int8 = Int8Model::dynamic(model, &Recipe::int8(), &[&tokens, &mask], run).unwrap();
+        assert_eq!(int8.quantized().len(), 12, "{:?}", int8.quantized());
+        let tables = int8.skipped().iter().filter(|(name, _)| name.contains("embeddings"));
+        assert_eq!(tables.count(), 3);
+        let ours = int8.run(&mut Context::eval(), &[&tokens, &mask], run);
+        assert!(far(&ours, &full) < 0.02, "{} on {}", far(&ours, &full), device.name());
+    }
+}
+
+#[test]
+fn weights_are_given_up_and_integers_are_saved_by_name() {
+    let device = gradloom_cpu::device();
+    let batches = [pictures(8, 1, &device)];
+    let make = || Int8Model::of_layer(network(&device), &Recipe::int8(), &batches).unwrap();
+    let (int8, mut other) = (make(), make());
+    let [before, after] = int8.bytes();
+    assert!(after * 3 < before, "{before} bytes became {after}");
+    let dict = int8.state_dict();
+    assert!(dict.get("stem.weight").is_none());
+    assert_eq!(dict.get("stem.weight.packed").unwrap().dtype(), DType::I8);
+    other.for_each_parameter(|name, parameter| {
+        if name.ends_with("factor") {
+            parameter.set(&(parameter.detach() * 0.0));
+        }
+    });
+    other.load_state_dict(&dict, &LoadOptions::strict()).unwrap();
+    let [one, other] = [int8, other]
+        .map(|model| model.forward(&batches[0], &mut Context::eval()).to_vec::<f32>().unwrap());
+    assert_eq!(one, other);
+}
+
+#[test]
+#[should_panic(expected = "int8: a model of integers does not learn")]
+fn models_of_integers_do_not_learn() {
+    let device = gradloom_cpu::device();
+    let x = pictures(8, 1, &device);
+    let int8 =
+        Int8Model::of_layer(network(&device), &Recipe::int8(), std::slice::from_ref(&x)).unwrap();
+    int8.forward(&x, &mut Context::train(Key::new(0)));
+}
+
+#[test]
+fn what_was_learnt_with_rounded_numbers_is_kept_by_integers() {
+    let device = gradloom_cpu::device();
+    let model = network(&device);
+    for scales in [Scales::Learned, Scales::Moving(0.1)] {
+        let recipe = Recipe::new(LayerScheme::bits(4, 4)).with("stem", LayerScheme::bits(8, 8));
+        let calibration = calibrated(&model, &recipe, &device);
+        let aware = FakeQuantized::new(model.clone(), &recipe, &calibration, scales).unwrap();
+        let quantizers = aware.quantizers().unwrap();
+        let x = pictures(8, 2, &device);
+        let full = aware.forward(&x, &mut Context::eval());
+        let int8 = Int8Model::convert(aware.model, &quantizers, &[&x], |model, ctx| {
+            model.forward(&x, ctx)
+        });
+        let ours = int8.unwrap().forward(&x, &mut Context::eval());
+        assert!(far(&ours, &full) < 0.05, "{scales:?}: {}", far(&ours, &full));
+    }
+}

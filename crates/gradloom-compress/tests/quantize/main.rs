@@ -1,0 +1,6 @@
+//! Quantization: PyTorch's numbers, laws, and what is refused.
+
+mod golden;
+mod integer;
+mod laws;
+mod refusals;
