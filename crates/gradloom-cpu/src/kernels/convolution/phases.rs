@@ -122,6 +122,41 @@ impl Phases {
             });
         }
     }
+
+    /// Adds taken apart planes to those of a picture where it has them; what is padding is left out.
+    pub(super) fn add_to<T: Real + Ordered>(
+        &self,
+        geometry: &Geometry,
+        apart: &[T],
+        picture: usize,
+        volume: &mut [T],
+    ) {
+        let area = geometry.input_area();
+        for (plane, apart) in apart.chunks_exact(self.plane().max(1)).enumerate() {
+            let Some(first) = geometry.plane(picture, plane) else { continue };
+            self.add_plane_to(geometry, apart, &mut volume[first..first + area]);
+        }
+    }
+
+    /// Adds one plane.
+    fn add_plane_to<T: Real + Ordered>(&self, geometry: &Geometry, apart: &[T], plane: &mut [T]) {
+        let stride = geometry.stride[1];
+        let step = geometry.input[1] * geometry.stride[0];
+        let phases = apart.chunks_exact((self.size[0] * self.size[1]).max(1));
+        for (Inner { rows, columns, first }, apart) in self.inner.iter().zip(phases) {
+            if columns.is_empty() {
+                continue;
+            }
+            let reach = (columns.len() - 1) * stride + 1;
+            let values = apart.chunks_exact(self.size[1]).skip(rows.start).take(rows.len());
+            for (row, values) in values.enumerate() {
+                let out = &mut plane[first + row * step..][..reach];
+                for (slots, &value) in out.chunks_mut(stride).zip(&values[columns.clone()]) {
+                    slots[0] = slots[0].plus(value);
+                }
+            }
+        }
+    }
 }
 
 /// The part of a phase that is no padding.
@@ -174,45 +209,6 @@ vectorized! {
                     for (slot, values) in out.iter_mut().zip(values.chunks(stride)) {
                         *slot = values[0];
                     }
-                }
-            }
-        }
-    }
-
-    /// Adds taken apart planes to those of a picture where it has them; what is padding is left out.
-    pub(super) fn add_to<T: Real + Ordered>(
-        &self,
-        geometry: &Geometry,
-        apart: &[T],
-        picture: usize,
-        volume: &mut [T],
-    ) {
-        let area = geometry.input_area();
-        for (plane, apart) in apart.chunks_exact(self.plane().max(1)).enumerate() {
-            let Some(first) = geometry.plane(picture, plane) else { continue };
-            self.add_plane_to(geometry, apart, &mut volume[first..first + area]);
-        }
-    }
-
-    /// Adds one plane.
-    fn add_plane_to<T: Real + Ordered>(&self, geometry: &Geometry, apart: &[T], plane: &mut [T]) {
-        let [rows, columns] = self.size;
-        let [height, width] = geometry.input;
-        let stride = geometry.stride[1];
-        for ([y, x], apart) in self.used.iter().zip(apart.chunks_exact((rows * columns).max(1))) {
-            let (first, last) = inside(*x, stride, geometry.before[1], width, columns);
-            if first >= last {
-                continue;
-            }
-            let start = (first * stride + x).saturating_sub(geometry.before[1]);
-            for (row, values) in apart.chunks_exact(columns).enumerate() {
-                let row = (row * geometry.stride[0] + y).wrapping_sub(geometry.before[0]);
-                if row >= height {
-                    continue;
-                }
-                let out = &mut plane[row * width + start..(row + 1) * width];
-                for (slots, &value) in out.chunks_mut(stride).zip(&values[first..last]) {
-                    slots[0] = slots[0].plus(value);
                 }
             }
         }
