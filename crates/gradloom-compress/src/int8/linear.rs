@@ -234,7 +234,7 @@ impl Task for Round<'_> {
         *scale = bound * (1.0 / 127.0);
         let inverse = 1.0 / *scale;
         for (slot, &value) in out.iter_mut().zip(row) {
-            let rounded = (value * inverse).round_ties_even().max(-127.0).min(127.0);
+            let rounded = (value * inverse).round_ties_even().clamp(-127.0, 127.0);
             *slot = (rounded as i32 + MIDDLE) as u8;
         }
     }
