@@ -110,20 +110,20 @@ fn halves_are_those_of_autocast() {
 #[test]
 fn layers_are_left_out_by_their_weights_or_by_their_code() {
     let golden = golden();
-    let narrow = Compute::narrow(DType::BF16);
+    let narrow = || Compute::narrow(DType::BF16);
     let mut net = net(&golden);
-    let (full, rounded) = (run(&net, &golden, Compute::full()), run(&net, &golden, narrow));
+    let (full, rounded) = (run(&net, &golden, Compute::full()), run(&net, &golden, narrow()));
     assert!(full.1 != rounded.1);
     let head = net.set_full_precision(true, |name| name.starts_with("head."));
     assert_eq!(head, 2);
-    let without_head = run(&net, &golden, narrow);
+    let without_head = run(&net, &golden, narrow());
     assert!(without_head.1 != rounded.1 && without_head.1 != full.1);
     net.set_full_precision(true, |_| true);
-    assert_eq!(run(&net, &golden, narrow), full);
+    assert_eq!(run(&net, &golden, narrow()), full);
     net.set_full_precision(false, |_| true);
-    assert_eq!(run(&net, &golden, narrow), rounded);
+    assert_eq!(run(&net, &golden, narrow()), rounded);
     let x = Tensor::normal(Key::new(3), [4, 8], 0.0, 1.0, &gradloom_cpu::device()).detach();
-    let mut ctx = Context::eval().with_compute(narrow);
+    let mut ctx = Context::eval().with_compute(narrow());
     let inside =
         ctx.computing(Compute::full(), |ctx| net.head.forward(&x, ctx)).to_vec::<f32>().unwrap();
     let expected = net.head.forward(&x, &mut Context::eval()).to_vec::<f32>().unwrap();
