@@ -21,7 +21,7 @@ impl SharedWeight {
     }
 }
 
-/// Gives every element of each chosen weight one of `count` numbers, found by k-means of the weight's values, which
+/// Gives every element of each chosen weight one of at most `count` numbers, found by k-means of the weight's values, which
 /// begins with numbers evenly between the least and the largest. Zeros are a number of their own if there are any, so
 /// masks hold.
 ///
@@ -86,17 +86,19 @@ fn cluster(values: &mut [f32], count: usize) -> (Vec<f32>, f64) {
         centres = means;
     }
     let mut error = 0.0;
+    let mut used = vec![false; centres.len()];
     for value in values.iter_mut().filter(|value| **value != 0.0) {
-        let nearest = centres[nearest(&centres, *value)];
-        error += f64::from(*value - nearest).powi(2);
-        *value = nearest;
+        let index = nearest(&centres, *value);
+        used[index] = true;
+        error += f64::from(*value - centres[index]).powi(2);
+        *value = centres[index];
     }
-    if has_zeros {
-        centres.push(0.0);
-    }
-    centres.sort_by(f32::total_cmp);
-    centres.dedup();
-    (centres, error / values.len().max(1) as f64)
+    // A centre in a gap of the values is no number of theirs.
+    let used = centres.iter().zip(&used).filter(|(_, used)| **used).map(|(centre, _)| *centre);
+    let mut numbers: Vec<f32> = used.chain(has_zeros.then_some(0.0)).collect();
+    numbers.sort_by(f32::total_cmp);
+    numbers.dedup();
+    (numbers, error / values.len().max(1) as f64)
 }
 
 /// The means of sorted values by their nearest centres; a centre without values stays.

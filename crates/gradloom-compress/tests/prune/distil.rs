@@ -242,7 +242,9 @@ fn shared_weights_are_few_numbers_near_the_weights() {
         assert!(values.iter().zip(&old).all(|(new, old)| (*new == 0.0) == (*old == 0.0)));
         values.sort_by(f32::total_cmp);
         values.dedup();
-        assert_eq!((values.len(), &values), (count, &report[0].values));
+        // No values are near zero, so one of sixteen centres may find none.
+        assert!(values.len() <= count && values.len() + 1 >= count, "{values:?}");
+        assert_eq!(values, report[0].values);
         assert_eq!(report[0].bits(), count.trailing_zeros());
         errors.push(report[0].error);
     }
