@@ -197,7 +197,12 @@ impl CustomOp for Convolution {
         }
         let geometry = self.geometry(operands)?;
         let inner = geometry.channels * geometry.taps();
-        check_outputs(geometry.groups * geometry.outputs, inner, [sums, factor, term])?;
+        check_outputs(
+            self.finish,
+            geometry.groups * geometry.outputs,
+            inner,
+            [sums, factor, term],
+        )?;
         let bytes = geometry.layout().bytes();
         if packed.shape.count() != bytes {
             return Err(Error::shape(format!(

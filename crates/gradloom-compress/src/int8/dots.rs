@@ -120,6 +120,10 @@ impl Level {
 
     /// The best, or the best that `GRADLOOM_SIMD` allows.
     pub(super) fn best() -> Level {
+        #[cfg(test)]
+        if let Some(level) = tests::forced() {
+            return level;
+        }
         static BEST: std::sync::OnceLock<Level> = std::sync::OnceLock::new();
         *BEST.get_or_init(|| {
             let named = std::env::var("GRADLOOM_SIMD").unwrap_or_default();
@@ -233,5 +237,29 @@ mod x86 {
             // SAFETY: as above, and the caller vouches for the sums.
             unsafe { _mm256_storeu_si256(pointer.cast(), self.0) }
         }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::Level;
+
+    /// One more than the place of a level among those of this processor, for tests that go through all.
+    static FORCED: AtomicUsize = AtomicUsize::new(0);
+
+    pub(super) fn forced() -> Option<Level> {
+        let place = FORCED.load(Ordering::Relaxed).checked_sub(1)?;
+        Level::available().get(place).copied()
+    }
+
+    /// Runs a check on every level. Others that run meanwhile may see them too, which changes no result.
+    pub(in crate::int8) fn on_every_level(mut check: impl FnMut(Level)) {
+        for (place, level) in Level::available().into_iter().enumerate() {
+            FORCED.store(place + 1, Ordering::Relaxed);
+            check(level);
+        }
+        FORCED.store(0, Ordering::Relaxed);
     }
 }

@@ -60,7 +60,7 @@ impl FinishBits {
         };
         let (inverse, zero_point) = (1.0 / f32::from_bits(scale), f32::from(zero_point));
         let bound = |bound: f32| (bound * inverse).round_ties_even() + zero_point;
-        let low = bound(low).max(0.0);
+        let low = bound(low).max(0.0).min(f32::from(most));
         let high = bound(high).min(f32::from(most)).max(low);
         Scaled { inverse, zero_point, low, high }
     }
@@ -144,12 +144,19 @@ impl OfOutputs<'_> {
 /// Products up to which sums of u8 times i8 stay within 32 bits, with the correction of the zero point.
 pub(super) const INNER_MAX: usize = 1 << 16;
 
-/// Checks the operands of a product that belong to its outputs.
+/// Checks the operands of a product that belong to its outputs, and what becomes of its sums.
 pub(super) fn check_outputs(
+    finish: FinishBits,
     outputs: usize,
     inner: usize,
     [sums, factor, term]: [&TensorType; 3],
 ) -> Result<()> {
+    if let Some((scale, _, _)) = finish.to {
+        let scale = f32::from_bits(scale);
+        if !scale.is_normal() || scale < 0.0 {
+            return Err(Error::invalid(format!("integers of scale {scale}; it must be positive")));
+        }
+    }
     if inner > INNER_MAX {
         return Err(Error::shape(format!(
             "sums of {inner} products do not fit into 32 bits; split them into parts of at most {INNER_MAX}"

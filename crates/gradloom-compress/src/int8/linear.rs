@@ -38,7 +38,7 @@ pub fn linear(
 }
 
 /// As [`linear`], of `x [.., K]` f32, each row of which is rounded to 8 bits by its own largest magnitude: `s` of
-/// [`Finish`] is the sum times the scale of the row.
+/// [`Finish`] is the sum times the scale of the row. A row with a number that is not finite gives NaN.
 ///
 /// PyTorch: `torch.nn.quantized.dynamic.Linear`, whose inputs have one scale for all rows.
 ///
@@ -220,18 +220,22 @@ impl Task for Round<'_> {
     fn run<D: Dots, const ROWS: usize, const COLUMNS: usize>(self) {
         let Round { row, out, scale } = self;
         let mut largest = [f32::MIN_POSITIVE; 16];
+        // Zero times a number is NaN if the number is not finite.
+        let mut zero = [0.0f32; 16];
         let chunks = row.chunks_exact(16);
         for &value in chunks.remainder() {
             largest[0] = if value.abs() > largest[0] { value.abs() } else { largest[0] };
+            zero[0] += value * 0.0;
         }
         for chunk in chunks {
             for index in 0..16 {
                 let value = chunk[index].abs();
                 largest[index] = if value > largest[index] { value } else { largest[index] };
+                zero[index] += value * 0.0;
             }
         }
         let bound = largest.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
-        *scale = bound * (1.0 / 127.0);
+        *scale = bound * (1.0 / 127.0) + zero.iter().sum::<f32>();
         let inverse = 1.0 / *scale;
         for (slot, &value) in out.iter_mut().zip(row) {
             let rounded = (value * inverse).round_ties_even().clamp(-127.0, 127.0);
@@ -319,7 +323,7 @@ impl CustomOp for Linear {
             return Err(Error::shape(format!("rows of an input of shape {}", x.shape)));
         }
         let sizes = Sizes::of(operands);
-        check_outputs(sizes.outputs, sizes.inner, [sums, factor, term])?;
+        check_outputs(self.finish, sizes.outputs, sizes.inner, [sums, factor, term])?;
         let bytes = sizes.layout().bytes();
         if packed.shape.count() != bytes {
             return Err(Error::shape(format!(
@@ -351,8 +355,14 @@ impl CustomOp for Linear {
             None => (
                 format!(
                     "var bound = bitcast<f32>({min}u);
-                    for (var k = 0u; k < {inner}u; k++) {{ bound = max(bound, abs(read0(row + k))); }}
-                    let scale = bound * bitcast<f32>({share}u);
+                    var nan = 0u;
+                    for (var k = 0u; k < {inner}u; k++) {{
+                        let value = read0(row + k);
+                        bound = max(bound, abs(value));
+                        if ((bitcast<u32>(value) & 0x7f800000u) == 0x7f800000u) {{ nan = 0x7fc00000u; }}
+                    }}
+                    var scale = bound * bitcast<f32>({share}u);
+                    if (nan != 0u) {{ scale = bitcast<f32>(nan); }}
                     let inverse = 1.0 / scale;",
                     min = f32::MIN_POSITIVE.to_bits(),
                     share = (1.0f32 / 127.0).to_bits(),
@@ -380,26 +390,4 @@ impl CustomOp for Linear {
         );
         Some(Wgsl::elements(source, results[0].shape.count()))
     }
-}
-
-/// A product of u8 around 100 on a level.
-#[cfg(test)]
-pub(super) fn at_level(
-    level: Level,
-    [rows, inner, outputs]: [usize; 3],
-    x: &[u8],
-    packed: &[i8],
-    (sums, factor, term): &(Vec<i32>, Vec<f32>, Vec<f32>),
-) -> Vec<f32> {
-    let (sizes, step) = (Sizes { rows, inner, outputs }, inner.next_multiple_of(FOUR));
-    let mut bytes = vec![0; rows * step];
-    for (to, from) in bytes.chunks_exact_mut(step).zip(x.chunks_exact(inner)) {
-        to[..inner].copy_from_slice(from);
-    }
-    let scaled = FinishBits::from(Finish::default()).scaled();
-    let of_outputs = OfOutputs { sums, factor, term, zero_point: 100, scaled };
-    let mut out = vec![0.0; rows * outputs];
-    let rows = Rows { bytes: &bytes, step, scales: None };
-    compute(level, sizes, &rows, packed, of_outputs, &mut out);
-    out
 }

@@ -52,6 +52,9 @@ impl Geometry {
             return Err(Error::shape(format!("windows {:?} do not fit into {x}", window.kernel)));
         };
         let flat = |[_, height, width]: [usize; 3]| [height, width];
+        if x[1] == 0 || input.contains(&0) {
+            return Err(Error::shape(format!("an input {x} without channels or elements")));
+        }
         Ok(Geometry {
             images: x[0],
             groups,

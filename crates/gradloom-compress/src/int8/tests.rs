@@ -3,7 +3,7 @@
 use gradloom_tensor::op::Window;
 use gradloom_tensor::{DType, Device, Tensor};
 
-use super::dots::Level;
+use super::dots::tests::on_every_level;
 use super::*;
 
 /// Numbers that look drawn, extremes among them.
@@ -35,8 +35,8 @@ impl Draws {
     }
 }
 
-/// The CPU and every GPU adapter; none is a failure if `GRADLOOM_REQUIRE_GPU=1`.
-fn devices() -> Vec<Device> {
+/// Every GPU adapter; none is a failure if `GRADLOOM_REQUIRE_GPU=1`.
+fn gpus() -> Vec<Device> {
     let named = gradloom_wgpu::adapters().into_iter();
     let open = |index: usize| gradloom_wgpu::device(&index.to_string());
     let gpus: Vec<Device> = named.enumerate().filter_map(|(index, _)| open(index).ok()).collect();
@@ -45,7 +45,14 @@ fn devices() -> Vec<Device> {
         assert!(!required, "GRADLOOM_REQUIRE_GPU=1, but there is no GPU adapter");
         eprintln!("SKIPPED on GPUs: no adapter found; install a Vulkan driver to run this test");
     }
-    [vec![gradloom_cpu::device()], gpus].concat()
+    gpus
+}
+
+/// On every level of the CPU, and on every GPU adapter.
+fn everywhere(mut check: impl FnMut(&Device, &str)) {
+    let cpu = gradloom_cpu::device();
+    on_every_level(|level| check(&cpu, &format!("{level:?}")));
+    gpus().iter().for_each(|gpu| check(gpu, &gpu.name()));
 }
 
 /// `(sum - zero * weights) * factor + term` and what follows, as the documentation says it.
@@ -127,18 +134,14 @@ fn products_are_sums_one_by_one() {
                     expected.push(finished(sum.sum(), own.1[output], own.2[output], finish));
                 }
             }
-            for device in devices() {
-                let x = Tensor::from_slice(&x, [rows, inner], &device).unwrap();
-                let weight = Tensor::from_slice(&weights, [outputs, inner], &device).unwrap();
+            everywhere(|device, place| {
+                let x = Tensor::from_slice(&x, [rows, inner], device).unwrap();
+                let weight = Tensor::from_slice(&weights, [outputs, inner], device).unwrap();
                 let packed = pack_linear(&weight).unwrap();
-                let own = tensors(&device, &own);
+                let own = tensors(device, &own);
                 let y = linear(&x, zero, &packed, own.each_ref(), finish);
-                assert_same(
-                    &y,
-                    &expected,
-                    &format!("{rows} x {inner} x {outputs} {}", device.name()),
-                );
-            }
+                assert_same(&y, &expected, &format!("{rows} x {inner} x {outputs} {}", place));
+            });
         }
     }
 }
@@ -162,13 +165,13 @@ fn rows_are_rounded_as_they_come() {
             expected.push(sum as f32 * scale * own.1[output] + own.2[output]);
         }
     }
-    for device in devices() {
-        let x = Tensor::from_slice(&x, [rows, inner], &device).unwrap();
-        let weight = Tensor::from_slice(&weights, [outputs, inner], &device).unwrap();
+    everywhere(|device, place| {
+        let x = Tensor::from_slice(&x, [rows, inner], device).unwrap();
+        let weight = Tensor::from_slice(&weights, [outputs, inner], device).unwrap();
         let packed = pack_linear(&weight).unwrap();
-        let y = dynamic_linear(&x, &packed, tensors(&device, &own).each_ref(), Finish::default());
-        assert_same(&y, &expected, &device.name());
-    }
+        let y = dynamic_linear(&x, &packed, tensors(device, &own).each_ref(), Finish::default());
+        assert_same(&y, &expected, place);
+    });
 }
 
 #[test]
@@ -225,17 +228,17 @@ fn convolutions_are_sums_one_by_one() {
                 }
                 expected.push(finished(sum, own.1[output], own.2[output], finish));
             }
-            for device in devices() {
-                let x = Tensor::from_slice(&x, shape, &device).unwrap();
+            everywhere(|device, place| {
+                let x = Tensor::from_slice(&x, shape, device).unwrap();
                 let sizes = [outputs, of_group, kernel_y, kernel_x];
-                let weight = Tensor::from_slice(&weights, sizes, &device).unwrap();
+                let weight = Tensor::from_slice(&weights, sizes, device).unwrap();
                 let packed = pack_convolution(&weight, groups).unwrap();
-                let own = tensors(&device, &own);
+                let own = tensors(device, &own);
                 let own = own.each_ref();
                 let y = convolution(&x, zero, &packed, own, window, groups, finish);
-                let what = format!("{shape:?} {outputs} {groups} {window:?} {}", device.name());
+                let what = format!("{shape:?} {outputs} {groups} {window:?} {}", place);
                 assert_same(&y, &expected, &what);
-            }
+            });
         }
     }
 }
@@ -249,29 +252,54 @@ fn maxima_of_integers_are_those_of_floats() {
         (Window::new([2, 3]).dilation([2, 1]), [1, 5, 6, 7]),
     ] {
         let x = draws.bytes(shape.iter().product());
-        for device in devices() {
-            let x = Tensor::from_slice(&x, shape, &device).unwrap();
+        everywhere(|device, place| {
+            let x = Tensor::from_slice(&x, shape, device).unwrap();
             let expected = x.cast(DType::F32).pool_max(window).to_vec::<f32>().unwrap();
-            assert_same(&pool_max(&x, window), &expected, &device.name());
-        }
+            assert_same(&pool_max(&x, window), &expected, place);
+        });
     }
 }
 
+/// A number that is none makes none of its row.
 #[test]
-fn every_level_gives_the_same_sums() {
-    let mut draws = Draws(19);
-    let (rows, inner, outputs) = (21, 90, 70);
-    let x = draws.bytes(rows * inner);
+fn rows_with_numbers_that_are_not_finite_are_nan() {
+    everywhere(|device, place| {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut x = vec![1.0f32; 3 * 20];
+            (x[2], x[20 + 17]) = (1e30, bad);
+            let x = Tensor::from_slice(&x, [3, 20], device).unwrap();
+            let packed = pack_linear(&Tensor::ones([2, 20], DType::I8, device)).unwrap();
+            let own = tensors(device, &(vec![20; 2], vec![1.0; 2], vec![0.0; 2]));
+            let y = dynamic_linear(&x, &packed, own.each_ref(), Finish::default());
+            let nan: Vec<bool> = y.to_vec::<f32>().unwrap().iter().map(|y| y.is_nan()).collect();
+            assert_eq!(nan, [false, false, true, true, false, false], "{bad} {place}");
+        }
+    });
+}
+
+/// Integers stay those of their range, however far the bounds are from it.
+#[test]
+fn bounds_beyond_the_integers_end_at_the_last() {
+    everywhere(|device, place| {
+        let x = Tensor::ones([1, 4], DType::U8, device);
+        let packed = pack_linear(&Tensor::ones([1, 4], DType::I8, device)).unwrap();
+        let own = tensors(device, &(vec![4], vec![1.0], vec![0.0]));
+        let to = Some(Integers { scale: 0.01, zero_point: 3, high: 255 });
+        for (bounds, expected) in [([1e3, f32::INFINITY], 255), ([f32::NEG_INFINITY, -1e3], 0)] {
+            let y = linear(&x, 0, &packed, own.each_ref(), Finish { bounds, to });
+            assert_eq!(y.to_vec::<u8>().unwrap(), [expected], "{bounds:?} {place}");
+        }
+    });
+}
+
+#[test]
+#[should_panic(expected = "int8 convolution: an input [1, 0, 3, 3] without channels or elements")]
+fn pictures_without_channels_are_refused() {
     let device = gradloom_cpu::device();
-    let weights: Vec<i8> = draws.bytes(outputs * inner).iter().map(|&byte| byte as i8).collect();
-    let weight = Tensor::from_slice(&weights, [outputs, inner], &device).unwrap();
-    let packed = pack_linear(&weight).unwrap().to_vec::<i8>().unwrap();
-    let own = of_outputs(&weights, outputs, &mut draws);
-    let found: Vec<Vec<f32>> = Level::available()
-        .into_iter()
-        .map(|level| linear::at_level(level, [rows, inner, outputs], &x, &packed, &own))
-        .collect();
-    assert!(found.iter().all(|sums| *sums == found[0]), "{:?}", Level::available());
+    let x = Tensor::zeros([1, 0, 3, 3], DType::U8, &device);
+    let packed = Tensor::zeros([0], DType::I8, &device);
+    let own = [DType::I32, DType::F32, DType::F32].map(|dtype| Tensor::zeros([1], dtype, &device));
+    convolution(&x, 0, &packed, own.each_ref(), Window::new([1, 1]), 1, Finish::default());
 }
 
 #[test]
