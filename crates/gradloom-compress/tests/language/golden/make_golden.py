@@ -111,14 +111,15 @@ for step in range(20):
     if best is None or error < best[0]:
         best = (error, scales, step / 20)
 out["awq.scales"], out["awq.exponent"] = best[1].float(), torch.tensor([best[2]])
-groups = wide.reshape(OUT, -1, 32)
+# Where both ends are cut the zero lies between two integers, so the grid is found in f32, as programs find it.
+groups = w.reshape(OUT, -1, 32)
 bounds = groups.abs().amax(-1, keepdim=True)
 kept, least = None, torch.full((OUT, IN // 32), torch.inf, dtype=torch.float64)
 for step in range(10):
-    bound = bounds * (1 - step / 20)
+    bound = bounds * (1 - torch.tensor(float(step)) / 20)
     scale, zero = grid(groups.clamp(-bound, bound), 3, False)
     q = scale[..., None] * (code(groups, scale[..., None], zero[..., None], 3) - zero[..., None])
-    d = q - groups
+    d = q.double() - groups.double()
     blocks = torch.stack([h[g * 32 : g * 32 + 32, g * 32 : g * 32 + 32] for g in range(IN // 32)])
     error = torch.einsum("ogi,gij,ogj->og", d, blocks, d)
     kept = q if kept is None else torch.where((error < least)[..., None], q, kept)
