@@ -112,7 +112,7 @@ impl Histogram {
 }
 
 /// The part of a range with the least squared error of numbers that occur so often: both ends drawn in together, then
-/// each alone.
+/// each alone, or each alone from the start, as a single outlier wants it.
 pub(super) fn least_error(numbers: &[(f64, f64)], range: Range, scheme: &Scheme) -> Range {
     let error = |range: Range| {
         let (scale, zero_point) = scheme.of_range(range);
@@ -135,12 +135,17 @@ pub(super) fn least_error(numbers: &[(f64, f64)], range: Range, scheme: &Scheme)
         }
         best.0
     };
-    let range = best(range, &|share| Range { low: range.low * share, high: range.high * share });
+    let both = |range: Range| {
+        best(range, &|share| Range { low: range.low * share, high: range.high * share })
+    };
     if scheme.is_symmetric() {
-        return range;
+        return both(range);
     }
-    let range = best(range, &|share| Range { low: range.low * share, ..range });
-    best(range, &|share| Range { high: range.high * share, ..range })
+    let low = |range: Range| best(range, &|share| Range { low: range.low * share, ..range });
+    let high = |range: Range| best(range, &|share| Range { high: range.high * share, ..range });
+    let mut found = [high(low(both(range))), low(high(range)), high(low(range))];
+    found.sort_by(|one, other| error(*one).total_cmp(&error(*other)));
+    found[0]
 }
 
 /// Of the first `kept` bins rounded to so many levels, from the same with all further bins added to the last.
