@@ -11,7 +11,7 @@ use super::dots::{Dots, Level, Task, dispatch};
 use super::finish::{Finish, FinishBits, Finished, OfOutputs, check_outputs};
 use super::packed::{BLOCK, FOUR, Layout};
 use super::planes::{Geometry, Planes, with_bytes};
-use super::tiles::{SUMS_MAX, of_positions};
+use super::tiles::{SUMS_MAX, TILE_WIDTH, of_positions};
 
 /// Multiplications of a block of outputs of a picture from which on it is a task of its own.
 const TASK_WORK: usize = 1 << 18;
@@ -135,6 +135,7 @@ impl<T: Finished> Task for OfBlock<'_, T> {
         let vectors = positions.div_ceil(D::LANES);
         assert!(source.len() >= FOUR * (reach + vectors * D::LANES), "convolution: source");
         assert!(weights.len() >= offsets.len() * BLOCK * FOUR && BLOCK.is_multiple_of(ROWS));
+        assert!(COLUMNS * D::LANES <= TILE_WIDTH, "convolution: a tile is too wide");
         let mut sums = [0i32; SUMS_MAX];
         let mut vector = 0;
         while vector < vectors {
@@ -152,26 +153,23 @@ impl<T: Finished> Task for OfBlock<'_, T> {
                     }
                 }
                 let count = columns * D::LANES;
-                for (index, sums) in
-                    sums.chunks_exact(count).take(ROWS.min(outputs - own)).enumerate()
-                {
+                let kept = ROWS.min(outputs - own);
+                let last = positions.min(position + count);
+                for (index, sums) in sums.chunks_exact(count).take(kept).enumerate() {
                     let output = own + index;
+                    let mut values = [T::zeroed(); TILE_WIDTH];
+                    of_outputs.finish(sums, first + output, &mut values[..count]);
                     let out = &mut out[output * area..(output + 1) * area];
-                    let last = positions.min(position + count);
-                    let mut place = position;
+                    // What lies between rows is left out.
+                    let (mut place, mut y) = (position, position / row);
                     while place < last {
-                        let (y, x) = (place / row, place % row);
-                        let end = last.min((y + 1) * row);
-                        if x < width {
-                            let kept = (end - place).min(width - x);
-                            let out = &mut out[y * width + x..][..kept];
-                            let sums = &sums[place - position..][..kept];
-                            for (slot, &sum) in out.iter_mut().zip(sums) {
-                                let value = of_outputs.value(sum, first + output);
-                                *slot = T::of(value, of_outputs.scaled);
-                            }
+                        let (start, end) = (y * row, last.min((y + 1) * row));
+                        let (x, stop) = (place - start, end.min(start + width));
+                        if place < stop {
+                            let values = &values[place - position..stop - position];
+                            out[y * width + x..][..values.len()].copy_from_slice(values);
                         }
-                        place = end;
+                        (place, y) = (end, y + 1);
                     }
                 }
             }

@@ -84,9 +84,7 @@ impl<T: Finished> Task for Plane<'_, T> {
                     }
                 }
             }
-            for (slot, &sum) in out.iter_mut().zip(&*sums) {
-                *slot = T::of(of_outputs.value(sum, output), of_outputs.scaled);
-            }
+            of_outputs.finish(sums, output, out);
         }
     }
 }

@@ -133,11 +133,14 @@ pub(super) struct OfOutputs<'a> {
 }
 
 impl OfOutputs<'_> {
-    /// The value of a sum of an output.
+    /// What sums of an output become.
     #[inline(always)]
-    pub(super) fn value(&self, sum: i32, output: usize) -> f32 {
-        let whole = sum.wrapping_sub(self.zero_point.wrapping_mul(self.sums[output]));
-        whole as f32 * self.factor[output] + self.term[output]
+    pub(super) fn finish<T: Finished>(&self, sums: &[i32], output: usize, out: &mut [T]) {
+        let moved = self.zero_point.wrapping_mul(self.sums[output]);
+        let (factor, term, scaled) = (self.factor[output], self.term[output], self.scaled);
+        for (slot, &sum) in out.iter_mut().zip(sums) {
+            *slot = T::of(sum.wrapping_sub(moved) as f32 * factor + term, scaled);
+        }
     }
 }
 

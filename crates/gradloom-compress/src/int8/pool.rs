@@ -39,13 +39,21 @@ fn plane(geometry: &Geometry, input: &[u8], row: &mut [u8], out: &mut [u8]) {
     for (y, out) in out.chunks_exact_mut(geometry.output[1]).enumerate() {
         // Columns first, because rows lie side by side.
         let row = &mut row[..width];
-        row.fill(0);
-        for ky in 0..kernel[0] {
-            let at = (y * stride[0] + ky * dilation[0]).wrapping_sub(before[0]);
-            if at < height {
-                let values = &input[at * width..(at + 1) * width];
-                row.iter_mut().zip(values).for_each(|(most, &value)| *most = value.max(*most));
+        let rows = (0..kernel[0]).filter_map(|ky| {
+            let at = (y * stride[0] + ky * dilation[0]).checked_sub(before[0])?;
+            (at < height).then(|| &input[at * width..(at + 1) * width])
+        });
+        let mut first = true;
+        for values in rows {
+            match std::mem::replace(&mut first, false) {
+                true => row.copy_from_slice(values),
+                false => {
+                    row.iter_mut().zip(values).for_each(|(most, &value)| *most = value.max(*most));
+                }
             }
+        }
+        if first {
+            row.fill(0);
         }
         if (kernel[1], stride[1], dilation[1], before[1]) == (2, 2, 1, 0) && out.len() * 2 <= width
         {

@@ -6,8 +6,9 @@ use super::packed::{BLOCK, FOUR};
 
 /// Bytes of a step of a block of weights.
 const STEP: usize = BLOCK * FOUR;
-/// Sums of the largest tile.
-pub(super) const SUMS_MAX: usize = 8 * 3 * 16;
+/// Positions of the widest tile, and sums of the largest.
+pub(super) const TILE_WIDTH: usize = 3 * 16;
+pub(super) const SUMS_MAX: usize = 8 * TILE_WIDTH;
 
 /// Sums of `ROWS` outputs at `COLUMNS` vectors of positions, a row of sums for each output.
 ///
