@@ -77,7 +77,14 @@ impl FinishBits {
                 literal(high)
             ),
             None => {
-                format!("write0({index}, clamp({value}, {}, {}));", literal(low), literal(high))
+                // Comparisons that are false of NaN keep it.
+                let bounds = [("<", low), (">", high)].map(|(beyond, bound)| {
+                    let bound = bound.is_finite().then(|| literal(bound));
+                    bound.map_or_else(String::new, |bound| {
+                        format!("if (finished {beyond} {bound}) {{ finished = {bound}; }}")
+                    })
+                });
+                format!("var finished = {value}; {} write0({index}, finished);", bounds.concat())
             }
         }
     }
