@@ -33,7 +33,7 @@ pub struct ProductSite<'a> {
 ///
 /// impl Products for Pruned {
 ///     fn operands(&self, _: ProductSite<'_>, [x, weight]: [&Tensor; 2]) -> [Tensor; 2] {
-///         let kept = weight.abs().greater_equal(self.0).cast(weight.dtype());
+///         let kept = weight.abs().ge(self.0).cast(weight.dtype());
 ///         [x.clone(), weight * kept]
 ///     }
 /// }
