@@ -1,14 +1,14 @@
 //! Convolutions of 8-bit integers.
-#![allow(unsafe_code, reason = "tiles read by pointer; bounds are checked once before them")]
+#![expect(unsafe_code, reason = "tiles read by pointer; bounds are checked once before them")]
 
 use gradloom_tensor::custom_op::{CustomOp, HostOperand, HostResult, TensorType, Wgsl, custom_op};
 use gradloom_tensor::op::Window;
-use gradloom_tensor::{DType, Error, Result, Tensor};
+use gradloom_tensor::{DType, Result, Tensor};
 use rayon::prelude::*;
 
 use super::depthwise;
 use super::dots::{Dots, Level, Task, dispatch};
-use super::finish::{Finish, FinishBits, Finished, OfOutputs, check_outputs};
+use super::finish::{Finish, FinishBits, Finished, OfOutputs, check_product};
 use super::packed::{BLOCK, FOUR, Layout};
 use super::planes::{Geometry, Planes, with_bytes};
 use super::tiles::{SUMS_MAX, TILE_WIDTH, of_positions};
@@ -184,31 +184,12 @@ impl CustomOp for Convolution {
     }
 
     fn results(&self, operands: &[TensorType]) -> Result<Vec<TensorType>> {
-        let [x, packed, sums, factor, term] = operands else {
-            return Err(Error::shape(format!("{} operands instead of 5", operands.len())));
-        };
-        if (x.dtype, packed.dtype) != (DType::U8, DType::I8) {
-            return Err(Error::shape(format!(
-                "{} and {} instead of u8 and i8",
-                x.dtype, packed.dtype
-            )));
-        }
+        check_product(operands, DType::U8, self.finish, || {
+            let geometry = self.geometry(operands)?;
+            Ok((geometry.layout(), geometry.channels * geometry.taps()))
+        })?;
         let geometry = self.geometry(operands)?;
-        let inner = geometry.channels * geometry.taps();
-        check_outputs(
-            self.finish,
-            geometry.groups * geometry.outputs,
-            inner,
-            [sums, factor, term],
-        )?;
-        let bytes = geometry.layout().bytes();
-        if packed.shape.count() != bytes {
-            return Err(Error::shape(format!(
-                "{} packed weights instead of {bytes}",
-                packed.shape.count()
-            )));
-        }
-        let mut shape = vec![x.shape[0], geometry.groups * geometry.outputs];
+        let mut shape = vec![geometry.images, geometry.groups * geometry.outputs];
         shape.extend(&geometry.output[2 - self.window.axes..]);
         Ok(vec![TensorType::new(&shape[..], self.finish.dtype())])
     }
@@ -216,13 +197,7 @@ impl CustomOp for Convolution {
     fn run(&self, operands: &[HostOperand<'_>], results: &mut [HostResult<'_>]) -> Result<()> {
         let types: Vec<TensorType> = operands.iter().map(|operand| operand.of).collect();
         let geometry = self.geometry(&types)?;
-        let of_outputs = OfOutputs {
-            sums: operands[2].elements(),
-            factor: operands[3].elements(),
-            term: operands[4].elements(),
-            zero_point: i32::from(self.zero_point),
-            scaled: self.finish.scaled(),
-        };
+        let of_outputs = OfOutputs::of(operands, i32::from(self.zero_point), self.finish);
         let (input, packed) = (operands[0].elements::<u8>(), operands[1].elements::<i8>());
         let level = Level::best();
         match self.finish.dtype() {

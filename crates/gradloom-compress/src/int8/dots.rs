@@ -1,5 +1,5 @@
 //! [`Dots`]: lanes of 32-bit sums, to which four products of bytes each are added at once.
-#![allow(unsafe_code, reason = "intrinsics, and loads by pointer")]
+#![expect(unsafe_code, reason = "intrinsics, and loads by pointer")]
 
 /// Sums side by side. Methods may only be called where the type's features exist.
 pub(super) trait Dots: Copy {

@@ -1,7 +1,9 @@
 //! [`Finish`]: what becomes of a sum of integers.
 
-use gradloom_tensor::custom_op::TensorType;
+use gradloom_tensor::custom_op::{HostOperand, TensorType};
 use gradloom_tensor::{DType, Error, Result};
+
+use super::packed::Layout;
 
 /// How `u8` stand for numbers: `(q - zero_point) * scale`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -139,7 +141,22 @@ pub(super) struct OfOutputs<'a> {
     pub(super) scaled: Scaled,
 }
 
-impl OfOutputs<'_> {
+impl<'a> OfOutputs<'a> {
+    /// Of the operands of a product that follow its input and its weights.
+    pub(super) fn of(
+        operands: &[HostOperand<'a>],
+        zero_point: i32,
+        finish: FinishBits,
+    ) -> OfOutputs<'a> {
+        OfOutputs {
+            sums: operands[2].elements(),
+            factor: operands[3].elements(),
+            term: operands[4].elements(),
+            zero_point,
+            scaled: finish.scaled(),
+        }
+    }
+
     /// What sums of an output become.
     #[inline(always)]
     pub(super) fn finish<T: Finished>(&self, sums: &[i32], output: usize, out: &mut [T]) {
@@ -154,8 +171,34 @@ impl OfOutputs<'_> {
 /// Products up to which sums of u8 times i8 stay within 32 bits, with the correction of the zero point.
 pub(super) const INNER_MAX: usize = 1 << 16;
 
-/// Checks the operands of a product that belong to its outputs, and what becomes of its sums.
-pub(super) fn check_outputs(
+/// Checks the operands of a product: its input of a dtype, weights packed in a layout, and what belongs to its outputs.
+/// `sizes` gives the layout, and the products of a sum.
+pub(super) fn check_product(
+    operands: &[TensorType],
+    dtype: DType,
+    finish: FinishBits,
+    sizes: impl FnOnce() -> Result<(Layout, usize)>,
+) -> Result<()> {
+    let [x, packed, sums, factor, term] = operands else {
+        return Err(Error::shape(format!("{} operands instead of 5", operands.len())));
+    };
+    if (x.dtype, packed.dtype) != (dtype, DType::I8) {
+        return Err(Error::shape(format!(
+            "{} and {} instead of {dtype} and i8",
+            x.dtype, packed.dtype
+        )));
+    }
+    let (layout, inner) = sizes()?;
+    check_outputs(finish, layout.groups * layout.outputs, inner, [sums, factor, term])?;
+    let (found, bytes) = (packed.shape.count(), layout.bytes());
+    if found != bytes {
+        return Err(Error::shape(format!("{found} packed weights instead of {bytes}")));
+    }
+    Ok(())
+}
+
+/// Checks what belongs to the outputs of a product, and what becomes of its sums.
+fn check_outputs(
     finish: FinishBits,
     outputs: usize,
     inner: usize,

@@ -1,12 +1,12 @@
 //! Matrix products of 8-bit integers.
-#![allow(unsafe_code, reason = "tiles read by pointer; bounds are checked once before them")]
+#![expect(unsafe_code, reason = "tiles read by pointer; bounds are checked once before them")]
 
 use gradloom_tensor::custom_op::{CustomOp, HostOperand, HostResult, TensorType, Wgsl, custom_op};
 use gradloom_tensor::{DType, Error, Result, Tensor};
 use rayon::prelude::*;
 
 use super::dots::{Dots, Level, Task, dispatch};
-use super::finish::{Finish, FinishBits, Finished, OfOutputs, check_outputs};
+use super::finish::{Finish, FinishBits, Finished, OfOutputs, check_product};
 use super::packed::{BLOCK, FOUR, Layout};
 use super::planes::with_bytes;
 use super::tiles::{SUMS_MAX, of_outputs as tile_of_outputs};
@@ -256,13 +256,8 @@ impl Linear {
         out: &mut [T],
     ) {
         let packed = operands[1].elements::<i8>();
-        let of_outputs = OfOutputs {
-            sums: operands[2].elements(),
-            factor: operands[3].elements(),
-            term: operands[4].elements(),
-            zero_point: self.zero_point.map_or(MIDDLE, i32::from),
-            scaled: self.finish.scaled(),
-        };
+        let zero_point = self.zero_point.map_or(MIDDLE, i32::from);
+        let of_outputs = OfOutputs::of(operands, zero_point, self.finish);
         let Sizes { rows, inner, .. } = sizes;
         let step = inner.next_multiple_of(FOUR);
         if self.zero_point.is_some() {
@@ -309,28 +304,16 @@ impl CustomOp for Linear {
     }
 
     fn results(&self, operands: &[TensorType]) -> Result<Vec<TensorType>> {
-        let [x, packed, sums, factor, term] = operands else {
-            return Err(Error::shape(format!("{} operands instead of 5", operands.len())));
-        };
         let expected = if self.zero_point.is_some() { DType::U8 } else { DType::F32 };
-        if (x.dtype, packed.dtype) != (expected, DType::I8) {
-            return Err(Error::shape(format!(
-                "{} and {} instead of {expected} and i8",
-                x.dtype, packed.dtype
-            )));
-        }
-        if x.shape.rank() == 0 || x.shape[x.shape.rank() - 1] == 0 {
-            return Err(Error::shape(format!("rows of an input of shape {}", x.shape)));
-        }
-        let sizes = Sizes::of(operands);
-        check_outputs(self.finish, sizes.outputs, sizes.inner, [sums, factor, term])?;
-        let bytes = sizes.layout().bytes();
-        if packed.shape.count() != bytes {
-            return Err(Error::shape(format!(
-                "{} packed weights instead of {bytes}",
-                packed.shape.count()
-            )));
-        }
+        check_product(operands, expected, self.finish, || {
+            let shape = operands[0].shape;
+            if shape.rank() == 0 || shape[shape.rank() - 1] == 0 {
+                return Err(Error::shape(format!("rows of an input of shape {shape}")));
+            }
+            let sizes = Sizes::of(operands);
+            Ok((sizes.layout(), sizes.inner))
+        })?;
+        let (x, sizes) = (&operands[0], Sizes::of(operands));
         let shape = x.shape.with(x.shape.rank() - 1, sizes.outputs);
         Ok(vec![TensorType { shape, dtype: self.finish.dtype() }])
     }

@@ -1,5 +1,5 @@
 //! Tiles of sums in registers: neighbouring positions of some outputs, or neighbouring outputs of some rows.
-#![allow(unsafe_code, reason = "the loops read by pointer; bounds are checked once before them")]
+#![expect(unsafe_code, reason = "the loops read by pointer; bounds are checked once before them")]
 
 use super::dots::Dots;
 use super::packed::{BLOCK, FOUR};
