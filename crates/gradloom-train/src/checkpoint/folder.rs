@@ -12,7 +12,14 @@ const LOCK: &str = ".training-lock";
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Closing the file would not do: a process that another thread is starting has it open too.
+        let _ = self.lock.unlock();
+    }
 }
 
 impl Folder {
@@ -32,8 +39,9 @@ impl Folder {
             // Where there are no locks, nobody is kept out.
             Err(TryLockError::Error(_)) | Ok(()) => {}
         }
+        let folder = Folder { path: path.to_owned(), lock };
         gradloom_files::remove_stale(path).map_err(|error| error.context("checkpoint"))?;
-        Ok(Folder { path: path.to_owned(), _lock: lock })
+        Ok(folder)
     }
 
     /// Removes files of best epochs that are not among these: a run may have been killed after it wrote of
@@ -55,5 +63,21 @@ impl Folder {
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_free_when_its_run_ends_though_a_child_still_has_the_lock_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(dir.path()).unwrap();
+        let inherited = folder.lock.try_clone().unwrap();
+        Folder::open(dir.path()).expect_err("it is held");
+        drop(folder);
+        Folder::open(dir.path()).unwrap();
+        drop(inherited);
     }
 }
