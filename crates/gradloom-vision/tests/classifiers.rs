@@ -165,7 +165,8 @@ fn segmentation_is_torchvisions() {
 
 #[test]
 fn a_residual_network_runs_in_few_kernels() {
-    let device = gradloom_cpu::device();
+    // Of its own: kernels are counted.
+    let device = gradloom_cpu::CpuBackend::new(Some(2)).unwrap().into_device();
     let init = &mut Init::new(Key::new(0), &device);
     let mut model = ResNet::new(&ResNetConfig::resnet18(), init).unwrap();
     commit(&mut model).unwrap();

@@ -281,7 +281,8 @@ fn known_plans_replay_while_another_is_made() {
 
 #[test]
 fn what_is_left_uncommitted_is_computed_twice_at_most() {
-    let device = Device::cpu();
+    // Of its own: kernels are counted.
+    let device = gradloom_cpu::CpuBackend::new(Some(2)).unwrap().into_device();
     let mut state = counted(&[8], &device);
     let mut kernels = Vec::new();
     for _ in 0..40 {
