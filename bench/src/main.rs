@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod elementary;
+mod integers;
 mod language;
 mod networks;
 mod pictures;
@@ -25,7 +26,7 @@ usage: bench [--quick] [--device NAME] [--json FILE]   the suite, on every devic
 /// Effort of a case when timed beside peers.
 const PEER_EFFORT: Effort = Effort { repeats: 7, seconds: 0.5 };
 
-const CASES: [&str; 27] = [
+const CASES: [&str; 30] = [
     "base",
     "small.add",
     "small.mlp",
@@ -53,6 +54,9 @@ const CASES: [&str; 27] = [
     "mobilenet.b8",
     "lite0.b1",
     "lite0.b8",
+    "int8.fashion",
+    "int8.resnet18",
+    "int8.mobilenet",
 ];
 
 fn main() -> std::process::ExitCode {
@@ -127,6 +131,7 @@ fn peer_case(case: &str, device: &Device) -> Result<Vec<Figure>, Failure> {
         ["w9", "train"] => pictures::resnet18_train(device, 4, 3),
         ["w9", batch] => pictures::resnet18(device, batch[1..].parse()?),
         ["mobilenet", batch] => pictures::mobilenet_v2(device, batch[1..].parse()?),
+        ["int8", network] => return integers::pictures(network, device),
         ["lite0", batch] => pictures::efficientnet_lite0(device, batch[1..].parse()?),
         _ => Err(format!("no case {case:?}").into()),
     };

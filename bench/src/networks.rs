@@ -9,7 +9,12 @@ use crate::timing::{Failure, Figure, step_rates};
 const BATCH: usize = 64;
 
 /// Two convolutions with pooling and two linear layers.
-fn cnn(channels: [usize; 3], padding: usize, flat: usize, device: &Device) -> Sequential {
+pub(crate) fn cnn(
+    channels: [usize; 3],
+    padding: usize,
+    flat: usize,
+    device: &Device,
+) -> Sequential {
     let mut init = Init::new(Key::new(0), device);
     let options = || Conv2dOptions::default().padding(padding);
     Sequential::new()

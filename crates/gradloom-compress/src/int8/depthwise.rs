@@ -1,90 +1,62 @@
 //! Convolutions whose outputs read one channel each.
 
-use super::dots::{Dots, Level, Task, dispatch};
+use super::dots::{Dots, Task};
 use super::finish::{Finished, OfOutputs};
-use super::packed::FOUR;
-use super::planes::{Geometry, with_bytes};
 
-/// True if each group has one channel and one output.
-pub(super) fn applies(geometry: &Geometry) -> bool {
-    geometry.channels == 1 && geometry.outputs == 1 && geometry.groups > 1
+/// The weight of an element of the window, in a shader.
+pub(super) fn wgsl_place(groups: usize) -> String {
+    format!("element * {groups}u + group")
 }
 
-/// One plane, with the packed weights of its output, whose number is given beside the zero point.
-pub(super) fn plane<T: Finished>(
-    level: Level,
-    geometry: &Geometry,
-    weights: &[u8],
-    input: &[u8],
-    (zero_point, output): (u8, usize),
-    of_outputs: OfOutputs<'_>,
-    out: &mut [T],
-) {
-    let [height, width] = [0, 1].map(|axis| {
-        (geometry.output[axis] - 1) * geometry.stride[axis]
-            + (geometry.kernel[axis] - 1) * geometry.dilation[axis]
-            + 1
-    });
-    let sums = geometry.output[1] * size_of::<i32>();
-    with_bytes(height * width + sums + size_of::<i32>(), |bytes| {
-        let (sums, padded) = bytes.split_at_mut(sums + size_of::<i32>());
-        let (_, sums, _) = bytemuck::pod_align_to_mut::<u8, i32>(sums);
-        let padded = &mut padded[..height * width];
-        padded.fill(zero_point);
-        let [before_y, before_x] = geometry.before;
-        let rows = input.chunks_exact(geometry.input[1]);
-        let kept = geometry.input[1].min(width.saturating_sub(before_x));
-        let inside = padded.chunks_exact_mut(width).skip(before_y);
-        for (padded, row) in inside.zip(rows) {
-            padded[before_x.min(width)..][..kept].copy_from_slice(&row[..kept]);
-        }
-        let sums = &mut sums[..geometry.output[1]];
-        let padded = &*padded;
-        let row = width;
-        dispatch(level, Plane { geometry, weights, padded, row, output, of_outputs, sums, out });
-    });
-}
-
-struct Plane<'a, T> {
-    geometry: &'a Geometry,
-    weights: &'a [u8],
-    padded: &'a [u8],
-    row: usize,
-    output: usize,
-    of_outputs: OfOutputs<'a>,
-    sums: &'a mut [i32],
-    out: &'a mut [T],
+/// Some positions of a picture.
+pub(super) struct Plane<'a, T> {
+    pub(super) source: &'a [u8],
+    /// Where the window of each position begins, and each of its elements in it.
+    pub(super) starts: &'a [usize],
+    pub(super) offsets: &'a [usize],
+    /// Of each element, those of all channels.
+    pub(super) weights: &'a [i8],
+    pub(super) of_outputs: OfOutputs<'a>,
+    pub(super) out: &'a mut [T],
 }
 
 impl<T: Finished> Task for Plane<'_, T> {
     #[inline(always)]
-    fn run<D: Dots, const ROWS: usize, const COLUMNS: usize>(self) {
-        let Plane { geometry, weights, padded, row, output, of_outputs, sums, out } = self;
-        let Geometry { kernel, stride, dilation, .. } = *geometry;
-        for (y, out) in out.chunks_exact_mut(geometry.output[1]).enumerate() {
-            sums.fill(0);
-            for ky in 0..kernel[0] {
-                let first = (y * stride[0] + ky * dilation[0]) * row;
-                for kx in 0..kernel[1] {
-                    let tap = ky * kernel[1] + kx;
-                    let weight = i32::from(weights[tap * super::packed::BLOCK * FOUR] as i8);
-                    let values = &padded[first + kx * dilation[1]..];
-                    match stride[1] {
-                        1 => {
-                            for (sum, &value) in sums.iter_mut().zip(values) {
-                                *sum += i32::from(value) * weight;
-                            }
-                        }
-                        stride => {
-                            for (sum, &value) in sums.iter_mut().zip(values.iter().step_by(stride))
-                            {
-                                *sum += i32::from(value) * weight;
-                            }
-                        }
-                    }
+    fn run<D: Dots, const ROWS: usize, const COLUMNS: usize>(mut self) {
+        let channels = self.of_outputs.factor.len();
+        let mut first = 0;
+        while channels - first >= 32 {
+            self.channels::<32>(first);
+            first += 32;
+        }
+        while channels - first >= 8 {
+            self.channels::<8>(first);
+            first += 8;
+        }
+        for channel in first..channels {
+            self.channels::<1>(channel);
+        }
+    }
+}
+
+impl<T: Finished> Plane<'_, T> {
+    /// Some channels at all positions.
+    #[inline(always)]
+    fn channels<const COUNT: usize>(&mut self, first: usize) {
+        let Plane { source, starts, offsets, weights, of_outputs, out } = self;
+        let channels = of_outputs.factor.len();
+        let of_outputs = of_outputs.part(first, COUNT);
+        for (&start, out) in starts.iter().zip(out.chunks_exact_mut(channels)) {
+            let mut sums = [0i32; COUNT];
+            for (&offset, weights) in offsets.iter().zip(weights.chunks_exact(channels)) {
+                let values = &source[start + offset + first..][..COUNT];
+                let weights = &weights[first..][..COUNT];
+                for index in 0..COUNT {
+                    // A product of u8 and i8 is less than 2^15.
+                    sums[index] += i32::from(i16::from(values[index]) * i16::from(weights[index]));
                 }
             }
-            of_outputs.finish(sums, output, out);
+            of_outputs.finish(&sums, 1.0, &mut out[first..][..COUNT]);
         }
     }
 }

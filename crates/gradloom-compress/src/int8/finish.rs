@@ -50,6 +50,20 @@ impl FinishBits {
         self.bounds.map(f32::from_bits)
     }
 
+    /// # Errors
+    /// If integers have no scale.
+    pub(super) fn check(self) -> Result<()> {
+        if let Some((scale, _, _)) = self.to {
+            let scale = f32::from_bits(scale);
+            if !scale.is_normal() || scale < 0.0 {
+                return Err(Error::invalid(format!(
+                    "integers of scale {scale}; it must be positive"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn dtype(self) -> DType {
         if self.to.is_some() { DType::U8 } else { DType::F32 }
     }
@@ -58,13 +72,13 @@ impl FinishBits {
     pub(super) fn scaled(self) -> Scaled {
         let [low, high] = self.bounds();
         let Some((scale, zero_point, most)) = self.to else {
-            return Scaled { inverse: 1.0, zero_point: 0.0, low, high };
+            return Scaled { inverse: 1.0, zero_point: 0, low, high };
         };
-        let (inverse, zero_point) = (1.0 / f32::from_bits(scale), f32::from(zero_point));
-        let bound = |bound: f32| (bound * inverse).round_ties_even() + zero_point;
+        let (inverse, zero) = (1.0 / f32::from_bits(scale), f32::from(zero_point));
+        let bound = |bound: f32| (bound * inverse).round_ties_even() + zero;
         let low = bound(low).max(0.0).min(f32::from(most));
         let high = bound(high).min(f32::from(most)).max(low);
-        Scaled { inverse, zero_point, low, high }
+        Scaled { inverse, zero_point, low: low - zero, high: high - zero }
     }
 
     /// The text of a shader that finishes `value` as the element `index`.
@@ -72,11 +86,11 @@ impl FinishBits {
         let Scaled { inverse, zero_point, low, high } = self.scaled();
         match self.to {
             Some(_) => format!(
-                "write0({index}, u32(clamp(round({value} * {}) + {}, {}, {})));",
+                "write0({index}, u32(clamp(round({value} * {}), {}, {}) + {}));",
                 literal(inverse),
-                literal(zero_point),
                 literal(low),
-                literal(high)
+                literal(high),
+                literal(f32::from(zero_point))
             ),
             None => {
                 // Comparisons that are false of NaN keep it.
@@ -97,11 +111,11 @@ pub(super) fn literal(value: f32) -> String {
     format!("bitcast<f32>({}u)", value.clamp(f32::MIN, f32::MAX).to_bits())
 }
 
-/// Numbers of a [`Finish`].
+/// Numbers of a [`Finish`]. Bounds of integers are whole, and from the zero point.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scaled {
     inverse: f32,
-    zero_point: f32,
+    zero_point: u8,
     low: f32,
     high: f32,
 }
@@ -123,9 +137,19 @@ impl Finished for f32 {
 impl Finished for u8 {
     #[inline(always)]
     fn of(value: f32, scaled: Scaled) -> u8 {
-        let rounded = (value * scaled.inverse).round_ties_even() + scaled.zero_point;
-        rounded.max(scaled.low).min(scaled.high) as i32 as u8
+        let value = value * scaled.inverse;
+        let value = if value > scaled.low { value } else { scaled.low };
+        let value = if value < scaled.high { value } else { scaled.high };
+        (rounded(value) as u8).wrapping_add(scaled.zero_point)
     }
+}
+
+/// The integer next to a number within -2^22 and 2^22, ties to even, by an addition whose last bit is worth 1: vectors
+/// have no conversion that Rust defines for all numbers.
+#[inline(always)]
+pub(super) fn rounded(value: f32) -> i32 {
+    const WHOLE: f32 = 1.5 * (1 << 23) as f32;
+    (value + WHOLE).to_bits() as i32 - WHOLE.to_bits() as i32
 }
 
 /// What belongs to the outputs of a product.
@@ -157,13 +181,27 @@ impl<'a> OfOutputs<'a> {
         }
     }
 
-    /// What sums of an output become.
+    /// Some neighbouring outputs.
+    pub(super) fn part(&self, first: usize, count: usize) -> OfOutputs<'a> {
+        OfOutputs {
+            sums: &self.sums[first..][..count],
+            factor: &self.factor[first..][..count],
+            term: &self.term[first..][..count],
+            ..*self
+        }
+    }
+
+    /// What sums become that are a row's, one for each output.
     #[inline(always)]
-    pub(super) fn finish<T: Finished>(&self, sums: &[i32], output: usize, out: &mut [T]) {
-        let moved = self.zero_point.wrapping_mul(self.sums[output]);
-        let (factor, term, scaled) = (self.factor[output], self.term[output], self.scaled);
-        for (slot, &sum) in out.iter_mut().zip(sums) {
-            *slot = T::of(sum.wrapping_sub(moved) as f32 * factor + term, scaled);
+    pub(super) fn finish<T: Finished>(&self, sums: &[i32], scale: f32, out: &mut [T]) {
+        let OfOutputs { sums: all, factor, term, zero_point, scaled } = *self;
+        let count = out.len();
+        let (sums, all) = (&sums[..count], &all[..count]);
+        let (factor, term) = (&factor[..count], &term[..count]);
+        for index in 0..count {
+            let moved = zero_point.wrapping_mul(all[index]);
+            let whole = sums[index].wrapping_sub(moved) as f32 * scale;
+            out[index] = T::of(whole * factor[index] + term[index], scaled);
         }
     }
 }
@@ -204,12 +242,7 @@ fn check_outputs(
     inner: usize,
     [sums, factor, term]: [&TensorType; 3],
 ) -> Result<()> {
-    if let Some((scale, _, _)) = finish.to {
-        let scale = f32::from_bits(scale);
-        if !scale.is_normal() || scale < 0.0 {
-            return Err(Error::invalid(format!("integers of scale {scale}; it must be positive")));
-        }
-    }
+    finish.check()?;
     if inner > INNER_MAX {
         return Err(Error::shape(format!(
             "sums of {inner} products do not fit into 32 bits; split them into parts of at most {INNER_MAX}"

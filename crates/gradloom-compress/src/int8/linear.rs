@@ -1,15 +1,16 @@
 //! Matrix products of 8-bit integers.
-#![expect(unsafe_code, reason = "tiles read by pointer; bounds are checked once before them")]
+
+use std::ops::Range;
 
 use gradloom_tensor::custom_op::{CustomOp, HostOperand, HostResult, TensorType, Wgsl, custom_op};
 use gradloom_tensor::{DType, Error, Result, Tensor};
 use rayon::prelude::*;
 
 use super::dots::{Dots, Level, Task, dispatch};
-use super::finish::{Finish, FinishBits, Finished, OfOutputs, check_product};
+use super::finish::{Finish, FinishBits, Finished, OfOutputs, check_product, rounded};
 use super::packed::{BLOCK, FOUR, Layout};
-use super::planes::with_bytes;
-use super::tiles::{SUMS_MAX, of_outputs as tile_of_outputs};
+use super::rows::{OfRows, Rows};
+use super::scratch::with_bytes;
 
 /// Multiplications from which on a part of a product is a task of its own.
 const TASK_WORK: usize = 1 << 18;
@@ -80,132 +81,53 @@ impl Sizes {
     }
 
     fn layout(&self) -> Layout {
-        let fours = self.inner.div_ceil(FOUR);
-        Layout { groups: 1, outputs: self.outputs, fours, taps: 1 }
+        Layout::of_matrix(self.outputs, self.inner)
     }
 }
 
-/// Rows of integers, a multiple of four bytes apart, and what their sums are multiplied with.
-struct Rows<'a> {
-    bytes: &'a [u8],
-    step: usize,
-    scales: Option<&'a [f32]>,
-}
-
+/// The product of rows that are `step` bytes apart.
 fn compute<T: Finished>(
     level: Level,
     sizes: Sizes,
-    rows: &Rows<'_>,
+    (bytes, step, scales): (&[u8], usize, Option<&[f32]>),
     packed: &[i8],
     of_outputs: OfOutputs<'_>,
     out: &mut [T],
 ) {
-    let (layout, packed) = (sizes.layout(), bytemuck::cast_slice::<i8, u8>(packed));
+    let (layout, weights) = (sizes.layout(), bytemuck::cast_slice::<i8, u8>(packed));
     let Sizes { outputs, .. } = sizes;
     if out.is_empty() {
         return;
     }
+    let starts: Vec<usize> = (0..sizes.rows).map(|row| row * step).collect();
+    let offsets: Vec<usize> = (0..layout.steps()).map(|four| four * FOUR).collect();
+    let rows = |range: Range<usize>| Rows {
+        bytes,
+        starts: &starts[range.clone()],
+        offsets: &offsets,
+        scales: scales.map(|scales| &scales[range]),
+    };
     let work = (layout.steps() * FOUR * outputs).max(1);
     let rows_of_task = TASK_WORK.div_ceil(work).next_multiple_of(8);
     if sizes.rows <= rows_of_task / 2 || sizes.rows == 1 {
         // Few rows: parts of the outputs, of one row after another.
         let blocks = TASK_WORK.div_ceil((layout.steps() * FOUR * BLOCK).max(1));
         for (row, out) in out.chunks_exact_mut(outputs).enumerate() {
-            let scale = rows.scales.map(|scales| &scales[row..row + 1]);
-            let bytes = &rows.bytes[row * rows.step..][..rows.step];
             out.par_chunks_mut(blocks * BLOCK).enumerate().for_each(|(part, out)| {
-                let rows = Rows { bytes, step: rows.step, scales: scale };
-                let first = part * blocks * BLOCK;
-                dispatch(
-                    level,
-                    OfRows { layout, rows, packed, first, of_outputs, width: out.len(), out },
-                );
+                let (first, step) = (part * blocks * BLOCK, out.len());
+                let weights = &weights[part * blocks * layout.block_bytes()..];
+                let of_outputs = of_outputs.part(first, step);
+                let rows = rows(row..row + 1);
+                dispatch(level, OfRows { rows, weights, of_outputs, out, step });
             });
         }
         return;
     }
     out.par_chunks_mut(rows_of_task * outputs).enumerate().for_each(|(task, out)| {
-        let (first, count) = (task * rows_of_task, out.len() / outputs);
-        let rows = Rows {
-            bytes: &rows.bytes[first * rows.step..(first + count) * rows.step],
-            step: rows.step,
-            scales: rows.scales.map(|scales| &scales[first..first + count]),
-        };
-        dispatch(level, OfRows { layout, rows, packed, first: 0, of_outputs, width: outputs, out });
+        let first = task * rows_of_task;
+        let rows = rows(first..first + out.len() / outputs);
+        dispatch(level, OfRows { rows, weights, of_outputs, out, step: outputs });
     });
-}
-
-/// Some rows of a product, for `width` outputs from `first` on, which is a multiple of a block.
-struct OfRows<'a, T> {
-    layout: Layout,
-    rows: Rows<'a>,
-    packed: &'a [u8],
-    first: usize,
-    width: usize,
-    of_outputs: OfOutputs<'a>,
-    out: &'a mut [T],
-}
-
-impl<T: Finished> Task for OfRows<'_, T> {
-    #[inline(always)]
-    fn run<D: Dots, const ROWS: usize, const COLUMNS: usize>(self) {
-        let OfRows { layout, rows, packed, first, width, of_outputs, out } = self;
-        let (steps, block) = (layout.steps(), layout.block_bytes());
-        let count = out.len() / width;
-        let vectors = width.div_ceil(D::LANES);
-        let last = (first + vectors * D::LANES).div_ceil(BLOCK) * block;
-        assert!(rows.step >= steps * FOUR && rows.bytes.len() >= count * rows.step, "linear: rows");
-        assert!(packed.len() >= last && first.is_multiple_of(BLOCK), "linear: weights");
-        let mut sums = [0i32; SUMS_MAX];
-        let mut vector = 0;
-        while vector < vectors {
-            let columns = if vectors - vector >= COLUMNS { COLUMNS } else { 1 };
-            let output = vector * D::LANES;
-            let place = (first + output) / BLOCK * block + (first + output) % BLOCK * FOUR;
-            // A tile of several vectors begins with a block.
-            let columns = if output.is_multiple_of(BLOCK) { columns } else { 1 };
-            let (mut row, lanes) = (0, columns * D::LANES);
-            while row < count {
-                let own = if count - row >= ROWS { ROWS } else { 1 };
-                // SAFETY: the assertions above: all steps of these rows, and of these blocks of weights.
-                unsafe {
-                    let bytes = rows.bytes.as_ptr().add(row * rows.step);
-                    let weights = packed.as_ptr().add(place);
-                    let step = rows.step;
-                    match (own == ROWS, columns == COLUMNS) {
-                        (true, true) => tile_of_outputs::<D, ROWS, COLUMNS>(
-                            bytes, step, weights, block, steps, &mut sums,
-                        ),
-                        (true, false) => tile_of_outputs::<D, ROWS, 1>(
-                            bytes, step, weights, block, steps, &mut sums,
-                        ),
-                        (false, true) => tile_of_outputs::<D, 1, COLUMNS>(
-                            bytes, step, weights, block, steps, &mut sums,
-                        ),
-                        (false, false) => tile_of_outputs::<D, 1, 1>(
-                            bytes, step, weights, block, steps, &mut sums,
-                        ),
-                    }
-                }
-                let kept = lanes.min(width - output);
-                for (index, sums) in sums.chunks_exact(lanes).take(own).enumerate() {
-                    let out = &mut out[(row + index) * width + output..][..kept];
-                    let scale = rows.scales.map_or(1.0, |scales| scales[row + index]);
-                    let first = first + output;
-                    let (sums, factor) = (&sums[..kept], &of_outputs.factor[first..][..kept]);
-                    let (all, term) =
-                        (&of_outputs.sums[first..][..kept], &of_outputs.term[first..][..kept]);
-                    for index in 0..kept {
-                        let moved = of_outputs.zero_point.wrapping_mul(all[index]);
-                        let whole = sums[index].wrapping_sub(moved) as f32 * scale;
-                        out[index] = T::of(whole * factor[index] + term[index], of_outputs.scaled);
-                    }
-                }
-                row += own;
-            }
-            vector += columns;
-        }
-    }
 }
 
 /// Rounds a row of f32 to integers around [`MIDDLE`], and gives what they are multiplied with.
@@ -238,8 +160,10 @@ impl Task for Round<'_> {
         *scale = bound * (1.0 / 127.0) + zero.iter().sum::<f32>();
         let inverse = 1.0 / *scale;
         for (slot, &value) in out.iter_mut().zip(row) {
-            let rounded = (value * inverse).round_ties_even().clamp(-127.0, 127.0);
-            *slot = (rounded as i32 + MIDDLE) as u8;
+            let value = value * inverse;
+            let value = if value > -127.0 { value } else { -127.0 };
+            let value = if value < 127.0 { value } else { 127.0 };
+            *slot = (rounded(value) + MIDDLE) as u8;
         }
     }
 }
@@ -263,16 +187,14 @@ impl Linear {
         if self.zero_point.is_some() {
             let x = operands[0].elements::<u8>();
             if step == inner {
-                let rows = Rows { bytes: x, step, scales: None };
-                return compute(level, sizes, &rows, packed, of_outputs, out);
+                return compute(level, sizes, (x, step, None), packed, of_outputs, out);
             }
             return with_bytes(rows * step, |bytes| {
                 for (to, from) in bytes.chunks_exact_mut(step).zip(x.chunks_exact(inner)) {
                     to[..inner].copy_from_slice(from);
                     to[inner..].fill(0);
                 }
-                let rows = Rows { bytes, step, scales: None };
-                compute(level, sizes, &rows, packed, of_outputs, out);
+                compute(level, sizes, (bytes, step, None), packed, of_outputs, out);
             });
         }
         let x = operands[0].elements::<f32>();
@@ -292,8 +214,7 @@ impl Linear {
                     pairs.zip(&mut scales).with_min_len(16).for_each(round);
                 }
             }
-            let rows = Rows { bytes, step, scales: Some(&scales) };
-            compute(level, sizes, &rows, packed, of_outputs, out);
+            compute(level, sizes, (bytes, step, Some(&scales)), packed, of_outputs, out);
         });
     }
 }

@@ -1,8 +1,9 @@
 //! Products and convolutions of 8-bit integers, as ops.
 //!
-//! Activations are `u8` that stand for `(q - zero_point) * scale`, weights are `i8`, sums are exact in 32 bits. A product
-//! ends with what follows it: scale and term of each output, bounds such as those of ReLU, and the integers of the next
-//! layer ([`Finish`]), in one kernel. Numbers are rounded half to even, so every device gives the same integers.
+//! Activations are `u8` that stand for `(q - zero_point) * scale`, weights are `i8`, sums are exact in 32 bits. Pictures
+//! have their channels last. A product ends with what follows it: scale and term of each output, bounds such as those
+//! of ReLU, and the integers of the next layer ([`Finish`]), in one kernel. Numbers are rounded half to even, so every
+//! device gives the same integers.
 //!
 //! On x86 the sums are those of AVX-512 VNNI or AVX2, elsewhere of plain loops, all exact; `GRADLOOM_SIMD` names a
 //! level as for all kernels. GPUs run them in WGSL. The ops have no derivatives: see
@@ -11,16 +12,19 @@
 mod dots;
 mod finish;
 mod packed;
-mod tiles;
-mod planes;
+mod scratch;
+mod geometry;
+mod rows;
 mod depthwise;
 mod linear;
 mod convolution;
 mod pool;
+mod elements;
 #[cfg(test)]
 mod tests;
 
 pub use convolution::convolution;
+pub use elements::{add, quantize, quantize_channels_last};
 pub use finish::{Finish, Integers};
 pub use linear::{dynamic_linear, linear};
 pub use packed::{pack_convolution, pack_linear};

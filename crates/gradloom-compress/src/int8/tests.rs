@@ -57,7 +57,11 @@ fn everywhere(mut check: impl FnMut(&Device, &str)) {
 
 /// `(sum - zero * weights) * factor + term` and what follows, as the documentation says it.
 fn finished(sum: i64, factor: f32, term: f32, finish: Finish) -> f32 {
-    let value = sum as f32 * factor + term;
+    rounded_to(sum as f32 * factor + term, finish)
+}
+
+/// A number as a finish makes it.
+fn rounded_to(value: f32, finish: Finish) -> f32 {
     match finish.to {
         None => value.max(finish.bounds[0]).min(finish.bounds[1]),
         Some(to) => {
@@ -86,6 +90,10 @@ fn finishes(draws: &mut Draws) -> [Finish; 3] {
         Finish { bounds: [-3.0, 6.0], to: Some(to) },
     ]
 }
+
+/// Channels as the last axis of pictures, and as the second again.
+const LAST: [isize; 4] = [0, 2, 3, 1];
+const SECOND: [isize; 4] = [0, 3, 1, 2];
 
 /// Equal integers; floats within a rounding or two.
 fn assert_same(found: &Tensor, expected: &[f32], what: &str) {
@@ -180,7 +188,7 @@ fn convolutions_are_sums_one_by_one() {
     let square = |kernel: usize, stride: usize, padding: usize| {
         Window::new([kernel; 2]).stride([stride; 2]).padding([[padding; 2]; 2])
     };
-    let cases: [([usize; 4], usize, usize, Window); 9] = [
+    let cases: [([usize; 4], usize, usize, Window); 14] = [
         ([1, 1, 28, 28], 16, 1, square(3, 1, 1)),
         ([2, 3, 9, 7], 20, 1, square(3, 2, 1)),
         ([1, 16, 7, 7], 33, 1, square(1, 1, 0)),
@@ -190,6 +198,13 @@ fn convolutions_are_sums_one_by_one() {
         ([1, 8, 12, 12], 12, 2, square(5, 3, 4)),
         ([1, 5, 14, 14], 7, 1, square(3, 1, 2).dilation([2, 3])),
         ([3, 4, 6, 40], 5, 1, Window::new([2, 3]).stride([1, 2]).padding([[1, 0], [3, 2]])),
+        // Windows that leave the last rows and columns out, and read none but padding.
+        ([2, 4, 12, 9], 50, 1, square(2, 3, 0)),
+        ([1, 2, 3, 3], 3, 1, square(2, 2, 3)),
+        // Depthwise in all widths of vectors, with two outputs of a channel, and dilated.
+        ([1, 43, 9, 9], 43, 43, square(3, 1, 1).dilation([2, 1])),
+        ([2, 4, 5, 6], 8, 4, square(3, 1, 1)),
+        ([1, 40, 6, 5], 24, 8, square(3, 1, 1)),
     ];
     for (shape, outputs, groups, window) in cases {
         let [images, channels, height, width] = shape;
@@ -232,12 +247,66 @@ fn convolutions_are_sums_one_by_one() {
                 let x = Tensor::from_slice(&x, shape, device).unwrap();
                 let sizes = [outputs, of_group, kernel_y, kernel_x];
                 let weight = Tensor::from_slice(&weights, sizes, device).unwrap();
-                let packed = pack_convolution(&weight, groups).unwrap();
+                let packed = pack_convolution(&weight, &window, groups).unwrap();
                 let own = tensors(device, &own);
-                let own = own.each_ref();
+                let (own, x) = (own.each_ref(), x.permute(&LAST));
                 let y = convolution(&x, zero, &packed, own, window, groups, finish);
                 let what = format!("{shape:?} {outputs} {groups} {window:?} {}", place);
-                assert_same(&y, &expected, &what);
+                assert_same(&y.permute(&SECOND), &expected, &what);
+            });
+        }
+    }
+}
+
+#[test]
+fn rows_of_elements_are_pictures_of_one_row() {
+    let mut draws = Draws(19);
+    let window = Window::new([3]).stride([2]).padding([[1, 1]]);
+    let flat = Window::new([1, 3]).stride([1, 2]).padding([[0, 0], [1, 1]]);
+    let (x, weights) = (draws.bytes(2 * 11 * 5), draws.bytes(7 * 5 * 3));
+    let weights: Vec<i8> = weights.iter().map(|&byte| byte as i8).collect();
+    let own = of_outputs(&weights, 7, &mut draws);
+    let finish = finishes(&mut draws)[2];
+    everywhere(|device, place| {
+        let x = Tensor::from_slice(&x, [2, 11, 5], device).unwrap();
+        let weight = Tensor::from_slice(&weights, [7, 5, 3], device).unwrap();
+        let own = tensors(device, &own);
+        let packed = pack_convolution(&weight, &window, 1).unwrap();
+        let y = convolution(&x, 9, &packed, own.each_ref(), window, 1, finish);
+        let packed = pack_convolution(&weight.reshape([7, 5, 1, 3]), &flat, 1).unwrap();
+        let x = x.reshape([2, 1, 11, 5]);
+        let expected = convolution(&x, 9, &packed, own.each_ref(), flat, 1, finish);
+        assert_eq!(y.shape(), &[2, 6, 7]);
+        assert_eq!(y.to_vec::<u8>().unwrap(), expected.to_vec::<u8>().unwrap(), "{place}");
+    });
+}
+
+#[test]
+fn numbers_become_integers_and_integers_are_added() {
+    let mut draws = Draws(23);
+    for shape in [[2, 3, 5, 7], [1, 1, 4, 4], [3, 8, 1, 1]] {
+        let x = draws.floats(shape.iter().product(), 60.0);
+        let bytes = [0, 1].map(|_| draws.bytes(x.len()));
+        for finish in finishes(&mut draws) {
+            let expected: Vec<f32> = x.iter().map(|&x| rounded_to(x, finish)).collect();
+            let of = [(0.21, 7), (0.4, 200)];
+            let of = of.map(|(scale, zero_point)| Integers { scale, zero_point, high: 255 });
+            let number =
+                |byte: u8, own: Integers| (f32::from(byte) - f32::from(own.zero_point)) * own.scale;
+            let pairs = bytes[0].iter().zip(&bytes[1]);
+            let sums =
+                pairs.map(|(&a, &b)| rounded_to(number(a, of[0]) + number(b, of[1]), finish));
+            let sums: Vec<f32> = sums.collect();
+            everywhere(|device, place| {
+                if finish.to.is_some() {
+                    let x = Tensor::from_slice(&x, shape, device).unwrap();
+                    assert_same(&quantize(&x, finish), &expected, place);
+                    let last = quantize_channels_last(&x, finish);
+                    assert_same(&last.permute(&SECOND), &expected, place);
+                }
+                let terms =
+                    bytes.each_ref().map(|own| Tensor::from_slice(own, shape, device).unwrap());
+                assert_same(&add(terms.each_ref(), of, finish), &sums, place);
             });
         }
     }
@@ -255,7 +324,8 @@ fn maxima_of_integers_are_those_of_floats() {
         everywhere(|device, place| {
             let x = Tensor::from_slice(&x, shape, device).unwrap();
             let expected = x.cast(DType::F32).pool_max(window).to_vec::<f32>().unwrap();
-            assert_same(&pool_max(&x, window), &expected, place);
+            let y = pool_max(&x.permute(&LAST), window);
+            assert_same(&y.permute(&SECOND), &expected, place);
         });
     }
 }
@@ -293,10 +363,10 @@ fn bounds_beyond_the_integers_end_at_the_last() {
 }
 
 #[test]
-#[should_panic(expected = "int8 convolution: an input [1, 0, 3, 3] without channels or elements")]
+#[should_panic(expected = "int8 convolution: an input [1, 3, 3, 0] without channels or elements")]
 fn pictures_without_channels_are_refused() {
     let device = gradloom_cpu::device();
-    let x = Tensor::zeros([1, 0, 3, 3], DType::U8, &device);
+    let x = Tensor::zeros([1, 3, 3, 0], DType::U8, &device);
     let packed = Tensor::zeros([0], DType::I8, &device);
     let own = [DType::I32, DType::F32, DType::F32].map(|dtype| Tensor::zeros([1], dtype, &device));
     convolution(&x, 0, &packed, own.each_ref(), Window::new([1, 1]), 1, Finish::default());

@@ -3,7 +3,7 @@
 use gradloom_tensor::{DType, Tensor};
 
 use super::parameters::QuantizationParameters;
-use crate::int8::Integers;
+use crate::int8::{Finish, Integers};
 
 /// How u8 stand for numbers: `(q - zero_point) * scale`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,21 +30,9 @@ impl Activation {
         }
     }
 
-    /// The integers of numbers.
-    #[track_caller]
-    pub(super) fn quantize(self, x: &Tensor) -> Tensor {
-        self.within(x, [f32::NEG_INFINITY, f32::INFINITY])
-    }
-
-    /// The integers of numbers that are clamped first.
-    #[track_caller]
-    pub(super) fn within(self, x: &Tensor, [low, high]: [f32; 2]) -> Tensor {
-        let inverse = 1.0 / self.scale;
-        let bound = |bound: f32| (bound * inverse).round_ties_even() + self.zero_point as f32;
-        let low = bound(low).max(0.0);
-        let high = bound(high).min(self.high as f32).max(low);
-        let integers = (x * f64::from(inverse)).round() + f64::from(self.zero_point);
-        integers.clamp(f64::from(low), f64::from(high)).cast(DType::U8)
+    /// These integers of numbers between bounds.
+    pub(super) fn within(self, bounds: [f32; 2]) -> Finish {
+        Finish { bounds, to: Some(self.into()) }
     }
 
     /// The numbers of integers.

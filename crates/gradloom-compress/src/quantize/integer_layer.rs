@@ -53,7 +53,7 @@ impl IntegerLayer {
         let integers = Tensor::from_slice(&integers, *weight.shape(), device)?;
         let packed = match product.kind {
             Kind::Linear => pack_linear(&integers)?,
-            Kind::Convolution(_, groups) => pack_convolution(&integers, groups)?,
+            Kind::Convolution(window, groups) => pack_convolution(&integers, &window, groups)?,
         };
         Ok(IntegerLayer {
             packed: Parameter::state(packed),

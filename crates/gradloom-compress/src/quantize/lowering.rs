@@ -7,6 +7,7 @@ use gradloom_tensor::{Op, Tensor};
 use rustc_hash::FxHashMap;
 
 use super::activation::Activation;
+use super::bounds::UNBOUNDED;
 use super::fusion::{Fusion, Kind, Product, Step};
 use super::integer_layer::IntegerLayer;
 use crate::graph::Graph;
@@ -16,7 +17,35 @@ use crate::int8::{self, Finish, Integers};
 #[derive(Clone)]
 enum Value {
     Float(Tensor),
-    Integer(Tensor, Activation),
+    Integer(Integer),
+}
+
+/// Integers of a node.
+#[derive(Clone)]
+struct Integer {
+    tensor: Tensor,
+    own: Activation,
+    /// Whether channels, the second axis of the node, are the last one.
+    channels_last: bool,
+}
+
+impl Integer {
+    /// With the axes of the node.
+    #[track_caller]
+    fn in_order(&self) -> Tensor {
+        if self.channels_last { in_order(&self.tensor) } else { self.tensor.clone() }
+    }
+
+    /// With channels as the last axis, of a node that has them as the second.
+    #[track_caller]
+    fn channels_last(&self) -> Tensor {
+        if self.channels_last {
+            return self.tensor.clone();
+        }
+        let rank = self.tensor.rank() as isize;
+        let axes: Vec<isize> = std::iter::once(0).chain(2..rank).chain([1]).collect();
+        self.tensor.permute(&axes[..])
+    }
 }
 
 /// One pass over a run, operands first.
@@ -51,7 +80,11 @@ impl<'a> Lowering<'a> {
                 Some(Step::PoolMax(x, window)) => self.pool(node, x, *window),
                 Some(Step::Sum(operands, bounds)) => self.sum(node, operands, *bounds),
                 Some(Step::Reshape(x)) => match self.values.get(&x.id()) {
-                    Some(Value::Integer(x, own)) => Value::Integer(x.reshape(*node.shape()), *own),
+                    Some(Value::Integer(x)) => Value::Integer(Integer {
+                        tensor: x.in_order().reshape(*node.shape()),
+                        own: x.own,
+                        channels_last: false,
+                    }),
                     _ => self.same(node),
                 },
                 None => self.same(node),
@@ -85,16 +118,24 @@ impl<'a> Lowering<'a> {
     fn float(&self, node: &Tensor) -> Tensor {
         match self.value(node) {
             Value::Float(tensor) => tensor,
-            Value::Integer(integers, own) => own.dequantize(&integers),
+            Value::Integer(integer) => integer.own.dequantize(&integer.in_order()),
         }
     }
 
-    /// The integers of a node, by a scale if it has none yet.
+    /// The integers of a node, by a scale if it has none yet, with channels as the last axis if that is asked for.
     #[track_caller]
-    fn integers(&self, node: &Tensor, by: Activation) -> (Tensor, Activation) {
+    fn integers(&self, node: &Tensor, by: Activation, channels_last: bool) -> (Tensor, Activation) {
         match self.value(node) {
-            Value::Float(tensor) => (by.quantize(&tensor), by),
-            Value::Integer(integers, own) => (integers, own),
+            Value::Integer(integer) if channels_last => (integer.channels_last(), integer.own),
+            Value::Integer(integer) => (integer.in_order(), integer.own),
+            Value::Float(tensor) => {
+                let finish = by.within(UNBOUNDED);
+                let integers = match channels_last {
+                    true => int8::quantize_channels_last(&tensor, finish),
+                    false => int8::quantize(&tensor, finish),
+                };
+                (integers, by)
+            }
         }
     }
 
@@ -121,40 +162,71 @@ impl<'a> Lowering<'a> {
         let (packed, outputs) = (layer.packed.tensor(), layer.of_outputs());
         let to = self.scale_of(node);
         let finish = Finish { bounds: product.bounds, to: to.map(Integers::from) };
-        let result = match (product.kind, self.activations.get(&product.weight)) {
-            (_, None) => int8::dynamic_linear(&self.float(&product.x), packed, outputs, finish),
+        let (result, channels_last) = match (product.kind, self.activations.get(&product.weight)) {
+            (_, None) => {
+                let x = self.float(&product.x);
+                (int8::dynamic_linear(&x, packed, outputs, finish), false)
+            }
             (Kind::Linear, Some(own)) => {
-                let (x, own) = self.integers(&product.x, *own);
-                int8::linear(&x, own.zero_point as u8, packed, outputs, finish)
+                let (x, own) = self.integers(&product.x, *own, false);
+                (int8::linear(&x, own.zero_point as u8, packed, outputs, finish), false)
             }
             (Kind::Convolution(window, groups), Some(own)) => {
-                let (x, own) = self.integers(&product.x, *own);
+                let (x, own) = self.integers(&product.x, *own, true);
                 let zero_point = own.zero_point as u8;
-                int8::convolution(&x, zero_point, packed, outputs, window, groups, finish)
+                (int8::convolution(&x, zero_point, packed, outputs, window, groups, finish), true)
             }
         };
-        let result = result.reshape(*node.shape());
-        to.map_or_else(|| Value::Float(result.clone()), |to| Value::Integer(result.clone(), to))
+        let tensor = if channels_last { result } else { result.reshape(*node.shape()) };
+        match to {
+            Some(own) => Value::Integer(Integer { tensor, own, channels_last }),
+            None if channels_last => Value::Float(in_order(&tensor)),
+            None => Value::Float(tensor),
+        }
     }
 
     #[track_caller]
     fn pool(&self, node: &Tensor, x: &Tensor, window: Window) -> Value {
         match self.values.get(&x.id()) {
-            Some(Value::Integer(integers, own)) if window.axes < 3 => {
-                Value::Integer(int8::pool_max(integers, window), *own)
-            }
+            Some(Value::Integer(integer)) if window.axes < 3 => Value::Integer(Integer {
+                tensor: int8::pool_max(&integer.channels_last(), window),
+                own: integer.own,
+                channels_last: true,
+            }),
             _ => self.same(node),
         }
     }
 
     #[track_caller]
     fn sum(&self, node: &Tensor, [one, other]: &[Tensor; 2], bounds: [f32; 2]) -> Value {
-        let sum = self.float(one) + self.float(other);
-        match self.scale_of(node) {
-            Some(to) => Value::Integer(to.within(&sum, bounds), to),
-            None => Value::Float(within(&sum, bounds)),
+        let to = self.scale_of(node);
+        let tensor = match (self.value(one), self.value(other)) {
+            (Value::Integer(one), Value::Integer(other)) => {
+                let finish = Finish { bounds, to: to.map(Integers::from) };
+                let terms = [one.channels_last(), other.channels_last()];
+                int8::add(terms.each_ref(), [one.own.into(), other.own.into()], finish)
+            }
+            _ => {
+                let sum = self.float(one) + self.float(other);
+                match to {
+                    Some(to) => int8::quantize_channels_last(&sum, to.within(bounds)),
+                    None => return Value::Float(within(&sum, bounds)),
+                }
+            }
+        };
+        match to {
+            Some(own) => Value::Integer(Integer { tensor, own, channels_last: true }),
+            None => Value::Float(in_order(&tensor)),
         }
     }
+}
+
+/// `[N, .., C]` as `[N, C, ..]`.
+#[track_caller]
+fn in_order(tensor: &Tensor) -> Tensor {
+    let rank = tensor.rank() as isize;
+    let axes: Vec<isize> = [0, rank - 1].into_iter().chain(1..rank - 1).collect();
+    tensor.permute(&axes[..])
 }
 
 #[track_caller]
