@@ -7,8 +7,10 @@
 // FINISH: what was written as words goes through the epilogue into the memory of the result, whose
 // elements share words.
 //
-// Spliced: constants; bindings (storage buffers); access (`readN`, `writeN`; with FINISH `read_written`); source
-// (`element` or `group`); epilogue (`epilogue_quad`).
+// PACKED_DOT: the language has dot4I8Packed; without it words are taken apart.
+//
+// Spliced: constants; bindings (storage buffers); access (`readN`, `wordN`, `writeN`; with FINISH `read_written`);
+// source (`element` or `group`); epilogue (`epilogue_quad`).
 
 #import "shared/math.wgsl"
 #import "shared/random.wgsl"
@@ -17,6 +19,17 @@
 
 //@constants
 //@bindings
+
+// The sum of four products of signed bytes.
+fn dot_bytes(a: u32, b: u32) -> i32 {
+#ifdef PACKED_DOT
+    return dot4I8Packed(a, b);
+#else
+    let products = gl_load_four_signed_bytes(a) * gl_load_four_signed_bytes(b);
+    return products.x + products.y + products.z + products.w;
+#endif
+}
+
 //@access
 //@source
 #ifdef FINISH

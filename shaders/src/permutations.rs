@@ -94,7 +94,9 @@ pub fn all() -> Vec<Permutation> {
     add("call.wgsl", "groups", groups.splice("source", group));
     let element = "fn element(index: u32) { b2[index] = read0(index); }";
     let elements = base().define("ELEMENTS").splice("access", READS);
-    add("call.wgsl", "elements", elements.splice("source", element));
+    let elements = elements.splice("source", element);
+    add("call.wgsl", "packed dot", elements.clone().define("PACKED_DOT"));
+    add("call.wgsl", "elements", elements);
     let written = "fn read_written(index: u32) -> f32 { return b0[index]; }";
     let finish = base().define("FINISH").splice("access", written).splice("source", "");
     add("call.wgsl", "finish", finish.splice("epilogue", EPILOGUE_QUAD));

@@ -9,7 +9,7 @@ use super::depthwise::{self, Plane};
 use super::dots::{Level, dispatch};
 use super::finish::{Finish, FinishBits, Finished, OfOutputs, check_product};
 use super::geometry::Geometry;
-use super::packed::{BLOCK, FOUR, Layout};
+use super::packed::{BLOCK, FOUR, Layout, SIGNS};
 use super::rows::{OfRows, Rows};
 
 /// Multiplications of some positions of a picture from which on they are a task of their own.
@@ -170,16 +170,36 @@ impl CustomOp for Convolution {
         let (geometry, layout) = self.sizes(operands).ok()?;
         let Layout { groups, outputs, runs, run } = layout;
         let Geometry { channels, input, output, stride, dilation, before, .. } = geometry;
-        let place = if layout.is_depthwise() {
-            depthwise::wgsl_place(groups)
-        } else {
-            format!(
-                "block + ((element / {run}u * {fours}u + element % {run}u / {FOUR}u) * {BLOCK}u + own % {BLOCK}u) * {FOUR}u \
-                 + element % {run}u % {FOUR}u",
-                fours = layout.fours(),
-            )
-        };
         let of_group = channels / groups;
+        let zero = i32::from(self.zero_point);
+        // What a window reads at an element of it, inside of the picture and outside, and what is too much in the sum.
+        let (reads, [inside, outside], moved) = if of_group.is_multiple_of(FOUR) {
+            let first = "block / 4u + element * 16u + own % 16u";
+            let inside = format!(
+                "let four = (image + u32(row * {iw} + column) * {channels}u + group * {of_group}u) / 4u;
+                sum += dot_bytes(word0(four + element % {fours}u) ^ {SIGNS}u, word1({first}));",
+                iw = input[1],
+                fours = of_group / FOUR,
+            );
+            let padding = (u32::from(self.zero_point) * 0x0101_0101) ^ SIGNS;
+            let outside = format!("sum += dot_bytes({padding}u, word1({first}));");
+            (of_group / FOUR, [inside, outside], zero - 128)
+        } else {
+            let place = match layout.is_depthwise() {
+                true => depthwise::wgsl_place(groups),
+                false => format!(
+                    "block + ((element / {run}u * {fours}u + element % {run}u / 4u) * 16u + own % 16u) * 4u + element % {run}u % 4u",
+                    fours = layout.fours(),
+                ),
+            };
+            let inside = format!(
+                "let channel = group * {of_group}u + element % {of_group}u;
+                let value = i32(read0(image + u32(row * {iw} + column) * {channels}u + channel));
+                sum += value * read1({place});",
+                iw = input[1],
+            );
+            (of_group, [inside, format!("sum += {zero} * read1({place});")], zero)
+        };
         let source = format!(
             "fn element(index: u32) {{
                 let output = index % {every}u;
@@ -191,20 +211,16 @@ impl CustomOp for Convolution {
                 let block = group * {group_bytes}u + own / {BLOCK}u * {block_bytes}u;
                 var sum = 0;
                 for (var element = 0u; element < {elements}u; element++) {{
-                    let tap = element / {of_group}u;
+                    let tap = element / {reads}u;
                     let row = y * {sy} + i32(tap / {kx}u) * {dy} - {by};
                     let column = x * {sx} + i32(tap % {kx}u) * {dx} - {bx};
-                    let weight = read1({place});
                     if (row >= 0 && row < {ih} && column >= 0 && column < {iw}) {{
-                        let channel = group * {of_group}u + element % {of_group}u;
-                        let place = image + u32(row * {iw} + column) * {channels}u + channel;
-                        sum += i32(read0(place)) * weight;
+                        {inside}
                     }} else {{
-                        sum += {zero} * weight;
+                        {outside}
                     }}
                 }}
-                let whole = sum - {zero} * read2(output);
-                let value = f32(whole) * read3(output) + read4(output);
+                let value = f32(sum - {moved} * read2(output)) * read3(output) + read4(output);
                 {finish}
             }}",
             every = groups * outputs,
@@ -214,7 +230,7 @@ impl CustomOp for Convolution {
             volume = geometry.input_bytes(),
             group_bytes = layout.group_bytes(),
             block_bytes = layout.block_bytes(),
-            elements = runs * run,
+            elements = runs * run * reads / of_group,
             kx = geometry.kernel[1],
             sy = stride[0],
             sx = stride[1],
@@ -224,7 +240,6 @@ impl CustomOp for Convolution {
             bx = before[1],
             ih = input[0],
             iw = input[1],
-            zero = self.zero_point,
             finish = self.finish.wgsl("value", "index"),
         );
         Some(Wgsl::elements(source, results[0].shape.count()))

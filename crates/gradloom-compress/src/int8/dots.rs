@@ -83,6 +83,9 @@ pub(super) fn dispatch(level: Level, task: impl Task) {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: as above.
         Level::Avx2 => unsafe { x86::run_avx2(task) },
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: as above.
+        Level::Neon => unsafe { neon::run(task) },
         Level::Plain => task.run::<Plain, 4, 1>(),
     }
 }
@@ -94,6 +97,8 @@ pub(super) enum Level {
     Vnni,
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    #[cfg(target_arch = "aarch64")]
+    Neon,
     Plain,
 }
 
@@ -113,6 +118,10 @@ impl Level {
             if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
                 levels.push(Level::Avx2);
             }
+        }
+        #[cfg(target_arch = "aarch64")]
+        if std::arch::is_aarch64_feature_detected!("neon") {
+            levels.push(Level::Neon);
         }
         levels.push(Level::Plain);
         levels
@@ -236,6 +245,65 @@ mod x86 {
         unsafe fn store(self, pointer: *mut i32) {
             // SAFETY: as above, and the caller vouches for the sums.
             unsafe { _mm256_storeu_si256(pointer.cast(), self.0) }
+        }
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod neon {
+    use std::arch::aarch64::*;
+
+    use super::{Dots, Task};
+
+    #[target_feature(enable = "neon")]
+    pub(super) fn run(task: impl Task) {
+        task.run::<Neon, 4, 4>();
+    }
+
+    /// Products of bytes that are widened to 16 bits first.
+    #[derive(Clone, Copy)]
+    pub(super) struct Neon(int32x4_t);
+
+    impl Dots for Neon {
+        const LANES: usize = 4;
+
+        #[inline(always)]
+        fn zero() -> Self {
+            // SAFETY: the type is only used in functions with its features.
+            Neon(unsafe { vdupq_n_s32(0) })
+        }
+
+        #[inline(always)]
+        unsafe fn load(pointer: *const u8) -> Self {
+            // SAFETY: as above, and the caller vouches for the bytes.
+            Neon(unsafe { vreinterpretq_s32_u8(vld1q_u8(pointer)) })
+        }
+
+        #[inline(always)]
+        unsafe fn splat(pointer: *const u8) -> Self {
+            // SAFETY: as above.
+            Neon(unsafe { vdupq_n_s32(pointer.cast::<i32>().read_unaligned()) })
+        }
+
+        #[inline(always)]
+        fn add_dots(self, unsigned: Self, signed: Self) -> Self {
+            // SAFETY: as above.
+            unsafe {
+                let (a, b) = (vreinterpretq_u8_s32(unsigned.0), vreinterpretq_s8_s32(signed.0));
+                let low = vreinterpretq_s16_u16(vmovl_u8(vget_low_u8(a)));
+                let high = vreinterpretq_s16_u16(vmovl_u8(vget_high_u8(a)));
+                let (other_low, other_high) = (vmovl_s8(vget_low_s8(b)), vmovl_s8(vget_high_s8(b)));
+                // A product has room in 16 bits, the sum of two has not.
+                let low = vpaddlq_s16(vmulq_s16(low, other_low));
+                let high = vpaddlq_s16(vmulq_s16(high, other_high));
+                Neon(vaddq_s32(self.0, vpaddq_s32(low, high)))
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn store(self, pointer: *mut i32) {
+            // SAFETY: as above, and the caller vouches for the sums.
+            unsafe { vst1q_s32(pointer, self.0) }
         }
     }
 }

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::dots::{Dots, Level, Task, dispatch};
 use super::finish::{Finish, FinishBits, Finished, OfOutputs, check_product, rounded};
-use super::packed::{BLOCK, FOUR, Layout};
+use super::packed::{BLOCK, FOUR, Layout, SIGNS};
 use super::rows::{OfRows, Rows};
 use super::scratch::with_bytes;
 
@@ -254,6 +254,27 @@ impl CustomOp for Linear {
         let Sizes { inner, outputs, .. } = sizes;
         let block_bytes = sizes.layout().block_bytes();
         let zero = self.zero_point.map_or(MIDDLE, i32::from);
+        if self.zero_point.is_some() && inner.is_multiple_of(FOUR) {
+            let source = format!(
+                "fn element(index: u32) {{
+                    let output = index % {outputs}u;
+                    let row = index / {outputs}u * {steps}u;
+                    let block = output / {BLOCK}u * {block_words}u + output % {BLOCK}u;
+                    var sum = 0;
+                    for (var step = 0u; step < {steps}u; step++) {{
+                        sum += dot_bytes(word0(row + step) ^ {SIGNS}u, word1(block + step * {BLOCK}u));
+                    }}
+                    let whole = f32(sum - {moved} * read2(output));
+                    let value = whole * read3(output) + read4(output);
+                    {finish}
+                }}",
+                steps = inner / FOUR,
+                block_words = block_bytes / FOUR,
+                moved = zero - MIDDLE,
+                finish = self.finish.wgsl("value", "index"),
+            );
+            return Some(Wgsl::elements(source, results[0].shape.count()));
+        }
         let (prepare, value) = match self.zero_point {
             Some(_) => ("var scale = 1.0;".to_owned(), "i32(read0(row + k))".to_owned()),
             None => (

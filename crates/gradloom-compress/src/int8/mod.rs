@@ -5,7 +5,7 @@
 //! of ReLU, and the integers of the next layer ([`Finish`]), in one kernel. Numbers are rounded half to even, so every
 //! device gives the same integers.
 //!
-//! On x86 the sums are those of AVX-512 VNNI or AVX2, elsewhere of plain loops, all exact; `GRADLOOM_SIMD` names a
+//! The sums are those of AVX-512 VNNI, AVX2 or NEON, elsewhere of plain loops, all exact; `GRADLOOM_SIMD` names a
 //! level as for all kernels. GPUs run them in WGSL. The ops have no derivatives: see
 //! [`FakeQuantized`](crate::quantize::FakeQuantized) for training.
 

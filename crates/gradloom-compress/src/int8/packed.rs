@@ -8,6 +8,8 @@ use gradloom_tensor::{DType, Error, Result, Tensor};
 pub(super) const BLOCK: usize = 16;
 /// Elements of a sum that are multiplied at once.
 pub(super) const FOUR: usize = 4;
+/// The highest bits of four bytes: without them u8 become i8 that are 128 less.
+pub(super) const SIGNS: u32 = 0x8080_8080;
 
 /// Sizes of packed weights. The elements of a sum are runs of neighbouring bytes of the input: its row, or of a window
 /// the channels of each element, or those of each row of elements where nothing lies between them.

@@ -1,9 +1,10 @@
 //! Models of integers answer as models of rounded numbers do.
 
 use gradloom_compress::quantize::*;
-use gradloom_nn::layers::{BatchNorm, Conv2d, Linear};
+use gradloom_nn::layers::{BatchNorm, Conv1d, Conv2d, Linear};
 use gradloom_nn::{Context, Init, Layer, LoadOptions, Module, ModuleExt};
-use gradloom_tensor::ops::convolution::Conv2dOptions;
+use gradloom_tensor::op::Window;
+use gradloom_tensor::ops::convolution::{Conv1dOptions, Conv2dOptions};
 use gradloom_tensor::{DType, Device, Key, Tensor};
 
 use super::laws::{calibrated, network, pictures};
@@ -102,6 +103,57 @@ fn branches_join_as_integers_and_a_layer_may_run_twice() {
     let [ours, full] =
         [int8.forward(&x, &mut Context::eval()), model.forward(&x, &mut Context::eval())];
     assert!(far(&ours, &full) < 0.01, "{}", far(&ours, &full));
+}
+
+/// Rows become pictures, pictures rows of elements, and axes change places between products.
+#[derive(Module, Clone)]
+struct Turned {
+    rows: Linear,
+    first: Conv2d,
+    gate: Conv2d,
+    second: Conv2d,
+    line: Conv1d,
+    head: Linear,
+}
+
+impl Layer for Turned {
+    fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
+        let count = x.size(0);
+        let x = self.rows.forward(x, ctx).relu().reshape([count, 6, 8, 5]);
+        let x = self.first.forward(&x, ctx).relu();
+        let gate = self.gate.forward(&x, ctx).sigmoid();
+        let x = (self.second.forward(&x, ctx) + gate).relu();
+        let window = Window::new([3, 2]).stride([2, 2]).padding([[1, 1], [0, 0]]);
+        let x = x.pool_max(window).permute(&[0, 1, 3, 2]);
+        let x = (self.second.forward(&x, ctx) + &x).relu();
+        let x = self.line.forward(&x.reshape([count, 7, 8]), ctx).relu();
+        self.head.forward(&x.reshape([count, 24]), ctx)
+    }
+}
+
+#[test]
+fn axes_may_change_places_between_products() {
+    for device in devices() {
+        let init = &mut Init::new(Key::new(4), &device);
+        let options = Conv2dOptions::default().padding(1);
+        let model = Turned {
+            rows: Linear::new(12, 240, init),
+            first: Conv2d::new(6, 7, [3, 3], options, init),
+            gate: Conv2d::new(7, 7, [3, 3], options.groups(7), init),
+            second: Conv2d::new(7, 7, [3, 3], options, init),
+            line: Conv1d::new(7, 4, 3, Conv1dOptions::default(), init),
+            head: Linear::new(24, 5, init),
+        };
+        let rows = |seed| Tensor::normal(Key::new(seed), [9, 12], 0.0, 1.0, &device);
+        let batches: Vec<Tensor> = (0..4).map(rows).collect();
+        let int8 = Int8Model::of_layer(model.clone(), &Recipe::int8(), &batches).unwrap();
+        assert!(int8.skipped().is_empty(), "{:?}", int8.skipped());
+        assert_eq!(int8.quantized().len(), 7, "{:?}", int8.quantized());
+        let x = rows(30);
+        let [ours, full] =
+            [int8.forward(&x, &mut Context::eval()), model.forward(&x, &mut Context::eval())];
+        assert!(far(&ours, &full) < 0.03, "{} on {}", far(&ours, &full), device.name());
+    }
 }
 
 #[test]

@@ -3,7 +3,9 @@
 /// A compute shader: WGSL in which the functions `read0(index: u32)`, `read1`, .. give elements of the
 /// operands and `write0(index: u32, value)`, .. put those of the results, in row-major order. f16 and bf16
 /// are read and written as f32, u8 as u32, i8 as i32, bool as bool. Reads outside of a tensor give zero,
-/// writes there do nothing. Names that begin with `gl_` are taken.
+/// writes there do nothing. Of an operand of bytes (u8, i8), `word0(index: u32) -> u32` gives four elements
+/// from number `4 * index` on, the first in the lowest bits, zero outside; `dot_bytes(a: u32, b: u32) -> i32`
+/// is the sum of the four products of two such words as signed bytes. Names that begin with `gl_` are taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wgsl {
     /// The text.

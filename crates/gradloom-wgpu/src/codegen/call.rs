@@ -3,7 +3,7 @@
 use gradloom_shaders::Options;
 use gradloom_tensor::custom_op::{Grid, Wgsl};
 use gradloom_tensor::op::Call;
-use gradloom_tensor::{Error, Result};
+use gradloom_tensor::{DType, Error, Result};
 
 use super::bindings::Bindings;
 use super::epilogue::{Extra, dispatch_lanes, in_words, operand_bindings, read_extra};
@@ -46,7 +46,9 @@ fn foreign(unit: &mut Unit<'_>, call: &Call, shader: Wgsl, target: Extra) -> Res
         access += &write(&mut bindings, result, target, [first, of.shape.count()]);
         first += of.shape.count();
     }
+    let packed_dot = unit.target.packed_dot && unit.target.may("matmul_bytes", "PACKED_DOT");
     let options = Options::new().splice("access", access).splice("source", shader.source);
+    let options = options.define_if(packed_dot, "PACKED_DOT");
     let workgroup = unit.target.workgroup;
     let (options, end, threads, groups) = match shader.grid {
         Grid::Elements(count) => {
@@ -97,14 +99,25 @@ fn write(
     )
 }
 
-/// `fn readN(index: u32)` of an operand of so many elements; zero outside of it.
+/// `fn readN(index: u32)` of an operand of so many elements; zero outside of it. Of bytes `fn wordN(index: u32)`, too.
 fn read(unit: &Unit<'_>, bindings: &mut Bindings, operand: usize, count: usize) -> String {
     let (input, resource) = unit.input(operand);
     let kind = literal::compute_type(input.dtype);
     let len = bindings.number("len", count);
     let load = bindings.load(resource, input.dtype, "index");
-    format!(
+    let mut text = format!(
         "fn read{operand}(index: u32) -> {kind} {{\n    if (index >= {len}) {{ return {kind}(); }}\n    \
          return {load};\n}}\n"
-    )
+    );
+    if matches!(input.dtype, DType::U8 | DType::I8) {
+        let word = bindings.load_word(resource, "index");
+        // The last word may hold bytes that are no elements.
+        text += &format!(
+            "fn word{operand}(index: u32) -> u32 {{\n    let first = index * 4u;\n    \
+             if (index >= 1073741824u || first >= {len}) {{ return 0u; }}\n    \
+             let kept = min({len} - first, 4u);\n    \
+             return {word} & (4294967295u >> (8u * (4u - kept)));\n}}\n"
+        );
+    }
+    text
 }

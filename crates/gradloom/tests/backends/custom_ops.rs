@@ -350,3 +350,56 @@ fn places_in_sorted_sequences_are_those_of_equal_elements() {
         assert!(fails.starts_with("searchsorted: sequences [2, 3] do not fit"), "{fails}");
     }
 }
+
+/// The sums of products of four signed bytes each, of vectors of bytes; one sum more than there are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Fours;
+
+impl CustomOp for Fours {
+    fn name(&self) -> &'static str {
+        "fours"
+    }
+
+    fn results(&self, operands: &[TensorType]) -> Result<Vec<TensorType>> {
+        let count = operands[0].shape.count().div_ceil(4) + 1;
+        Ok(vec![TensorType::new([count], DType::I32)])
+    }
+
+    fn run(&self, operands: &[HostOperand<'_>], results: &mut [HostResult<'_>]) -> Result<()> {
+        let (a, b) = (operands[0].elements::<u8>(), operands[1].elements::<i8>());
+        let sums = results[0].elements::<i32>();
+        sums.fill(0);
+        for (index, (&a, &b)) in a.iter().zip(b).enumerate() {
+            sums[index / 4] += i32::from(a as i8) * i32::from(b);
+        }
+        Ok(())
+    }
+
+    fn wgsl(&self, _: &[TensorType], results: &[TensorType]) -> Option<Wgsl> {
+        let text =
+            "fn element(index: u32) { write0(index, dot_bytes(word0(index), word1(index))); }";
+        Some(Wgsl::elements(text, results[0].shape.count()))
+    }
+}
+
+#[test]
+fn bytes_are_read_in_words_and_multiplied_in_fours() {
+    for device in devices() {
+        for count in [1, 4, 7, 250, 1003] {
+            // A part of a longer vector, so that what follows is no zero.
+            let bytes: Vec<u8> = (0..count as u32 + 9).map(|i| (i * 89 + 200) as u8).collect();
+            let signed: Vec<i8> = bytes.iter().map(|&byte| byte.wrapping_mul(7) as i8).collect();
+            let a = Tensor::from_slice(&bytes, [count + 9], &device).unwrap().narrow(0, 0, count);
+            let b = Tensor::from_slice(&signed, [count + 9], &device).unwrap().narrow(0, 0, count);
+            let [y] = custom_op(Fours, &[&a, &b]);
+            let pairs: Vec<i32> = bytes[..count]
+                .iter()
+                .zip(&signed)
+                .map(|(&a, &b)| i32::from(a as i8) * i32::from(b))
+                .collect();
+            let mut expected: Vec<i32> = pairs.chunks(4).map(|four| four.iter().sum()).collect();
+            expected.push(0);
+            assert_eq!(y.to_vec::<i32>().unwrap(), expected, "{count} on {}", device.name());
+        }
+    }
+}
