@@ -17,7 +17,6 @@ use gradloom::explain::*;
 use gradloom::prelude::*;
 use gradloom::text::{EncodeOptions, Tokenizer};
 use gradloom::track::{Curve, Picture};
-use gradloom::train::Progress;
 use gradloom::zoo::BertInput;
 use language_examples::minilm;
 use language_examples::reviews::{self, CLASSES, Review};
@@ -100,21 +99,14 @@ fn taught(
     let batch_size = if tiny { 4 } else { 32 };
     let train = Texts::new(train, tokenizer, batch_size, Some(Key::new(3)), device)?;
     let test = Texts::new(test, tokenizer, batch_size, None, device)?;
-    let optimizer = AdamW::new(2e-4).decay_only(|_, weight| weight.rank() > 1);
-    let mut trainer = Trainer::with_task(model, optimizer, sentiment::task)
-        .epochs(1)
-        .key(Key::new(4))
-        .schedule_over(|steps| Schedule::linear(2e-4, 0.0, steps - steps / 10).warmup(steps / 10))
-        .clip_norm(1.0)
-        .progress(Progress::Silent);
-    trainer.fit_train(&train)?;
-    let accuracy = 100.0 * sentiment::measure(&trainer.model, &test)?.accuracy();
+    let model = sentiment::teach(model, &train, 2e-4, sentiment::task)?;
+    let accuracy = 100.0 * sentiment::measure(&model, &test)?.accuracy();
     println!(
         "learnt from {} reviews; of {} others {accuracy:.1} % are right",
         train.len(),
         test.len()
     );
-    Ok(trainer.model)
+    Ok(model)
 }
 
 /// A model, and what reads texts for it.

@@ -81,6 +81,7 @@ const EXAMPLES: &[&str] = &[
     "36-explain-table",
     "37-embedding-map",
     "33-compress-language-model",
+    "38-compress-sentiment",
 ];
 
 /// Where cargo builds.

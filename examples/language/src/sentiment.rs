@@ -6,7 +6,7 @@ use gradloom::metrics::ConfusionMatrix;
 use gradloom::nn::layers::{Dropout, Linear};
 use gradloom::prelude::*;
 use gradloom::text::{EncodeOptions, Tokenizer};
-use gradloom::train::{Batches, Outcome, Setting};
+use gradloom::train::{Batches, Outcome, Progress, Setting};
 use gradloom::zoo::bert::mean_pooled;
 use gradloom::zoo::{BertInput, BertModel};
 
@@ -133,6 +133,28 @@ impl Batches for Texts {
             self.key
         )
     }
+}
+
+/// A classifier that has learnt once from each text: AdamW, whose rate rises for a tenth of the steps and falls from then
+/// on.
+///
+/// # Errors
+/// If the device fails or the loss is not finite.
+pub fn teach<T>(model: Classifier, texts: &Texts, rate: f64, task: T) -> Result<Classifier, Failure>
+where
+    T: Fn(&Classifier, &(BertInput, Tensor), &mut Context, &Setting) -> Result<Outcome>,
+{
+    let optimizer = AdamW::new(rate).decay_only(|_, weight| weight.rank() > 1);
+    let mut trainer = Trainer::with_task(model, optimizer, task)
+        .epochs(1)
+        .key(Key::new(4))
+        .schedule_over(move |steps| {
+            Schedule::linear(rate, 0.0, steps - steps / 10).warmup(steps / 10)
+        })
+        .clip_norm(1.0)
+        .progress(Progress::Silent);
+    trainer.fit_train(texts)?;
+    Ok(trainer.model)
 }
 
 /// A step of learning: the cross-entropy of a batch.

@@ -1,8 +1,9 @@
 //! Maps of high-dimensional points.
 
 mod pca;
-mod tsne;
 mod neighbours;
+mod barnes_hut;
+mod tsne;
 mod umap;
 mod trustworthiness;
 

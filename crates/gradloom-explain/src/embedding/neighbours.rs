@@ -1,4 +1,4 @@
-//! [`nearest`]: the nearest neighbours of all points, exactly.
+//! [`nearest`]: the nearest neighbours of all points, exactly; [`conditional`]: how near each of them is.
 
 use gradloom_tensor::{DType, Error, Result, Tensor};
 
@@ -53,4 +53,35 @@ pub(crate) fn nearest(points: &Tensor, count: usize) -> Result<Neighbours> {
         }
     }
     Ok(found)
+}
+
+/// The conditional distribution of a point over the others whose entropy is the one asked for, by bisection, of squares
+/// of distances, among which its own may be.
+pub(super) fn conditional(distances: &[f64], at: Option<usize>, entropy: f64, shares: &mut [f64]) {
+    let others = || distances.iter().enumerate().filter(|(other, _)| Some(*other) != at);
+    let nearest = others().map(|(_, distance)| *distance).fold(f64::INFINITY, f64::min);
+    let (mut low, mut high, mut beta) = (0.0, f64::INFINITY, 1.0);
+    for _ in 0..100 {
+        let (mut sum, mut weighted) = (0.0, 0.0);
+        for (other, distance) in others() {
+            shares[other] = (-(distance - nearest) * beta).exp();
+            sum += shares[other];
+            weighted += (distance - nearest) * shares[other];
+        }
+        let found = sum.ln() + beta * weighted / sum;
+        shares.iter_mut().for_each(|share| *share /= sum);
+        if (found - entropy).abs() < 1e-5 {
+            break;
+        }
+        if found > entropy {
+            low = beta;
+            beta = if high.is_finite() { (beta + high) / 2.0 } else { beta * 2.0 };
+        } else {
+            high = beta;
+            beta = (low + beta) / 2.0;
+        }
+    }
+    if let Some(at) = at {
+        shares[at] = 0.0;
+    }
 }

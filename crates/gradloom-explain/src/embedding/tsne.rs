@@ -1,18 +1,21 @@
-//! [`Tsne`]: exact t-SNE, as a graph of tensors.
+//! [`Tsne`]: t-SNE, exact as a graph of tensors, or by a tree.
 
 use gradloom_tensor::{DType, Error, Result, Tensor, eval};
 
+use super::barnes_hut::{self, Shares};
+use super::neighbours::conditional;
 use crate::embedding::Pca;
 use crate::rows;
 
-/// Points, at most: the map needs the distances of all pairs.
+/// Points, at most, where the map needs the distances of all pairs.
 const POINTS_MAX: usize = 10_000;
 
-/// A map in which near points stay near: t-distributed stochastic neighbour embedding, with all pairs.
+/// A map in which near points stay near: t-distributed stochastic neighbour embedding, with all pairs or by a tree.
 ///
 /// It begins with the first two principal components, so it needs no random numbers. Steps, momenta, gains and
 /// the early exaggeration are scikit-learn's. van der Maaten, Hinton, "Visualizing data using t-SNE", 2008. As
-/// `sklearn.manifold.TSNE(method="exact", init="pca")`.
+/// `sklearn.manifold.TSNE(init="pca")` with `method="exact"`, or with `method="barnes_hut"` if there is an
+/// [`angle`](Tsne::angle).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tsne {
     /// About how many neighbours a point has.
@@ -23,11 +26,22 @@ pub struct Tsne {
     pub early_exaggeration: f64,
     /// The size of steps; `max(N / early_exaggeration / 4, 50)` without.
     pub learning_rate: Option<f64>,
+    /// Far points of a square are one if its width is less than this part of its distance: 0.5 is usual, 0 is
+    /// exact. Points attract three times the perplexity of nearest neighbours then, all of them without. The
+    /// steps run on the host, whatever device the points are on. van der Maaten, "Accelerating t-SNE using
+    /// tree-based algorithms", 2014.
+    pub angle: Option<f64>,
 }
 
 impl Default for Tsne {
     fn default() -> Self {
-        Tsne { perplexity: 30.0, steps: 1000, early_exaggeration: 12.0, learning_rate: None }
+        Tsne {
+            perplexity: 30.0,
+            steps: 1000,
+            early_exaggeration: 12.0,
+            learning_rate: None,
+            angle: None,
+        }
     }
 }
 
@@ -35,32 +49,55 @@ impl Tsne {
     /// The map of points `[N, D]`: `[N, 2]`, f32.
     ///
     /// # Errors
-    /// If the points are not `[N, D]`, are not finite, or are too few for the perplexity or more than ten
-    /// thousand.
+    /// If the points are not `[N, D]`, are not finite, or are too few for the perplexity; without an angle also if
+    /// they are more than ten thousand.
     pub fn map(&self, points: &Tensor) -> Result<Tensor> {
         let [n, d] = points.shape()[..] else {
             let shape = points.shape();
             return Err(Error::shape(format!("tsne: points of shape {shape}, not [N, D]")));
         };
-        if d < 2 || n > POINTS_MAX || !(self.perplexity >= 1.0 && self.perplexity < n as f64) {
+        if d < 2 || !(self.perplexity >= 1.0 && self.perplexity < n as f64) {
             return Err(Error::invalid(format!(
-                "tsne: {n} points of {d} numbers for a perplexity of {}; it needs at least 2 numbers, more \
-                 points than the perplexity, which is at least 1, and at most {POINTS_MAX} points",
+                "tsne: {n} points of {d} numbers for a perplexity of {}; it needs at least 2 numbers and more \
+                 points than the perplexity, which is at least 1",
                 self.perplexity
             )));
+        }
+        match self.angle {
+            Some(angle) if !(0.0..=1.0).contains(&angle) => {
+                return Err(Error::invalid(format!(
+                    "tsne: an angle of {angle}; it is within 0 and 1"
+                )));
+            }
+            None if n > POINTS_MAX => {
+                return Err(Error::invalid(format!(
+                    "tsne: {n} points are too many for all pairs of them, at most {POINTS_MAX}; give an angle of 0.5"
+                )));
+            }
+            _ => {}
         }
         let start = Pca::fit(points, 2)?.project(points)?.cast(DType::F32);
         let spread = start.index(1, 0).std(.., 0.0).maximum(1e-12);
         let start = start.div(spread).mul(1e-4);
-        let shares = self.shares(points, n, d)?;
         let rate =
             self.learning_rate.unwrap_or((n as f64 / self.early_exaggeration / 4.0).max(50.0));
         let exaggerated = (self.steps / 4).min(250);
+        let steps = (0..self.steps).map(|step| match step < exaggerated {
+            true => (self.early_exaggeration, 0.5),
+            false => (1.0, 0.8),
+        });
+        if let Some(angle) = self.angle {
+            let shares = Shares::of(points, self.perplexity)?;
+            let mut state = barnes_hut::State::new(rows::numbers(&start)?);
+            for (exaggeration, momentum) in steps {
+                state.step(&shares, angle, exaggeration, rate, momentum);
+            }
+            let map = Tensor::from_vec(state.map, [n, 2], points.device())?;
+            return Ok(map.cast(DType::F32));
+        }
+        let shares = self.shares(points, n, d)?;
         let mut state = State::new(start);
-        for step in 0..self.steps {
-            let early = step < exaggerated;
-            let (exaggeration, momentum) =
-                if early { (self.early_exaggeration, 0.5) } else { (1.0, 0.8) };
+        for (exaggeration, momentum) in steps {
             state.step(&shares, exaggeration, rate, momentum)?;
         }
         Ok(state.map)
@@ -76,7 +113,8 @@ impl Tsne {
                 .chunks(d)
                 .map(|other| own.iter().zip(other).map(|(a, b)| (a - b) * (a - b)).sum())
                 .collect();
-            neighbours(&distances, at, self.perplexity.ln(), &mut shares[at * n..(at + 1) * n]);
+            let own = &mut shares[at * n..(at + 1) * n];
+            conditional(&distances, Some(at), self.perplexity.ln(), own);
         }
         let total = 2.0 * n as f64;
         let share = |at: usize| {
@@ -85,34 +123,6 @@ impl Tsne {
         };
         Tensor::from_vec((0..n * n).map(share).collect(), [n, n], points.device())
     }
-}
-
-/// The conditional distribution of a point over the others whose entropy is the one asked for, by bisection.
-fn neighbours(distances: &[f64], at: usize, entropy: f64, shares: &mut [f64]) {
-    let others = || distances.iter().enumerate().filter(|(other, _)| *other != at);
-    let nearest = others().map(|(_, distance)| *distance).fold(f64::INFINITY, f64::min);
-    let (mut low, mut high, mut beta) = (0.0, f64::INFINITY, 1.0);
-    for _ in 0..100 {
-        let (mut sum, mut weighted) = (0.0, 0.0);
-        for (other, distance) in others() {
-            shares[other] = (-(distance - nearest) * beta).exp();
-            sum += shares[other];
-            weighted += (distance - nearest) * shares[other];
-        }
-        let found = sum.ln() + beta * weighted / sum;
-        shares.iter_mut().for_each(|share| *share /= sum);
-        if (found - entropy).abs() < 1e-5 {
-            break;
-        }
-        if found > entropy {
-            low = beta;
-            beta = if high.is_finite() { (beta + high) / 2.0 } else { beta * 2.0 };
-        } else {
-            high = beta;
-            beta = (low + beta) / 2.0;
-        }
-    }
-    shares[at] = 0.0;
 }
 
 /// A map on its way.
