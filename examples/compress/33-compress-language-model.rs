@@ -1,51 +1,47 @@
-//! Makes a small language model smaller: trains a Llama on the characters of Shakespeare's works, quantizes it by four
-//! methods to 4, 3 and 2 bits, and writes what transformers, vLLM and llama.cpp load.
+//! Makes a language model smaller: a Llama that learns the characters of Shakespeare's works, or one in GGUF. Its
+//! weights are quantized by four methods, and trained rounded with the whole model as their teacher, to 4, 3 and 2 bits,
+//! and written as transformers, vLLM and llama.cpp load them. What was written is then asked for a text.
 //!
-//! `cargo xtask assets shakespeare`, then
-//! `cargo run --release -p compress-examples --example 33-compress-language-model`, a few minutes on two cores
+//! `cargo xtask assets shakespeare smollm2`, then, a few minutes each on two cores,
 //!
-//! Ends with a table of sizes, perplexities and divergences, a picture of it, a folder of compressed-tensors that
-//! `examples/compress/33-check-folder.py` holds against Python, GGUF files, an importance matrix, and a text.
+//! ```text
+//! cargo run --release -p compress-examples --example 33-compress-language-model
+//! cargo run --release -p compress-examples --example 33-compress-language-model -- \
+//!     --model assets/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf --bits 4 --out out/33-smollm2
+//! ```
+//!
+//! Ends with a table of sizes, qualities and speeds (`report.txt`, with the errors of all layers), a picture of it,
+//! folders of compressed-tensors that `33-check-folder.py` holds against Python, GGUF files and importance matrices that
+//! `33-check-gguf.py` holds against llama.cpp.
 #![forbid(unsafe_code)]
 
 mod characters;
+mod files;
+mod subject;
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
 
 use examples::Failure;
 use examples::options::{Options, Program};
-use gradloom::BlockFormat;
-use gradloom::compress::language::compressed_tensors::{Export, Folder};
+use gradloom::compress::distil::{Teacher, distillation_loss};
 use gradloom::compress::language::fold::{self, Fold};
 use gradloom::compress::language::gptq::Gptq;
 use gradloom::compress::language::hqq::Hqq;
 use gradloom::compress::language::{
-    Calibration, ImportanceMatrix, Method, Quality, QuantizedWeights, Scheme, Selection,
-    Statistics, TradeOff, Variant, bytes_with, layer_errors, quantize, quantize_blocks,
-    quantize_in_order,
+    Calibration, Method, QuantizedWeights, Scheme, Selection, Statistics, TradeOff, Variant,
+    bytes_with, layer_errors, quantize, quantize_in_order,
 };
-use gradloom::data::text::TokenStream;
+use gradloom::compress::quantize as trained;
+use gradloom::compress::quantize::{Calibrator, FakeQuantized, LayerScheme, Recipe, Scales};
 use gradloom::prelude::*;
-use gradloom::weights::safetensors;
-use gradloom::zoo::generation::{Generator, Sampler, Stop};
-use gradloom::zoo::{
-    CausalInput, LlamaConfig, LlamaForCausalLanguageModel, ModelConfig, Pretrained,
-};
-use language_examples::shakespeare;
+use gradloom::zoo::CausalInput;
 
-use characters::Alphabet;
+use subject::{Llama, Subject, learn, run};
 
-type Llama = LlamaForCausalLanguageModel;
-
-/// A trained model and the texts to calibrate and to measure on.
-struct Subject {
-    model: Llama,
-    config: LlamaConfig,
-    calibration: Vec<Tensor>,
-    statistics: Statistics,
-    /// Inputs and what follows, each `[B, T]`.
-    unseen: Vec<(Tensor, Tensor)>,
-}
+/// Weights that share a scale: as many as a block of GGUF has.
+const GROUP: usize = 32;
 
 fn main() -> Result<(), Failure> {
     let options = Options::read(&Program {
@@ -55,241 +51,173 @@ fn main() -> Result<(), Failure> {
         epoch: "hundreds of steps",
         batch_size: 12,
         data: "assets/shakespeare",
-        own: &[],
+        own: &[
+            ("--model FILE", "a Llama in GGUF; else one is trained"),
+            ("--bits LIST", "of quantized weights, from 2 to 7 (4,3,2)"),
+        ],
     })?;
+    let widths = widths(options.arguments.text("--bits").unwrap_or("4,3,2"))?;
     let device = options.arguments.device()?;
-    let text = shakespeare::works(&options)?.join("\n\n");
-    let alphabet = Alphabet::of(&text);
-    let json = config_json(alphabet.len(), options.tiny);
-    let subject = train(&options, &alphabet, &text, &json, &device)?;
-
+    let opened = options.arguments.text("--model").map(Path::new);
+    let subject = match opened {
+        Some(path) => Subject::opened(path, &options, &device)?,
+        None => Subject::trained(&options, &device)?,
+    };
     let mut trade_off = TradeOff::default();
-    trade_off.variants.push(subject.variant("f32", &subject.model, None)?);
-    for bits in [4, 3, 2] {
-        for (name, compressed) in by_each_method(&subject, bits)? {
-            let (model, weights) = compressed;
-            trade_off.variants.push(subject.variant(
-                &format!("{name} int{bits}"),
-                &model,
-                Some(&weights),
-            )?);
+    trade_off.variants.push(subject.measure("f32", &subject.model)?);
+    trade_off.variants.extend(files::blocks(&options, &subject)?);
+    for bits in widths {
+        for name in ["nearest", "HQQ", "AWQ", "GPTQ", "QAT"] {
+            // Training takes a text and hours that a model that was opened is not given here.
+            if name == "QAT" && opened.is_some() {
+                continue;
+            }
+            let begin = Instant::now();
+            let found = compress(&subject, name, bits, &options)?;
+            println!("{name} int{bits} in {:.1} s", begin.elapsed().as_secs_f64());
+            trade_off.variants.push(found.variant(&subject, &format!("{name} int{bits}"))?);
             if name == "GPTQ" && bits == 4 {
-                write_folder(&options, &subject, &model, &weights, &alphabet, &json)?;
-                write_gguf(&options, &subject, &weights, &alphabet)?;
+                files::folder("compressed-tensors", &options, &subject, &found)?;
+                files::gguf(&options, &subject, &found.weights)?;
             }
             if name == "GPTQ" && bits == 3 {
-                println!(
-                    "{}\n",
-                    sample(&model, &alphabet, subject.config.max_position_embeddings)?
-                );
+                files::folder("compressed-tensors-asymmetric", &options, &subject, &found)?;
             }
         }
     }
-    for variant in blocks_with_and_without_importance(&options, &subject, &alphabet)? {
-        trade_off.variants.push(variant);
-    }
+    let found = compress(&subject, "nearest", 8, &options)?;
+    trade_off.variants.push(found.variant(&subject, "nearest int8")?);
+    files::folder("compressed-tensors-int8", &options, &subject, &found)?;
+    files::text(&options, &subject, "q4_0-imatrix.gguf")?;
     println!("{}", trade_off.table());
+    let report = format!(
+        "{}\nErrors of layers in percent of their outputs' mean squares\n\n{}",
+        trade_off.table(),
+        trade_off.sensitivity()
+    );
+    std::fs::write(options.out.join("report.txt"), report)?;
     let picture = options.out.join("trade-off.svg");
     trade_off.save_svg(&picture)?;
     println!("wrote {} and what lies beside it", picture.display());
     Ok(())
 }
 
-/// What `config.json` says of the model.
-fn config_json(vocabulary: usize, tiny: bool) -> String {
-    let (size, inner, layers, length) = if tiny { (32, 64, 1, 32) } else { (128, 384, 4, 128) };
-    format!(
-        "{{\"architectures\": [\"LlamaForCausalLM\"], \"model_type\": \"llama\", \"vocab_size\": {vocabulary}, \
-         \"hidden_size\": {size}, \"intermediate_size\": {inner}, \"num_hidden_layers\": {layers}, \
-         \"num_attention_heads\": 4, \"num_key_value_heads\": 4, \"max_position_embeddings\": {length}, \
-         \"rms_norm_eps\": 1e-5, \"rope_theta\": 10000.0, \"tie_word_embeddings\": false, \"hidden_act\": \"silu\", \
-         \"bos_token_id\": 0, \"eos_token_id\": 0}}"
-    )
-}
-
-fn run(model: &Llama, tokens: Tensor, ctx: &mut Context) -> Result<Tensor> {
-    Ok(model.forward(&CausalInput::new(&tokens), ctx).logits)
-}
-
-fn train(
-    options: &Options,
-    alphabet: &Alphabet,
-    text: &str,
-    json: &str,
-    device: &Device,
-) -> Result<Subject, Failure> {
-    let config = LlamaConfig::from_json(json)?;
-    let length = config.max_position_embeddings;
-    let mut model = Llama::new(&config, &mut Init::new(Key::new(options.seed), device))?;
-    let mut tokens = alphabet.encode(text);
-    let unseen = TokenStream::new(tokens.split_off(tokens.len() / 20 * 19), length);
-    let stream = TokenStream::new(tokens, length);
-    let steps: u32 = if options.tiny { 20 } else { 100 * options.epochs };
-    let whole = u64::from(steps);
-    let schedule = Schedule::cosine_to(2e-3, 1e-4, whole - whole / 10).warmup(whole / 10);
-    let optimizer = AdamW::new(0.0).betas([0.9, 0.99]).weight_decay(0.1);
-    let mut optimizer = optimizer.decay_only(|_, weight| weight.rank() > 1);
-    let key = Key::new(options.seed).fold(1);
-    for step in 0..steps {
-        let (inputs, targets) = stream.random_batch(options.batch_size, key.fold(step), device)?;
-        let mut ctx = Context::train(key.fold(step));
-        let mut loss = run(&model, inputs, &mut ctx)?.cross_entropy(&targets);
-        optimizer.set_learning_rate(schedule.at(step.into()));
-        optimizer.step(&gradients(&loss, &model), &mut model);
-        commit((&mut model, &mut optimizer, &mut loss))?;
-        if (step + 1).is_multiple_of(100) {
-            println!("step {}: loss {:.3}", step + 1, loss.item()?);
-        }
-    }
-    model.freeze();
-    let (batches, rows) = if options.tiny { (2, 2) } else { (16, 8) };
-    let calibration: Vec<Tensor> = (0..batches)
-        .map(|batch| Ok(stream.random_batch(rows, key.fold(1_000_000 + batch), device)?.0))
-        .collect::<Result<_>>()?;
-    let count = unseen.windows().min(rows);
-    let unseen = (0..(unseen.windows() / count).min(8))
-        .map(|batch| unseen.batch_of_windows(batch * count, count, device))
-        .collect::<Result<_>>()?;
-    let statistics =
-        Calibration::new().with_hessians().measure(&model, calibration.iter().cloned(), run)?;
-    Ok(Subject { model, config, calibration, statistics, unseen })
-}
-
-/// Models and their quantized weights by the names of methods.
-type Compressed = Vec<(&'static str, (Llama, QuantizedWeights))>;
-
-fn by_each_method(subject: &Subject, bits: u32) -> Result<Compressed, Failure> {
-    let asymmetric = Scheme::new(bits).group(32).asymmetric();
-    // Zeros are worth more the fewer bits there are; without them transformers loads a folder as it is.
-    let scheme = if bits == 4 { Scheme::new(bits).group(32) } else { asymmetric };
-    let selection = Selection::default();
-    let of = |mut model: Llama, method: Method, statistics: Option<&Statistics>| -> Result<_> {
-        let weights = quantize(&model, &method, statistics, selection)?;
-        weights.apply(&mut model)?;
-        Ok((model, weights))
+fn widths(list: &str) -> Result<Vec<u32>, Failure> {
+    let width = |text: &str| match text.parse() {
+        Ok(bits @ 2..=7) => Ok(bits),
+        _ => Err(format!("--bits {text}: from 2 to 7, with commas between several").into()),
     };
-    let nearest = of(subject.model.clone(), Method::Nearest(scheme), None)?;
-    let hqq = of(subject.model.clone(), Method::Hqq(Hqq::new(asymmetric)), None)?;
-    // Scales first, then ranges for the inputs that the scaled model has.
-    let mut scaled = subject.model.clone();
-    fold::apply_awq(&mut scaled, &Fold::known(&subject.model), &subject.statistics, scheme)?;
-    let calibration = subject.calibration.iter().cloned();
-    let statistics = Calibration::new().with_hessians().measure(&scaled, calibration, run)?;
-    let awq = of(scaled, Method::Clipped(scheme), Some(&statistics))?;
-    let mut model = subject.model.clone();
-    let method = Method::Gptq(Gptq::new(scheme).by_activation_static());
-    let weights = quantize_in_order(&mut model, &method, &subject.calibration, run, selection)?;
-    Ok(vec![("nearest", nearest), ("HQQ", hqq), ("AWQ", awq), ("GPTQ", (model, weights))])
+    list.split(',').map(width).collect()
 }
 
-impl Subject {
-    fn variant(
-        &self,
-        name: &str,
-        model: &Llama,
-        weights: Option<&QuantizedWeights>,
-    ) -> Result<Variant, Failure> {
-        let mut quality = Quality::new();
-        for (inputs, targets) in &self.unseen {
-            let logits = |model: &Llama| run(model, inputs.clone(), &mut Context::eval());
-            quality.add(&logits(model)?, &logits(&self.model)?, targets)?;
+/// A model with quantized weights.
+pub(crate) struct Compressed {
+    pub(crate) model: Llama,
+    pub(crate) weights: QuantizedWeights,
+    layers: BTreeMap<String, f64>,
+}
+
+impl Compressed {
+    fn new(of: &Llama, statistics: &Statistics, weights: QuantizedWeights) -> Result<Self> {
+        let layers = layer_errors(of, &weights, statistics)?;
+        let mut model = of.clone();
+        weights.apply(&mut model)?;
+        Ok(Compressed { model, weights, layers })
+    }
+
+    /// What became of it; it is run where blocks have its codes.
+    fn variant(&self, subject: &Subject, name: &str) -> Result<Variant, Failure> {
+        let mut running = None;
+        if self.weights.iter().all(|(_, matrix)| matrix.block_format().is_some()) {
+            let mut model = self.model.clone();
+            self.weights.apply_blocks(&mut model)?;
+            running = Some(subject.running(&model)?);
         }
-        let none = QuantizedWeights::default();
-        let weights = weights.unwrap_or(&none);
-        // AWQ's weights are those of a scaled model; theirs is no error of the weights as they were.
-        let layers = match name.starts_with("AWQ") {
-            true => BTreeMap::new(),
-            false => layer_errors(&self.model, weights, &self.statistics)?,
-        };
         Ok(Variant {
             name: name.to_owned(),
-            bytes: bytes_with(&self.model, weights),
-            quality,
-            layers,
+            bytes: bytes_with(&self.model, &self.weights),
+            quality: subject.quality(&self.model)?,
+            layers: self.layers.clone(),
+            running,
         })
     }
 }
 
-/// A folder for transformers and vLLM, read back, and what it answers for `33-check-folder.py`.
-fn write_folder(
-    options: &Options,
+fn compress(
     subject: &Subject,
-    model: &Llama,
-    weights: &QuantizedWeights,
-    alphabet: &Alphabet,
-    json: &str,
-) -> Result<(), Failure> {
-    let folder = options.out.join("compressed-tensors");
-    Export::new(json)?.save(model, weights, &folder)?;
-    std::fs::write(folder.join("tokenizer.json"), alphabet.tokenizer_json())?;
-    let (tokens, _) = &subject.unseen[0];
-    let logits = run(model, tokens.clone(), &mut Context::eval())?;
-    let check = [("tokens", tokens), ("logits", &logits)];
-    safetensors::save(options.out.join("check.safetensors"), check, &BTreeMap::new())?;
-    let read = Folder::open(&folder, tokens.device())?;
-    let read = Llama::from_weights(&subject.config, &read.state_dict()?, tokens.device())?;
-    let difference = run(&read, tokens.clone(), &mut Context::eval())? - &logits;
-    println!("read back, logits differ by {:e}", difference.abs().max(..).item()?);
-    Ok(())
+    name: &str,
+    bits: u32,
+    options: &Options,
+) -> Result<Compressed, Failure> {
+    let (model, statistics) = (&subject.model, &subject.statistics);
+    let asymmetric = Scheme::new(bits).group(GROUP).asymmetric();
+    // Zeros are worth more the fewer bits there are; without them transformers loads a folder as it is.
+    let scheme = match bits {
+        8 => Scheme::new(8).per_channel(),
+        4 => Scheme::new(4).group(GROUP),
+        _ => asymmetric,
+    };
+    let selection = Selection::default();
+    let of = |model: &Llama, method: Method, statistics: &Statistics| {
+        let weights = quantize(model, &method, Some(statistics), selection)?;
+        Compressed::new(model, statistics, weights)
+    };
+    let found = match name {
+        "nearest" => of(model, Method::Nearest(scheme), statistics)?,
+        "HQQ" => of(model, Method::Hqq(Hqq::new(asymmetric)), statistics)?,
+        "AWQ" => {
+            // Scales first, then ranges for the inputs that the scaled model has.
+            let mut scaled = model.clone();
+            fold::apply_awq(&mut scaled, &Fold::known(model), statistics, scheme)?;
+            let calibration = subject.calibration.iter().cloned();
+            let statistics =
+                Calibration::new().with_hessians().measure(&scaled, calibration, run)?;
+            of(&scaled, Method::Clipped(scheme), &statistics)?
+        }
+        "QAT" => {
+            let weights = learn_rounded(subject, bits, options)?;
+            Compressed::new(model, statistics, weights)?
+        }
+        // Layer by layer, each with the inputs that those before it make, is many runs: not here for large models.
+        _ if options.arguments.has("--model") => {
+            of(model, Method::Gptq(Gptq::new(scheme).by_activation_static()), statistics)?
+        }
+        _ => {
+            let method = Method::Gptq(Gptq::new(scheme).by_activation_static());
+            let mut quantized = model.clone();
+            let batches = &subject.calibration;
+            let weights = quantize_in_order(&mut quantized, &method, batches, run, selection)?;
+            Compressed::new(model, statistics, weights)?
+        }
+    };
+    Ok(found)
 }
 
-/// GPTQ's codes as blocks of Q4_0 in a file for llama.cpp.
-fn write_gguf(
-    options: &Options,
+/// Weights that learn, rounded, to answer as the whole model does.
+fn learn_rounded(
     subject: &Subject,
-    weights: &QuantizedWeights,
-    alphabet: &Alphabet,
-) -> Result<(), Failure> {
-    let mut model = subject.model.clone();
-    let blocks = weights.apply_blocks(&mut model)?;
-    let path = options.out.join("gptq.gguf");
-    model.save_gguf(&subject.config, &alphabet.gguf(), &path)?;
-    println!("{blocks} matrices of blocks in {}", path.display());
-    Ok(())
-}
-
-/// Q4_0 by ggml's rule and by importance, in files beside the importance matrix.
-fn blocks_with_and_without_importance(
+    bits: u32,
     options: &Options,
-    subject: &Subject,
-    alphabet: &Alphabet,
-) -> Result<Vec<Variant>, Failure> {
-    let named = ImportanceMatrix::of(&subject.statistics, Llama::gguf_name);
-    named.save(options.out.join("imatrix.gguf"))?;
-    named.save_legacy(options.out.join("imatrix.dat"))?;
-    let importance = ImportanceMatrix::of(&subject.statistics, |name| Some(name.to_owned()));
-    let mut variants = Vec::new();
-    for (name, importance) in
-        [("Q4_0", &ImportanceMatrix::default()), ("Q4_0 imatrix", &importance)]
-    {
-        let mut model = subject.model.clone();
-        quantize_blocks(
-            &mut model,
-            |name| name.contains("_proj").then_some(BlockFormat::Q4_0),
-            importance,
-        )?;
-        let path = options.out.join(format!("{}.gguf", name.to_lowercase().replace(' ', "-")));
-        model.save_gguf(&subject.config, &alphabet.gguf(), &path)?;
-        let mut variant = subject.variant(name, &model, None)?;
-        let matrix = |(_, parameter): &(String, &Parameter)| match parameter.is_quantized() {
-            true => parameter.count() / 32 * BlockFormat::Q4_0.bytes(),
-            false => parameter.count() * parameter.dtype().size(),
-        };
-        variant.bytes = model.parameters().iter().map(matrix).sum();
-        variants.push(variant);
-    }
-    Ok(variants)
-}
-
-/// A text from the quantized model.
-fn sample(model: &Llama, alphabet: &Alphabet, length: usize) -> Result<String, Failure> {
-    let mut text = alphabet.encode("To be, or not");
-    let mut generator = Generator::new(model, 1, length)?;
-    generator.prefill(&[&text])?;
-    for token in
-        generator.decode(&mut Sampler::new(0).temperature(0.8), &Stop::after(length - text.len()))
-    {
-        text.push(token?);
-    }
-    Ok(alphabet.decode(&text))
+) -> Result<QuantizedWeights, Failure> {
+    let teacher = Teacher::new(subject.model.clone());
+    let mut student = subject.model.clone();
+    student.unfreeze();
+    let scheme = trained::Scheme::symmetric(bits).per_group(GROUP);
+    let recipe =
+        Recipe::new(LayerScheme::weights(scheme)).without("model.embed_tokens").without("lm_head");
+    let mut calibrator = Calibrator::new(&student, &recipe)?;
+    let forward = |model: &Llama, tokens: &Tensor, ctx: &mut Context| {
+        model.forward(&CausalInput::new(tokens), ctx).logits
+    };
+    let tokens = &subject.calibration[0];
+    calibrator.batch(&[tokens], |model, ctx| forward(model, tokens, ctx))?;
+    let calibration = calibrator.finish()?;
+    let mut student = FakeQuantized::new(student, &recipe, &calibration, Scales::Fixed)?;
+    let steps = if options.tiny { 5 } else { 25 * options.epochs };
+    learn(&mut student, &subject.text, options, steps, 5e-4, |student, inputs, _, ctx| {
+        let wanted = teacher.output(&inputs, forward);
+        let logits = student.run(ctx, |model, ctx| forward(model, &inputs, ctx));
+        Ok(distillation_loss(&logits, &wanted, 1.0))
+    })?;
+    Ok(QuantizedWeights::of_trained(&student)?)
 }

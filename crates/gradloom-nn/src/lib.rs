@@ -52,7 +52,7 @@ pub use parameter::{Parameter, Role};
 pub use path::Path;
 pub use plateau::{Plateau, PlateauState};
 pub use products::{ProductSite, Products};
-pub use quantize::{quantize, quantize_where};
+pub use quantize::{dequantize, quantize, quantize_where};
 pub use schedule::{CycleFall, Schedule};
 pub use state_dict::{LoadOptions, LoadReport, StateDict};
 pub use stateless::{stack_parameters, with_parameters};

@@ -2,7 +2,7 @@
 //! blocks.
 
 use crate::{Module, ModuleExt, Result, Role};
-use gradloom_tensor::BlockFormat;
+use gradloom_tensor::{BlockFormat, Tensor};
 
 /// Puts every matrix whose rows are whole blocks into blocks of `format`, in place, and returns how
 /// many there were. `Linear` and `Embedding` then read the quantized blocks; such weights are frozen.
@@ -57,6 +57,49 @@ pub fn quantize_where(
                 count += 1;
             }
             Err(error) => outcome = Err(error.context(format!("quantize: {name}"))),
+        }
+    });
+    outcome.map(|()| count)
+}
+
+/// Puts the numbers that quantized matrices stand for in their place, in f32, and returns how many matrices there
+/// were: what a model read from blocks needs before its weights are trained or quantized in another way. They stay
+/// frozen.
+///
+/// ```
+/// use gradloom_nn::layers::Linear;
+/// use gradloom_nn::{Init, dequantize, quantize};
+/// use gradloom_tensor::{BlockFormat, Key};
+///
+/// # fn main() -> gradloom_nn::Result<()> {
+/// # let device = gradloom_testkit::reference::device();
+/// let mut layer = Linear::new(64, 8, &mut Init::new(Key::new(0), &device));
+/// quantize(&mut layer, BlockFormat::Q8_0)?;
+/// let rounded = layer.weight.to_vec::<f32>()?;
+/// assert_eq!(dequantize(&mut layer)?, 1);
+/// assert_eq!(layer.weight.block_format(), None);
+/// assert_eq!(layer.weight.to_vec::<f32>()?, rounded);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// If a weight cannot be computed or stored; those before it are then plain.
+pub fn dequantize(model: &mut impl Module) -> Result<usize> {
+    let (mut count, mut outcome) = (0, Ok(()));
+    model.for_each_parameter(|name, parameter| {
+        if outcome.is_err() || !parameter.is_quantized() {
+            return;
+        }
+        let numbers = parameter.to_vec::<f32>().and_then(|numbers| {
+            Tensor::from_slice(&numbers, *parameter.shape(), parameter.device())
+        });
+        match numbers {
+            Ok(numbers) => {
+                parameter.replace(&numbers);
+                count += 1;
+            }
+            Err(error) => outcome = Err(error.context(format!("dequantize: {name}"))),
         }
     });
     outcome.map(|()| count)

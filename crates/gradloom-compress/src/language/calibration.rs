@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{InputStatistics, Statistics};
 use gradloom_nn::{Context, Module, ModuleExt, ProductSite, Products};
 use gradloom_tensor::{DType, Error, ErrorKind, Result, Tensor, eval};
+use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// What to add up, and for which weights.
@@ -151,27 +152,28 @@ impl Sums {
                 by_name.len()
             )));
         }
-        let mut inputs = Vec::new();
-        for (group, (names, _)) in self.groups.iter().enumerate() {
+        let mut inputs: Vec<Vec<Tensor>> = Vec::new();
+        for (names, _) in &self.groups {
             let other = || {
                 Error::invalid(format!("it does not multiply {}, as the first one does", names[0]))
             };
             let xs = by_name.get(names[0].as_str()).ok_or_else(other)?;
-            inputs.extend(xs.iter().map(|x| (group, x.detach().cast(DType::F32))));
+            inputs.push(xs.iter().map(|x| x.detach().cast(DType::F32)).collect());
         }
-        eval(inputs.iter().map(|(_, x)| x))?;
-        for (group, x) in inputs {
-            let (names, sums) = &mut self.groups[group];
-            let (found, size) = (x.size(-1), sums.inputs());
+        eval(inputs.iter().flatten())?;
+        self.groups.par_iter_mut().zip(inputs).try_for_each(|((names, sums), inputs)| {
             let within = |error: Error| error.context(format!("the input of {}", names[0]));
-            if found != size {
-                return Err(within(Error::shape(format!(
-                    "it has {found} features, that of the first batch {size}"
-                ))));
+            for x in inputs {
+                let (found, size) = (x.size(-1), sums.inputs());
+                if found != size {
+                    return Err(within(Error::shape(format!(
+                        "it has {found} features, that of the first batch {size}"
+                    ))));
+                }
+                sums.add(&x.to_vec::<f32>()?).map_err(within)?;
             }
-            sums.add(&x.to_vec::<f32>()?).map_err(within)?;
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn finish(self) -> Statistics {

@@ -114,18 +114,8 @@ impl ImportanceMatrix {
                 |values: &mut dyn Iterator<Item = f32>| values.flat_map(f32::to_le_bytes).collect();
             let sums = bytes(&mut mean_squares.iter().map(|mean| mean * count));
             let stored = gradloom_weights::Stored::F32;
-            writer.stored(
-                format!("{name}.in_sum2"),
-                &[1, mean_squares.len()],
-                stored.clone(),
-                sums,
-            );
-            writer.stored(
-                format!("{name}.counts"),
-                &[1, 1],
-                stored,
-                bytes(&mut [*count].into_iter()),
-            );
+            writer.stored(format!("{name}.in_sum2"), &[mean_squares.len()], stored.clone(), sums);
+            writer.stored(format!("{name}.counts"), &[1], stored, bytes(&mut [*count].into_iter()));
         }
         writer.save(path)
     }

@@ -2,6 +2,7 @@
 
 use super::{Matrix, QuantizedMatrix, Scheme};
 use gradloom_tensor::Result;
+use rayon::prelude::*;
 
 /// Scale and zero of a group.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,16 +58,16 @@ pub fn quantize(weight: &Matrix, scheme: Scheme) -> Result<QuantizedMatrix> {
 pub(super) fn with_grids(
     weight: &Matrix,
     scheme: Scheme,
-    grid: impl Fn(&[f32]) -> Grid,
+    grid: impl Fn(&[f32]) -> Grid + Send + Sync,
 ) -> Result<QuantizedMatrix> {
     let group = scheme.group_of(weight.inputs())?;
-    let (mut codes, mut scales, mut zeros) = (Vec::new(), Vec::new(), Vec::new());
-    for weights in weight.values().chunks_exact(group) {
-        let grid = grid(weights);
-        scales.push(grid.scale);
-        zeros.push(grid.zero);
+    let grids: Vec<Grid> = weight.values().par_chunks_exact(group).map(grid).collect();
+    let mut codes = Vec::with_capacity(weight.values().len());
+    for (grid, weights) in grids.iter().zip(weight.values().chunks_exact(group)) {
         codes.extend(weights.iter().map(|weight| grid.code(*weight, scheme.top())));
     }
+    let scales = grids.iter().map(|grid| grid.scale).collect();
+    let zeros = grids.iter().map(|grid| grid.zero).collect();
     let (outputs, inputs) = (weight.outputs(), weight.inputs());
     Ok(QuantizedMatrix { scheme, outputs, inputs, codes, scales, zeros, order: None })
 }

@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use faer::linalg::matmul::matmul;
+use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
 use gradloom_tensor::{Error, ErrorKind, Result};
+use rayon::prelude::*;
+
+/// Rows of a weight whose products are summed by one thread.
+const ROWS: usize = 64;
 
 /// Sums over the inputs `[.., I]` of one weight.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,7 +72,14 @@ impl InputStatistics {
         let wide: Vec<f64> = vectors.iter().copied().map(f64::from).collect();
         let rows = MatRef::from_row_major_slice(&wide, wide.len() / inputs, inputs);
         let sums = MatMut::from_row_major_slice_mut(&mut self.products, inputs, inputs);
-        matmul(sums, Accum::Add, rows.transpose(), rows, 1.0, Par::Seq);
+        let (full, lower) = (BlockStructure::Rectangular, BlockStructure::TriangularLower);
+        let (columns, accumulation) = (rows.transpose(), Accum::Add);
+        triangular::matmul(sums, lower, accumulation, columns, full, rows, full, 1.0, Par::Seq);
+        for row in 0..inputs {
+            for column in 0..row {
+                self.products[column * inputs + row] = self.products[row * inputs + column];
+            }
+        }
     }
 
     /// I: length of a vector.
@@ -114,21 +125,61 @@ impl InputStatistics {
         };
         assert!(fits(weight) && fits(other), "error: matrices of other shapes");
         assert!(!self.products.is_empty(), "error: needs X^T X; ask the calibration for Hessians");
-        let rows = weight.rows().zip(other.rows());
+        let inputs = inputs.max(1);
+        let rows = weight.values().par_chunks(ROWS * inputs);
         let sum: f64 = rows
-            .map(|(row, other)| {
+            .zip(other.values().par_chunks(ROWS * inputs))
+            .map(|(rows, other)| {
                 let difference: Vec<f64> =
-                    row.iter().zip(other).map(|(a, b)| f64::from(*a) - f64::from(*b)).collect();
-                let products = self.products.chunks_exact(inputs.max(1)).zip(&difference);
-                products.map(|(row, scale)| scale * dot(row, &difference)).sum::<f64>()
+                    rows.iter().zip(other).map(|(a, b)| f64::from(*a) - f64::from(*b)).collect();
+                self.squares_of(&difference)
             })
+            .collect::<Vec<f64>>()
+            .into_iter()
             .sum();
-        sum / self.count.max(1) as f64
+        sum.max(0.0) / self.count.max(1) as f64
+    }
+
+    /// The sum of `|d x|^2` over vectors and rows `d`: `[N, I]`.
+    fn squares_of(&self, rows: &[f64]) -> f64 {
+        let inputs = self.inputs();
+        let products = MatRef::from_row_major_slice(&self.products, inputs, inputs);
+        let matrix = MatRef::from_row_major_slice(rows, rows.len() / inputs, inputs);
+        let mut half = vec![0.0; rows.len()];
+        let target = MatMut::from_row_major_slice_mut(&mut half, rows.len() / inputs, inputs);
+        // `X^T X` is symmetric: what is below its diagonal counts twice.
+        let (full, lower) = (BlockStructure::Rectangular, BlockStructure::TriangularLower);
+        let accumulation = Accum::Replace;
+        triangular::matmul(
+            target,
+            full,
+            accumulation,
+            matrix,
+            full,
+            products,
+            lower,
+            1.0,
+            Par::Seq,
+        );
+        let diagonal = |row: &[f64]| -> f64 {
+            let squares = row.iter().enumerate();
+            squares.map(|(at, value)| self.products[at * (inputs + 1)] * value * value).sum()
+        };
+        2.0 * dot(&half, rows) - rows.chunks_exact(inputs).map(diagonal).sum::<f64>()
     }
 }
 
+/// In eight sums side by side.
 pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let mut sums = [0.0; 8];
+    for (a, b) in a.iter().zip(b) {
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += a * b;
+        }
+    }
+    let rest: f64 = a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum();
+    sums.iter().sum::<f64>() + rest
 }
 
 /// Statistics by the names of weights; weights of one input share theirs.

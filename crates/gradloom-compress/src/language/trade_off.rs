@@ -19,6 +19,17 @@ pub struct Variant {
     pub quality: Quality,
     /// The error of each layer, by the weight's name, as a part of its output's mean square.
     pub layers: BTreeMap<String, f64>,
+    /// What it took to run it, if it was run.
+    pub running: Option<Running>,
+}
+
+/// What a model takes where it runs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Running {
+    /// Bytes of its weights as products read them: see [`bytes_held`].
+    pub bytes: usize,
+    /// Tokens of one text, one after the other.
+    pub tokens_per_second: f64,
 }
 
 /// Ways to compress a model, beside each other.
@@ -61,27 +72,69 @@ pub fn bytes_with(model: &impl Module, weights: &QuantizedWeights) -> usize {
     model.parameters().iter().map(plain).sum::<usize>() + weights.byte_count()
 }
 
+/// Bytes of a model's weights as they lie on the device: blocks as blocks.
+pub fn bytes_held(model: &impl Module) -> usize {
+    let held = |(_, parameter): &(String, &gradloom_nn::Parameter)| match parameter.block_format() {
+        Some(format) => parameter.count() / format.elements() * format.bytes(),
+        None => parameter.count() * parameter.dtype().size(),
+    };
+    model.parameters().iter().map(held).sum()
+}
+
 impl TradeOff {
-    /// A table of sizes, perplexities and divergences.
+    /// A table of sizes, perplexities, divergences, and what running takes.
     pub fn table(&self) -> String {
         let mut text = format!(
-            "{:<24} {:>10} {:>11} {:>9} {:>9} {:>11}\n",
-            "", "kB", "perplexity", "KL", "same top", "worst layer"
+            "{:<24} {:>10} {:>11} {:>9} {:>9} {:>10} {:>9}  {}\n",
+            "", "kB", "perplexity", "KL", "same top", "kB to run", "tokens/s", "worst layer"
         );
         for variant in &self.variants {
             let (quality, kilobytes) = (variant.quality, variant.bytes as f64 / 1e3);
+            let [held, speed] = match variant.running {
+                Some(Running { bytes, tokens_per_second }) => {
+                    [format!("{:.1}", bytes as f64 / 1e3), format!("{tokens_per_second:.1}")]
+                }
+                None => [String::new(), String::new()],
+            };
             let worst = variant.layers.iter().max_by(|a, b| a.1.total_cmp(b.1));
-            let worst = worst.map_or(String::new(), |(name, error)| {
-                format!("{error:.4} {}", name.strip_suffix(".weight").unwrap_or(name))
-            });
-            let _ = writeln!(
-                text,
-                "{:<24} {kilobytes:>10.1} {:>11.3} {:>9.5} {:>8.1}% {worst}",
+            let worst =
+                worst.map_or(String::new(), |(name, error)| format!("{error:.4} {}", short(name)));
+            let line = format!(
+                "{:<24} {kilobytes:>10.1} {:>11.3} {:>9.5} {:>8.1}% {held:>10} {speed:>9}  {worst}",
                 variant.name,
                 quality.perplexity(),
                 quality.divergence(),
                 100.0 * quality.agreement(),
             );
+            let _ = writeln!(text, "{}", line.trim_end());
+        }
+        text
+    }
+
+    /// A table of the errors of layers in percent of their outputs' mean squares: a line for each layer, those that
+    /// suffer the most first, and a column for each variant that has such errors.
+    pub fn sensitivity(&self) -> String {
+        let variants = || self.variants.iter().filter(|variant| !variant.layers.is_empty());
+        let mut sums: BTreeMap<&str, f64> = BTreeMap::new();
+        for (name, error) in variants().flat_map(|variant| &variant.layers) {
+            *sums.entry(name).or_default() += error;
+        }
+        let mut layers: Vec<(&str, f64)> = sums.into_iter().collect();
+        layers.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let width = layers.iter().map(|(name, _)| short(name).len()).max().unwrap_or(0);
+        let mut text = format!("{:<width$}", "");
+        for variant in variants() {
+            let _ = write!(text, " {:>14}", variant.name);
+        }
+        text.push('\n');
+        for (name, _) in layers {
+            let _ = write!(text, "{:<width$}", short(name));
+            for variant in variants() {
+                let error = variant.layers.get(name);
+                let error = error.map_or(String::new(), |error| format!("{:.3}%", 100.0 * error));
+                let _ = write!(text, " {error:>14}");
+            }
+            text.push('\n');
         }
         text
     }
@@ -136,14 +189,23 @@ impl TradeOff {
                 HEIGHT - 28.0
             );
         }
-        for variant in shown {
-            let (x, y) = (x(kilobytes(variant)), y(power(variant)));
+        let dots: Vec<[f64; 2]> =
+            shown.iter().map(|variant| [x(kilobytes(variant)), y(power(variant))]).collect();
+        let names: Vec<&str> = shown.iter().map(|variant| variant.name.as_str()).collect();
+        for ((&[x, y], name), [left, middle]) in dots.iter().zip(&names).zip(labels(&dots, &names))
+        {
+            if middle != y {
+                let end = left - 2.0;
+                let _ = write!(
+                    svg,
+                    "<path d=\"M{x:.1} {y:.1}L{end:.1} {middle:.1}\" stroke=\"#aaa\"/>"
+                );
+            }
             let _ = writeln!(
                 svg,
-                "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" fill=\"#3366aa\"/><text x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-                x + 7.0,
-                y + 4.0,
-                escaped(&variant.name)
+                "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\" fill=\"#3366aa\"/><text x=\"{left:.1}\" y=\"{:.1}\">{}</text>",
+                middle + 4.0,
+                escaped(name)
             );
         }
         let _ = writeln!(
@@ -164,6 +226,64 @@ impl TradeOff {
     }
 }
 
+/// Where the names of dots begin, and the middles of their lines: beside the dots, moved up or down until they cover
+/// neither another name nor a dot.
+fn labels(dots: &[[f64; 2]], names: &[&str]) -> Vec<[f64; 2]> {
+    const LINE: f64 = 13.0;
+    // Wide letters of the font, and the distance from a dot.
+    let box_of = |dot: usize, middle: f64| {
+        let left = dots[dot][0] + if middle == dots[dot][1] { 7.0 } else { 14.0 };
+        let width = 7.0 * names[dot].chars().count() as f64;
+        [left, middle - LINE / 2.0, left + width, middle + LINE / 2.0]
+    };
+    let meet =
+        |a: &[f64; 4], b: &[f64; 4]| a[0] < b[2] && b[0] < a[2] && a[1] < b[3] && b[1] < a[3];
+    let mut taken: Vec<[f64; 4]> =
+        dots.iter().map(|[x, y]| [x - 4.0, y - 4.0, x + 4.0, y + 4.0]).collect();
+    let mut order: Vec<usize> = (0..dots.len()).collect();
+    order.sort_by(|&a, &b| dots[a][1].total_cmp(&dots[b][1]));
+    let mut found = vec![[0.0; 2]; dots.len()];
+    for dot in order {
+        let steps = (0..dots.len()).flat_map(|step| [-(step as f64), step as f64]);
+        let mut middles = steps.map(|step| dots[dot][1] + step * LINE);
+        let free = |middle: &f64| {
+            let own = box_of(dot, *middle);
+            *middle > LINE && !taken.iter().any(|taken| meet(&own, taken))
+        };
+        let middle = middles.find(free).unwrap_or(dots[dot][1]);
+        let own = box_of(dot, middle);
+        taken.push(own);
+        found[dot] = [own[0], middle];
+    }
+    found
+}
+
+/// A layer's name by its weight's.
+fn short(weight: &str) -> &str {
+    weight.strip_suffix(".weight").unwrap_or(weight)
+}
+
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_dots_that_lie_close_cover_nothing() {
+        let dots = [[100.0, 100.0], [100.0, 103.0], [100.0, 98.0], [150.0, 100.0], [400.0, 20.0]];
+        let names = ["nearest int4", "AWQ int4", "GPTQ int4", "Q4_0", "alone"];
+        let places = labels(&dots, &names);
+        for (at, [left, middle]) in places.iter().enumerate() {
+            for (other, [other_left, other_middle]) in places.iter().enumerate().skip(at + 1) {
+                let apart = (middle - other_middle).abs() >= 13.0
+                    || left + 7.0 * names[at].len() as f64 <= *other_left
+                    || other_left + 7.0 * names[other].len() as f64 <= *left;
+                assert!(apart, "{} {}", names[at], names[other]);
+            }
+        }
+        assert_eq!(places[4], [407.0, 20.0]);
+    }
 }

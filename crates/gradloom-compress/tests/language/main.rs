@@ -2,4 +2,6 @@
 
 mod golden;
 mod models;
+mod importance;
+mod trained;
 mod refusals;

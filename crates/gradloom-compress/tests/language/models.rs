@@ -5,8 +5,8 @@ use gradloom_compress::language::fold::{self, Fold, InputScales};
 use gradloom_compress::language::gptq::Gptq;
 use gradloom_compress::language::hqq::Hqq;
 use gradloom_compress::language::{
-    Calibration, Importance, ImportanceMatrix, Method, Quality, QuantizedWeights, Scheme,
-    Selection, TradeOff, Variant, bytes_with, layer_errors, quantize, quantize_blocks,
+    Calibration, Importance, ImportanceMatrix, Method, Quality, QuantizedWeights, Running, Scheme,
+    Selection, TradeOff, Variant, bytes_held, bytes_with, layer_errors, quantize, quantize_blocks,
     quantize_in_order,
 };
 use gradloom_nn::{Context, Init, ModuleExt};
@@ -21,17 +21,21 @@ const CONFIG: &str = r#"{"architectures": ["LlamaForCausalLM"], "model_type": "l
     "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
     "num_key_value_heads": 2, "max_position_embeddings": 64, "tie_word_embeddings": true, "initializer_range": 0.2}"#;
 
-fn llama(device: &Device) -> LlamaForCausalLanguageModel {
+pub(super) fn llama(device: &Device) -> LlamaForCausalLanguageModel {
     let config = LlamaConfig::from_json(CONFIG).unwrap();
     LlamaForCausalLanguageModel::new(&config, &mut Init::new(Key::new(5), device)).unwrap()
 }
 
-fn tokens(device: &Device, batch: i32) -> Tensor {
+pub(super) fn tokens(device: &Device, batch: i32) -> Tensor {
     let tokens: Vec<i32> = (0..48).map(|at| (at * at * 7 + at * batch + 3 * batch) % 40).collect();
     Tensor::from_slice(&tokens, [2, 24], device).unwrap()
 }
 
-fn run(model: &LlamaForCausalLanguageModel, tokens: Tensor, ctx: &mut Context) -> Result<Tensor> {
+pub(super) fn run(
+    model: &LlamaForCausalLanguageModel,
+    tokens: Tensor,
+    ctx: &mut Context,
+) -> Result<Tensor> {
     Ok(model.forward(&CausalInput::new(&tokens), ctx).logits)
 }
 
@@ -39,7 +43,7 @@ fn logits(model: &LlamaForCausalLanguageModel, device: &Device) -> Vec<f32> {
     run(model, tokens(device, 99), &mut Context::eval()).unwrap().to_vec::<f32>().unwrap()
 }
 
-fn distance(a: &[f32], b: &[f32]) -> f32 {
+pub(super) fn distance(a: &[f32], b: &[f32]) -> f32 {
     (a.iter().zip(b).map(|(a, b)| (a - b) * (a - b)).sum::<f32>() / a.len() as f32).sqrt()
 }
 
@@ -240,6 +244,9 @@ fn weights_go_into_a_model_as_blocks_where_a_format_has_them() {
     let scheme = Scheme::new(8).group(32);
     let weights = quantize(&model, &Method::Nearest(scheme), None, Selection::default()).unwrap();
     assert_eq!(weights.apply_blocks(&mut model).unwrap(), 14);
+    // 61,440 weights in blocks of 32 with a scale of 16 bits, the others in f32.
+    let left = llama(&device).parameter_count() - 61_440;
+    assert_eq!(bytes_held(&model), 61_440 / 32 * 34 + 4 * left);
     let mut plain = llama(&device);
     weights.apply(&mut plain).unwrap();
     let (ours, theirs) = (logits(&model, &device), logits(&plain, &device));
@@ -368,6 +375,8 @@ fn a_trade_off_is_a_table_and_a_picture() {
             bytes: bytes_with(&model, &weights),
             quality,
             layers,
+            running: (bits == 4)
+                .then(|| Running { bytes: bytes_held(&other), tokens_per_second: 12.5 }),
         });
     }
     assert!(errors[0] < 1e-2 * errors[1] && errors[1] < 0.2 * errors[2], "{errors:?}");
@@ -382,6 +391,18 @@ fn a_trade_off_is_a_table_and_a_picture() {
     );
     let (table, svg) = (trade_off.table(), trade_off.svg());
     assert_eq!(table.lines().count(), 4);
+    let held = (4 * model.parameter_count()) as f64 / 1e3;
+    let line = table.lines().nth(2).unwrap();
+    assert!(line.contains(&format!("{held:.1}      12.5  ")), "{line}");
+    // The layers that suffer most come first.
+    let sensitivity = trade_off.sensitivity();
+    let lines: Vec<Vec<&str>> =
+        sensitivity.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!((lines.len(), lines[0].len()), (14, 4));
+    let sum = |line: &[&str]| {
+        line[1..].iter().map(|part| part.trim_end_matches('%').parse::<f64>().unwrap()).sum::<f64>()
+    };
+    assert!(lines.windows(2).all(|pair| sum(&pair[0]) >= sum(&pair[1]) - 2e-3), "{sensitivity}");
     assert!(
         svg.starts_with("<svg") && svg.ends_with("</svg>\n") && svg.contains("int4 &lt;groups&gt;")
     );
