@@ -63,7 +63,8 @@ fn main() -> Result<(), Failure> {
     let (input, _) = first?;
 
     let int8 = integers(&whole, &input)?;
-    let pruned = pruned(&whole, &input, arguments.number("--operations", if tiny { 0.8 } else { 0.6 })?)?;
+    let pruned =
+        pruned(&whole, &input, arguments.number("--operations", if tiny { 0.8 } else { 0.6 })?)?;
     let pruned = sentiment::teach(pruned, &train, 1e-4, sentiment::task)?;
     let mut half = fresh;
     let mut number = 0;

@@ -12,7 +12,8 @@ use gradloom_tensor::DType;
 use crate::kernels::executable::{Context, InPlace, element_stores};
 use crate::parallel;
 use crate::scratch::Scratch;
-use crate::tile::{Accumulator, External, Frame, Request, Tile, TileProgram};
+use crate::tile::{Accumulator, External, Frame, Request, RowChain, Tile, TileProgram};
+use crate::vector::Real;
 
 /// What becomes of a kernel's result.
 pub(crate) struct Epilogue {
@@ -39,6 +40,9 @@ pub(crate) struct Division {
     /// Threads to use.
     pub(crate) threads: usize,
 }
+
+/// Makes the result of some units.
+type Produce<'a, T> = &'a (dyn Fn(Range<usize>, &mut [u8], Option<&RowChain<'_, T>>) + Sync);
 
 impl Epilogue {
     /// Prepares a kernel whose own result has dtype `result`: the accumulator's dtype or the lane that
@@ -76,6 +80,11 @@ impl Epilogue {
         self.identity
     }
 
+    /// True if the program is a chain on rows of so many f32 elements, see [`Epilogue::run_rows`].
+    pub(crate) fn is_row_chain(&self, row: usize) -> bool {
+        self.direct.is_some_and(|direct| self.program.is_row_chain(direct, row))
+    }
+
     /// Makes the result of all units with `produce` and runs the program over it.
     pub(crate) fn run(
         &self,
@@ -85,30 +94,31 @@ impl Epilogue {
         division: Division,
         produce: impl Fn(Range<usize>, &mut [u8]) + Sync,
     ) {
-        self.run_units(context, inputs, outputs, 1, division, &produce);
+        self.run_units::<f32>(context, inputs, outputs, (1, division, false), &|units, out, _| {
+            produce(units, out);
+        });
     }
 
-    /// As [`Epilogue::run`], with units in so many equal rows, of which no task has those of two.
-    pub(crate) fn run_rows(
+    /// As [`Epilogue::run`], with units in so many equal rows, of which no task has those of two. If `produce`
+    /// takes chains it may be given the program as one, which it then runs on its result in registers.
+    pub(crate) fn run_rows<T: Real>(
         &self,
         context: &Context<'_>,
         inputs: &[&[u8]],
         outputs: &mut [&mut [u8]],
-        rows: usize,
-        division: Division,
-        produce: impl Fn(Range<usize>, &mut [u8]) + Sync,
+        work: (usize, Division, bool),
+        produce: impl Fn(Range<usize>, &mut [u8], Option<&RowChain<'_, T>>) + Sync,
     ) {
-        self.run_units(context, inputs, outputs, rows, division, &produce);
+        self.run_units(context, inputs, outputs, work, &produce);
     }
 
-    fn run_units(
+    fn run_units<T: Real>(
         &self,
         context: &Context<'_>,
         inputs: &[&[u8]],
         outputs: &mut [&mut [u8]],
-        rows: usize,
-        division: Division,
-        produce: &(dyn Fn(Range<usize>, &mut [u8]) + Sync),
+        (rows, division, takes_chains): (usize, Division, bool),
+        produce: Produce<'_, T>,
     ) {
         let frame = context.frame(&self.program, inputs);
         let Division { units, unit_elements, per_task, threads } = division;
@@ -119,13 +129,20 @@ impl Epilogue {
             let elements = range.start * unit_elements..range.end * unit_elements;
             match self.direct {
                 Some(direct) => {
-                    produce(range, parts[direct]);
-                    self.finish(&frame, elements, &[], parts);
+                    let mut registers = frame.registers();
+                    let units = range.clone();
+                    let chain = (takes_chains && !self.identity)
+                        .then(|| frame.row_chain(&mut registers, direct, units, unit_elements))
+                        .flatten();
+                    produce(range, parts[direct], chain.as_ref());
+                    if chain.is_none() {
+                        self.finish(&frame, elements, &[], parts);
+                    }
                 }
                 None => {
                     let bytes = elements.len() * self.result.size();
                     let mut result = Scratch::take::<u8>(bytes);
-                    produce(range, result.get_mut());
+                    produce(range, result.get_mut(), None);
                     self.finish(&frame, elements, result.get(), parts);
                 }
             }

@@ -12,6 +12,7 @@ use gradloom_plan::{
 use gradloom_tensor::{Buffer, DType, Error, Result};
 use rayon::prelude::*;
 
+use crate::crew::Crew;
 use crate::kept::Kept;
 use crate::kernels::{Context, Executable, InPlace, prepare};
 use crate::memory::{Finder, Memory, Storage};
@@ -149,7 +150,9 @@ impl Executor {
             }
             Ok(())
         };
+        let crew = Crew::new(threads);
         for (step, largest) in &executables.steps {
+            crew.rouse();
             // Each on a thread of its own, if none of them would keep the others waiting.
             if step.len() > 1 && threads > 1 && largest * threads as f64 <= UNEVEN_MAX {
                 let alone = Context { threads: 1, ..context };

@@ -12,6 +12,7 @@ mod pool;
 mod scratch;
 
 mod convert;
+mod crew;
 mod math;
 mod tile;
 

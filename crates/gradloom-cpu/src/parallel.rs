@@ -5,7 +5,7 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use rayon::prelude::*;
+use crate::crew;
 
 /// A slice that tasks take disjoint parts of.
 struct Shared<'a> {
@@ -94,7 +94,7 @@ fn split_tasks(
     if threads <= 1 || tasks <= 1 {
         (0..tasks).for_each(run);
     } else {
-        (0..tasks).into_par_iter().with_max_len(1).for_each(run);
+        crew::share(threads, tasks, &run);
     }
 }
 

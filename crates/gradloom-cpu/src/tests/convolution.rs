@@ -1,10 +1,13 @@
 //! Convolutions and their transposes: windows, groups, dtypes, epilogues.
 
+use gradloom_plan::program::Operation;
 use gradloom_plan::{Convolution, Factors, KernelKind, View};
 use gradloom_tensor::op::{Binary, Unary, Window};
 use gradloom_tensor::{DType, Shape};
 
 use super::{Case, numbers, window};
+use crate::epilogue::Epilogue;
+use crate::simd::Level;
 
 fn sizes(
     batch: usize,
@@ -182,5 +185,144 @@ fn bias_and_relu_follow() {
         let relu = case.unary(Unary::Relu, sum);
         case.output(relu);
         case.check();
+    }
+}
+
+/// Sizes whose results stay in registers until all that follows is done: rows of whole vectors and others, rows
+/// shorter than a vector, one group and many, strides, rows of tiles that are not full.
+fn in_registers() -> Vec<Convolution> {
+    let plain = Window::new([1, 1]);
+    let same = window([3, 3], [1, 1], [[1, 1], [1, 1]], [1, 1]);
+    let halved = |size: usize| window([size; 2], [2, 2], [[size / 2; 2]; 2], [1, 1]);
+    vec![
+        sizes(1, 24, 70, 1, &[14, 14], plain),
+        sizes(2, 40, 21, 1, &[7, 7], plain),
+        sizes(1, 9, 33, 1, &[16, 12], plain),
+        sizes(3, 1030, 9, 1, &[5, 3], plain),
+        sizes(2, 12, 40, 4, &[6, 6], plain),
+        sizes(1, 5, 12, 1, &[30, 5], window([3, 1], [1, 1], [[1, 1], [0, 0]], [1, 1])),
+        sizes(1, 3, 20, 1, &[30, 64], halved(3)),
+        sizes(2, 4, 9, 1, &[6, 31], same),
+        sizes(1, 40, 40, 40, &[14, 14], same),
+        sizes(2, 19, 19, 19, &[28, 28], same),
+        sizes(1, 3, 3, 3, &[9, 130], same),
+        sizes(2, 6, 18, 6, &[7, 45], same),
+        sizes(1, 20, 20, 20, &[15, 7], same),
+        sizes(2, 17, 17, 17, &[29, 31], halved(3)),
+        sizes(1, 17, 17, 17, &[56, 56], halved(5)),
+        sizes(700, 2, 2, 2, &[3, 4], same),
+    ]
+}
+
+/// What follows a convolution of a network for pictures.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Follows {
+    /// A normalization and a clamp.
+    Normalized,
+    /// A normalization and a residual, as it is or overwritten.
+    Residual,
+    Overwritten,
+    /// One step, and several whose values are the same for all channels.
+    Bias,
+    Uniform,
+}
+
+fn followed(sizes: &Convolution, dtype: DType, follows: Follows) -> Case {
+    let [mut case, _, _] = kernels(sizes, dtype);
+    let space = case.kernel.space.shape;
+    let mut of_channel = |case: &mut Case, seed: u32| {
+        let input = case.input(dtype, numbers(seed, sizes.outputs));
+        let view = View::contiguous(sizes.window.shape(1, sizes.outputs, [1; 3])).expand(space);
+        case.load(input, view)
+    };
+    let sum = case.accumulator(dtype);
+    let normalized = |case: &mut Case, of_channel: &mut dyn FnMut(&mut Case, u32) -> _| {
+        let (mean, scale, bias) = (of_channel(case, 3), of_channel(case, 4), of_channel(case, 5));
+        let centred = case.binary(Binary::Sub, sum, mean);
+        let half = case.constant(0.5, dtype);
+        let scale = case.binary(Binary::Mul, scale, half);
+        let scaled = case.binary(Binary::Mul, scale, centred);
+        case.binary(Binary::Add, scaled, bias)
+    };
+    let result = match follows {
+        Follows::Normalized => {
+            let value = normalized(&mut case, &mut of_channel);
+            let [zero, six] = [0.0, 6.0].map(|value| case.constant(value, dtype));
+            let below = case.binary(Binary::Le, value, zero);
+            let above = case.binary(Binary::Le, six, value);
+            let inner = case.select(above, six, value);
+            case.select(below, zero, inner)
+        }
+        Follows::Residual | Follows::Overwritten => {
+            let value = normalized(&mut case, &mut of_channel);
+            let residual = case.whole(dtype, numbers(6, space.count()));
+            if follows == Follows::Overwritten {
+                case.in_place.push((case.inputs.len() - 1, 0));
+            }
+            case.binary(Binary::Add, value, residual)
+        }
+        Follows::Bias => {
+            let bias = of_channel(&mut case, 3);
+            case.binary(Binary::Sub, bias, sum)
+        }
+        Follows::Uniform => {
+            let [two, one] = [2.0, 1.0].map(|value| case.constant(value, dtype));
+            let value = case.binary(Binary::Mul, sum, two);
+            let value = case.binary(Binary::Sub, one, value);
+            case.unary(Unary::Relu, value)
+        }
+    };
+    case.output(result);
+    case
+}
+
+const FOLLOWS: [Follows; 5] =
+    [Follows::Normalized, Follows::Residual, Follows::Overwritten, Follows::Bias, Follows::Uniform];
+
+#[test]
+fn what_follows_is_done_in_registers() {
+    for sizes in in_registers() {
+        for follows in FOLLOWS {
+            let mut case = followed(&sizes, DType::F32, follows);
+            case.tolerance = 1e-6;
+            let area = sizes.output_size.iter().product();
+            let epilogue = Epilogue::new(&case.kernel, &case.in_place, DType::F32);
+            let there =
+                follows != Follows::Overwritten && (area >= 8 || follows == Follows::Uniform);
+            assert_eq!(epilogue.is_row_chain(area), there, "{follows:?}");
+            case.check();
+        }
+    }
+}
+
+#[test]
+fn other_floats_are_followed_too() {
+    for dtype in [DType::F64, DType::BF16] {
+        for index in [1, 6, 8, 12] {
+            for follows in FOLLOWS {
+                followed(&in_registers()[index], dtype, follows).check();
+            }
+        }
+    }
+}
+
+/// The bits of what follows are those of the same kernel that stores the convolution too, whose result makes a
+/// pass of its own.
+#[test]
+fn registers_give_the_bits_of_a_pass() {
+    for sizes in in_registers() {
+        for follows in [Follows::Normalized, Follows::Residual, Follows::Uniform] {
+            let case = followed(&sizes, DType::F32, follows);
+            let mut apart = followed(&sizes, DType::F32, follows);
+            let instructions = &apart.kernel.program.instructions;
+            let sum = instructions
+                .iter()
+                .position(|instruction| instruction.operation == Operation::Accumulator);
+            apart.output(sum.expect("an accumulator"));
+            for level in Level::available() {
+                let (here, there) = (case.run(level, 2), apart.run(level, 1));
+                assert!(here[0] == there[0], "{follows:?} {}", level.name());
+            }
+        }
     }
 }

@@ -34,6 +34,14 @@ fn link(step: &Step, value: impl Fn(Source) -> bool) -> Option<(Source, Link)> {
     }
 }
 
+/// A step as links on a value, if it is nothing else.
+pub(super) fn links_on(step: &Step, value: Source) -> Option<Vec<Link>> {
+    match &step.work {
+        Work::Chain(first, links) => (*first == value).then(|| links.clone()),
+        _ => link(step, |source| source == value).map(|(_, link)| vec![link]),
+    }
+}
+
 /// Makes chains of neighbouring steps whose results nobody else reads.
 pub(super) fn fuse_chains(program: &mut TileProgram) {
     let readers = |program: &TileProgram, source: Source| {

@@ -1,5 +1,7 @@
 //! [`Frame`]: a tile program bound to the buffers and arguments of one evaluation.
 
+use std::ops::Range;
+
 use bytemuck::Pod;
 use gradloom_tensor::{DType, Scalar};
 
@@ -24,7 +26,7 @@ const BLOCK_LARGE: usize = TILE / 4;
 #[derive(Default)]
 pub(crate) struct Registers {
     elements: Vec<Scratch>,
-    blocks: BlockRegisters,
+    pub(super) blocks: BlockRegisters,
 }
 
 impl Registers {
@@ -102,6 +104,27 @@ impl<'a> Frame<'a> {
         self.level
     }
 
+    /// What it is bound to.
+    pub(super) fn program(&self) -> &TileProgram {
+        self.program
+    }
+
+    /// The bytes of an input.
+    pub(super) fn input(&self, input: usize) -> &[u8] {
+        self.inputs[input]
+    }
+
+    /// A value that is the same for all elements.
+    ///
+    /// # Panics
+    /// If the source is another.
+    pub(super) fn uniform(&self, source: Source) -> u64 {
+        match source {
+            Source::Uniform(uniform) => self.uniforms[uniform],
+            source => panic!("frame: {source:?} is not the same for all elements"),
+        }
+    }
+
     /// How many of the next elements are best one tile: those of one block where blocks are large.
     pub(crate) fn tile_len(&self, start: usize, left: usize) -> usize {
         let TileProgram { block, block_steps, .. } = self.program;
@@ -123,32 +146,38 @@ impl<'a> Frame<'a> {
         let program = self.program;
         let block = program.block;
         let range = tile.start / block..(tile.start + tile.len).div_ceil(block);
-        if registers.range != range {
-            registers.range = range.clone();
-            for step in &program.block_steps {
-                let Target::Block(target) = step.target else { continue };
-                let mut taken = std::mem::replace(&mut registers.lanes[target], Scratch::empty());
-                let sources = Sources {
-                    registers: &registers.lanes,
-                    blocks: registers,
-                    uniforms: &self.uniforms,
-                    inputs: self.inputs,
-                    externals: &[],
-                    outputs: &[],
-                    start: range.start,
-                    position: 0,
-                    len: range.len(),
-                };
-                let out = &mut taken.get_mut::<u8>()[..range.len() * step.lane.size()];
-                self.execute(step, &sources, out);
-                registers.lanes[target] = taken;
-            }
-        }
+        self.compute_blocks(registers, &range);
         if range.len() > 1 {
             let read = program.blocks.iter().enumerate().filter(|(_, (_, read))| *read);
             for (value, &(lane, _)) in read {
                 registers.spread(value, lane, block - tile.start % block, block, tile.len);
             }
+        }
+    }
+
+    /// Computes what is the same for the elements of each of some blocks, at most as many as a tile has elements.
+    pub(super) fn compute_blocks(&self, registers: &mut BlockRegisters, range: &Range<usize>) {
+        if registers.range == *range {
+            return;
+        }
+        registers.range = range.clone();
+        for step in &self.program.block_steps {
+            let Target::Block(target) = step.target else { continue };
+            let mut taken = std::mem::replace(&mut registers.lanes[target], Scratch::empty());
+            let sources = Sources {
+                registers: &registers.lanes,
+                blocks: registers,
+                uniforms: &self.uniforms,
+                inputs: self.inputs,
+                externals: &[],
+                outputs: &[],
+                start: range.start,
+                position: 0,
+                len: range.len(),
+            };
+            let out = &mut taken.get_mut::<u8>()[..range.len() * step.lane.size()];
+            self.execute(step, &sources, out);
+            registers.lanes[target] = taken;
         }
     }
 

@@ -9,6 +9,7 @@ mod binary;
 mod blocks;
 mod cast;
 mod chain;
+mod row_chain;
 mod clamp;
 mod compile;
 mod passes;
@@ -27,6 +28,7 @@ pub(crate) use failures::Failures;
 pub(crate) use frame::{Frame, Registers, Tile};
 pub(crate) use memory_steps::{copy_tile, load_contiguous};
 pub(crate) use operand::{Operand, lane_of_word, word_of_lane};
+pub(crate) use row_chain::RowChain;
 pub(crate) use sources::External;
 pub(crate) use step::{Accumulator, Store, TileProgram};
 

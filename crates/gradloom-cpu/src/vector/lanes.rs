@@ -70,6 +70,39 @@ pub(crate) trait Real:
     fn dispatch<K: VectorTask<Self>>(level: Level, task: K) -> K::Output;
 }
 
+/// Lanes of the widest vector.
+const LANES_MAX: usize = 16;
+
+/// A vector that begins with `count` neighbouring values.
+///
+/// # Safety
+/// `count` values can be read at `pointer`, at most as many as the vector has lanes.
+#[inline(always)]
+pub(crate) unsafe fn load_first<V: Vector>(pointer: *const V::Scalar, count: usize) -> V {
+    const { assert!(V::LANES <= LANES_MAX) };
+    let mut values: [V::Scalar; LANES_MAX] = bytemuck::Zeroable::zeroed();
+    // SAFETY: the caller vouches for `count` values; a vector has no more lanes than there are here.
+    unsafe {
+        values.as_mut_ptr().copy_from_nonoverlapping(pointer, count);
+        V::load(values.as_ptr())
+    }
+}
+
+/// Writes the first `count` lanes.
+///
+/// # Safety
+/// `count` values can be written at `pointer`, at most as many as the vector has lanes.
+#[inline(always)]
+pub(crate) unsafe fn store_first<V: Vector>(vector: V, pointer: *mut V::Scalar, count: usize) {
+    const { assert!(V::LANES <= LANES_MAX) };
+    let mut values: [V::Scalar; LANES_MAX] = bytemuck::Zeroable::zeroed();
+    // SAFETY: as in `load_first`.
+    unsafe {
+        vector.store(values.as_mut_ptr());
+        pointer.copy_from_nonoverlapping(values.as_ptr(), count);
+    }
+}
+
 /// Work on vectors of any width: `ROWS x COLUMNS` accumulators, of which `COLUMNS` are vectors side by
 /// side, fit into the registers. `run` and all it calls must be `#[inline(always)]`.
 pub(crate) trait VectorTask<T: Real> {

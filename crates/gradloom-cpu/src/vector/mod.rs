@@ -8,6 +8,6 @@ mod lanes;
 mod x86;
 mod dispatch;
 
-pub(crate) use lanes::{Array, Real, Tiling, Vector, VectorTask, tiling};
+pub(crate) use lanes::{Array, Real, Tiling, Vector, VectorTask, load_first, store_first, tiling};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{F32x8, F32x16, F64x4, F64x8, square_f32, square_f64};

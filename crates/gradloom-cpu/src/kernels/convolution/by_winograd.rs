@@ -37,8 +37,8 @@ impl Convolve {
         let (level, group) = (context.level, shape.group(context.level));
         if !shape.is_small() {
             // Each task transforms the image for itself.
-            let grain = (group, usize::MAX);
-            self.run_channels(context, inputs, outputs, grain, |image, channels, out| {
+            let grain = (group, usize::MAX, false);
+            self.run_channels(context, inputs, outputs, grain, |image, channels, out, _| {
                 shape.pictures(level, packed, |_| picture(image), 1, channels, out);
             });
             return Ok(());
@@ -58,7 +58,8 @@ impl Convolve {
             }
         });
         let made: &[f32] = bytemuck::cast_slice(made.get());
-        self.run_channels(context, inputs, outputs, (1, PART_BYTES), |image, channels, out| {
+        let grain = (1, PART_BYTES, false);
+        self.run_channels(context, inputs, outputs, grain, |image, channels, out, _| {
             for (channel, out) in channels.zip(out.chunks_exact_mut(area)) {
                 let own = group.min(shape.outputs() - channel / group * group);
                 let plane = image * own + channel % group;

@@ -4,11 +4,11 @@
 use super::forward::copy_rows;
 use super::geometry::Geometry;
 use super::phases::Phases;
-use super::tile::{DEPTH, add};
+use super::tile::{Chain, DEPTH, add};
 use crate::kernels::cascade::Cascade;
 use crate::scratch::Scratch;
 use crate::simd::Level;
-use crate::vector::{Real, Vector, VectorTask, tiling};
+use crate::vector::{Real, Vector, VectorTask, store_first, tiling};
 
 /// A convolution whose groups have one input channel each.
 pub(super) struct Depthwise<'a> {
@@ -17,6 +17,8 @@ pub(super) struct Depthwise<'a> {
     phases: Phases,
     /// Positions of a plane, those between its rows too, in whole vectors.
     positions: usize,
+    /// Columns of a row in whole vectors, if it is made row by row and not as one with what lies between.
+    columns: Option<usize>,
 }
 
 impl<'a> Depthwise<'a> {
@@ -24,14 +26,30 @@ impl<'a> Depthwise<'a> {
         let phases = Phases::new(geometry);
         let [height, width] = geometry.output;
         let walked = (height - 1) * phases.size[1] + width;
-        let positions = walked.next_multiple_of(tiling::<T>(level).lanes);
-        Depthwise { level, geometry, phases, positions }
+        let lanes = tiling::<T>(level).lanes;
+        let positions = walked.next_multiple_of(lanes);
+        let columns = width.next_multiple_of(lanes);
+        // Where rows are much shorter than vectors, one vector is better several of them.
+        let by_rows = height * columns * 2 <= positions * 3 && geometry.inner() <= DEPTH;
+        Depthwise { level, geometry, phases, positions, columns: by_rows.then_some(columns) }
     }
 
-    /// Some groups of one image, with weights and output from the first of them on.
-    pub(super) fn groups<T: Real>(&self, weights: &[T], input: &[T], out: &mut [T]) {
+    /// True if what follows can be done to sums in registers.
+    pub(super) fn takes_chains(&self) -> bool {
+        self.columns.is_some() && self.geometry.depth.output == 1
+    }
+
+    /// Some groups of one image, with weights and output from the first of them on, and what follows.
+    pub(super) fn groups<T: Real>(
+        &self,
+        weights: &[T],
+        input: &[T],
+        out: &mut [T],
+        chain: Chain<'_, T>,
+    ) {
         let geometry = self.geometry;
-        let room = self.positions;
+        // Room for the last vectors of the last row.
+        let room = self.positions.max(self.columns.unwrap_or(0));
         let mut apart = Scratch::take::<T>(geometry.channels * self.phases.plane() + room);
         let mut result = Scratch::take::<T>(self.positions);
         let area = geometry.output_area();
@@ -47,7 +65,14 @@ impl<'a> Depthwise<'a> {
                 }
                 let planes = outs.chunks_exact_mut(area).skip(picture);
                 let planes = planes.step_by(geometry.depth.output);
-                for (out, weights) in planes.zip(weights.chunks_exact(geometry.inner())) {
+                let planes = planes.zip(weights.chunks_exact(geometry.inner()));
+                for (index, (out, weights)) in planes.enumerate() {
+                    if self.columns.is_some() {
+                        let row = group * geometry.outputs + index;
+                        let chain = chain.map(|(chain, [first, _])| (chain, [first + row, 0]));
+                        self.rows(weights, apart, out, chain);
+                        continue;
+                    }
                     // Rows that lie side by side are made in place.
                     if self.positions == area {
                         self.plane(weights, apart, out);
@@ -59,6 +84,13 @@ impl<'a> Depthwise<'a> {
                 }
             }
         }
+    }
+
+    /// One plane, row by row.
+    fn rows<T: Real>(&self, weights: &[T], source: &[T], out: &mut [T], chain: Chain<'_, T>) {
+        let (offsets, step, size) =
+            (&self.phases.offsets, self.phases.size[1], self.geometry.output);
+        T::dispatch(self.level, Rows { weights, source, offsets, step, size, out, chain });
     }
 
     /// All positions of one plane; long sums are made of parts that are added pairwise.
@@ -102,7 +134,8 @@ impl<T: Real> VectorTask<T> for Taps<'_, T> {
                 // SAFETY: the assertions above, for these vectors of positions.
                 unsafe {
                     let (source, out) = (source.as_ptr().add($first), out.as_mut_ptr().add($first));
-                    taps::<V, $vectors>(weights, source, offsets, out);
+                    let [sums] = sums::<V, $vectors>(weights, source, offsets);
+                    store::<V, $vectors>(&sums, out, V::LANES);
                 }
             };
         }
@@ -122,17 +155,104 @@ impl<T: Real> VectorTask<T> for Taps<'_, T> {
     }
 }
 
-/// Some vectors of positions.
+/// As [`Taps`] for rows of positions that lie `step` apart, to rows that are side by side.
+struct Rows<'a, T> {
+    weights: &'a [T],
+    source: &'a [T],
+    offsets: &'a [usize],
+    step: usize,
+    /// Rows and columns of the output.
+    size: [usize; 2],
+    out: &'a mut [T],
+    /// What follows, from the plane's first element on.
+    chain: Chain<'a, T>,
+}
+
+impl<T: Real> VectorTask<T> for Rows<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector<Scalar = T>, const ROWS: usize, const COLUMNS: usize>(self) {
+        let Rows { weights, source, offsets, step, size: [height, width], out, chain } = self;
+        if height * width == 0 {
+            return;
+        }
+        let reach = offsets.iter().copied().max().unwrap_or(0);
+        let columns = width.next_multiple_of(V::LANES);
+        assert!(weights.len() >= offsets.len() && out.len() == height * width);
+        assert!(
+            source.len() >= reach + (height - 1) * step + columns,
+            "depthwise: rows leave the planes"
+        );
+        assert!(chain.is_none_or(|(chain, [row, _])| chain.covers(row, 1, out.len())));
+        for row in 0..height {
+            let mut column = 0;
+            while column < width {
+                let first = row * width + column;
+                macro_rules! block {
+                    ($vectors:literal) => {{
+                        // SAFETY: the assertions above: taps of these vectors are in the source. They are in
+                        // the output too but for the last, of which `last` elements are; what it writes beyond
+                        // its row is overwritten by the next one.
+                        unsafe {
+                            let mut sums = sums::<V, $vectors>(
+                                weights,
+                                source.as_ptr().add(row * step + column),
+                                offsets,
+                            );
+                            let left = out.len() - first - ($vectors - 1) * V::LANES;
+                            let last = left.min(V::LANES);
+                            if let Some((chain, [row, _])) = chain {
+                                chain.apply([row, 1], [first, last], &mut sums);
+                            }
+                            store::<V, $vectors>(&sums[0], out.as_mut_ptr().add(first), last);
+                        }
+                        $vectors * V::LANES
+                    }};
+                }
+                column += match (width - column).div_ceil(V::LANES) {
+                    4.. => block!(4),
+                    3 => block!(3),
+                    2 => block!(2),
+                    _ => block!(1),
+                };
+            }
+        }
+    }
+}
+
+/// Writes vectors side by side, of the last one `last` elements.
 ///
 /// # Safety
-/// `VECTORS` vectors are in bounds at `out`, and at `source` after every offset; weights are as many.
+/// These can be written.
 #[inline(always)]
-unsafe fn taps<V: Vector, const VECTORS: usize>(
+unsafe fn store<V: Vector, const VECTORS: usize>(
+    sums: &[V; VECTORS],
+    out: *mut V::Scalar,
+    last: usize,
+) {
+    for vector in 0..VECTORS {
+        // SAFETY: the caller vouches for them.
+        unsafe {
+            let out = out.add(vector * V::LANES);
+            match vector + 1 == VECTORS && last < V::LANES {
+                true => store_first(sums[vector], out, last),
+                false => sums[vector].store(out),
+            }
+        }
+    }
+}
+
+/// The sums of some vectors of positions, as a tile of one row.
+///
+/// # Safety
+/// `VECTORS` vectors are in bounds at `source` after every offset; weights are as many.
+#[inline(always)]
+unsafe fn sums<V: Vector, const VECTORS: usize>(
     weights: &[V::Scalar],
     source: *const V::Scalar,
     offsets: &[usize],
-    out: *mut V::Scalar,
-) {
+) -> [[V; VECTORS]; 1] {
     let mut sums = [V::splat(bytemuck::Zeroable::zeroed()); VECTORS];
     for (&offset, &weight) in offsets.iter().zip(weights) {
         let weight = V::splat(weight);
@@ -142,8 +262,5 @@ unsafe fn taps<V: Vector, const VECTORS: usize>(
             *sum = sum.multiply_add(weight, values);
         }
     }
-    for (vector, sum) in sums.into_iter().enumerate() {
-        // SAFETY: as above.
-        unsafe { sum.store(out.add(vector * V::LANES)) };
-    }
+    [sums]
 }

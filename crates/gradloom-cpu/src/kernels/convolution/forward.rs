@@ -10,11 +10,14 @@ use std::sync::{Mutex, PoisonError};
 use super::geometry::Geometry;
 use super::pack::of_group;
 use super::phases::Phases;
-use super::tile::{Product, Target};
+use super::tile::{BLOCKS_MAX, Chain, DEPTH, Product, Target};
 use crate::memory::Temporary;
 use crate::scratch::Scratch;
 use crate::simd::{Level, vectorized};
 use crate::vector::{Real, Tiling, tiling};
+
+/// Bytes of weights that are read again for each row of the output.
+const ROW_WEIGHTS: usize = 48 * 1024;
 
 /// A convolution of images with packed weights.
 pub(super) struct Forward<'a> {
@@ -51,7 +54,24 @@ impl<'a> Forward<'a> {
         if self.geometry.groups == 1 { self.tiling.rows } else { self.geometry.outputs }
     }
 
-    /// Some output channels of one image, which are all of `out`.
+    /// True if what follows can be done to sums in registers: they are made where they stay, in one part.
+    pub(super) fn takes_chains<T: Real>(&self) -> bool {
+        let one_part = self.geometry.inner() <= DEPTH * BLOCKS_MAX;
+        let dense = self.geometry.depth.output == 1 && self.step() == self.geometry.output[1];
+        one_part && (dense || self.by_rows::<T>())
+    }
+
+    /// True if each row of the output is a product by itself: the weights stay in the first-level cache, and
+    /// little of the last vector of a row is in vain.
+    fn by_rows<T: Real>(&self) -> bool {
+        let Geometry { outputs, output: [_, width], depth, .. } = self.geometry;
+        let weights = outputs * self.geometry.inner() * size_of::<T>();
+        let vain = width.next_multiple_of(self.tiling.lanes) - width;
+        depth.output == 1 && weights <= ROW_WEIGHTS && vain * 8 <= width
+    }
+
+    /// Some output channels of one image, which are all of `out`, with what follows and which of its rows is
+    /// the first of them.
     pub(super) fn image<T: Real>(
         &self,
         level: Level,
@@ -59,6 +79,7 @@ impl<'a> Forward<'a> {
         input: &[T],
         channels: Range<usize>,
         out: &mut [T],
+        chain: Chain<'_, T>,
     ) {
         let geometry = &self.geometry;
         // Vectors of the last positions must not leave the input.
@@ -92,7 +113,8 @@ impl<'a> Forward<'a> {
                     *ready = image;
                 }
                 let source = if in_place { input } else { source.get() };
-                self.picture(level, weights, source, (picture, own.len()), out);
+                let chain = chain.map(|(chain, [row, _])| (chain, [row + start - first, 0]));
+                self.picture(level, weights, source, (picture, own.len()), out, chain);
             }
         }
         if !in_place {
@@ -149,30 +171,50 @@ impl<'a> Forward<'a> {
         source: &[T],
         (picture, outputs): (usize, usize),
         out: &mut [T],
+        chain: Chain<'_, T>,
     ) {
         let [height, width] = self.geometry.output;
         let (step, positions) = (self.step(), self.positions());
         let offsets = self.windows.as_ref().unwrap_or(&self.phases.offsets);
         let depth = self.geometry.depth.output;
-        let product = |out: &mut [T]| {
-            let (rows, out_stride, out) = (outputs, positions, Target::Set(out));
-            Product { weights, source, offsets, rows, positions, out, out_stride }.run(level);
+        let product = |out: &mut [T], kept: usize, chain: Chain<'_, T>| {
+            let (rows, out_stride, out) = (outputs, kept, Target::Set(out));
+            let whole =
+                Product { weights, source, offsets, rows, positions, kept, out, out_stride, chain };
+            whole.run(level);
         };
-        if depth == 1 && positions == height * width {
-            return product(out);
+        if depth == 1 && step == width {
+            return product(out, height * width, chain);
+        }
+        if self.by_rows::<T>() {
+            for row in 0..height {
+                let source = &source[row * step..];
+                let positions = width.next_multiple_of(self.tiling.lanes);
+                let chain = chain.map(|(chain, [first, _])| (chain, [first, row * width]));
+                let (rows, out_stride, kept) = (outputs, height * width, width);
+                let out = Target::Set(&mut out[row * width..]);
+                let row = Product {
+                    weights,
+                    source,
+                    offsets,
+                    rows,
+                    positions,
+                    kept,
+                    out,
+                    out_stride,
+                    chain,
+                };
+                row.run(level);
+            }
+            return;
         }
         let mut result = Scratch::take::<T>(outputs * positions);
-        product(result.get_mut());
+        product(result.get_mut(), positions, None);
         let result = result.get::<T>();
         if depth > 1 {
             let planes = out.chunks_exact_mut(height * width).skip(picture).step_by(depth);
             for (out, plane) in planes.zip(result.chunks_exact(positions)) {
                 copy_rows(level, plane, positions, step, [height, width], out);
-            }
-        } else if step == width {
-            let planes = out.chunks_exact_mut(height * width);
-            for (out, plane) in planes.zip(result.chunks_exact(positions)) {
-                out.copy_from_slice(&plane[..height * width]);
             }
         } else {
             copy_rows(level, result, positions, step, [height, width], out);

@@ -95,8 +95,10 @@ impl InputGradient {
             offsets: &offsets,
             rows: geometry.inner(),
             positions,
+            kept: positions,
             out: Target::Set(buffers.windows.get_mut()),
             out_stride: positions,
+            chain: None,
         }
         .run(level);
         let rows = [self.walked, positions, geometry.kernel[0] * geometry.kernel[1]];

@@ -14,6 +14,7 @@ mod transposed;
 mod weight_gradient;
 mod winograd;
 mod by_winograd;
+mod correlation;
 
 use std::ops::Range;
 
@@ -25,6 +26,7 @@ use self::forward::Forward;
 use self::geometry::Geometry;
 use self::input_gradient::InputGradient;
 use self::pack::by_output;
+use self::tile::Chain;
 use self::transposed::Transposed;
 use super::lanes::{Ordered, Stored};
 use super::reading::Reading;
@@ -34,6 +36,7 @@ use crate::kept::Packing;
 use crate::kernels::executable::{Context, Executable, InPlace, lane_dtype};
 use crate::memory::Temporary;
 use crate::simd::Level;
+use crate::tile::TILE;
 use crate::vector::Real;
 
 /// Positions of outputs up to which packing the weights takes a share of the time that is worth memory of
@@ -120,15 +123,15 @@ impl Convolve {
         Ok(None)
     }
 
-    /// Makes channels of images, of the output or of the gradient of the input, with
-    /// `make(image, channels, out)`; channels begin at multiples of `grain`.
+    /// Makes channels of images, of the output or of the gradient of the input, with `make(image, channels, out,
+    /// chain)`; channels begin at multiples of `grain`. What it makes with a chain is finished.
     fn run_channels<T: Real>(
         &self,
         context: &Context<'_>,
         inputs: &[&[u8]],
         outputs: &mut [&mut [u8]],
-        (grain, most): (usize, usize),
-        make: impl Fn(usize, Range<usize>, &mut [T]) + Sync,
+        (grain, most, takes_chains): (usize, usize, bool),
+        make: impl Fn(usize, Range<usize>, &mut [T], Chain<'_, T>) + Sync,
     ) {
         let geometry = &self.geometry;
         let (channels, unit_elements) = match self.kind {
@@ -141,22 +144,34 @@ impl Convolve {
         let threads = context.threads_for(self.images * work / 8);
         // A task makes some images, or some channels of one: those that a thread gets of few images, and no
         // more than its epilogue finds in the cache again. The bits do not depend on it.
-        let share = channels.div_ceil(threads.div_ceil(self.images));
-        let part = (most / (unit_elements * size_of::<T>()).max(1)).min(share);
-        let part = part.max(1).next_multiple_of(grain);
+        let takes_chains = takes_chains && self.epilogue.is_row_chain(unit_elements);
+        let part = match takes_chains {
+            // No epilogue reads what a task has made.
+            true => {
+                let blocks = channels.div_ceil(grain);
+                let even = even_blocks(blocks, threads.div_ceil(self.images));
+                even.min(TILE / grain).max(1) * grain
+            }
+            false => {
+                let share = channels.div_ceil(threads.div_ceil(self.images));
+                let part = (most / (unit_elements * size_of::<T>()).max(1)).min(share);
+                part.max(1).next_multiple_of(grain)
+            }
+        };
         let (rows, per_task) = match part < channels {
             true => (self.images, part),
             false => (1, channels * TASK_WORK.div_ceil(work.max(1)).clamp(1, self.images.max(1))),
         };
         let division = Division { units: self.images * channels, unit_elements, per_task, threads };
-        self.epilogue.run_rows(context, inputs, outputs, rows, division, |units, out| {
+        let work = (rows, division, takes_chains);
+        self.epilogue.run_rows(context, inputs, outputs, work, |units, out, chain| {
             let mut out: &mut [T] = bytemuck::cast_slice_mut(out);
             let mut next = units.start;
             while next < units.end {
                 let (image, first) = (next / channels, next % channels);
                 let last = channels.min(first + units.end - next);
                 let (own, rest) = out.split_at_mut((last - first) * unit_elements);
-                make(image, first..last, own);
+                make(image, first..last, own, chain.map(|chain| (chain, [next - units.start, 0])));
                 (out, next) = (rest, next + last - first);
             }
         });
@@ -218,14 +233,14 @@ impl Convolve {
                     context,
                     inputs,
                     outputs,
-                    (geometry.outputs, PART_BYTES),
-                    |image, channels, out| {
+                    (geometry.outputs, PART_BYTES, depthwise.takes_chains()),
+                    |image, channels, out, chain| {
                         let groups =
                             channels.start / geometry.outputs..channels.end / geometry.outputs;
                         let (volume, start) = (geometry.input_volume(), image * inputs_of_image);
                         let input = start + groups.start * volume..start + groups.end * volume;
                         let weights = &weights[channels.start * geometry.inner()..];
-                        depthwise.groups(weights, first.part(input).get(), out);
+                        depthwise.groups(weights, first.part(input).get(), out, chain);
                     },
                 );
                 Ok(())
@@ -244,11 +259,11 @@ impl Convolve {
                     context,
                     inputs,
                     outputs,
-                    (forward.grain(), PART_BYTES),
-                    |image, channels, out| {
+                    (forward.grain(), PART_BYTES, forward.takes_chains::<T>()),
+                    |image, channels, out, chain| {
                         let input =
                             first.part(image * inputs_of_image..(image + 1) * inputs_of_image);
-                        forward.image::<T>(level, image, input.get(), channels, out);
+                        forward.image::<T>(level, image, input.get(), channels, out, chain);
                     },
                 );
                 Ok(())
@@ -316,6 +331,17 @@ impl Convolve {
             _ => self.run_lanes::<f32>(context, packed, inputs, outputs),
         }
     }
+}
+
+/// Of so many blocks, how many a task makes so that threads are about equally busy.
+fn even_blocks(blocks: usize, threads: usize) -> usize {
+    if threads <= 1 {
+        return blocks.max(1);
+    }
+    let sizes = [2, 3, 1].map(|tasks| blocks.div_ceil(threads * tasks).max(1));
+    // Blocks of the thread that has most to do.
+    let longest = |size: usize| blocks.div_ceil(size).div_ceil(threads) * size;
+    sizes.into_iter().min_by_key(|&size| longest(size)).unwrap_or(1)
 }
 
 impl Executable for Convolve {

@@ -1,5 +1,5 @@
-//! The two inner loops of convolutions: a tile of accumulators in registers, and the rows it reads
-//! found through tables of offsets, so that no matrix of windows has to be made.
+//! The inner loop of convolutions: a tile of accumulators in registers, and the rows it reads found through
+//! tables of offsets, so that no matrix of windows has to be made.
 #![expect(unsafe_code, reason = "the loops read by pointer; bounds are checked once before them")]
 
 use std::ops::Range;
@@ -8,7 +8,8 @@ use crate::kernels::cascade::Cascade;
 use crate::kernels::panel::add_parts;
 use crate::scratch::Scratch;
 use crate::simd::{Level, vectorized};
-use crate::vector::{Real, Vector, VectorTask};
+use crate::tile::RowChain;
+use crate::vector::{Real, Vector, VectorTask, load_first, store_first};
 
 /// `out[row][position] = sum over k of weights[k][row] * source[offsets[k] + position]`.
 pub(super) struct Product<'a, T> {
@@ -21,10 +22,17 @@ pub(super) struct Product<'a, T> {
     /// Rows and positions, the latter a multiple of the lanes.
     pub(super) rows: usize,
     pub(super) positions: usize,
+    /// Positions that are kept: all but some of the last vector.
+    pub(super) kept: usize,
     /// Rows `out_stride` apart.
     pub(super) out: Target<'a, T>,
     pub(super) out_stride: usize,
+    /// What becomes of sums, which must be of one part.
+    pub(super) chain: Chain<'a, T>,
 }
+
+/// What follows on rows that are made, and which of its rows and elements are the first of them.
+pub(super) type Chain<'a, T> = Option<(&'a RowChain<'a, T>, [usize; 2])>;
 
 /// What becomes of a product.
 pub(super) enum Target<'a, T> {
@@ -36,7 +44,7 @@ pub(super) enum Target<'a, T> {
 
 /// Products that are added in registers; longer sums are made of blocks of so many.
 pub(super) const DEPTH: usize = 1024;
-/// Blocks that are added one after another.
+/// Blocks that are added one after another: sums of more are made of parts.
 pub(super) const BLOCKS_MAX: usize = 64;
 
 /// Elements of a window of which the results are added one after another.
@@ -52,13 +60,17 @@ impl<T: Real> Product<'_, T> {
         if inner <= DEPTH * BLOCKS_MAX {
             return T::dispatch(level, PartProduct { whole: self, part: 0..inner });
         }
-        let Product { weights, source, offsets, rows, positions, out, out_stride } = self;
+        let Product { weights, source, offsets, rows, positions, kept, out, out_stride, chain } =
+            self;
+        assert!(chain.is_none(), "convolution: a chain on sums of parts");
         let mut parts = Cascade::default();
         for first in (0..inner).step_by(DEPTH * BLOCKS_MAX) {
             let mut part = Scratch::take::<T>(rows * positions);
             let out = Target::Set(part.get_mut());
             let out_stride = positions;
-            let whole = Product { weights, source, offsets, rows, positions, out, out_stride };
+            let (kept, chain) = (positions, None);
+            let whole =
+                Product { weights, source, offsets, rows, positions, kept, out, out_stride, chain };
             let range = first..inner.min(first + DEPTH * BLOCKS_MAX);
             T::dispatch(level, PartProduct { whole, part: range });
             parts.push(part, add_parts::<T>);
@@ -68,12 +80,12 @@ impl<T: Real> Product<'_, T> {
         match out {
             Target::Set(out) => {
                 for (out, row) in out.chunks_mut(out_stride).zip(total) {
-                    out[..positions].copy_from_slice(row);
+                    out[..kept].copy_from_slice(&row[..kept]);
                 }
             }
             Target::Added(out) => {
                 for (out, row) in out.chunks_mut(out_stride).zip(total) {
-                    add(level, row, &mut out[..positions]);
+                    add(level, &row[..kept], &mut out[..kept]);
                 }
             }
         }
@@ -101,7 +113,8 @@ impl<T: Real> VectorTask<T> for PartProduct<'_, T> {
     #[inline(always)]
     fn run<V: Vector<Scalar = T>, const ROWS: usize, const COLUMNS: usize>(self) {
         let PartProduct { whole, part } = self;
-        let Product { weights, source, offsets, rows, positions, out, out_stride } = whole;
+        let Product { weights, source, offsets, rows, positions, kept, out, out_stride, chain } =
+            whole;
         let inner = offsets.len();
         let blocks = rows.div_ceil(ROWS);
         let reach = offsets.iter().copied().max().unwrap_or(0);
@@ -111,7 +124,13 @@ impl<T: Real> VectorTask<T> for PartProduct<'_, T> {
         };
         assert!(positions.is_multiple_of(V::LANES));
         assert!(weights.len() >= blocks * inner * ROWS && source.len() >= reach + positions);
-        assert!(rows == 0 || out.len() >= (rows - 1) * out_stride + positions);
+        assert!(kept <= positions && kept + V::LANES > positions);
+        assert!(rows == 0 || out.len() >= (rows - 1) * out_stride + kept);
+        assert!(chain.is_none_or(|(chain, [row, element])| chain.covers(
+            row,
+            rows,
+            element + kept
+        )));
         let step = COLUMNS * V::LANES;
         let tiles = positions.div_ceil(step);
         // Closures would be compiled without the level's features, so one loop serves both orders.
@@ -136,16 +155,19 @@ impl<T: Real> VectorTask<T> for PartProduct<'_, T> {
                     let out = out.as_mut_ptr().add(first * out_stride + position);
                     let rows = ROWS.min(rows - first);
                     let offsets = &offsets[first_k..first_k + depth];
+                    // The last vector of the positions may be kept in part.
+                    let last = V::LANES.min(kept + V::LANES - position - columns * V::LANES);
+                    let chain = match first_k + depth == part.end {
+                        true => chain.map(|(chain, [row, element])| {
+                            (chain, [row + first, element + position])
+                        }),
+                        false => None,
+                    };
+                    let to = Kept { out, out_stride, rows, last, added, chain };
                     match columns {
-                        1 => product_tile::<V, ROWS, 1>(
-                            weights, source, offsets, out, out_stride, rows, added,
-                        ),
-                        2 => product_tile::<V, ROWS, 2>(
-                            weights, source, offsets, out, out_stride, rows, added,
-                        ),
-                        _ => product_tile::<V, ROWS, COLUMNS>(
-                            weights, source, offsets, out, out_stride, rows, added,
-                        ),
+                        1 => product_tile::<V, ROWS, 1>(weights, source, offsets, &to),
+                        2 => product_tile::<V, ROWS, 2>(weights, source, offsets, &to),
+                        _ => product_tile::<V, ROWS, COLUMNS>(weights, source, offsets, &to),
                     }
                 }
                 first_k += depth;
@@ -158,16 +180,24 @@ impl<T: Real> VectorTask<T> for PartProduct<'_, T> {
     }
 }
 
+/// Where a tile goes.
+struct Kept<'a, T> {
+    out: *mut T,
+    out_stride: usize,
+    /// Rows that are kept, and elements of the last vector of each.
+    rows: usize,
+    last: usize,
+    added: bool,
+    chain: Chain<'a, T>,
+}
+
 /// One tile of [`Product`].
 #[inline(always)]
 unsafe fn product_tile<V: Vector, const ROWS: usize, const COLUMNS: usize>(
     weights: *const V::Scalar,
     source: *const V::Scalar,
     offsets: &[usize],
-    out: *mut V::Scalar,
-    out_stride: usize,
-    rows: usize,
-    added: bool,
+    to: &Kept<'_, V::Scalar>,
 ) {
     let zero = bytemuck::Zeroable::zeroed();
     let mut sums = [[V::splat(zero); COLUMNS]; ROWS];
@@ -189,193 +219,40 @@ unsafe fn product_tile<V: Vector, const ROWS: usize, const COLUMNS: usize>(
             weights = weights.add(ROWS);
         }
     }
+    let target = |index: usize, column: usize| {
+        to.out.wrapping_add(index * to.out_stride + column * V::LANES)
+    };
+    let whole = |column: usize| column + 1 < COLUMNS || to.last == V::LANES;
+    if to.added {
+        for index in 0..ROWS {
+            if index < to.rows {
+                for column in 0..COLUMNS {
+                    // SAFETY: as above.
+                    let earlier = unsafe {
+                        match whole(column) {
+                            true => V::load(target(index, column)),
+                            false => load_first(target(index, column), to.last),
+                        }
+                    };
+                    sums[index][column] = sums[index][column].plus(earlier);
+                }
+            }
+        }
+    }
+    if let Some((chain, [row, element])) = to.chain {
+        // SAFETY: the caller checked that the chain has these rows and elements.
+        unsafe { chain.apply([row, to.rows], [element, to.last], &mut sums) };
+    }
     for index in 0..ROWS {
-        if index < rows {
+        if index < to.rows {
             for column in 0..COLUMNS {
                 // SAFETY: as above.
                 unsafe {
-                    let target = out.add(index * out_stride + column * V::LANES);
-                    let sum = sums[index][column];
-                    let sum = if added { sum.plus(V::load(target)) } else { sum };
-                    sum.store(target);
-                }
-            }
-        }
-    }
-}
-
-/// `sums[k][channel] += sum over positions of source[offsets[k] + position] * gradient[p][channel]`,
-/// where position `p` of output row `y` and column `x` is `y * row_step + x * column_step`.
-pub(super) struct Correlation<'a, T> {
-    /// `[height * width][channels]`, channels a multiple of the lanes.
-    pub(super) gradient: &'a [T],
-    pub(super) channels: usize,
-    /// What is read.
-    pub(super) source: &'a [T],
-    /// Where the row of each `k` begins in the source.
-    pub(super) offsets: &'a [usize],
-    pub(super) size: [usize; 2],
-    pub(super) steps: [usize; 2],
-    /// `[k][channels]`.
-    pub(super) sums: &'a mut [T],
-}
-
-impl<T: Real> Correlation<'_, T> {
-    /// Adds all positions to all sums.
-    pub(super) fn run(self, level: Level) {
-        T::dispatch(level, self);
-    }
-}
-
-impl<T: Real> VectorTask<T> for Correlation<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<V: Vector<Scalar = T>, const ROWS: usize, const COLUMNS: usize>(self) {
-        let Correlation { gradient, channels, source, offsets, size, steps, sums } = self;
-        let [height, width] = size;
-        if height == 0 || width == 0 || offsets.is_empty() {
-            return;
-        }
-        let reach = offsets.iter().copied().max().unwrap_or(0);
-        let last = (height - 1) * steps[0] + (width - 1) * steps[1];
-        assert!(channels.is_multiple_of(V::LANES) && source.len() > reach + last);
-        assert!(gradient.len() >= height * width * channels);
-        assert!(sums.len() >= offsets.len() * channels);
-        let walk = Walk { size, steps, channels };
-        let mut channel = 0;
-        while channel < channels {
-            let vectors = (channels - channel) / V::LANES;
-            let mut first = 0;
-            while first < offsets.len() {
-                let left = offsets.len() - first;
-                macro_rules! tile {
-                    ($rows:literal, $columns:literal) => {{
-                        // SAFETY: the assertions above cover all offsets, positions and channels.
-                        unsafe {
-                            correlation_tile::<V, $rows, $columns>(
-                                gradient.as_ptr().add(channel),
-                                source.as_ptr(),
-                                &offsets[first..first + $rows],
-                                walk,
-                                sums.as_mut_ptr().add(first * channels + channel),
-                            );
-                        }
-                        $rows
-                    }};
-                }
-                // Accumulators stay below the number of registers: sixteen below AVX-512. What a level does
-                // not use is not compiled for it.
-                first += if const { ROWS * COLUMNS >= 24 } {
-                    match vectors {
-                        4.. if left >= 6 => tile!(6, 4),
-                        4.. if left >= 3 => tile!(3, 4),
-                        4.. => tile!(1, 4),
-                        2.. if left >= 12 => tile!(12, 2),
-                        2.. if left >= 9 => tile!(9, 2),
-                        2.. if left >= 4 => tile!(4, 2),
-                        2.. => tile!(1, 2),
-                        _ if left >= 16 => tile!(16, 1),
-                        _ if left >= 9 => tile!(9, 1),
-                        _ if left >= 3 => tile!(3, 1),
-                        _ => tile!(1, 1),
+                    match whole(column) {
+                        true => sums[index][column].store(target(index, column)),
+                        false => store_first(sums[index][column], target(index, column), to.last),
                     }
-                } else {
-                    match vectors {
-                        2.. if left >= 4 => tile!(4, 2),
-                        2.. => tile!(1, 2),
-                        _ if left >= 9 => tile!(9, 1),
-                        _ if left >= 3 => tile!(3, 1),
-                        _ => tile!(1, 1),
-                    }
-                };
-            }
-            channel += V::LANES
-                * match (vectors, ROWS * COLUMNS >= 24) {
-                    (4.., true) => 4,
-                    (2.., _) => 2,
-                    _ => 1,
-                };
-        }
-    }
-}
-
-/// Where positions are.
-#[derive(Clone, Copy)]
-struct Walk {
-    size: [usize; 2],
-    steps: [usize; 2],
-    channels: usize,
-}
-
-/// One tile of [`Correlation`]: some `k` by some vectors of channels.
-#[inline(always)]
-unsafe fn correlation_tile<V: Vector, const ROWS: usize, const COLUMNS: usize>(
-    gradient: *const V::Scalar,
-    source: *const V::Scalar,
-    offsets: &[usize],
-    walk: Walk,
-    sums: *mut V::Scalar,
-) {
-    let zero = bytemuck::Zeroable::zeroed();
-    let mut totals = [[V::splat(zero); COLUMNS]; ROWS];
-    let mut rows = [source; ROWS];
-    // SAFETY: the caller checked all offsets, positions and channels against their slices.
-    unsafe {
-        for (row, &offset) in rows.iter_mut().zip(offsets) {
-            *row = source.add(offset);
-        }
-        let mut gradient = gradient;
-        let mut terms = 0;
-        for y in 0..walk.size[0] {
-            let mut position = y * walk.steps[0];
-            let mut left = walk.size[1];
-            while left > 0 {
-                let count = left.min(DEPTH - terms);
-                for _ in 0..count {
-                    let mut values = [V::splat(zero); COLUMNS];
-                    for column in 0..COLUMNS {
-                        values[column] = V::load(gradient.add(column * V::LANES));
-                    }
-                    for index in 0..ROWS {
-                        let value = V::splat(*rows[index].add(position));
-                        for column in 0..COLUMNS {
-                            totals[index][column] =
-                                totals[index][column].multiply_add(value, values[column]);
-                        }
-                    }
-                    gradient = gradient.add(walk.channels);
-                    position += walk.steps[1];
                 }
-                left -= count;
-                terms += count;
-                if terms == DEPTH {
-                    add_totals(&totals, walk.channels, sums);
-                    totals = [[V::splat(zero); COLUMNS]; ROWS];
-                    terms = 0;
-                }
-            }
-        }
-        add_totals(&totals, walk.channels, sums);
-    }
-}
-
-/// Adds a tile's accumulators to the sums.
-///
-/// # Safety
-/// `ROWS` rows of `COLUMNS` vectors, `channels` apart, are in bounds at `sums`.
-#[inline(always)]
-unsafe fn add_totals<V: Vector, const ROWS: usize, const COLUMNS: usize>(
-    totals: &[[V; COLUMNS]; ROWS],
-    channels: usize,
-    sums: *mut V::Scalar,
-) {
-    for index in 0..ROWS {
-        for column in 0..COLUMNS {
-            // SAFETY: the caller vouches for all of them.
-            unsafe {
-                let target = sums.add(index * channels + column * V::LANES);
-                V::load(target).plus(totals[index][column]).store(target);
             }
         }
     }

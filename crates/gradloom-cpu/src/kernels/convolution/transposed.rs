@@ -94,8 +94,10 @@ impl Transposed {
                         offsets: &self.offsets,
                         rows: channels,
                         positions: self.positions,
+                        kept: self.positions,
                         out: Target::Added(&mut padded[offset..]),
                         out_stride: padded_area,
+                        chain: None,
                     }
                     .run(level);
                 }

@@ -7,8 +7,9 @@
 
 use gradloom_tensor::Result;
 
+use super::correlation::Correlation;
 use super::geometry::Geometry;
-use super::tile::{BLOCKS_MAX, Correlation, DEPTH, add};
+use super::tile::{BLOCKS_MAX, DEPTH, add};
 use crate::kernels::cascade::Cascade;
 use crate::kernels::executable::{Context, TASK_MIN};
 use crate::kernels::lanes::Stored;
