@@ -34,7 +34,8 @@ where
     let pictures = Tensor::uniform(Key::new(1), shape, -0.8, 2.0, device);
     pictures.eval()?;
     let pictures = pictures.detach();
-    let int8 = Int8Model::of_layer(model.clone(), &Recipe::int8(), &[pictures.clone()])?;
+    let int8 =
+        Int8Model::of_layer(model.clone(), &Recipe::int8(), std::slice::from_ref(&pictures))?;
     let measure = |model: &dyn Layer, metric| -> Result<Figure, Failure> {
         let samples = rates(shape[0] as f64, 7, 1.0, || {
             model.forward(&pictures, &mut Context::eval()).eval()?;
