@@ -29,7 +29,7 @@ impl Geometry {
     /// # Errors
     /// If windows do not fit, or have depth.
     pub(super) fn new(x: &Shape, window: &Window) -> Result<Geometry> {
-        if x.rank() != window.axes + 2 || !(1..=2).contains(&window.axes) {
+        if x.rank() != window.axes + 2 || window.axes > 2 || !window.is_whole() {
             return Err(Error::shape(format!("an input {x} with windows of {} axes", window.axes)));
         }
         let (images, channels) = (x[0], x[x.rank() - 1]);

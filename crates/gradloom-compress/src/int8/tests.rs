@@ -6,6 +6,8 @@ use gradloom_tensor::{DType, Device, Tensor};
 use super::dots::tests::on_every_level;
 use super::*;
 
+mod edges;
+
 /// Numbers that look drawn, extremes among them.
 struct Draws(u64);
 

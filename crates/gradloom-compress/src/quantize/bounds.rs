@@ -25,28 +25,61 @@ pub(super) fn bounded(graph: &Graph, node: &Tensor) -> Option<(Tensor, Vec<u64>,
         };
     }
     // `select(x <= low, low, select(high <= x, high, x))`, however the two are nested.
-    let mut bounds = UNBOUNDED;
-    let mut nodes: Vec<u64> = Vec::new();
+    let (mut found, mut bounds) = (None, UNBOUNDED);
+    let mut nodes: Vec<Tensor> = Vec::new();
     let mut end = node.clone();
     for _ in 0..2 {
         let users = graph.users(node).iter().chain(graph.users(&end)).cloned();
-        let select = users.into_iter().find_map(|user| one_sided(&user, node, &end));
-        let Some((select, comparison, low, bound)) = select else { break };
-        if nodes.contains(&select.id()) {
-            break;
+        let step = users.into_iter().find_map(|user| one_sided(&user, node, &end));
+        let Some(step) = step.filter(|step| step.select.id() != end.id()) else { break };
+        let Some(both) = step.bounds_after(bounds) else { break };
+        bounds = both;
+        if end.id() != node.id() {
+            nodes.push(end);
         }
-        bounds[usize::from(!low)] = bound;
-        nodes.extend([end.id(), comparison.id(), select.id()]);
-        end = select;
+        nodes.push(step.comparison);
+        end = step.select;
+        // What others read remains a result of its own.
+        let own =
+            |user: &Tensor| user.id() == end.id() || nodes.iter().any(|own| own.id() == user.id());
+        if nodes.iter().chain([node]).all(|inner| graph.users(inner).iter().all(own)) {
+            found = Some((end.clone(), nodes.iter().map(Tensor::id).collect(), bounds));
+        }
     }
-    nodes.retain(|id| *id != node.id() && *id != end.id());
-    let own = |user: &Tensor| nodes.contains(&user.id()) || user.id() == end.id();
-    (end.id() != node.id() && graph.users(node).iter().all(own)).then_some((end, nodes, bounds))
+    found
 }
 
-/// `select(compared <= bound, bound, value)` and the same with `>=`: the select, the comparison, whether it bounds
-/// from below, and the bound. What is compared is the node or the value.
-fn one_sided(user: &Tensor, node: &Tensor, value: &Tensor) -> Option<(Tensor, Tensor, bool, f32)> {
+/// `select(compared <= bound, bound, value)` and the same with `>=`.
+struct OneSided {
+    select: Tensor,
+    comparison: Tensor,
+    /// Whether it bounds from below.
+    is_low: bool,
+    bound: f32,
+    /// Whether the value itself is compared, not the node that it was made of.
+    of_value: bool,
+}
+
+impl OneSided {
+    /// The bounds of a value within others, none if the results are no numbers between two bounds.
+    fn bounds_after(&self, [low, high]: [f32; 2]) -> Option<[f32; 2]> {
+        let bound = self.bound;
+        if self.of_value {
+            return Some(match self.is_low {
+                true => [low.max(bound), high.max(bound)],
+                false => [low.min(bound), high.min(bound)],
+            });
+        }
+        match self.is_low {
+            true if low == f32::NEG_INFINITY && bound <= high => Some([bound, high]),
+            false if high == f32::INFINITY && low <= bound => Some([low, bound]),
+            _ => None,
+        }
+    }
+}
+
+/// What bounds a value that was made of a node. What is compared is the node or the value.
+fn one_sided(user: &Tensor, node: &Tensor, value: &Tensor) -> Option<OneSided> {
     let (Op::Select, [comparison, constant, rest]) = (user.op(), user.inputs()) else {
         return None;
     };
@@ -58,12 +91,14 @@ fn one_sided(user: &Tensor, node: &Tensor, value: &Tensor) -> Option<(Tensor, Te
     if rest.id() != value.id() {
         return None;
     }
-    let low = match (is_own(left), is_own(right)) {
-        (true, false) if scalar(right) == Some(bound) => true,
-        (false, true) if scalar(left) == Some(bound) => false,
+    let (is_low, compared) = match (is_own(left), is_own(right)) {
+        (true, false) if scalar(right) == Some(bound) => (true, left),
+        (false, true) if scalar(left) == Some(bound) => (false, right),
         _ => return None,
     };
-    Some((user.clone(), comparison.clone(), low, bound))
+    let of_value = compared.id() == value.id();
+    let (select, comparison) = (user.clone(), comparison.clone());
+    Some(OneSided { select, comparison, is_low, bound, of_value })
 }
 
 fn scalar(tensor: &Tensor) -> Option<f32> {

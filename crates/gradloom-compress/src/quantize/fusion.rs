@@ -186,35 +186,42 @@ impl Fusion {
         self.inside.contains(&node.id())
     }
 
-    /// The name of the scale of a result that is read as integers: of the weight that reads it, else one of its own if
-    /// a sum reads it.
-    pub(super) fn scale_name(&self, graph: &Graph, node: &Tensor) -> Option<String> {
-        if let Some(weight) = self.reader(graph, node) {
-            return Some(weight);
+    /// The names of the scales that a result may have which is read as integers: of the weights that read it, else one
+    /// of its own if a sum reads it.
+    pub(super) fn scale_names(&self, graph: &Graph, node: &Tensor) -> Vec<String> {
+        let weights = self.weights_after(graph, node, true);
+        if !weights.is_empty() || !self.is_summed(graph, node) {
+            return weights;
         }
-        let summed = self.is_summed(graph, node);
-        match self.step(node) {
-            Some(Step::Product(product)) if summed => Some(format!("{}:output", product.name)),
-            Some(Step::Sum(..)) if summed => {
-                self.sums.get(&node.id()).map(|number| format!("sum:{number}"))
-            }
+        let own = match self.step(node) {
+            Some(Step::Product(product)) => Some(format!("{}:output", product.name)),
+            Some(Step::Sum(..)) => self.sums.get(&node.id()).map(|number| format!("sum:{number}")),
             _ => None,
-        }
+        };
+        own.into_iter().collect()
     }
 
-    /// The weight that a result is multiplied with, perhaps after pooling or flattening.
-    fn reader(&self, graph: &Graph, node: &Tensor) -> Option<String> {
+    /// The weights that a result is multiplied with, perhaps after pooling or flattening. `is_alone` if nothing else is
+    /// made of what the node is made of.
+    fn weights_after(&self, graph: &Graph, node: &Tensor, is_alone: bool) -> Vec<String> {
         let own = |step: &Step| match step {
             Step::Product(product) if product.x.id() == node.id() => Some(product.weight.clone()),
             _ => None,
         };
-        if let Some(weight) = self.readers(graph, node).find_map(own) {
-            return Some(weight);
+        let mut found: Vec<String> = self.readers(graph, node).filter_map(own).collect();
+        let users = graph.users(node);
+        let is_alone = is_alone && users.len() == 1;
+        for user in users {
+            match self.step(user) {
+                // What else is made of the numbers may read those that are below the range of the maxima.
+                Some(Step::PoolMax(..)) if !is_alone => {}
+                Some(Step::PoolMax(..) | Step::Reshape(_)) => {
+                    found.extend(self.weights_after(graph, user, is_alone));
+                }
+                _ => {}
+            }
         }
-        graph.users(node).iter().find_map(|user| match self.step(user) {
-            Some(Step::PoolMax(..) | Step::Reshape(_)) => self.reader(graph, user),
-            _ => None,
-        })
+        found
     }
 
     /// Steps that begin at a node.
@@ -245,11 +252,12 @@ impl Fusion {
 /// Results that only sums read: names of their scales, and the nodes.
 pub(super) fn between_products(graph: &Graph) -> Vec<(String, Tensor)> {
     let fusion = Fusion::of(graph, &|_| true);
-    let named = graph.nodes.iter().filter_map(|node| {
-        let name = fusion.scale_name(graph, node)?;
-        (fusion.step(node).is_some() && name.contains(':')).then(|| (name, node.clone()))
-    });
-    named.collect()
+    let own = |node: &Tensor| {
+        let names = fusion.scale_names(graph, node);
+        let name = names.into_iter().find(|name| name.contains(':'))?;
+        fusion.step(node).is_some().then(|| (name, node.clone()))
+    };
+    graph.nodes.iter().filter_map(own).collect()
 }
 
 impl Product {
@@ -294,14 +302,13 @@ fn product(graph: &Graph, node: &Tensor) -> Option<(String, Kind, Tensor)> {
             Some((name, Kind::Convolution(*window, *groups), x.clone()))
         }
         (Op::Matmul, [x, weight]) if graph.varies(x) && x.rank() == 2 => {
+            let shape = *weight.shape();
             let mut weight = weight.clone();
             while matches!(weight.op(), Op::Reshape) && weight.rank() == 2 {
                 weight = weight.inputs().first()?.clone();
             }
             let transposed = match (weight.op(), weight.inputs()) {
-                (Op::Permute(_), [own]) if own.shape()[..] == [weight.size(1), weight.size(0)] => {
-                    own
-                }
+                (Op::Permute(_), [own]) if *weight.shape() == shape => own,
                 _ => return None,
             };
             Some((graph.weight(transposed)?.to_owned(), Kind::Linear, x.clone()))

@@ -143,7 +143,7 @@ impl<M: Module> Int8Model<M> {
                 listed.join("; ")
             )));
         }
-        let elsewhere = read_elsewhere(&graph, &fusion);
+        let elsewhere = read_elsewhere(&graph, &fusion, &output);
         int8.give_up(|name| elsewhere.contains(name));
         Ok(int8)
     }
@@ -175,7 +175,7 @@ impl<M: Module> Int8Model<M> {
         }
     }
 
-    /// Weights that integers stand for are no longer held. What would read them after all gets NaN.
+    /// Weights that integers stand for are no longer held: they are NaN, and what would read them after all is refused.
     fn give_up(&mut self, is_kept: impl Fn(&str) -> bool) {
         let given_up = self.given_up();
         self.model.for_each_parameter(|name, parameter| {
@@ -216,7 +216,8 @@ impl<M: Module> Int8Model<M> {
     /// Runs the model: `run` says how, and `inputs` are the tensors that change from call to call.
     ///
     /// # Panics
-    /// In a context of training.
+    /// In a context of training, or if weights are read otherwise than in the run that the model was converted by, as
+    /// where the output depends on none of the inputs.
     #[track_caller]
     pub fn run(
         &self,
@@ -233,6 +234,13 @@ impl<M: Module> Int8Model<M> {
         let graph = Graph::of(&self.model, &inputs, &output);
         let given_up = self.given_up();
         let fusion = Fusion::of(&graph, &|name| given_up.contains(name));
+        for name in read_elsewhere(&graph, &fusion, &output) {
+            assert!(
+                !given_up.contains(&name) || !self.model.parameter(&name).is_some_and(is_given_up),
+                "int8: {name} is no longer held, but is read otherwise than in the run that the model was converted \
+                 by; give every tensor that changes from call to call as an input"
+            );
+        }
         Lowering::new(&self.layers, &self.activations, &graph, &fusion).run(&output)
     }
 }
@@ -263,9 +271,12 @@ fn product_length(model: &impl Module, weight: &str) -> usize {
 }
 
 /// Weights that are read otherwise than by products of integers.
-fn read_elsewhere(graph: &Graph, fusion: &Fusion) -> FxHashSet<String> {
+fn read_elsewhere(graph: &Graph, fusion: &Fusion, output: &Tensor) -> FxHashSet<String> {
     let mut found = FxHashSet::default();
     let mut stack: Vec<Tensor> = Vec::new();
+    if !graph.varies(output) && output.count() > 0 {
+        stack.push(output.clone());
+    }
     for node in &graph.nodes {
         if fusion.step(node).is_some() || fusion.is_inside(node) {
             continue;

@@ -139,10 +139,12 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// The scale of a result that is read as integers.
+    /// The scale of a result that is read as integers: the least of those that have room for it, as that of another
+    /// reader may be of larger numbers, which it reads elsewhere.
     fn scale_of(&self, node: &Tensor) -> Option<Activation> {
-        let name = self.fusion.scale_name(self.graph, node)?;
-        self.activations.get(&name).copied()
+        let names = self.fusion.scale_names(self.graph, node).into_iter();
+        let scales = names.filter_map(|name| self.activations.get(&name).copied());
+        scales.min_by(|one, other| one.scale.total_cmp(&other.scale))
     }
 
     #[track_caller]
@@ -159,22 +161,30 @@ impl<'a> Lowering<'a> {
              convert it by a run on an input of the usual shape",
             product.name
         );
-        let (packed, outputs) = (layer.packed.tensor(), layer.of_outputs());
+        let packed = layer.packed.tensor();
         let to = self.scale_of(node);
         let finish = Finish { bounds: product.bounds, to: to.map(Integers::from) };
         let (result, channels_last) = match (product.kind, self.activations.get(&product.weight)) {
             (_, None) => {
                 let x = self.float(&product.x);
-                (int8::dynamic_linear(&x, packed, outputs, finish), false)
+                (int8::dynamic_linear(&x, packed, layer.of_outputs(), finish), false)
             }
-            (Kind::Linear, Some(own)) => {
-                let (x, own) = self.integers(&product.x, *own, false);
-                (int8::linear(&x, own.zero_point as u8, packed, outputs, finish), false)
-            }
-            (Kind::Convolution(window, groups), Some(own)) => {
-                let (x, own) = self.integers(&product.x, *own, true);
+            (kind, Some(by)) => {
+                let channels_last = matches!(kind, Kind::Convolution(..));
+                let (x, own) = self.integers(&product.x, *by, channels_last);
                 let zero_point = own.zero_point as u8;
-                (int8::convolution(&x, zero_point, packed, outputs, window, groups, finish), true)
+                let [sums, factor, term] = layer.of_outputs();
+                // Integers that others read, too, may have the scale of those.
+                let scaled = (own.scale != by.scale)
+                    .then(|| factor * (f64::from(own.scale) / f64::from(by.scale)));
+                let outputs = [sums, scaled.as_ref().unwrap_or(factor), term];
+                let result = match kind {
+                    Kind::Linear => int8::linear(&x, zero_point, packed, outputs, finish),
+                    Kind::Convolution(window, groups) => {
+                        int8::convolution(&x, zero_point, packed, outputs, window, groups, finish)
+                    }
+                };
+                (result, channels_last)
             }
         };
         let tensor = if channels_last { result } else { result.reshape(*node.shape()) };

@@ -5,7 +5,7 @@ use gradloom_nn::layers::{BatchNorm, Conv1d, Conv2d, Linear};
 use gradloom_nn::{Context, Init, Layer, LoadOptions, Module, ModuleExt};
 use gradloom_tensor::op::Window;
 use gradloom_tensor::ops::convolution::{Conv1dOptions, Conv2dOptions};
-use gradloom_tensor::{DType, Device, Key, Tensor};
+use gradloom_tensor::{DType, Device, Key, Tensor, eval};
 
 use super::laws::{calibrated, network, pictures};
 
@@ -234,4 +234,144 @@ fn what_was_learnt_with_rounded_numbers_is_kept_by_integers() {
         let ours = int8.unwrap().forward(&x, &mut Context::eval());
         assert!(far(&ours, &full) < 0.05, "{scales:?}: {}", far(&ours, &full));
     }
+}
+
+/// A convolution whose results are read in some way, and another.
+#[derive(Module, Clone)]
+struct Read {
+    first: Conv2d,
+    second: Conv2d,
+    #[module(skip)]
+    how: fn(&Read, &Tensor, &mut Context) -> Tensor,
+}
+
+impl Layer for Read {
+    fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
+        (self.how)(self, &self.first.forward(x, ctx), ctx)
+    }
+}
+
+fn read(how: fn(&Read, &Tensor, &mut Context) -> Tensor, device: &Device) -> Read {
+    let init = &mut Init::new(Key::new(9), device);
+    let options = Conv2dOptions::default().padding(1);
+    let [first, second] = [3, 6].map(|channels| Conv2d::new(channels, 6, [3, 3], options, init));
+    Read { first, second, how }
+}
+
+#[test]
+fn results_are_read_in_several_ways() {
+    let device = gradloom_cpu::device();
+    let ways: [(&str, fn(&Read, &Tensor, &mut Context) -> Tensor); 9] = [
+        ("one bound is read alone", |_, y, _| {
+            let y = y.clamp(0.0, f64::INFINITY);
+            y.clamp(f64::NEG_INFINITY, 0.2) + &y
+        }),
+        ("both bounds, and one alone", |own, y, ctx| {
+            let y = y.clamp(-0.1, f64::INFINITY);
+            let z = own.second.forward(&y.clamp(f64::NEG_INFINITY, 0.2), ctx);
+            y * z
+        }),
+        ("two bounds from below", |_, y, _| y.clamp(0.2, 9.0).clamp(0.1, 8.0)),
+        ("bounds that leave one number", |_, y, _| {
+            y.clamp(f64::NEG_INFINITY, 0.2).clamp(0.3, f64::INFINITY)
+        }),
+        ("maxima, and the numbers themselves", |own, y, ctx| {
+            let most = y.pool_max(Window::new([5, 5]).padding([[2, 2]; 2]));
+            own.second.forward(&most, ctx) + y
+        }),
+        ("a weight that reads larger numbers elsewhere", |own, y, ctx| {
+            own.second.forward(y, ctx) + own.second.forward(&(y.sigmoid() * 9.0), ctx) * 0.1
+        }),
+        ("numbers that are looked at", |own, y, ctx| {
+            let z = own.second.forward(&y.relu(), ctx);
+            eval([&z]).unwrap();
+            z.relu() + y
+        }),
+        ("maxima in another shape, and the numbers themselves", |own, y, ctx| {
+            let shape = *y.shape();
+            let lines = y.reshape([shape[0], 3, 2 * shape[2], shape[3]]);
+            let most = lines.pool_max(Window::new([5, 5]).padding([[2, 2]; 2])).reshape(shape);
+            own.second.forward(&most, ctx) + y
+        }),
+        ("maxima are multiplied, and a sum", |own, y, ctx| {
+            let most = y.pool_max(Window::new([5, 5]).padding([[2, 2]; 2]));
+            own.second.forward(&most, ctx) * (y + &most)
+        }),
+    ];
+    let batches: Vec<Tensor> = (0..3).map(|seed| pictures(4, seed, &device)).collect();
+    for (what, how) in ways {
+        let model = read(how, &device);
+        let int8 = Int8Model::of_layer(model.clone(), &Recipe::int8(), &batches).unwrap();
+        let ctx = &mut Context::eval();
+        let [ours, full] = [int8.forward(&batches[0], ctx), model.forward(&batches[0], ctx)];
+        // Not a number is far, too.
+        let far = far(&ours, &full);
+        assert!(far < 0.03, "{what}: {far}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "weight is no longer held, but is read otherwise than in the run")]
+fn inputs_that_are_not_given_are_missed() {
+    let device = gradloom_cpu::device();
+    let [x, other] = [1, 2].map(|seed| pictures(4, seed, &device));
+    let int8 =
+        Int8Model::of_layer(network(&device), &Recipe::int8(), std::slice::from_ref(&x)).unwrap();
+    int8.run(&mut Context::eval(), &[&x], |model, ctx| model.forward(&other, ctx));
+}
+
+#[test]
+#[should_panic(expected = "int8: second.weight is no longer held, but is read otherwise than in")]
+fn weights_that_are_not_held_are_missed() {
+    let device = gradloom_cpu::device();
+    let model = read(|own, y, ctx| own.second.forward(y, ctx), &device);
+    let x = pictures(4, 1, &device);
+    let int8 = Int8Model::of_layer(model, &Recipe::int8(), std::slice::from_ref(&x)).unwrap();
+    int8.run(&mut Context::eval(), &[&x], |model, ctx| {
+        model.forward(&x, ctx).sigmoid() * model.second.weight.square().mean(..)
+    });
+}
+
+/// A matrix whose transpose is read in another shape.
+#[derive(Module, Clone)]
+struct Reshaped {
+    plain: Linear,
+    matrix: Linear,
+}
+
+impl Layer for Reshaped {
+    fn forward(&self, x: &Tensor, ctx: &mut Context) -> Tensor {
+        let matrix = self.matrix.weight.t().reshape([6, 8]);
+        self.plain.forward(x, ctx).matmul(&matrix)
+    }
+}
+
+#[test]
+fn transposes_in_another_shape_are_no_weights_of_products() {
+    let device = gradloom_cpu::device();
+    let init = &mut Init::new(Key::new(5), &device);
+    let model = Reshaped { plain: Linear::new(5, 6, init), matrix: Linear::new(8, 6, init) };
+    let x = Tensor::normal(Key::new(1), [9, 5], 0.0, 1.0, &device);
+    let full = model.forward(&x, &mut Context::eval());
+    let run = |model: &Reshaped, ctx: &mut Context| model.forward(&x, ctx);
+    let int8 = Int8Model::dynamic(model, &Recipe::int8(), &[&x], run).unwrap();
+    assert_eq!(int8.quantized(), ["plain.weight"]);
+    let ours = int8.run(&mut Context::eval(), &[&x], run);
+    assert!(far(&ours, &full) < 0.02, "{}", far(&ours, &full));
+}
+
+#[test]
+fn several_threads_run_one_model() {
+    let device = gradloom_cpu::device();
+    let x = pictures(8, 1, &device);
+    let int8 =
+        Int8Model::of_layer(network(&device), &Recipe::int8(), std::slice::from_ref(&x)).unwrap();
+    let answer = || int8.forward(&x, &mut Context::eval()).to_vec::<f32>().unwrap();
+    let expected = answer();
+    std::thread::scope(|scope| {
+        let threads = [0; 4].map(|_| scope.spawn(|| [0; 3].map(|_| answer())));
+        for thread in threads {
+            assert!(thread.join().unwrap().iter().all(|found| *found == expected));
+        }
+    });
 }

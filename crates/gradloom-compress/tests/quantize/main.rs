@@ -3,4 +3,5 @@
 mod golden;
 mod integer;
 mod laws;
+mod random;
 mod refusals;
