@@ -258,23 +258,29 @@ fn read(how: fn(&Read, &Tensor, &mut Context) -> Tensor, device: &Device) -> Rea
     Read { first, second, how }
 }
 
+/// One half of a clamp.
+fn at_least(x: &Tensor, bound: f64) -> Tensor {
+    x.le(bound).select(bound, x)
+}
+
+fn at_most(x: &Tensor, bound: f64) -> Tensor {
+    x.constant_like(bound).le(x).select(bound, x)
+}
+
 #[test]
 fn results_are_read_in_several_ways() {
     let device = gradloom_cpu::device();
     let ways: [(&str, fn(&Read, &Tensor, &mut Context) -> Tensor); 9] = [
         ("one bound is read alone", |_, y, _| {
-            let y = y.clamp(0.0, f64::INFINITY);
-            y.clamp(f64::NEG_INFINITY, 0.2) + &y
+            let y = at_least(y, 0.0);
+            at_most(&y, 0.2) + &y
         }),
         ("both bounds, and one alone", |own, y, ctx| {
-            let y = y.clamp(-0.1, f64::INFINITY);
-            let z = own.second.forward(&y.clamp(f64::NEG_INFINITY, 0.2), ctx);
-            y * z
+            let y = at_least(y, -0.1);
+            y.sigmoid() * own.second.forward(&at_most(&y, 0.2), ctx)
         }),
-        ("two bounds from below", |_, y, _| y.clamp(0.2, 9.0).clamp(0.1, 8.0)),
-        ("bounds that leave one number", |_, y, _| {
-            y.clamp(f64::NEG_INFINITY, 0.2).clamp(0.3, f64::INFINITY)
-        }),
+        ("two bounds from below", |_, y, _| at_least(&at_least(y, 0.2), 0.1)),
+        ("bounds that leave one number", |_, y, _| at_least(&at_most(y, 0.2), 0.3)),
         ("maxima, and the numbers themselves", |own, y, ctx| {
             let most = y.pool_max(Window::new([5, 5]).padding([[2, 2]; 2]));
             own.second.forward(&most, ctx) + y
@@ -299,6 +305,7 @@ fn results_are_read_in_several_ways() {
         }),
     ];
     let batches: Vec<Tensor> = (0..3).map(|seed| pictures(4, seed, &device)).collect();
+    let mut wrong = Vec::new();
     for (what, how) in ways {
         let model = read(how, &device);
         let int8 = Int8Model::of_layer(model.clone(), &Recipe::int8(), &batches).unwrap();
@@ -306,8 +313,11 @@ fn results_are_read_in_several_ways() {
         let [ours, full] = [int8.forward(&batches[0], ctx), model.forward(&batches[0], ctx)];
         // Not a number is far, too.
         let far = far(&ours, &full);
-        assert!(far < 0.03, "{what}: {far}");
+        if !matches!(far, 0.0..0.03) {
+            wrong.push(format!("{what}: {far}"));
+        }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
