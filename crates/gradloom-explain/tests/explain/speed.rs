@@ -1,10 +1,11 @@
-//! Times of integrated gradients and KernelSHAP here and in captum 0.9, in turn, on the same weights and inputs. Run by
-//! hand, with a Python that has captum, torch and safetensors:
+//! Times of integrated gradients and KernelSHAP here and in captum 0.9, in turn, on the same weights and inputs, and of
+//! t-SNE of 1,797 digits here and in scikit-learn. Run by hand, with a Python that has captum, torch, safetensors and
+//! scikit-learn:
 //!
 //!     CAPTUM_PYTHON=python RAYON_NUM_THREADS=2 \
 //!         cargo test --release -p gradloom-explain --test explain -- --ignored --nocapture speed
 //!
-//! `golden/speed.py` is the other side: it answers each name on its input with a time and a sum of its result.
+//! `golden/speed.py` is the other side: it answers each name on its input with a time and a figure of its result.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -65,14 +66,21 @@ impl Captum {
             .spawn()
             .unwrap();
         let (asks, answers) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        Captum { child, asks, answers: BufReader::new(answers) }
+        let mut captum = Captum { child, asks, answers: BufReader::new(answers) };
+        assert_eq!(captum.answer().trim(), "ready");
+        captum
     }
 
-    /// Seconds, and the sum of the sizes of all attributions.
-    fn run(&mut self, name: &str) -> (f64, f64) {
-        writeln!(self.asks, "{name}").unwrap();
+    fn answer(&mut self) -> String {
         let mut line = String::new();
         self.answers.read_line(&mut line).unwrap();
+        line
+    }
+
+    /// Seconds, and the sum of the sizes of all attributions, or the trustworthiness of a map.
+    fn run(&mut self, name: &str) -> (f64, f64) {
+        writeln!(self.asks, "{name}").unwrap();
+        let line = self.answer();
         let (seconds, sum) = line.trim().split_once(' ').unwrap();
         (seconds.parse().unwrap(), sum.parse().unwrap())
     }
@@ -143,7 +151,27 @@ fn speed() {
         let ratio = theirs / ours;
         println!("{name}: {ours:.2} ms, captum {theirs:.2} ms, {ratio:.1} times as fast");
     }
+    maps(&mut captum, &file, &device);
     drop(captum.asks);
     captum.child.wait().unwrap();
+    std::fs::remove_file(&file).unwrap();
+}
+
+/// t-SNE by a tree, as scikit-learn does it.
+fn maps(captum: &mut Captum, beside: &Path, device: &Device) {
+    let file = beside.with_extension("safetensors.points");
+    let points = weights::load(&file, device).unwrap();
+    let points = points.get("points").unwrap();
+    let tsne = Tsne { angle: Some(0.5), ..Tsne::default() };
+    for _ in 0..3 {
+        let start = Instant::now();
+        let map = tsne.map(points).unwrap();
+        let taken = start.elapsed().as_secs_f64();
+        let ours = trustworthiness(points, &map, 5).unwrap();
+        let (their_time, theirs) = captum.run("t-SNE");
+        println!(
+            "t-SNE: {taken:.2} s and trustworthiness {ours:.5}, scikit-learn {their_time:.2} s and {theirs:.5}"
+        );
+    }
     std::fs::remove_file(&file).unwrap();
 }

@@ -1,7 +1,8 @@
 """The other side of `tests/explain/speed.rs`, which starts it: `python speed.py weights.safetensors threads`.
 
 It reads names of methods, one a line, runs each once and writes how many seconds that took and the sum of the sizes
-of the attributions. Needs captum==0.9.0, torch and safetensors.
+of the attributions, or the trustworthiness of a map of scikit-learn's digits, which it writes beside the weights first.
+Needs captum==0.9.0, torch, safetensors and scikit-learn.
 """
 
 import sys
@@ -10,7 +11,9 @@ import warnings
 
 import torch
 from captum import attr
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
+from sklearn.datasets import load_digits
+from sklearn.manifold import TSNE, trustworthiness
 from torch import nn
 
 warnings.filterwarnings("ignore")
@@ -27,6 +30,9 @@ for prefix, model in ("cnn.", cnn), ("mlp.", mlp):
     model.load_state_dict({name[4:]: weight for name, weight in weights.items() if name.startswith(prefix)})
 digits, rows = weights["digits"], weights["rows"]
 squares = torch.arange(49).reshape(7, 7).repeat_interleave(4, 0).repeat_interleave(4, 1).expand(1, 1, 28, 28)
+
+points = load_digits().data
+save_file({"points": torch.from_numpy(points).float()}, sys.argv[1] + ".points")
 
 
 def integrated(model, x):
@@ -46,9 +52,12 @@ methods = {
     "cnn, KernelSHAP, 50 at a time there": shap(cnn, digits[:1], squares, 50),
     "mlp, KernelSHAP": shap(mlp, rows[:1], None),
     "mlp, KernelSHAP, 50 at a time there": shap(mlp, rows[:1], None, 50),
+    "t-SNE": lambda: TSNE(init="pca", n_jobs=int(sys.argv[2])).fit_transform(points),
 }
+print("ready", flush=True)
 for line in sys.stdin:
     start = time.perf_counter()
     found = methods[line.strip()]()
     seconds = time.perf_counter() - start
-    print(seconds, found.abs().sum().item(), flush=True)
+    figure = trustworthiness(points, found) if line.startswith("t-SNE") else found.abs().sum().item()
+    print(seconds, figure, flush=True)
