@@ -5,11 +5,11 @@ use gradloom_tensor::op::Window;
 use gradloom_tensor::{DType, Error, Result, Tensor};
 use rayon::prelude::*;
 
-use super::depthwise::{self, Plane};
+use super::depthwise::Plane;
 use super::dots::{Level, dispatch};
 use super::finish::{Finish, FinishBits, Finished, OfOutputs, check_product};
 use super::geometry::Geometry;
-use super::packed::{BLOCK, FOUR, Layout, SIGNS};
+use super::packed::{BLOCK, FOUR, Layout, MIDDLE, SIGNS};
 use super::rows::{OfRows, Rows};
 
 /// Multiplications of some positions of a picture from which on they are a task of their own.
@@ -183,10 +183,10 @@ impl CustomOp for Convolution {
             );
             let padding = (u32::from(self.zero_point) * 0x0101_0101) ^ SIGNS;
             let outside = format!("sum += dot_bytes({padding}u, word1({first}));");
-            (of_group / FOUR, [inside, outside], zero - 128)
+            (of_group / FOUR, [inside, outside], zero - MIDDLE)
         } else {
             let place = match layout.is_depthwise() {
-                true => depthwise::wgsl_place(groups),
+                true => format!("element * {groups}u + group"),
                 false => format!(
                     "block + ((element / {run}u * {fours}u + element % {run}u / 4u) * 16u + own % 16u) * 4u + element % {run}u % 4u",
                     fours = layout.fours(),

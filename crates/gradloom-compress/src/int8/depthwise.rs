@@ -3,11 +3,6 @@
 use super::dots::{Dots, Task};
 use super::finish::{Finished, OfOutputs};
 
-/// The weight of an element of the window, in a shader.
-pub(super) fn wgsl_place(groups: usize) -> String {
-    format!("element * {groups}u + group")
-}
-
 /// Some positions of a picture.
 pub(super) struct Plane<'a, T> {
     pub(super) source: &'a [u8],

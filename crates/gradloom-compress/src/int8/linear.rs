@@ -8,14 +8,12 @@ use rayon::prelude::*;
 
 use super::dots::{Dots, Level, Task, dispatch};
 use super::finish::{Finish, FinishBits, Finished, OfOutputs, check_product, rounded};
-use super::packed::{BLOCK, FOUR, Layout, SIGNS};
+use super::packed::{BLOCK, FOUR, Layout, MIDDLE, SIGNS};
 use super::rows::{OfRows, Rows};
 use super::scratch::with_bytes;
 
 /// Multiplications from which on a part of a product is a task of its own.
 const TASK_WORK: usize = 1 << 18;
-/// Where u8 begins for rows that are rounded as they come.
-const MIDDLE: i32 = 128;
 
 /// `x [.., K]` u8, a weight of [`pack_linear`](super::pack_linear), and of the `O` outputs the sums of their weights (i32),
 /// factors and terms (f32) `-> [.., O]` in f32 or u8, as [`Finish`] says. The sum of an output is that of

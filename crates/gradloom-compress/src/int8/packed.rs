@@ -8,7 +8,10 @@ use gradloom_tensor::{DType, Error, Result, Tensor};
 pub(super) const BLOCK: usize = 16;
 /// Elements of a sum that are multiplied at once.
 pub(super) const FOUR: usize = 4;
-/// The highest bits of four bytes: without them u8 become i8 that are 128 less.
+/// How much less u8 are as i8 with their highest bits turned over, and what stands for zero in rows that are rounded as
+/// they come.
+pub(super) const MIDDLE: i32 = 128;
+/// The highest bits of four bytes.
 pub(super) const SIGNS: u32 = 0x8080_8080;
 
 /// Sizes of packed weights. The elements of a sum are runs of neighbouring bytes of the input: its row, or of a window
