@@ -44,12 +44,7 @@ fn main() -> Result<(), Failure> {
     ];
     let arguments = Arguments::read(include_str!("38-compress-sentiment.rs"), &known)?;
     let (device, tiny) = (arguments.device()?, arguments.tiny());
-    let all = match tiny {
-        true => reviews::tiny(),
-        false => reviews::load("assets/sentiment".as_ref())?,
-    };
-    let (mut train, test) = reviews::split(&all, Key::new(0));
-    train.truncate(arguments.number("--texts", 3000)?);
+    let (train, test) = reviews::of(&arguments)?;
     let texts: Vec<&str> = train.iter().map(|review| review.text.as_str()).collect();
     let (config, bert, tokenizer) = minilm::load(&arguments, Key::new(1), &texts, &device)?;
     let batch_size = if tiny { 4 } else { 32 };

@@ -34,12 +34,7 @@ fn main() -> Result<(), Failure> {
     let known = [data, ("--texts N", "snippets to learn from (3000)"), DEVICE, TINY];
     let arguments = Arguments::read(include_str!("35-explain-sentiment.rs"), &known)?;
     let (device, tiny) = (arguments.device()?, arguments.tiny());
-    let all = match tiny {
-        true => reviews::tiny(),
-        false => reviews::load("assets/sentiment".as_ref())?,
-    };
-    let (mut train, test) = reviews::split(&all, Key::new(0));
-    train.truncate(arguments.number("--texts", 3000)?);
+    let (train, test) = reviews::of(&arguments)?;
     let texts: Vec<&str> = train.iter().map(|review| review.text.as_str()).collect();
     let (config, bert, tokenizer) = minilm::load(&arguments, Key::new(1), &texts, &device)?;
     let model = Classifier::new(bert, config.hidden_size, &mut Init::new(Key::new(2), &device));

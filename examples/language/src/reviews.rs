@@ -6,6 +6,7 @@ use gradloom::data::random::permutation;
 use gradloom::prelude::Key;
 
 use examples::Failure;
+use examples::options::Arguments;
 
 /// A snippet and its class: 0 negative, 1 positive.
 #[derive(Clone, Debug)]
@@ -43,6 +44,21 @@ pub fn load(folder: &Path) -> Result<Vec<Review>, Failure> {
         }
     }
     Ok(reviews)
+}
+
+/// Reviews to learn from, `--texts` of them at most (3,000 if it is not given), and others; in tiny mode a few made-up
+/// ones.
+///
+/// # Errors
+/// As [`load`], and if the number is none.
+pub fn of(arguments: &Arguments) -> Result<(Vec<Review>, Vec<Review>), Failure> {
+    let all = match arguments.tiny() {
+        true => tiny(),
+        false => load("assets/sentiment".as_ref())?,
+    };
+    let (mut train, test) = split(&all, Key::new(0));
+    train.truncate(arguments.number("--texts", 3000)?);
+    Ok((train, test))
 }
 
 /// A few made-up snippets, to show that everything works.
